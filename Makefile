@@ -1,0 +1,32 @@
+# make demo and make test do all their own set-up; a second call starts in seconds.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PLUGINS := $(sort $(wildcard plugins/adbench-*))
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check install peers clean
+
+demo: $(STAMP)  ## the main job on the embedded data
+	$(BIN)/adbench run --recipe patchcore-lite --data demo --device cpu
+
+test: $(STAMP)  ## every test but the peers'
+	$(BIN)/python -m pytest
+
+check: $(STAMP)  ## what to run before a commit: under two minutes
+	scripts/check
+
+install: $(STAMP)  ## the set-up alone
+
+# torch and torchvision first and pinned, with pip, so that nothing below picks another build of them.
+$(STAMP): pyproject.toml $(wildcard plugins/*/pyproject.toml)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet torch==2.14.1 torchvision==0.29.1
+	$(BIN)/python -m pip install --quiet --editable ".[dev]" $(addprefix --editable ,$(PLUGINS)) transformers onnx
+	touch $@
+
+peers:  ## compare with anomalib 2.7.0, in an environment of its own
+	scripts/peers
+
+clean:
+	rm -rf $(VENV) .venv-peers build dist runs

@@ -1,0 +1,112 @@
+"""adbench: a benchmark for industrial visual anomaly detection, made of plugins.
+
+This module is the whole public API; plugins import from here and nowhere else.
+"""
+
+from adbench.api.backbone import Backbone, Weights
+from adbench.api.bank import (
+    AlignedBank,
+    Bank,
+    EnergyBank,
+    GaussianBank,
+    PrototypeBank,
+    ReconstructionBank,
+    Source,
+    VectorBank,
+)
+from adbench.api.component import Component, Config, Field, LocalFile, sha256_of
+from adbench.api.context import Context
+from adbench.api.dataset import GOOD, Dataset, Sample, Split
+from adbench.api.executor import Executor
+from adbench.api.features import Batch, Features, FeatureStream, ImageScores, Scores
+from adbench.api.geometry import Geometry
+from adbench.api.metric import Evidence, Measure, Metric
+from adbench.api.report import Report, Table
+from adbench.api.scorer import Scorer
+from adbench.api.search import exact_search
+from adbench.api.stages import Aggregator, Masker, Neck, Preprocessor
+from adbench.api.weights import (
+    WeightsOption,
+    hub_file,
+    load_strictly,
+    random_weights,
+    read_state_dict,
+    seeded,
+    weights_of,
+)
+from adbench.errors import (
+    AdbenchError,
+    BadImage,
+    ContractError,
+    DataError,
+    IncompatibleParts,
+    PluginError,
+    StorageError,
+    UnitTimeout,
+    UnknownName,
+    UsageError,
+    WeightsError,
+)
+from adbench.hookspecs import hookimpl
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "GOOD",
+    "AdbenchError",
+    "Aggregator",
+    "AlignedBank",
+    "Backbone",
+    "BadImage",
+    "Bank",
+    "Batch",
+    "Component",
+    "Config",
+    "Context",
+    "ContractError",
+    "DataError",
+    "Dataset",
+    "EnergyBank",
+    "Evidence",
+    "Executor",
+    "FeatureStream",
+    "Features",
+    "Field",
+    "GaussianBank",
+    "Geometry",
+    "ImageScores",
+    "IncompatibleParts",
+    "LocalFile",
+    "Masker",
+    "Measure",
+    "Metric",
+    "Neck",
+    "PluginError",
+    "Preprocessor",
+    "PrototypeBank",
+    "ReconstructionBank",
+    "Report",
+    "Sample",
+    "Scorer",
+    "Scores",
+    "Source",
+    "Split",
+    "StorageError",
+    "Table",
+    "UnitTimeout",
+    "UnknownName",
+    "UsageError",
+    "VectorBank",
+    "Weights",
+    "WeightsError",
+    "WeightsOption",
+    "exact_search",
+    "hookimpl",
+    "hub_file",
+    "load_strictly",
+    "random_weights",
+    "read_state_dict",
+    "seeded",
+    "sha256_of",
+    "weights_of",
+]

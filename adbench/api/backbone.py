@@ -1,0 +1,57 @@
+"""The first interface: image to patch features."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from adbench.api.component import Component
+
+if TYPE_CHECKING:
+    from adbench.api.features import Batch, Features
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights that a backbone runs on.
+
+    Attributes:
+        name: where they come from, such as ``"timm/resnet18.a1_in1k"`` or a file's name; ``"random"`` if untrained.
+        sha256: of the content, in hex.
+    """
+
+    name: str
+    sha256: str
+
+    @property
+    def random(self) -> bool:
+        """Whether they were never trained; such rows are marked on every board."""
+        return self.name == "random" or self.name.startswith("random:")
+
+
+class Backbone(Component):
+    """Sees: turns prepared images into features.
+
+    A backbone normalises its input itself, runs in eval mode without gradients, and answers for each image alone: the
+    features of an image do not depend on the rest of the batch.
+    """
+
+    kind: ClassVar[str] = "backbone"
+
+    @classmethod
+    @abstractmethod
+    def provides(cls, config: Any) -> frozenset[str]:
+        """Fields of `Features` that `extract` fills: a subset of ``{"patches", "layers", "image", "text"}``.
+
+        Args:
+            config: the validated options (an instance of `Config`). Nothing is loaded for the answer.
+        """
+
+    @abstractmethod
+    def extract(self, batch: Batch) -> Features:
+        """Features of a batch; tensors may be on any device and of any floating type."""
+
+    @abstractmethod
+    def weights(self) -> tuple[Weights, ...]:
+        """Name and sha256 of everything that was loaded; empty for a backbone without weights. After `prepare`."""

@@ -1,0 +1,145 @@
+"""The second interface: what is normal. Six kinds are the whole vocabulary between banks and scorers."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, ClassVar
+
+from adbench.api.component import Component
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from adbench.api.context import Context
+    from adbench.api.features import Features, FeatureStream
+
+
+class Source(str, Enum):
+    """What a bank learns from; the protocol has to allow it, and the record's regime says it."""
+
+    NOTHING = "nothing"
+    TRAIN = "train"
+    TEST = "test"
+
+
+class Bank(Component):
+    """Remembers what is normal.
+
+    Attributes:
+        learns_from: which images `fit` is given.
+        passes: how often `fit` walks over them. With more than one, features are kept between the walks; a bank that
+            walks more often than it says still works, but pays the backbone again.
+
+    Fitting twice is the same as fitting once. `state` and `restore` carry everything that `fit` learned, as tensors
+    alone (written as safetensors, never pickled).
+    """
+
+    kind: ClassVar[str] = "bank"
+    learns_from: ClassVar[Source] = Source.TRAIN
+    passes: ClassVar[int] = 1
+
+    @abstractmethod
+    def fit(self, features: FeatureStream, ctx: Context) -> None:
+        """Learn from the stream (training images, test images without labels, or nothing, as `learns_from` says).
+
+        Raises:
+            AdbenchError: the stream is empty.
+        """
+
+    @abstractmethod
+    def state(self) -> dict[str, Tensor]:
+        """Everything learned, as named tensors."""
+
+    @abstractmethod
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Take over what `state` gave."""
+
+
+class VectorBank(Bank):
+    """Normal vectors to search among."""
+
+    @property
+    @abstractmethod
+    def vectors(self) -> Tensor:
+        """[N, C] float32."""
+
+    @property
+    @abstractmethod
+    def owners(self) -> Sequence[str]:
+        """N ids: the image that each vector comes from. An image never matches itself."""
+
+    def search(
+        self, query: Tensor, k: int, metric: str = "l2", exclude: Sequence[str] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The k nearest vectors of each query, exactly, nearest first.
+
+        Args:
+            query: [Q, C].
+            k: how many; at most N.
+            metric: ``"l2"`` (Euclidean distance, not squared) or ``"cosine"`` (1 - cosine similarity).
+            exclude: an id a query whose own vectors must not be found, or None.
+
+        Returns:
+            Distances [Q, k] float32 and indices [Q, k] int64.
+
+        Raises:
+            UsageError: k is larger than the bank, or the metric is unknown.
+        """
+        from adbench.api.search import exact_search
+
+        return exact_search(query, self.vectors, k, metric, owners=self.owners, exclude=exclude)
+
+
+class AlignedBank(Bank):
+    """Normal vectors that know their place in the image."""
+
+    @property
+    @abstractmethod
+    def vectors(self) -> Tensor:
+        """[N, H, W, C] float32: one grid of vectors for each normal image."""
+
+
+class GaussianBank(Bank):
+    """Normal as one or many Gaussian distributions."""
+
+    @property
+    @abstractmethod
+    def mean(self) -> Tensor:
+        """[..., C]; leading dimensions [H, W] for one Gaussian a place, [K] for clusters, none for a single one."""
+
+    @property
+    @abstractmethod
+    def precision(self) -> Tensor:
+        """[..., C, C]: inverse covariances, leading dimensions as in `mean`."""
+
+
+class EnergyBank(Bank):
+    """A fitted model that says itself how unusual a patch is: flows, one-class networks, any end-to-end network."""
+
+    @abstractmethod
+    def energy(self, features: Features) -> Tensor:
+        """[B, H, W] float32, higher is more anomalous."""
+
+
+class ReconstructionBank(Bank):
+    """A fitted model that redraws the features as if they were normal."""
+
+    @abstractmethod
+    def reconstruct(self, features: Features) -> Tensor:
+        """[B, H, W, C], to be compared with ``features.patches``."""
+
+
+class PrototypeBank(Bank):
+    """A few vectors for normal and for abnormal: prompts, or means of a few labelled examples."""
+
+    @property
+    @abstractmethod
+    def normal(self) -> Tensor:
+        """[K, C]."""
+
+    @property
+    @abstractmethod
+    def abnormal(self) -> Tensor:
+        """[L, C]."""

@@ -1,0 +1,145 @@
+"""What every replaceable part has in common: a name, a version, options and a life of three steps."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from adbench.errors import UnknownName, UsageError
+
+if TYPE_CHECKING:
+    from adbench.api.context import Context
+
+
+class _LocalFile:
+    """Marks a field whose meaning is a file's content, wherever the file lies."""
+
+
+LocalFile = Annotated[Path, _LocalFile()]
+"""A field type for a file of the user's. A record's identity holds the file's name and sha256, not its folder."""
+
+
+class Config(BaseModel):
+    """Options of a component: frozen, unknown names refused. Every field's description is its command line help."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Component(ABC):
+    """A replaceable part of a method.
+
+    The life of a component: it is made from options (cheap: loads nothing), `prepare` is called once before it is used
+    (weights go to the device here), then the methods of its kind are called. Nothing heavy may be imported at module
+    level: a plugin is loaded by every ``adbench --help``.
+
+    Attributes:
+        kind: the contract's slug, set by the contract's own class ("backbone", "bank", ...).
+        name: a slug, unique within the kind.
+        version: raise it whenever scores may change; it is part of every record's identity.
+        needs: the optional fields of `Features` that the component reads, such as ``{"layers"}``.
+        config: the validated options.
+
+    Raises:
+        UnknownName: an option that does not exist.
+        UsageError: an option with a value that is not allowed.
+    """
+
+    kind: ClassVar[str] = "component"
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    needs: ClassVar[frozenset[str]] = frozenset()
+
+    class Config(Config):
+        """No options."""
+
+    config: Config
+
+    def __init__(self, **options: Any) -> None:
+        try:
+            self.config = self.Config(**options)
+        except ValidationError as error:
+            raise option_error(type(self), error) from None
+
+    def prepare(self, ctx: Context) -> None:
+        """Load what is heavy, once, before anything else is called. The default does nothing.
+
+        Raises:
+            WeightsError: weights cannot be had.
+        """
+
+    @classmethod
+    def defaults(cls, config: Any) -> Mapping[str, Any]:
+        """What a recipe uses where it names nothing: a mapping from slot to parts.
+
+        Slots are ``preprocess``, ``neck``, ``bank``, ``aggregate`` and ``map``. A backbone usually names ``preprocess``
+        and ``neck``; a scorer names ``bank``, ``aggregate`` and ``map``.
+
+        Args:
+            config: the validated options (an instance of `Config`).
+        """
+        return {}
+
+    @property
+    def title(self) -> str:
+        """Kind and name, as messages write it: ``scorer 'knn'``."""
+        return f"{self.kind} {self.name!r}"
+
+    def identity(self) -> dict[str, Any]:
+        """Options as they decide the score: defaults filled in, files by content. JSON-compatible."""
+        options = self.config.model_dump(mode="json")
+        for field, info in type(self.config).model_fields.items():
+            value = getattr(self.config, field)
+            if isinstance(value, Path) and _is_local_file(info):
+                options[field] = {"file": value.name, "sha256": sha256_of(value)}
+        return options
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{key}={value!r}" for key, value in self.config.model_dump(exclude_defaults=True).items())
+        return f"{type(self).__name__}({options})"
+
+
+def _is_local_file(info: FieldInfo) -> bool:
+    """Whether a field is a `LocalFile`, or a choice of which that is one."""
+    marks = [*info.metadata, *(mark for choice in get_args(info.annotation) for mark in get_args(choice))]
+    return any(isinstance(mark, _LocalFile) for mark in marks)
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file's content, in hex.
+
+    Raises:
+        UsageError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}; give the path of a file that can be read") from None
+
+
+def _digest(file: Any) -> str:
+    """`hashlib.file_digest` for Python 3.10."""
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def option_error(cls: type[Component], error: ValidationError) -> UsageError:
+    """A pydantic error as one sentence that names the component, the option and the fix."""
+    first = error.errors()[0]
+    option = ".".join(str(part) for part in first["loc"]) or "options"
+    where = f"of {cls.kind} {cls.name!r}"
+    if first["type"] == "extra_forbidden":
+        return UnknownName("option", option, cls.Config.model_fields, where)
+    given = "" if first["type"] == "missing" else f" (given: {first['input']!r})"
+    return UsageError(f"option {option!r} {where}: {first['msg'][:1].lower()}{first['msg'][1:]}{given}")
+
+
+__all__ = ["Component", "Config", "Field", "LocalFile", "option_error", "sha256_of"]

@@ -1,0 +1,46 @@
+"""What a component is told about the run it is in: never the dataset's name, never a label."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+
+@dataclass(frozen=True)
+class Context:
+    """The surroundings of one unit of work. The only source of randomness for components.
+
+    Attributes:
+        seed: the board's seed for this unit.
+        device: where tensors go, such as ``"cpu"`` or ``"cuda:0"``.
+        workdir: a scratch folder that disappears with the unit.
+        class_name: the object's name, where the protocol grants it, else None.
+    """
+
+    seed: int = 0
+    device: str = "cpu"
+    workdir: Path = Path()
+    class_name: str | None = None
+
+    def stream_seed(self, name: str) -> int:
+        """A 63-bit seed for a named stream of randomness: the same name and seed give the same bits everywhere."""
+        digest = hashlib.sha256(f"{self.seed}/{name}".encode()).digest()
+        return int.from_bytes(digest[:8], "big") >> 1
+
+    def generator(self, name: str) -> torch.Generator:
+        """A fresh torch generator (on the CPU, so that every device draws the same numbers) for the named stream."""
+        import torch
+
+        return torch.Generator().manual_seed(self.stream_seed(name))
+
+    def rng(self, name: str) -> np.random.Generator:
+        """A fresh NumPy generator for the named stream."""
+        import numpy as np
+
+        return np.random.default_rng(self.stream_seed(name))

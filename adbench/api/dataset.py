@@ -1,0 +1,95 @@
+"""Where images and truth come from. Labels and masks never reach a component that scores."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from adbench.api.component import Component
+
+if TYPE_CHECKING:
+    import numpy as np
+
+GOOD = "good"
+"""The defect type of a normal image, as MVTec AD names its folder."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image of a dataset.
+
+    Attributes:
+        id: unique and stable within the dataset, such as ``"bottle/test/broken_large/000"``.
+        defect: the type of defect, or `GOOD`.
+    """
+
+    id: str
+    defect: str = GOOD
+
+    @property
+    def anomalous(self) -> bool:
+        """Whether the image shows a defect."""
+        return self.defect != GOOD
+
+
+@dataclass(frozen=True)
+class Split:
+    """The images of one category, sorted by id. Test and train never share an image.
+
+    Attributes:
+        train: normal images to learn from.
+        test: images to judge.
+    """
+
+    train: tuple[Sample, ...]
+    test: tuple[Sample, ...]
+
+
+class Dataset(Component):
+    """Categories of images, with truth for the test images."""
+
+    kind: ClassVar[str] = "dataset"
+
+    @abstractmethod
+    def categories(self) -> Sequence[str]:
+        """Sorted names.
+
+        Raises:
+            DataError: the data is not there; the message says how to get it.
+        """
+
+    @abstractmethod
+    def split(self, category: str) -> Split:
+        """The images of a category, without reading them.
+
+        Raises:
+            UnknownName: no such category.
+            DataError: the category has no normal training image or no test image.
+        """
+
+    @abstractmethod
+    def image(self, sample: Sample) -> np.ndarray:
+        """[H, W, 3] RGB: uint8 (0 to 255), or float32 (0 to 1) where the file has more than 8 bits a channel.
+
+        Raises:
+            BadImage: the file is truncated, empty, too large or no image.
+        """
+
+    @abstractmethod
+    def mask(self, sample: Sample) -> np.ndarray | None:
+        """[H, W] bool of the image's size, True on defective pixels; all False for a normal image; None where a
+        defective image has no annotation.
+
+        Raises:
+            BadImage: the mask cannot be read or has another size than its image.
+        """
+
+    @abstractmethod
+    def digest(self, sample: Sample) -> str:
+        """The sha256 over the content of image and mask, in hex: what `revision` and the identity are made of."""
+
+    @abstractmethod
+    def revision(self) -> str:
+        """A short name of the data's state for people, such as a version or where it was found."""

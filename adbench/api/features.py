@@ -1,0 +1,130 @@
+"""What flows between components: batches of images, and what a backbone sees in them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from adbench.api.geometry import Geometry
+from adbench.errors import ContractError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Prepared images of one size.
+
+    Attributes:
+        ids: one id an image, unique within the dataset.
+        images: [B, 3, H0, W0] float32, RGB, 0 to 1, not normalised: a backbone applies the mean and std of its weights.
+        geometry: one a image.
+    """
+
+    ids: tuple[str, ...]
+    images: Tensor
+    geometry: tuple[Geometry, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a backbone sees in a batch, and what necks make of it.
+
+    Attributes:
+        ids: one id an image.
+        geometry: one an image.
+        patches: [B, H, W, C] float, one vector for each place of the patch grid, or None before a neck merged `layers`.
+        layers: named feature maps [B, H_l, W_l, C_l] of growing depth, or None.
+        image: [B, D] float, one vector an image, or None.
+        foreground: [B, H, W] bool, True where the object is, or None.
+        images: [B, 3, H0, W0] float32, the prepared images themselves.
+    """
+
+    ids: tuple[str, ...]
+    geometry: tuple[Geometry, ...]
+    patches: Tensor | None = None
+    layers: dict[str, Tensor] | None = None
+    image: Tensor | None = None
+    foreground: Tensor | None = None
+    images: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def having(self, **fields: Any) -> Features:
+        """A copy with these fields replaced."""
+        return replace(self, **fields)
+
+    def need_patches(self, who: str) -> Tensor:
+        """`patches`, or a `ContractError` that tells `who` what is missing."""
+        if self.patches is None:
+            raise ContractError(who, "it reads patches, but no stage before it makes any; add the neck 'concat-layers'")
+        return self.patches
+
+    def need_layers(self, who: str) -> dict[str, Tensor]:
+        """`layers`, or a `ContractError` that tells `who` what is missing."""
+        if self.layers is None:
+            raise ContractError(who, "it reads layers, but the backbone gives none; name several layers")
+        return self.layers
+
+    def need_image(self, who: str) -> Tensor:
+        """`image`, or a `ContractError` that tells `who` what is missing."""
+        if self.image is None:
+            raise ContractError(who, "it reads the image vector, but the backbone gives none")
+        return self.image
+
+
+class FeatureStream(ABC):
+    """Features of many images, a batch at a time, as often as wanted; never all of them in memory at once.
+
+    Batches follow one another in the order of `ids`. All features of one batch have the same grid; another batch may
+    have another.
+    """
+
+    @property
+    @abstractmethod
+    def ids(self) -> Sequence[str]:
+        """The images' ids, in order."""
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Features]:
+        """Start from the first image again."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a scorer says of a batch; higher is more anomalous.
+
+    Attributes:
+        patches: [B, H, W] float32, one score for each place of the patch grid, or None for methods without a map.
+        image: [B] float32, the scorer's own score of the whole image, or None. Read by the aggregator ``scorer``.
+    """
+
+    patches: Tensor | None = None
+    image: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class ImageScores:
+    """All that is known of one test image when its scores are aggregated.
+
+    Attributes:
+        id: the image's id.
+        patches: [H, W] float32 or None.
+        image: the scorer's own image score or None.
+        vector: [D] the backbone's image vector or None.
+    """
+
+    id: str
+    patches: Tensor | None = None
+    image: float | None = None
+    vector: Tensor | None = None

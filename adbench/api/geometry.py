@@ -1,0 +1,45 @@
+"""Where the pixels that a model sees lie in the original image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The axis-aligned way from a prepared image back to the original: written by preprocessors, undone for maps.
+
+    The prepared image of `size` pixels shows the rectangle `box` of the original. Coordinates are continuous: a pixel
+    with index i covers [i, i+1), so that the box of the whole original is (0, 0, height, width). A box may reach
+    beyond the original (padding) or show a part of it (crop).
+
+    Attributes:
+        original: height and width of the original image in pixels.
+        size: height and width of the prepared image in pixels.
+        box: top, left, bottom, right of what is shown, in pixels of the original.
+    """
+
+    original: tuple[int, int]
+    size: tuple[int, int]
+    box: tuple[float, float, float, float]
+
+    @classmethod
+    def whole(cls, height: int, width: int) -> Geometry:
+        """The geometry of an image that nothing was done to."""
+        return cls((height, width), (height, width), (0.0, 0.0, float(height), float(width)))
+
+    def resized(self, height: int, width: int) -> Geometry:
+        """The same rectangle, shown with another number of pixels."""
+        return replace(self, size=(height, width))
+
+    def windowed(self, top: int, left: int, height: int, width: int) -> Geometry:
+        """A window of the prepared image, in its pixels; a crop where it lies inside, padding where it lies outside."""
+        y0, x0, y1, x1 = self.box
+        per_y, per_x = (y1 - y0) / self.size[0], (x1 - x0) / self.size[1]
+        box = (y0 + top * per_y, x0 + left * per_x, y0 + (top + height) * per_y, x0 + (left + width) * per_x)
+        return replace(self, size=(height, width), box=box)
+
+    def to_original(self, y: float, x: float) -> tuple[float, float]:
+        """A point of the prepared image in coordinates of the original."""
+        y0, x0, y1, x1 = self.box
+        return y0 + y * (y1 - y0) / self.size[0], x0 + x * (x1 - x0) / self.size[1]

@@ -1,0 +1,76 @@
+"""How good predictions are: metrics read evidence, in which truth and predictions have been joined."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
+
+from adbench.api.component import Component
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from adbench.api.curve import Curve
+
+    MaskedMap = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A metric's answer.
+
+    Attributes:
+        value: the figure, or None where the metric is undefined.
+        reason: why it is undefined.
+    """
+
+    value: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Truth and predictions of one category's test set, joined.
+
+    Attributes:
+        labels: [N] bool, True for an anomalous image.
+        scores: [N] float32 image scores.
+        maps: called as often as wanted, starts a walk over the images: anomaly map [H, W] float32 and mask [H, W] bool
+            on the evaluation grid. None for methods without a map. Images without an annotation are left out.
+    """
+
+    labels: np.ndarray
+    scores: np.ndarray
+    maps: Callable[[], Iterator[MaskedMap]] | None = None
+
+    @cached_property
+    def image_curve(self) -> Curve:
+        """All thresholds on the image scores, made once and shared by the image metrics."""
+        from adbench.api.curve import curve_of_scores
+
+        return curve_of_scores(self.labels, self.scores)
+
+    @cached_property
+    def pixel_curve(self) -> Curve | None:
+        """All thresholds on the maps' pixels, made once and shared by the pixel metrics; None without maps."""
+        from adbench.api.curve import curve_of_maps
+
+        return None if self.maps is None else curve_of_maps(self.maps)
+
+
+class Metric(Component):
+    """One figure for one category's test set. Never 0 or NaN for something undefined: `Measure(None, reason)`.
+
+    Attributes:
+        level: ``"image"`` or ``"pixel"``.
+    """
+
+    kind: ClassVar[str] = "metric"
+    level: ClassVar[str]
+
+    @abstractmethod
+    def measure(self, evidence: Evidence) -> Measure:
+        """The figure. Raw scores are ranked: nothing is clamped or rescaled first."""

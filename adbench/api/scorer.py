@@ -1,0 +1,32 @@
+"""The third interface: how far from normal."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from adbench.api.bank import Bank
+from adbench.api.component import Component
+
+if TYPE_CHECKING:
+    from adbench.api.features import Features, Scores
+
+
+class Scorer(Component):
+    """Says how far each patch is from what the bank knows.
+
+    Attributes:
+        bank: the kind of bank that the scorer reads; any subclass will do.
+    """
+
+    kind: ClassVar[str] = "scorer"
+    bank: ClassVar[type[Bank]]
+
+    @classmethod
+    def gives(cls, config: Any) -> frozenset[str]:
+        """Fields of `Scores` that `score` fills: ``{"patches"}``, ``{"image"}`` or both."""
+        return frozenset({"patches"})
+
+    @abstractmethod
+    def score(self, query: Features, bank: Bank) -> Scores:
+        """Scores of a batch, higher is more anomalous; an image's scores do not depend on the rest of the batch."""

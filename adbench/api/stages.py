@@ -1,0 +1,72 @@
+"""The stages around the three interfaces: preprocessors, necks, maskers and aggregators."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from adbench.api.component import Component
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from adbench.api.context import Context
+    from adbench.api.features import Features, FeatureStream, ImageScores
+    from adbench.api.geometry import Geometry
+
+
+class Preprocessor(Component):
+    """Prepares one image and records how to undo it."""
+
+    kind: ClassVar[str] = "preprocessor"
+
+    @abstractmethod
+    def apply(self, image: Tensor, geometry: Geometry) -> tuple[Tensor, Geometry]:
+        """The image after this step, and where its pixels now lie.
+
+        Args:
+            image: [3, H, W], uint8 (0 to 255) or float32 (0 to 1).
+            geometry: where its pixels lie in the original.
+        """
+
+
+class Neck(Component):
+    """Changes features: merges layers, pools neighbourhoods, projects, normalises."""
+
+    kind: ClassVar[str] = "neck"
+    learns: ClassVar[bool] = False
+
+    @classmethod
+    def provides(cls, config: Any) -> frozenset[str]:
+        """Fields of `Features` that are there after the neck whether or not they were before."""
+        return frozenset()
+
+    def fit(self, features: FeatureStream, ctx: Context) -> None:
+        """Learn from the normal images' features; called once, only where `learns` is True."""
+
+    @abstractmethod
+    def apply(self, features: Features) -> Features:
+        """The changed features; the input is left as it is."""
+
+
+class Masker(Component):
+    """Finds the object, so that the background can be left out."""
+
+    kind: ClassVar[str] = "masker"
+
+    @abstractmethod
+    def mask(self, features: Features) -> Tensor:
+        """[B, H, W] bool on the patch grid, True where the object is."""
+
+
+class Aggregator(Component):
+    """Turns patch scores into one score an image."""
+
+    kind: ClassVar[str] = "aggregator"
+    reads: ClassVar[str] = "patches"
+    """The field of `Scores` that the aggregator reads: ``"patches"`` or ``"image"``."""
+
+    @abstractmethod
+    def aggregate(self, scores: Sequence[ImageScores]) -> Tensor:
+        """[N] float32 for the N images of the whole test set, in order. Grids may differ between images."""

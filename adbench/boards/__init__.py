@@ -1,0 +1,1 @@
+"""Leaderboards as pure functions of records."""

@@ -1,0 +1,209 @@
+"""A board: one dataset under one protocol, the metrics it shows and the one it ranks by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from adbench import Source, StorageError
+from adbench.boards.text import plain, slug
+from adbench.engine.record import ResultRecord, canonical_json
+
+BOARD_FILE = "board.yaml"
+MAX_BOARD_BYTES = 1 << 20
+DEFAULT_SEEDS = (0, 1, 2)
+DEFAULT_METRICS = (
+    "image-auroc",
+    "image-ap",
+    "image-f1-max",
+    "pixel-auroc",
+    "pixel-ap",
+    "pixel-f1-max",
+    "pixel-aupro-30",
+    "pixel-aupro-05",
+)
+
+
+_DEFAULT_RULES = {
+    "shots": None,
+    "limit_train": None,
+    "limit_test": None,
+    "evaluation": "original",
+    "allow": [Source.TRAIN.value],
+    "class_names": False,
+}
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BoardProtocol(_Frozen):
+    """The rules that every row of a board obeys."""
+
+    train: Literal["all"] | None = Field(None, description="'all' normal images; or else give shots")
+    shots: int | None = Field(None, ge=1, description="normal images a method may learn from, drawn by seed")
+    allow: tuple[Source, ...] = Field((Source.TRAIN,), description="what a bank may learn from")
+    class_names: bool = Field(False, description="whether a method may be told the object's name")
+    model_per: Literal["category"] = Field("category", description="one model a category")
+    seeds: tuple[int, ...] = Field(DEFAULT_SEEDS, min_length=1, description="the only seeds whose records count")
+    evaluation: str = Field(
+        "original", pattern=r"^(original|[1-9][0-9]{0,4})$", description="grid of the pixel metrics"
+    )
+    limit_train: int | None = Field(None, ge=1, description="the first N normal images by name")
+    limit_test: int | None = Field(None, ge=1, description="the first N images of each test folder")
+
+    @field_validator("evaluation", mode="before")
+    @classmethod
+    def _size_as_text(cls, value: object) -> object:
+        return str(value) if type(value) is int else value
+
+    @model_validator(mode="after")
+    def _train_or_shots(self) -> BoardProtocol:
+        if (self.train is None) == (self.shots is None):
+            raise ValueError("give either 'train: all' or 'shots: N'")
+        return self
+
+    def fingerprint(self) -> str:
+        """What a record's `task.protocol` must say, in one canonical spelling."""
+        return _canonical(
+            {
+                "shots": self.shots,
+                "limit_train": self.limit_train,
+                "limit_test": self.limit_test,
+                "evaluation": self.evaluation,
+                "allow": [source.value for source in self.allow],
+                "class_names": self.class_names,
+            }
+        )
+
+    def sentence(self) -> str:
+        """The protocol in words, for the head of a board."""
+        pool = f"the first {self.limit_train} normal training images" if self.limit_train else "normal training images"
+        train = f"{self.shots} of {pool}" if self.shots else pool if self.limit_train else f"all {pool}"
+        test = f"judged on the first {self.limit_test} images of each test folder" if self.limit_test else ""
+        grid = (
+            "original resolution" if self.evaluation == "original" else f"{self.evaluation} x {self.evaluation} pixels"
+        )
+        learns = "may learn from test images" if Source.TEST in self.allow else ""
+        names = "class names may be told" if self.class_names else ""
+        parts = [train, test, learns, names, f"evaluated at {grid}", f"seeds {', '.join(map(str, self.seeds))}"]
+        return ", ".join(filter(None, parts))
+
+
+class Board(_Frozen):
+    """What a `board.yaml` says."""
+
+    title: str = Field(description="heading of the board")
+    dataset: str = Field(description="name of the dataset, as records write it")
+    protocol: BoardProtocol
+    categories: tuple[str, ...] | None = Field(None, description="all that a row needs; default: all that records know")
+    metrics: tuple[str, ...] = Field(DEFAULT_METRICS, min_length=1, description="columns, in order")
+    rank_by: str = Field("image-auroc", description="the metric that decides the rank")
+
+    @model_validator(mode="after")
+    def _ranks_by_a_column(self) -> Board:
+        if self.rank_by not in self.metrics:
+            raise ValueError(f"rank_by {self.rank_by!r} is none of the metrics")
+        return self
+
+
+def read_board(path: Path) -> Board:
+    """The board in a `board.yaml`.
+
+    Raises:
+        StorageError: it cannot be read, or does not describe a board.
+    """
+    try:
+        if path.stat().st_size > MAX_BOARD_BYTES:
+            raise StorageError(f"{path}: larger than {MAX_BOARD_BYTES >> 20} MiB; this is no board")
+        return Board.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        spot = ".".join(str(part) for part in first["loc"]) or "board"
+        raise StorageError(f"{path}: {spot}: {first['msg']}; see docs/protocol.md") from None
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise StorageError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
+
+
+def belongs(record: ResultRecord, board: Board) -> bool:
+    """Whether the record was made on this dataset, under this protocol and with one of the board's seeds."""
+    return same_task(record, board) and record.task.seed in board.protocol.seeds
+
+
+def same_task(record: ResultRecord, board: Board) -> bool:
+    """As `belongs`, whatever the seed."""
+    return record.task.dataset == board.dataset and _canonical(record.task.protocol) == board.protocol.fingerprint()
+
+
+def describe(record: ResultRecord) -> str:
+    """Dataset and protocol of a record, for messages."""
+    task = record.task
+    return plain(f"dataset {task.dataset!r}, protocol {_canonical(task.protocol)}, seed {task.seed}")
+
+
+def default_board(records: Sequence[ResultRecord]) -> Board:
+    """The board that records of one dataset and protocol would stand on if somebody had written one.
+
+    Raises:
+        StorageError: no board can have their protocol.
+    """
+    first = records[0]
+    shots = first.task.protocol.get("shots")
+    measured = {name for record in records for name in record.metrics}
+    known = [name for name in DEFAULT_METRICS if name in measured or not measured]
+    metrics = (*known, *sorted(measured - set(known)))
+    try:
+        protocol = BoardProtocol.model_validate(
+            {
+                **first.task.protocol,
+                "train": "all" if shots is None else None,
+                "seeds": sorted({*DEFAULT_SEEDS, *(record.task.seed for record in records)}),
+            }
+        )
+        board = Board(
+            title=f"{first.task.dataset}, {protocol_slug(protocol)}",
+            dataset=first.task.dataset,
+            protocol=protocol,
+            metrics=metrics,
+            rank_by=metrics[0],
+        )
+    except ValidationError as error:
+        raise StorageError(f"no board can have this protocol: {describe(first)}: {error.errors()[0]['msg']}") from None
+    if not same_task(first, board):
+        raise StorageError(f"no board can have this protocol: {describe(first)}: it has rules that are unknown here")
+    return board
+
+
+def board_folder(board: Board) -> Path:
+    """Where a board lies below the leaderboards' root: `<dataset>/<protocol>`."""
+    return Path(slug(board.dataset), protocol_slug(board.protocol))
+
+
+def board_yaml(board: Board) -> str:
+    """The text of a `board.yaml`, to be edited by hand from then on."""
+    data = board.model_dump(mode="json", exclude_none=True)
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None)
+
+
+def protocol_slug(protocol: BoardProtocol) -> str:
+    """A short name such as `full-shot`, `4-shot` or `full-shot-train-100-test-20-256`."""
+    parts = ["full-shot" if protocol.shots is None else f"{protocol.shots}-shot"]
+    parts += [f"train-{protocol.limit_train}"] if protocol.limit_train else []
+    parts += [f"test-{protocol.limit_test}"] if protocol.limit_test else []
+    parts += [protocol.evaluation] if protocol.evaluation != "original" else []
+    parts += [f"learns-{source.value}" for source in protocol.allow if source not in (Source.NOTHING, Source.TRAIN)]
+    parts += ["class-names"] if protocol.class_names else []
+    return "-".join(parts)
+
+
+def _canonical(protocol: Mapping[str, Any]) -> str:
+    """A protocol in one spelling: absent rules have their defaults, and learning from nothing is always allowed."""
+    rules = {**_DEFAULT_RULES, **protocol}
+    if isinstance(rules["allow"], list) and all(isinstance(source, str) for source in rules["allow"]):
+        rules["allow"] = sorted(set(rules["allow"]) - {Source.NOTHING.value})
+    return canonical_json({**rules, "evaluation": str(rules["evaluation"])})

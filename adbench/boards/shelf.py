@@ -1,0 +1,135 @@
+"""Records from runs and from files of records: read with suspicion, merged without losing one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from adbench import StorageError
+from adbench.boards.text import plain
+from adbench.boards.tidy import Unit, method_key, unit_of
+from adbench.engine.record import RECORD_FILE, ResultRecord, canonical_json, parse_record, read_record
+
+MAX_FILE_BYTES = 256 << 20
+MAX_COST = 1e12
+
+
+@dataclass(frozen=True)
+class Found:
+    """A record and where it was found."""
+
+    record: ResultRecord
+    where: str
+
+
+def read_run(folder: Path) -> Found | str:
+    """The record of a run, or a sentence that says why it cannot stand on a board."""
+    try:
+        found = Found(read_record(folder), str(folder / RECORD_FILE))
+    except StorageError as error:
+        return str(error)
+    return refusal(found) or found
+
+
+def read_lines(file: Path) -> Iterator[tuple[str, Found | str]]:
+    """Each line of a file of records, with its record or the sentence that says why it is none.
+
+    Raises:
+        StorageError: the file cannot be read, is no UTF-8 text or is far too large.
+    """
+    try:
+        if file.stat().st_size > MAX_FILE_BYTES:
+            raise StorageError(f"{file}: larger than {MAX_FILE_BYTES >> 20} MiB; this is no file of records")
+        lines = file.read_bytes().decode("utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"{file}: {error}; repair or remove it") from None
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            yield line, _read_line(line, f"{file}:{number}")
+
+
+def _read_line(line: str, where: str) -> Found | str:
+    try:
+        found = Found(parse_record(line, where), where)
+    except StorageError as error:
+        return str(error)
+    return refusal(found) or found
+
+
+def refusal(found: Found) -> str:
+    """Why a record that fits the schema cannot stand on a board; empty if it can."""
+    record = found.record
+    try:
+        canonical_json(record.model_dump()).encode("utf-8")
+    except (ValueError, RecursionError) as error:
+        return f"{found.where}: not writable as JSON: {plain(str(error))}"
+    for name, info in record.metrics.items():
+        if info.value is not None and not 0 <= info.value <= 1:
+            return f"{found.where}: metric {plain(name)!r} is {info.value}; boards show figures from 0 to 1"
+    if record.cost is not None:
+        costs = record.cost.model_dump()
+        costs |= {f"ms_per_image.{name}": value for name, value in costs.pop("ms_per_image").items()}
+        for name, value in costs.items():
+            if value is not None and not 0 <= value <= MAX_COST:
+                return f"{found.where}: cost {name} is {value}; it has to be between 0 and {MAX_COST:g}"
+    return ""
+
+
+def to_line(record: ResultRecord) -> str:
+    """The record as canonical JSON, on one line."""
+    return canonical_json(record.to_json())
+
+
+def merge(found: Iterable[Found], news: list[str]) -> list[Found]:
+    """One record for each method and unit, whatever the order.
+
+    Identical records merge. Records of one identity have to agree exactly on every metric that they share; of those the
+    one with most and newest metrics stays. Of two identities for one method and unit (the data or the protocol's images
+    have changed) the later stays, and `news` gets a sentence.
+
+    Raises:
+        StorageError: two records of one identity disagree: the run cannot be reproduced.
+    """
+    by_id: dict[str, list[Found]] = defaultdict(list)
+    for each in found:
+        by_id[each.record.id].append(each)
+    single = [_best(same) for same in by_id.values()]
+    by_unit: dict[tuple[str, Unit], list[Found]] = defaultdict(list)
+    for each in single:
+        by_unit[method_key(each.record), unit_of(each.record)].append(each)
+    return [_latest(rivals, news) for _, rivals in sorted(by_unit.items())]
+
+
+def _best(same: Sequence[Found]) -> Found:
+    """Of records with one identity the fullest, after making sure that they agree."""
+    ordered = sorted(same, key=lambda f: _fullness(f.record), reverse=True)
+    for index, first in enumerate(ordered):
+        for second in ordered[index + 1 :]:
+            _agree(first, second)
+    return ordered[0]
+
+
+def _fullness(record: ResultRecord) -> tuple[bool, int, int, str, str]:
+    versions = sum(info.version for info in record.metrics.values())
+    return record.status == "ok", len(record.metrics), versions, record.provenance.started, to_line(record)
+
+
+def _agree(first: Found, second: Found) -> None:
+    """Raise the alarm if two records of one identity measure different things: exact equality, no tolerance."""
+    for name in sorted(first.record.metrics.keys() & second.record.metrics.keys()):
+        one, other = first.record.metrics[name], second.record.metrics[name]
+        if one.version == other.version and one.value != other.value:
+            raise StorageError(
+                f"{first.where} and {second.where} are the same run ({first.record.id[:12]}) with different results:"
+                f" {plain(name)} is {one.value} and {other.value}; find out what is not reproducible, then remove one"
+            )
+
+
+def _latest(rivals: Sequence[Found], news: list[str]) -> Found:
+    ordered = sorted(rivals, key=lambda f: (f.record.provenance.started, f.record.id), reverse=True)
+    latest = ordered[0]
+    later = f"a later run of the same method, category and seed is {latest.where}"
+    news.extend(f"{old.where}: left out, {later}" for old in ordered[1:])
+    return latest

@@ -1,0 +1,227 @@
+"""Tidy rows to tables of text: figures, ranks, costs and notes. Pure: the order of the records does not matter."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from adbench import Table
+from adbench.boards.board import Board
+from adbench.boards.text import plain
+from adbench.boards.tidy import Method, Reading, Regime, Tidy, Unit, tidy
+from adbench.engine.record import Cost, ResultRecord
+
+DASH = "—"
+DAGGER = "†"
+SHOWN_NAMES = 6
+READ_AS = (
+    "Figures are percent, higher is better: the mean over categories of the mean over seeds,"
+    f" ± the sample standard deviation over seeds. {DASH} 14/15: only 14 of 15 units (category and seed) are done,"
+    " so there is no mean. Ties as shown share a rank."
+)
+COST_NOTE = (
+    "Means over units; peaks are the highest. Compare times only between rows of one device;"
+    " a method that ran on several has none."
+)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One cell.
+
+    Attributes:
+        mean: a fraction; None unless all units are done and none is undefined.
+        spread: over seeds; None with one seed.
+        mark: shown instead of a mean.
+    """
+
+    mean: float | None
+    spread: float | None = None
+    mark: str = ""
+
+    def __str__(self) -> str:
+        if self.mean is None:
+            return self.mark
+        spread = "" if self.spread is None else f" ± {percent(self.spread)}"
+        return f"{percent(self.mean)}{spread}"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A method's place in its regime.
+
+    Attributes:
+        rank: from 1, shared by ties; None where the ranking metric has no mean.
+        figures: by metric.
+    """
+
+    rank: int | None
+    method: Method
+    figures: Mapping[str, Figure]
+
+
+def percent(fraction: float) -> str:
+    """One decimal, as the field writes it."""
+    return f"{100 * fraction:.1f}"
+
+
+def tables(board: Board, records: Sequence[ResultRecord]) -> list[Table]:
+    """The whole board: its heading, then standings, categories and costs of each regime."""
+    data = tidy(board, records)
+    result = [heading(board)]
+    for regime, methods in data.regimes():
+        ranked = standings(board, data, methods)
+        result += [
+            standings_table(board, data, regime, ranked),
+            category_table(data, regime, ranked, board.rank_by),
+            cost_table(regime, ranked),
+        ]
+    return result
+
+
+def standings_tables(board: Board, records: Sequence[ResultRecord]) -> list[Table]:
+    """The standings alone, a table for each regime."""
+    data = tidy(board, records)
+    return [standings_table(board, data, regime, standings(board, data, ms)) for regime, ms in data.regimes()]
+
+
+def category_tables(board: Board, records: Sequence[ResultRecord], metric: str) -> list[Table]:
+    """One metric by category, a table for each regime."""
+    data = tidy(board, records)
+    return [category_table(data, regime, standings(board, data, ms), metric) for regime, ms in data.regimes()]
+
+
+def heading(board: Board) -> Table:
+    """A table without columns: title, protocol and how to read the figures."""
+    protocol = f"Dataset {plain(board.dataset)}: {board.protocol.sentence()}. Ranked by {board.rank_by}."
+    return Table(plain(board.title), (), (), (protocol, READ_AS))
+
+
+def figure(readings: Mapping[Unit, Reading], units: Sequence[Unit]) -> Figure:
+    """The mean over categories of the mean over seeds, if every unit is done and defined."""
+    done = [unit for unit in units if unit in readings and readings[unit].counts]
+    if len(done) < len(units):
+        marks = {readings[unit].mark if unit in readings else DASH for unit in units}
+        word = marks.pop() if len(marks) == 1 else DASH
+        return Figure(None, mark=word if len(units) == 1 else f"{word} {len(done)}/{len(units)}")
+    values = {unit: readings[unit].value for unit in units}
+    defined = {unit: value for unit, value in values.items() if value is not None}
+    if not values or len(defined) < len(values):
+        return Figure(None, mark="n/a")
+    by_seed: dict[int, list[float]] = defaultdict(list)
+    for unit, value in defined.items():
+        by_seed[unit.seed].append(value)
+    means = [statistics.fmean(by_seed[seed]) for seed in sorted(by_seed)]
+    return Figure(statistics.fmean(means), statistics.stdev(means) if len(means) > 1 else None)
+
+
+def standings(board: Board, data: Tidy, methods: Iterable[Method]) -> list[Standing]:
+    """Methods of one regime by rank; those without a rank last, by label. Figures that look alike share a rank."""
+    figures = {
+        method.label: {metric: figure(data.readings(method, metric), data.units) for metric in board.metrics}
+        for method in methods
+    }
+    by_label = {method.label: method for method in methods}
+    shown = {label: _shown(row[board.rank_by]) for label, row in figures.items()}
+    better = {label: sum(other > own for other in shown.values() if other is not None) for label, own in _ranked(shown)}
+    order = sorted(figures, key=lambda label: (label not in better, better.get(label, 0), label))
+    return [
+        Standing(better[label] + 1 if label in better else None, by_label[label], figures[label]) for label in order
+    ]
+
+
+def _ranked(shown: Mapping[str, float | None]) -> list[tuple[str, float]]:
+    return [(label, value) for label, value in shown.items() if value is not None]
+
+
+def _shown(cell: Figure) -> float | None:
+    """A mean at the precision of the table."""
+    return None if cell.mean is None else float(percent(cell.mean))
+
+
+def standings_table(board: Board, data: Tidy, regime: Regime, ranked: Sequence[Standing]) -> Table:
+    """Rank, method and every metric of the board."""
+    rows = tuple(
+        (_rank(place, ranked), title_of(place.method), *(str(place.figures[metric]) for metric in board.metrics))
+        for place in ranked
+    )
+    notes = [f"Categories: {len(data.categories)}; seeds: {', '.join(map(str, data.seeds))}."]
+    notes += [f"{DAGGER} random weights, never trained."] if any(place.method.random for place in ranked) else []
+    for place in ranked:
+        notes += _notes(board, data, place.method)
+    return Table(f"Standings: {regime}", ("rank", "method", *board.metrics), rows, tuple(notes))
+
+
+def title_of(method: Method) -> str:
+    """The label, with a dagger for random weights."""
+    return f"{method.label} {DAGGER}" if method.random else method.label
+
+
+def _rank(place: Standing, ranked: Sequence[Standing]) -> str:
+    if place.rank is None:
+        return DASH
+    return f"{place.rank}{'=' if sum(other.rank == place.rank for other in ranked) > 1 else ''}"
+
+
+def category_table(data: Tidy, regime: Regime, ranked: Sequence[Standing], metric: str) -> Table:
+    """One metric, a column for each category, rows in the order of the standings."""
+    rows = []
+    for place in ranked:
+        readings = data.readings(place.method, metric)
+        cells = (figure(readings, [Unit(category, seed) for seed in data.seeds]) for category in data.categories)
+        rows.append((title_of(place.method), *map(str, cells)))
+    columns = ("method", *(plain(category) for category in data.categories))
+    return Table(f"By category, {metric}: {regime}", columns, tuple(rows))
+
+
+def cost_table(regime: Regime, ranked: Sequence[Standing]) -> Table:
+    """What the methods cost, each on its own device."""
+    rows = tuple((title_of(place.method), *_costs(place.method)) for place in ranked)
+    columns = ("method", "ms/image p50", "fit s", "peak MB", "peak GPU MB", "bank MB", "device")
+    return Table(f"Cost: {regime}", columns, rows, (COST_NOTE,))
+
+
+def _costs(method: Method) -> tuple[str, ...]:
+    done = [(record.cost, plain(record.provenance.device)) for record in method.records.values() if record.cost]
+    costs, devices = [cost for cost, _ in done], sorted({device for _, device in done})
+    if not costs:
+        return (DASH,) * 6
+    times = _times(costs) if len(devices) == 1 else (DASH, DASH)
+    gpu = [cost.peak_gpu_mb for cost in costs if cost.peak_gpu_mb is not None]
+    sizes = (
+        f"{max(cost.peak_memory_mb for cost in costs):.0f}",
+        f"{max(gpu):.0f}" if gpu else DASH,
+        f"{statistics.fmean(cost.bank_mb for cost in costs):.1f}",
+    )
+    return (*times, *sizes, "; ".join(devices))
+
+
+def _times(costs: Sequence[Cost]) -> tuple[str, str]:
+    per_image = statistics.fmean(cost.ms_per_image.p50 for cost in costs)
+    return f"{per_image:.1f}", f"{statistics.fmean(cost.fit_s for cost in costs):.1f}"
+
+
+def _notes(board: Board, data: Tidy, method: Method) -> list[str]:
+    """A sentence for everything that keeps a figure of the method from counting, and for files left out."""
+    spots: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    for metric in board.metrics:
+        for unit, reading in data.readings(method, metric).items():
+            if reading.mark:
+                spots[reading.mark, reading.reason].append((metric, unit.category))
+    notes = [_note(board, method, mark, reason, where) for (mark, reason), where in sorted(spots.items())]
+    skipped = {name for record in method.records.values() for name in record.task.skipped}
+    return notes + ([f"{method.label}: unreadable files left out: {_names(skipped)}."] if skipped else [])
+
+
+def _note(board: Board, method: Method, mark: str, reason: str, where: Sequence[tuple[str, str]]) -> str:
+    metrics = [metric for metric in board.metrics if any(metric == named for named, _ in where)]
+    of = "" if len(metrics) == len(board.metrics) else f", {', '.join(metrics)}"
+    return f"{method.label}: {mark} on {_names({category for _, category in where})}{of}: {reason}."
+
+
+def _names(names: set[str]) -> str:
+    shown = [plain(name) for name in sorted(names)[:SHOWN_NAMES]]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")

@@ -1,0 +1,36 @@
+"""The plugin that comes with adbench: datasets, preparation, metrics, reports, and a toy of every kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+from adbench import Component, hookimpl
+
+_MODULES = (
+    "aggregators",
+    "datasets",
+    "demo",
+    "executors",
+    "metrics_image",
+    "metrics_pixel",
+    "necks",
+    "preprocess",
+    "reports",
+    "toy",
+)
+
+
+@hookimpl
+def register_components(register: Callable[[type[Component]], None]) -> None:
+    """Every public component class of the modules above."""
+    for name in _MODULES:
+        module = import_module(f"adbench.builtin.{name}")
+        for value in vars(module).values():
+            if (
+                isinstance(value, type)
+                and issubclass(value, Component)
+                and value.__module__ == module.__name__
+                and "name" in vars(value)
+            ):
+                register(value)

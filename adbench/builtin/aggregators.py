@@ -1,0 +1,93 @@
+"""From the scores of patches to the score of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from adbench import Aggregator, ContractError, Field, ImageScores
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def _each(scores: Sequence[ImageScores], statistic: Callable[[Tensor], Tensor]) -> Tensor:
+    """[N] float32: a statistic of each image's patch scores, flattened."""
+    import torch
+
+    if any(image.patches is None for image in scores):
+        raise ContractError("the aggregator", "it reads patch scores, but the scorer gave none; use 'scorer'")
+    return torch.stack([statistic(image.patches.flatten().float()) for image in scores if image.patches is not None])
+
+
+class Max(Aggregator):
+    """The highest patch score (PatchCore, PaDiM)."""
+
+    name = "max"
+
+    def aggregate(self, scores: Sequence[ImageScores]) -> Tensor:
+        return _each(scores, lambda patches: patches.amax())
+
+
+class Mean(Aggregator):
+    """The mean of all patch scores."""
+
+    name = "mean"
+
+    def aggregate(self, scores: Sequence[ImageScores]) -> Tensor:
+        return _each(scores, lambda patches: patches.mean())
+
+
+class Quantile(Aggregator):
+    """A quantile of the patch scores, interpolated linearly."""
+
+    name = "quantile"
+
+    class Config(Aggregator.Config):
+        q: float = Field(0.99, ge=0, le=1, description="which quantile; 1 is the maximum")
+
+    config: Config
+
+    def aggregate(self, scores: Sequence[ImageScores]) -> Tensor:
+        return _each(scores, self._quantile)
+
+    def _quantile(self, patches: Tensor) -> Tensor:
+        """By sorting: `torch.quantile` refuses more than 2**24 scores."""
+        ascending = patches.sort().values
+        place = self.config.q * (len(ascending) - 1)
+        below = int(place)
+        above = min(below + 1, len(ascending) - 1)
+        return ascending[below].lerp(ascending[above], place - below)
+
+
+class TopFraction(Aggregator):
+    """The mean of the highest patch scores (AnomalyDINO, https://arxiv.org/abs/2405.14529, eq. 3: the top 1 %).
+
+    As in the official code, ``int(fraction * N)`` of N patches count, and at least one.
+    """
+
+    name = "top-fraction"
+
+    class Config(Aggregator.Config):
+        fraction: float = Field(0.01, gt=0, le=1, description="share of the patches that counts")
+
+    config: Config
+
+    def aggregate(self, scores: Sequence[ImageScores]) -> Tensor:
+        return _each(
+            scores, lambda patches: patches.topk(max(1, int(self.config.fraction * len(patches)))).values.mean()
+        )
+
+
+class FromScorer(Aggregator):
+    """The image score that the scorer computes itself (PatchCore's reweighting, image-level kNN, WinCLIP)."""
+
+    name = "scorer"
+    reads = "image"
+
+    def aggregate(self, scores: Sequence[ImageScores]) -> Tensor:
+        import torch
+
+        if any(image.image is None for image in scores):
+            raise ContractError(self.title, "it hands on the scorer's own image score, but the scorer gave none")
+        return torch.tensor([image.image for image in scores], dtype=torch.float32)

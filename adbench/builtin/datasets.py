@@ -1,0 +1,252 @@
+"""Datasets in folders: any data in MVTec AD's layout (``folder``), and MVTec AD itself (``mvtec-ad``)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from adbench import GOOD, BadImage, DataError, Dataset, Field, Sample, Split, UnknownName, sha256_of
+from adbench.builtin.download import Archive, download
+from adbench.builtin.images import read_image, read_mask, read_size
+from adbench.builtin.layout import Scan, is_category, scan_category, subfolders
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class FolderDataset(Dataset):
+    """What `Folder` and `MVTecAD` share: everything but where the root is.
+
+    Attributes:
+        published: numbers of training and test images of each category, if known; no other is one.
+    """
+
+    published: ClassVar[dict[str, tuple[int, int]]] = {}
+
+    @property
+    @abstractmethod
+    def root(self) -> Path:
+        """The folder of the categories, or of one category.
+
+        Raises:
+            DataError: it is not there; the message says how to get it.
+        """
+
+    def categories(self) -> Sequence[str]:
+        return sorted(self._folders)
+
+    def split(self, category: str) -> Split:
+        return self._scan(category).split
+
+    def image(self, sample: Sample) -> np.ndarray:
+        return read_image(self.image_path(sample))
+
+    def mask(self, sample: Sample) -> np.ndarray | None:
+        import numpy as np
+
+        size = read_size(self.image_path(sample))
+        if not sample.anomalous:
+            return np.zeros(size, bool)
+        path = self.mask_path(sample)
+        return None if path is None else read_mask(path, size)
+
+    def digest(self, sample: Sample) -> str:
+        image, mask = sha256_of(self.image_path(sample)), self.mask_path(sample)
+        return image if mask is None else hashlib.sha256(f"{image} {sha256_of(mask)}".encode()).hexdigest()
+
+    def revision(self) -> str:
+        return "folder"
+
+    def identity(self) -> dict[str, Any]:
+        """Empty: the content decides, which `digest` carries, and not where it lies."""
+        return {}
+
+    def image_path(self, sample: Sample) -> Path:
+        """The file of a sample.
+
+        Raises:
+            UnknownName: no such sample.
+        """
+        images = self._scan(sample.id.split("/")[0]).images
+        if sample.id not in images:
+            raise UnknownName("sample", sample.id, images, f"of {self.title}")
+        return images[sample.id]
+
+    def mask_path(self, sample: Sample) -> Path | None:
+        """The mask file of a sample, or None where its kind of defect has no annotation.
+
+        Raises:
+            BadImage: other images of its kind have a mask, this one has none.
+        """
+        path, scan = self.image_path(sample), self._scan(sample.id.split("/")[0])
+        mask = scan.masks.get(sample.id)
+        if mask is None and sample.defect in scan.annotated:
+            raise BadImage(path, f"has no mask {path.stem}_mask.png in ground_truth/{sample.defect}")
+        return mask
+
+    @cached_property
+    def _folders(self) -> dict[str, Path]:
+        """The folder of each category."""
+        root = self.root
+        folders = [root] if is_category(root) else [path for path in subfolders(root, root) if is_category(path)]
+        named = {path.name: path for path in folders if not self.published or path.name in self.published}
+        if not named:
+            raise DataError(
+                f"{self.title}: {root} holds no category; each one is a folder with train/{GOOD} and test in it,"
+                " and ROOT is such a folder or the one above"
+            )
+        return named
+
+    @cached_property
+    def _scans(self) -> dict[str, Scan]:
+        return {}
+
+    def _scan(self, category: str) -> Scan:
+        if category not in self._folders:
+            raise UnknownName("category", category, self._folders, f"of {self.title}")
+        if category not in self._scans:
+            self._scans[category] = scan_category(category, self._folders[category], self.root)
+        return self._scans[category]
+
+
+class Folder(FolderDataset):
+    """Your own images in MVTec AD's layout."""
+
+    name = "folder"
+
+    class Config(Dataset.Config):
+        root: Path = Field(description="a folder of categories, or of one category, in MVTec AD's layout")
+
+    config: Config
+
+    @cached_property
+    def root(self) -> Path:
+        return existing(self.config.root, self.title)
+
+
+def existing(path: Path, who: str) -> Path:
+    """The folder as an absolute path.
+
+    Raises:
+        DataError: there is none.
+    """
+    folder = path.expanduser().resolve()
+    if not folder.is_dir():
+        what = "is no folder" if folder.exists() else "does not exist"
+        raise DataError(f"{who}: {path} {what}; give the folder that holds the images, or use --data demo")
+    return folder
+
+
+class MVTecAD(FolderDataset):
+    """MVTec AD: 15 categories of industrial images (Bergmann et al., CVPR 2019), CC BY-NC-SA 4.0."""
+
+    name = "mvtec-ad"
+    published: ClassVar[dict[str, tuple[int, int]]] = {  # the paper's table 1: 3629 and 1725 in all
+        "bottle": (209, 83),
+        "cable": (224, 150),
+        "capsule": (219, 132),
+        "carpet": (280, 117),
+        "grid": (264, 78),
+        "hazelnut": (391, 110),
+        "leather": (245, 124),
+        "metal_nut": (220, 115),
+        "pill": (267, 167),
+        "screw": (320, 160),
+        "tile": (230, 117),
+        "toothbrush": (60, 42),
+        "transistor": (213, 100),
+        "wood": (247, 79),
+        "zipper": (240, 151),
+    }
+
+    archive: ClassVar[Archive] = Archive(
+        title="MVTec AD",
+        url="https://www.mydrive.ch/shares/150996/b52ecdcbf521176e9db9c731f2304b27/download/"
+        "420938113-1629960298/mvtec_anomaly_detection.tar.xz",
+        sha256="cf4313b13603bec67abb49ca959488f7eedce2a9f7795ec54446c649ac98cd3d",
+        page="https://www.mvtec.com/company/research/datasets/mvtec-ad",
+        licence="CC BY-NC-SA 4.0 (https://creativecommons.org/licenses/by-nc-sa/4.0/): not for commercial use",
+        variable="ADBENCH_DATA",
+    )
+
+    class Config(Dataset.Config):
+        root: Path | None = Field(
+            None,
+            description="the folder of the categories; default ADBENCH_DATA, then configs/local.yaml, then where"
+            " 'adbench data get' puts it",
+        )
+
+    config: Config
+
+    @cached_property
+    def root(self) -> Path:
+        if self.config.root is not None:
+            return existing(self.config.root, self.title)
+        places = list(self._places())
+        for place in places:
+            for folder in (place, place / self.name, place / "mvtec_anomaly_detection"):
+                if any(is_category(folder / category) for category in self.published):
+                    return folder.resolve()
+        raise DataError(
+            f"{self.title} is not there (looked in {', '.join(map(str, places))}); get it with"
+            f" 'adbench data get {self.name}', name its folder with --root or {self.archive.variable},"
+            " or start with --data demo"
+        )
+
+    def revision(self) -> str:
+        return "2019"
+
+    def download(self, target: Path | None, progress: Callable[[str, int, int | None], None]) -> Path:
+        """Fetch, check and unpack the whole dataset.
+
+        Args:
+            target: the folder that will hold the categories; default the user's data folder.
+            progress: called with what is being done, the bytes done, and the bytes to do or None.
+
+        Returns:
+            The folder.
+
+        Raises:
+            DataError: it cannot be fetched, or is not what it should be; the message says how to do it by hand.
+            StorageError: it cannot be written.
+        """
+        target = (target or self._home()).expanduser().resolve()
+        download(self.archive, target, progress)
+        return target
+
+    def _places(self) -> Iterator[Path]:
+        """Where the data may lie, the most deliberate place first."""
+        if variable := os.environ.get(self.archive.variable):
+            yield Path(variable).expanduser()
+        for folder in (Path.cwd(), Path(__file__).resolve().parents[2]):
+            yield from _from_settings(folder / "configs" / "local.yaml", self.name)
+        yield self._home()
+
+    def _home(self) -> Path:
+        from platformdirs import user_data_path
+
+        return user_data_path("adbench", appauthor=False) / self.name
+
+
+def _from_settings(path: Path, dataset: str) -> Iterator[Path]:
+    """The folder that a file of local settings names for a dataset, if it does.
+
+    Raises:
+        DataError: the file cannot be read as such.
+    """
+    if not path.is_file():
+        return
+    import yaml
+
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        named = (settings.get("datasets") or {}).get(dataset)
+    except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
+        raise DataError(f"{path} cannot be read: {error}; write 'datasets: {{{dataset}: /path/to/it}}'") from None
+    if named is not None:
+        yield (path.parent.parent / Path(str(named)).expanduser()).resolve()

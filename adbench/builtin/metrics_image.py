@@ -1,0 +1,55 @@
+"""Figures of the image scores: does the method tell a defective part from a good one?"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+from adbench.api.metric import Evidence, Measure, Metric
+
+if TYPE_CHECKING:
+    from adbench.api.curve import Curve
+
+
+class _ImageMetric(Metric):
+    """Reads one figure off the curve of the image scores."""
+
+    level = "image"
+
+    def measure(self, evidence: Evidence) -> Measure:
+        curve = evidence.image_curve
+        return Measure(self._figure(curve), curve.undefined)
+
+    @staticmethod
+    @abstractmethod
+    def _figure(curve: Curve) -> float | None: ...
+
+
+class ImageAuroc(_ImageMetric):
+    """Chance that an anomalous image scores higher than a normal one; equal scores count one half."""
+
+    name = "image-auroc"
+
+    @staticmethod
+    def _figure(curve: Curve) -> float | None:
+        return curve.auroc
+
+
+class ImageAp(_ImageMetric):
+    """Average precision of finding the anomalous images, without interpolation (as in scikit-learn)."""
+
+    name = "image-ap"
+
+    @staticmethod
+    def _figure(curve: Curve) -> float | None:
+        return curve.average_precision
+
+
+class ImageF1Max(_ImageMetric):
+    """F1 of finding the anomalous images, at the threshold that is best on this test set: an upper bound."""
+
+    name = "image-f1-max"
+
+    @staticmethod
+    def _figure(curve: Curve) -> float | None:
+        return curve.f1_max

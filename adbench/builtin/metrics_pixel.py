@@ -1,0 +1,77 @@
+"""Figures of the anomaly maps: does the method show where the defect is? Pixels of all images are ranked together."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+from adbench.api.metric import Evidence, Measure, Metric
+
+if TYPE_CHECKING:
+    from adbench.api.curve import Curve
+
+
+class _PixelMetric(Metric):
+    """Reads one figure off the curve of the maps' pixels."""
+
+    level = "pixel"
+
+    def measure(self, evidence: Evidence) -> Measure:
+        curve = evidence.pixel_curve
+        if curve is None:
+            return Measure(None, "the method makes no anomaly maps")
+        return Measure(self._figure(curve), curve.undefined)
+
+    @staticmethod
+    @abstractmethod
+    def _figure(curve: Curve) -> float | None: ...
+
+
+class PixelAuroc(_PixelMetric):
+    """Chance that an anomalous pixel scores higher than a normal one; equal scores count one half."""
+
+    name = "pixel-auroc"
+
+    @staticmethod
+    def _figure(curve: Curve) -> float | None:
+        return curve.auroc
+
+
+class PixelAp(_PixelMetric):
+    """Average precision of finding the anomalous pixels, without interpolation (as in scikit-learn)."""
+
+    name = "pixel-ap"
+
+    @staticmethod
+    def _figure(curve: Curve) -> float | None:
+        return curve.average_precision
+
+
+class PixelF1Max(_PixelMetric):
+    """F1 of finding the anomalous pixels, at the threshold that is best on this test set: an upper bound."""
+
+    name = "pixel-f1-max"
+
+    @staticmethod
+    def _figure(curve: Curve) -> float | None:
+        return curve.f1_max
+
+
+class PixelAupro30(_PixelMetric):
+    """Mean overlap with the defect regions, small or large, up to a false positive rate of 0.3 (as for MVTec AD)."""
+
+    name = "pixel-aupro-30"
+
+    @staticmethod
+    def _figure(curve: Curve) -> float | None:
+        return curve.aupro(0.3)
+
+
+class PixelAupro05(_PixelMetric):
+    """Mean overlap with the defect regions, small or large, up to a false positive rate of 0.05 (as for MVTec AD 2)."""
+
+    name = "pixel-aupro-05"
+
+    @staticmethod
+    def _figure(curve: Curve) -> float | None:
+        return curve.aupro(0.05)

@@ -1,0 +1,137 @@
+"""What stands between backbone and bank: neighbourhoods, merged layers, fewer channels, unit length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import field_validator
+
+from adbench import Features, Field, Neck
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def _on_grids(features: Features, change: Callable[[Tensor], Tensor]) -> Features:
+    """The features with every grid changed, `layers` and `patches` alike; a grid that is both is changed once."""
+    done: dict[int, Tensor] = {}
+
+    def once(grid: Tensor) -> Tensor:
+        if id(grid) not in done:
+            done[id(grid)] = change(grid)
+        return done[id(grid)]
+
+    layers = features.layers and {name: once(grid) for name, grid in features.layers.items()}
+    patches = None if features.patches is None else once(features.patches)
+    return features.having(layers=layers, patches=patches)
+
+
+class Patchify(Neck):
+    """Each patch sees its neighbourhood (PatchCore, https://arxiv.org/abs/2106.08265, section 3.1).
+
+    ``average`` takes the mean over size x size places, zeros beyond the border counted: the paper's f_agg, and
+    anomalib's form. ``unfold`` lays the neighbourhood's values side by side, channel by channel, and averages
+    neighbours in that list down to `dim` values: the official code's form.
+    """
+
+    name = "patchify"
+
+    class Config(Neck.Config):
+        size: int = Field(3, ge=1, description="side of the neighbourhood in patches, an odd number")
+        form: Literal["average", "unfold"] = Field("average", description="anomalib's form, or the official code's")
+        dim: int | None = Field(None, ge=1, description="values a patch and layer for the form unfold; none keeps all")
+
+        @field_validator("size")
+        @classmethod
+        def _odd(cls, size: int) -> int:
+            if size % 2 == 0:
+                raise ValueError("must be odd, so that a neighbourhood has a middle")
+            return size
+
+    config: Config
+
+    def apply(self, features: Features) -> Features:
+        return _on_grids(features, self._average if self.config.form == "average" else self._unfold)
+
+    def _average(self, grid: Tensor) -> Tensor:
+        from torch.nn.functional import avg_pool2d
+
+        size = self.config.size
+        return avg_pool2d(grid.permute(0, 3, 1, 2), size, 1, size // 2).permute(0, 2, 3, 1)
+
+    def _unfold(self, grid: Tensor) -> Tensor:
+        from torch.nn.functional import unfold
+
+        batch, height, width, _ = grid.shape
+        columns = unfold(grid.permute(0, 3, 1, 2), self.config.size, padding=self.config.size // 2)
+        values = columns.transpose(1, 2).reshape(batch, height, width, -1)
+        return values if self.config.dim is None else _pool_channels(values, self.config.dim)
+
+
+class ConcatLayers(Neck):
+    """Merges layers into patches: all on the finest layer's grid, channels one after the other."""
+
+    name = "concat-layers"
+    needs: ClassVar[frozenset[str]] = frozenset({"layers"})
+
+    class Config(Neck.Config):
+        upsample: Literal["bilinear", "nearest"] = Field("bilinear", description="how coarser layers are enlarged")
+
+    config: Config
+
+    @classmethod
+    def provides(cls, config: Any) -> frozenset[str]:
+        return frozenset({"patches"})
+
+    def apply(self, features: Features) -> Features:
+        import torch
+
+        layers = list(features.need_layers(self.title).values())
+        height, width = max(tuple(layer.shape[1:3]) for layer in layers)
+        grids = [self._enlarge(layer, height, width) for layer in layers]
+        return features.having(patches=grids[0] if len(grids) == 1 else torch.cat(grids, dim=-1), layers=None)
+
+    def _enlarge(self, layer: Tensor, height: int, width: int) -> Tensor:
+        from torch.nn.functional import interpolate
+
+        if tuple(layer.shape[1:3]) == (height, width):
+            return layer
+        # align_corners has no meaning for "nearest", which refuses it
+        corners = False if self.config.upsample == "bilinear" else None
+        enlarged: Tensor = interpolate(
+            layer.permute(0, 3, 1, 2), (height, width), mode=self.config.upsample, align_corners=corners
+        )
+        return enlarged.permute(0, 2, 3, 1)
+
+
+class PoolChannels(Neck):
+    """Fewer channels, each the mean of neighbouring ones (``adaptive_avg_pool1d``, as the official PatchCore)."""
+
+    name = "pool-channels"
+
+    class Config(Neck.Config):
+        dim: int = Field(1024, ge=1, description="channels that remain")
+
+    config: Config
+
+    def apply(self, features: Features) -> Features:
+        return _on_grids(features, lambda grid: _pool_channels(grid, self.config.dim))
+
+
+def _pool_channels(grid: Tensor, dim: int) -> Tensor:
+    from torch.nn.functional import adaptive_avg_pool1d
+
+    pooled: Tensor = adaptive_avg_pool1d(grid.flatten(0, 2).unsqueeze(1), dim)
+    return pooled.view(*grid.shape[:3], dim)
+
+
+class L2(Neck):
+    """Every patch vector at unit length; a zero vector stays zero."""
+
+    name = "l2"
+
+    def apply(self, features: Features) -> Features:
+        from torch.nn.functional import normalize
+
+        return _on_grids(features, lambda grid: normalize(grid, dim=-1))

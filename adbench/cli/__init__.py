@@ -1,0 +1,97 @@
+"""The ``adbench`` command. Subcommands are imported when they are used, so that ``--help`` stays fast."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+import adbench
+from adbench.errors import AdbenchError, PluginError, UnknownName, UsageError
+
+_COMMANDS = {
+    "board": "Build, show and check leaderboards.",
+    "check": "Check that a plugin's components keep their contracts.",
+    "data": "List, get and verify datasets.",
+    "evaluate": "Compute metrics anew from runs on disk.",
+    "list": "List what is installed: components and recipes.",
+    "plan": "Show what 'run' would do, what is done already, and what cannot run.",
+    "run": "Run a method on every category of a dataset.",
+}
+"""Name and short help of the built-in commands; each lives in the module of its name."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Built-in commands and those of plugins."""
+        self._load_plugins()
+        return sorted({*_COMMANDS, *super().list_commands(ctx)})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, or an error that suggests the nearest name."""
+        if cmd_name in _COMMANDS:
+            module = import_module(f"adbench.cli.{cmd_name if cmd_name != 'list' else 'listing'}")
+            return module.command  # type: ignore[no-any-return]
+        self._load_plugins()
+        found = super().get_command(ctx, cmd_name)
+        if found is None:
+            raise UnknownName("command", cmd_name, self.list_commands(ctx))
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """One line for each command, without importing the built-in ones."""
+        self._load_plugins()
+        extra = {name: command.get_short_help_str() for name, command in self.commands.items()}
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted({**_COMMANDS, **extra}.items()))
+
+    def _load_plugins(self) -> None:
+        from adbench.registry import installed
+
+        hook = installed().manager.hook
+        try:
+            hook.register_commands(cli=self)
+        except Exception as error:
+            raise PluginError(f"a plugin's register_commands hook raised {type(error).__name__}: {error}") from error
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(adbench.__version__, prog_name="adbench")
+def group() -> None:
+    """A benchmark for industrial visual anomaly detection, made of plugins.
+
+    \b
+    adbench run --recipe patchcore-lite --data demo
+    adbench run --backbone dinov3 --scorer knn --data PATH
+    """  # noqa: D301  \b is click's mark for a paragraph to keep as it is
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and leave the process with its exit code."""
+    sys.exit(call(arguments))
+
+
+def call(arguments: list[str] | None = None) -> int:
+    """Run the command line; errors meant for the user become one line on standard error.
+
+    Returns:
+        0 when all went well, 1 when something failed, 2 when the command cannot be meant, 130 after Ctrl-C.
+    """
+    try:
+        result: Any = group.main(args=arguments, prog_name="adbench", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except AdbenchError as error:
+        click.echo(f"error: {error}", err=True)
+        return 2 if isinstance(error, UsageError) else 1
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return 130
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,157 @@
+"""What a person sees of a run: bars on a terminal, quiet lines elsewhere, a table at the end."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console as RichConsole
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import TimeRemainingColumn as Remaining
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from adbench.engine.draft import Unit
+    from adbench.engine.pipeline import Outcome
+    from adbench.engine.record import ResultRecord
+
+_COLUMNS = {
+    "image-auroc": "image\nAUROC",
+    "image-ap": "image\nAP",
+    "image-f1-max": "image\nF1-max",
+    "pixel-auroc": "pixel\nAUROC",
+    "pixel-ap": "pixel\nAP",
+    "pixel-f1-max": "pixel\nF1-max",
+    "pixel-aupro-30": "AUPRO\n0.30",
+    "pixel-aupro-05": "AUPRO\n0.05",
+}
+
+
+class Console:
+    """Talks on standard error while units run; the table goes to standard output.
+
+    Args:
+        quiet: no table: standard output belongs to records.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+        self.err = RichConsole(stderr=True, highlight=False)
+        self.out = RichConsole(highlight=False, width=None if sys.stdout.isatty() else 120)
+        self._bars: Progress | None = None
+        self._bar: TaskID | None = None
+
+    def begin(self, unit: Unit) -> None:
+        """A unit starts."""
+        self._say(f"[bold]{escape(unit.title)}[/]")
+
+    def watch(self, stage: str, done: int, total: int) -> None:
+        """A stage has come so far; drawn on a terminal only."""
+        if not self.err.is_terminal:
+            return
+        if self._bars is None:
+            self._bars = Progress(
+                TextColumn("  {task.description:<8}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[rate]}"),
+                TimeElapsedColumn(),
+                Remaining(),
+                console=self.err,
+                transient=True,
+            )
+            self._bars.start()
+        self._draw(self._bars, stage, done, total)
+
+    def _draw(self, bars: Progress, stage: str, done: int, total: int) -> None:
+        if self._bar is None or bars.tasks[-1].description != stage:
+            if self._bar is not None:
+                bars.remove_task(self._bar)
+            self._bar = bars.add_task(stage, total=total or None, rate="")
+        speed = bars.tasks[-1].speed
+        bars.update(self._bar, completed=done, rate=f"{speed:.1f} images/s" if speed else "")
+
+    def end(self, outcome: Outcome) -> None:
+        """A unit has ended."""
+        self.close()
+        record = outcome.record
+        if record.status != "ok":
+            self._say(f"  [red]{record.status}[/]: {escape(record.reason)}")
+        elif not outcome.fresh:
+            self._say(f"  done before: {escape(str(outcome.folder))}")
+        elif record.cost is not None:
+            cost = record.cost
+            self._say(
+                f"  fit {cost.fit_s:.1f} s, test {cost.ms_per_image.p50:.1f} ms an image,"
+                f" {cost.peak_memory_mb:.0f} MB; {escape(str(outcome.folder))}"
+            )
+        for name in record.task.skipped:
+            self._say(f"  left out, not readable: {escape(name)}")
+        if outcome.unsaved is not None:
+            self._say(f"  [red]not saved[/]: {escape(str(outcome.unsaved))}")
+
+    def record(self, outcome: Outcome) -> None:
+        """The record as one line of JSON on standard output."""
+        print(json.dumps(outcome.record.to_json(), sort_keys=True), flush=True)  # noqa: T201
+
+    def interrupted(self, done: int, total: int, out: Path) -> None:
+        """After Ctrl-C: what is kept, and how to go on."""
+        self.close()
+        self._say(f"{done} of {total} units are finished and kept in {out}; the same command goes on from there")
+
+    def close(self) -> None:
+        """Take the bars off the terminal."""
+        if self._bars is not None:
+            self._bars.stop()
+        self._bars = self._bar = None
+
+    def summary(self, outcomes: Sequence[Outcome]) -> None:
+        """A row a category, and the mean where nothing is missing."""
+        records = [outcome.record for outcome in outcomes]
+        if not records:
+            return
+        title = f"{records[0].recipe.name} on {records[0].task.dataset} (figures in %)"
+        table = Table(title=escape(title), title_justify="left")
+        table.add_column("category")
+        for header in (*_COLUMNS.values(), "ms an\nimage", "fit\ns"):
+            table.add_column(header, justify="right")
+        for record in records:
+            table.add_row(*_row(record))
+        table.add_section()
+        table.add_row("mean", *(_mean(records, name) for name in _COLUMNS), "", "")
+        self.out.print(table)
+        self._notes(outcomes)
+
+    def _notes(self, outcomes: Sequence[Outcome]) -> None:
+        if any(outcome.record.regime.random_weights for outcome in outcomes):
+            self.out.print("[yellow]random weights:[/] an untrained backbone; these figures say nothing of the method")
+        pictures = [outcome.folder for outcome in outcomes if (outcome.folder / "sheet.png").exists()]
+        if pictures:
+            self.out.print(f"pictures: {escape(str(pictures[0]))}/sheet.png" + (" and others" if pictures[1:] else ""))
+
+    def _say(self, line: str) -> None:
+        self.err.print(line, soft_wrap=True)
+
+
+def _row(record: ResultRecord) -> list[str]:
+    name = escape(record.task.category) + (f" (seed {record.task.seed})" if record.task.seed else "")
+    if record.status != "ok" or record.cost is None:
+        return [name, record.status, *([""] * (len(_COLUMNS) + 1))]
+    figures = [_percent(record.metrics[key].value if key in record.metrics else None) for key in _COLUMNS]
+    return [name, *figures, f"{record.cost.ms_per_image.p50:.1f}", f"{record.cost.fit_s:.1f}"]
+
+
+def _percent(value: float | None) -> str:
+    return "n/a" if value is None else f"{100 * value:.1f}"
+
+
+def _mean(records: Sequence[ResultRecord], metric: str) -> str:
+    """The mean over all rows, or how many there are of them."""
+    values = [record.metrics[metric].value for record in records if metric in record.metrics]
+    there = [value for value in values if value is not None]
+    return _percent(statistics.fmean(there)) if len(there) == len(records) else f"{len(there)}/{len(records)}"

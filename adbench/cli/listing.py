@@ -1,0 +1,78 @@
+"""``adbench list``: what is installed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from adbench.errors import UnknownName
+
+if TYPE_CHECKING:
+    from adbench.registry import Registry
+
+
+@click.command("list")
+@click.argument("kind", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(kind: str | None, as_json: bool) -> None:
+    """List components and recipes, of one KIND or all, with their options and where they come from."""
+    from adbench.registry import installed
+
+    registry = installed()
+    kinds = [*registry.kinds(), "recipe"]
+    if kind is not None and kind not in kinds:
+        raise UnknownName("kind", kind, kinds)
+    rows = [row for row in _rows(registry) if kind in (None, row["kind"])]
+    problems = [{"dist": problem.dist, "reason": problem.reason} for problem in registry.problems]
+    if as_json:
+        click.echo(json.dumps({"components": rows, "problems": problems}, indent=1))
+        return
+    _print(rows, problems, with_options=kind is not None)
+
+
+def _rows(registry: Registry) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = [
+        {
+            "kind": entry.kind,
+            "name": entry.name,
+            "version": entry.cls.version,
+            "dist": f"{entry.dist} {entry.dist_version}",
+            "about": (entry.cls.__doc__ or "").strip().split("\n")[0],
+            "options": {name: _option(info) for name, info in entry.cls.Config.model_fields.items()},
+        }
+        for entry in registry.entries()
+    ]
+    for recipe in sorted(registry.recipe_files.values(), key=lambda item: item.name):
+        dist = f"{recipe.dist} {recipe.dist_version}"
+        rows.append({"kind": "recipe", "name": recipe.name, "dist": dist, "about": _title(recipe.path), "options": {}})
+    return rows
+
+
+def _option(info: Any) -> dict[str, Any]:
+    default = None if info.is_required() else info.get_default(call_default_factory=True)
+    return {"default": str(default), "required": info.is_required(), "help": info.description or ""}
+
+
+def _title(path: Any) -> str:
+    """A recipe's title line, without parsing the file as a recipe."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("title:"):
+            return str(line.removeprefix("title:").strip().strip("\"'"))
+    return ""
+
+
+def _print(rows: list[dict[str, Any]], problems: list[dict[str, str]], *, with_options: bool) -> None:
+    width = max((len(row["name"]) for row in rows), default=0)
+    last = None
+    for row in rows:
+        if row["kind"] != last:
+            click.secho(("" if last is None else "\n") + row["kind"], bold=True)
+            last = row["kind"]
+        click.echo(f"  {row['name']:<{width}}  {row['about']}  [{row['dist']}]")
+        for name, option in (row["options"] if with_options else {}).items():
+            default = "required" if option["required"] else f"default {option['default']}"
+            click.echo(f"  {'':<{width}}    {name}: {option['help']} ({default})")
+    for problem in problems:
+        click.secho(f"\nnot loaded: {problem['dist']}: {problem['reason']}", fg="red", err=True)

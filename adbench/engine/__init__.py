@@ -1,0 +1,1 @@
+"""Runs methods: recipes, streams of features, units of work, records."""

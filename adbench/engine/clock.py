@@ -1,0 +1,130 @@
+"""The only place that times and weighs: wall time with synchronised devices, peak memory of process and GPU."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from adbench.errors import UnitTimeout
+
+MB = 2**20
+
+
+@dataclass
+class Clock:
+    """Times of one unit.
+
+    Attributes:
+        device: its queue is emptied before each reading.
+        seconds: what `measure` added up, by name.
+        per_image_ms: a time for each test batch, divided by its images.
+    """
+
+    device: str
+    seconds: dict[str, float] = field(default_factory=dict)
+    per_image_ms: list[tuple[float, int]] = field(default_factory=list)
+
+    def now(self) -> float:
+        """Seconds on a clock that never runs backwards, after all queued work is done."""
+        if self.device.startswith("cuda"):
+            import torch
+
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+    @contextmanager
+    def measure(self, name: str) -> Iterator[None]:
+        """Add the block's time to `seconds[name]`."""
+        started = self.now()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + self.now() - started
+
+    def lap(self, started: float, images: int) -> float:
+        """Note that a batch took from `started` until now; returns now."""
+        ended = self.now()
+        self.per_image_ms.append((1000 * (ended - started) / images, images))
+        return ended
+
+    def quantile_ms(self, q: float) -> float:
+        """The q-quantile over test images of the time a image."""
+        times = sorted(ms for ms, images in self.per_image_ms for _ in range(images))
+        return times[min(len(times) - 1, int(q * len(times)))] if times else 0.0
+
+
+class PeakMemory:
+    """Highest memory since it was made: of the process, and of the GPU where there is one."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        _reset_process_peak()
+        if device.startswith("cuda"):
+            import torch
+
+            torch.cuda.reset_peak_memory_stats(device)
+
+    def process_mb(self) -> float:
+        """Resident memory of this process."""
+        return _process_peak_bytes() / MB
+
+    def gpu_mb(self) -> float | None:
+        """Memory that torch allocated on the device; None on a CPU."""
+        if not self.device.startswith("cuda"):
+            return None
+        import torch
+
+        return float(torch.cuda.max_memory_allocated(self.device)) / MB
+
+
+def _reset_process_peak() -> None:
+    """Linux can forget the peak so far; elsewhere the peak is that of the whole process's life."""
+    clear = Path("/proc/self/clear_refs")
+    try:
+        clear.write_text("5")
+    except OSError:
+        return
+
+
+def _process_peak_bytes() -> int:
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+@contextmanager
+def deadline(seconds: float | None) -> Iterator[None]:
+    """Stop the block after so many seconds. Works in the main thread of a system with alarms (not on Windows); a call
+    that never returns to Python is stopped when it does.
+
+    Raises:
+        UnitTimeout: time is up.
+    """
+    usable = threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGALRM")
+    if not seconds or not usable:
+        yield
+        return
+
+    def expire(_signal: int, _frame: FrameType | None) -> None:
+        raise UnitTimeout(f"stopped after {seconds:g} s (--timeout)")
+
+    before = signal.signal(signal.SIGALRM, expire)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,104 @@
+"""Holds components to their contracts while they run, and says who broke which rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from adbench.api.backbone import Backbone
+from adbench.api.component import Component
+from adbench.api.features import Batch, Features, Scores
+from adbench.api.geometry import Geometry
+from adbench.api.stages import Preprocessor
+from adbench.errors import AdbenchError, ContractError, UnitTimeout
+
+
+class ComponentCrash(AdbenchError):
+    """A component raised something that is no `AdbenchError`; the cause carries the traceback."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that memory ran out, on the host or on the device."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and ("DefaultCPUAllocator" in text or "not enough memory" in text)
+
+
+@contextmanager
+def blame(component: Component, step: str) -> Iterator[None]:
+    """Name the component in whatever goes wrong inside the block.
+
+    Raises:
+        UnitTimeout: time ran out while the component was at work.
+        ComponentCrash: it raised an error that is not ours. Running out of memory passes through as it is.
+    """
+    try:
+        yield
+    except UnitTimeout as error:
+        if error.args and "still in" in str(error):
+            raise
+        raise UnitTimeout(f"{error}: {component.title} was still in {step}()") from None
+    except AdbenchError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        raise ComponentCrash(f"{component.title} raised {type(error).__name__} in {step}(): {error}") from error
+
+
+def check_prepared(step: Preprocessor, image: Tensor, geometry: Geometry) -> None:
+    """A prepared image is [3, H, W] of the size that its geometry says."""
+    if image.ndim != 3 or image.shape[0] != 3 or tuple(image.shape[1:]) != geometry.size:
+        raise ContractError(
+            step.title, f"apply() must return [3, H, W] of its geometry's size {geometry.size}, got {list(image.shape)}"
+        )
+
+
+def check_features(backbone: Backbone, batch: Batch, features: Features) -> None:
+    """Features belong to the batch, have the right shapes and no gaps, and fill what the backbone promised."""
+    if features.ids != batch.ids or features.geometry != batch.geometry:
+        raise ContractError(backbone.title, "extract() must hand on the batch's ids and geometry")
+    for field in backbone.provides(backbone.config) - {"text"}:
+        if getattr(features, field) is None:
+            raise ContractError(backbone.title, f"it promises {field!r} but extract() left it empty")
+    named = {"patches": features.patches, **(features.layers or {})}
+    for name, grid in named.items():
+        if grid is not None:
+            _check(backbone, f"extract()'s {name}", grid, len(batch), 4, "[B, H, W, C]", batch.ids)
+    if features.image is not None:
+        _check(backbone, "extract()'s image", features.image, len(batch), 2, "[B, D]", batch.ids)
+
+
+def check_scores(scorer: Component, query: Features, scores: Scores, gives: frozenset[str]) -> None:
+    """Scores are finite, one for each place of the grid and each image, and what the scorer promised."""
+    for field in gives:
+        if getattr(scores, field, None) is None:
+            raise ContractError(scorer.title, f"it promises the {field} score but score() left it empty")
+    if scores.patches is not None:
+        _check(scorer, "score()'s patches", scores.patches, len(query), 3, "[B, H, W]", query.ids)
+        if query.patches is not None and scores.patches.shape != query.patches.shape[:3]:
+            wanted, got = list(query.patches.shape[:3]), list(scores.patches.shape)
+            raise ContractError(scorer.title, f"score() must return patches of the grid's shape {wanted}, got {got}")
+    if scores.image is not None:
+        _check(scorer, "score()'s image", scores.image, len(query), 1, "[B]", query.ids)
+
+
+def check_image_scores(aggregator: Component, scores: Tensor, ids: Sequence[str]) -> None:
+    """One finite score for each image of the test set."""
+    _check(aggregator, "aggregate()", scores, len(ids), 1, "[N]", ids)
+
+
+def _check(who: Component, what: str, tensor: Tensor, count: int, ndim: int, shape: str, ids: Sequence[str]) -> None:
+    if not isinstance(tensor, Tensor):
+        raise ContractError(who.title, f"{what} must be a tensor {shape}, got {type(tensor).__name__}")
+    if tensor.ndim != ndim or tensor.shape[0] != count:
+        raise ContractError(who.title, f"{what} must be {shape} for {count} images, got {list(tensor.shape)}")
+    bad = ~torch.isfinite(tensor.reshape(count, -1)).all(dim=1)
+    if bool(bad.any()):
+        raise ContractError(
+            who.title, f"{what} must be finite, but has NaN or infinity for {ids[int(bad.nonzero()[0])]}"
+        )

@@ -1,0 +1,243 @@
+"""The record of one unit: one recipe on one category with one seed. The only place that writes records."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from adbench.errors import StorageError
+
+SCHEMA = 1
+RECORD_FILE = "record.json"
+MAX_RECORD_BYTES = 4 << 20
+
+Status = Literal["ok", "failed", "out-of-memory", "timeout"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PartInfo(_Part):
+    """Which component filled a slot, and who published it."""
+
+    kind: str
+    name: str
+    version: int
+    dist: str
+    dist_version: str
+
+
+class RecipeInfo(_Part):
+    """The method: `spec` decides the score, `parts` says who it is made of."""
+
+    name: str
+    spec: dict[str, Any]
+    parts: list[PartInfo]
+
+
+class TaskInfo(_Part):
+    """What the method was asked to do."""
+
+    dataset: str
+    revision: str
+    category: str
+    seed: int
+    protocol: dict[str, Any]
+    train: int = Field(description="normal images learned from")
+    test: int = Field(description="images judged")
+    samples_sha: str = Field(description="sha256 over ids and contents of all of them")
+    skipped: list[str] = Field(default_factory=list, description="files left out by --skip-bad")
+
+
+class Regime(_Part):
+    """What the method was given, computed from declarations. Rows of different regimes are never ranked together."""
+
+    train_images: int
+    test_set: bool = Field(description="the bank learned from the test images: transductive")
+    class_names: bool
+    anomalies: bool = Field(description="the bank learned from labelled anomalies")
+    tuned_per_category: bool
+    random_weights: bool
+
+
+class MetricInfo(_Part):
+    """A figure; `value` is null with a `reason` where the metric is undefined."""
+
+    value: float | None
+    version: int
+    reason: str = ""
+
+
+class Quantiles(_Part):
+    """Of a time a image, in milliseconds."""
+
+    p50: float
+    p95: float
+
+
+class Cost(_Part):
+    """What the unit cost. Memory in MB (2**20 bytes), times in seconds unless the name says otherwise."""
+
+    extract_s: float = Field(description="reading and seeing the training images")
+    fit_s: float = Field(description="fitting necks and bank, extraction included")
+    test_s: float = Field(description="reading, seeing and scoring the test images")
+    ms_per_image: Quantiles = Field(description="a test image from file to patch scores, batch time over batch size")
+    peak_memory_mb: float = Field(description="highest resident memory of the process during the unit")
+    peak_gpu_mb: float | None = None
+    bank_mb: float = Field(description="size of the bank's state")
+
+
+class PredictionsInfo(_Part):
+    """The file of raw scores beside the record."""
+
+    file: str
+    sha256: str
+
+
+class WeightsInfo(_Part):
+    """Name and sha256 of weights that were loaded."""
+
+    name: str
+    sha256: str
+
+
+class Provenance(_Part):
+    """What merely happened: never part of the identity."""
+
+    adbench: str
+    git: str | None
+    dirty: bool | None
+    python: str
+    torch: str
+    device: str
+    started: str
+    weights: list[WeightsInfo]
+    packages: dict[str, str]
+
+
+class ResultRecord(_Part):
+    """The whole record. `id` is the sha256 of what decides the score."""
+
+    schema_version: int = Field(SCHEMA, alias="schema")
+    id: str = Field(pattern=r"^[0-9a-f]{64}$")
+    status: Status
+    reason: str = ""
+    recipe: RecipeInfo
+    task: TaskInfo
+    regime: Regime
+    metrics: dict[str, MetricInfo]
+    cost: Cost | None
+    predictions: PredictionsInfo | None
+    provenance: Provenance
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-compatible, keys as in the schema."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def canonical_json(value: Any) -> str:
+    """One spelling for one value: sorted keys, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+
+
+def parse_record(text: str, where: str) -> ResultRecord:
+    """A record from JSON that may come from a stranger.
+
+    Raises:
+        StorageError: it is too large, no JSON, of a newer schema, or does not fit the schema.
+    """
+    if len(text) > MAX_RECORD_BYTES:
+        raise StorageError(f"{where}: larger than {MAX_RECORD_BYTES >> 20} MiB; this is no record of adbench")
+    try:
+        data = json.loads(text)
+        if isinstance(data, dict) and isinstance(data.get("schema"), int) and data["schema"] > SCHEMA:
+            raise StorageError(f"{where}: schema {data['schema']} is newer than {SCHEMA}; upgrade adbench-core")
+        return ResultRecord.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        spot = ".".join(str(part) for part in first["loc"])
+        raise StorageError(f"{where}: not a record of adbench: {spot}: {first['msg']}") from None
+    except (ValueError, RecursionError) as error:
+        raise StorageError(f"{where}: not readable as JSON: {error}") from None
+
+
+def read_record(path: Path) -> ResultRecord:
+    """The record in a file, or in a run's folder.
+
+    Raises:
+        StorageError: it cannot be read or is no record.
+    """
+    file = path / RECORD_FILE if path.is_dir() else path
+    try:
+        if file.stat().st_size > MAX_RECORD_BYTES:
+            raise StorageError(f"{file}: larger than {MAX_RECORD_BYTES >> 20} MiB; this is no record of adbench")
+        return parse_record(file.read_text(encoding="utf-8"), str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"{file}: {error}") from None
+
+
+def find_runs(root: Path) -> list[Path]:
+    """Folders below `root` (or `root` itself) that hold a record, sorted."""
+    if (root / RECORD_FILE).is_file():
+        return [root]
+    return sorted(path.parent for path in root.glob(f"[!.]*/{RECORD_FILE}"))
+
+
+@contextmanager
+def new_run(root: Path, name: str) -> Iterator[Path]:
+    """A folder that appears as ``root/name`` whole, when the block ends well, or not at all.
+
+    Raises:
+        StorageError: `root` cannot be written.
+    """
+    with storage_errors(root):
+        root.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{name[:12]}-", dir=root))
+    try:
+        yield draft
+        with storage_errors(root):
+            _publish(draft, root / name)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _publish(draft: Path, final: Path) -> None:
+    """Rename into place; a failed run of the same id gives way."""
+    draft.chmod(0o755)
+    if final.exists():
+        old = Path(tempfile.mkdtemp(prefix=".old-", dir=final.parent))
+        final.replace(old / final.name)
+        shutil.rmtree(old, ignore_errors=True)
+    draft.replace(final)
+
+
+def write_record(folder: Path, record: ResultRecord) -> None:
+    """Write `record.json` into a run's folder.
+
+    Raises:
+        StorageError: disk full or read-only.
+    """
+    text = json.dumps(record.to_json(), indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    with storage_errors(folder):
+        (folder / RECORD_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+@contextmanager
+def storage_errors(where: Path) -> Iterator[None]:
+    """Turn a failed write into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"cannot write to {where}: {error.strerror or error}; free some space or choose another folder with --out"
+        ) from None

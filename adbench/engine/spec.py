@@ -1,0 +1,202 @@
+"""Recipes as data: parts, the YAML of a recipe, the command line's short form, defaults filled in, identity."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from adbench.api.component import Component
+from adbench.engine.geometry import MapSpec
+from adbench.engine.record import PartInfo
+from adbench.errors import UsageError
+from adbench.registry import Registry
+
+SLOTS = {
+    "preprocess": "preprocessor",
+    "backbone": "backbone",
+    "neck": "neck",
+    "masker": "masker",
+    "bank": "bank",
+    "scorer": "scorer",
+    "aggregate": "aggregator",
+}
+"""A recipe's slots, in the order in which data meets them, and the kind that fills each."""
+
+
+class Part(BaseModel):
+    """A component's name and options. In YAML a name alone, or a mapping with one key: ``{knn: {k: 3}}``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_forms(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"name": value}
+        if isinstance(value, Mapping) and len(value) == 1 and "name" not in value:
+            ((name, options),) = value.items()
+            return {"name": name, "options": {} if options is None else options}
+        return value
+
+    @classmethod
+    def parse(cls, text: str) -> Part:
+        """The command line's form: ``name`` or ``name:option=value,option=value``; lists are joined by ``+``.
+
+        Raises:
+            UsageError: an option without ``=``.
+        """
+        name, _, rest = text.partition(":")
+        options: dict[str, Any] = {}
+        for item in filter(None, rest.split(",")):
+            key, equals, value = item.partition("=")
+            if not equals:
+                raise UsageError(f"{text!r}: {item!r} has no '='; write NAME:OPTION=VALUE,OPTION=VALUE")
+            options[key.strip()] = value.strip()
+        return cls(name=name.strip(), options=options)
+
+    def make(self, kind: str, registry: Registry) -> Component:
+        """The component itself, made but not prepared.
+
+        Raises:
+            UnknownName, UsageError: no such component or option.
+        """
+        cls = registry.get(kind, self.name).cls
+        return cls(**{key: _fit(cls, key, value) for key, value in self.options.items()})
+
+
+def _fit(cls: type[Component], option: str, value: Any) -> Any:
+    """A text from the command line as a list, where the option wants one: ``2+3``."""
+    field = cls.Config.model_fields.get(option)
+    if field is None or not isinstance(value, str) or not _takes_list(field.annotation):
+        return value
+    return value if value == "" or (_takes_text(field.annotation) and "+" not in value) else value.split("+")
+
+
+def _takes_list(annotation: Any) -> bool:
+    if get_origin(annotation) in (Union, types.UnionType):
+        return any(_takes_list(choice) for choice in get_args(annotation))
+    return (get_origin(annotation) or annotation) in (list, tuple)
+
+
+def _takes_text(annotation: Any) -> bool:
+    """Whether an option takes a list or else a single value; then only a ``+`` makes a list of it."""
+    choices = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else ()
+    return any(not _takes_list(choice) and choice is not type(None) for choice in choices)
+
+
+class Recipe(BaseModel):
+    """A method: which part fills each slot, and how patch scores become an anomaly map.
+
+    In a file, slots may be left out: `complete` fills them with what backbone and scorer name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    name: str = Field(alias="recipe", pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$")
+    title: str = ""
+    paper: str = ""
+    preprocess: tuple[Part, ...] | None = None
+    backbone: Part
+    neck: tuple[Part, ...] | None = None
+    masker: Part | None = None
+    bank: Part | None = None
+    scorer: Part
+    aggregate: Part | None = None
+    map: MapSpec | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            single = {
+                slot: [value[slot]] for slot in ("preprocess", "neck") if isinstance(value.get(slot), str | Mapping)
+            }
+            return {**value, **single}
+        return value
+
+    def with_parts(self, parts: Mapping[str, Any]) -> Recipe:
+        """A copy in which the given slots hold other parts."""
+        name = "+".join([self.name, *(slot_title(part) for part in parts.values())]) if parts else self.name
+        return self.model_copy(update={**parts, "name": name[:100]})
+
+
+def slot_title(part: Any) -> str:
+    """A part as it appears in the name of a recipe put together by hand."""
+    return "-".join(item.name for item in part) if isinstance(part, tuple) else str(part.name)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in a YAML file.
+
+    Raises:
+        UsageError: the file cannot be read, is no YAML or no recipe.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Recipe.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        spot = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"recipe {path}: {spot}: {first['msg']}") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"recipe {path}: {error}") from None
+
+
+def complete(recipe: Recipe, registry: Registry) -> Recipe:
+    """Fill empty slots: backbone and scorer name their own defaults, the framework names the rest.
+
+    Raises:
+        UnknownName, UsageError: a part or option does not exist.
+    """
+    named: dict[str, Any] = {}
+    for slot in ("scorer", "backbone"):
+        component = getattr(recipe, slot).make(slot, registry)
+        named.update(component.defaults(component.config))
+    fallback: dict[str, Any] = {"preprocess": [], "neck": [], "bank": None, "aggregate": "max", "map": {}}
+    filled = {slot: named.get(slot, default) for slot, default in fallback.items() if getattr(recipe, slot) is None}
+    whole = Recipe.model_validate({**recipe.model_dump(by_alias=True), **filled})
+    if whole.bank is None:
+        raise UsageError(f"scorer {recipe.scorer.name!r} names no default bank; choose one with --bank")
+    return whole
+
+
+def components_of(recipe: Recipe, registry: Registry) -> dict[str, list[Component]]:
+    """The components of a complete recipe by slot, made but not prepared.
+
+    Raises:
+        UnknownName, UsageError: a part or option does not exist.
+    """
+    return {slot: [part.make(kind, registry) for part in parts_in(recipe, slot)] for slot, kind in SLOTS.items()}
+
+
+def parts_in(recipe: Recipe, slot: str) -> tuple[Part, ...]:
+    """The parts of one slot, none for an empty one."""
+    value = getattr(recipe, slot)
+    return value if isinstance(value, tuple) else () if value is None else (value,)
+
+
+def spec_of(recipe: Recipe, components: Mapping[str, list[Component]]) -> dict[str, Any]:
+    """What decides the score, as JSON: every part with its version and all its options, files by content."""
+    spec: dict[str, Any] = {
+        slot: [{"name": part.name, "version": part.version, "options": part.identity()} for part in components[slot]]
+        for slot in SLOTS
+    }
+    spec["map"] = (recipe.map or MapSpec()).model_dump(mode="json")
+    return spec
+
+
+def part_infos(components: Mapping[str, list[Component]], registry: Registry) -> list[PartInfo]:
+    """Who published each part."""
+    entries = [registry.get(part.kind, part.name) for parts in components.values() for part in parts]
+    return [
+        PartInfo(kind=e.kind, name=e.name, version=e.cls.version, dist=e.dist, dist_version=e.dist_version)
+        for e in entries
+    ]

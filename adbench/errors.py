@@ -1,0 +1,111 @@
+"""Every error that adbench raises on purpose.
+
+```
+AdbenchError                 printed without a traceback; everything else is a bug
+├── UsageError               a command, recipe or option that cannot be meant as written
+│   ├── UnknownName          a component, recipe or option that does not exist (with "did you mean")
+│   └── IncompatibleParts    parts that cannot work together, one sentence for each reason
+├── DataError                a dataset, an image or a mask that cannot be used
+│   └── BadImage             one named file that cannot be read as an image
+├── WeightsError             weights that are missing, unreadable or not the ones asked for
+├── PluginError              a plugin that cannot be loaded or clashes with another
+├── ContractError            a component broke a rule of its contract
+├── StorageError             a file or folder of results that cannot be written or read
+└── UnitTimeout              a unit of work that took longer than it was allowed
+```
+
+A message says who failed, what happened and how to fix it, in one or two sentences.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class AdbenchError(Exception):
+    """Base of all errors that are meant for the user."""
+
+
+class UsageError(AdbenchError):
+    """A command, recipe or option that cannot be meant as it is written."""
+
+
+class UnknownName(UsageError):
+    """A name that nothing answers to.
+
+    Args:
+        what: what was looked for, such as ``"scorer"``.
+        name: the name that is unknown.
+        known: the names that exist; the nearest is suggested.
+        where: said after the name, such as ``"of bank 'coreset'"``.
+    """
+
+    def __init__(self, what: str, name: str, known: Iterable[str], where: str = "") -> None:
+        self.what, self.name, self.known = what, name, sorted(known)
+        super().__init__(f"unknown {what} {name!r}{where and ' ' + where}{self._hint()}")
+
+    def _hint(self) -> str:
+        near = difflib.get_close_matches(self.name, self.known, n=1, cutoff=0.5)
+        if near:
+            return f"; did you mean {near[0]!r}?"
+        return f"; known: {', '.join(self.known)}" if self.known else "; there is none"
+
+
+class IncompatibleParts(UsageError):
+    """Parts of a recipe that cannot work together.
+
+    Args:
+        recipe: the recipe's name.
+        reasons: one sentence for each reason.
+    """
+
+    def __init__(self, recipe: str, reasons: Sequence[str]) -> None:
+        self.reasons = tuple(reasons)
+        super().__init__(f"recipe {recipe!r} cannot run: " + "; ".join(reasons))
+
+
+class DataError(AdbenchError):
+    """A dataset, an image or a mask that cannot be used."""
+
+
+class BadImage(DataError):
+    """One file that cannot be read as an image.
+
+    Args:
+        path: the file.
+        problem: what is wrong with it.
+    """
+
+    def __init__(self, path: object, problem: str) -> None:
+        self.path = str(path)
+        super().__init__(f"{path}: {problem}; repair or remove it, or leave such files out with --skip-bad")
+
+
+class WeightsError(AdbenchError):
+    """Weights that are missing, unreadable or not the ones asked for."""
+
+
+class PluginError(AdbenchError):
+    """A plugin that cannot be loaded or clashes with another."""
+
+
+class ContractError(AdbenchError):
+    """A component broke a rule of its contract.
+
+    Args:
+        component: who, such as ``"scorer 'knn'"``.
+        rule: the rule that was broken and what was seen instead.
+    """
+
+    def __init__(self, component: str, rule: str) -> None:
+        self.component, self.rule = component, rule
+        super().__init__(f"{component} broke its contract: {rule}")
+
+
+class StorageError(AdbenchError):
+    """A file or folder of results that cannot be written or read."""
+
+
+class UnitTimeout(AdbenchError):
+    """A unit of work that took longer than it was allowed."""

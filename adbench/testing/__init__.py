@@ -1,0 +1,28 @@
+"""The conformance kit: the contracts of `adbench` as checks that anybody can run on a component of their own.
+
+```python
+from adbench.testing import parametrize_with_checks
+
+@parametrize_with_checks([Coreset(fraction=0.5), Knn()], expected_failures={})
+def test_conforms(check): check()
+```
+`adbench check DIST` runs the same checks without pytest. Nothing here imports torch before a check needs it.
+"""
+
+from __future__ import annotations
+
+from adbench.testing.check import Broken, Check, Outcome, Status, Subject, Unavailable, require
+from adbench.testing.collect import checks_for, parametrize_with_checks, run_checks
+
+__all__ = [
+    "Broken",
+    "Check",
+    "Outcome",
+    "Status",
+    "Subject",
+    "Unavailable",
+    "checks_for",
+    "parametrize_with_checks",
+    "require",
+    "run_checks",
+]

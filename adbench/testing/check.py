@@ -1,0 +1,123 @@
+"""What a check is: a rule of the contracts, applied to one component."""
+
+from __future__ import annotations
+
+import inspect
+import tempfile
+import unittest
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from adbench import AdbenchError, Component, Context, DataError, Dataset, WeightsError
+
+C = TypeVar("C", bound=Component)
+
+
+class Broken(AssertionError):
+    """A component broke a rule; the message says which, and what was seen."""
+
+
+class Unavailable(unittest.SkipTest):
+    """A check cannot run here, because weights or data are not there. pytest shows it as skipped."""
+
+
+def require(kept: bool, seen: str) -> None:
+    """Raise `Broken`, saying what was seen, unless the rule was kept."""
+    if not kept:
+        raise Broken(seen)
+
+
+@dataclass(frozen=True)
+class Subject(Generic[C]):
+    """What a rule is applied to: a component that is made anew as often as the rule wants one.
+
+    Attributes:
+        original: the component as it was given; a rule leaves it alone.
+        ctx: surroundings with a scratch folder that disappears with the check.
+    """
+
+    original: C
+    ctx: Context
+
+    def fresh(self) -> C:
+        """The component made again from its options."""
+        return type(self.original)(**self.original.config.model_dump())
+
+    def ready(self) -> C:
+        """The component made again and prepared.
+
+        Raises:
+            Unavailable: its weights or its data are not on this machine.
+        """
+        component = self.fresh()
+        try:
+            component.prepare(self.ctx)
+            if isinstance(component, Dataset):
+                component.categories()
+        except (WeightsError, DataError) as error:
+            raise Unavailable(str(error)) from None
+        return component
+
+
+Rule = Callable[[Subject[Any]], None]
+"""A function that raises `Broken` (through `require`) where the component breaks it; its docstring is the rule."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One rule for one component; calling it returns None or raises `Broken` or `Unavailable`."""
+
+    component: Component
+    rule: Rule
+
+    @property
+    def name(self) -> str:
+        """The rule's slug, such as ``"fit-twice-is-fit-once"``: what expected failures are listed under."""
+        return self.rule.__name__.removeprefix("check_").replace("_", "-")
+
+    @property
+    def sentence(self) -> str:
+        """The rule in words: the first line of the function's docstring."""
+        return (inspect.getdoc(self.rule) or self.name).splitlines()[0]
+
+    def __str__(self) -> str:
+        return f"{self.component.kind}-{self.component.name}-{self.name}"
+
+    def __call__(self) -> None:
+        with tempfile.TemporaryDirectory(prefix="adbench-check-", ignore_cleanup_errors=True) as folder:
+            try:
+                self.rule(Subject(self.component, Context(seed=0, workdir=Path(folder))))
+            except Unavailable:
+                raise
+            except (Broken, AdbenchError) as error:
+                raise Broken(f"{self.component.title}: {self.sentence} {error}") from error
+            except Exception as error:
+                seen = f"It raised {type(error).__name__}: {error}"
+                raise Broken(f"{self.component.title}: {self.sentence} {seen}") from error
+
+
+class Status(str, Enum):
+    """How a check ended."""
+
+    PASSED = "pass"
+    FAILED = "FAIL"
+    EXPECTED = "expected"
+    UNAVAILABLE = "not here"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one check ended.
+
+    Attributes:
+        check: which.
+        status: how; ``EXPECTED`` is a failure that was announced with a reason.
+        detail: the failure's message, the reason, or what is not here.
+    """
+
+    check: Check
+    status: Status
+    detail: str = ""

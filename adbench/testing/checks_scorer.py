@@ -1,0 +1,68 @@
+"""Rules for scorers."""
+
+from __future__ import annotations
+
+import torch
+
+from adbench import Scorer, Scores
+from adbench.testing.check import Rule, Subject, require
+from adbench.testing.exercise import close, fitted
+from adbench.testing.reference_metrics import auroc
+from adbench.testing.toy_data import Toys, ToyStream, pick, toys
+
+
+def check_scores_have_their_shapes(subject: Subject[Scorer]) -> None:
+    """`score` fills what `gives` names: patches [B, H, W] and image [B], finite float32."""
+    given = toys()
+    scores = _scores(subject, given)
+    named = {"patches": scores.patches, "image": scores.image}
+    promised = subject.original.gives(subject.original.config)
+    require({name for name, tensor in named.items() if tensor is not None} == promised, f"It gives {sorted(promised)}.")
+    shapes = {"patches": given.truth.shape, "image": given.truth.shape[:1]}
+    for name in promised & named.keys():
+        tensor = named[name]
+        assert tensor is not None
+        require(tensor.shape == shapes[name], f"{name} is {list(tensor.shape)}, not {list(shapes[name])}.")
+        require(tensor.dtype == torch.float32, f"{name} is {tensor.dtype}.")
+        require(bool(tensor.isfinite().all()), f"{name} is not finite.")
+
+
+def check_planted_defect_is_found(subject: Subject[Scorer]) -> None:
+    """Planted defects score higher than normal patches, and images with them higher than others (AUROC above 0.9)."""
+    given = toys()
+    scores = _scores(subject, given)
+    truths = {"patches": given.truth, "image": given.truth.any(dim=2).any(dim=1)}
+    for name, truth in truths.items():
+        scored = getattr(scores, name)
+        if scored is not None:
+            reached = auroc(truth.numpy().ravel(), scored.cpu().numpy().ravel())
+            require(reached > 0.9, f"Its {name} scores reached {reached:.3f}.")
+
+
+def check_scores_do_not_depend_on_the_batch(subject: Subject[Scorer]) -> None:
+    """An image's scores are the same alone, in a batch, and in any order."""
+    given = toys()
+    together = _scores(subject, given)
+    scorer, bank = subject.ready(), fitted(subject.original, subject, given)
+    for i in reversed(range(len(given.test))):
+        alone = scorer.score(pick(given.test.features, slice(i, i + 1)), bank)
+        for name in ("patches", "image"):
+            one, all_of_them = getattr(alone, name), getattr(together, name)
+            same = one is None if all_of_them is None else close(one, all_of_them[i : i + 1])
+            require(same, f"{name} of image {i} alone differ from those among {len(given.test)}.")
+
+
+def _scores(subject: Subject[Scorer], given: Toys) -> Scores:
+    """Scores of all test images in one batch."""
+    scorer, bank = subject.ready(), fitted(subject.original, subject, given)
+    (whole,) = ToyStream(given.test.features, batch=len(given.test))
+    return scorer.score(whole, bank)
+
+
+RULES: dict[str, tuple[Rule, ...]] = {
+    "scorer": (
+        check_scores_have_their_shapes,
+        check_planted_defect_is_found,
+        check_scores_do_not_depend_on_the_batch,
+    )
+}

@@ -1,0 +1,111 @@
+"""Which checks apply to a component, and the two ways to run them: under pytest, and without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from adbench import Component, UnknownName, UsageError
+from adbench.testing.check import Broken, Check, Outcome, Rule, Status, Unavailable
+
+if TYPE_CHECKING:
+    import pytest
+
+_MODULES = {
+    "backbone": "checks_backbone",
+    "bank": "checks_bank",
+    "scorer": "checks_scorer",
+    "preprocessor": "checks_stages",
+    "neck": "checks_stages",
+    "masker": "checks_stages",
+    "aggregator": "checks_aggregator",
+    "metric": "checks_metric",
+    "dataset": "checks_dataset",
+    "report": "checks_outside",
+    "executor": "checks_outside",
+}
+
+
+def checks_for(component: Component, *, metadata_only: bool = False) -> list[Check]:
+    """Every check that applies to a component, the light ones first.
+
+    Args:
+        component: made with the options that it is to be checked with; it is never used itself, only made again.
+        metadata_only: only the checks that look at class and options; they do not import torch.
+    """
+    return [Check(component, rule) for rule in _rules(component.kind, metadata_only=metadata_only)]
+
+
+def _rules(kind: str, *, metadata_only: bool) -> Iterator[Rule]:
+    yield from import_module("adbench.testing.checks_metadata").RULES
+    if not metadata_only and kind in _MODULES:
+        yield from import_module("adbench.testing.checks_all").RULES
+        yield from import_module(f"adbench.testing.{_MODULES[kind]}").RULES[kind]
+
+
+def parametrize_with_checks(
+    components: Sequence[Component | type[Component]], expected_failures: Mapping[str, str] | None = None
+) -> pytest.MarkDecorator:
+    """A pytest decorator that calls a test once with each check of each component, as its argument ``check``.
+
+    Args:
+        components: instances, or classes to be made without options.
+        expected_failures: reasons by check. A key is a check's name, such as ``"odd-sizes"``, or a check's id, such as
+            ``"backbone-onnx-odd-sizes"``. The check must fail, or the test does.
+
+    Raises:
+        UnknownName: a key that fits no check.
+        UsageError: a reason is empty.
+    """
+    import pytest
+
+    checks = [check for component in components for check in checks_for(_made(component))]
+    reason_of = _reasons(checks, expected_failures or {})
+    params = []
+    for check in checks:
+        reason = reason_of(check)
+        marks = [pytest.mark.xfail(reason=reason, raises=Broken, strict=True)] if reason else []
+        params.append(pytest.param(check, id=str(check), marks=marks))
+    return pytest.mark.parametrize("check", params)
+
+
+def run_checks(checks: Iterable[Check], expected_failures: Mapping[str, str] | None = None) -> Iterator[Outcome]:
+    """Run checks without pytest, yielding each outcome as it is known.
+
+    Args:
+        checks: from `checks_for`.
+        expected_failures: as for `parametrize_with_checks`.
+
+    Raises:
+        UnknownName, UsageError: as `parametrize_with_checks` does.
+    """
+    checks = list(checks)
+    reason_of = _reasons(checks, expected_failures or {})
+    return (_outcome(check, reason_of(check)) for check in checks)
+
+
+def _made(component: Component | type[Component]) -> Component:
+    return component if isinstance(component, Component) else component()
+
+
+def _reasons(checks: Sequence[Check], expected: Mapping[str, str]) -> Callable[[Check], str]:
+    """A function from a check to the reason why it is expected to fail, or to an empty text."""
+    for key, reason in expected.items():
+        if not reason.strip():
+            raise UsageError(f"expected failure {key!r} has no reason; say why it is expected")
+        if all(key not in (check.name, str(check)) for check in checks):
+            raise UnknownName("check", key, {check.name for check in checks})
+    return lambda check: expected.get(str(check), expected.get(check.name, ""))
+
+
+def _outcome(check: Check, reason: str) -> Outcome:
+    try:
+        check()
+    except Unavailable as missing:
+        return Outcome(check, Status.UNAVAILABLE, str(missing))
+    except Broken as broken:
+        return Outcome(check, Status.EXPECTED, reason) if reason else Outcome(check, Status.FAILED, str(broken))
+    if reason:
+        return Outcome(check, Status.FAILED, f"it passed, but was expected to fail ({reason}); take it off the list")
+    return Outcome(check, Status.PASSED)

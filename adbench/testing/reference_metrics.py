@@ -1,0 +1,97 @@
+"""Metrics by their definitions, as slowly as they are written: what fast ones are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from adbench import Evidence
+
+Array = np.ndarray[Any, Any]
+
+
+def auroc(labels: Array, scores: Array) -> float:
+    """The share of pairs (anomalous, normal) that are in the right order; a tie counts half."""
+    bad, good = scores[labels][:, None], scores[~labels][None, :]
+    return float(((bad > good) + 0.5 * (bad == good)).mean())
+
+
+def average_precision(labels: Array, scores: Array) -> float:
+    """Precision at each distinct threshold, weighted by the recall that it adds."""
+    total, recall = 0.0, 0.0
+    for threshold in np.unique(scores)[::-1]:
+        found = scores >= threshold
+        reached = float(found[labels].mean())
+        total, recall = total + (reached - recall) * float(labels[found].mean()), reached
+    return total
+
+
+def f1_max(labels: Array, scores: Array) -> float:
+    """The best F1 of any threshold."""
+    found = [scores >= threshold for threshold in np.unique(scores)]
+    return max(float(2 * (hit & labels).sum() / (hit.sum() + labels.sum())) for hit in found)
+
+
+def aupro(evidence: Evidence, limit: float) -> float:
+    """Area under the curve of the mean per-region overlap over the false positive rate up to a limit, by that limit.
+
+    Regions are 8-connected, per image; the false positive rate is over all normal pixels of the test set.
+    """
+    pairs = list(_maps(evidence))
+    scores = np.concatenate([scored.ravel() for scored, _ in pairs])
+    truth = np.concatenate([mask.ravel() for _, mask in pairs])
+    regions = _regions([mask for _, mask in pairs])
+    steps = [scores >= threshold for threshold in np.unique(scores)[::-1]]
+    rates = np.array([0.0, *(found[~truth].mean() for found in steps)])
+    overlaps = np.array([0.0, *(np.mean([found[region].mean() for region in regions]) for found in steps)])
+    inside = rates <= limit
+    x = np.append(rates[inside], limit)
+    y = np.append(overlaps[inside], _at(limit, rates, overlaps))
+    return float(((x[1:] - x[:-1]) * (y[1:] + y[:-1])).sum() / 2 / limit)
+
+
+def _at(limit: float, rates: Array, overlaps: Array) -> float:
+    """The curve's height at the limit, on the straight line between the points around it."""
+    after = int(np.argmax(rates > limit))
+    before = after - 1
+    share = (limit - rates[before]) / (rates[after] - rates[before])
+    return float(overlaps[before] + share * (overlaps[after] - overlaps[before]))
+
+
+def _regions(masks: list[Array]) -> list[Array]:
+    """One selection of all the test set's pixels for each region."""
+    regions, start, total = [], 0, sum(mask.size for mask in masks)
+    for mask in masks:
+        found, count = ndimage.label(mask, structure=np.ones((3, 3)))
+        for region in range(1, count + 1):
+            everywhere = np.zeros(total, dtype=bool)
+            everywhere[start : start + mask.size] = (found == region).ravel()
+            regions.append(everywhere)
+        start += mask.size
+    return regions
+
+
+def _maps(evidence: Evidence) -> Any:
+    assert evidence.maps is not None
+    return evidence.maps()
+
+
+def _pixels(evidence: Evidence) -> tuple[Array, Array]:
+    pairs = list(_maps(evidence))
+    return np.concatenate([m.ravel() for _, m in pairs]), np.concatenate([s.ravel() for s, _ in pairs])
+
+
+KNOWN: dict[str, Callable[[Evidence], float]] = {
+    "image-auroc": lambda given: auroc(given.labels, given.scores),
+    "image-ap": lambda given: average_precision(given.labels, given.scores),
+    "image-f1-max": lambda given: f1_max(given.labels, given.scores),
+    "pixel-auroc": lambda given: auroc(*_pixels(given)),
+    "pixel-ap": lambda given: average_precision(*_pixels(given)),
+    "pixel-f1-max": lambda given: f1_max(*_pixels(given)),
+    "pixel-aupro-30": lambda given: aupro(given, 0.3),
+    "pixel-aupro-05": lambda given: aupro(given, 0.05),
+}
+"""The slow reference of each metric that has one, by the metric's name."""

@@ -1,0 +1,156 @@
+"""What DINOv2 and DINOv3 have in common as backbones."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import field_validator
+
+from adbench import (
+    Backbone,
+    Batch,
+    Component,
+    Context,
+    Features,
+    Field,
+    UnknownName,
+    UsageError,
+    Weights,
+    WeightsOption,
+    hub_file,
+    load_strictly,
+    random_weights,
+    read_state_dict,
+    seeded,
+    weights_of,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from adbench_dino.sight import Sight
+
+
+class Dino(Backbone):
+    """Patch features of a DINO model, without class and register tokens, always as float32.
+
+    Without `layers`, ``patches`` is the last block after the final norm. With them, ``layers`` holds the blocks named,
+    computing stops at the last of them, and ``patches`` is filled where it is only one. ``image`` is the class token
+    of the last block computed, after the final norm; for a ConvNeXt the mean over the map.
+    """
+
+    class Config(Component.Config):
+        layers: tuple[int, ...] | None = Field(
+            None, min_length=1, description="blocks to see, from 0 (for a ConvNeXt: stages 0 to 3); default: the last"
+        )
+        final_norm: bool = Field(True, description="pass each block through the final norm, as DINO's own code does")
+        precision: Literal["float32", "float16", "bfloat16"] = Field("float32", description="in which it computes")
+        weights: WeightsOption = Field("pretrained", description="pretrained, random, or the path of a weights file")
+        random_seed: int = Field(0, ge=0, description="seed of weights=random")
+
+        @field_validator("layers", mode="before")
+        @classmethod
+        def _listed(cls, value: Any) -> Any:
+            """One layer is a list of one, as the command line writes it."""
+            return value if value is None or isinstance(value, (list, tuple)) else [value]
+
+    config: Config
+    _model: Any
+    _blocks: list[int]
+    _weights: Weights
+
+    @property
+    @abstractmethod
+    def model(self) -> str:
+        """Name of the model in timm, with the tag of its weights."""
+
+    @property
+    @abstractmethod
+    def cell(self) -> int:
+        """Side of one place of the patch grid in pixels."""
+
+    @abstractmethod
+    def see(self, model: Any, images: Tensor, blocks: list[int]) -> Sight:
+        """What the model sees in normalised images [B, 3, H, W]."""
+
+    @abstractmethod
+    def renamed(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Weights from timm, from Hugging Face transformers or from Meta's own files under timm's names."""
+
+    @classmethod
+    def provides(cls, config: Any) -> frozenset[str]:
+        if config.layers is None:
+            return frozenset({"patches", "image"})
+        return frozenset({"layers", "image"} | ({"patches"} if len(set(config.layers)) == 1 else set()))
+
+    def prepare(self, ctx: Context) -> None:
+        source = self._source()  # before torch is imported and a model is built: a missing file is told at once
+        import timm
+        import torch
+
+        with seeded(self.config.random_seed):
+            model: Any = timm.create_model(self.model, **self.architecture_options())
+        self._weights = self._fill(model, source)
+        self._blocks = self._chosen(len(model.feature_info))
+        model.prune_intermediate_layers(self._blocks, prune_norm=False, prune_head=False)
+        model.eval().requires_grad_(requires_grad=False)
+        self._model = model.to(ctx.device, getattr(torch, self.config.precision))
+
+    def architecture_options(self) -> dict[str, Any]:
+        """Options with which timm builds the model."""
+        return {}
+
+    def weights(self) -> tuple[Weights, ...]:
+        return (self._weights,)
+
+    def extract(self, batch: Batch) -> Features:
+        import torch
+
+        self._check_size(*batch.images.shape[-2:])
+        with torch.no_grad():  # not inference_mode: banks may train on the features
+            seen = self.see(self._model, self._normalised(batch.images), self._blocks)
+        maps = [found.float() for found in seen.maps]
+        patches = maps[0] if len(maps) == 1 else None
+        names = [f"block{index}" for index in self._blocks]
+        layers = None if self.config.layers is None else dict(zip(names, maps, strict=True))
+        return Features(batch.ids, batch.geometry, patches, layers, image=seen.image.float())
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        import torch
+
+        parameter = next(self._model.parameters())
+        mean, std = (torch.tensor(self._model.pretrained_cfg[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
+        images = images.to(parameter.device)
+        return ((images - mean.to(images.device)) / std.to(images.device)).to(parameter.dtype)
+
+    def _chosen(self, depth: int) -> list[int]:
+        """The blocks to see, in order."""
+        chosen = sorted(set(self.config.layers or (depth - 1,)))
+        if chosen[0] < 0 or chosen[-1] >= depth:
+            wrong = next(index for index in chosen if not 0 <= index < depth)
+            raise UnknownName("layer", str(wrong), [f"0 to {depth - 1}"], f"of {self.title}")
+        return chosen
+
+    def _check_size(self, height: int, width: int) -> None:
+        if height % self.cell or width % self.cell or not height or not width:
+            raise UsageError(
+                f"{self.title}: {height}x{width} pixels cannot be cut into patches of {self.cell}x{self.cell}; resize "
+                f"to multiples of {self.cell}, or add the preprocessor 'crop-to-multiple' with of={self.cell}"
+            )
+
+    def _source(self) -> tuple[Path, str] | None:
+        """The weights file and the name under which a record knows it, or None for random weights."""
+        option = self.config.weights
+        if option == "random":
+            return None
+        repo = f"timm/{self.model}"
+        return (option, option.name) if isinstance(option, Path) else (hub_file(repo, "model.safetensors"), repo)
+
+    def _fill(self, model: Any, source: tuple[Path, str] | None) -> Weights:
+        """Give the model the weights that were asked for; what a record says of them."""
+        if source is None:
+            return random_weights(model.state_dict(), self.config.random_seed)
+        load_strictly(model, self.renamed(read_state_dict(source[0])), f"{self.title} ({self.model})")
+        return weights_of(*source)

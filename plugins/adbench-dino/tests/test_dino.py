@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from adbench_dino.dino import Dino
+from adbench_dino.dinov2 import DinoV2
+from adbench_dino.dinov3 import MODELS, DinoV3
+
+from adbench import Batch, Context, Geometry, UnknownName, UsageError
+
+
+def batch(height: int, width: int, count: int = 2) -> Batch:
+    images = torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(0))
+    return Batch(tuple(map(str, range(count))), images, (Geometry.whole(height, width),) * count)
+
+
+def ready(backbone: Dino) -> Dino:
+    backbone.prepare(Context())
+    return backbone
+
+
+def test_every_size_is_a_model_of_timm():
+    import timm
+
+    known = set(timm.list_pretrained())
+    assert set(MODELS.values()) <= known
+    every = [DinoV2(size=s, registers=r).model for s in ("small", "base", "large", "giant") for r in (True, False)]
+    assert set(every) <= known
+
+
+def test_tiny_gives_patches_and_an_image_vector():
+    seen = ready(DinoV3(size="tiny", weights="random")).extract(batch(64, 96))
+    assert seen.patches.shape == (2, 4, 6, 192)
+    assert seen.image.shape == (2, 192)
+    assert seen.layers is None
+
+
+def test_one_layer_is_also_the_patches():
+    backbone = ready(DinoV3(size="tiny", layers=2, weights="random"))
+    seen = backbone.extract(batch(32, 32))
+    assert torch.equal(seen.patches, seen.layers["block2"])
+    assert backbone.provides(backbone.config) == {"patches", "layers", "image"}
+
+
+def test_blocks_behind_the_last_are_gone():
+    assert len(ready(DinoV3(size="tiny", layers=2, weights="random"))._model.blocks) == 3
+    assert len(ready(DinoV2(layers=2, weights="random"))._model.blocks) == 3
+
+
+def test_several_layers_are_merged_by_default():
+    assert DinoV3.defaults(DinoV3(layers=(1, 2)).config)["neck"] == [{"concat-layers": {}}]
+    assert DinoV3.defaults(DinoV3().config)["neck"] == []
+
+
+@pytest.mark.parametrize("layer", [-1, 12])
+def test_an_unknown_layer_is_refused(layer):
+    with pytest.raises(UnknownName, match="unknown layer .* known: 0 to 11"):
+        ready(DinoV3(size="tiny", layers=layer, weights="random"))
+
+
+@pytest.mark.parametrize(
+    ("backbone", "cell"),
+    [(DinoV3(size="tiny", weights="random"), 16), (DinoV2(weights="random", layers=0), 14)],
+)
+def test_sizes_that_cannot_be_cut_name_the_fix(backbone, cell):
+    with pytest.raises(UsageError, match=rf"multiples of {cell}, or add the preprocessor 'crop-to-multiple'"):
+        ready(backbone).extract(batch(50, 64))
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+@pytest.mark.parametrize("kind", [DinoV3, DinoV2])
+def test_half_precision_gives_nearly_the_same_float32(kind, precision):
+    options = {"weights": "random", "layers": 3} | ({"size": "tiny"} if kind is DinoV3 else {})
+    side = 64 if kind is DinoV3 else 70
+    exact = ready(kind(**options)).extract(batch(side, side)).patches
+    rough = ready(kind(**options, precision=precision)).extract(batch(side, side)).patches
+    assert rough.dtype == torch.float32
+    assert not torch.equal(rough, exact)
+    assert torch.nn.functional.cosine_similarity(rough, exact, dim=-1).min() > 0.999
+
+
+def test_random_weights_depend_on_the_seed_alone():
+    def sha(seed):
+        return ready(DinoV3(size="tiny", weights="random", random_seed=seed)).weights()[0].sha256
+
+    assert sha(1) == sha(1)
+    assert sha(1) != sha(2)
+
+
+@pytest.mark.slow
+def test_offline_is_one_clear_error(tmp_path):
+    code = "from adbench import Context; from adbench_dino.dinov3 import DinoV3; DinoV3().prepare(Context())"
+    surroundings = {**os.environ, "HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"}
+    surroundings.pop("HF_HUB_CACHE", None)
+    ended = subprocess.run([sys.executable, "-c", code], env=surroundings, capture_output=True, text=True, check=False)
+    told = ended.stderr.strip().splitlines()[-1]
+    for part in (
+        "WeightsError",
+        "timm/vit_small_patch16_dinov3_qkvb.lvd1689m",
+        str(tmp_path),
+        "HF_HOME",
+        "weights=PATH",
+    ):
+        assert part in told
+
+
+def test_importing_the_plugin_is_light():
+    code = "import sys, adbench_dino, adbench_dino.dinov3; print('torch' in sys.modules or 'timm' in sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "False"

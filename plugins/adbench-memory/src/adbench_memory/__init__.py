@@ -1,0 +1,24 @@
+"""Memory banks of patch vectors, and scores by the distance to the nearest of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from adbench import Component, hookimpl
+
+
+@hookimpl
+def register_components(register: Callable[[type[Component]], None]) -> None:
+    from adbench_memory.coreset import Coreset
+    from adbench_memory.full import Full
+    from adbench_memory.knn import Knn
+
+    register(Full)
+    register(Coreset)
+    register(Knn)
+
+
+@hookimpl
+def register_recipes(register: Callable[[Path], None]) -> None:
+    register(Path(__file__).parent / "recipes")

@@ -1,0 +1,20 @@
+"""The bank that forgets nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from adbench_memory.collect import collect
+from adbench_memory.memory import VectorMemory
+
+if TYPE_CHECKING:
+    from adbench import Context, FeatureStream
+
+
+class Full(VectorMemory):
+    """All patch vectors of the normal images, as AnomalyDINO keeps them (arXiv 2405.14529). 4 C bytes a patch."""
+
+    name: ClassVar[str] = "full"
+
+    def fit(self, features: FeatureStream, ctx: Context) -> None:
+        self.remember(collect(features, ctx.device, self.title))

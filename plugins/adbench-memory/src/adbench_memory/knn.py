@@ -1,0 +1,76 @@
+"""The scorer that asks how far the nearest normal vectors are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from adbench import Bank, Component, Field, Scorer, Scores, Source, VectorBank
+from adbench_memory.reweight import distances_between, neighbourhood, weight
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from adbench import Features
+
+
+class Knn(Scorer):
+    """A patch's score is its mean distance to its k nearest normal vectors; 0 outside the foreground.
+
+    With `reweight`, the image's own score is that of its highest patch times PatchCore's weight, which is high where
+    the nearest normal vector is itself a rarity (arXiv 2106.08265, Eq. 7); without, an aggregator makes that score.
+    """
+
+    name: ClassVar[str] = "knn"
+    bank: ClassVar[type[Bank]] = VectorBank  # type: ignore[type-abstract]
+
+    class Config(Component.Config):
+        """Options."""
+
+        k: int = Field(1, ge=1, description="neighbours whose distances are averaged")
+        metric: Literal["l2", "cosine"] = Field(
+            "l2", description="l2: Euclidean distance; cosine: 1 - cosine similarity"
+        )
+        reweight: int = Field(
+            0, ge=0, description="neighbours of the nearest normal vector that weigh the image score; 0: no image score"
+        )
+        reweight_form: Literal["eq7", "anomalib"] = Field(
+            "eq7",
+            description="eq7: that many other vectors, as the paper has it; anomalib: the nearest vector itself counts "
+            "as the first of them, and stands for the numerator",
+        )
+
+    config: Config
+
+    @classmethod
+    def gives(cls, config: Any) -> frozenset[str]:
+        return frozenset({"patches", "image"} if config.reweight else {"patches"})
+
+    @classmethod
+    def defaults(cls, config: Any) -> Mapping[str, Any]:
+        """All vectors; the own score where there is one, else the top 1 % for cosine and the maximum for l2."""
+        plain = {"top-fraction": {"fraction": 0.01}} if config.metric == "cosine" else "max"
+        return {"bank": {"full": {}}, "aggregate": "scorer" if config.reweight else plain}
+
+    def score(self, query: Features, bank: Bank) -> Scores:
+        assert isinstance(bank, VectorBank)
+        patches = query.need_patches(self.title)
+        places = patches.shape[1] * patches.shape[2]
+        own = query.ids if bank.learns_from is Source.TEST else None
+        asking = None if own is None else [name for name in own for _ in range(places)]
+        distances, nearest = bank.search(patches.flatten(0, 2), self.config.k, self.config.metric, exclude=asking)
+        scores = distances.mean(1).reshape(patches.shape[:3])
+        if query.foreground is not None:
+            scores = scores * query.foreground.to(scores.device)
+        if not self.config.reweight:
+            return Scores(scores)
+        highest, place = scores.flatten(1).max(1)
+        rows = patches.flatten(1, 2)[range(len(query)), place.to(patches.device)]
+        known = nearest[:, 0].reshape(len(query), places)[range(len(query)), place]
+        return Scores(scores, highest * self._weights(rows.to(scores), known, bank, own))
+
+    def _weights(self, rows: Tensor, known: Tensor, bank: VectorBank, own: Sequence[str] | None) -> Tensor:
+        """[B] weights of the highest patches `rows` [B, C], whose nearest vectors have the indices `known` [B]."""
+        wanted = self.config.reweight + (self.config.reweight_form == "eq7")
+        around = neighbourhood(bank, known, wanted, self.config.metric, own)
+        return weight(distances_between(rows, bank.vectors[around], self.config.metric), self.config.reweight_form)

@@ -1,0 +1,39 @@
+"""Random projections that keep distances: what makes greedy k-center cheaper on long vectors."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+def safe_dim(samples: int, eps: float) -> int:
+    """Dimensions that keep all distances among `samples` points within 1 ± eps, with good probability.
+
+    floor(4 ln n / (eps² / 2 - eps³ / 3)): Dasgupta and Gupta, "An elementary proof of a theorem of Johnson and
+    Lindenstrauss" (2003).
+    """
+    return max(1, math.floor(4 * math.log(samples) / (eps**2 / 2 - eps**3 / 3)))
+
+
+def gaussian_matrix(channels: int, dim: int, generator: torch.Generator) -> Tensor:
+    """[channels, dim] of independent normal entries, scaled so that lengths are kept on average."""
+    import torch
+
+    return torch.randn(channels, dim, generator=generator) / math.sqrt(dim)
+
+
+def sparse_matrix(channels: int, dim: int, generator: torch.Generator) -> Tensor:
+    """[channels, dim] that is zero but for one entry in sqrt(channels), ± with equal odds, scaled as above.
+
+    Li, Hastie and Church, "Very sparse random projections" (KDD 2006), as scikit-learn and anomalib draw it.
+    """
+    import torch
+
+    density = 1 / math.sqrt(channels)
+    draw = torch.rand(channels, dim, generator=generator)
+    signs = (draw < density / 2).float() - (draw > 1 - density / 2).float()
+    return signs / math.sqrt(density * dim)

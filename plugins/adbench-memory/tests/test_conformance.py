@@ -1,0 +1,24 @@
+"""The public rules, for every component of the package."""
+
+from __future__ import annotations
+
+from adbench_memory.coreset import Coreset
+from adbench_memory.full import Full
+from adbench_memory.knn import Knn
+
+from adbench.testing import parametrize_with_checks
+
+COMPONENTS = [
+    Full(),
+    Coreset(fraction=0.5),
+    Coreset(count=20, projection="gaussian", dim=4),
+    Knn(),
+    Knn(k=3, metric="cosine"),
+    Knn(reweight=3),
+    Knn(reweight=9, reweight_form="anomalib"),
+]
+
+
+@parametrize_with_checks(COMPONENTS)
+def test_conforms(check):
+    check()

@@ -1,0 +1,111 @@
+"""Greedy k-center selects what the plain loop selects, whatever the data."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from adbench_memory import kcenter
+from adbench_memory.kcenter import greedy_k_center
+
+from adbench import UsageError
+
+
+def by_definition(vectors, count, start):
+    """The selection as a reader would write it down: an independent reference."""
+    nearest = torch.full((len(vectors),), float("inf"))
+    chosen = [start]
+    while len(chosen) < count:
+        nearest = torch.minimum(nearest, ((vectors - vectors[chosen[-1]]) ** 2).sum(1))
+        chosen.append(int(nearest.argmax()))
+    return chosen
+
+
+def draw(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def gaussian(n=5000, channels=40, seed=0):
+    return torch.randn(n, channels, generator=draw(seed))
+
+
+def clustered(n=5000, channels=40, seed=1):
+    centers = 3 * torch.randn(30, channels, generator=draw(seed))
+    return centers[torch.randint(30, (n,), generator=draw(seed))] + 0.1 * gaussian(n, channels, seed + 1)
+
+
+def low_rank(n=5000, channels=40, seed=2):
+    return gaussian(n, 3, seed) @ gaussian(3, channels, seed + 1)
+
+
+def on_a_lattice(n=5000, channels=3, seed=3):
+    """Few distinct distances: ties everywhere."""
+    return torch.randint(0, 12, (n, channels), generator=draw(seed)).float()
+
+
+def with_an_outlier():
+    """One norm far above the others', which must not blur the distances among the others."""
+    vectors = gaussian()
+    vectors[1234] *= 1e4
+    return vectors
+
+
+DATA = {
+    "gaussian": gaussian(),
+    "clustered": clustered(),
+    "low-rank": low_rank(),
+    "lattice": on_a_lattice(),
+    "every point many times": gaussian(60).repeat(80, 1),
+    "more twins than the shortlist": torch.cat([gaussian(20), gaussian(1, seed=9).repeat(4000, 1)]),
+    "orthogonal": torch.eye(300),
+    "one channel": gaussian(4000, 1),
+    "tiny": 1e-3 * gaussian(),
+    "huge": 1e3 * gaussian(),
+    "far from the origin": 1e3 * gaussian(1, seed=8) + gaussian(),
+    "tiny and far": 1e3 + 1e-3 * gaussian(),
+    "outlier": with_an_outlier(),
+}
+
+
+@pytest.mark.parametrize("name", DATA)
+@pytest.mark.parametrize("start", [0, 59])
+def test_selects_what_the_plain_loop_selects(name, start):
+    vectors = DATA[name]
+    count = min(250, len(vectors))
+    assert greedy_k_center(vectors, count, start).tolist() == by_definition(vectors, count, start)
+
+
+@pytest.mark.parametrize("shortlist", [1, 7, 64])
+def test_the_length_of_the_shortlist_changes_nothing(shortlist, monkeypatch):
+    monkeypatch.setattr(kcenter, "SHORTLIST", shortlist)
+    for vectors in (clustered(700), on_a_lattice(700)):
+        assert greedy_k_center(vectors, 120, 5).tolist() == by_definition(vectors, 120, 5)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 50])
+def test_everything_can_be_selected(n):
+    vectors = gaussian(n)
+    chosen = greedy_k_center(vectors, n, n - 1)
+    assert chosen.tolist() == by_definition(vectors, n, n - 1)
+    assert sorted(chosen.tolist()) == list(range(n))
+
+
+def test_twins_fill_up_with_the_first_index():
+    vectors = gaussian(3).repeat(20, 1)
+    assert greedy_k_center(vectors, 6, 2).tolist()[3:] == [0, 0, 0]
+    assert greedy_k_center(torch.zeros(5000, 8), 3, 4000).tolist() == [4000, 0, 0]
+
+
+def test_rows_need_not_be_contiguous():
+    vectors = gaussian(400)
+    assert greedy_k_center(vectors.T.contiguous().T, 50, 3).tolist() == by_definition(vectors, 50, 3)
+
+
+def test_the_plain_loop_of_accelerators_is_the_definition():
+    vectors = clustered(500)
+    assert kcenter.plain_k_center(vectors, 60, 7).tolist() == by_definition(vectors, 60, 7)
+
+
+@pytest.mark.parametrize(("count", "start"), [(0, 0), (6, 0), (2, 5), (2, -1)])
+def test_impossible_wishes_are_refused(count, start):
+    with pytest.raises(UsageError, match="k-center"):
+        greedy_k_center(gaussian(5), count, start)

@@ -1,0 +1,175 @@
+"""Opens an ONNX file, and only that file, on ONNX Runtime."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adbench import UnknownName, UsageError, WeightsError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from onnxruntime import InferenceSession, SessionOptions
+
+LARGEST = 2 << 30
+"""Bytes of a model file: an ONNX file is one protobuf message, which cannot be larger."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model ready to run.
+
+    Attributes:
+        file: the file's name, for messages.
+        sha256: of the file's content.
+        session: the runtime's own object.
+        input: name of the image input.
+        shape: of the input as declared; a dimension that is free is None.
+        half: whether the input is float16.
+        outputs: names of the outputs to compute, in order.
+    """
+
+    file: str
+    sha256: str
+    session: InferenceSession
+    input: str
+    shape: tuple[int | None, ...]
+    half: bool
+    outputs: tuple[str, ...]
+
+    @property
+    def channels_last(self) -> bool:
+        """Whether the input is [B, H, W, 3] instead of [B, 3, H, W]."""
+        return self.shape[3] == 3 and self.shape[1] != 3
+
+    def run(self, images: np.ndarray) -> list[np.ndarray]:
+        """The outputs for a batch in the input's layout; image by image where the model takes only one.
+
+        Raises:
+            UsageError: the model does not take such images.
+        """
+        import numpy as np
+
+        single = self.shape[0] == 1
+        parts = [images[i : i + 1] for i in range(len(images))] if single else [images]
+        return [np.concatenate(pieces) for pieces in zip(*(self._run(part) for part in parts), strict=True)]
+
+    def _run(self, images: np.ndarray) -> list[np.ndarray]:
+        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
+
+        try:
+            found: list[np.ndarray] = self.session.run(list(self.outputs), {self.input: images})
+        except (Fail, InvalidArgument, RuntimeException) as error:
+            raise UsageError(
+                f"{self.file}: it does not take a batch of shape {list(images.shape)}; resize images to the size that"
+                f" the model was exported for ({_first_line(error)})"
+            ) from None
+        return found
+
+
+def open_model(path: Path, layers: tuple[str, ...], image_input: str | None, threads: int, device: str) -> Model:
+    """Open a model file.
+
+    Args:
+        path: the file.
+        layers: outputs to compute; all of them when empty.
+        image_input: name of the input, or None for the only one.
+        threads: CPU threads, 0 for the runtime's own choice.
+        device: ``"cpu"``, or ``"cuda"`` with or without a number.
+
+    Raises:
+        WeightsError: the file is not there, too large, no ONNX model, or keeps its weights in other files.
+        UnknownName: no such output or input.
+        UsageError: the input is no image, or the device is not there.
+    """
+    content = _read(path)
+    session = _session(path, content, threads, device)
+    declared = _input(path, session, image_input)
+    known = [output.name for output in session.get_outputs()]
+    for name in layers:
+        if name not in known:
+            raise UnknownName("output", name, known, f"of {path.name}")
+    return Model(
+        file=path.name,
+        sha256=hashlib.sha256(content).hexdigest(),
+        session=session,
+        input=declared.name,
+        shape=tuple(size if isinstance(size, int) else None for size in declared.shape),
+        half=declared.type == "tensor(float16)",
+        outputs=layers or tuple(known),
+    )
+
+
+def _read(path: Path) -> bytes:
+    """The file's bytes: what is run is what was hashed."""
+    try:
+        size = path.stat().st_size
+        if size > LARGEST:
+            raise WeightsError(f"{path}: {size} bytes are more than an ONNX file can have ({LARGEST}); export it again")
+        return path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path}: {error.strerror or error}; give the path of an ONNX file: path=FILE") from None
+
+
+def _session(path: Path, content: bytes, threads: int, device: str) -> InferenceSession:
+    import onnxruntime
+
+    try:
+        return onnxruntime.InferenceSession(content, _options(threads), providers=_providers(device))
+    except UsageError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the runtime's errors for a bad file have no common base
+        raise WeightsError(
+            f"{path}: ONNX Runtime cannot load it as a model in one file; export it again, with its weights inside"
+            f" ({_first_line(error)})"
+        ) from None
+
+
+def _options(threads: int) -> SessionOptions:
+    """Quiet, repeatable, and without a folder from which weights outside the file could be read."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.use_deterministic_compute = True
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", "/nonexistent")
+    return options
+
+
+def _providers(device: str) -> list[Any]:
+    """Where the model runs: exactly where it was asked to."""
+    import onnxruntime
+
+    if not device.startswith("cuda"):
+        return ["CPUExecutionProvider"]
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        raise UsageError(
+            f"backbone 'onnx': the ONNX Runtime installed here cannot use {device!r}; install onnxruntime-gpu in place"
+            " of onnxruntime, or use --device cpu"
+        )
+    return [("CUDAExecutionProvider", {"device_id": int(device.partition(":")[2] or 0)}), "CPUExecutionProvider"]
+
+
+def _input(path: Path, session: InferenceSession, name: str | None) -> Any:
+    """The declaration of the image input."""
+    declared = {one.name: one for one in session.get_inputs()}
+    if name is None and len(declared) != 1:
+        raise UsageError(f"{path.name}: its inputs are {', '.join(declared)}; name the image with input=NAME")
+    if name is not None and name not in declared:
+        raise UnknownName("input", name, declared, f"of {path.name}")
+    found = declared[name or next(iter(declared))]
+    if len(found.shape) != 4 or found.type not in ("tensor(float)", "tensor(float16)"):
+        raise UsageError(
+            f"{path.name}: input {found.name!r} is {found.type} of rank {len(found.shape)}; a backbone needs a floating"
+            " point image of rank 4"
+        )
+    return found
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:300]

@@ -1,0 +1,225 @@
+"""The backbones: any timm model by name, and four that are fixed."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import field_validator
+
+from adbench import (
+    Backbone,
+    Batch,
+    Component,
+    Context,
+    Features,
+    Field,
+    Weights,
+    WeightsError,
+    WeightsOption,
+    hub_file,
+    load_strictly,
+    random_weights,
+    read_state_dict,
+    seeded,
+    weights_of,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from adbench_timm.trunk import Trunk
+
+
+class TimmBackbone(Backbone):
+    """Layers of a convolutional network or transformer from timm, as float32 maps; only the layers needed are run.
+
+    ``image`` is the mean over the last layer's map, ``patches`` is filled where exactly one layer is asked for.
+    """
+
+    class Config(Component.Config):
+        layers: tuple[int | str, ...] = Field(
+            (2, 3),
+            min_length=1,
+            description="timm's feature indices or module names; of a ResNet 1 to 4 are layer1 to layer4",
+        )
+        weights: WeightsOption = Field("pretrained", description="pretrained, random, or the path of a weights file")
+        random_seed: int = Field(0, ge=0, description="seed of weights=random")
+        precision: Literal["float32", "float16", "bfloat16"] = Field("float32", description="in which it computes")
+
+        @field_validator("layers", mode="before")
+        @classmethod
+        def _listed(cls, value: Any) -> Any:
+            """One layer is a list of one, and digits are a number, as the command line writes them."""
+            many = value if isinstance(value, (list, tuple)) else [value]
+            return [int(layer) if str(layer).isdigit() else layer for layer in many]
+
+    config: Config
+    _trunk: Trunk
+    _weights: Weights
+
+    @property
+    @abstractmethod
+    def model(self) -> str:
+        """Name of the model in timm, with the tag of its weights."""
+
+    @classmethod
+    def provides(cls, config: Any) -> frozenset[str]:
+        return frozenset({"layers", "image"} | ({"patches"} if len(set(config.layers)) == 1 else set()))
+
+    @classmethod
+    def defaults(cls, config: Any) -> Mapping[str, Any]:
+        neck: list[Any] = [] if len(set(config.layers)) == 1 else [{"concat-layers": {}}]
+        return {"preprocess": [{"resize": {"size": [256, 256]}}], "neck": neck}
+
+    def prepare(self, ctx: Context) -> None:
+        source = self._source()  # before torch is imported: a missing file is told at once
+        import torch
+
+        from adbench_timm.trunk import Trunk
+
+        with seeded(self.config.random_seed):
+            model = self._initial() if source is None else self._loaded(read_state_dict(source[0]))
+        seed = self.config.random_seed
+        self._weights = weights_of(*source) if source else random_weights(model.state_dict(), seed)
+        trunk = Trunk(model, self.config.layers, self.title)
+        trunk = trunk.to(ctx.device, getattr(torch, self.config.precision))
+        self._trunk = trunk.to(memory_format=torch.channels_last)
+
+    def weights(self) -> tuple[Weights, ...]:
+        return (self._weights,)
+
+    def extract(self, batch: Batch) -> Features:
+        import torch
+
+        self._trunk.check_size(batch.images.shape[2], batch.images.shape[3], self.title)
+        with torch.no_grad():  # not inference_mode: banks may train on the features
+            maps = self._maps(self._normalised(batch.images))
+        layers = dict(zip(self._trunk.names, maps, strict=True))
+        deepest = maps[-1]
+        patches = deepest if len(maps) == 1 else None
+        return Features(batch.ids, batch.geometry, patches, layers, image=deepest.mean(dim=(1, 2)))
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        import torch
+
+        parameter = next(self._trunk.parameters())
+        mean, std = (torch.tensor(self._trunk.config[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
+        images = images.to(parameter.device)
+        images = (images - mean.to(images.device)) / std.to(images.device)
+        return images.to(parameter.dtype, memory_format=torch.channels_last)
+
+    def _maps(self, images: Tensor) -> list[Tensor]:
+        """One float32 map [B, H_l, W_l, C_l] a layer."""
+        import torch
+
+        from adbench_timm.trunk import CPU_SLICE
+
+        parts = torch.split(images, CPU_SLICE) if images.device.type == "cpu" else [images]
+        by_layer = zip(*map(self._trunk, parts), strict=True)
+        return [torch.cat(found).permute(0, 2, 3, 1).float().contiguous() for found in by_layer]
+
+    def _source(self) -> tuple[Path, str] | None:
+        """The weights file and the name under which a record knows it, or None for random weights."""
+        option = self.config.weights
+        if option == "random":
+            return None
+        return (option, option.name) if isinstance(option, Path) else self._pretrained()
+
+    @abstractmethod
+    def _pretrained(self) -> tuple[Path, str]:
+        """File and name of the pretrained weights."""
+
+    def _initial(self) -> Any:
+        """The whole model with initial weights."""
+        from adbench_timm.trunk import built
+
+        return built(self.model, self.title)
+
+    def _loaded(self, state: dict[str, Tensor]) -> Any:
+        """The whole model with these weights."""
+        from adbench_timm.trunk import built
+
+        return built(self.model, self.title, state)
+
+
+class Timm(TimmBackbone):
+    """Any model of timm that gives intermediate features."""
+
+    name = "timm"
+
+    class Config(TimmBackbone.Config):
+        model: str = Field("resnet18.tv_in1k", description="timm's name of the model, with the tag of its weights")
+
+    config: Config
+
+    @property
+    def model(self) -> str:
+        return self.config.model
+
+    def _pretrained(self) -> tuple[Path, str]:
+        from adbench_timm.trunk import described
+
+        known = described(self.model, self.title)
+        if known is None or not known.hf_hub_id:
+            raise WeightsError(f"{self.title}: timm names no weights for {self.model}; give weights=PATH or a tag")
+        return hub_file(known.hf_hub_id, known.hf_hub_filename or "model.safetensors"), known.hf_hub_id
+
+
+class _Fixed(TimmBackbone):
+    """One model under a name of its own."""
+
+    of_timm: ClassVar[str]
+
+    @property
+    def model(self) -> str:
+        return self.of_timm
+
+    def _pretrained(self) -> tuple[Path, str]:
+        repo = f"timm/{self.of_timm}"
+        return hub_file(repo, "model.safetensors"), repo
+
+
+class ResNet18(_Fixed):
+    """ResNet-18 with torchvision's first ImageNet weights (He et al., 2016)."""
+
+    name = "resnet18"
+    of_timm = "resnet18.tv_in1k"
+
+
+class ResNet50(_Fixed):
+    """ResNet-50 with torchvision's first ImageNet weights (He et al., 2016)."""
+
+    name = "resnet50"
+    of_timm = "resnet50.tv_in1k"
+
+
+class WideResNet50(_Fixed):
+    """Wide ResNet-50-2 with torchvision's first ImageNet weights, the backbone of PaDiM and PatchCore."""
+
+    name = "wide-resnet50"
+    of_timm = "wide_resnet50_2.tv_in1k"
+
+
+class EfficientNetLite0(_Fixed):
+    """EfficientNet-Lite0 with ImageNet weights from the package index: it needs no other network.
+
+    Layers 2 and 3 have strides 8 and 16 and together 152 channels.
+    """
+
+    name = "efficientnet-lite0"
+    of_timm = "tf_efficientnet_lite0.in1k"
+
+    def _pretrained(self) -> tuple[Path, str]:
+        from adbench_timm.packaged import WEIGHTS_NAME, packaged_weights
+
+        return packaged_weights(), WEIGHTS_NAME
+
+    def _loaded(self, state: dict[str, Tensor]) -> Any:
+        from adbench_timm.packaged import renamed
+
+        model = self._initial()
+        load_strictly(model, renamed(state, model), self.title)
+        return model

@@ -1,0 +1,130 @@
+"""A timm model cut off behind the last layer that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import timm
+from timm.models import split_model_name_tag
+from torch import Tensor, nn
+
+from adbench import UnknownName, UsageError, WeightsError
+from adbench_timm.folding import fold_batch_norms
+
+if TYPE_CHECKING:
+    from timm.models import PretrainedCfg
+
+CPU_SLICE = 4
+"""Images that go through a CPU together: feature maps of more are too large for the allocator to reuse."""
+
+
+class Trunk(nn.Module):
+    """The stages of a timm model up to the last one that is asked for.
+
+    Args:
+        model: any timm model that has `forward_intermediates`; it is pruned and changed in place.
+        layers: timm's feature indices or module names, such as ``2`` or ``"layer2"``.
+        who: for messages.
+
+    Attributes:
+        names: module names of the layers, of growing depth.
+
+    Raises:
+        UsageError: the model gives no intermediate features.
+        UnknownName: it has no such layer.
+    """
+
+    def __init__(self, model: Any, layers: Sequence[int | str], who: str) -> None:
+        super().__init__()
+        if not hasattr(model, "forward_intermediates"):
+            raise UsageError(f"{who}: timm's {type(model).__name__} gives no intermediate features; name another model")
+        modules = [info["module"] for info in model.feature_info]
+        self.indices = sorted({_index(layer, modules, who) for layer in layers})
+        self.names = [modules[index] for index in self.indices]
+        self.config: dict[str, Any] = model.pretrained_cfg
+        self.sized = self.config.get("fixed_input_size", False) and not getattr(model, "dynamic_img_size", False)
+        model.prune_intermediate_layers(self.indices, prune_norm=True, prune_head=True)
+        self.model = model
+        self.eval().requires_grad_(requires_grad=False)
+        fold_batch_norms(self)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """The layers' maps [B, C_l, H_l, W_l] of normalised images [B, 3, H, W]."""
+        model: Any = self.model
+        maps: list[Tensor] = model.forward_intermediates(
+            images, indices=self.indices, stop_early=True, intermediates_only=True, output_fmt="NCHW"
+        )
+        return maps
+
+    def check_size(self, height: int, width: int, who: str) -> None:
+        """Refuse images of a size that the model cannot take.
+
+        Raises:
+            UsageError: with the size that it takes.
+        """
+        wanted = tuple(self.config["input_size"][1:])
+        if self.sized and (height, width) != wanted:
+            raise UsageError(f"{who}: it takes images of {wanted[0]}x{wanted[1]} pixels, not {height}x{width}; resize")
+        patch = getattr(getattr(self.model, "patch_embed", None), "patch_size", (1, 1))
+        if height % patch[0] or width % patch[1]:
+            raise UsageError(
+                f"{who}: {height}x{width} pixels cannot be cut into patches of {patch[0]}x{patch[1]}; resize, or add "
+                f"the preprocessor 'crop-to-multiple' with of={patch[0]}"
+            )
+
+
+def _index(layer: int | str, modules: Sequence[str], who: str) -> int:
+    if isinstance(layer, int) and 0 <= layer < len(modules):
+        return layer
+    if layer in modules:
+        return modules.index(str(layer))
+    names = [f"{index} ({module})" for index, module in enumerate(modules)]
+    raise UnknownName("layer", str(layer), names if isinstance(layer, int) else modules, f"of {who}")
+
+
+def described(name: str, who: str) -> PretrainedCfg | None:
+    """What timm knows of a model and its weights; None for a model without.
+
+    Raises:
+        UnknownName: timm has no such model, or no such weights for it.
+    """
+    architecture, tag = split_model_name_tag(name)
+    if not timm.is_model(architecture):
+        raise UnknownName("model", name, timm.list_models(), f"of {who}")
+    known = timm.list_pretrained(f"{architecture}.*") if tag else []
+    if tag and name not in known:
+        raise UnknownName("model", name, known, f"of {who}")
+    return timm.get_pretrained_cfg(name)
+
+
+def built(name: str, who: str, state: dict[str, Tensor] | None = None) -> Any:
+    """A timm model for images of any size where it allows that.
+
+    Args:
+        name: architecture and tag.
+        who: for messages.
+        state: weights in any form that timm itself converts for this model; None for initial weights.
+
+    Raises:
+        UnknownName: timm has no such model.
+        WeightsError: the weights are not this model's.
+    """
+    described(name, who)
+    options: dict[str, Any] = {}
+    if state is not None:
+        options = {"pretrained": True, "pretrained_cfg_overlay": {"state_dict": state}}
+    try:
+        return _created(name, options)
+    except (RuntimeError, LookupError, ValueError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise WeightsError(f"{who}: the weights are not those of timm's {name} ({reason}); name their model") from None
+
+
+def _created(name: str, options: dict[str, Any]) -> Any:
+    if getattr(timm.get_pretrained_cfg(name), "fixed_input_size", False):
+        try:
+            return timm.create_model(name, dynamic_img_size=True, **options)
+        except TypeError:  # a transformer that is bound to one size
+            pass
+    return timm.create_model(name, **options)

@@ -1,0 +1,286 @@
+"""What a user can get wrong: one clear error, and nothing that was finished is lost."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from adbench.cli import call
+from adbench.engine.record import find_runs, read_record
+
+TOY = ("--backbone", "toy-pixels", "--scorer", "toy-nearest", "--device", "cpu", "--no-figures")
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def run(parts, out, capsys):
+    def run(*arguments, data=parts, method=TOY):
+        code = call(["run", *method, "--data", str(data), "--out", str(out), *arguments])
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.err
+        return code, printed.err
+
+    return run
+
+
+def statuses(out):
+    return {record.task.category: record.status for record in map(read_record, find_runs(out))}
+
+
+def only_record(out, category="bolt"):
+    (record,) = [record for record in map(read_record, find_runs(out)) if record.task.category == category]
+    return record
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run"], "name a method"),
+        (["run", "--recipe", "patchcor"], "did you mean 'patchcore'"),
+        (["run", "--recipe", "none.yaml"], "none.yaml"),
+        (["run", "--backbone", "toy-pixel", "--scorer", "toy-nearest", "--data", "demo"], "did you mean 'toy-pixels'"),
+        (["run", "--backbone", "toy-pixels:cel=3", "--scorer", "toy-nearest", "--data", "demo"], "did you mean 'cell'"),
+        (["run", *TOY, "--data", "dem"], "did you mean 'demo'"),
+        (["run", *TOY, "--data", "demo", "--category", "bric"], "did you mean 'brick'"),
+        (["run", *TOY, "--data", "demo", "--evaluation", "big"], "--evaluation"),
+        (["run", *TOY, "--data", "demo", "--bank", "toy-gaussian"], "reads a VectorBank"),
+        (["lst"], "did you mean 'list'"),
+        (["list", "backbones"], "did you mean 'backbone'"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_and_exits_2(arguments, words, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert call(arguments) == 2
+    printed = capsys.readouterr()
+    assert words in printed.err
+    assert printed.out == ""
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_missing_folder_is_named(run, tmp_path):
+    code, said = run(data=tmp_path / "nowhere")
+    assert code == 1
+    assert "nowhere" in said
+
+
+def test_an_empty_folder_is_named(run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    code, said = run(data=tmp_path / "empty")
+    assert code == 1
+    assert "empty" in said
+
+
+def test_mvtec_ad_absent_says_how_to_get_it(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ADBENCH_DATA", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert call(["run", *TOY]) == 1
+    said = capsys.readouterr().err
+    assert "adbench data get mvtec-ad" in said
+    assert "--data demo" in said
+
+
+def test_a_category_without_normal_images_fails_and_the_other_goes_on(run, parts, out):
+    shutil.rmtree(parts / "bolt" / "train" / "good")
+    (parts / "bolt" / "train" / "good").mkdir()
+    code, said = run()
+    assert code == 1
+    assert "bolt" in said
+    assert statuses(out).get("nut") == "ok"
+
+
+@pytest.mark.parametrize("content", [b"", b"no image at all", None], ids=["empty", "text", "truncated"])
+def test_a_bad_image_is_named_and_can_be_left_out(run, parts, out, content):
+    file = parts / "bolt" / "train" / "good" / "001.png"
+    file.write_bytes(file.read_bytes()[:300] if content is None else content)
+    code, said = run()
+    assert code == 1
+    assert "001.png" in said
+    assert "--skip-bad" in said
+    assert statuses(out) == {"bolt": "failed", "nut": "ok"}
+    assert run("--skip-bad")[0] == 0
+    skipped = [record.task.skipped for record in map(read_record, find_runs(out)) if record.task.skipped]
+    assert len(skipped) == 1
+    assert "001" in skipped[0][0]
+
+
+def test_a_mask_of_another_size_is_named(run, parts, out):
+    file = parts / "bolt" / "ground_truth" / "spot" / "000_mask.png"
+    Image.fromarray(np.zeros((3, 3), np.uint8)).save(file)
+    code, said = run()
+    assert code == 1
+    assert "000_mask.png" in said
+    assert statuses(out) == {"bolt": "failed", "nut": "ok"}
+
+
+def test_a_missing_mask_is_named(run, parts, out):
+    (parts / "bolt" / "ground_truth" / "spot" / "000_mask.png").unlink()
+    code, said = run()
+    assert code == 1
+    assert "000" in said
+    assert statuses(out).get("nut") == "ok"
+
+
+def test_more_shots_than_images(run, out):
+    code, said = run("--shots", "9")
+    assert code == 1
+    assert "use fewer shots" in said
+    assert statuses(out) == {"bolt": "failed", "nut": "failed"}
+
+
+def test_output_that_cannot_be_written_is_found_out_before_the_work(parts, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert call(["run", *TOY, "--data", str(parts), "--out", str(tmp_path / "file")]) == 1
+    said = capsys.readouterr().err
+    assert "--out" in said
+    assert "bolt" not in said
+
+
+def test_a_disk_that_fills_up_loses_no_figure(run, out, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("adbench.engine.predictions.Path.write_bytes", full)
+    monkeypatch.setattr("adbench.cli.run.require_writable", lambda out: None)
+    code, said = run()
+    assert code == 1
+    assert "No space left on device" in said
+    assert find_runs(out) == []
+
+
+FAULTS = '''
+import time
+import torch
+from adbench import Scores, hookimpl
+from adbench.builtin.toy import ToyNearest, ToyPixels, ToyVectors
+
+
+class Crash(ToyVectors):
+    """Crashes."""
+    name = "crash"
+    def fit(self, features, ctx):
+        raise ZeroDivisionError("by nothing")
+
+
+class Hang(ToyVectors):
+    """Hangs."""
+    name = "hang"
+    def fit(self, features, ctx):
+        time.sleep(60)
+
+
+class Hungry(ToyVectors):
+    """Wants too much memory."""
+    name = "hungry"
+    def fit(self, features, ctx):
+        torch.empty(1 << 60, dtype=torch.uint8)
+
+
+class Nan(ToyNearest):
+    """Scores NaN."""
+    name = "nan"
+    def score(self, query, bank):
+        return Scores(super().score(query, bank).patches * float("nan"))
+
+
+class Shape(ToyNearest):
+    """Scores the wrong shape."""
+    name = "shape"
+    def score(self, query, bank):
+        return Scores(super().score(query, bank).patches[:, :1])
+
+
+@hookimpl
+def register_components(register):
+    for cls in (Crash, Hang, Hungry, Nan, Shape):
+        register(cls)
+
+
+@hookimpl
+def job_finished(record):
+    raise RuntimeError("a tracker that is down")
+'''
+
+
+@pytest.fixture
+def faults(tmp_path, monkeypatch):
+    """A plugin of components that each break one rule."""
+    from adbench.registry import installed
+
+    (tmp_path / "faults_for_test.py").write_text(FAULTS)
+    info = tmp_path / "faults_for_test-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: faults-for-test\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[adbench]\nfaults = faults_for_test\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    installed.cache_clear()
+    yield
+    sys.modules.pop("faults_for_test", None)
+    installed.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "reason"),
+    [
+        (("--bank", "crash"), "failed", "bank 'crash' raised ZeroDivisionError in fit(): by nothing"),
+        (("--bank", "hang", "--timeout", "0.3"), "timeout", "bank 'hang' was still in fit()"),
+        (("--bank", "hungry"), "out-of-memory", "out of memory on cpu"),
+        (("--scorer", "nan"), "failed", "scorer 'nan' broke its contract"),
+        (("--scorer", "shape"), "failed", "must return patches of the grid's shape"),
+    ],
+)
+def test_a_bad_component_is_named_in_the_record(faults, run, out, options, status, reason):
+    code, said = run(*options)
+    assert code == 1
+    assert statuses(out) == {"bolt": status, "nut": status}, "the other category goes on"
+    assert reason in only_record(out).reason
+    assert only_record(out).reason in said.replace("\n", "")
+
+
+def test_a_crash_leaves_its_traceback_beside_the_record(faults, run, out):
+    run("--bank", "crash")
+    (trace, _) = out.glob("*/traceback.txt")
+    assert "ZeroDivisionError: by nothing" in trace.read_text()
+
+
+def test_a_failed_unit_is_run_again(faults, run, out, monkeypatch):
+    run("--bank", "crash", "--category", "bolt")
+    first = only_record(out)
+    monkeypatch.setattr(sys.modules["faults_for_test"].Crash, "fit", sys.modules["faults_for_test"].ToyVectors.fit)
+    assert run("--bank", "crash", "--category", "bolt")[0] == 0
+    assert (only_record(out).id, only_record(out).status) == (first.id, "ok")
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(faults, parts, out, tmp_path):
+    script = "from adbench.cli import main; main()"
+    common = [sys.executable, "-c", script, "run", *TOY, "--data", str(parts), "--out", str(out)]
+    subprocess.run([*common, "--category", "bolt"], check=True, env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    hanging = subprocess.Popen(
+        [*common, "--bank", "hang", "--category", "nut"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    for line in hanging.stderr:
+        if "nut" in line:
+            break
+    time.sleep(1)
+    hanging.send_signal(signal.SIGINT)
+    _, said = hanging.communicate(timeout=30)
+    assert hanging.returncode == 130
+    assert "0 of 1 units are finished" in said
+    assert "same command" in said
+    assert "Traceback" not in said
+    assert statuses(out) == {"bolt": "ok"}
+    assert [path for path in out.iterdir() if path.name.startswith(".")] == []

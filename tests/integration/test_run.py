@@ -1,0 +1,120 @@
+"""`adbench run` from the command line to the record, with the toy components."""
+
+import json
+
+import pytest
+
+from adbench.cli import call
+from adbench.engine.record import find_runs, read_record
+
+TOY = ("--backbone", "toy-pixels", "--scorer", "toy-nearest", "--device", "cpu")
+
+
+@pytest.fixture
+def run(parts, tmp_path, capsys):
+    def run(*arguments, data=parts, method=TOY):
+        code = call(["run", *method, "--data", str(data), "--out", str(tmp_path / "runs"), *arguments])
+        return code, capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def records(tmp_path):
+    return lambda: [read_record(folder) for folder in find_runs(tmp_path / "runs")]
+
+
+def test_a_defect_is_found_and_everything_is_written(run, records, tmp_path):
+    code, printed = run()
+    assert code == 0
+    assert "bolt" in printed.out
+    assert "mean" in printed.out
+    assert [record.task.category for record in records()] == ["bolt", "nut"]
+    for record in records():
+        assert record.status == "ok"
+        assert record.metrics["image-auroc"].value == 1.0
+        assert record.metrics["pixel-auroc"].value > 0.9
+        assert len(record.metrics) == 8
+        assert record.cost.fit_s > 0
+        assert record.cost.bank_mb > 0
+        assert {part.dist for part in record.recipe.parts} == {"adbench-core"}
+    for folder in find_runs(tmp_path / "runs"):
+        names = {path.name for path in folder.iterdir()}
+        assert {"record.json", "predictions.safetensors", "sheet.png", "histogram.png", "curves.png"} <= names
+
+
+def test_what_is_done_is_not_done_again(run, records):
+    run("--no-figures")
+    before = [record.provenance.started for record in records()]
+    code, printed = run("--no-figures")
+    assert code == 0
+    assert printed.err.count("done before") == 2
+    assert [record.provenance.started for record in records()] == before
+
+
+def test_redo_gives_the_same_figures(run, records):
+    run("--no-figures")
+    before = records()
+    run("--no-figures", "--redo")
+    assert [record.metrics for record in records()] == [record.metrics for record in before]
+    assert [record.predictions for record in records()] == [record.predictions for record in before]
+
+
+def test_json_prints_the_records_and_nothing_else(run, records):
+    code, printed = run("--json", "--no-figures")
+    assert code == 0
+    assert [json.loads(line) for line in printed.out.splitlines()] == [record.to_json() for record in records()]
+
+
+def test_shots_and_limits_are_part_of_the_identity(run, records):
+    for options in ((), ("--limit-test", "2"), ("--limit-train", "2"), ("--shots", "2"), ("--evaluation", "32")):
+        run("--no-figures", "--category", "bolt", *options)
+    run("--no-figures", "--category", "bolt", "--shots", "2", "--seed", "1")
+    assert len({record.id for record in records()}) == 6
+    assert {record.task.train for record in records()} == {2, 4}
+
+
+def test_parts_of_the_machine_are_not_part_of_the_identity(run, records):
+    run("--no-figures", "--category", "bolt")
+    before = records()
+    run("--no-figures", "--category", "bolt", "--redo", "--batch-size", "1", "--workers", "1")
+    (after,) = records()
+    assert after.id == before[0].id
+    assert after.metrics == before[0].metrics
+
+
+def test_evaluate_repeats_the_metrics_without_a_backbone(run, tmp_path, parts, capsys):
+    run("--no-figures", "--category", "bolt")
+    (folder,) = find_runs(tmp_path / "runs")
+    whole = (folder / "record.json").read_text()
+    broken = json.loads(whole)
+    broken["metrics"]["image-auroc"]["value"] = 0.123
+    (folder / "record.json").write_text(json.dumps(broken))
+    assert call(["evaluate", str(tmp_path / "runs"), "--data", str(parts)]) == 0
+    assert "changed: image-auroc" in capsys.readouterr().out
+    assert (folder / "record.json").read_text() == whole
+
+
+def test_evaluate_refuses_other_data(run, tmp_path, parts, capsys):
+    run("--no-figures", "--category", "bolt")
+    file = parts / "bolt" / "test" / "good" / "000.png"
+    file.write_bytes((parts / "bolt" / "test" / "good" / "001.png").read_bytes())
+    assert call(["evaluate", str(tmp_path / "runs"), "--data", str(parts)]) == 1
+    assert "not those that it was made on" in capsys.readouterr().err
+
+
+def test_plan_shows_parts_and_what_is_done(run, parts, tmp_path, capsys):
+    run("--no-figures", "--category", "bolt")
+    arguments = ["plan", *TOY[:4], "--data", str(parts), "--out", str(tmp_path / "runs")]
+    assert call(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "done  bolt" in printed
+    assert "run   nut" in printed
+    assert "scorer     toy-nearest" in printed
+    assert call([*arguments, "--bank", "toy-gaussian"]) == 1
+    assert "scorer 'toy-nearest' reads a VectorBank" in capsys.readouterr().out
+
+
+def test_one_category_is_a_dataset_too(run, parts, records):
+    assert run("--no-figures", data=parts / "bolt")[0] == 0
+    assert [record.task.category for record in records()] == ["bolt"]

@@ -1,0 +1,88 @@
+"""Who may import whom, and what stays light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import adbench
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "adbench"
+
+ALLOWED = {
+    "errors": set(),
+    "hookspecs": {"api"},
+    "api": {"errors", "api"},
+    "registry": {"errors", "api", "hookspecs"},
+    "engine": {"errors", "api", "registry", "engine"},
+    "cli": {"errors", "api", "registry", "engine", "boards", "cli", "testing"},
+    "boards": {"errors", "api", "boards"},
+    "testing": {"errors", "api", "registry", "engine", "testing", "builtin"},
+    "builtin": {"builtin"},
+}
+"""Parts of the package, and the parts that each may import; everybody may import the public names of ``adbench``."""
+
+EXTRA = {("boards", "adbench.engine.record")}
+
+
+def modules():
+    return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def imports_of(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_imports_follow_the_layers(path):
+    part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    for name in imports_of(path):
+        if name.startswith("adbench.") and (part, name) not in EXTRA:
+            assert name.split(".")[1] in ALLOWED[part], f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("plugins/*/src/**/*.py")), ids=lambda path: path.name)
+def test_plugins_import_public_names_only_and_never_each_other(path):
+    own = path.relative_to(ROOT / "plugins").parts[2]
+    for name in imports_of(path):
+        assert not name.startswith("adbench."), f"{path} imports {name}; import it from adbench"
+        assert not name.startswith("adbench_") or name.split(".")[0] == own, f"{path} imports {name}"
+
+
+@pytest.mark.parametrize(
+    "module", ["adbench", "adbench.cli", "adbench.registry", "adbench.boards.table", "adbench.builtin"]
+)
+def test_light_modules_stay_light(module):
+    heavy = "{'torch', 'timm', 'cv2', 'matplotlib', 'skimage', 'faiss', 'onnxruntime', 'scipy'}"
+    code = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["list"], ["list", "scorer"], ["run", "--help"], ["board", "--help"]]
+)
+def test_light_commands_import_no_torch(arguments):
+    code = f"import sys; from adbench.cli import call; call({arguments!r}); sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+
+
+def test_the_public_names_are_all_that_is_public():
+    assert sorted(adbench.__all__) == sorted(set(adbench.__all__))
+    for name in adbench.__all__:
+        assert getattr(adbench, name) is not None
+
+
+def test_no_plugin_depends_on_the_other_project_of_this_name():
+    for path in sorted(ROOT.glob("plugins/*/pyproject.toml")):
+        text = path.read_text()
+        assert '"adbench-core' in text, path
+        assert '"adbench"' not in text.split("dependencies", 1)[1].split("]", 1)[0], path

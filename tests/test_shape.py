@@ -1,0 +1,47 @@
+"""The code's shape, held as a ratchet: lower a number when you can, never raise one."""
+
+import ast
+import statistics
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted([*ROOT.glob("adbench/**/*.py"), *ROOT.glob("plugins/*/src/**/*.py")])
+FILE_CAP, FILE_MEDIAN = 400, 150
+FUNCTION_CAP, FUNCTION_P90, FUNCTION_MEDIAN = 50, 25, 10
+VAGUE = {"utils.py", "util.py", "helpers.py", "common.py", "misc.py", "base.py"}
+
+
+def functions(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def body_lines(node):
+    """Lines of a function without its signature and docstring."""
+    first = node.body[0]
+    doc = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    start = first.end_lineno + 1 if doc else first.lineno
+    return node.end_lineno - start + 1
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_file_is_small_and_its_functions_too(path):
+    assert len(path.read_text().splitlines()) <= FILE_CAP
+    for node in functions(path):
+        assert body_lines(node) <= FUNCTION_CAP, f"{path}:{node.lineno} {node.name}"
+        assert node.returns is not None, f"{path}:{node.lineno} {node.name} says not what it returns"
+
+
+def test_sizes_stay_where_they_are():
+    files = [len(path.read_text().splitlines()) for path in SOURCES]
+    sizes = sorted(body_lines(node) for path in SOURCES for node in functions(path))
+    assert statistics.median(files) <= FILE_MEDIAN
+    assert statistics.median(sizes) <= FUNCTION_MEDIAN
+    assert sizes[int(0.9 * len(sizes))] <= FUNCTION_P90
+
+
+def test_no_file_has_a_vague_name():
+    assert [path for path in SOURCES if path.name in VAGUE] == []

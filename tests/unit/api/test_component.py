@@ -1,0 +1,53 @@
+import pytest
+
+from adbench import Aggregator, Field, LocalFile, UnknownName, UsageError, sha256_of
+
+
+class Sample(Aggregator):
+    """For tests."""
+
+    name = "sample"
+
+    class Config(Aggregator.Config):
+        amount: int = Field(1, ge=0, description="how much")
+        file: LocalFile | None = Field(None, description="a file")
+
+    config: Config
+
+    def aggregate(self, scores):
+        raise NotImplementedError
+
+
+def test_options_are_validated_and_frozen():
+    assert Sample(amount="3").config.amount == 3
+    with pytest.raises(UsageError, match=r"option 'amount' of aggregator 'sample': .* \(given: -1\)"):
+        Sample(amount=-1)
+    with pytest.raises(Exception, match="frozen"):
+        Sample().config.amount = 2
+
+
+def test_an_unknown_option_suggests_the_nearest():
+    with pytest.raises(UnknownName, match="unknown option 'amuont' of aggregator 'sample'; did you mean 'amount'"):
+        Sample(amuont=1)
+
+
+def test_identity_holds_a_files_content_and_not_its_place(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    for folder in ("a", "b"):
+        (tmp_path / folder / "weights.bin").write_bytes(b"12")
+    first, second = (Sample(file=tmp_path / folder / "weights.bin").identity() for folder in ("a", "b"))
+    assert (
+        first
+        == second
+        == {"amount": 1, "file": {"file": "weights.bin", "sha256": sha256_of(tmp_path / "a/weights.bin")}}
+    )
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(UsageError, match="none.bin"):
+        sha256_of(tmp_path / "none.bin")
+
+
+def test_repr_is_how_it_was_made():
+    assert repr(Sample(amount=2)) == "Sample(amount=2)"

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import re
+import shutil
+
+import pytest
+
+from adbench import StorageError
+from adbench.boards.publish import GENERATED, Press, build, check
+from adbench.boards.shelf import to_line
+from adbench.builtin.reports import Csv, Markdown
+
+PRESS = Press(Markdown(), Csv())
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "leaderboards"
+
+
+def tree(root):
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+def test_runs_become_a_board(make_run, root):
+    runs = [make_run("knn", seed=seed).parent for seed in (0, 1)][:1]
+    make_run("other", auroc=0.8, seed=0)
+    outcome = build(runs, root, PRESS)
+    assert outcome.problems == []
+    assert len(outcome.news) == 1
+    assert "created" in outcome.news[0]
+    names = list(tree(root))
+    assert names[:3] == ["README.md", "demo/full-shot/README.md", "demo/full-shot/board.yaml"]
+    records = [name for name in names if name.endswith(".jsonl")]
+    assert [name.split("/")[-1].rsplit("-", 1)[0] for name in records] == ["knn", "other"]
+    assert names[-1] == "demo/full-shot/table.csv"
+    page = (root / "demo/full-shot/README.md").read_text(encoding="utf-8")
+    assert page.startswith(GENERATED)
+    assert "| 1 | knn | 90.0 ± 0.0 |" in page
+    assert "[demo/full-shot](demo/full-shot/README.md)" in (root / "README.md").read_text(encoding="utf-8")
+
+
+def test_records_are_canonical_sorted_lines(make_run, make_record, root):
+    asked = [("b", 0), ("a", 1), ("a", 0)]
+    for category, seed in asked:
+        make_run(category=category, seed=seed)
+    build([root.parent / "runs"], root, PRESS)
+    (file,) = (root / "demo/full-shot/records").iterdir()
+    expected = "".join(to_line(make_record(category=category, seed=seed)) + "\n" for category, seed in sorted(asked))
+    assert file.read_text(encoding="utf-8") == expected
+
+
+def test_building_again_changes_nothing_and_checks_out(make_run, root):
+    make_run()
+    make_run(category="cable", status="failed")
+    build([root.parent / "runs"], root, PRESS)
+    before = tree(root)
+    assert build([root.parent / "runs"], root, PRESS).news == []
+    assert build([], root, PRESS).problems == []
+    assert tree(root) == before
+    assert check(root, PRESS).problems == []
+
+
+def test_the_order_of_runs_does_not_matter(make_run, root, tmp_path):
+    runs = [make_run(name, category=category) for name in ("x", "y") for category in ("a", "b")]
+    build(runs, root, PRESS)
+    build(runs[::-1], tmp_path / "again", PRESS)
+    assert tree(root) == tree(tmp_path / "again")
+
+
+def test_new_records_join_those_that_are_there(make_run, root):
+    build([make_run()], root, PRESS)
+    build([make_run(category="cable")], root, PRESS)
+    (file,) = (root / "demo/full-shot/records").iterdir()
+    assert len(file.read_text(encoding="utf-8").splitlines()) == 2
+    assert check(root, PRESS).problems == []
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "demo/full-shot/README.md", "demo/full-shot/table.csv", "demo/full-shot/records/*.jsonl"]
+)
+def test_check_finds_every_edit(make_run, root, name):
+    build([make_run()], root, PRESS)
+    (path,) = root.glob(name)
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\n\n", 1))
+    problems = check(root, PRESS).problems
+    assert len(problems) == 1
+    assert str(path) in problems[0]
+    build([], root, PRESS)
+    assert check(root, PRESS).problems == []
+
+
+def test_check_finds_what_is_missing_and_what_is_too_much(make_run, root):
+    build([make_run()], root, PRESS)
+    (file,) = (root / "demo/full-shot/records").iterdir()
+    file.rename(file.with_name("another.jsonl"))
+    (root / "demo/full-shot/table.csv").unlink()
+    assert len(check(root, PRESS).problems) == 3
+    build([], root, PRESS)
+    assert file.exists()
+    assert not file.with_name("another.jsonl").exists()
+
+
+def test_a_bad_run_is_named_and_left_out(make_run, root):
+    make_run()
+    bad = make_run(category="cable", edit=lambda data: data.pop("id"))
+    outcome = build([root.parent / "runs"], root, PRESS)
+    assert len(outcome.problems) == 1
+    assert str(bad) in outcome.problems[0]
+    assert check(root, PRESS).problems == []
+
+
+def test_a_bad_line_on_a_board_is_named_and_never_lost(make_run, root):
+    build([make_run()], root, PRESS)
+    (file,) = (root / "demo/full-shot/records").iterdir()
+    with file.open("a", encoding="utf-8") as lines:
+        lines.write('{"schema": 2}\n')
+    assert any(f"{file}:2" in problem for problem in check(root, PRESS).problems)
+    outcome = build([make_run(category="cable")], root, PRESS)
+    assert any(f"{file}:2" in problem for problem in outcome.problems)
+    assert file.read_text(encoding="utf-8").splitlines()[-1] == '{"schema": 2}'
+    assert len(file.read_text(encoding="utf-8").splitlines()) == 3
+
+
+def test_a_record_of_another_board_does_not_count(make_run, make_record, root):
+    build([make_run()], root, PRESS)
+    file = root / "demo/full-shot/records/stranger.jsonl"
+    file.write_text(to_line(make_record(dataset="mvtec-ad")) + "\n", encoding="utf-8")
+    problems = check(root, PRESS).problems
+    assert len(problems) == 1
+    assert "not of this board" in problems[0]
+
+
+def test_disagreement_stops_everything_before_a_byte_is_written(make_run, root):
+    build([make_run()], root, PRESS)
+    before = tree(root)
+    with pytest.raises(StorageError, match="same run"):
+        build([make_run(auroc=0.5), make_run("new")], root, PRESS)
+    assert tree(root) == before
+
+
+def test_a_seed_that_the_board_does_not_have_is_refused(make_run, root):
+    build([make_run()], root, PRESS)
+    outcome = build([make_run(seed=7)], root, PRESS)
+    assert len(outcome.problems) == 1
+    assert "seed 7" in outcome.problems[0]
+    assert "board.yaml" in outcome.problems[0]
+
+
+def test_names_of_strangers_stay_inside_the_root(make_run, root):
+    build([make_run("../../../evil", dataset="../../up/`x`")], root, PRESS)
+    assert all(path.is_relative_to(root) for path in root.parent.rglob("*evil*"))
+    assert len(list(root.glob("up-x-????????/full-shot/records/evil-*.jsonl"))) == 1
+    assert check(root, PRESS).problems == []
+
+
+def test_strangers_text_is_inert_on_the_page(make_run, root):
+    build([make_run("<script>alert(1)</script>|=cmd()", category="[x](http://evil)")], root, PRESS)
+    page = (root).rglob("README.md")
+    text = "".join(path.read_text(encoding="utf-8") for path in page)
+    assert "<script>" not in text
+    assert not re.search(r"(?<!\\)\]\(http", text)
+    assert "script&gt;\\|=cmd" in text
+
+
+def test_one_name_may_have_many_specs(make_run, root):
+    build([make_run(k=1), make_run(k=2)], root, PRESS)
+    assert len(list(root.glob("demo/full-shot/records/knn-*.jsonl"))) == 2
+
+
+def test_nothing_to_read_is_said(root, tmp_path):
+    assert "holds no run" in build([tmp_path / "nowhere"], root, PRESS).problems[0]
+    with pytest.raises(StorageError, match="board build"):
+        check(tmp_path / "nowhere", PRESS)
+
+
+def test_a_single_board_is_no_root(make_run, root):
+    build([make_run()], root, PRESS)
+    with pytest.raises(StorageError, match="two levels above"):
+        check(root / "demo/full-shot", PRESS)
+
+
+def test_what_cannot_be_written_is_one_sentence(make_run, root):
+    run = make_run()
+    root.write_text("a file, where a folder should be")
+    with pytest.raises(StorageError, match="cannot write"):
+        build([run], root, PRESS)
+
+
+def test_a_whole_board_may_be_moved(make_run, root, tmp_path):
+    build([make_run()], root, PRESS)
+    shutil.copytree(root, tmp_path / "elsewhere")
+    assert check(tmp_path / "elsewhere", PRESS).problems == []

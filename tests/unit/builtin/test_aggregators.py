@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adbench import ContractError, ImageScores
+from adbench.builtin.aggregators import FromScorer, Max, Mean, Quantile, TopFraction
+from adbench.testing import parametrize_with_checks
+
+
+@parametrize_with_checks([Max(), Mean(), Quantile(), TopFraction(), FromScorer()])
+def test_conforms(check):
+    check()
+
+
+def images(*grids):
+    return [ImageScores(str(index), torch.tensor(grid, dtype=torch.float32)) for index, grid in enumerate(grids)]
+
+
+def test_grids_may_differ():
+    seen = images([[1.0, 2.0]], [[3.0], [5.0], [7.0]])
+    assert Max().aggregate(seen).tolist() == [2, 7]
+    assert Mean().aggregate(seen).tolist() == [1.5, 5]
+
+
+@given(st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=30), st.floats(0, 1))
+def test_quantile_is_numpys(values, q):
+    (score,) = Quantile(q=q).aggregate(images([values])).tolist()
+    assert score == pytest.approx(np.quantile(np.array(values), q), abs=1e-3)
+
+
+@pytest.mark.parametrize(("fraction", "expected"), [(0.5, 3.5), (0.01, 4.0), (0.74, 3.5), (0.75, 3.0), (1.0, 2.5)])
+def test_top_fraction_rounds_down_and_takes_at_least_one(fraction, expected):
+    assert TopFraction(fraction=fraction).aggregate(images([[1, 4, 2, 3]])).tolist() == [expected]
+
+
+def test_the_scorers_own_score_is_handed_on():
+    assert FromScorer().aggregate([ImageScores("a", image=2.5), ImageScores("b", image=-1.0)]).tolist() == [2.5, -1.0]
+
+
+@pytest.mark.parametrize("aggregator", [Max(), FromScorer()])
+def test_a_missing_score_is_said(aggregator):
+    with pytest.raises(ContractError, match="gave none"):
+        aggregator.aggregate([ImageScores("a")])

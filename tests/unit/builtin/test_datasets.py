@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from adbench import GOOD, BadImage, DataError, Sample, UnknownName, UsageError
+from adbench.builtin.datasets import Folder, MVTecAD
+from adbench.builtin.layout import natural
+
+DATA = Path(os.environ.get("ADBENCH_TEST_DATA") or Path(__file__).parents[3].parent / "shared" / "data")
+
+
+def picture(path: Path, value: int = 0, size: tuple[int, int] = (6, 8)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full(size, value, np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Two categories; 'nut' has two training images, a good test image and two scratches with masks."""
+    root = tmp_path / "data"
+    for category in ("nut", "bolt"):
+        folder = root / category
+        for index in (2, 10):
+            picture(folder / "train" / "good" / f"{index}.png", index)
+            picture(folder / "test" / "scratch" / f"{index}.png", 100 + index)
+            mask = np.zeros((6, 8), np.uint8)
+            mask[index % 5, 3] = 255
+            (folder / "ground_truth" / "scratch").mkdir(parents=True, exist_ok=True)
+            Image.fromarray(mask).save(folder / "ground_truth" / "scratch" / f"{index}_mask.png")
+        picture(folder / "test" / "good" / "0.png", 55)
+    return root
+
+
+def test_categories_and_samples_in_natural_order(root):
+    folder = Folder(root=root)
+    assert folder.categories() == ["bolt", "nut"]
+    split = folder.split("nut")
+    assert [sample.id for sample in split.train] == ["nut/train/good/2", "nut/train/good/10"]
+    assert [(sample.id, sample.defect) for sample in split.test] == [
+        ("nut/test/good/0", GOOD),
+        ("nut/test/scratch/2", "scratch"),
+        ("nut/test/scratch/10", "scratch"),
+    ]
+
+
+def test_natural_order():
+    names = ["a10", "a2", "a", "b1", "a02", "10", "9"]
+    assert sorted(names, key=natural) == ["9", "10", "a", "a02", "a2", "a10", "b1"]
+
+
+def test_a_root_may_be_one_category(root, monkeypatch):
+    assert Folder(root=root / "nut").categories() == ["nut"]
+    monkeypatch.chdir(root / "nut")
+    assert Folder(root=".").split("nut").train[0].id == "nut/train/good/2"
+
+
+def test_images_and_masks(root):
+    folder = Folder(root=root)
+    good, scratch, _ = folder.split("nut").test
+    assert folder.image(good).shape == (6, 8, 3)
+    assert folder.image_path(scratch) == (root / "nut" / "test" / "scratch" / "2.png").resolve()
+    assert not folder.mask(good).any()
+    assert folder.mask(good).shape == (6, 8)
+    assert np.argwhere(folder.mask(scratch)).tolist() == [[2, 3]]
+
+
+def test_identity_and_digest_follow_the_content_alone(root, tmp_path):
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(root, moved)
+    one, other = Folder(root=root), Folder(root=moved)
+    sample = one.split("nut").test[1]
+    assert one.identity() == other.identity() == {}
+    assert one.digest(sample) == other.digest(sample)
+    good = one.split("nut").test[0]
+    assert one.digest(good) == hashlib.sha256(one.image_path(good).read_bytes()).hexdigest()
+    before = one.digest(sample)
+    picture(root / "nut" / "ground_truth" / "scratch" / "2_mask.png", 255)
+    assert one.digest(sample) != before
+
+
+def test_a_mask_may_have_the_images_name_and_another_suffix(root):
+    masks = root / "nut" / "ground_truth" / "scratch"
+    (masks / "2_mask.png").unlink()
+    picture(masks / "2.BMP", 255)
+    folder = Folder(root=root)
+    assert folder.mask(folder.split("nut").test[1]).all()
+
+
+def test_without_ground_truth_there_is_no_mask(root):
+    shutil.rmtree(root / "nut" / "ground_truth")
+    folder = Folder(root=root)
+    assert folder.mask(folder.split("nut").test[1]) is None
+    assert not folder.mask(folder.split("nut").test[0]).any()
+
+
+def test_a_mask_is_missing(root):
+    (root / "nut" / "ground_truth" / "scratch" / "10_mask.png").unlink()
+    folder = Folder(root=root)
+    sample = folder.split("nut").test[2]
+    for ask in (folder.mask, folder.digest):
+        with pytest.raises(BadImage, match=r"10\.png: has no mask 10_mask\.png in ground_truth/scratch"):
+            ask(sample)
+
+
+def test_a_mask_without_an_image(root):
+    picture(root / "nut" / "ground_truth" / "scratch" / "11_mask.png")
+    with pytest.raises(DataError, match=r"11_mask\.png: a mask with no partner"):
+        Folder(root=root).split("nut")
+
+
+def test_a_mask_of_another_size(root):
+    picture(root / "nut" / "ground_truth" / "scratch" / "2_mask.png", 255, (8, 6))
+    folder = Folder(root=root)
+    with pytest.raises(BadImage, match="the mask has 8x6 pixels, its image has 6x8"):
+        folder.mask(folder.split("nut").test[1])
+
+
+def test_two_files_for_one_sample_or_mask(root):
+    clash = picture(root / "nut" / "test" / "scratch" / "2.bmp")
+    with pytest.raises(DataError, match="rename one of them"):
+        Folder(root=root).split("nut")
+    clash.unlink()
+    picture(root / "nut" / "ground_truth" / "scratch" / "2.png")
+    with pytest.raises(DataError, match="masks of one image"):
+        Folder(root=root).split("nut")
+
+
+def test_defective_training_images(root):
+    picture(root / "nut" / "train" / "bent" / "1.png")
+    with pytest.raises(DataError, match="training images are normal"):
+        Folder(root=root).split("nut")
+
+
+@pytest.mark.parametrize(("part", "what"), [("train", "training"), ("test", "test")])
+def test_nothing_to_learn_from_or_to_judge(root, part, what):
+    shutil.rmtree(root / "nut" / part)
+    with pytest.raises(DataError, match=f"category 'nut' has no {what} image: put normal images into .*{part}"):
+        Folder(root=root).split("nut")
+    assert Folder(root=root).split("bolt").train
+
+
+def test_a_folder_that_is_missing_empty_or_a_file(tmp_path):
+    with pytest.raises(DataError, match=r"nowhere does not exist; give the folder.*--data demo"):
+        Folder(root=tmp_path / "nowhere").categories()
+    with pytest.raises(DataError, match="holds no category"):
+        Folder(root=tmp_path).categories()
+    with pytest.raises(DataError, match="is no folder"):
+        Folder(root=picture(tmp_path / "a.png")).categories()
+    with pytest.raises(UsageError, match="root"):
+        Folder()
+
+
+def test_hidden_files_other_files_and_links_that_lead_out(root, tmp_path):
+    good = root / "nut" / "train" / "good"
+    picture(good / ".hidden.png")
+    picture(root / ".git" / "train" / "good" / "0.png")
+    (good / "notes.txt").write_text("")
+    (good / "outside.png").symlink_to(picture(tmp_path / "outside.png"))
+    (good / "inside.png").symlink_to(good / "2.png")
+    folder = Folder(root=root)
+    assert folder.categories() == ["bolt", "nut"]
+    assert [sample.id.split("/")[-1] for sample in folder.split("nut").train] == ["2", "10", "inside"]
+
+
+def test_unknown_names(root):
+    with pytest.raises(UnknownName, match="did you mean 'bolt'"):
+        Folder(root=root).split("bolts")
+    with pytest.raises(UnknownName, match="unknown sample"):
+        Folder(root=root).image(Sample("nut/test/good/77"))
+
+
+@pytest.fixture
+def nowhere(tmp_path, monkeypatch) -> Path:
+    """No data in any of the places where MVTec AD is looked for."""
+    monkeypatch.delenv("ADBENCH_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(MVTecAD, "_home", lambda self: tmp_path / "home")
+    return tmp_path
+
+
+def mvtec(folder: Path) -> Path:
+    for category in ("bottle", "zipper"):
+        picture(folder / category / "train" / "good" / "000.png")
+        picture(folder / category / "test" / "good" / "000.png", 1)
+    picture(folder / "other" / "train" / "good" / "000.png")
+    return folder
+
+
+@pytest.mark.parametrize("below", ["", "mvtec-ad", "mvtec_anomaly_detection"])
+def test_mvtec_ad_is_found_by_the_environment(nowhere, monkeypatch, below):
+    mvtec(nowhere / "sets" / below)
+    monkeypatch.setenv("ADBENCH_DATA", str(nowhere / "sets"))
+    assert MVTecAD().categories() == ["bottle", "zipper"]
+
+
+def test_mvtec_ad_is_found_by_settings_and_at_home(nowhere):
+    mvtec(nowhere / "home")
+    assert MVTecAD().root == nowhere / "home"
+    mvtec(nowhere / "configured")
+    (nowhere / "configs").mkdir()
+    (nowhere / "configs" / "local.yaml").write_text("datasets: {mvtec-ad: configured}")
+    assert MVTecAD().root == nowhere / "configured"
+
+
+def test_settings_that_cannot_be_read(nowhere):
+    (nowhere / "configs").mkdir()
+    for text in ("datasets: [", "datasets: 3", "7"):
+        (nowhere / "configs" / "local.yaml").write_text(text)
+        with pytest.raises(DataError, match=r"local\.yaml cannot be read"):
+            MVTecAD().categories()
+
+
+def test_mvtec_ad_is_not_there(nowhere):
+    with pytest.raises(DataError, match=r"'adbench data get mvtec-ad'.*--data demo"):
+        MVTecAD().categories()
+
+
+def test_a_root_that_was_asked_for_is_not_replaced(nowhere):
+    mvtec(nowhere / "home")
+    with pytest.raises(DataError, match="holds no category"):
+        MVTecAD(root=nowhere).categories()
+    assert MVTecAD(root=nowhere / "home" / "bottle").categories() == ["bottle"]
+
+
+def test_published_counts_are_complete():
+    assert len(MVTecAD.published) == 15
+    assert [sum(column) for column in zip(*MVTecAD.published.values(), strict=True)] == [3629, 1725]
+
+
+@pytest.mark.parametrize(
+    ("name", "category", "train", "test"),
+    [
+        ("mvtec-mini", "hazelnut", 38, 22),
+        ("mvtec-mini", "transistor", 38, 22),
+        ("magnetic-tile", "magnetic_tile", 761, 579),
+    ],
+)
+def test_real_images(name, category, train, test):
+    if not (DATA / name).is_dir():
+        pytest.skip(f"{DATA / name} is not there")
+    folder = Folder(root=DATA / name)
+    split = folder.split(category)
+    assert (len(split.train), len(split.test)) == (train, test)
+    assert len({folder.digest(sample) for sample in split.test[::20]}) == len(split.test[::20])
+    for sample in split.test[::20]:
+        mask = folder.mask(sample)
+        assert mask.shape == folder.image(sample).shape[:2]
+        assert mask.any() == sample.anomalous

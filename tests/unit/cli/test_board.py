@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from adbench.cli import call
+
+
+@pytest.fixture
+def at(tmp_path, monkeypatch):
+    """The current folder, where `leaderboards` and `runs` are."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_build_check_show(at, make_run, capsys):
+    make_run()
+    make_run("other", auroc=0.95)
+    assert call(["board", "build", "runs"]) == 0
+    assert "created" in capsys.readouterr().err
+    assert call(["board", "check"]) == 0
+    assert "all as the records say; boards: 1" in capsys.readouterr().out
+    assert call(["board", "show"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.index("other") < shown.index("knn")
+    assert "95.0" in shown
+
+
+def test_check_fails_after_an_edit(at, make_run, capsys):
+    make_run()
+    call(["board", "build", "runs"])
+    (at / "leaderboards/demo/full-shot/README.md").write_text("better numbers")
+    capsys.readouterr()
+    assert call(["board", "check", "leaderboards"]) == 1
+    assert "README.md: not what the records say" in capsys.readouterr().err
+
+
+def test_a_bad_record_is_named_and_the_exit_code_says_so(at, make_run, capsys):
+    make_run()
+    bad = make_run(edit=lambda data: data.update(status="great"))
+    assert call(["board", "build", "runs", "--out", "boards"]) == 1
+    assert f"error: runs/{bad.name}/record.json" in capsys.readouterr().err
+    assert (at / "boards/README.md").is_file()
+
+
+def test_disagreement_names_both_files(at, make_run, capsys):
+    make_run()
+    make_run(auroc=0.5)
+    assert call(["board", "build", "runs"]) == 1
+    said = capsys.readouterr().err
+    assert "runs/000/record.json and runs/001/record.json" in said or "runs/001" in said
+    assert not (at / "leaderboards").exists()
+
+
+def test_show_runs_and_a_metric_by_category(at, make_run, capsys):
+    make_run(category="bottle")
+    make_run(category="cable", status="timeout")
+    assert call(["board", "show", "runs"]) == 0
+    assert "— 1/2" in capsys.readouterr().out
+    assert call(["board", "show", "runs", "--metric", "pixel-auroc"]) == 0
+    shown = capsys.readouterr().out
+    assert "bottle" in shown
+    assert "timeout" in shown
+
+
+def test_show_a_single_board(at, make_run, capsys):
+    make_run()
+    call(["board", "build", "runs"])
+    capsys.readouterr()
+    assert call(["board", "show", "leaderboards/demo/full-shot"]) == 0
+    assert "Standings: normal training images" in capsys.readouterr().out
+
+
+def test_an_unknown_metric_is_corrected(at, make_run, capsys):
+    make_run()
+    assert call(["board", "show", "runs", "--metric", "image-auroq"]) == 2
+    assert "did you mean 'image-auroc'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["show"], ["show", "nowhere"], ["check"], ["build", "nowhere"]])
+def test_nothing_there_is_an_error_that_says_what_to_do(at, capsys, arguments):
+    assert call(["board", *arguments]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert "adbench" in said
+
+
+def test_markup_of_strangers_is_shown_as_it_is(at, make_run, capsys):
+    make_run("[red]knn[/red]", category="[bold]")
+    assert call(["board", "show", "runs", "--metric", "image-auroc"]) == 0
+    shown = capsys.readouterr().out
+    assert "[red]knn[/red]" in shown
+    assert "[bold]" in shown
+
+
+def test_show_does_not_import_torch(at, make_run):
+    make_run()
+    code = (
+        "import sys; from adbench.cli import call; call(['board', 'show', 'runs']);"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'numpy', 'matplotlib')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0

@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from adbench import Geometry, StorageError
+from adbench.engine.predictions import PREDICTIONS_FILE, Predictions, read_predictions, write_predictions
+
+grids = st.lists(
+    arrays(np.float32, array_shapes(min_dims=2, max_dims=2, max_side=5), elements=st.floats(-1e6, 1e6, width=32)),
+    min_size=1,
+    max_size=4,
+)
+
+
+def predictions(patches):
+    count = 2 if patches is None else len(patches)
+    return Predictions(
+        ids=tuple(f"bolt/test/good/{index}" for index in range(count)),
+        geometry=tuple(Geometry.whole(9, 7 + index).windowed(-1, 0, 5, 5) for index in range(count)),
+        scores=np.arange(count, dtype=np.float32),
+        patches=patches,
+    )
+
+
+@given(grids)
+def test_grids_of_any_size_round_trip(tmp_path_factory, patches):
+    folder = tmp_path_factory.mktemp("run")
+    written = predictions(tuple(patches))
+    read = read_predictions(folder, write_predictions(folder, written))
+    assert (read.ids, read.geometry) == (written.ids, written.geometry)
+    assert np.array_equal(read.scores, written.scores)
+    assert all(np.array_equal(a, b) for a, b in zip(read.patches, written.patches, strict=True))
+
+
+def test_a_method_without_a_map_round_trips(tmp_path):
+    assert read_predictions(tmp_path, write_predictions(tmp_path, predictions(None))).patches is None
+
+
+def test_a_changed_file_is_refused(tmp_path):
+    info = write_predictions(tmp_path, predictions(None))
+    (tmp_path / PREDICTIONS_FILE).write_bytes(b"\x00" * 100)
+    with pytest.raises(StorageError, match="not the file"):
+        read_predictions(tmp_path, info)
+    (tmp_path / PREDICTIONS_FILE).unlink()
+    with pytest.raises(StorageError, match="run the unit again"):
+        read_predictions(tmp_path, info)

@@ -1,0 +1,63 @@
+import pytest
+
+from adbench import DataError
+from adbench.builtin.datasets import Folder
+from adbench.engine.protocol import Protocol, make_task
+
+
+@pytest.fixture
+def dataset(parts):
+    return Folder(root=parts)
+
+
+def names(samples):
+    return [sample.id.rsplit("/", 1)[-1].partition(".")[0] for sample in samples]
+
+
+def test_everything_by_default(dataset):
+    task = make_task(dataset, "bolt", Protocol(), 0)
+    assert len(task.train) == 4
+    assert len(task.test) == 6
+    assert task.skipped == ()
+
+
+def test_draws_of_different_seeds_never_share_an_image(dataset):
+    draws = [names(make_task(dataset, "bolt", Protocol(shots=2), seed).train) for seed in (0, 1)]
+    assert draws == [["000", "001"], ["002", "003"]]
+    with pytest.raises(DataError, match="draw 2 of 2 shots needs 6"):
+        make_task(dataset, "bolt", Protocol(shots=2), 2)
+
+
+def test_limits_take_the_first_by_name_of_each_folder(dataset):
+    task = make_task(dataset, "bolt", Protocol(limit_train=3, limit_test=2), 0)
+    assert names(task.train) == ["000", "001", "002"]
+    assert sorted((sample.defect, name) for sample, name in zip(task.test, names(task.test), strict=True)) == [
+        ("good", "000"),
+        ("good", "001"),
+        ("spot", "000"),
+        ("spot", "001"),
+    ]
+
+
+def test_the_sha_follows_content_and_choice(dataset, parts):
+    before = make_task(dataset, "bolt", Protocol(), 0).sha
+    assert make_task(Folder(root=parts), "bolt", Protocol(), 5).sha == before
+    assert make_task(dataset, "bolt", Protocol(limit_test=2), 0).sha != before
+    file = parts / "bolt" / "test" / "good" / "000.png"
+    file.write_bytes((parts / "bolt" / "test" / "good" / "001.png").read_bytes())
+    assert make_task(Folder(root=parts), "bolt", Protocol(), 0).sha != before
+
+
+def test_bad_files_are_left_out_and_named_when_asked(dataset, parts):
+    (parts / "bolt" / "train" / "good" / "001.png").write_bytes(b"")
+    task = make_task(Folder(root=parts), "bolt", Protocol(), 0, skip_bad=True)
+    assert names(task.train) == ["000", "002", "003"]
+    assert len(task.skipped) == 1
+    assert "001" in task.skipped[0]
+
+
+def test_nothing_left_is_an_error(parts):
+    for file in (parts / "bolt" / "train" / "good").iterdir():
+        file.write_bytes(b"no image")
+    with pytest.raises(DataError, match="no readable normal training image"):
+        make_task(Folder(root=parts), "bolt", Protocol(), 0, skip_bad=True)

@@ -1,0 +1,38 @@
+import pytest
+
+import adbench
+from adbench import AdbenchError, BadImage, IncompatibleParts, UnknownName, UsageError
+from adbench.errors import __doc__ as tree
+
+
+def test_unknown_name_suggests_the_nearest():
+    assert str(UnknownName("scorer", "kn", ["knn", "mutual"])) == "unknown scorer 'kn'; did you mean 'knn'?"
+
+
+def test_unknown_name_lists_what_there_is_when_nothing_is_near():
+    assert str(UnknownName("scorer", "zzz", ["mutual", "knn"])) == "unknown scorer 'zzz'; known: knn, mutual"
+    assert str(UnknownName("scorer", "zzz", [])) == "unknown scorer 'zzz'; there is none"
+
+
+def test_bad_image_names_the_file_and_the_way_out():
+    assert str(BadImage("a/b.png", "is empty")).startswith("a/b.png: is empty; ")
+    assert "--skip-bad" in str(BadImage("a/b.png", "is empty"))
+
+
+def test_incompatible_parts_says_every_reason():
+    error = IncompatibleParts("mine", ["first", "second"])
+    assert error.reasons == ("first", "second")
+    assert isinstance(error, UsageError)
+    assert "first; second" in str(error)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        n
+        for n in adbench.__all__
+        if isinstance(getattr(adbench, n), type) and issubclass(getattr(adbench, n), AdbenchError)
+    ],
+)
+def test_the_tree_in_the_docstring_holds_every_error(name):
+    assert name in tree
