@@ -52,6 +52,11 @@ class Dataset(Component):
 
     kind: ClassVar[str] = "dataset"
 
+    @property
+    def board_name(self) -> str:
+        """What records and boards call the data; the component's name, unless it stands for any data of a form."""
+        return self.name
+
     @abstractmethod
     def categories(self) -> Sequence[str]:
         """Sorted names.

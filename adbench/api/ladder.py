@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HELD_POSITIVES = 1 << 20
 """Positive pixels held at once, at about 60 bytes each."""
 HELD_NORMALS = 1 << 22
-"""Normal pixels held at once, at 8 bytes each."""
+"""Normal pixels held at once, at 4 bytes each."""
 _KEY = np.uint64(32)
 """Bits that a key is shifted by, to make room for the size of a region."""
 
@@ -168,24 +168,28 @@ class Normals:
         self._rungs, self._start = rungs, start
         self._lower = np.zeros(len(rungs), dtype=np.int64)
         self._same = np.zeros(len(rungs), dtype=np.int64)
-        self._held: list[np.ndarray] = []
+        self._held = np.empty(HELD_NORMALS, dtype=np.uint32)
         self._size = 0
 
     def add(self, keys: np.ndarray) -> None:
-        self._held.append(keys[(keys >= self._start) & (keys <= self._rungs[-1])])
-        self._size += len(self._held[-1])
-        if self._size > HELD_NORMALS:
-            self._count()
+        keys = keys[(keys >= self._start) & (keys <= self._rungs[-1])]
+        while keys.size:
+            room = self._held[self._size :]
+            now, keys = keys[: room.size], keys[room.size :]
+            room[: now.size] = now
+            self._size += now.size
+            if self._size == HELD_NORMALS:
+                self._count()
 
     def _count(self) -> None:
-        keys = np.concatenate(self._held)
-        self._held, self._size = [], 0
+        keys = self._held[: self._size]
         keys.sort()
         lower = keys.searchsorted(self._rungs)
         self._lower += lower
         # ties are few: only they are searched for again
-        ties = np.flatnonzero(keys[np.minimum(lower, len(keys) - 1)] == self._rungs)
+        ties = np.flatnonzero(keys[np.minimum(lower, keys.size - 1)] == self._rungs)
         self._same[ties] += keys.searchsorted(self._rungs[ties], side="right") - lower[ties]
+        self._size = 0
 
     def counts(self) -> tuple[np.ndarray, np.ndarray]:
         """[K] lower and [K] the same, of all normals that were added."""

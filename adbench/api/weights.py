@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 WeightsOption = Annotated[Literal["pretrained", "random"] | Path, _LocalFile()]
 """A field type: ``"pretrained"``, ``"random"`` or a file, which enters the identity by name and sha256."""
 
-HUB_PATIENCE = 4.0
-"""Seconds within which the hub must have answered; an error then still arrives within five."""
+HUB_PATIENCE = 3.0
+"""Seconds within which the hub must have answered; an error then arrives within five, imports included."""
 
 _WRAPPERS = ("state_dict", "model", "teacher")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -121,8 +122,22 @@ class Folder(FolderDataset):
 
     class Config(Dataset.Config):
         root: Path = Field(description="a folder of categories, or of one category, in MVTec AD's layout")
+        called: str = Field(
+            "", pattern=r"^[A-Za-z0-9._-]{0,80}$", description="what records call it; the folder's name when left out"
+        )
 
     config: Config
+
+    @property
+    def board_name(self) -> str:
+        return (
+            self.config.called or re.sub(r"[^a-z0-9._-]+", "-", self._set_folder.name.lower()).strip("-._") or self.name
+        )
+
+    @property
+    def _set_folder(self) -> Path:
+        """The folder that stands for the data as a whole: one above, where the root is a single category."""
+        return self.root.parent if list(self._folders.values()) == [self.root] else self.root
 
     @cached_property
     def root(self) -> Path:

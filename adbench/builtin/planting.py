@@ -78,7 +78,7 @@ def _scratch(scene: Scene) -> Paint:
     """A thin, bright, nearly straight line."""
     path = _walk(scene.dice, steps=scene.dice.between(3, 5), bend=0)
     line = _stroke(scene.tile.shape, path, width=scene.dice.between(2, 3))
-    return Paint(scene.tile + scene.dice.between(80, 120), _blurred(line, 1))
+    return Paint(scene.tile + scene.dice.between(90, 130), _inked(line))
 
 
 def _hole(scene: Scene) -> Paint:
@@ -98,7 +98,7 @@ def _crack(scene: Scene) -> Paint:
     path = _walk(scene.dice, steps=scene.dice.between(6, 9), bend=2)
     branch = _walk(scene.dice, steps=3, bend=2, start=path[len(path) // 2])
     line = _stroke(scene.tile.shape, path, width=3) | _stroke(scene.tile.shape, branch, width=2)
-    return Paint(scene.tile * scene.dice.between(20, 40) // 100, _blurred(line, 1))
+    return Paint(scene.tile * scene.dice.between(10, 30) // 100, _inked(line))
 
 
 def _foreign(scene: Scene) -> Paint:
@@ -155,6 +155,14 @@ def _blob(shape: Sequence[int], dice: Dice, radius: int) -> np.ndarray:
         reach = dice.between(radius // 2, radius)
         spot |= (y - centre_y - down) ** 2 + (x - centre_x - across) ** 2 <= reach * reach
     return spot
+
+
+def _inked(line: np.ndarray) -> np.ndarray:
+    """Opacity of a thin line: full along its middle, soft at its sides."""
+    import numpy as np
+
+    opacity: np.ndarray = np.minimum(_blurred(line, 1) * 2, _FULL)
+    return opacity
 
 
 def _blurred(shape: np.ndarray, radius: int) -> np.ndarray:

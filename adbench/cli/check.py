@@ -90,9 +90,7 @@ def _checks(cls: type[Component], *, metadata_only: bool) -> list[Check]:
     try:
         return checks_for(cls(), metadata_only=metadata_only)
     except UsageError as error:
-        raise PluginError(
-            f"{cls.kind} {cls.name!r} has only options with defaults, but cannot be made: {error}"
-        ) from None
+        raise PluginError(f"{cls.kind} {cls.name!r} cannot be made with its own defaults: {error}") from None
 
 
 def _run(checks: Iterable[Check]) -> Iterator[Outcome]:

@@ -69,8 +69,8 @@ def _evaluate(registry: Registry, folder: Path, data: str | None) -> tuple[Resul
 def _same_task(registry: Registry, record: ResultRecord, protocol: Any, data: str | None) -> Any:
     from adbench.engine.protocol import make_task
 
-    if data is None and record.task.dataset == "folder":
-        raise StorageError("it was made on a folder; say which with --data PATH")
+    if data is None and ("dataset", record.task.dataset) not in registry.components:
+        raise StorageError(f"it was made on the folder {record.task.dataset!r}; say where it is with --data PATH")
     dataset = dataset_from(registry, data or record.task.dataset)
     task = make_task(dataset, record.task.category, protocol, record.task.seed, skip_bad=bool(record.task.skipped))
     if task.sha != record.task.samples_sha:

@@ -69,7 +69,6 @@ class Draft:
     def id(self) -> str:
         """sha256 of what decides the score."""
         task = {
-            "dataset": self.unit.dataset.name,
             "category": self.unit.category,
             "samples": self.task.sha,
             "protocol": self.unit.protocol.model_dump(mode="json"),
@@ -108,7 +107,7 @@ class Draft:
             reason=rest.get("reason", ""),
             recipe=recipe,
             task=TaskInfo(
-                dataset=unit.dataset.name,
+                dataset=unit.dataset.board_name,
                 revision=unit.dataset.revision(),
                 category=unit.category,
                 seed=unit.seed,

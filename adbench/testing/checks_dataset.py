@@ -26,8 +26,8 @@ def check_ids_are_unique_and_stable(subject: Subject[Dataset]) -> None:
 def check_categories_are_sorted(subject: Subject[Dataset]) -> None:
     """Categories are sorted, there is at least one, and an unknown one raises UnknownName."""
     dataset = subject.ready()
-    names = list(dataset.categories())
-    require(bool(names) and names == sorted(set(names)), f"They are {names}.")
+    names = tuple(dataset.categories())
+    require(bool(names) and names == tuple(sorted(set(names))), f"They are {names}.")
     try:
         dataset.split("no-such-category")
     except UnknownName:

@@ -82,7 +82,7 @@ def run_checks(checks: Iterable[Check], expected_failures: Mapping[str, str] | N
     """
     checks = list(checks)
     reason_of = _reasons(checks, expected_failures or {})
-    return (_outcome(check, reason_of(check)) for check in checks)
+    return _outcomes(checks, reason_of)
 
 
 def _made(component: Component | type[Component]) -> Component:
@@ -97,6 +97,19 @@ def _reasons(checks: Sequence[Check], expected: Mapping[str, str]) -> Callable[[
         if all(key not in (check.name, str(check)) for check in checks):
             raise UnknownName("check", key, {check.name for check in checks})
     return lambda check: expected.get(str(check), expected.get(check.name, ""))
+
+
+def _outcomes(checks: Sequence[Check], reason_of: Callable[[Check], str]) -> Iterator[Outcome]:
+    """Outcomes in order. What is not here is looked for once a component: a download may take its time to fail."""
+    missing: dict[int, str] = {}
+    for check in checks:
+        if id(check.component) in missing:
+            yield Outcome(check, Status.UNAVAILABLE, missing[id(check.component)])
+            continue
+        outcome = _outcome(check, reason_of(check))
+        if outcome.status is Status.UNAVAILABLE:
+            missing[id(check.component)] = outcome.detail
+        yield outcome
 
 
 def _outcome(check: Check, reason: str) -> Outcome:

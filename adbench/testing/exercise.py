@@ -26,9 +26,10 @@ from adbench import (
     Report,
     Scorer,
     Source,
+    UsageError,
 )
 from adbench.testing.check import Subject
-from adbench.testing.partners import bank_for
+from adbench.testing.partners import bank_for, prepared_as_named
 from adbench.testing.toy_data import Toys, ToyStream
 from adbench.testing.toy_truth import TABLE, evidence
 
@@ -69,7 +70,10 @@ def _neck(neck: Neck, subject: Subject[Any], toys: Toys) -> object:
 
 
 def _backbone(backbone: Backbone, _: Subject[Any], toys: Toys) -> object:
-    return backbone.extract(toys.batch)
+    try:
+        return backbone.extract(toys.batch)
+    except UsageError:  # it cannot cut images of this size into patches: then as it wants them
+        return backbone.extract(prepared_as_named(backbone, toys.batch))
 
 
 def _preprocessor(step: Preprocessor, _: Subject[Any], toys: Toys) -> object:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, cast
 
 import torch
 
-from adbench import Backbone, Bank, Batch, Component, Preprocessor, Scorer
+from adbench import Backbone, Bank, Batch, Component, Preprocessor, Scorer, UnknownName
 from adbench.builtin import toy
 from adbench.registry import installed
 from adbench.testing.check import Unavailable
@@ -29,7 +30,8 @@ def bank_for(scorer: Scorer) -> Bank:
 def _banks(scorer: Scorer) -> Iterator[Bank]:
     named = scorer.defaults(scorer.config).get("bank")
     if named is not None:
-        yield cast("Bank", _part("bank", named))
+        with suppress(UnknownName):  # it comes with a plugin that is not installed
+            yield cast("Bank", _part("bank", named))
     yield from (cls() for cls in toy.BANKS if issubclass(cls, scorer.bank))
     others = (entry.cls for entry in installed().entries("bank") if issubclass(entry.cls, scorer.bank))
     yield from (cls() for cls in others)

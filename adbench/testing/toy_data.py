@@ -9,7 +9,9 @@ redraw can too.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -69,7 +71,13 @@ class Toys:
 
 
 def toys() -> Toys:
-    """The toys, made anew, so that nobody can spoil them for the next one."""
+    """The toys, a fresh copy, so that nobody can spoil them for the next one."""
+    return deepcopy(_pristine())
+
+
+@lru_cache(maxsize=1)
+def _pristine() -> Toys:
+    """The toys as nobody but `toys` may see them."""
     generator = torch.Generator().manual_seed(20)
     basis, _ = torch.linalg.qr(torch.randn(CHANNELS, CHANNELS, generator=generator))
     place = torch.randn(HEIGHT, WIDTH, 3, generator=generator)

@@ -139,7 +139,7 @@ class TestWeights:
         ("photo", "classes"), [("chelsea", {281, 282, 285}), ("coffee", {967}), ("rocket", {657, 744})]
     )
     def test_lite0_knows_what_it_sees(self, photo, classes):
-        """ImageNet's tabby, tiger or Egyptian cat; espresso; missile or projectile. The centre of the photo is shown."""
+        """ImageNet's tabby, tiger or Egyptian cat; espresso; missile or projectile. It sees the photo's centre."""
         from skimage import data
 
         image = torch.from_numpy(np.ascontiguousarray(getattr(data, photo)())).permute(2, 0, 1)[None] / 255
@@ -147,7 +147,7 @@ class TestWeights:
         image = image[:, :, top : top + side, left : left + side]
         image = torch.nn.functional.interpolate(image, size=(224, 224), mode="bicubic", antialias=True).clamp(0, 1)
         backbone = EfficientNetLite0()
-        model = backbone._loaded(torch.load(packaged_weights(), weights_only=True)).eval()
+        model = backbone.loaded(torch.load(packaged_weights(), weights_only=True)).eval()
         with torch.no_grad():
             best = int(model((image - 0.5) / 0.5).argmax())
         assert best in classes

@@ -140,6 +140,6 @@ def test_a_protocol_in_words(make_record):
     protocol = {"shots": 4, "limit_train": 50, "limit_test": 20, "evaluation": "256", "class_names": True}
     board = default_board([make_record(protocol={**protocol, "allow": ["train", "test"]})])
     assert board.protocol.sentence() == (
-        "4 of the first 50 normal training images, judged on the first 20 images of each test folder, may learn from test"
-        " images, class names may be told, evaluated at 256 x 256 pixels, seeds 0, 1, 2"
+        "4 of the first 50 normal training images, judged on the first 20 images of each test folder, may learn from"
+        " test images, class names may be told, evaluated at 256 x 256 pixels, seeds 0, 1, 2"
     )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 from torch.nn import functional
@@ -125,7 +125,7 @@ def test_a_box_between_two_pixels_is_no_reason_to_fail():
     assert np.isfinite(anomaly_map(scores(2, 2), geometry)).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(data=st.data(), height=st.integers(40, 90), width=st.integers(40, 90))
 def test_a_dot_is_found_where_it_was(data, height, width):
     """Through any chain of steps, a bright dot comes back to within a pixel of the coarser of the two grids."""
@@ -149,9 +149,9 @@ def test_a_dot_is_found_where_it_was(data, height, width):
         )
     )
     for step in steps:
+        assume(not isinstance(step, CenterCrop) or min(geometry.size) >= 36)  # a smaller image is refused
         image, geometry = step.apply(image, geometry)
-    if float(image[0].max()) < 0.05:
-        return  # cropped away, or spread over too many pixels
+    assume(float(image[0].max()) >= 0.05)  # not cropped away, nor spread over too many pixels
     assert tuple(image.shape[1:]) == geometry.size
     row, column = divmod(int(image[0].argmax()), image.shape[2])
     there = geometry.to_original(row + 0.5, column + 0.5)

@@ -19,7 +19,8 @@ by at most (4 C + 12) u (|x|² + |c|²) to first order: (2 C + 4) for the direct
 2 (|x|² + |c|²), 4 for the subtraction of the mean, and (2 C + 4) for the product. `_roundoff` is a little above that.
 Since |c|² <= 2 |x - c|² + 2 |x|², a center with a large norm cannot blur a point that is far from it: the error of the
 distance to the nearest center is at most roundoff * (3 |x|² + 2 distance²). Upper bounds carry it, and whenever more
-than one point may be the farthest, the plain arithmetic decides among them (`_Chosen.settle`).
+than one point may be the farthest, the plain arithmetic decides among them (`_Chosen.settle`). Where so many distances
+are equal that this becomes a task of its own (orthogonal vectors), the plain loop takes over.
 """
 
 from __future__ import annotations
@@ -94,7 +95,10 @@ def _select(vectors: Tensor, count: int, start: int) -> Tensor:
         winner = chosen.settle(contest, contest.candidates())
         if winner is None:
             break
-        chosen.add(winner)
+        contest.upper[winner] = 0
+        chosen.add(int(contest.index[winner]))
+        if chosen.measured > len(vectors) * count // 16:
+            return plain_k_center(vectors, count, start)
     return chosen.index
 
 
@@ -141,8 +145,8 @@ class _Points:
             nearest = torch.addmm(squares[:, None], centers, rows.T, alpha=-2).amin(0).add_(own)
             nearest.mul_(1 + 2 * self.roundoff).add_(own, alpha=3 * self.roundoff)
             torch.minimum(upper, nearest, out=upper)
-        top = int(self.upper.argmax())
-        self.sure = float(self.upper[top]) * (1 - 4 * self.roundoff) - 6 * self.roundoff * float(self.squares[top])
+        lower = self.upper.mul(1 - 4 * self.roundoff).sub_(self.squares, alpha=6 * self.roundoff)
+        self.sure = float(lower.max())
 
     def farthest(self, size: int) -> _Points:
         """The `size` points with the largest bounds; `floor` is the largest bound of the rest."""
@@ -165,7 +169,7 @@ class _Points:
 
 
 class _Chosen:
-    """The centers: their rows packed together for matrix products, and their distances in the plain arithmetic."""
+    """The centers, their rows packed together for matrix products; `measured` counts direct distances."""
 
     def __init__(self, everyone: _Points, vectors: Tensor, count: int) -> None:
         self.everyone, self.vectors = everyone, vectors
@@ -173,6 +177,7 @@ class _Chosen:
         self.rows = vectors.new_empty(count, vectors.shape[1])
         self.squares = vectors.new_empty(count)
         self.count = 0
+        self.measured = 0
 
     def __len__(self) -> int:
         return self.count
@@ -181,18 +186,20 @@ class _Chosen:
         self.index[self.count] = index
         self.rows[self.count] = self.everyone.rows[index]
         self.squares[self.count] = self.everyone.squares[index]
+        self.everyone.upper[index] = 0
         self.count += 1
 
     def settle(self, points: _Points, candidates: Tensor) -> int | None:
-        """The index of the farthest candidate, the lowest among equals; None where it coincides with a center."""
+        """The position of the farthest candidate, the lowest index among equals; None where it is a center's twin."""
         import torch
 
         if len(candidates) == 1:
-            return int(points.index[candidates[0]])
+            return int(candidates[0])
         block = max(1, DIFFERENCES // (self.count * self.rows.shape[1]))
         exact = torch.cat([self.exact(points, some) for some in torch.split(candidates, block)])
         farthest = exact.max()
-        return int(points.index[candidates[exact == farthest]].min()) if farthest > 0 else None
+        equals = candidates[exact == farthest]
+        return int(equals[points.index[equals].argmin()]) if farthest > 0 else None
 
     def exact(self, points: _Points, some: Tensor) -> Tensor:
         """Squared distances of `some` points to their nearest centers, in the arithmetic of `plain_k_center`.
@@ -205,6 +212,7 @@ class _Chosen:
         lower = torch.addmm(self.squares[: self.count] * slack, points.rows[some], self.rows[: self.count].T, alpha=-2)
         lower += points.squares[some, None] * slack
         point, center = (lower <= points.upper[some, None]).nonzero(as_tuple=True)
+        self.measured += len(point)
         difference = self.vectors[points.index[some[point]]] - self.vectors[self.index[center]]
         distance = difference.mul_(difference).sum(1)
         return torch.full((len(some),), math.inf).scatter_reduce(0, point, distance, "amin")

@@ -56,5 +56,6 @@ def weight(distances: Tensor, form: str) -> Tensor:
     """
     if distances.shape[1] == 1:
         return distances.new_ones(len(distances))
-    summed = distances[:, 1:] if form == "eq7" else distances
-    return (distances[:, 0] - summed.logsumexp(1)).expm1().neg().clamp(min=0)
+    beyond = distances - distances[:, :1]
+    summed = beyond[:, 1:] if form == "eq7" else beyond
+    return summed.logsumexp(1).neg().expm1().neg().clamp(min=0)

@@ -81,7 +81,7 @@ class TimmBackbone(Backbone):
         from adbench_timm.trunk import Trunk
 
         with seeded(self.config.random_seed):
-            model = self._initial() if source is None else self._loaded(read_state_dict(source[0]))
+            model = self.initial() if source is None else self.loaded(read_state_dict(source[0]))
         seed = self.config.random_seed
         self._weights = weights_of(*source) if source else random_weights(model.state_dict(), seed)
         trunk = Trunk(model, self.config.layers, self.title)
@@ -132,13 +132,13 @@ class TimmBackbone(Backbone):
     def _pretrained(self) -> tuple[Path, str]:
         """File and name of the pretrained weights."""
 
-    def _initial(self) -> Any:
+    def initial(self) -> Any:
         """The whole model with initial weights."""
         from adbench_timm.trunk import built
 
         return built(self.model, self.title)
 
-    def _loaded(self, state: dict[str, Tensor]) -> Any:
+    def loaded(self, state: dict[str, Tensor]) -> Any:
         """The whole model with these weights."""
         from adbench_timm.trunk import built
 
@@ -217,9 +217,9 @@ class EfficientNetLite0(_Fixed):
 
         return packaged_weights(), WEIGHTS_NAME
 
-    def _loaded(self, state: dict[str, Tensor]) -> Any:
+    def loaded(self, state: dict[str, Tensor]) -> Any:
         from adbench_timm.packaged import renamed
 
-        model = self._initial()
+        model = self.initial()
         load_strictly(model, renamed(state, model), self.title)
         return model

@@ -1,0 +1,131 @@
+"""What the banks keep, and what they refuse."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from adbench_memory.collect import collect
+from adbench_memory.coreset import Coreset
+from adbench_memory.full import Full
+from adbench_memory.kcenter import plain_k_center
+
+from adbench import Context, ContractError, DataError, UsageError, exact_search
+
+
+def fitted(bank, stream, seed=0):
+    bank.prepare(Context(seed=seed))
+    bank.fit(stream, Context(seed=seed))
+    return bank
+
+
+def test_full_keeps_every_patch_with_its_image(given, draw):
+    grids = draw(2, 3, 4, 5), draw(1, 3, 4, 5, seed=1)
+    bank = fitted(Full(), given(*grids))
+    assert torch.equal(bank.vectors, torch.cat(grids).reshape(36, 5))
+    assert bank.owners == [f"image {index // 12}" for index in range(36)]
+
+
+def test_grids_may_grow_and_shrink_on_the_way(given, draw):
+    grids = draw(1, 2, 2, 3), draw(2, 4, 2, 3, seed=1), draw(1, 1, 1, 3, seed=2)
+    bank = fitted(Full(), given(*grids))
+    assert torch.equal(bank.vectors, torch.cat([grid.reshape(-1, 3) for grid in grids]))
+    assert [bank.owners.count(f"image {index}") for index in range(4)] == [4, 8, 8, 1]
+
+
+def test_equal_grids_are_written_into_one_allocation(given, draw, monkeypatch):
+    sizes, empty = [], torch.empty
+    monkeypatch.setattr(torch, "empty", lambda *shape, **options: sizes.append(shape) or empty(*shape, **options))
+    collect(given(*(draw(2, 3, 3, 4, seed=seed) for seed in range(5))), "cpu", "bank 'full'")
+    assert sizes == [(90, 4)]
+
+
+def test_half_precision_becomes_float32(given, draw):
+    assert fitted(Full(), given(draw(1, 2, 2, 3).half())).vectors.dtype == torch.float32
+
+
+def test_the_image_that_is_not_finite_is_named(given, draw):
+    grid = draw(3, 2, 2, 4)
+    grid[1, 0, 1, 2] = float("nan")
+    with pytest.raises(ContractError, match="'image 1' has NaN"):
+        fitted(Full(), given(grid))
+
+
+def test_channels_may_not_change(given, draw):
+    with pytest.raises(ContractError, match="got 4 and then 5"):
+        fitted(Full(), given(draw(1, 2, 2, 4), draw(1, 2, 2, 5)))
+
+
+@pytest.mark.parametrize("bank", [Full(), Coreset()])
+def test_nothing_to_learn_from_and_nothing_learned(bank, given):
+    with pytest.raises(UsageError, match="has learned nothing yet"):
+        _ = bank.vectors
+    with pytest.raises(DataError, match="cannot learn from nothing"):
+        fitted(bank, given())
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"fraction": 0.1}, 10),
+        ({"fraction": 0.001}, 1),
+        ({"count": 7}, 7),
+        ({"count": 999}, 100),
+        ({"fraction": 1}, 100),
+    ],
+)
+def test_coreset_keeps_as_many_as_asked_for(options, expected, given, draw):
+    bank = fitted(Coreset(**options), given(draw(4, 5, 5, 6)))
+    assert len(bank.vectors) == len(bank.owners) == expected
+
+
+def test_coreset_is_the_plain_selection_from_a_seeded_start(given, draw):
+    stream = given(draw(4, 5, 5, 6))
+    everything = fitted(Full(), stream).vectors
+    firsts = set()
+    for seed in range(5):
+        bank = fitted(Coreset(count=9), stream, seed)
+        first = int((everything == bank.vectors[0]).all(1).nonzero())
+        assert torch.equal(bank.vectors, everything[plain_k_center(everything, 9, first)])
+        firsts.add(first)
+    assert len(firsts) > 1
+
+
+@pytest.mark.parametrize("projection", ["sparse", "gaussian"])
+def test_projected_selection_keeps_original_vectors(projection, given, draw):
+    everything = draw(4, 5, 5, 64)
+    bank = fitted(Coreset(count=9, projection=projection, dim=8), given(everything))
+    found = (bank.vectors[:, None] == everything.reshape(1, -1, 64)).all(-1)
+    assert found.any(1).all()
+    plain = fitted(Coreset(count=9), given(everything))
+    assert not torch.equal(bank.vectors, plain.vectors)
+
+
+def test_a_projection_that_would_not_shorten_is_skipped(given, draw):
+    stream = given(draw(4, 5, 5, 16))
+    plain, projected = fitted(Coreset(count=9), stream), fitted(Coreset(count=9, projection="sparse"), stream)
+    assert torch.equal(plain.vectors, projected.vectors)
+
+
+def test_twins_are_kept_once(given, draw):
+    bank = fitted(Coreset(count=8), given(draw(1, 1, 3, 4).repeat(5, 2, 1, 1)))
+    assert len(bank.vectors) == 3
+
+
+@pytest.mark.parametrize("bank", [Full(), Coreset(fraction=0.3)])
+def test_state_carries_everything(bank, given, draw):
+    fitted(bank, given(draw(3, 2, 2, 4)))
+    other = type(bank)()
+    other.restore(bank.state())
+    assert torch.equal(other.vectors, bank.vectors)
+    assert other.owners == bank.owners
+    assert {value.dtype for value in bank.state().values()} == {torch.float32, torch.int64, torch.uint8}
+
+
+@pytest.mark.parametrize("metric", ["l2", "cosine"])
+def test_faiss_finds_what_torch_finds(metric, given, draw):
+    bank = fitted(Full(), given(50 + draw(10, 8, 8, 12)))
+    query = 50 + draw(70, 12, seed=1)
+    for exclude in (None, [f"image {index % 11}" for index in range(70)]):
+        found = bank.search(query, 5, metric, exclude)
+        expected = exact_search(query, bank.vectors, 5, metric, owners=bank.owners, exclude=exclude)
+        torch.testing.assert_close(found, expected, rtol=0, atol=0)

@@ -1,0 +1,131 @@
+"""Scores and PatchCore's weight, against numbers worked out by hand and a direct reading of the formulas."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from adbench_memory.full import Full
+from adbench_memory.knn import Knn
+
+from adbench import Context, Source, UsageError
+
+
+class Transductive(Full):
+    """All patches of the test images themselves."""
+
+    name = "test-set"
+    learns_from = Source.TEST
+
+
+def bank_of(stream, cls=Full):
+    bank = cls()
+    bank.fit(stream, Context())
+    return bank
+
+
+def line(*places):
+    """Patches on a line: one image of one row."""
+    return torch.tensor(places).reshape(1, 1, -1, 1)
+
+
+def test_the_mean_of_k_distances(given):
+    bank = bank_of(given(line(0.0, 1.0, 5.0)))
+    (query,) = given(line(2.0, 5.0))
+    assert Knn().score(query, bank).patches.tolist() == [[[1, 0]]]
+    assert Knn(k=2).score(query, bank).patches.tolist() == [[[1.5, 2]]]
+    assert Knn().score(query, bank).image is None
+
+
+def test_cosine_is_one_minus_the_cosine(given):
+    bank = bank_of(given(torch.tensor([[[[2.0, 0.0]]]])))
+    (query,) = given(torch.tensor([[[[1.0, 1.0], [-3.0, 0.0], [5.0, 0.0]]]]))
+    assert Knn(metric="cosine").score(query, bank).patches.flatten().tolist() == pytest.approx([1 - 0.5**0.5, 2, 0])
+
+
+def test_the_background_scores_nothing(given):
+    bank = bank_of(given(line(0.0, 10.0)))
+    (query,) = given(line(2.0, 6.0, -1.0))
+    scores = Knn(reweight=1).score(query.having(foreground=torch.tensor([[[True, False, True]]])), bank)
+    assert scores.patches.tolist() == [[[2, 0, 1]]]
+    weight = 1 - math.exp(2) / math.exp(8)  # the highest patch is at 2 now: 2 from 0, and 8 from its neighbour 10
+    assert scores.image.tolist() == pytest.approx([2 * weight])
+
+
+def test_the_weight_by_hand(given):
+    """m_test = 10, m* = 7 (s* = 3); nearest to 7 are 6 and 4, at 4 and 6 from m_test."""
+    bank = bank_of(given(line(0.0, 4.0, 6.0, 7.0)))
+    (query,) = given(line(1.0, 10.0))
+    eq7 = Knn(reweight=2).score(query, bank)
+    assert eq7.patches.tolist() == [[[1, 3]]]
+    assert eq7.image.tolist() == pytest.approx([3 * (1 - math.exp(3) / (math.exp(4) + math.exp(6)))])
+    anomalib = Knn(reweight=3, reweight_form="anomalib").score(query, bank)
+    total = math.exp(3) + math.exp(4) + math.exp(6)
+    assert anomalib.image.tolist() == pytest.approx([3 * (1 - math.exp(3) / total)])
+
+
+def test_anomalibs_steps(given, draw):
+    """The image score as anomalib computes it, for a batch: argmax, neighbours of m*, one minus softmax."""
+    bank = bank_of(given(draw(6, 4, 4, 8)))
+    (query,) = given(3 * draw(5, 4, 4, 8, seed=1))
+    distances = torch.cdist(query.patches.reshape(5, 16, 8), bank.vectors, compute_mode="donot_use_mm_for_euclid_dist")
+    scores, nearest = distances.min(2)
+    top = scores.argmax(1)
+    rows = torch.arange(5)
+    around = torch.cdist(bank.vectors[nearest[rows, top]], bank.vectors).topk(9, largest=False).indices
+    weights = 1 - distances[rows[:, None], top[:, None], around].softmax(1)[:, 0]
+    seen = Knn(reweight=9, reweight_form="anomalib").score(query, bank)
+    torch.testing.assert_close(seen.patches, scores.reshape(5, 4, 4), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(seen.image, weights * scores.amax(1), rtol=1e-5, atol=1e-6)
+
+
+def test_large_distances_do_not_overflow(given):
+    bank = bank_of(given(line(0.0, 1.0, 2.0)))
+    (query,) = given(line(1e4))
+    scores = Knn(reweight=2).score(query, bank)
+    assert scores.image.tolist() == pytest.approx([9998 * (1 - 1 / (math.exp(1) + math.exp(2)))])
+
+
+def test_twins_of_the_nearest_vector_count_as_neighbours(given):
+    bank = bank_of(given(line(0.0, 0.0, 0.0, 0.0)))
+    (query,) = given(line(2.0))
+    assert Knn(reweight=2).score(query, bank).image.tolist() == pytest.approx([1.0])
+    assert Knn(reweight=2, reweight_form="anomalib").score(query, bank).image.tolist() == pytest.approx([1.0])
+
+
+def test_a_bank_of_one_vector_weighs_nothing(given):
+    bank = bank_of(given(line(1.0)))
+    (query,) = given(line(4.0))
+    for form in ("eq7", "anomalib"):
+        assert Knn(reweight=9, reweight_form=form).score(query, bank).image.tolist() == [3]
+
+
+def test_a_test_image_never_matches_itself(given):
+    stream = given(line(0.0, 1.0), line(10.0, 11.0), line(20.0, 21.0))
+    bank = bank_of(stream, Transductive)
+    query = next(iter(stream))
+    assert Knn().score(query, bank).patches.tolist() == [[[10, 9]]]
+    scores = Knn(reweight=1).score(query, bank)
+    assert scores.image.tolist() == pytest.approx([10 * (1 - math.exp(10) / math.exp(11))])
+
+
+def test_more_neighbours_than_vectors_are_refused(given):
+    bank = bank_of(given(line(0.0, 1.0)))
+    (query,) = given(line(2.0))
+    with pytest.raises(UsageError, match="cannot find 3 neighbours among 2"):
+        Knn(k=3).score(query, bank)
+
+
+@pytest.mark.parametrize(
+    ("options", "gives", "aggregate"),
+    [
+        ({}, {"patches"}, "max"),
+        ({"metric": "cosine"}, {"patches"}, {"top-fraction": {"fraction": 0.01}}),
+        ({"reweight": 9, "metric": "cosine"}, {"patches", "image"}, "scorer"),
+    ],
+)
+def test_what_it_gives_and_asks_for(options, gives, aggregate):
+    config = Knn(**options).config
+    assert Knn.gives(config) == gives
+    assert Knn.defaults(config) == {"bank": {"full": {}}, "aggregate": aggregate}

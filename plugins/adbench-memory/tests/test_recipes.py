@@ -1,0 +1,38 @@
+"""The recipes are complete and name their sources; parts of other packages need not be installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import adbench_memory
+import pytest
+import yaml
+from adbench_memory.coreset import Coreset
+from adbench_memory.full import Full
+from adbench_memory.knn import Knn
+
+from adbench.engine.spec import parts_in, read_recipe
+
+FILES = sorted((Path(adbench_memory.__file__).parent / "recipes").glob("*.yaml"))
+OURS = {"bank": {"full": Full, "coreset": Coreset}, "scorer": {"knn": Knn}}
+
+
+def test_all_are_here():
+    assert [file.stem for file in FILES] == ["anomaly-dino", "dinov3-knn", "patchcore", "patchcore-lite"]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_recipe_says_what_it_is(file):
+    content = yaml.safe_load(file.read_text())
+    assert content["recipe"] == file.stem
+    assert content["paper"].startswith("https://arxiv.org/abs/")
+    assert content["title"]
+    assert file.read_text().startswith("# ")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_our_parts_take_their_options(file):
+    recipe = read_recipe(file)
+    for slot, known in OURS.items():
+        (part,) = parts_in(recipe, slot)
+        known[part.name](**part.options)

@@ -1,0 +1,96 @@
+import pytest
+import torch
+
+from adbench import UsageError, exact_search
+from adbench.api import search
+
+
+def draw(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def slow_search(query, vectors, k, metric):
+    """Every distance in double precision."""
+    query, vectors = query.double(), vectors.double()
+    if metric == "l2":
+        distances = torch.stack([(vectors - one).norm(dim=1) for one in query])
+    else:
+        distances = torch.stack([1 - torch.cosine_similarity(vectors, one[None], dim=1) for one in query])
+    return distances.sort(dim=1, stable=True).values[:, :k], distances
+
+
+@pytest.fixture(params=[1 << 24, 1500], ids=["one block", "many blocks"])
+def block(request, monkeypatch):
+    monkeypatch.setattr(search, "BLOCK", request.param)
+
+
+@pytest.mark.usefixtures("block")
+@pytest.mark.parametrize("metric", ["l2", "cosine"])
+@pytest.mark.parametrize("offset", [0.0, 1000.0])
+@pytest.mark.parametrize("k", [1, 7])
+def test_finds_what_double_precision_finds(metric, offset, k):
+    vectors, query = draw(700, 12) + offset, draw(40, 12, seed=1) + offset
+    distances, indices = exact_search(query, vectors, k, metric)
+    expected, every = slow_search(query, vectors, k, metric)
+    torch.testing.assert_close(distances.double(), expected, rtol=1e-5 if metric == "l2" else 1e-3, atol=1e-7)
+    torch.testing.assert_close(every.gather(1, indices), expected, rtol=1e-5 if metric == "l2" else 1e-3, atol=1e-7)
+    assert distances.dtype == torch.float32
+    assert indices.dtype == torch.int64
+
+
+def test_small_distances_keep_their_digits():
+    vectors = draw(50, 64) + 100
+    query = vectors + 1e-4 * draw(50, 64, seed=1)
+    distances, indices = exact_search(query, vectors, 1)
+    assert indices[:, 0].tolist() == list(range(50))
+    torch.testing.assert_close(distances[:, 0], (query - vectors).norm(dim=1))
+
+
+def test_a_vector_finds_itself_at_zero_and_the_first_of_twins():
+    vectors = draw(30, 5).repeat(2, 1)
+    for metric in ("l2", "cosine"):
+        distances, indices = exact_search(vectors[30:], vectors, 2, metric)
+        assert distances.tolist() == [[0, 0]] * 30
+        assert indices.tolist() == [[place, place + 30] for place in range(30)]
+
+
+def test_a_zero_vector_has_no_direction():
+    vectors = torch.tensor([[0.0, 0.0], [1.0, 0.0], [-1.0, 0.0]])
+    assert exact_search(torch.zeros(1, 2), vectors, 3, "cosine")[0].tolist() == [[1, 1, 1]]
+    distances, indices = exact_search(torch.tensor([[2.0, 0.0]]), vectors, 3, "cosine")
+    assert (distances.tolist(), indices.tolist()) == ([[0, 1, 2]], [[1, 0, 2]])
+
+
+@pytest.mark.usefixtures("block")
+def test_an_image_never_matches_itself():
+    vectors, owners = draw(600, 6), [f"image {index % 3}" for index in range(600)]
+    asking = ["image 0", "stranger", "image 2", "image 0"]
+    query = vectors[[0, 1, 2, 3]]
+    distances, indices = exact_search(query, vectors, 4, owners=owners, exclude=asking)
+    for row, own in enumerate(asking):
+        assert own not in {owners[index] for index in indices[row].tolist()}
+        others = torch.tensor([owner != own for owner in owners])
+        torch.testing.assert_close(distances[row], exact_search(query[row : row + 1], vectors[others], 4)[0][0])
+
+
+def test_no_query_gives_no_answer():
+    distances, indices = exact_search(torch.empty(0, 3), draw(5, 3), 2)
+    assert distances.shape == indices.shape == (0, 2)
+
+
+@pytest.mark.parametrize("k", [0, 6])
+def test_k_is_at_most_the_bank(k):
+    with pytest.raises(UsageError, match=f"cannot find {k} neighbours among 5 vectors; ask for 1 to 5"):
+        exact_search(draw(2, 3), draw(5, 3), k)
+
+
+def test_k_is_at_most_what_others_own():
+    with pytest.raises(UsageError, match="among 2 vectors"):
+        exact_search(draw(1, 3), draw(5, 3), 3, owners=["a", "a", "a", "b", "b"], exclude=["a"])
+
+
+def test_unknown_metrics_and_missing_owners_are_refused():
+    with pytest.raises(UsageError, match="unknown metric 'l1'"):
+        exact_search(draw(1, 3), draw(5, 3), 1, "l1")
+    with pytest.raises(UsageError, match="owner of each vector"):
+        exact_search(draw(1, 3), draw(5, 3), 1, exclude=["a"])
