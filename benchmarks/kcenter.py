@@ -48,7 +48,7 @@ def sources(arguments: argparse.Namespace) -> dict[str, Callable[[], Tensor]]:
     if arguments.features:
         from safetensors.torch import load_file
 
-        return {arguments.features.name: lambda: load_file(arguments.features)["vectors"].float()}
+        return {arguments.features.name: load_file(arguments.features)["vectors"].float}
     shape = arguments.points, arguments.channels
     return {
         "gaussian": lambda: noise(*shape),

@@ -140,13 +140,19 @@ def curve_of_maps(maps: Callable[[], Iterator[MaskedMap]]) -> Curve:
         ahead.add(keys, mask)
     trace = _Trace("pixel", *pixels.counts())
     while not trace.finished:
-        ladder = ahead.ladder()
-        normals, ahead = Normals(ladder.keys, ahead.start), Slice(int(ladder.keys[-1]) + 1)
-        for keys, mask in pixels.walk():
-            normals.add(keys[~mask])
-            ahead.add(keys, mask)
-        trace.descend(ladder, *normals.counts())
+        ahead = _next_slice(ahead, pixels, trace)
     return trace.curve()
+
+
+def _next_slice(here: Slice, pixels: Pixels, trace: _Trace) -> Slice:
+    """Take the trace down one slice, with one walk that also collects the slice below. What was held is let go."""
+    ladder = here.ladder()
+    normals, ahead = Normals(ladder.keys, here.start), Slice(int(ladder.keys[-1]) + 1)
+    for keys, mask in pixels.walk():
+        normals.add(keys[~mask])
+        ahead.add(keys, mask)
+    trace.descend(ladder, *normals.counts())
+    return ahead
 
 
 @dataclass

@@ -128,21 +128,24 @@ class Slice:
         self._last_weight += float((1 / sizes).sum())
 
     def _shrink(self) -> None:
-        keys, sizes = self._sorted()
-        self._last = int(keys[HELD_POSITIVES - HELD_POSITIVES // 4])
-        below, upto = keys.searchsorted(np.array([self._last, self._last + 1], dtype=np.uint32))
-        self._held, self._size = [_packed(keys[:below], sizes[:below])], int(below)
+        packed = self._sorted()
+        self._last = int(packed[HELD_POSITIVES - HELD_POSITIVES // 4] >> _KEY)
+        below, upto = packed.searchsorted(_packed(np.array([self._last, self._last + 1]), np.zeros(2)))
+        self._held, self._size = [packed[:below].copy()], int(below)
         self._last_count, self._last_weight = 0, 0.0
-        self._add_to_last(sizes[below:upto])
+        self._add_to_last(packed[below:upto].astype(np.uint32))
 
-    def _sorted(self) -> tuple[np.ndarray, np.ndarray]:
+    def _sorted(self) -> np.ndarray:
+        """All that is held, which is let go."""
         packed = np.concatenate(self._held)
+        self._held = []
         packed.sort()
-        return (packed >> _KEY).astype(np.uint32), packed.astype(np.uint32)
+        return packed
 
     def ladder(self) -> Ladder:
-        """All positives from `start` up to the last key."""
-        keys, sizes = self._sorted()
+        """All positives from `start` up to the last key. The slice is empty afterwards."""
+        packed = self._sorted()
+        keys, sizes = (packed >> _KEY).astype(np.uint32), packed.astype(np.uint32)
         first = np.flatnonzero(np.diff(keys, prepend=~keys[:1]))
         ladder = Ladder(keys[first], np.diff(first, append=len(keys)), np.add.reduceat(1 / sizes, first))
         if not self._last_count:

@@ -14,7 +14,6 @@ that lead out of ROOT are passed over.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,15 +21,13 @@ from pathlib import Path
 from adbench import GOOD, DataError, Sample, Split
 from adbench.builtin.images import SUFFIXES
 
-_NUMBER = re.compile(r"(\d+)")
-
 
 @dataclass(frozen=True)
 class Scan:
     """The files of one category.
 
     Attributes:
-        split: its samples in natural order.
+        split: its samples by id.
         images: the image file of each sample, by id.
         masks: the mask file of each annotated sample, by id.
         annotated: the kinds of defects that have a folder of masks.
@@ -73,7 +70,7 @@ class _Scanner:
         return Scan(Split(train, test), self.images, self.masks, annotated)
 
     def _samples(self, part: str, what: str) -> tuple[Sample, ...]:
-        """The samples of ``train`` or ``test`` in natural order, their files noted."""
+        """The samples of ``train`` or ``test`` by id, their files noted."""
         samples = []
         for defect in subfolders(self.folder / part, self.root):
             for path in _image_files(defect, self.root):
@@ -88,7 +85,7 @@ class _Scanner:
                 f"category {self.category!r} has no {what} image: put normal images into {where}"
                 f" ({', '.join(suffix[1:] for suffix in SUFFIXES)})"
             )
-        return tuple(sorted(samples, key=lambda sample: natural(sample.id)))
+        return tuple(sorted(samples, key=lambda sample: sample.id))
 
     def _pair(self, test: tuple[Sample, ...]) -> frozenset[str]:
         """Find the image of each mask; the kinds of defects that have masks."""
@@ -106,13 +103,6 @@ class _Scanner:
                 if other is not path:
                     raise DataError(f"{other} and {path.name} are masks of one image; remove one of them")
         return frozenset(path.name for path in truth)
-
-
-def natural(text: str) -> tuple[tuple[str, int, str], ...]:
-    """A sorting key by which ``2`` comes before ``10``."""
-    parts = _NUMBER.split(text)
-    numbers = [*map(int, parts[1::2]), -1]
-    return tuple(zip(parts[::2], numbers, [*parts[1::2], ""], strict=True))
 
 
 def is_category(folder: Path) -> bool:

@@ -79,11 +79,12 @@ class Counting(ToyPixels):
 def test_kept_features_are_the_same_and_cost_nothing(parts, samples, tmp_path, monkeypatch, memory):
     monkeypatch.setattr(module, "MEMORY_FOR_FEATURES", memory)
     Counting.calls = 0
-    backbone = Counting()
-    stream = ExtractedStream(loader(parts), samples, backbone, tmp_path, keep=True)
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    stream = ExtractedStream(loader(parts), samples, Counting(), folder, keep=True)
     first, second = list(stream), list(stream)
     assert Counting.calls == 2
-    assert bool(list(tmp_path.iterdir())) == (memory == 1)
+    assert bool(list(folder.iterdir())) == (memory == 1)
     for a, b in zip(first, second, strict=True):
         assert (a.ids, a.geometry) == (b.ids, b.geometry)
         assert torch.equal(a.patches, b.patches)
