@@ -3,6 +3,8 @@
 This module is the whole public API; plugins import from here and nowhere else.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from adbench.api.backbone import Backbone, Weights
 from adbench.api.bank import (
     AlignedBank,
@@ -49,6 +51,9 @@ from adbench.errors import (
 )
 from adbench.hookspecs import hookimpl
 
+if TYPE_CHECKING:
+    from adbench.api.curve import Curve
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -64,6 +69,7 @@ __all__ = [
     "Config",
     "Context",
     "ContractError",
+    "Curve",
     "DataError",
     "Dataset",
     "EnergyBank",
@@ -110,3 +116,12 @@ __all__ = [
     "sha256_of",
     "weights_of",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`Curve` brings NumPy with it, and is imported when it is asked for."""
+    if name == "Curve":
+        from adbench.api.curve import Curve
+
+        return Curve
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

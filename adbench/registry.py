@@ -138,19 +138,29 @@ class Registry:
             PluginError: a misspelt hook or a clash of names. What the plugin's own hooks raise passes through.
         """
         before = dict(self.components), dict(self.recipe_files)
-        self.manager.register(plugin, name=dist)
         try:
+            self.manager.register(plugin, name=f"{dist}:{self.manager.get_canonical_name(plugin)}")
             self.manager.check_pending()
             self._call(plugin, "register_components", register=lambda cls: self.add_component(cls, dist, version))
             self._call(plugin, "register_recipes", register=lambda path: self.add_recipes(Path(path), dist, version))
         except pluggy.PluginValidationError as error:
             self._undo(plugin, before)
             raise PluginError(
-                f"plugin {dist!r} has a hook that does not exist ({error}); correct it or set ADBENCH_DISABLE={dist}"
+                f"plugin {dist!r} has a hook, or an argument of one, that does not exist ({_flat(error)});"
+                f" correct it or set ADBENCH_DISABLE={dist}"
             ) from error
         except Exception:
             self._undo(plugin, before)
             raise
+
+
+    def call_each(self, hook: str, **arguments: Any) -> Iterator[Problem]:
+        """Call the hook of each plugin by itself: what one raises is a problem that names it, and costs no other."""
+        for name, plugin in self.manager.list_name_plugin():
+            try:
+                self._call(plugin, hook, **arguments)
+            except Exception as error:  # noqa: BLE001  a stranger's hook may raise anything
+                yield Problem(name.partition(":")[0], f"its {hook} hook raised {type(error).__name__}: {error}")
 
     def _call(self, plugin: Any, hook: str, **arguments: Any) -> None:
         """Call the hook of this plugin alone, so that an error names its distribution."""
@@ -183,9 +193,14 @@ def load_registry(disable: str | None = None) -> Registry:
             registry.load(dist.name, dist.version, point.load())
         except PluginError:
             raise
-        except Exception as error:  # noqa: BLE001  a stranger's module may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001  a stranger's module may raise anything
             registry.problems.append(Problem(dist.name, f"{type(error).__name__}: {error}"))
     return registry
+
+
+def _flat(error: Exception) -> str:
+    """A message of several lines as one."""
+    return " ".join(str(error).split())
 
 
 @lru_cache(maxsize=1)

@@ -60,7 +60,7 @@ class Component(ABC):
 
     config: Config
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, /, **options: Any) -> None:
         try:
             self.config = self.Config(**options)
         except ValidationError as error:

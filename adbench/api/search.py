@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     Shortlist = Callable[[Tensor, Tensor, int, str], tuple[Tensor, Tensor]]
 
-BLOCK = 1 << 24  # elements of one temporary, 64 MiB; at most three are alive at a time
+BLOCK = 1 << 22  # elements of one temporary, 16 MiB; a handful are alive at a time
 SPARE = 4
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-from adbench.api.metric import Evidence, Measure, Metric
+from adbench import Evidence, Measure, Metric
 
 if TYPE_CHECKING:
-    from adbench.api.curve import Curve
+    from adbench import Curve
 
 
 class _PixelMetric(Metric):

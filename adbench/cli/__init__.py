@@ -52,11 +52,8 @@ class LazyGroup(click.Group):
     def _load_plugins(self) -> None:
         from adbench.registry import installed
 
-        hook = installed().manager.hook
-        try:
-            hook.register_commands(cli=self)
-        except Exception as error:
-            raise PluginError(f"a plugin's register_commands hook raised {type(error).__name__}: {error}") from error
+        for problem in installed().call_each("register_commands", cli=self):
+            raise PluginError(f"plugin {problem.dist!r}: {problem.reason}; or set ADBENCH_DISABLE={problem.dist}")
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from adbench.api.backbone import Backbone
-from adbench.api.bank import Bank
+from adbench.api.bank import Bank, Source
 from adbench.api.component import Component
 from adbench.api.scorer import Scorer
-from adbench.api.stages import Aggregator, Neck
+from adbench.api.stages import Aggregator, Masker, Neck
 from adbench.engine.protocol import Protocol
 from adbench.errors import IncompatibleParts
 
@@ -25,7 +25,7 @@ def why_not(components: Mapping[str, list[Component]], protocol: Protocol) -> li
     return [
         *_bank_kind(bank, scorer),
         *_fields(components),
-        *_protocol(bank, protocol),
+        *_protocol(components, protocol),
         *_class_names(components, protocol),
         *_aggregate(scorer, cast("Aggregator", components["aggregate"][0])),
     ]
@@ -45,25 +45,35 @@ def _bank_kind(bank: Bank, scorer: Scorer) -> Iterator[str]:
 
 
 def _fields(components: Mapping[str, list[Component]]) -> Iterator[str]:
-    """Each part's needs against what the backbone and the necks before it provide."""
+    """Each part's needs against what the backbone and the parts before it provide; the engine gives the images."""
     backbone = cast("Backbone", components["backbone"][0])
-    there: set[str] = set(backbone.provides(backbone.config))
-    later = [part for slot in ("neck", "masker", "bank", "scorer") for part in components[slot]]
+    there = {*backbone.provides(backbone.config), "images"}
+    later = [part for slot in ("neck", "masker", "bank", "scorer", "aggregate") for part in components[slot]]
     for part in later:
         for field in sorted(part.needs - there - {"class_name"}):
             yield f"{part.title} needs {field!r}, which {backbone.title} does not provide here{_advice(field)}"
         if isinstance(part, Neck):
             there |= part.provides(part.config)
+        elif isinstance(part, Masker):
+            there.add("foreground")
 
 
 def _advice(field: str) -> str:
     return "; add the neck 'concat-layers' or name a single layer" if field == "patches" else ""
 
 
-def _protocol(bank: Bank, protocol: Protocol) -> Iterator[str]:
-    if bank.learns_from not in protocol.allow:
-        allowed = ", ".join(source.value for source in protocol.allow)
-        yield f"{bank.title} learns from {bank.learns_from.value}; the protocol allows only {allowed}"
+def learns_from(components: Mapping[str, list[Component]]) -> dict[Source, Component]:
+    """What a method learns from, and a part that does: necks that learn do so from the normal images."""
+    necks = (cast("Neck", part) for part in components["neck"])
+    bank = cast("Bank", components["bank"][0])
+    return {**{Source.TRAIN: neck for neck in necks if neck.learns}, bank.learns_from: bank}
+
+
+def _protocol(components: Mapping[str, list[Component]], protocol: Protocol) -> Iterator[str]:
+    for source, part in learns_from(components).items():
+        if source not in protocol.allow:
+            allowed = ", ".join(source.value for source in protocol.allow)
+            yield f"{part.title} learns from {source.value}; the protocol allows only {allowed}"
 
 
 def _class_names(components: Mapping[str, list[Component]], protocol: Protocol) -> Iterator[str]:

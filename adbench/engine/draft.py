@@ -6,13 +6,16 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from adbench.api.backbone import Weights
-from adbench.api.bank import Bank, Source
+from adbench.api.bank import Source
 from adbench.api.component import Component
 from adbench.api.dataset import Dataset
+from adbench.engine.compat import learns_from
 from adbench.engine.protocol import Protocol, Task
 from adbench.engine.provenance import provenance_of
 from adbench.engine.record import (
@@ -31,6 +34,7 @@ from adbench.errors import StorageError
 from adbench.registry import Registry
 
 Components = Mapping[str, list[Component]]
+_NONE: Mapping[str, MetricInfo] = {}
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,11 @@ class Draft:
     device: str
     task: Task = field(default_factory=lambda: Task((), (), ""))
     weights: Sequence[Weights] = ()
+    started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
 
-    @property
+    @cached_property
     def spec(self) -> dict[str, Any]:
+        """What the method is, files by content: they are read once."""
         return spec_of(self.unit.recipe, self.components)
 
     @property
@@ -98,13 +104,15 @@ class Draft:
         """The record of a unit that did not."""
         return self._record(status, reason=reason)
 
-    def _record(self, status: Status, **rest: Any) -> ResultRecord:
-        unit, bank = self.unit, cast("Bank", self.components["bank"][0])
+    def _record(
+        self, status: Status, *, reason: str = "", cost: Cost | None = None, metrics: Mapping[str, MetricInfo] = _NONE
+    ) -> ResultRecord:
+        unit = self.unit
         recipe = RecipeInfo(name=unit.recipe.name, spec=self.spec, parts=part_infos(self.components, self.registry))
         return ResultRecord(
             id=self.id,
             status=status,
-            reason=rest.get("reason", ""),
+            reason=reason,
             recipe=recipe,
             task=TaskInfo(
                 dataset=unit.dataset.board_name,
@@ -117,21 +125,22 @@ class Draft:
                 samples_sha=self.task.sha,
                 skipped=list(self.task.skipped),
             ),
-            regime=_regime(unit, self.task, bank.learns_from, self.components, self.weights),
-            metrics=rest.get("metrics", {}),
-            cost=rest.get("cost"),
+            regime=_regime(unit, self.task, self.components, self.weights),
+            metrics=dict(metrics),
+            cost=cost,
             predictions=None,
-            provenance=provenance_of(self.device, self.weights, [part.dist for part in recipe.parts]),
+            provenance=provenance_of(self.device, self.weights, [part.dist for part in recipe.parts], self.started),
         )
 
 
-def _regime(unit: Unit, task: Task, learns: Source, components: Components, weights: Sequence[Weights]) -> Regime:
+def _regime(unit: Unit, task: Task, components: Components, weights: Sequence[Weights]) -> Regime:
+    sources = learns_from(components)
     told = unit.protocol.class_names and any(
         "class_name" in part.needs for parts in components.values() for part in parts
     )
     return Regime(
-        train_images=len(task.train) if learns is Source.TRAIN else 0,
-        test_set=learns is Source.TEST,
+        train_images=len(task.train) if Source.TRAIN in sources else 0,
+        test_set=Source.TEST in sources,
         class_names=told,
         anomalies=False,
         tuned_per_category=False,

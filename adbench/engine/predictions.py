@@ -79,13 +79,13 @@ def read_predictions(folder: Path, info: PredictionsInfo) -> Predictions:
     path = folder / Path(info.file).name
     try:
         if hashlib.sha256(path.read_bytes()).hexdigest() != info.sha256:
-            raise StorageError(f"{path}: not the file that the record was made with; run the unit again")
+            raise StorageError(f"{path}: not the file that the record was made with; run the unit again with --redo")
         with safe_open(path, framework="numpy") as file:
             header = _Header.model_validate(json.loads((file.metadata() or {}).get("adbench", "null")))
             scores = file.get_tensor("scores")
             flat = file.get_tensor("patches") if header.grids is not None else None
     except (OSError, SafetensorError, ValueError, ValidationError) as error:
-        raise StorageError(f"{path}: not readable as predictions ({error}); run the unit again") from None
+        raise StorageError(f"{path}: not readable as predictions ({error}); run the unit again with --redo") from None
     return Predictions(
         ids=tuple(header.ids),
         geometry=tuple(Geometry(*item) for item in header.geometry),

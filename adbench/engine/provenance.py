@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -16,13 +16,14 @@ from adbench.engine.record import Provenance, WeightsInfo
 _PACKAGES = ("numpy", "pillow", "scipy", "torch", "torchvision", "timm", "faiss-cpu", "onnxruntime", "transformers")
 
 
-def provenance_of(device: str, weights: Iterable[Weights], dists: Iterable[str]) -> Provenance:
-    """Where and on what a unit runs, now.
+def provenance_of(device: str, weights: Iterable[Weights], dists: Iterable[str], started: datetime) -> Provenance:
+    """Where and on what a unit runs.
 
     Args:
         device: torch's name of the device.
         weights: what the backbone loaded.
         dists: distributions of the plugins that take part.
+        started: when the unit began.
     """
     import torch
 
@@ -34,7 +35,7 @@ def provenance_of(device: str, weights: Iterable[Weights], dists: Iterable[str])
         python=platform.python_version(),
         torch=str(torch.__version__),
         device=device_name(device),
-        started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        started=started.isoformat(timespec="seconds"),
         weights=[WeightsInfo(name=item.name, sha256=item.sha256) for item in weights],
         packages=_versions([*_PACKAGES, *dists]),
     )

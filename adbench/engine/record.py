@@ -222,14 +222,19 @@ def _publish(draft: Path, final: Path) -> None:
 
 
 def write_record(folder: Path, record: ResultRecord) -> None:
-    """Write `record.json` into a run's folder.
+    """Write `record.json` into a run's folder; one that is there stays whole until the new one is.
 
     Raises:
         StorageError: disk full or read-only.
     """
     text = json.dumps(record.to_json(), indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    draft = folder / f".{RECORD_FILE}.draft"
     with storage_errors(folder):
-        (folder / RECORD_FILE).write_text(text + "\n", encoding="utf-8")
+        try:
+            draft.write_text(text + "\n", encoding="utf-8")
+            draft.replace(folder / RECORD_FILE)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -3,6 +3,6 @@
 import pytest
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)  # before any fixture of a module
 def _anomalib_is_there():
     pytest.importorskip("anomalib", reason="anomalib is not installed; `make peers` installs it and runs these tests")

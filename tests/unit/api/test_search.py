@@ -19,7 +19,7 @@ def slow_search(query, vectors, k, metric):
     return distances.sort(dim=1, stable=True).values[:, :k], distances
 
 
-@pytest.fixture(params=[1 << 24, 1500], ids=["one block", "many blocks"])
+@pytest.fixture(params=[1 << 22, 1500], ids=["one block", "many blocks"])
 def block(request, monkeypatch):
     monkeypatch.setattr(search, "BLOCK", request.param)
 
