@@ -153,7 +153,6 @@ class Registry:
             self._undo(plugin, before)
             raise
 
-
     def call_each(self, hook: str, **arguments: Any) -> Iterator[Problem]:
         """Call the hook of each plugin by itself: what one raises is a problem that names it, and costs no other."""
         for name, plugin in self.manager.list_name_plugin():

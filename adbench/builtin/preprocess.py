@@ -26,7 +26,9 @@ def _window(image: Tensor, geometry: Geometry, top: int, left: int, size: tuple[
 class Resize(Preprocessor):
     """Another number of pixels: the shorter side with the aspect kept, or a fixed height and width.
 
-    Sizes are rounded as torchvision rounds them; the resampling is PyTorch's, also for uint8.
+    Sizes are rounded as torchvision rounds them; the resampling is PyTorch's. An image of 8 bits stays one, rounded to
+    whole levels, as Pillow and the official PatchCore and AnomalyDINO leave it; with ``precision: float`` it keeps
+    fractions of a level, as anomalib does, which moves features by a few per cent of their length.
     """
 
     name = "resize"
@@ -34,6 +36,7 @@ class Resize(Preprocessor):
     class Config(Preprocessor.Config):
         size: Size = Field(256, description="the shorter side (the aspect is kept), or height and width (squashed)")
         interpolation: Literal["bilinear", "bicubic", "nearest"] = Field("bilinear", description="how pixels are mixed")
+        precision: Literal["image", "float"] = Field("image", description="round to the image's levels, or do not")
         antialias: bool = Field(True, description="smooth before making smaller; without effect for nearest")
 
     config: Config
@@ -44,6 +47,8 @@ class Resize(Preprocessor):
         size = self._target(image.shape[1], image.shape[2])
         if size == tuple(image.shape[1:]):
             return image, geometry
+        if self.config.precision == "float" and not image.is_floating_point():
+            image = image.float().div(255)
         mode = self.config.interpolation
         antialias = self.config.antialias and mode != "nearest"
         resized = interpolate(image[None], size=size, mode=mode, antialias=antialias)[0]

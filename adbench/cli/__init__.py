@@ -56,7 +56,7 @@ class LazyGroup(click.Group):
             raise PluginError(f"plugin {problem.dist!r}: {problem.reason}; or set ADBENCH_DISABLE={problem.dist}")
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(adbench.__version__, prog_name="adbench")
 def group() -> None:
     """A benchmark for industrial visual anomaly detection, made of plugins.

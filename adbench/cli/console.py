@@ -92,8 +92,12 @@ class Console:
             )
         for name in record.task.skipped:
             self._say(f"  left out, not readable: {escape(name)}")
+        if (outcome.folder / "traceback.txt").exists():
+            self._say(f"  details: {escape(str(outcome.folder))}/traceback.txt")
         if outcome.unsaved is not None:
             self._say(f"  [red]not saved[/]: {escape(str(outcome.unsaved))}")
+        for note in outcome.notes:
+            self._say(f"  [yellow]{escape(note)}[/]")
 
     def record(self, outcome: Outcome) -> None:
         """The record as one line of JSON on standard output."""
@@ -104,6 +108,10 @@ class Console:
         self.close()
         self._say(f"{done} of {total} units are finished and kept in {out}; the same command goes on from there")
 
+    def stopped(self, left: int, total: int) -> None:
+        """A result could not be written: the rest was not tried."""
+        self._say(f"stopped: {left} of {total} units were not run; their results could not have been written either")
+
     def close(self) -> None:
         """Take the bars off the terminal."""
         if self._bars is not None:
@@ -111,8 +119,8 @@ class Console:
         self._bars = self._bar = None
 
     def summary(self, outcomes: Sequence[Outcome]) -> None:
-        """A row a category, and the mean where nothing is missing."""
-        records = [outcome.record for outcome in outcomes]
+        """A row for each category and seed, and the mean where nothing is missing."""
+        records = sorted((outcome.record for outcome in outcomes), key=lambda it: (it.task.category, it.task.seed))
         if not records:
             return
         title = f"{records[0].recipe.name} on {records[0].task.dataset} (figures in %)"

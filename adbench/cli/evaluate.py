@@ -12,7 +12,7 @@ from adbench.cli.options import dataset_from
 from adbench.errors import AdbenchError, StorageError
 
 if TYPE_CHECKING:
-    from adbench.engine.record import ResultRecord
+    from adbench.engine.record import PredictionsInfo, ResultRecord
     from adbench.registry import Registry
 
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 def command(runs: tuple[Path, ...], data: str | None, as_json: bool) -> int:
     """Compute all metrics anew for every finished run in RUNS, and write them into its record.
 
-    A run whose data has changed since is refused, and left as it is.
+    A run whose data has changed since is refused, and left as it is. One that failed is left out.
     """
-    from adbench.engine.record import find_runs
+    from adbench.engine.record import find_runs, read_record
     from adbench.registry import installed
 
     folders = [folder for root in runs for folder in find_runs(root)]
@@ -34,7 +34,11 @@ def command(runs: tuple[Path, ...], data: str | None, as_json: bool) -> int:
     failures = 0
     for folder in folders:
         try:
-            before, after = _evaluate(installed(), folder, data)
+            before = read_record(folder)
+            if before.predictions is None:
+                click.echo(f"{folder}: left out: it ended as {before.status!r}, without predictions", err=True)
+                continue
+            after = _evaluate(installed(), folder, before, before.predictions, data)
         except AdbenchError as error:
             failures += 1
             click.echo(f"error: {folder}: {error}", err=True)
@@ -43,27 +47,33 @@ def command(runs: tuple[Path, ...], data: str | None, as_json: bool) -> int:
     return 1 if failures else 0
 
 
-def _evaluate(registry: Registry, folder: Path, data: str | None) -> tuple[ResultRecord, ResultRecord]:
+def _evaluate(
+    registry: Registry, folder: Path, record: ResultRecord, info: PredictionsInfo, data: str | None
+) -> ResultRecord:
+    """The record with its metrics computed anew, written where they differ."""
+    from pydantic import ValidationError
+
     from adbench.api.metric import Metric
     from adbench.engine.evaluate import Judge, measure
     from adbench.engine.geometry import MapSpec
     from adbench.engine.predictions import read_predictions
     from adbench.engine.protocol import Protocol
-    from adbench.engine.record import read_record, write_record
+    from adbench.engine.record import write_record
 
-    record = read_record(folder)
-    if record.predictions is None:
-        raise StorageError(f"its status is {record.status!r}: there are no predictions to evaluate; run it again")
-    protocol = Protocol.model_validate(record.task.protocol)
+    try:
+        protocol = Protocol.model_validate(record.task.protocol)
+        spec = MapSpec.model_validate(record.recipe.spec.get("map"))
+    except ValidationError as error:
+        raise StorageError(
+            f"its record has no usable protocol or map: {error.errors()[0]['msg']}; run it anew"
+        ) from None
     dataset, task = _same_task(registry, record, protocol, data)
-    predictions = read_predictions(folder, record.predictions)
-    spec = MapSpec.model_validate(record.recipe.spec["map"])
-    judge = Judge(dataset, task.test, predictions, spec, protocol.grid)
+    judge = Judge(dataset, task.test, read_predictions(folder, info), spec, protocol.grid)
     metrics = [cast("Metric", entry.cls()) for entry in registry.entries("metric")]
     after = record.model_copy(update={"metrics": measure(metrics, judge.evidence())})
     if after != record:
         write_record(folder, after)
-    return record, after
+    return after
 
 
 def _same_task(registry: Registry, record: ResultRecord, protocol: Any, data: str | None) -> Any:

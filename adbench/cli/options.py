@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -10,36 +11,91 @@ import click
 
 from adbench.api.dataset import Dataset
 from adbench.engine.protocol import Protocol
-from adbench.engine.spec import Part, Recipe, read_recipe, slot_title
+from adbench.engine.spec import SLOTS, Part, Recipe, read_recipe, slot_title
 from adbench.errors import UnknownName, UsageError
 from adbench.registry import Registry
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_PART = "NAME or NAME:OPTION=VALUE,..."
+
+class SectionedOption(click.Option):
+    """An option that stands under a heading of the help."""
+
+    def __init__(self, *names: Any, section: str, **rest: Any) -> None:
+        super().__init__(*names, **rest)
+        self.section = section
+
+
+class SectionedCommand(click.Command):
+    """A command whose help has headings."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options, heading by heading."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            entry = parameter.get_help_record(ctx)
+            if entry is not None:
+                sections.setdefault(getattr(parameter, "section", "Help"), []).append(entry)
+        for title, entries in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(entries)
+
+
+option = partial(click.option, cls=SectionedOption)
+_part = partial(option, section="Method", metavar="PART")
+_task = partial(option, section="Task")
 
 _METHOD_OPTIONS = (
-    click.option("--recipe", metavar="NAME|FILE", help="A recipe by name, or a recipe file."),
-    click.option("--backbone", metavar="PART", help=f"What the method sees: {_PART}."),
-    click.option("--bank", metavar="PART", help="What it remembers of normal images; the scorer names the default."),
-    click.option("--scorer", metavar="PART", help="How far from normal a patch is."),
-    click.option("--preprocess", metavar="PART", multiple=True, help="Preparation of images; repeat for several."),
-    click.option(
-        "--neck", metavar="PART", multiple=True, help="Changes to features; repeat for several, 'none' for none."
+    option(
+        "--recipe",
+        section="Method",
+        metavar="NAME|FILE",
+        help="A published method (see 'adbench list recipe') or a recipe file; a PART given besides replaces its own.",
     ),
-    click.option("--masker", metavar="PART", help="Finds the object, so that the background is left out."),
-    click.option("--aggregate", metavar="PART", help="Patch scores to an image score."),
+    _part("--backbone", help="What the method sees: images to features of patches."),
+    _part("--scorer", help="How far from normal a patch is."),
+    _part("--bank", help="What it remembers of normal images.", show_default="the scorer's choice"),
+    _part("--preprocess", multiple=True, help="Preparation of images.", show_default="the backbone's choice"),
+    _part(
+        "--neck",
+        multiple=True,
+        help="Changes to features before bank and scorer.",
+        show_default="the backbone's choice",
+    ),
+    _part("--masker", help="Finds the object, so that the background is left out.", show_default="none"),
+    _part("--aggregate", help="Patch scores to an image's score.", show_default="the scorer's choice"),
 )
 _TASK_OPTIONS = (
-    click.option("--data", default="mvtec-ad", show_default=True, metavar="NAME|PATH", help="A dataset, or a folder."),
-    click.option("--category", multiple=True, help="Only this category; repeat for several."),
-    click.option("--shots", type=click.IntRange(1), help="Learn from so many normal images, drawn by the seed."),
-    click.option("--limit-train", type=click.IntRange(1), metavar="N", help="Only the first N normal images by name."),
-    click.option(
-        "--limit-test", type=click.IntRange(1), metavar="N", help="Only the first N images of each test folder."
+    _task("--data", default="mvtec-ad", show_default=True, metavar="NAME|PATH", help="A dataset, or a folder."),
+    _task("--root", metavar="PATH", help="Where the dataset NAME lies, if not where it usually does."),
+    _task("--category", multiple=True, metavar="NAME", help="Only this category; repeat for several."),
+    _task(
+        "--shots",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Learn from N normal images, drawn by the seed.",
+        show_default="all",
     ),
-    click.option("--seed", "seeds", type=click.IntRange(0), multiple=True, default=(0,), show_default=True),
-    click.option("--evaluation", default="original", show_default=True, metavar="original|N", help="Evaluation grid."),
+    _task("--limit-train", type=click.IntRange(1), metavar="N", help="Only the first N normal images by name."),
+    _task("--limit-test", type=click.IntRange(1), metavar="N", help="Only the first N images of each test folder."),
+    _task(
+        "--seed",
+        "seeds",
+        type=click.IntRange(0),
+        multiple=True,
+        default=(0,),
+        show_default=True,
+        metavar="N",
+        help="Decides everything random; repeat for several.",
+    ),
+    _task(
+        "--evaluation",
+        default="original",
+        show_default=True,
+        metavar="original|N",
+        help="Judge pixels at the images' original resolution, or on a square of N x N.",
+    ),
+    _task("--skip-bad", is_flag=True, help="Leave out files that cannot be read; the record says which."),
 )
 
 
@@ -54,8 +110,8 @@ def task_options(function: Function) -> Function:
 
 
 def _add(function: Function, options: Sequence[Callable[[Any], Any]]) -> Function:
-    for option in reversed(options):
-        function = option(function)
+    for decorate in reversed(options):
+        function = decorate(function)
     return function
 
 
@@ -64,9 +120,9 @@ def recipe_from(registry: Registry, recipe: str | None, slots: dict[str, Any]) -
 
     Raises:
         UsageError: neither a recipe nor backbone and scorer are named.
-        UnknownName: no such recipe.
+        UnknownName: no such recipe or component.
     """
-    parts = _parts(slots)
+    parts = _parts(registry, slots)
     if recipe is not None:
         path = Path(recipe)
         file = path if path.suffix in (".yaml", ".yml") else registry.recipe(recipe).path
@@ -80,26 +136,36 @@ def recipe_from(registry: Registry, recipe: str | None, slots: dict[str, Any]) -
     return Recipe(name="+".join(shown)[:100], **parts)
 
 
-def _parts(slots: dict[str, Any]) -> dict[str, Any]:
+def _parts(registry: Registry, slots: dict[str, Any]) -> dict[str, Any]:
     """Parsed parts of the slots that the command line names."""
+
+    def parse(slot: str, text: str) -> Part:
+        part = Part.parse(text)
+        registry.get(SLOTS[slot], part.name)  # before a recipe's name is made of it
+        return part
+
     parts: dict[str, Any] = {}
     for slot, text in slots.items():
         if isinstance(text, tuple) and text:
-            parts[slot] = () if text == ("none",) else tuple(Part.parse(item) for item in text)
+            parts[slot] = () if text == ("none",) else tuple(parse(slot, item) for item in text)
         elif isinstance(text, str):
-            parts[slot] = Part.parse(text)
+            parts[slot] = parse(slot, text)
     return parts
 
 
-def dataset_from(registry: Registry, data: str) -> Dataset:
-    """The dataset that ``--data`` names: a registered one, or a folder.
+def dataset_from(registry: Registry, data: str, root: str | None = None) -> Dataset:
+    """The dataset that ``--data`` names: a registered one, which ``--root`` may locate, or a folder.
 
     Raises:
         UnknownName: neither a dataset nor a folder of this name.
+        UsageError: a folder and a root.
     """
     known = [entry.name for entry in registry.entries("dataset")]
     if data.partition(":")[0] in known:
         part = Part.parse(data)
+        part = part if root is None else Part(name=part.name, options={**part.options, "root": root})
+    elif root is not None:
+        raise UsageError(f"--root {root} locates a dataset that has a name; --data {data} is a folder itself")
     elif Path(data).exists() or "/" in data or "\\" in data:
         part = Part(name="folder", options={"root": data})
     else:
@@ -113,7 +179,7 @@ def protocol_from(shots: int | None, limit_train: int | None, limit_test: int | 
     Raises:
         UsageError: `evaluation` is neither "original" nor a side in pixels.
     """
-    if evaluation != "original" and not (evaluation.isdigit() and 1 <= int(evaluation) <= 1 << 14):
+    if evaluation != "original" and not (evaluation.isdecimal() and 1 <= int(evaluation) <= 1 << 14):
         raise UsageError(f"--evaluation {evaluation!r}: give 'original' or the side of a square in pixels, such as 256")
     grid: Any = evaluation if evaluation == "original" else int(evaluation)
     return Protocol(shots=shots, limit_train=limit_train, limit_test=limit_test, evaluation=grid)

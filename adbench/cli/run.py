@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from adbench.cli.options import dataset_from, method_options, protocol_from, recipe_from, task_options
-from adbench.errors import StorageError
+from adbench.cli.options import (
+    SectionedCommand,
+    dataset_from,
+    method_options,
+    option,
+    protocol_from,
+    recipe_from,
+    task_options,
+)
 
 if TYPE_CHECKING:
     from adbench.engine.pipeline import Outcome, Runner
@@ -17,25 +26,51 @@ if TYPE_CHECKING:
     from adbench.registry import Registry
 
 
-@click.command("run")
+_run_option = partial(option, section="Run")
+
+
+@click.command("run", cls=SectionedCommand)
 @method_options
 @task_options
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Folder of runs.")
-@click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True, help="Images a batch.")
-@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Threads that read images.")
-@click.option("--timeout", type=click.FloatRange(0), default=0, metavar="SECONDS", help="For each unit; 0 for none.")
-@click.option("--skip-bad", is_flag=True, help="Leave out files that cannot be read; the record says which.")
-@click.option("--redo", is_flag=True, help="Run units again that are finished.")
-@click.option("--no-figures", is_flag=True, help="Draw no pictures.")
-@click.option("--json", "as_json", is_flag=True, help="Print the records, one a line, and nothing else on stdout.")
+@_run_option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where to compute; auto takes a GPU where there is one.",
+)
+@_run_option(
+    "--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="The folder of runs."
+)
+@_run_option(
+    "--batch-size", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Images at a time."
+)
+@_run_option(
+    "--workers", type=click.IntRange(1), default=2, show_default=True, metavar="N", help="Threads that read images."
+)
+@_run_option(
+    "--timeout",
+    type=click.FloatRange(0),
+    default=0,
+    metavar="SECONDS",
+    help="Give a unit up after so long.",
+    show_default="never",
+)
+@_run_option("--redo", is_flag=True, help="Run finished units again.")
+@_run_option("--no-figures", is_flag=True, help="Draw no pictures.")
+@_run_option("--json", "as_json", is_flag=True, help="Print the records, one a line, and nothing else on stdout.")
 def command(**options: Any) -> int:
     """Run a method on every category of a dataset.
 
-    A method is a recipe, or a backbone and a scorer; bank, neck and aggregate default to what they name. PART is a
-    component's name, with options after a colon: knn:k=3,metric=cosine. Lists are joined by '+': layers=2+3.
-    A unit (one recipe, category and seed) that is finished is not run again.
-    """
+    A method is a recipe, or a backbone and a scorer. A PART is a component's name (see 'adbench list'), with its
+    options after a colon; lists are joined by '+'; a PART of which there may be several is given repeatedly, or as
+    'none'. A unit (one method, category and seed) that is finished already is not run again.
+
+    \b
+    adbench run --recipe patchcore-lite --data demo
+    adbench run --backbone dinov3 --scorer knn --data PATH
+    adbench run --backbone timm:model=resnet18,layers=2+3 --bank coreset:fraction=0.01 --scorer knn:k=3 --data PATH
+    """  # noqa: D301  \b is click's mark for a paragraph to keep as it is
     from adbench.registry import installed
 
     registry = installed()
@@ -52,7 +87,7 @@ def plan_from(registry: Registry, options: dict[str, Any]) -> Plan:
     slots = ("preprocess", "backbone", "neck", "masker", "bank", "scorer", "aggregate")
     recipe = recipe_from(registry, options["recipe"], {slot: options[slot] for slot in slots})
     protocol = protocol_from(options["shots"], options["limit_train"], options["limit_test"], options["evaluation"])
-    dataset = dataset_from(registry, options["data"])
+    dataset = dataset_from(registry, options["data"], options["root"])
     return make_plan([recipe], dataset, options["category"], options["seeds"], protocol, registry)
 
 
@@ -62,13 +97,12 @@ def require_writable(out: Path) -> None:
     Raises:
         StorageError: they cannot.
     """
-    from adbench.engine.record import new_run, storage_errors
+    from adbench.engine.record import storage_errors
 
-    with new_run(out, "probe") as draft, storage_errors(out):
-        (draft / "probe").write_bytes(b"\0" * 4096)
     with storage_errors(out):
-        (out / "probe" / "probe").unlink()
-        (out / "probe").rmdir()
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".probe-", dir=out) as folder:
+            (Path(folder) / "probe").write_bytes(b"\0" * 4096)
 
 
 def _run(registry: Registry, plan: Plan, options: dict[str, Any]) -> int:
@@ -91,17 +125,23 @@ def _run(registry: Registry, plan: Plan, options: dict[str, Any]) -> int:
             if options["as_json"]:
                 console.record(outcome)
     except KeyboardInterrupt:
-        console.interrupted(len(outcomes), len(plan.units), options["out"])
+        console.interrupted(sum(map(_went_well, outcomes)), len(plan.units), options["out"])
         raise
     finally:
         console.close()
+    if len(outcomes) < len(plan.units):
+        console.stopped(len(plan.units) - len(outcomes), len(plan.units))
     if not options["as_json"]:
         console.summary(outcomes)
-    return 0 if all(outcome.record.status == "ok" and outcome.unsaved is None for outcome in outcomes) else 1
+    return 0 if all(map(_went_well, outcomes)) else 1
+
+
+def _went_well(outcome: Outcome) -> bool:
+    return outcome.record.status == "ok" and outcome.unsaved is None
 
 
 def _outcomes(registry: Registry, runner: Runner, plan: Plan, console: Any) -> Iterator[Outcome]:
-    """Run the units in the executor; say how each ended."""
+    """Run the units in the executor; say how each ended. Where one cannot be written, the next could not either."""
     executor: Any = registry.get("executor", "inline").cls()
 
     def work(unit: Any) -> Outcome:
@@ -112,5 +152,5 @@ def _outcomes(registry: Registry, runner: Runner, plan: Plan, console: Any) -> I
 
     for outcome in executor.run(work, plan.units):
         yield outcome
-        if isinstance(outcome.unsaved, StorageError):
+        if outcome.unsaved is not None:
             return

@@ -64,9 +64,13 @@ def _advice(field: str) -> str:
 
 def learns_from(components: Mapping[str, list[Component]]) -> dict[Source, Component]:
     """What a method learns from, and a part that does: necks that learn do so from the normal images."""
-    necks = (cast("Neck", part) for part in components["neck"])
+    sources: dict[Source, Component] = {}
+    for neck in components["neck"]:
+        if cast("Neck", neck).learns:
+            sources[Source.TRAIN] = neck
     bank = cast("Bank", components["bank"][0])
-    return {**{Source.TRAIN: neck for neck in necks if neck.learns}, bank.learns_from: bank}
+    sources[bank.learns_from] = bank
+    return sources
 
 
 def _protocol(components: Mapping[str, list[Component]], protocol: Protocol) -> Iterator[str]:

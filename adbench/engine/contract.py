@@ -12,7 +12,7 @@ from adbench.api.backbone import Backbone
 from adbench.api.component import Component
 from adbench.api.features import Batch, Features, Scores
 from adbench.api.geometry import Geometry
-from adbench.api.stages import Preprocessor
+from adbench.api.stages import Masker, Neck, Preprocessor
 from adbench.errors import AdbenchError, ContractError, UnitTimeout
 
 
@@ -62,21 +62,32 @@ def check_features(backbone: Backbone, batch: Batch, features: Features) -> None
     """Features belong to the batch, have the right shapes and no gaps, and fill what the backbone promised."""
     if features.ids != batch.ids or features.geometry != batch.geometry:
         raise ContractError(backbone.title, "extract() must hand on the batch's ids and geometry")
-    for field in backbone.provides(backbone.config) - {"text"}:
-        if getattr(features, field) is None:
-            raise ContractError(backbone.title, f"it promises {field!r} but extract() left it empty")
-    named = {"patches": features.patches, **(features.layers or {})}
-    for name, grid in named.items():
-        if grid is not None:
-            _check(backbone, f"extract()'s {name}", grid, len(batch), 4, "[B, H, W, C]", batch.ids)
-    if features.image is not None:
-        _check(backbone, "extract()'s image", features.image, len(batch), 2, "[B, D]", batch.ids)
+    _check_filled(backbone, "extract()", backbone.provides(backbone.config) - {"text"}, features)
+
+
+def check_neck(neck: Neck, before: Features, after: Features) -> None:
+    """A neck keeps the images and their order, leaves no gaps, and fills what it promised."""
+    if after.ids != before.ids or after.geometry != before.geometry:
+        raise ContractError(neck.title, "apply() must hand on the ids and geometry of its input")
+    _check_filled(neck, "apply()", neck.provides(neck.config), after)
+
+
+def check_foreground(masker: Masker, features: Features, mask: Tensor) -> None:
+    """A foreground says yes or no for each place of the patch grid."""
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+        got = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
+        raise ContractError(masker.title, f"mask() must return a bool tensor [B, H, W], got {got}")
+    if features.patches is not None and mask.shape != features.patches.shape[:3]:
+        shapes = f"{list(features.patches.shape[:3])}, got {list(mask.shape)}"
+        raise ContractError(masker.title, f"mask() must return a mask of the grid's shape {shapes}")
 
 
 def check_scores(scorer: Component, query: Features, scores: Scores, gives: frozenset[str]) -> None:
     """Scores are finite, one for each place of the grid and each image, and what the scorer promised."""
+    if not isinstance(scores, Scores):
+        raise ContractError(scorer.title, f"score() must return Scores, got {type(scores).__name__}")
     for field in gives:
-        if getattr(scores, field, None) is None:
+        if getattr(scores, field) is None:
             raise ContractError(scorer.title, f"it promises the {field} score but score() left it empty")
     if scores.patches is not None:
         _check(scorer, "score()'s patches", scores.patches, len(query), 3, "[B, H, W]", query.ids)
@@ -90,6 +101,18 @@ def check_scores(scorer: Component, query: Features, scores: Scores, gives: froz
 def check_image_scores(aggregator: Component, scores: Tensor, ids: Sequence[str]) -> None:
     """One finite score for each image of the test set."""
     _check(aggregator, "aggregate()", scores, len(ids), 1, "[N]", ids)
+
+
+def _check_filled(who: Component, step: str, promised: frozenset[str], features: Features) -> None:
+    """What was promised is there, and what is there has the right shape and is finite."""
+    for field in promised:
+        if getattr(features, field) is None:
+            raise ContractError(who.title, f"it promises {field!r} but {step} left it empty")
+    for name, grid in {"patches": features.patches, **(features.layers or {})}.items():
+        if grid is not None:
+            _check(who, f"{step}'s {name}", grid, len(features), 4, "[B, H, W, C]", features.ids)
+    if features.image is not None:
+        _check(who, f"{step}'s image", features.image, len(features), 2, "[B, D]", features.ids)
 
 
 def _check(who: Component, what: str, tensor: Tensor, count: int, ndim: int, shape: str, ids: Sequence[str]) -> None:

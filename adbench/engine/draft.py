@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +54,11 @@ class Unit:
 
 @dataclass
 class Draft:
-    """A record in the making."""
+    """A record in the making.
+
+    Raises:
+        UsageError: a file that an option names cannot be read.
+    """
 
     unit: Unit
     components: Components
@@ -65,11 +68,10 @@ class Draft:
     task: Task = field(default_factory=lambda: Task((), (), ""))
     weights: Sequence[Weights] = ()
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    spec: dict[str, Any] = field(init=False)
 
-    @cached_property
-    def spec(self) -> dict[str, Any]:
-        """What the method is, files by content: they are read once."""
-        return spec_of(self.unit.recipe, self.components)
+    def __post_init__(self) -> None:
+        self.spec = spec_of(self.unit.recipe, self.components)  # once: it reads the files that options name
 
     @property
     def id(self) -> str:

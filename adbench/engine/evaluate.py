@@ -50,7 +50,8 @@ class Judge:
 
     def mask(self, index: int) -> np.ndarray | None:
         """[H, W] bool: the truth of one test image on the evaluation grid; None where it has no annotation."""
-        mask = self.dataset.mask(self.samples[index])
+        with blame(self.dataset, "mask"):
+            mask = self.dataset.mask(self.samples[index])
         return None if mask is None else mask_on_grid(mask, self.grid)
 
     def masked_maps(self) -> Iterator[MaskedMap]:
@@ -79,10 +80,10 @@ def measure(metrics: Iterable[Metric], evidence: Evidence) -> dict[str, MetricIn
     for metric in metrics:
         with blame(metric, "measure"):
             answer = metric.measure(evidence)
-        if answer.value is not None and not np.isfinite(answer.value):
-            raise ContractError(
-                metric.title, f"measure() gave {answer.value}; an undefined figure is None with a reason"
-            )
-        value = None if answer.value is None else float(answer.value)
-        results[metric.name] = MetricInfo(value=value, version=metric.version, reason=answer.reason)
+            if answer.value is not None and not np.isfinite(answer.value):
+                raise ContractError(
+                    metric.title, f"measure() gave {answer.value}; an undefined figure is None with a reason"
+                )
+            value = None if answer.value is None else float(answer.value)
+            results[metric.name] = MetricInfo(value=value, version=metric.version, reason=answer.reason)
     return results

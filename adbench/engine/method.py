@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import torch
 from torch import Tensor
 
 from adbench.api.backbone import Backbone
-from adbench.api.bank import Bank
+from adbench.api.bank import Bank, Source
 from adbench.api.component import Component
 from adbench.api.context import Context
 from adbench.api.features import Features, FeatureStream, ImageScores, Scores
 from adbench.api.scorer import Scorer
 from adbench.api.stages import Aggregator, Masker, Neck, Preprocessor
 from adbench.engine.contract import blame, check_image_scores, check_scores
-from adbench.engine.stream import NeckedStream, apply_necks
+from adbench.engine.stream import ChangedStream, apply_necks, find_object
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,15 @@ class Method:
         )
 
     @property
-    def walks(self) -> int:
-        """How often the images that the bank learns from are walked over while fitting."""
-        return sum(neck.learns for neck in self.necks) + self.bank.passes
+    def reads_images(self) -> bool:
+        """Whether a part needs the prepared images themselves."""
+        parts = [*self.necks, self.masker, self.bank, self.scorer]
+        return any("images" in part.needs for part in parts if part is not None)
+
+    def walks(self, source: Source) -> int:
+        """How often fitting walks over the images of a source: necks learn from the normal ones, whatever the bank."""
+        by_necks = sum(neck.learns for neck in self.necks) if source is Source.TRAIN else 0
+        return by_necks + (self.bank.passes if source is self.bank.learns_from else 0)
 
     def prepare(self, ctx: Context) -> None:
         """Prepare every part but the backbone, which outlives the method."""
@@ -58,21 +65,22 @@ class Method:
             with blame(part, "prepare"):
                 part.prepare(ctx)
 
-    def fit(self, stream: FeatureStream, ctx: Context) -> None:
+    def fit(self, streams: Mapping[Source, FeatureStream], ctx: Context) -> None:
         """Fit the necks that learn, in order, then the bank."""
         for index, neck in enumerate(self.necks):
             if neck.learns:
                 with blame(neck, "fit"):
-                    neck.fit(NeckedStream(stream, self.necks[:index]), ctx)
+                    neck.fit(ChangedStream(streams[Source.TRAIN], partial(apply_necks, self.necks[:index])), ctx)
         with blame(self.bank, "fit"):
-            self.bank.fit(NeckedStream(stream, self.necks), ctx)
+            self.bank.fit(ChangedStream(streams[self.bank.learns_from], self.see), ctx)
+
+    def see(self, features: Features) -> Features:
+        """What bank and scorer are given: features after all necks, with the foreground."""
+        return find_object(self.masker, apply_necks(self.necks, features))
 
     def score(self, features: Features) -> tuple[Features, Scores]:
         """Scores of a batch, and the features as the scorer saw them. Outside the foreground an image scores lowest."""
-        query = apply_necks(self.necks, features)
-        if self.masker is not None:
-            with blame(self.masker, "mask"):
-                query = query.having(foreground=self.masker.mask(query))
+        query = self.see(features)
         with blame(self.scorer, "score"), torch.no_grad():
             scores = self.scorer.score(query, self.bank)
             check_scores(self.scorer, query, scores, self.scorer.gives(self.scorer.config))
@@ -95,7 +103,8 @@ def _only_foreground(query: Features, scores: Scores) -> Scores:
     if query.foreground is None or scores.patches is None:
         return scores
     lowest = scores.patches.amin(dim=(1, 2), keepdim=True)
-    return Scores(torch.where(query.foreground, scores.patches, lowest), scores.image)
+    foreground = query.foreground.to(scores.patches.device)
+    return Scores(torch.where(foreground, scores.patches, lowest), scores.image)
 
 
 def split_scores(query: Features, scores: Scores) -> list[ImageScores]:

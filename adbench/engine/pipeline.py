@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -14,6 +14,7 @@ import torch
 from adbench.api.backbone import Backbone
 from adbench.api.bank import Source
 from adbench.api.context import Context
+from adbench.api.dataset import Sample
 from adbench.api.features import FeatureStream, ImageScores
 from adbench.api.geometry import Geometry
 from adbench.api.metric import Evidence, Metric
@@ -27,14 +28,16 @@ from adbench.engine.geometry import MapSpec
 from adbench.engine.method import Method, split_scores
 from adbench.engine.predictions import Predictions, write_predictions
 from adbench.engine.protocol import Task, make_task
-from adbench.engine.record import Cost, Quantiles, ResultRecord, canonical_json, new_run, write_record
+from adbench.engine.record import Cost, Quantiles, ResultRecord, Status, canonical_json, new_run, write_record
 from adbench.engine.spec import components_of
 from adbench.engine.stream import ExtractedStream, ImageLoader, TimedStream
-from adbench.errors import AdbenchError, DataError, StorageError, UnitTimeout, UsageError, WeightsError
+from adbench.errors import AdbenchError, StorageError, UnitTimeout, UsageError, WeightsError
 from adbench.registry import Registry
 
 Watch = Callable[[str, int, int], None]
 """Told the name of a stage, how many images are done, and of how many."""
+
+_LESS_MEMORY = "use a smaller --batch-size, smaller images, or a bank that keeps less"
 
 
 @dataclass(frozen=True)
@@ -71,12 +74,14 @@ class Outcome:
         folder: where it is, or would have been.
         fresh: False when it was finished before.
         unsaved: why it could not be written, if so.
+        notes: what plugins' trackers complained of.
     """
 
     record: ResultRecord
     folder: Path
     fresh: bool = True
     unsaved: StorageError | None = None
+    notes: tuple[str, ...] = ()
 
 
 def choose_device(wish: str) -> str:
@@ -104,73 +109,72 @@ class Runner:
         """Run a unit, or find that it is done. What goes wrong with it is in the record, not raised.
 
         Raises:
-            IncompatibleParts, WeightsError: the recipe cannot run at all.
+            UsageError, WeightsError: the recipe cannot run at all: every other unit would fail in the same way.
         """
         components = components_of(unit.recipe, self.registry)
         require_compatible(unit.recipe.name, components, unit.protocol)
         draft = Draft(unit, components, self.registry, self.settings.out, self.settings.device)
         try:
-            draft.task = make_task(
-                unit.dataset, unit.category, unit.protocol, unit.seed, skip_bad=self.settings.skip_bad
-            )
-        except DataError as error:
-            return self._save(draft, draft.failed("failed", str(error)))
-        if not self.settings.redo and (done := draft.finished()):
-            return Outcome(done, draft.folder, fresh=False)
-        return self._attempt(draft, Method.of(components))
-
-    def _attempt(self, draft: Draft, method: Method) -> Outcome:
-        try:
-            with deadline(self.settings.timeout), tempfile.TemporaryDirectory(prefix="adbench-") as scratch:
-                ctx = _context(draft.unit, self.settings, Path(scratch))
-                predictions, cost = self._predict(draft, method, ctx)
-                judge = _judge(draft.unit, draft.task, predictions)
-                evidence = judge.evidence()
-                return self._save(draft, draft.done(cost, measure(self._metrics(), evidence)), judge, evidence)
-        except UnitTimeout as error:
-            return self._save(draft, draft.failed("timeout", str(error)))
+            return self._attempt(draft, Method.of(components))
         except WeightsError:
-            raise  # every other unit would fail in the same way: said once, at once
+            raise
         except AdbenchError as error:
             trace = "".join(traceback.format_exception(error.__cause__)) if error.__cause__ else ""
-            return self._save(draft, draft.failed("failed", str(error)), trace=trace)
+            status: Status = "timeout" if isinstance(error, UnitTimeout) else "failed"
+            return self._save(draft, draft.failed(status, str(error)), trace=trace)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            reason = f"out of memory on {self.settings.device}: {str(error).splitlines()[0][:200]}"
-            return self._save(draft, draft.failed("out-of-memory", reason))
+            told = f"{self.settings.device} ({str(error).strip().partition(chr(10))[0][:200] or 'no details'})"
+            return self._save(draft, draft.failed("out-of-memory", f"out of memory on {told}; {_LESS_MEMORY}"))
+
+    def _attempt(self, draft: Draft, method: Method) -> Outcome:
+        """Run the unit, or find that it is done. Nothing may interrupt the writing of its record."""
+        unit, settings = draft.unit, self.settings
+        with blame(unit.dataset, "split"):
+            draft.task = make_task(unit.dataset, unit.category, unit.protocol, unit.seed, skip_bad=settings.skip_bad)
+        if not settings.redo and (done := draft.finished()):
+            return Outcome(done, draft.folder, fresh=False)
+        with tempfile.TemporaryDirectory(prefix="adbench-") as scratch, deadline(settings.timeout):
+            predictions, cost = self._predict(draft, method, _context(unit, settings, Path(scratch)))
+            judge = _judge(unit, draft.task, predictions)
+            evidence = judge.evidence()
+            metrics = measure(self._metrics(), evidence)
+        return self._save(draft, draft.done(cost, metrics), judge, evidence)
 
     def _predict(self, draft: Draft, method: Method, ctx: Context) -> tuple[Predictions, Cost]:
         """Fit on the training images and score the test images."""
-        unit, task = draft.unit, draft.task
+        task, settings = draft.task, self.settings
         backbone = self._backbone(method.backbone, ctx)
         method.prepare(ctx)
-        draft.weights = backbone.weights()
-        loader = ImageLoader(unit.dataset, method.preprocess, self.settings.batch_size, self.settings.workers)
-        clock, memory = Clock(self.settings.device), PeakMemory(self.settings.device)
-        learns = method.bank.learns_from
-        source = {Source.TRAIN: task.train, Source.TEST: task.test, Source.NOTHING: ()}[learns]
-        stream = ExtractedStream(
-            loader,
-            source,
-            backbone,
-            ctx.workdir,
-            keep=method.walks + (learns is Source.TEST) > 1,
-            seen=self._counter("learn", len(source)),
-        )
-        with clock.measure("fit"):
-            method.fit(TimedStream(stream, clock), ctx)
-        if learns is not Source.TEST:
-            stream = ExtractedStream(
-                loader, task.test, backbone, ctx.workdir, seen=self._counter("score", len(task.test))
+        with blame(backbone, "weights"):
+            draft.weights = backbone.weights()
+        loader = ImageLoader(draft.unit.dataset, method.preprocess, settings.batch_size, settings.workers)
+        clock, memory = Clock(settings.device), PeakMemory(settings.device)
+
+        def look(stage: str, samples: Sequence[Sample], walks: int) -> ExtractedStream:
+            counter = self._counter(stage, len(samples))
+            return ExtractedStream(
+                loader, samples, backbone, ctx.workdir, images=method.reads_images, keep=walks > 1, seen=counter
             )
+
+        test = look("score", task.test, 1 + method.walks(Source.TEST))
+        with clock.measure("fit"):
+            streams = {
+                Source.NOTHING: look("learn", (), 0),
+                Source.TRAIN: TimedStream(look("learn", task.train, method.walks(Source.TRAIN)), clock),
+                Source.TEST: TimedStream(test, clock),
+            }
+            method.fit(streams, ctx)
+            del streams  # and the features of the training images with them
         with clock.measure("test"):
-            predictions = _score(method, stream, clock)
+            predictions = _score(method, test, clock)
         return predictions, _cost(clock, memory, method)
 
     def _backbone(self, backbone: Backbone, ctx: Context) -> Backbone:
-        """The prepared backbone; the one that is loaded already, if it is the same."""
-        key = canonical_json([backbone.name, backbone.version, backbone.identity(), ctx.device])
+        """The prepared backbone; the one that is loaded already, if it is the same and was told the same."""
+        told = [ctx.device, ctx.seed, ctx.class_name if "class_name" in backbone.needs else None]
+        key = canonical_json([backbone.name, backbone.version, backbone.identity(), told])
         if key not in self._loaded:
             self._loaded.clear()
             with blame(backbone, "prepare"):
@@ -199,7 +203,12 @@ class Runner:
         evidence: Evidence | None = None,
         trace: str = "",
     ) -> Outcome:
-        """Write a record and what belongs to it; a result that cannot be written is still handed back."""
+        """Write a record and what belongs to it; a result that cannot be written is still handed back.
+
+        A failure (of ``redo``) never takes the place of the same unit's result.
+        """
+        if record.status != "ok" and draft.finished():
+            return Outcome(record, draft.folder, notes=self._tell_plugins(record))
         unsaved = None
         try:
             with new_run(self.settings.out, draft.folder.name) as folder:
@@ -214,14 +223,12 @@ class Runner:
                 write_record(folder, record)
         except StorageError as error:
             unsaved = error
-        self._tell_plugins(record)
-        return Outcome(record, draft.folder, unsaved=unsaved)
+        return Outcome(record, draft.folder, unsaved=unsaved, notes=self._tell_plugins(record))
 
-    def _tell_plugins(self, record: ResultRecord) -> None:
-        try:
-            self.registry.manager.hook.job_finished(record=record.to_json())
-        except Exception as error:  # noqa: BLE001  a tracker must not cost a result
-            self.watch(f"a plugin's job_finished hook raised {type(error).__name__}: {error}", 0, 0)
+    def _tell_plugins(self, record: ResultRecord) -> tuple[str, ...]:
+        """Tell trackers; what they complain of must not cost a result."""
+        problems = self.registry.call_each("job_finished", record=record.to_json())
+        return tuple(f"plugin {problem.dist!r}: {problem.reason}" for problem in problems)
 
 
 def _context(unit: Unit, settings: Settings, scratch: Path) -> Context:

@@ -36,7 +36,7 @@ def make_plan(
     protocol: Protocol,
     registry: Registry,
 ) -> Plan:
-    """Lay out the units; categories are all of the dataset's where none is named.
+    """Lay out the units, one seed after the other; categories are all of the dataset's where none is named.
 
     Raises:
         UnknownName: a category, component or option that does not exist.
@@ -51,7 +51,9 @@ def make_plan(
         if reasons:
             cannot.append((recipe, tuple(reasons)))
             continue
-        units += [Unit(recipe, dataset, category, seed, protocol) for category in chosen for seed in seeds]
+        units += [
+            Unit(recipe, dataset, category, seed, protocol) for seed in dict.fromkeys(seeds) for category in chosen
+        ]
     return Plan(tuple(units), tuple(cannot))
 
 

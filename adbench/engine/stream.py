@@ -15,9 +15,10 @@ from adbench.api.backbone import Backbone
 from adbench.api.dataset import Dataset, Sample
 from adbench.api.features import Batch, Features, FeatureStream
 from adbench.api.geometry import Geometry
-from adbench.api.stages import Neck, Preprocessor
+from adbench.api.stages import Masker, Neck, Preprocessor
 from adbench.engine.clock import Clock
-from adbench.engine.contract import blame, check_features, check_prepared
+from adbench.engine.contract import blame, check_features, check_foreground, check_neck, check_prepared
+from adbench.errors import StorageError
 
 MEMORY_FOR_FEATURES = 1 << 30
 """Bytes of features kept in memory between walks; what is beyond waits on disk."""
@@ -56,7 +57,8 @@ class ImageLoader:
         Raises:
             BadImage: the file cannot be read.
         """
-        image = torch.from_numpy(self.dataset.image(sample)).permute(2, 0, 1)
+        with blame(self.dataset, "image"):
+            image = torch.from_numpy(self.dataset.image(sample)).permute(2, 0, 1)
         geometry = Geometry.whole(image.shape[1], image.shape[2])
         for step in self.preprocess:
             with blame(step, "apply"):
@@ -90,8 +92,9 @@ class ExtractedStream(FeatureStream):
 
     Args:
         loader, samples, backbone: whence the features come.
+        folder: for what is to be kept and does not fit into memory.
+        images: whether the prepared images go along with the features, for parts that read them.
         keep: whether another walk is expected, so that features are kept (in memory, then in `folder`).
-        folder: for what does not fit into memory.
         seen: called with the number of images after each batch.
     """
 
@@ -102,12 +105,13 @@ class ExtractedStream(FeatureStream):
         backbone: Backbone,
         folder: Path,
         *,
+        images: bool = False,
         keep: bool = False,
         seen: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.loader, self.samples, self.backbone, self.seen = loader, samples, backbone, seen
         self._kept: list[Callable[[], Features]] | None = None
-        self._keep, self._folder = keep, folder
+        self._images, self._keep, self._folder = images, keep, folder
 
     @property
     def ids(self) -> Sequence[str]:
@@ -120,7 +124,7 @@ class ExtractedStream(FeatureStream):
         kept: list[Callable[[], Features]] = []
         used = 0
         for batch in self.loader.batches(self.samples):
-            features = extract(self.backbone, batch)
+            features = extract(self.backbone, batch).having(images=batch.images if self._images else None)
             self.seen(len(batch))
             if self._keep:
                 used += _bytes(features)
@@ -143,9 +147,14 @@ def extract(backbone: Backbone, batch: Batch) -> Features:
 
 
 def _keeper(features: Features, file: Path | None) -> Callable[[], Features]:
-    """A function that gives the features back, from memory or from a file of our own in the unit's scratch folder."""
+    """A function that gives the features back, from memory or from a file of our own in the unit's scratch folder.
+
+    Raises:
+        StorageError: the scratch folder is full.
+    """
     if file is None:
         return lambda: features
+    from safetensors import SafetensorError
     from safetensors.torch import load_file, save_file
 
     layers = features.layers or {}
@@ -153,7 +162,12 @@ def _keeper(features: Features, file: Path | None) -> Callable[[], Features]:
     flat = {key: value for key, value in tensors.items() if value is not None}
     flat |= {f"layer.{name}": value for name, value in layers.items()}
     device = next(iter(flat.values())).device
-    save_file({key: value.contiguous() for key, value in flat.items()}, file)
+    try:
+        save_file({key: value.contiguous() for key, value in flat.items()}, file)
+    except (OSError, SafetensorError) as error:
+        raise StorageError(
+            f"cannot keep features in {file.parent}: {error}; free some space there, or set TMPDIR to a larger folder"
+        ) from None
     rest = features.having(patches=None, image=None, foreground=None, images=None, layers=None)
 
     def load() -> Features:
@@ -175,27 +189,37 @@ def _bytes(features: Features) -> int:
     return sum(tensor.nbytes for tensor in tensors if tensor is not None)
 
 
-class NeckedStream(FeatureStream):
-    """Another stream's features after necks."""
+class ChangedStream(FeatureStream):
+    """Another stream's features after a change."""
 
-    def __init__(self, source: FeatureStream, necks: Sequence[Neck]) -> None:
-        self.source, self.necks = source, necks
+    def __init__(self, source: FeatureStream, change: Callable[[Features], Features]) -> None:
+        self.source, self.change = source, change
 
     @property
     def ids(self) -> Sequence[str]:
         return self.source.ids
 
     def __iter__(self) -> Iterator[Features]:
-        for features in self.source:
-            yield apply_necks(self.necks, features)
+        return map(self.change, self.source)
 
 
 def apply_necks(necks: Sequence[Neck], features: Features) -> Features:
     """Features after all necks, without gradients."""
     for neck in necks:
         with blame(neck, "apply"), torch.no_grad():
-            features = neck.apply(features)
+            before, features = features, neck.apply(features)
+            check_neck(neck, before, features)
     return features
+
+
+def find_object(masker: Masker | None, features: Features) -> Features:
+    """Features with the foreground that the masker finds, if there is one."""
+    if masker is None:
+        return features
+    with blame(masker, "mask"), torch.no_grad():
+        foreground = masker.mask(features)
+        check_foreground(masker, features, foreground)
+    return features.having(foreground=foreground)
 
 
 class TimedStream(FeatureStream):

@@ -1,7 +1,4 @@
-"""PatchCore put together from adbench's parts against anomalib's PatchcoreModel: same weights, same coreset.
-
-anomalib runs in float64: in float32 its own distances, sqrt(x² - 2xy + y²), are off by more than the tolerance.
-"""
+"""PatchCore put together from adbench's parts against anomalib's PatchcoreModel: same weights, same coreset."""
 
 from types import SimpleNamespace
 
@@ -32,9 +29,9 @@ def answers(request, tmp_path_factory):
     normal, defective = photographs()
     rows = anomalib_patches(model, normal).flatten(0, 2)
     chosen = np.random.default_rng(0).choice(len(rows), CORESET, replace=False)
-    model.memory_bank = rows[chosen].float().double()  # float32 holds these numbers exactly
+    model.memory_bank = rows[chosen]
     backbone = adbench_backbone(request.param, state, tmp_path_factory.mktemp("weights"))
-    return adbench_says(backbone, model.memory_bank.float(), defective), anomalib_says(model, defective)
+    return adbench_says(backbone, model.memory_bank, defective), anomalib_says(model, defective)
 
 
 @pytest.mark.parametrize("what", ["patches", "distances", "score", "map"])
@@ -42,7 +39,7 @@ def test_equal(answers, what):
     import torch
 
     ours, theirs = (getattr(answer, what) for answer in answers)
-    torch.testing.assert_close(ours, theirs.float(), rtol=TOLERANCE, atol=TOLERANCE)
+    torch.testing.assert_close(ours, theirs, rtol=TOLERANCE, atol=TOLERANCE)
 
 
 def test_reweighting_shows(answers):
@@ -87,7 +84,7 @@ def anomalib_says(model, images):
 
 
 def anomalib_patches(model, images):
-    """[B, H, W, C] float64."""
+    """[B, H, W, C]."""
     import torch
 
     with torch.no_grad():
@@ -102,8 +99,8 @@ def scaled(model, images):
     import torch
 
     known = timm.get_pretrained_cfg(model.backbone)
-    mean, std = (torch.tensor(values, dtype=torch.float64).view(3, 1, 1) for values in (known.mean, known.std))
-    return (images.double() - mean) / std
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (known.mean, known.std))
+    return (images - mean) / std
 
 
 def anomalib_model(name, layers, state):
@@ -112,7 +109,7 @@ def anomalib_model(name, layers, state):
     model = PatchcoreModel(layers=layers, backbone=name, pre_trained=False, num_neighbors=9)
     network = model.feature_extractor.feature_extractor
     network.load_state_dict({key: state[key] for key in network.state_dict()})
-    return model.double().eval()
+    return model.eval()
 
 
 def adbench_backbone(name, state, folder):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch.nn import functional
+from torchvision.transforms.functional import resize
 
 from adbench import DataError, Geometry, UsageError
 from adbench.builtin.preprocess import CenterCrop, CropToMultiple, Pad, Resize
@@ -126,3 +127,13 @@ def test_pad_fills_floats_too():
 def test_options_that_cannot_be_meant(options):
     with pytest.raises(UsageError):
         Resize(**options)
+
+
+def test_without_rounding_a_resize_is_torchvisions_on_floats():
+    image = torch.randint(0, 256, (3, 50, 70), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    resized, _ = Resize(size=(32, 32), precision="float").apply(image, Geometry.whole(50, 70))
+    expected = resize(image.float().div(255), [32, 32], antialias=True)
+    torch.testing.assert_close(resized, expected)
+    rounded, _ = Resize(size=(32, 32)).apply(image, Geometry.whole(50, 70))
+    assert rounded.dtype == torch.uint8
+    assert (rounded.float().div(255) - resized).abs().max() <= 1.01 / 255
