@@ -22,7 +22,7 @@ install: $(STAMP)  ## the set-up alone
 $(STAMP): pyproject.toml $(wildcard plugins/*/pyproject.toml)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet torch==2.14.1 torchvision==0.29.1
-	$(BIN)/python -m pip install --quiet --editable ".[dev]" $(addprefix --editable ,$(PLUGINS)) transformers onnx
+	$(BIN)/python -m pip install --quiet --editable ".[dev]" $(foreach plugin,$(PLUGINS),--editable "$(plugin)[dev]")
 	touch $@
 
 peers:  ## compare with anomalib 2.7.0, in an environment of its own

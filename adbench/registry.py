@@ -167,7 +167,8 @@ class Registry:
         self.manager.subset_hook_caller(hook, remove_plugins=others)(**arguments)
 
     def _undo(self, plugin: Any, before: tuple[dict[tuple[str, str], Entry], dict[str, RecipeFile]]) -> None:
-        self.manager.unregister(plugin)
+        if self.manager.is_registered(plugin):  # not where its own hooks were refused, in some versions of pluggy
+            self.manager.unregister(plugin)
         self.components, self.recipe_files = before
 
 

@@ -28,5 +28,10 @@ class Scorer(Component):
         return frozenset({"patches"})
 
     @abstractmethod
-    def score(self, query: Features, bank: Bank) -> Scores:
-        """Scores of a batch, higher is more anomalous; an image's scores do not depend on the rest of the batch."""
+    def score(self, query: Features, bank: Any) -> Scores:
+        """Scores of a batch, higher is more anomalous; an image's scores do not depend on the rest of the batch.
+
+        Args:
+            query: the features of the batch.
+            bank: fitted, of the kind that the attribute `bank` names; write that kind as its type.
+        """

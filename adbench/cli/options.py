@@ -35,7 +35,7 @@ class SectionedCommand(click.Command):
         for parameter in self.get_params(ctx):
             entry = parameter.get_help_record(ctx)
             if entry is not None:
-                sections.setdefault(getattr(parameter, "section", "Help"), []).append(entry)
+                sections.setdefault(getattr(parameter, "section", "Other"), []).append(entry)
         for title, entries in sections.items():
             with formatter.section(title):
                 formatter.write_dl(entries)

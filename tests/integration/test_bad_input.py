@@ -1,11 +1,14 @@
 """What a user can get wrong: one clear error, and nothing that was finished is lost."""
 
+import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
+import zlib
 
 import numpy as np
 import pytest
@@ -53,6 +56,12 @@ def only_record(out, category="bolt"):
         (["run", *TOY, "--data", "dem"], "did you mean 'demo'"),
         (["run", *TOY, "--data", "demo", "--category", "bric"], "did you mean 'brick'"),
         (["run", *TOY, "--data", "demo", "--evaluation", "big"], "--evaluation"),
+        (["run", "--backbone", "my net", "--scorer", "toy-nearest", "--data", "demo"], "unknown backbone 'my net'"),
+        (
+            ["run", "--backbone", "toy-pixels", "--scorer", "toy-nearest:self=1", "--data", "demo"],
+            "unknown option 'self'",
+        ),
+        (["run", *TOY, "--data", "demo", "--root", "here"], "unknown option 'root' of dataset 'demo'"),
         (["run", *TOY, "--data", "demo", "--bank", "toy-gaussian"], "reads a VectorBank"),
         (["lst"], "did you mean 'list'"),
         (["list", "backbones"], "did you mean 'backbone'"),
@@ -155,7 +164,91 @@ def test_a_disk_that_fills_up_loses_no_figure(run, out, monkeypatch):
     code, said = run()
     assert code == 1
     assert "No space left on device" in said
+    assert "stopped: 1 of 2 units were not run" in said
     assert find_runs(out) == []
+
+
+def test_a_folder_called_probe_is_left_alone(run, out):
+    (out / "probe").mkdir(parents=True)
+    (out / "probe" / "mine").write_text("kept")
+    assert run()[0] == 0
+    assert (out / "probe" / "mine").read_text() == "kept"
+    assert [path.name for path in out.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_decompression_bomb_is_named_and_not_unpacked(run, parts, out):
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1 << 20)))
+    (parts / "bolt" / "test" / "good" / "000.png").write_bytes(bomb + chunk(b"IEND", b""))
+    code, said = run()
+    assert code == 1
+    assert "000.png: has more than 170,000,000 pixels" in said
+    assert statuses(out) == {"bolt": "failed", "nut": "ok"}
+
+
+def test_json_prints_the_records_and_nothing_else_on_failure_too(parts, out, capsys):
+    (parts / "bolt" / "test" / "good" / "000.png").write_bytes(b"")
+    assert call(["run", *TOY, "--data", str(parts), "--out", str(out), "--json"]) == 1
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(record["task"]["category"], record["status"]) for record in records] == [("bolt", "failed"), ("nut", "ok")]
+
+
+def test_plan_says_which_category_would_fail_and_shows_the_rest(parts, out, capsys):
+    shutil.rmtree(parts / "bolt" / "train" / "good")
+    (parts / "bolt" / "train" / "good").mkdir()
+    assert call(["plan", *TOY[:4], "--data", str(parts), "--out", str(out)]) == 1
+    printed = capsys.readouterr().out
+    assert "fails bolt, seed 0: category 'bolt' has no training image" in printed
+    assert "run   nut, seed 0" in printed
+
+
+def evaluate(parts, out, capsys, *options):
+    code = call(["evaluate", str(out), "--data", str(parts), *options])
+    return code, capsys.readouterr()
+
+
+def test_evaluate_leaves_failed_runs_out(run, parts, out, capsys):
+    good = parts / "bolt" / "test" / "good" / "000.png"
+    whole = good.read_bytes()
+    good.write_bytes(b"")
+    run()
+    good.write_bytes(whole)
+    code, printed = evaluate(parts, out, capsys, "--json")
+    assert code == 0
+    assert [json.loads(line)["task"]["category"] for line in printed.out.splitlines()] == ["nut"]
+    assert "left out: it ended as 'failed'" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda record: record["task"]["protocol"].update(shots="many"), "protocol"),
+        (lambda record: record["recipe"]["spec"].pop("map"), "map"),
+        (lambda record: record["predictions"].update(sha256="0" * 64), "--redo"),
+        (lambda record: record.update(id="x"), "not a record"),
+    ],
+    ids=["protocol", "map", "predictions", "id"],
+)
+def test_evaluate_says_what_is_wrong_with_a_record_and_goes_on(run, parts, out, capsys, edit, words):
+    run()
+    file = next(out.glob("bolt-*")) / "record.json"
+    record = json.loads(file.read_text())
+    edit(record)
+    file.write_text(json.dumps(record))
+    code, printed = evaluate(parts, out, capsys)
+    assert code == 1
+    assert words in printed.err
+    assert "metrics, none changed" in printed.out
+    assert json.loads(file.read_text()) == record, "it is left as it is"
+
+
+def test_a_tracker_that_is_down_is_told_and_costs_nothing(faults, run, out):
+    code, said = run()
+    assert code == 0
+    assert "plugin 'faults-for-test': its job_finished hook raised RuntimeError: a tracker that is down" in said
 
 
 FAULTS = '''
@@ -265,12 +358,15 @@ def test_a_failed_unit_is_run_again(faults, run, out, monkeypatch):
 def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(faults, parts, out, tmp_path):
     script = "from adbench.cli import main; main()"
     common = [sys.executable, "-c", script, "run", *TOY, "--data", str(parts), "--out", str(out)]
-    subprocess.run([*common, "--category", "bolt"], check=True, env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    surroundings = {**os.environ, "PYTHONPATH": str(tmp_path), "TMPDIR": str(scratch)}
+    subprocess.run([*common, "--category", "bolt"], check=True, env=surroundings)
     hanging = subprocess.Popen(
         [*common, "--bank", "hang", "--category", "nut"],
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        env=surroundings,
     )
     for line in hanging.stderr:
         if "nut" in line:
@@ -283,4 +379,5 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(faults, parts, out,
     assert "same command" in said
     assert "Traceback" not in said
     assert statuses(out) == {"bolt": "ok"}
+    assert list(scratch.iterdir()) == []
     assert [path for path in out.iterdir() if path.name.startswith(".")] == []

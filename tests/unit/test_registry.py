@@ -115,10 +115,16 @@ def test_a_plugin_that_cannot_be_imported_is_reported_and_skipped(site):
 
 
 def test_a_plugin_whose_hook_cannot_import_is_reported_and_skipped(site):
-    code = "from adbench import hookimpl\n@hookimpl\ndef register_components(register):\n    import another_missing_module\n"
+    code = "from adbench import hookimpl\n@hookimpl\ndef register_components(register):\n    import missing_module\n"
     install(site, "late_plugin_for_test", code)
     registry = load_registry()
-    assert ["dist-late_plugin_for_test"] == [problem.dist for problem in registry.problems]
+    assert [problem.dist for problem in registry.problems] == ["dist-late_plugin_for_test"]
+
+
+def test_a_plugin_that_leaves_the_process_is_reported_and_skipped(site):
+    install(site, "broken_plugin_for_test", "raise SystemExit('go away')\n")
+    (problem,) = load_registry().problems
+    assert problem.reason == "SystemExit: go away"
 
 
 def test_a_blocked_plugin_is_not_loaded(site):

@@ -1,6 +1,8 @@
 import pytest
 
-from adbench import IncompatibleParts, Source
+from adbench import IncompatibleParts, Neck, Source
+from adbench.builtin.aggregators import Max
+from adbench.builtin.toy import ToyVectors
 from adbench.engine.compat import require_compatible, why_not
 from adbench.engine.protocol import Protocol
 from adbench.engine.spec import Recipe, complete, components_of
@@ -60,3 +62,47 @@ def test_all_reasons_are_raised_at_once(registry):
     with pytest.raises(IncompatibleParts) as error:
         require_compatible("mine", components, Protocol())
     assert len(error.value.reasons) == 2
+
+
+class Learning(Neck):
+    """Learns, and reads the images."""
+
+    name, learns, needs = "learning-for-test", True, frozenset({"images", "patches"})
+
+    def apply(self, features):
+        return features
+
+
+class Inside(ToyVectors):
+    """Reads the foreground."""
+
+    name, needs = "inside-for-test", frozenset({"foreground"})
+
+
+class ByVector(Max):
+    """Reads the image's vector."""
+
+    name, needs = "by-vector-for-test", frozenset({"image"})
+
+
+@pytest.fixture
+def more(registry):
+    for cls in (Learning, Inside, ByVector):
+        registry.add_component(cls, "made", "1")
+
+
+def test_a_neck_that_learns_needs_a_protocol_with_normal_images(more, reasons):
+    assert reasons(neck="learning-for-test") == []
+    (reason,) = reasons(neck="learning-for-test", bank="toy-test-vectors", protocol=Protocol(allow=(Source.TEST,)))
+    assert reason == "neck 'learning-for-test' learns from train; the protocol allows only test"
+
+
+def test_a_masker_gives_the_foreground(more, reasons):
+    (reason,) = reasons(bank="inside-for-test")
+    assert "needs 'foreground'" in reason
+    assert reasons(bank="inside-for-test", masker="toy-border") == []
+
+
+def test_an_aggregators_needs_count_too(more, reasons):
+    (reason,) = reasons(aggregate="by-vector-for-test")
+    assert "aggregator 'by-vector-for-test' needs 'image'" in reason

@@ -140,3 +140,16 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="--out"), new_run(tmp_path / "file", "a"):
         raise AssertionError
+
+
+def test_a_record_that_cannot_be_written_leaves_the_old_one_whole(tmp_path, monkeypatch):
+    def full(path, *_, **__):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    write_record(tmp_path, make_record())
+    with monkeypatch.context() as patch, pytest.raises(StorageError, match="No space left"):
+        patch.setattr("pathlib.Path.write_text", full)
+        write_record(tmp_path, make_record(status="failed"))
+    assert read_record(tmp_path).status == "ok"
+    assert [path.name for path in tmp_path.iterdir()] == ["record.json"]

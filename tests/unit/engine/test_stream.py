@@ -101,3 +101,9 @@ def test_a_walk_left_early_is_not_taken_for_the_whole(parts, samples, tmp_path):
     stream = ExtractedStream(loader(parts), samples, Counting(), tmp_path, keep=True)
     next(iter(stream))
     assert sum(len(features) for features in stream) == len(samples)
+
+
+@pytest.mark.parametrize("images", [True, False])
+def test_images_go_along_where_they_are_wanted(parts, samples, tmp_path, images):
+    for features in ExtractedStream(loader(parts), samples, ToyPixels(), tmp_path, images=images, keep=True):
+        assert (features.images is not None) == images

@@ -1,0 +1,116 @@
+import io
+import json
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console as RichConsole
+
+from adbench import StorageError
+from adbench.cli.console import Console
+from adbench.engine.pipeline import Outcome
+
+
+@pytest.fixture
+def console(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "120")
+    return Console(quiet=False)
+
+
+@pytest.fixture
+def make_outcome(make_record, tmp_path):
+    return lambda *args, folder=tmp_path / "run", unsaved=None, fresh=True, notes=(), **options: Outcome(
+        make_record(*args, **options), folder, fresh, unsaved, notes
+    )
+
+
+def test_a_unit_is_told_as_it_begins_and_ends(console, make_outcome, capsys):
+    console.begin(SimpleNamespace(title="knn on [bottle], seed 0"))
+    console.end(make_outcome())
+    printed = capsys.readouterr()
+    assert printed.out == "", "standard output is for results"
+    assert "knn on [bottle], seed 0" in printed.err, "brackets are no markup"
+    assert "fit 2.0 s, test 10.0 ms an image, 800 MB" in printed.err
+
+
+def test_a_failure_says_why_and_where_more_stands(console, make_outcome, capsys, tmp_path):
+    (tmp_path / "traceback.txt").write_text("")
+    console.end(make_outcome(status="failed", folder=tmp_path))
+    said = capsys.readouterr().err
+    assert "failed: scorer 'knn' broke its contract" in said
+    assert "traceback.txt" in said
+
+
+def test_what_could_not_be_saved_and_what_trackers_complain_of(console, make_outcome, capsys):
+    console.end(make_outcome(unsaved=StorageError("disk full"), notes=("plugin 'x': down",)))
+    said = capsys.readouterr().err
+    assert "not saved: disk full" in said
+    assert "plugin 'x': down" in said
+
+
+def test_a_unit_done_before_is_said_to_be(console, make_outcome, capsys):
+    console.end(make_outcome(fresh=False))
+    assert "done before: " in capsys.readouterr().err
+
+
+def test_a_record_is_one_line_of_json(console, make_outcome, capsys):
+    outcome = make_outcome()
+    console.record(outcome)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line) == outcome.record.to_json()
+
+
+def rows(text):
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if "│" in line]
+
+
+def test_the_table_has_a_row_for_each_category_and_seed_and_their_mean(console, make_outcome, capsys):
+    values = {("b", 0): 0.5, ("a", 0): 1.0, ("b", 1): 0.6, ("a", 1): 0.9}
+    console.summary([make_outcome(category=name, seed=seed, auroc=value) for (name, seed), value in values.items()])
+    table = rows(capsys.readouterr().out)
+    assert [row[0] for row in table] == ["a", "a (seed 1)", "b", "b (seed 1)", "mean"]
+    assert [row[1] for row in table] == ["100.0", "90.0", "50.0", "60.0", "75.0"]
+
+
+@pytest.mark.parametrize("missing", [{"status": "failed"}, {"auroc": None}], ids=["failed", "undefined"])
+def test_no_mean_where_a_figure_is_missing(console, make_outcome, capsys, missing):
+    console.summary([make_outcome(category="a"), make_outcome(category="b", **missing)])
+    table = rows(capsys.readouterr().out)
+    assert table[1][1] in {"failed", "n/a"}
+    assert table[-1][1] == "1/2"
+
+
+def test_random_weights_and_pictures_are_noted(console, make_outcome, capsys, tmp_path):
+    (tmp_path / "sheet.png").write_bytes(b"")
+    console.summary([make_outcome(folder=tmp_path, random_weights=True)])
+    printed = capsys.readouterr().out
+    assert "random weights" in printed
+    assert "sheet.png" in printed.replace("\n", "")
+
+
+def test_no_unit_no_table(console, capsys):
+    console.summary([])
+    assert capsys.readouterr().out == ""
+
+
+def test_what_is_kept_when_it_stops_early(console, capsys, tmp_path):
+    console.interrupted(2, 5, tmp_path)
+    console.stopped(3, 5)
+    said = capsys.readouterr().err
+    assert "2 of 5 units are finished" in said
+    assert "the same command goes on" in said
+    assert "3 of 5 units were not run" in said
+
+
+def test_bars_are_drawn_on_a_terminal_only(console, capsys):
+    console.watch("learn", 1, 4)
+    assert capsys.readouterr().err == ""
+    terminal = io.StringIO()
+    console.err = RichConsole(file=terminal, force_terminal=True, width=100)
+    console.watch("learn", 4, 4)
+    console.watch("score", 1, 2)
+    console.close()
+    drawn = terminal.getvalue()
+    assert "learn" in drawn
+    assert "score" in drawn
+    assert "1/2" in drawn
+    assert console._bars is None

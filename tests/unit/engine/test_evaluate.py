@@ -1,0 +1,97 @@
+import math
+
+import numpy as np
+import pytest
+
+from adbench import ContractError, DataError, Geometry, Measure, Metric
+from adbench.builtin.datasets import Folder
+from adbench.engine.contract import ComponentCrash
+from adbench.engine.evaluate import Judge, measure
+from adbench.engine.geometry import MapSpec
+from adbench.engine.predictions import Predictions
+
+PLAIN = MapSpec(sigma=0)
+
+
+@pytest.fixture
+def make_judge(parts):
+    dataset = Folder(root=parts)
+    samples = dataset.split("bolt").test
+
+    def make(*, ids=None, patches=True, grid=None):
+        count = len(samples)
+        grids = tuple(np.full((4, 4), index, np.float32) for index in range(count)) if patches else None
+        scores = np.arange(count, dtype=np.float32)
+        names = tuple(sample.id for sample in samples) if ids is None else ids
+        predictions = Predictions(names, (Geometry.whole(64, 64),) * count, scores, grids)
+        return Judge(dataset, samples, predictions, PLAIN, grid)
+
+    return make
+
+
+def test_truth_joins_in_the_order_of_the_predictions(make_judge):
+    evidence = make_judge().evidence()
+    assert evidence.labels.tolist() == [False] * 3 + [True] * 3
+    assert evidence.scores.tolist() == [0, 1, 2, 3, 4, 5]
+    for index, (scores, mask) in enumerate(evidence.maps()):
+        assert scores.shape == mask.shape == (64, 64)
+        assert (scores == index).all()
+        assert mask.any() == evidence.labels[index]
+
+
+def test_maps_and_masks_are_on_the_evaluation_grid(make_judge):
+    for scores, mask in make_judge(grid=(16, 16)).masked_maps():
+        assert scores.shape == mask.shape == (16, 16)
+
+
+def test_an_image_without_annotation_is_left_out_of_the_maps(make_judge, monkeypatch):
+    judge = make_judge()
+    read = judge.dataset.mask
+    monkeypatch.setattr(judge.dataset, "mask", lambda sample: None if sample.anomalous else read(sample))
+    assert len(list(judge.masked_maps())) == 3
+    assert len(judge.evidence().labels) == 6
+
+
+def test_a_method_without_maps_gives_none(make_judge):
+    judge = make_judge(patches=False)
+    assert judge.evidence().maps is None
+    with pytest.raises(DataError, match="no anomaly map"):
+        judge.map(0)
+
+
+def test_predictions_of_other_images_are_refused(make_judge):
+    with pytest.raises(DataError, match="other images"):
+        make_judge(ids=tuple("abcdef"))
+
+
+def metric(answer):
+    class Made(Metric):
+        """Answers."""
+
+        name, level, version = "made", "image", 3
+
+        def measure(self, evidence):
+            return answer()
+
+    return Made()
+
+
+def test_a_figure_carries_its_metrics_version(make_judge):
+    (info,) = measure([metric(lambda: Measure(0.5))], make_judge().evidence()).values()
+    assert (info.value, info.version, info.reason) == (0.5, 3, "")
+
+
+def test_an_undefined_figure_is_null_with_its_reason(make_judge):
+    (info,) = measure([metric(lambda: Measure(None, "one class only"))], make_judge().evidence()).values()
+    assert (info.value, info.reason) == (None, "one class only")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_nan_is_refused(make_judge, value):
+    with pytest.raises(ContractError, match="metric 'made'.*None with a reason"):
+        measure([metric(lambda: Measure(value))], make_judge().evidence())
+
+
+def test_a_metric_that_answers_nonsense_is_named(make_judge):
+    with pytest.raises(ComponentCrash, match="metric 'made' raised AttributeError in measure"):
+        measure([metric(lambda: 0.5)], make_judge().evidence())

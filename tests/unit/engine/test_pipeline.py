@@ -1,0 +1,308 @@
+import gc
+import signal
+import threading
+import time
+import weakref
+
+import pytest
+
+from adbench import DataError, Neck, Source, StorageError, UsageError, Weights, WeightsError, hookimpl
+from adbench.builtin.toy import ToyNearest, ToyPixels, ToyVectors
+from adbench.engine import pipeline, stream
+from adbench.engine.pipeline import Runner, Settings, choose_device
+from adbench.engine.protocol import Protocol
+from adbench.engine.record import find_runs, read_record
+
+
+@pytest.fixture
+def make_runner(registry, tmp_path):
+    def make(*classes, **settings):
+        for cls in classes:
+            registry.add_component(cls, "made", "1")
+        return Runner(registry, Settings(tmp_path / "runs", figures=False, **settings))
+
+    return make
+
+
+class Loading(ToyPixels):
+    """Counts how often it is loaded."""
+
+    name = "loading"
+    loaded = 0
+
+    def prepare(self, ctx):
+        type(self).loaded += 1
+
+
+class Raising(ToyVectors):
+    """Raises what the test says."""
+
+    name = "raising"
+    error = None
+
+    def fit(self, features, ctx):
+        if self.error is not None:
+            raise self.error
+        super().fit(features, ctx)
+
+
+@pytest.fixture
+def raising(monkeypatch):
+    return lambda error: monkeypatch.setattr(Raising, "error", error)
+
+
+def test_a_unit_ends_as_a_record_on_disk(make_runner, make_unit):
+    outcome = make_runner().run(make_unit())
+    assert (outcome.record.status, outcome.fresh, outcome.unsaved, outcome.notes) == ("ok", True, None, ())
+    assert read_record(outcome.folder) == outcome.record
+    assert make_runner().run(make_unit()).fresh is False
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (MemoryError(), "out-of-memory", "out of memory on cpu (no details)"),
+        (MemoryError("Unable to allocate 9 TiB\nmore"), "out-of-memory", "(Unable to allocate 9 TiB)"),
+        (UsageError("k is too large"), "failed", "k is too large"),
+        (OSError(5, "broken"), "failed", "bank 'raising' raised OSError in fit()"),
+    ],
+)
+def test_what_goes_wrong_is_in_the_record(make_runner, make_unit, raising, error, status, words):
+    raising(error)
+    outcome = make_runner(Raising).run(make_unit(bank="raising"))
+    assert outcome.record.status == status
+    assert words in outcome.record.reason
+    assert read_record(outcome.folder) == outcome.record
+
+
+def test_the_next_run_takes_a_failures_place(make_runner, make_unit, raising):
+    raising(UsageError("no"))
+    runner = make_runner(Raising)
+    failed = runner.run(make_unit(bank="raising"))
+    raising(None)
+    done = runner.run(make_unit(bank="raising"))
+    assert (done.folder, done.record.id) == (failed.folder, failed.record.id)
+    assert [read_record(folder).status for folder in find_runs(runner.settings.out)] == ["ok"]
+
+
+def test_a_failed_redo_does_not_cost_the_result(make_runner, make_unit, raising):
+    runner = make_runner(Raising, redo=True)
+    before = runner.run(make_unit(bank="raising"))
+    raising(UsageError("no"))
+    after = runner.run(make_unit(bank="raising"))
+    assert after.record.status == "failed"
+    assert read_record(before.folder) == before.record
+
+
+def test_missing_weights_stop_everything(make_runner, make_unit, raising):
+    raising(WeightsError("not there"))
+    with pytest.raises(WeightsError):
+        make_runner(Raising).run(make_unit(bank="raising"))
+
+
+def test_a_bug_of_our_own_is_not_hidden(make_runner, make_unit, monkeypatch):
+    monkeypatch.setattr("adbench.engine.pipeline.split_scores", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        make_runner().run(make_unit())
+
+
+def test_the_backbone_stays_loaded_until_it_would_be_another(make_runner, make_unit):
+    Loading.loaded = 0
+    runner = make_runner(Loading)
+    for category, seed, cell in (("bolt", 0, 8), ("nut", 0, 8), ("bolt", 1, 8), ("bolt", 1, 16)):
+        runner.run(make_unit(category=category, seed=seed, backbone={"loading": {"cell": cell}}))
+    assert Loading.loaded == 3, "once for each seed and option: it may draw from the seed"
+
+
+def test_a_backbone_whose_weights_crash_is_named(make_runner, make_unit):
+    class Weightless(ToyPixels):
+        """Has no weights() that works."""
+
+        name = "weightless"
+
+        def weights(self):
+            raise AttributeError("not prepared")
+
+    outcome = make_runner(Weightless).run(make_unit(backbone="weightless"))
+    assert "backbone 'weightless' raised AttributeError in weights()" in outcome.record.reason
+
+
+def test_weights_are_in_the_record_even_of_a_failure(make_runner, make_unit, raising):
+    class Untrained(ToyPixels):
+        """Never trained."""
+
+        name = "untrained"
+
+        def weights(self):
+            return (Weights("random:0", "0" * 64),)
+
+    raising(UsageError("no"))
+    record = make_runner(Untrained, Raising).run(make_unit(backbone="untrained", bank="raising")).record
+    assert record.regime.random_weights
+    assert record.provenance.weights[0].name == "random:0"
+
+
+def test_a_dataset_that_crashes_is_named(make_runner, make_unit, monkeypatch):
+    unit = make_unit()
+    monkeypatch.setattr(unit.dataset, "image", lambda sample: 1 / 0)
+    assert "dataset 'folder' raised ZeroDivisionError in image()" in make_runner().run(unit).record.reason
+    monkeypatch.setattr(unit.dataset, "split", lambda category: 1 / 0)
+    assert "dataset 'folder' raised ZeroDivisionError in split()" in make_runner().run(unit).record.reason
+
+
+def test_a_bank_of_the_test_set_costs_one_look_at_it(make_runner, make_unit):
+    seen = []
+
+    class Seeing(ToyPixels):
+        """Notes what it sees."""
+
+        name = "seeing"
+
+        def extract(self, batch):
+            seen.extend(batch.ids)
+            return super().extract(batch)
+
+    runner = make_runner(Seeing)
+    unit = make_unit(backbone="seeing", bank="toy-test-vectors", protocol=Protocol(allow=(Source.TEST,)))
+    assert runner.run(unit).record.status == "ok"
+    assert sorted(seen) == sorted(sample.id for sample in unit.dataset.split("bolt").test)
+
+
+def test_features_of_the_training_images_are_let_go_before_scoring(make_runner, make_unit):
+    kept = []
+
+    class Learning(Neck):
+        """Walks over the training images, which are kept for the bank."""
+
+        name, learns = "learning", True
+
+        def fit(self, features, ctx):
+            kept.extend(weakref.ref(part.patches) for part in features)
+
+        def apply(self, features):
+            return features
+
+    class Checking(ToyNearest):
+        """Looks whether they are still there."""
+
+        name = "checking"
+
+        def score(self, query, bank):
+            gc.collect()
+            assert [ref for ref in kept if ref() is not None] == []
+            return super().score(query, bank)
+
+    record = make_runner(Learning, Checking).run(make_unit(neck=["learning"], scorer="checking")).record
+    assert record.status == "ok", record.reason
+    assert kept
+
+
+def test_a_full_scratch_folder_is_said_as_such(make_runner, make_unit, monkeypatch):
+    class Twice(ToyVectors):
+        """Walks twice, so that features are kept."""
+
+        name, passes = "twice", 2
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(stream, "MEMORY_FOR_FEATURES", 1)
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    record = make_runner(Twice).run(make_unit(bank="twice")).record
+    assert record.status == "failed"
+    assert "No space left on device" in record.reason
+    assert "TMPDIR" in record.reason
+
+
+class Slow(ToyVectors):
+    """Sleeps with a half-read stream in its hands."""
+
+    name = "slow"
+
+    def fit(self, features, ctx):
+        for _ in features:
+            time.sleep(60)
+
+
+@pytest.mark.parametrize("bank", ["slow", "raising"])
+def test_a_unit_that_fails_leaves_no_thread_and_no_scratch(
+    make_runner, make_unit, raising, tmp_path, monkeypatch, bank
+):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    raising(ValueError("no"))
+    before = threading.active_count()
+    outcome = make_runner(Slow, Raising, timeout=0.5, batch_size=1).run(make_unit(bank=bank))
+    assert outcome.record.status == ("timeout" if bank == "slow" else "failed")
+    assert threading.active_count() == before
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_writing_is_not_under_the_deadline(make_runner, make_unit, monkeypatch):
+    alarms = []
+    written = pipeline.write_record
+
+    def noting(folder, record):
+        alarms.append(signal.getitimer(signal.ITIMER_REAL)[0])
+        written(folder, record)
+
+    monkeypatch.setattr(pipeline, "write_record", noting)
+    assert make_runner(timeout=600).run(make_unit()).record.status == "ok"
+    assert alarms == [0]
+
+
+def test_what_cannot_be_written_is_handed_back(make_runner, make_unit, monkeypatch):
+    def full(*_):
+        raise StorageError("the disk is full")
+
+    monkeypatch.setattr("adbench.engine.pipeline.write_predictions", full)
+    outcome = make_runner().run(make_unit())
+    assert outcome.record.status == "ok"
+    assert "disk is full" in str(outcome.unsaved)
+    assert find_runs(outcome.folder.parent) == []
+
+
+def test_trackers_hear_of_every_unit_and_cost_nothing(make_runner, make_unit, registry):
+    heard = []
+
+    class Broken:
+        @hookimpl
+        def job_finished(self, record):
+            raise RuntimeError("down")
+
+    class Listening:
+        @hookimpl
+        def job_finished(self, record):
+            heard.append(record["status"])
+
+    registry.load("broken-dist", "1", Broken())
+    registry.load("listening-dist", "1", Listening())
+    outcome = make_runner().run(make_unit())
+    assert outcome.record.status == "ok"
+    assert outcome.notes == ("plugin 'broken-dist': its job_finished hook raised RuntimeError: down",)
+    assert heard == ["ok"], "one that raises does not silence the others"
+
+
+def test_no_usable_training_image_is_a_record(make_runner, make_unit, monkeypatch):
+    def refuse(*_, **__):
+        raise DataError("nothing there")
+
+    monkeypatch.setattr("adbench.engine.pipeline.make_task", refuse)
+    record = make_runner().run(make_unit()).record
+    assert (record.status, record.reason) == ("failed", "nothing there")
+
+
+def test_a_seed_gives_the_same_bits(make_runner, make_unit):
+    runner = make_runner(redo=True)
+    first, again, other = (runner.run(make_unit(seed=seed)).record for seed in (3, 3, 4))
+    assert first.predictions == again.predictions
+    assert first.predictions != other.predictions
+
+
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert choose_device("auto") == choose_device("cpu") == "cpu"
+    with pytest.raises(UsageError, match="--device cpu"):
+        choose_device("cuda")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert (choose_device("auto"), choose_device("cpu")) == ("cuda", "cpu")
