@@ -28,7 +28,7 @@ LocalFile = Annotated[Path, _LocalFile()]
 class Config(BaseModel):
     """Options of a component: frozen, unknown names refused. Every field's description is its command line help."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)  # built when first used: plugins load fast
 
 
 class Component(ABC):

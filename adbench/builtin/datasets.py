@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from adbench import GOOD, BadImage, DataError, Dataset, Field, Sample, Split, UnknownName, sha256_of
-from adbench.builtin.download import Archive, download
+from adbench.builtin.archive import Archive
 from adbench.builtin.images import read_image, read_mask, read_size
 from adbench.builtin.layout import Scan, is_category, scan_category, subfolders
 
@@ -230,6 +230,8 @@ class MVTecAD(FolderDataset):
             DataError: it cannot be fetched, or is not what it should be; the message says how to do it by hand.
             StorageError: it cannot be written.
         """
+        from adbench.builtin.download import download
+
         target = (target or self._home()).expanduser().resolve()
         download(self.archive, target, progress)
         return target

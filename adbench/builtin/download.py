@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import tarfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from http.client import HTTPException, HTTPMessage, HTTPResponse
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from adbench import DataError, StorageError, sha256_of
+from adbench.builtin.archive import Archive
 
 Progress = Callable[[str, int, "int | None"], None]
 """Called with what is being done, the bytes done, and the bytes to do or None."""
@@ -22,35 +22,6 @@ _BLOCK = 1 << 20
 _TIMEOUT_S = 30
 _ATTEMPTS = 50
 _OWN_MACHINE = ("127.0.0.1", "::1", "localhost")
-
-
-@dataclass(frozen=True)
-class Archive:
-    """A tar archive that a publisher offers.
-
-    Attributes:
-        title: what it is, for messages.
-        url: where it lies; HTTPS.
-        sha256: of its content.
-        page: where people find it.
-        licence: what may be done with it.
-        variable: the environment variable that says where the unpacked folder is.
-        largest: neither the archive nor its content may have more bytes.
-        members: nor more files and folders.
-    """
-
-    title: str
-    url: str
-    sha256: str
-    page: str
-    licence: str
-    variable: str
-    largest: int = 16 << 30
-    members: int = 100_000
-
-    def by_hand(self, target: Path) -> str:
-        """How to do without `download`."""
-        return f"By hand: download it from {self.page}, unpack it into {target} or elsewhere and set {self.variable}"
 
 
 def download(archive: Archive, target: Path, progress: Progress) -> None:

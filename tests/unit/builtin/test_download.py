@@ -12,7 +12,8 @@ import pytest
 
 from adbench import DataError, StorageError
 from adbench.builtin import download as module
-from adbench.builtin.download import Archive, download, unpack
+from adbench.builtin.archive import Archive
+from adbench.builtin.download import download, unpack
 
 
 def tarball(*members: tarfile.TarInfo | tuple[str, bytes]) -> bytes:
