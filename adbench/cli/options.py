@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import click
 
+from adbench.api.bank import Source
 from adbench.api.dataset import Dataset
 from adbench.engine.protocol import Protocol
 from adbench.engine.spec import SLOTS, Part, Recipe, read_recipe, slot_title
@@ -95,6 +96,12 @@ _TASK_OPTIONS = (
         metavar="original|N",
         help="Judge pixels at the images' original resolution, or on a square of N x N.",
     ),
+    _task(
+        "--allow",
+        type=click.Choice(["test", "class-names"]),
+        multiple=True,
+        help="Grant more than normal images: the unlabelled test set, or the objects' names. Marked in the record.",
+    ),
     _task("--skip-bad", is_flag=True, help="Leave out files that cannot be read; the record says which."),
 )
 
@@ -173,13 +180,19 @@ def dataset_from(registry: Registry, data: str, root: str | None = None) -> Data
     return cast("Dataset", part.make("dataset", registry))
 
 
-def protocol_from(shots: int | None, limit_train: int | None, limit_test: int | None, evaluation: str) -> Protocol:
-    """The protocol that the options describe.
+def protocol_from(options: Mapping[str, Any]) -> Protocol:
+    """The protocol that the options of `task_options` describe.
 
     Raises:
         UsageError: `evaluation` is neither "original" nor a side in pixels.
     """
+    evaluation, granted = options["evaluation"], options["allow"]
     if evaluation != "original" and not (evaluation.isdecimal() and 1 <= int(evaluation) <= 1 << 14):
         raise UsageError(f"--evaluation {evaluation!r}: give 'original' or the side of a square in pixels, such as 256")
     grid: Any = evaluation if evaluation == "original" else int(evaluation)
-    return Protocol(shots=shots, limit_train=limit_train, limit_test=limit_test, evaluation=grid)
+    return Protocol(
+        **{name: options[name] for name in ("shots", "limit_train", "limit_test")},
+        evaluation=grid,
+        allow=(Source.NOTHING, Source.TRAIN, *([Source.TEST] if "test" in granted else [])),
+        class_names="class-names" in granted,
+    )

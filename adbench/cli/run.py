@@ -86,7 +86,7 @@ def plan_from(registry: Registry, options: dict[str, Any]) -> Plan:
 
     slots = ("preprocess", "backbone", "neck", "masker", "bank", "scorer", "aggregate")
     recipe = recipe_from(registry, options["recipe"], {slot: options[slot] for slot in slots})
-    protocol = protocol_from(options["shots"], options["limit_train"], options["limit_test"], options["evaluation"])
+    protocol = protocol_from(options)
     dataset = dataset_from(registry, options["data"], options["root"])
     return make_plan([recipe], dataset, options["category"], options["seeds"], protocol, registry)
 

@@ -118,3 +118,12 @@ def test_plan_shows_parts_and_what_is_done(run, parts, tmp_path, capsys):
 def test_one_category_is_a_dataset_too(run, parts, records):
     assert run("--no-figures", data=parts / "bolt")[0] == 0
     assert [record.task.category for record in records()] == ["bolt"]
+
+
+def test_a_transductive_bank_runs_where_it_is_allowed(run, records):
+    assert run("--no-figures", "--category", "bolt", "--bank", "toy-test-vectors")[0] == 2
+    assert run("--no-figures", "--category", "bolt", "--bank", "toy-test-vectors", "--allow", "test")[0] == 0
+    (record,) = records()
+    assert record.regime.test_set
+    assert record.regime.train_images == 0
+    assert record.metrics["image-auroc"].value > 0.5

@@ -2,11 +2,13 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from adbench import UnknownName, UsageError
+from adbench import Source, UnknownName, UsageError
 from adbench.cli.options import SectionedCommand, dataset_from, option, protocol_from, recipe_from
 from adbench.cli.plan import command as plan_command
 from adbench.cli.run import command as run_command
 from adbench.registry import load_registry
+
+NOTHING_SAID = {"shots": None, "limit_train": None, "limit_test": None, "evaluation": "original", "allow": ()}
 
 
 @pytest.fixture(scope="module")
@@ -79,13 +81,13 @@ def test_a_root_says_where_a_named_dataset_lies(registry, parts):
 
 @pytest.mark.parametrize(("text", "grid"), [("original", None), ("256", (256, 256)), ("1", (1, 1))])
 def test_the_evaluation_grid(text, grid):
-    assert protocol_from(None, None, None, text).grid == grid
+    assert protocol_from({**NOTHING_SAID, "evaluation": text}).grid == grid
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1e3", "99999", "²", "", "256x256"])
 def test_what_is_no_evaluation_grid_is_said(text):
     with pytest.raises(UsageError, match="--evaluation"):
-        protocol_from(None, None, None, text)
+        protocol_from({**NOTHING_SAID, "evaluation": text})
 
 
 def test_help_has_headings_in_the_order_of_the_options():
@@ -106,3 +108,9 @@ def test_every_option_has_a_heading_and_a_help(command):
     for parameter in command.params:
         assert parameter.section in {"Method", "Task", "Run"}
         assert parameter.help, parameter.name
+
+
+def test_more_than_normal_images_has_to_be_granted():
+    plain, granted = protocol_from(NOTHING_SAID), protocol_from({**NOTHING_SAID, "allow": ("test", "class-names")})
+    assert (Source.TEST in plain.allow, plain.class_names) == (False, False)
+    assert (Source.TEST in granted.allow, granted.class_names) == (True, True)
