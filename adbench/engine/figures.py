@@ -83,8 +83,8 @@ def histogram(labels: Array, scores: Array, path: Path) -> None:
         axes.axvline(threshold, color=INK, linewidth=1.2, linestyle=_DASHED, label=f"best F1 at {threshold:.4g}")
     tidy_axes(axes, "Image scores", "score", "images")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_ylim(top=axes.get_ylim()[1] * 1.3)
-    axes.legend(loc="upper center", ncols=3, frameon=False, fontsize=9)
+    beside_the_title = {"bbox_to_anchor": (1, 1), "borderaxespad": 0.2, "columnspacing": 1.2, "handlelength": 1.4}
+    axes.legend(loc="lower right", ncols=3, frameon=False, fontsize=8.5, **beside_the_title)
     save(figure, path)
 
 

@@ -31,7 +31,9 @@ Prepared = tuple[Tensor, Geometry]
 def read_ahead(work: Callable[[Item], Result], items: Iterable[Item], workers: int, ahead: int) -> Iterator[Result]:
     """Results in order, computed by threads at most `ahead` items early."""
     # One thread of arithmetic for each reader: torch would start as many as there are cores in each of them, and they
-    # would wait for one another and for the backbone (measured: a fifth of the time an image on two cores).
+    # would wait for one another and for the backbone (measured: a fifth of the time an image on two cores). A thread
+    # that has not asked for its number yet takes the last one set, so this one asks first.
+    torch.get_num_threads()
     with ThreadPoolExecutor(workers, "adbench-read", initializer=torch.set_num_threads, initargs=(1,)) as pool:
         waiting: deque[Future[Result]] = deque()
         try:

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -107,3 +109,28 @@ def test_a_walk_left_early_is_not_taken_for_the_whole(parts, samples, tmp_path):
 def test_images_go_along_where_they_are_wanted(parts, samples, tmp_path, images):
     for features in ExtractedStream(loader(parts), samples, ToyPixels(), tmp_path, images=images, keep=True):
         assert (features.images is not None) == images
+
+
+def test_readers_take_no_thread_from_the_backbone():
+    code = (
+        "import torch\n"
+        "from adbench.engine.stream import read_ahead\n"
+        "torch.set_num_threads(3)\n"
+        "assert list(read_ahead(lambda _: torch.get_num_threads(), range(4), 2, 2)) == [1] * 4\n"
+        "assert torch.get_num_threads() == 3\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_readers_take_no_thread_from_a_process_that_never_computed():
+    read = "from adbench.engine.stream import read_ahead; list(read_ahead(str, range(4), 2, 2)); "
+    numbers = {
+        subprocess.run(
+            [sys.executable, "-c", f"import torch; {before}print(torch.get_num_threads())"],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for before in ("", read)
+    }
+    assert len(numbers) == 1, numbers
