@@ -62,6 +62,10 @@ def test_the_tutorial_is_three_small_files():
     assert lines["test_conformance.py"] <= 8
 
 
+def test_the_readme_shows_the_same_plugin():
+    assert FILES["adbench_kth.py"] in (DOCS.parent / "README.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.slow
 def test_the_plugin_passes_adbench_check(plugin):
     (command,) = [line for line in commands() if line.startswith("adbench check")]
