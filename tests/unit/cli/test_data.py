@@ -107,7 +107,7 @@ def test_get_shows_the_licence_and_where_it_went(monkeypatch, tmp_path):
         for done in range(0, 5_000_001, 250_000):
             progress("downloading", done, 5_000_000)
 
-    monkeypatch.setattr("adbench.builtin.datasets.download", fetched)
+    monkeypatch.setattr("adbench.builtin.download.download", fetched)
     output = call("get", "mvtec-ad", "--root", str(tmp_path / "here"))
     assert "CC BY-NC-SA 4.0" in output
     assert f"mvtec-ad is in {tmp_path / 'here'}" in output
