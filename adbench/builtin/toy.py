@@ -17,6 +17,7 @@ scorer or a bank with, and the proof that six kinds of bank are enough.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -266,9 +267,9 @@ class _ToyScorer(Scorer):
         """Scores of the patches [B, H, W]."""
         return Scores(patches=self.distance(query, query.need_patches(self.title).float(), bank).float())
 
+    @abstractmethod
     def distance(self, query: Features, patches: Tensor, bank: Any) -> Tensor:
         """[B, H, W] for patches [B, H, W, C] of the query."""
-        raise NotImplementedError
 
 
 class ToyNearest(_ToyScorer):
