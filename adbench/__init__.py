@@ -18,14 +18,16 @@ from adbench.api.bank import (
 )
 from adbench.api.component import Component, Config, Field, LocalFile, sha256_of
 from adbench.api.context import Context
+from adbench.api.cuda import CudaGraphed, to_device
 from adbench.api.dataset import GOOD, Dataset, Sample, Split
-from adbench.api.executor import Executor
+from adbench.api.executor import Ending, Executor, Job, Work
 from adbench.api.features import Batch, Features, FeatureStream, ImageScores, Scores
 from adbench.api.geometry import Geometry
 from adbench.api.metric import Evidence, Measure, Metric
 from adbench.api.report import Report, Table
+from adbench.api.runtime import Network
 from adbench.api.scorer import Scorer
-from adbench.api.search import exact_search
+from adbench.api.search import ExactIndex, exact_search, nearest_among
 from adbench.api.stages import Aggregator, Masker, Neck, Preprocessor
 from adbench.api.weights import (
     WeightsOption,
@@ -69,11 +71,14 @@ __all__ = [
     "Config",
     "Context",
     "ContractError",
+    "CudaGraphed",
     "Curve",
     "DataError",
     "Dataset",
+    "Ending",
     "EnergyBank",
     "Evidence",
+    "ExactIndex",
     "Executor",
     "FeatureStream",
     "Features",
@@ -82,11 +87,13 @@ __all__ = [
     "Geometry",
     "ImageScores",
     "IncompatibleParts",
+    "Job",
     "LocalFile",
     "Masker",
     "Measure",
     "Metric",
     "Neck",
+    "Network",
     "PluginError",
     "Preprocessor",
     "PrototypeBank",
@@ -106,14 +113,17 @@ __all__ = [
     "Weights",
     "WeightsError",
     "WeightsOption",
+    "Work",
     "exact_search",
     "hookimpl",
     "hub_file",
     "load_strictly",
+    "nearest_among",
     "random_weights",
     "read_state_dict",
     "seeded",
     "sha256_of",
+    "to_device",
     "weights_of",
 ]
 

@@ -57,7 +57,7 @@ class Problem:
     reason: str
 
 
-@dataclass
+@dataclass(eq=False)
 class Registry:
     """What all plugins together offer. Made by `load_registry`; read-only afterwards."""
 

@@ -1,9 +1,10 @@
-"""Greedy k-center beside the plain in-place torch loop, on 102,400 vectors of 152 channels; same selection or not.
+"""Greedy k-center beside the plain in-place torch loop, and streaming merge-and-reduce beside both.
 
-    python benchmarks/kcenter.py                              gaussian, clustered and low-rank data; 1,024 steps
+    python benchmarks/kcenter.py                              short vectors, and vectors as long as ResNet-50's
     python benchmarks/kcenter.py --features FILE.safetensors  the tensor "vectors" of a saved bank
 
-The plain loop needs about 10 s for 1,024 steps; every contender takes its best of `--repeat` runs.
+The plain loop takes as long for each step as for the first, and runs for `--plain` seconds only; what it has selected
+until then is compared. Every other contender takes its best of `--repeat` runs.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
-from adbench_memory.kcenter import greedy_k_center, plain_k_center
+from adbench_memory.kcenter import Selection, greedy_cover, plain_k_center
+from adbench_memory.merge import Merged, Pool
 from torch import Tensor
 
 START = 5
@@ -22,26 +25,31 @@ START = 5
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--points", type=int, default=102_400)
-    parser.add_argument("--channels", type=int, default=152)
-    parser.add_argument("--count", type=int, default=1024)
-    parser.add_argument("--repeat", type=int, default=3, help="runs of ours; the plain loop runs once")
+    parser.add_argument("--fraction", type=float, default=0.01)
+    parser.add_argument("--points", type=int, default=200_000, help="long vectors")
+    parser.add_argument("--repeat", type=int, default=2)
+    parser.add_argument("--plain", type=float, default=10, help="seconds for the plain loop")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--features", type=Path, help="a safetensors file with the tensor 'vectors' [N, C]")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    print("| data | ours, steps/s | plain loop, steps/s | ratio | same selection |")
-    print("|---|---:|---:|---:|---|")
+    print("| data | steps | ours, s | plain loop, s (from its first steps) | ratio | same | streaming, s | radius |")
+    print("|---|---:|---:|---:|---:|---|---:|---:|")
     for name, make in sources(arguments).items():
-        vectors = make()
-        count = min(arguments.count, len(vectors))
-        ours, chosen = fastest(greedy_k_center, vectors, count, arguments.repeat)
-        plain, expected = fastest(plain_k_center, vectors, count, 1)
-        same = "yes" if torch.equal(chosen, expected) else "NO"
-        size = f"{len(vectors):,} x {vectors.shape[1]}"
-        print(
-            f"| {name}, {size} | {count / ours:.0f} | {count / plain:.0f} | {plain / ours:.1f}x | {same} |", flush=True
-        )
+        print(row(name, make(), arguments), flush=True)
+
+
+def row(name: str, vectors: Tensor, arguments: argparse.Namespace) -> str:
+    count = max(1, int(len(vectors) * arguments.fraction))
+    ours, selection = fastest(lambda: greedy_cover(vectors, count, START), arguments.repeat)
+    step, known = plain_step(vectors, min(count, 100), arguments.plain)
+    same = "yes" if torch.equal(selection.index[: len(known)], known) else "NO"
+    streaming, merged = fastest(lambda: merge(vectors, count), 1)
+    return (
+        f"| {name}, {len(vectors):,} x {vectors.shape[1]} | {count} | {ours:.2f} | {count * step:.0f} "
+        f"| {count * step / ours:.1f}x | {same}, {len(known)} steps | {streaming:.2f} ({merged.rounds} rounds) "
+        f"| {merged.radius / selection.radius:.2f}x |"
+    )
 
 
 def sources(arguments: argparse.Namespace) -> dict[str, Callable[[], Tensor]]:
@@ -49,11 +57,13 @@ def sources(arguments: argparse.Namespace) -> dict[str, Callable[[], Tensor]]:
         from safetensors.torch import load_file
 
         return {arguments.features.name: load_file(arguments.features)["vectors"].float}
-    shape = arguments.points, arguments.channels
+    short, long = (102_400, 152), (arguments.points, 1536)
     return {
-        "gaussian": lambda: noise(*shape),
-        "clustered (200 clusters)": lambda: clustered(*shape),
-        "low rank (6 of all channels)": lambda: noise(shape[0], 6) @ noise(6, shape[1]) + 0.05 * noise(*shape),
+        "gaussian": lambda: noise(*short),
+        "clustered (200 clusters)": lambda: clustered(*short),
+        "low rank (6 of all channels)": lambda: noise(short[0], 6) @ noise(6, short[1]) + 0.05 * noise(*short),
+        "clustered (200 clusters) ": lambda: clustered(*long),
+        "decaying (variance of channel j as 1 / j^1.6)": lambda: noise(*long) * torch.arange(1, 1537) ** -0.8,
     }
 
 
@@ -63,19 +73,38 @@ def noise(*shape: int) -> Tensor:
 
 def clustered(points: int, channels: int) -> Tensor:
     members = torch.randint(200, (points,), generator=torch.Generator().manual_seed(0))
-    return 3 * noise(200, channels)[members] + 0.5 * noise(points, channels)
+    return noise(points, channels).mul_(0.5).add_(3 * noise(200, channels)[members])
 
 
-def fastest(
-    select: Callable[[Tensor, int, int], Tensor], vectors: Tensor, count: int, repeat: int
-) -> tuple[float, Tensor]:
-    """Seconds of the fastest of `repeat` runs, and the selection."""
-    seconds, chosen = float("inf"), torch.empty(0)
+def plain_step(vectors: Tensor, most: int, seconds: float) -> tuple[float, Tensor]:
+    """Seconds of one step of the plain loop, and what it selects in about so many seconds."""
+    began = time.perf_counter()
+    plain_k_center(vectors, 3, START)
+    steps = min(most, max(3, int(2 * seconds / (time.perf_counter() - began))))
+    took, known = fastest(lambda: plain_k_center(vectors, steps, START), 1)
+    return took / max(1, steps - 1), known
+
+
+def merge(vectors: Tensor, count: int) -> Merged:
+    """The selection in a quarter of the memory."""
+
+    def select(some: Tensor, count: int) -> Selection:
+        return greedy_cover(some, min(count, len(some)), START)
+
+    pool = Pool(max(4 * count, len(vectors) // 4), vectors.shape[1], len(vectors), count, select, "cpu")
+    for rows in torch.split(vectors, 8192):
+        pool.add(rows, torch.zeros(len(rows), dtype=torch.int64))
+    return pool.coreset(count)
+
+
+def fastest(work: Callable[[], Any], repeat: int) -> tuple[float, Any]:
+    """Seconds of the fastest of `repeat` runs, and its answer."""
+    answer, seconds = None, float("inf")
     for _ in range(repeat):
         began = time.perf_counter()
-        chosen = select(vectors, count, START)
+        answer = work()
         seconds = min(seconds, time.perf_counter() - began)
-    return seconds, chosen
+    return seconds, answer
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
 
     python benchmarks/metrics.py                    60 maps in memory, against scikit-learn and, if installed, anomalib
     python benchmarks/metrics.py --maps 60 1000     only ours, maps made anew in every walk: memory stays flat
+    python benchmarks/metrics.py --device cuda --pixels 200000000
+                                                    all pixel metrics of maps that lie on the GPU, against the CPU's way
 
-Every measurement has a process of its own. Memory is the peak above what the process held, maps included, at the start.
-Linux only: the peak is read from /proc.
+Every measurement of the first two has a process of its own. Memory is the peak above what the process held, maps
+included, at the start. Linux only: the peak is read from /proc.
 """
 
 from __future__ import annotations
@@ -15,9 +17,12 @@ import multiprocessing
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from adbench.api.curve import Curve
 
 Pair = tuple[np.ndarray, np.ndarray]
 Figures = dict[str, float]
@@ -36,23 +41,26 @@ class Cost(NamedTuple):
 class Scene:
     """Maps that look like a method's: bilinear blow-ups of patch scores, raised in elliptic defects."""
 
-    def __init__(self, maps: int) -> None:
-        self.maps = maps
+    def __init__(self, maps: int, size: int = SIZE) -> None:
+        self.maps, self.size = maps, size
         self.walks = 0
-        grid = np.arange(SIZE // PATCH)
-        self._bilinear = np.maximum(0, 1 - np.abs(np.arange(SIZE)[:, None] / PATCH - grid)).astype(np.float32)
+        grid = np.arange(size // PATCH)
+        self._bilinear = np.maximum(0, 1 - np.abs(np.arange(size)[:, None] / PATCH - grid)).astype(np.float32)
 
     def pair(self, image: int) -> Pair:
         rng = np.random.default_rng(image)
-        mask = np.zeros((SIZE, SIZE), dtype=bool)
-        for _ in range(rng.integers(1, 4) if image % 3 else 0):  # every third image is good
-            mask |= self._ellipse(*rng.uniform(0, SIZE, 2), *rng.uniform(20, 70, 2))
-        patches = rng.standard_normal((SIZE // PATCH, SIZE // PATCH), dtype=np.float32)
+        mask = self.mask(rng, good=image % 3 == 0)
+        patches = rng.standard_normal((self.size // PATCH, self.size // PATCH), dtype=np.float32)
         return self._bilinear @ patches @ self._bilinear.T + mask, mask
 
-    @staticmethod
-    def _ellipse(row: float, column: float, height: float, width: float) -> np.ndarray:
-        along = np.arange(SIZE)
+    def mask(self, rng: np.random.Generator, *, good: bool) -> np.ndarray:
+        mask = np.zeros((self.size, self.size), dtype=bool)
+        for _ in range(0 if good else rng.integers(1, 4)):
+            mask |= self._ellipse(*rng.uniform(0, self.size, 2), *rng.uniform(20, 70, 2) * (self.size / SIZE))
+        return mask
+
+    def _ellipse(self, row: float, column: float, height: float, width: float) -> np.ndarray:
+        along = np.arange(self.size)
         return ((along - row) / height)[:, None] ** 2 + ((along - column) / width) ** 2 < 1
 
     def walk(self) -> Iterator[Pair]:
@@ -158,10 +166,56 @@ def stream(maps: int) -> None:
     )
 
 
+def on_device(device: str, pixels: int) -> None:
+    """Maps of 1024 x 1024 on the device; truth as the judge keeps it. The first call is not counted."""
+    import torch
+
+    from adbench.api.curve import curve_of_judged
+    from adbench.api.truth import Truth
+    from adbench.engine.device_curve import curve_on_device
+
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        print(f"no GPU is there that torch sees: --device {device} is not measured")
+        return
+    side = 1024
+    count = -(-pixels // side**2)
+    scene, rng = Scene(count, side), np.random.default_rng(0)
+    truths = [Truth.of(scene.mask(rng, good=image % 3 == 0)) for image in range(count)]
+    assert all(len(truth.sizes) == len(truth.positions) for truth in truths)  # the regions are known beforehand
+    generator = torch.Generator(device).manual_seed(0)
+    maps = torch.randn((count, side, side), device=device, generator=generator)
+    for held, truth in zip(maps, truths, strict=True):
+        held.ravel()[torch.from_numpy(truth.positions).long().to(device)] += 1
+    batches = [(maps[start : start + 16], truths[start : start + 16]) for start in range(0, count, 16)]
+    ours = [timed(lambda: curve_on_device(lambda: iter(batches), device)) for _ in range(4)][1:]
+    best, curve = min(ours, key=lambda pair: pair[0])
+    peak = f", {torch.cuda.max_memory_allocated(device) / 2**30:.1f} GB at most" if device != "cpu" else ""
+    print(f"{maps.numel() / 1e6:.0f} Mpixel, {curve.positives / 1e6:.1f} of them defective, on {device}{peak}")
+    print(f"{best:8.3f} s   every pixel metric; auroc {curve.auroc:.6f}, ap {curve.average_precision:.6f}")
+    host = maps.cpu().numpy()
+    seconds, other = timed(lambda: curve_of_judged(lambda: zip(host, truths, strict=True)))
+    figures = [(it.auroc, it.average_precision, it.f1_max, it.aupro(0.3), it.aupro(0.05)) for it in (curve, other)]
+    apart = max(abs(one - two) for one, two in zip(*figures, strict=True))
+    print(f"{seconds:8.3f} s   the CPU's way: {seconds / best:.0f}x; figures differ by at most {apart:.0e}")
+
+
+def timed(work: Callable[[], Curve]) -> tuple[float, Curve]:
+    """A curve is on the host: whatever the device had to do for it is done."""
+    start = time.perf_counter()
+    curve = work()
+    return time.perf_counter() - start, curve
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--maps", type=int, nargs="+", metavar="N", help="stream N maps, for each N; no comparison")
-    chosen = parser.parse_args().maps
+    parser.add_argument("--device", metavar="NAME", help="torch's name of a device; no comparison with others")
+    parser.add_argument("--pixels", type=int, metavar="N", default=200_000_000, help="on --device; default %(default)s")
+    options = parser.parse_args()
+    if options.device:
+        on_device(options.device, options.pixels)
+        return
+    chosen = options.maps
     if not Path("/proc/self/clear_refs").exists():
         parser.error("this system has no /proc/self/clear_refs, from which the peak memory is read: run it on Linux")
     if not chosen:

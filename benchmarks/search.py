@@ -1,9 +1,10 @@
-"""Exact search on the CPU: candidates from faiss beside candidates from torch's matrix product and topk.
+"""Search: prepared once or at each call, faiss's exhaustive search, and approximate indexes with their recall.
 
-    python benchmarks/search.py
+    python benchmarks/search.py           exact search
+    python benchmarks/search.py --index   ivf, hnsw and pq beside it (building them takes minutes)
 
-Both go through `exact_search`, which measures the candidates' distances directly; the answers are compared. The plain
-product without any selection is what neither can beat.
+All exact ways measure their candidates' distances directly; the answers are compared. The plain product without any
+selection is what none can beat. Vectors are noise around a few thousand places, which is how features lie.
 """
 
 from __future__ import annotations
@@ -15,39 +16,95 @@ from typing import Any
 
 import faiss
 import torch
-from adbench_memory.memory import faiss_shortlist
+from adbench_memory.index import ApproximateIndex, SearchConfig
+from torch import Tensor
 
-from adbench import exact_search
+from adbench import ExactIndex, exact_search, nearest_among
 
-CASES = [(1024, 1024, 152), (784, 200_000, 384)]
+CASES = [(1024, 1024, 152), (100, 200_000, 384), (784, 200_000, 384)]
+INDEXES: list[dict[str, Any]] = [
+    {"index": "ivf"},
+    {"index": "ivf", "nprobe": 8},
+    {"index": "hnsw"},
+    {"index": "hnsw", "ef": 16},
+    {"index": "pq"},
+]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--k", type=int, nargs="+", default=[1, 9])
+    parser.add_argument("--k", type=int, default=1)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--index", action="store_true", help="measure the approximate indexes, not the exact search")
+    parser.add_argument("--size", type=int, default=200_000, help="vectors in an approximate index")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     faiss.omp_set_num_threads(arguments.threads)
-    print("| queries x vectors x channels | k | faiss, ms | torch, ms | product alone, ms | torch / faiss | same |")
-    print("|---|---:|---:|---:|---:|---:|---|")
+    (approximate if arguments.index else exact)(arguments)
+
+
+def exact(arguments: argparse.Namespace) -> None:
+    print(
+        "| queries x vectors x channels | metric | prepared, ms | unprepared, ms | faiss, ms | product alone, ms |",
+        end="",
+    )
+    print(" unprepared / prepared | faiss / prepared | same |\n|---|---|---:|---:|---:|---:|---:|---:|---|")
     for queries, size, channels in CASES:
-        generator = torch.Generator().manual_seed(0)
-        query = torch.randn(queries, channels, generator=generator)
-        vectors = torch.randn(size, channels, generator=generator)
+        query, vectors = features(queries, channels, 1), features(size, channels, 0)
         product, _ = fastest(lambda q=query, v=vectors: products(q, v), arguments.repeat)
-        for k in arguments.k:
-            ours, found = fastest(
-                lambda q=query, v=vectors, k=k: exact_search(q, v, k, shortlist=faiss_shortlist), arguments.repeat
-            )
-            plain, expected = fastest(lambda q=query, v=vectors, k=k: exact_search(q, v, k), arguments.repeat)
-            same = "yes" if all(map(torch.equal, found, expected)) else "NO"
-            times = f"{ours * 1e3:.1f} | {plain * 1e3:.1f} | {product * 1e3:.1f} | {plain / ours:.2f}x"
-            print(f"| {queries:,} x {size:,} x {channels} | {k} | {times} | {same} |", flush=True)
+        for metric in ("l2", "cosine"):
+            ways = contenders(query, vectors, arguments.k, metric)
+            times, answers = zip(*(fastest(way, arguments.repeat) for way in ways), strict=True)
+            same = "yes" if all(torch.equal(answers[0][1], other[1]) for other in answers) else "NO"
+            row = " | ".join(f"{1e3 * seconds:.1f}" for seconds in (*times, product))
+            ratios = f"{times[1] / times[0]:.2f}x | {times[2] / times[0]:.2f}x"
+            print(f"| {queries:,} x {size:,} x {channels} | {metric} | {row} | {ratios} | {same} |", flush=True)
 
 
-def products(query: torch.Tensor, vectors: torch.Tensor) -> None:
+def contenders(query: Tensor, vectors: Tensor, k: int, metric: str) -> list[Callable[[], tuple[Tensor, Tensor]]]:
+    """Prepared once, prepared anew, and faiss on rows that were prepared once."""
+    index = ExactIndex(vectors, metric)
+    center = vectors.mean(0) if metric == "l2" else torch.zeros(1)
+    prepare = (lambda rows: rows - center) if metric == "l2" else torch.nn.functional.normalize
+    rows = prepare(vectors).numpy()
+
+    def by_faiss() -> tuple[Tensor, Tensor]:
+        _, found = faiss.knn(prepare(query).numpy(), rows, k + 4)
+        return nearest_among(query, vectors, torch.from_numpy(found), k, metric)
+
+    return [lambda: index.search(query, k), lambda: exact_search(query, vectors, k, metric), by_faiss]
+
+
+def approximate(arguments: argparse.Namespace) -> None:
+    query, vectors = features(784, 384, 1), features(arguments.size, 384, 0)
+    exact, _ = fastest(lambda: ExactIndex(vectors).search(query, arguments.k), arguments.repeat)
+    held_out = torch.randperm(len(vectors), generator=torch.Generator().manual_seed(0))[:1000]
+    print("| index | build, s | search, ms | exact / it | recall@1 | recall@10 | MB |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    for options in INDEXES:
+        began = time.perf_counter()
+        index = ApproximateIndex(vectors, SearchConfig(**options), held_out, "benchmark")
+        built = time.perf_counter() - began
+        seconds, _ = fastest(lambda index=index: index.search(query, arguments.k), arguments.repeat)
+        name = ", ".join(f"{name}={value}" for name, value in options.items())
+        figures = f"{built:.1f} | {1e3 * seconds:.1f} | {exact / seconds:.1f}x"
+        print(
+            f"| {name} | {figures} | {index.recall[1]:.3f} | {index.recall[10]:.3f} | {index.megabytes:.0f} |",
+            flush=True,
+        )
+
+
+def features(size: int, channels: int, seed: int) -> Tensor:
+    """Noise of 32 directions around 4,000 places."""
+    draw = torch.Generator().manual_seed(seed)
+    places = torch.randn(4000, 32, generator=torch.Generator().manual_seed(7))
+    mixed = places[torch.randint(4000, (size,), generator=draw)] + 0.4 * torch.randn(size, 32, generator=draw)
+    directions = torch.randn(32, channels, generator=torch.Generator().manual_seed(8))
+    return mixed @ directions + 0.5 * torch.randn(size, channels, generator=draw)
+
+
+def products(query: Tensor, vectors: Tensor) -> None:
     for rows in torch.split(vectors, 1 << 14):
         torch.mm(query, rows.T)
 

@@ -35,6 +35,14 @@ def make_category(root: Path, name: str, *, size: int = 64, train: int = 4, good
     return root / name
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of the test's own: nothing is kept in the user's."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("ADBENCH_CACHE", str(folder))
+    return folder
+
+
 @pytest.fixture
 def parts(tmp_path: Path) -> Path:
     """A dataset of two categories."""

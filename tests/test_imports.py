@@ -25,7 +25,7 @@ ALLOWED = {
 }
 """Parts of the package, and the parts that each may import; everybody may import the public names of ``adbench``."""
 
-EXTRA = {("boards", "adbench.engine.record")}
+EXTRA = {("boards", f"adbench.engine.{name}") for name in ("record", "details", "threshold")}
 
 
 def modules():

@@ -55,3 +55,13 @@ class Backbone(Component):
     @abstractmethod
     def weights(self) -> tuple[Weights, ...]:
         """Name and sha256 of everything that was loaded; empty for a backbone without weights. After `prepare`."""
+
+    @property
+    def runtime(self) -> str:
+        """What computes it, as the record says it: ``"torch"``, ``"onnxruntime"``, ``"openvino"``. After `prepare`."""
+        return "torch"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the user about what `prepare` met, such as a runtime that had to be given up."""
+        return ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
@@ -56,6 +56,10 @@ class Bank(Component):
     def restore(self, state: dict[str, Tensor]) -> None:
         """Take over what `state` gave."""
 
+    def facts(self) -> Mapping[str, float]:
+        """Figures about what was learned that belong into the record, such as the recall of an approximate search."""
+        return {}
+
 
 class VectorBank(Bank):
     """Normal vectors to search among."""
@@ -73,7 +77,7 @@ class VectorBank(Bank):
     def search(
         self, query: Tensor, k: int, metric: str = "l2", exclude: Sequence[str] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """The k nearest vectors of each query, exactly, nearest first.
+        """The k nearest vectors of each query, nearest first; exactly, unless the bank's options say otherwise.
 
         Args:
             query: [Q, C].
@@ -85,7 +89,7 @@ class VectorBank(Bank):
             Distances [Q, k] float32 and indices [Q, k] int64.
 
         Raises:
-            UsageError: k is larger than the bank, or the metric is unknown.
+            UsageError: k is larger than the bank, the metric is unknown, or an approximate search cannot exclude.
         """
         from adbench.api.search import exact_search
 

@@ -21,12 +21,17 @@ class Context:
         device: where tensors go, such as ``"cpu"`` or ``"cuda:0"``.
         workdir: a scratch folder that disappears with the unit.
         class_name: the object's name, where the protocol grants it, else None.
+        runtime: what should compute the backbone: ``"auto"``, ``"torch"``, ``"onnxruntime"`` or ``"openvino"``.
+        cache: a folder that stays, for what is costly to make and cheap to check, such as an exported network; None
+            where nothing may be kept.
     """
 
     seed: int = 0
     device: str = "cpu"
     workdir: Path = Path()
     class_name: str | None = None
+    runtime: str = "auto"
+    cache: Path | None = None
 
     def stream_seed(self, name: str) -> int:
         """A 63-bit seed for a named stream of randomness: the same name and seed give the same bits everywhere."""

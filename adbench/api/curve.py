@@ -3,27 +3,24 @@
 All figures follow from what happens at the distinct scores of the *positives*. Between two of them a curve is a
 horizontal piece (the normals strictly between) and a diagonal (the normals tied with the lower one). So one table says
 everything; a row holds a positive score, its positives, their region weight, the normals above and the normals tied.
-`adbench.api.ladder` makes that table piece by piece; here it becomes figures and a few thousand points.
+`adbench.api.ladder` makes that table piece by piece, and `adbench.api.trace` figures and a few thousand points of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adbench.api.ladder import Ladder, Normals, Pixels, Slice, keys_of, score_of
+from adbench.api.ladder import JudgedMap, Ladder, Normals, Pixels, Slice, keys_of
+from adbench.api.trace import NUMPY, STEPS, Trace
+from adbench.api.truth import Truth
 from adbench.errors import ContractError, UsageError
 
 if TYPE_CHECKING:
     from adbench.api.metric import MaskedMap
-
-BLOCK = 1 << 17
-"""Rows of the table worked on at once."""
-STEPS = 1000
-"""Curves keep the points around this many steps of either rate: limits of `Curve.aupro` are multiples of 1 / STEPS."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +55,28 @@ class Curve:
     true_positives: np.ndarray
     overlap: np.ndarray
     area: np.ndarray
+
+    @classmethod
+    def of(cls, unit: str, trace: Trace) -> Curve:
+        """What a finished trace found."""
+        positives, negatives = trace.positives, trace.negatives
+        if not positives or not negatives:
+            nothing = np.zeros(0)
+            return cls(unit, positives, negatives, None, None, None, None, nothing, nothing, nothing, nothing)
+        points, regions = trace.points(), round(trace.weight)
+        return cls(
+            unit,
+            positives,
+            negatives,
+            auroc=trace.pairs / (2 * positives * negatives),
+            average_precision=trace.precision / positives,
+            f1_max=trace.best[0],
+            best_threshold=trace.best[1],
+            false_positives=points.false.astype(np.int64),
+            true_positives=points.true.astype(np.int64),
+            overlap=points.weight / regions,
+            area=points.area / regions,
+        )
 
     @property
     def undefined(self) -> str:
@@ -115,13 +134,14 @@ def curve_of_scores(labels: np.ndarray, scores: np.ndarray) -> Curve:
     wrong = np.flatnonzero(~np.isfinite(scores))
     if wrong.size:
         raise ContractError("evidence", f"scores are finite; that of image {wrong[0]} is {scores[wrong[0]]}")
-    keys, trace = keys_of(scores), _Trace("image", positives=int(labels.sum()), negatives=int((~labels).sum()))
+    keys, trace = keys_of(scores), Trace(NUMPY, int(labels.sum()), int((~labels).sum()))
     if not trace.finished:
         rungs, counts = np.unique(keys[labels], return_counts=True)
         normals = Normals(rungs)
-        normals.add(keys[~labels])
-        trace.descend(Ladder(rungs, counts, counts.astype(np.float64)), *normals.counts())
-    return trace.curve()
+        normals.add_keys(keys[~labels])
+        counts = counts.astype(np.float64)
+        trace.descend(Ladder(rungs, counts, counts), *normals.counts())
+    return Curve.of("image", trace)
 
 
 def curve_of_maps(maps: Callable[[], Iterator[MaskedMap]]) -> Curve:
@@ -135,120 +155,26 @@ def curve_of_maps(maps: Callable[[], Iterator[MaskedMap]]) -> Curve:
         ContractError: a map has another shape than its mask or holds a value that is not finite (the image is named by
             its position), or a walk differs from the first one.
     """
+    return curve_of_judged(lambda: ((scores, Truth.of(np.asarray(mask, dtype=bool))) for scores, mask in maps()))
+
+
+def curve_of_judged(maps: Callable[[], Iterator[JudgedMap]]) -> Curve:
+    """The same with a `Truth` in place of each mask: whoever keeps it need not look for its regions again."""
     pixels, ahead = Pixels(maps), Slice()
-    for keys, mask in pixels.walk():
-        ahead.add(keys, mask)
-    trace = _Trace("pixel", *pixels.counts())
+    for scores, truth in pixels.walk():
+        ahead.add(scores, truth)
+    trace = Trace(NUMPY, *pixels.counts())
     while not trace.finished:
         ahead = _next_slice(ahead, pixels, trace)
-    return trace.curve()
+    return Curve.of("pixel", trace)
 
 
-def _next_slice(here: Slice, pixels: Pixels, trace: _Trace) -> Slice:
+def _next_slice(here: Slice, pixels: Pixels, trace: Trace) -> Slice:
     """Take the trace down one slice, with one walk that also collects the slice below. What was held is let go."""
     ladder = here.ladder()
     normals, ahead = Normals(ladder.keys, here.start), Slice(int(ladder.keys[-1]) + 1)
-    for keys, mask in pixels.walk():
-        normals.add(keys[~mask])
-        ahead.add(keys, mask)
+    for scores, truth in pixels.walk():
+        normals.add(scores, truth)
+        ahead.add(scores, truth)
     trace.descend(ladder, *normals.counts())
     return ahead
-
-
-@dataclass
-class _Trace:
-    """Goes down the thresholds, adds the figures up and keeps the points of the curve.
-
-    Attributes:
-        true: positives detected so far.
-        false: normals detected so far.
-        weight: regions detected so far, in parts.
-        area: the area under `weight` over `false`.
-        pairs: twice the pairs of a positive and a normal that are in order; a tie counts once. An exact integer.
-        precision: the precision at each positive, added up.
-        best: the highest F1 and its threshold.
-        points: the corners that were kept: false, true, weight, area.
-    """
-
-    unit: str
-    positives: int
-    negatives: int
-    true: int = 0
-    false: int = 0
-    weight: float = 0.0
-    area: float = 0.0
-    pairs: int = 0
-    precision: float = 0.0
-    best: tuple[float, float] = (0.0, np.inf)
-    points: list[tuple[np.ndarray, ...]] = field(default_factory=list)
-
-    @property
-    def finished(self) -> bool:
-        return self.true == self.positives or not self.negatives
-
-    def descend(self, ladder: Ladder, lower: np.ndarray, same: np.ndarray) -> None:
-        """Take the rungs in turn. Of normals [K] `lower` were passed since the ladder before, [K] `same` are tied."""
-        before = self.false
-        for start in range(0, len(lower), BLOCK):
-            block = slice(start, start + BLOCK)
-            above = before + lower[block]
-            self._add(Ladder(*(column[block] for column in ladder)), above, above + same[block])
-
-    def _add(self, ladder: Ladder, above: np.ndarray, false: np.ndarray) -> None:
-        """`above` [K]: normals above the threshold, `false` [K]: with those at it."""
-        true = self.true + np.cumsum(ladder.counts)
-        weight = self.weight + np.cumsum(ladder.weights)
-        self.pairs += int((ladder.counts * (2 * self.negatives - above - false)).sum())
-        self.precision += float((ladder.counts * true / (true + false)).sum())
-        f1 = 2 * true / (self.positives + true + false)
-        top = int(f1.argmax())
-        if f1[top] > self.best[0]:
-            self.best = float(f1[top]), score_of(ladder.keys[top])
-        # the corners of the curves: each rung ends a horizontal piece at the height before it, then a diagonal
-        self._keep(
-            _in_turn(above, false),
-            _in_turn(true - ladder.counts, true),
-            _in_turn(np.append(self.weight, weight[:-1]), weight),
-        )
-        self.true, self.false, self.weight = int(true[-1]), int(false[-1]), float(weight[-1])
-
-    def _keep(self, false: np.ndarray, true: np.ndarray, weight: np.ndarray) -> None:
-        """Keep of these corners those around the steps of either rate, and the first and the last."""
-        before = np.append(self.weight, weight[:-1])
-        area = self.area + np.cumsum(np.diff(false, prepend=self.false) * (before + weight) / 2)
-        self.area = float(area[-1])
-        kept = np.union1d(_around_steps(false, self.negatives), _around_steps(true, self.positives))
-        self.points.append((false[kept], true[kept], weight[kept], area[kept]))
-
-    def curve(self) -> Curve:
-        if not self.positives or not self.negatives:
-            nothing = np.zeros(0)
-            figures = None, None, None, None
-            return Curve(self.unit, self.positives, self.negatives, *figures, nothing, nothing, nothing, nothing)
-        rest = (self.negatives - self.false) * self.weight  # beyond the last positive everything is detected
-        start, end = (0, 0, 0, 0), (self.negatives, self.positives, self.weight, self.area + rest)
-        false, true, weight, area = (np.hstack(column) for column in zip(start, *self.points, end, strict=True))
-        return Curve(
-            self.unit,
-            self.positives,
-            self.negatives,
-            auroc=self.pairs / (2 * self.positives * self.negatives),
-            average_precision=self.precision / self.positives,
-            f1_max=self.best[0],
-            best_threshold=self.best[1],
-            false_positives=false,
-            true_positives=true,
-            overlap=weight / round(self.weight),
-            area=area / round(self.weight),
-        )
-
-
-def _in_turn(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """[2 K] first[0], second[0], first[1], ..."""
-    return np.stack([first, second], axis=1).ravel()
-
-
-def _around_steps(detected: np.ndarray, total: int) -> np.ndarray:
-    """Where `detected` [M] is the last time at or below, and the first time above, each step of its rate."""
-    after = detected.searchsorted(np.arange(STEPS + 1) * total // STEPS, side="right")
-    return np.append(after - 1, after).clip(0, len(detected) - 1)

@@ -51,6 +51,8 @@ class Dataset(Component):
     """Categories of images, with truth for the test images."""
 
     kind: ClassVar[str] = "dataset"
+    may_be_shown: ClassVar[bool] = False
+    """Whether the images' licence lets anybody publish them: then pages of boards show some."""
 
     @property
     def board_name(self) -> str:

@@ -9,14 +9,15 @@ Scores are ranked as integers, *keys*, that ascend as scores fall: numpy sorts, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from adbench.api.truth import Truth
 from adbench.errors import ContractError
 
-if TYPE_CHECKING:
-    from adbench.api.metric import MaskedMap
+JudgedMap: TypeAlias = tuple[np.ndarray, Truth]
+"""An anomaly map [H, W] and the truth about it."""
 
 HELD_POSITIVES = 1 << 20
 """Positive pixels held at once, at about 60 bytes each."""
@@ -24,26 +25,27 @@ HELD_NORMALS = 1 << 22
 """Normal pixels held at once, at 4 bytes each."""
 _KEY = np.uint64(32)
 """Bits that a key is shifted by, to make room for the size of a region."""
+_NOBODY = np.uint32(0xFFFFFFFF)
+"""Higher than the key of any number."""
 
 
 class Pixels:
     """Walks over the maps, which check what they yield and that all walks are alike."""
 
-    def __init__(self, maps: Callable[[], Iterator[MaskedMap]]) -> None:
+    def __init__(self, maps: Callable[[], Iterator[JudgedMap]]) -> None:
         self._maps = maps
-        self._first: tuple[int, int, int] | None = None
+        self._first: tuple[int, int, float] | None = None
 
-    def walk(self) -> Iterator[MaskedMap]:
-        """Keys [H, W] and mask [H, W] of each image."""
-        positives, pixels, checksum = 0, 0, 0
+    def walk(self) -> Iterator[JudgedMap]:
+        """Scores [H, W] float32 and truth of each image."""
+        positives, pixels, checksum = 0, 0, 0.0
         for image, (anomaly_map, truth) in enumerate(self._maps()):
-            scores, mask = np.asarray(anomaly_map, dtype=np.float32), np.asarray(truth, dtype=bool)
-            _check(scores, mask, image)
-            keys = keys_of(scores)
-            yield keys, mask
-            positives += int(np.count_nonzero(mask))
-            pixels += mask.size
-            checksum += int(keys.sum(dtype=np.uint64))
+            scores = np.asarray(anomaly_map, dtype=np.float32)
+            total = _checked_sum(scores, truth, image)
+            yield scores, truth
+            positives += truth.positions.size
+            pixels += scores.size
+            checksum += total
         seen = positives, pixels, checksum
         if self._first not in {None, seen}:
             raise ContractError("evidence", "every walk over the maps is the same; one differs from the first")
@@ -55,12 +57,15 @@ class Pixels:
         return positives, pixels - positives
 
 
-def _check(scores: np.ndarray, mask: np.ndarray, image: int) -> None:
-    if scores.ndim != 2 or scores.shape != mask.shape:
-        problem = f"that of image {image} has shape {scores.shape}, its mask {mask.shape}"
+def _checked_sum(scores: np.ndarray, truth: Truth, image: int) -> float:
+    """All scores of a map added up, which is quick and finds what is not finite."""
+    if scores.ndim != 2 or scores.shape != truth.shape:
+        problem = f"that of image {image} has shape {scores.shape}, its mask {truth.shape}"
         raise ContractError("evidence", f"maps are as large as their masks; {problem}")
-    if not np.isfinite(scores).all():
+    total = float(scores.sum(dtype=np.float64))
+    if not np.isfinite(total):
         raise ContractError("evidence", f"maps are finite; that of image {image} holds NaN or infinity")
+    return total
 
 
 def keys_of(scores: np.ndarray) -> np.ndarray:
@@ -79,21 +84,15 @@ def score_of(key: np.uint32) -> float:
     return float(_turned(np.array([key])).view(np.float32)[0])
 
 
-def _region_sizes(mask: np.ndarray) -> np.ndarray:
-    """[P] the size of its region, for each anomalous pixel in row order."""
-    from scipy import ndimage
-
-    regions = ndimage.label(mask, structure=np.ones((3, 3)))[0][mask]
-    sizes: np.ndarray = np.bincount(regions)[regions]
-    return sizes
-
-
 class Ladder(NamedTuple):
-    """Ascending, distinct keys of positives; for each the number of positives, and the sum of 1 / region size."""
+    """Ascending, distinct keys of positives; float64 for each: the number of positives, the sum of 1 / region size.
 
-    keys: np.ndarray
-    counts: np.ndarray
-    weights: np.ndarray
+    The columns are NumPy's here, and torch's on a GPU.
+    """
+
+    keys: Any
+    counts: Any
+    weights: Any
 
 
 class Slice:
@@ -110,12 +109,13 @@ class Slice:
         self._held: list[np.ndarray] = []
         self._size = 0
 
-    def add(self, keys: np.ndarray, mask: np.ndarray) -> None:
-        positives = keys[mask]
+    def add(self, scores: np.ndarray, truth: Truth) -> None:
+        """Take what belongs to the slice from a map [H, W]."""
+        positives = keys_of(scores.ravel()[truth.positions])
         inside = (positives >= self.start) & (positives <= self._last)
         if not inside.any():
             return
-        positives, sizes = positives[inside], _region_sizes(mask)[inside]
+        positives, sizes = positives[inside], truth.sizes[inside]
         last = positives == self._last
         self._add_to_last(sizes[last])
         self._held.append(_packed(positives[~last], sizes[~last]))
@@ -147,7 +147,8 @@ class Slice:
         packed = self._sorted()
         keys, sizes = (packed >> _KEY).astype(np.uint32), packed.astype(np.uint32)
         first = np.flatnonzero(np.diff(keys, prepend=~keys[:1]))
-        ladder = Ladder(keys[first], np.diff(first, append=len(keys)), np.add.reduceat(1 / sizes, first))
+        counts = np.diff(first, append=len(keys)).astype(np.float64)
+        ladder = Ladder(keys[first], counts, np.add.reduceat(1 / sizes, first))
         if not self._last_count:
             return ladder
         last = np.uint32(self._last), self._last_count, self._last_weight
@@ -169,12 +170,19 @@ class Normals:
 
     def __init__(self, rungs: np.ndarray, start: int = 0) -> None:
         self._rungs, self._start = rungs, start
-        self._lower = np.zeros(len(rungs), dtype=np.int64)
-        self._same = np.zeros(len(rungs), dtype=np.int64)
+        self._lower = np.zeros(len(rungs), dtype=np.float64)
+        self._same = np.zeros(len(rungs), dtype=np.float64)
         self._held = np.empty(HELD_NORMALS, dtype=np.uint32)
         self._size = 0
 
-    def add(self, keys: np.ndarray) -> None:
+    def add(self, scores: np.ndarray, truth: Truth) -> None:
+        """Count the normals of a map [H, W]."""
+        keys = keys_of(scores).ravel()
+        keys[truth.positions] = _NOBODY
+        self.add_keys(keys)
+
+    def add_keys(self, keys: np.ndarray) -> None:
+        """Count normals [N]."""
         keys = keys[(keys >= self._start) & (keys <= self._rungs[-1])]
         while keys.size:
             room = self._held[self._size :]
@@ -195,7 +203,7 @@ class Normals:
         self._size = 0
 
     def counts(self) -> tuple[np.ndarray, np.ndarray]:
-        """[K] lower and [K] the same, of all normals that were added."""
+        """[K] lower and [K] the same, float64, of all normals that were added."""
         if self._size:
             self._count()
         return self._lower, self._same

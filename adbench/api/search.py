@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from adbench.api.shortlist import Block, HalfRows, halves_pay, shortlist
 from adbench.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    Shortlist = Callable[[Tensor, Tensor, int, str], tuple[Tensor, Tensor]]
-
-BLOCK = 1 << 22  # elements of one temporary, 16 MiB; a handful are alive at a time
+BLOCK, DEVICE_BLOCK = 1 << 20, 1 << 28  # elements of one temporary: what a CPU caches, what keeps a GPU busy
+QUERIES = 512  # that are multiplied together
 SPARE = 4
 
 
@@ -24,120 +25,189 @@ def exact_search(
     *,
     owners: Sequence[str] | None = None,
     exclude: Sequence[str] | None = None,
-    shortlist: Shortlist | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The k nearest vectors of each query, nearest first, the lower index among equals.
+    """One search of an `ExactIndex` that is made for it and keeps nothing. See there."""
+    return ExactIndex(vectors, metric, owners=owners, keep=False).search(query, k, exclude)
+
+
+class ExactIndex:
+    """Vectors made ready for exact searches by one metric: what does not depend on the query is computed once.
 
     A matrix product finds k + 4 candidates for each query; their distances are then measured directly, from the
     differences, and sorted. So each distance is exact to float32 for the vector it belongs to. The product itself is
     off by at most (2 C + 4) 2^-24 (|q|² + |v|²), for l2 relative to the bank's mean: only if more than four others lie
     that close to the k-th can one of them take its place, and its squared distance differs by at most twice that.
 
-    Args:
-        query: [Q, C].
-        vectors: [N, C]; the search runs on its device.
-        k: how many; at most the vectors that a query may match.
-        metric: ``"l2"`` (Euclidean distance, not squared) or ``"cosine"`` (1 - cosine similarity, 1 for a zero vector).
-        owners: N ids, needed with `exclude`.
-        exclude: an id a query whose own vectors must not be found, or None.
-        shortlist: finds candidates: ``(query [Q, C], rows [M, C], k, metric)`` to distances [Q, k] that grow with the
-            metric's, and indices [Q, k]. Rows are unit vectors for cosine. The default is `product_shortlist`.
+    On a GPU the product is in half precision and finds k + 32 candidates; a query for which these cannot be vouched
+    for by the bound of `HalfRows` is asked again in float32.
 
-    Returns:
-        Distances [Q, k] float32 and indices [Q, k] int64.
+    Args:
+        vectors: [N, C]; the search runs on their device.
+        metric: ``"l2"`` (Euclidean distance, not squared) or ``"cosine"`` (1 - cosine similarity, 1 for a zero vector).
+        owners: N ids, needed to exclude.
+        keep: whether what is computed is kept, a copy of the vectors (half of one on a GPU), or made anew, block by
+            block, in each search.
 
     Raises:
-        UsageError: k is larger than what there is to find, or the metric is unknown.
+        UsageError: the metric is unknown.
     """
-    import torch
 
-    if metric not in {"l2", "cosine"}:
-        raise UsageError(f"unknown metric {metric!r} for a search; known: cosine, l2")
-    query = query.to(vectors.device, torch.float32)
-    distances = query.new_empty(len(query), k)
-    indices = torch.empty(len(query), k, dtype=torch.int64, device=query.device)
-    for asking, allowed in _groups(len(query), vectors, owners, exclude):
-        _check_count(k, len(vectors) if allowed is None else len(allowed))
-        candidates = _candidates(query[asking], vectors, allowed, k, metric, shortlist or product_shortlist)
-        distances[asking], indices[asking] = _nearest(query[asking], vectors, candidates, k, metric)
-    return distances, indices
+    def __init__(
+        self, vectors: Tensor, metric: str = "l2", *, owners: Sequence[str] | None = None, keep: bool = True
+    ) -> None:
+        if metric not in {"l2", "cosine"}:
+            raise UsageError(f"unknown metric {metric!r} for a search; known: cosine, l2")
+        self.vectors, self.metric, self.owners = vectors, metric, owners
+        self._center = vectors.float().mean(0) if metric == "l2" and len(vectors) else None
+        self._kept, self._halves = None, None
+        if keep and halves_pay(vectors):
+            self._halves = HalfRows(self._blocks, self._height())
+        elif keep:
+            self._kept = self._everything()
+
+    def search(self, query: Tensor, k: int, exclude: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
+        """The k nearest vectors of each query, nearest first, the lower index among equals.
+
+        Args:
+            query: [Q, C].
+            k: how many; at most the vectors that a query may match.
+            exclude: an id a query whose own vectors must not be found, or None.
+
+        Returns:
+            Distances [Q, k] float32 and indices [Q, k] int64.
+
+        Raises:
+            UsageError: k is larger than what there is to find, or there are no owners to exclude.
+        """
+        import torch
+
+        query = query.to(self.vectors.device, torch.float32)
+        distances = query.new_empty(len(query), k)
+        indices = torch.empty(len(query), k, dtype=torch.int64, device=query.device)
+        for asking, allowed in self._groups(len(query), exclude):
+            check_count(k, len(self.vectors) if allowed is None else len(allowed))
+            if self._halves is not None and allowed is None:
+                found = self._by_halves(self._halves, query, k)
+            else:
+                found = self._by_floats(query[asking], k, allowed)
+            distances[asking], indices[asking] = found
+        return distances, indices
+
+    def _by_halves(self, halves: HalfRows, query: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        asked = self._asked(query)
+        candidates, beyond = halves.shortlist(asked, k)
+        distances, indices = nearest_among(query, self.vectors, candidates, k, self.metric)
+        near = distances[:, -1] - 1 if self._center is None else distances[:, -1].square() - (asked / 2).square().sum(1)
+        doubtful = halves.doubtful(asked, near, beyond).nonzero().squeeze(1)
+        if len(doubtful):
+            distances[doubtful], indices[doubtful] = self._by_floats(query[doubtful], k, None)
+        return distances, indices
+
+    def _by_floats(self, query: Tensor, k: int, allowed: Tensor | None) -> tuple[Tensor, Tensor]:
+        _, candidates = shortlist(self._asked(query), self._blocks(allowed), k + SPARE, QUERIES)
+        return nearest_among(query, self.vectors, candidates, k, self.metric)
+
+    def _asked(self, query: Tensor) -> Tensor:
+        """Queries as `shortlist` needs them."""
+        return self._prepared(query).mul_(-1 if self._center is None else -2)
+
+    def _prepared(self, rows: Tensor) -> Tensor:
+        """Rows in the form in which a matrix product loses the fewest digits."""
+        from torch.nn.functional import normalize
+
+        return normalize(rows.float(), dim=-1) if self._center is None else rows.float() - self._center
+
+    def _height(self) -> int:
+        block = BLOCK if self.vectors.device.type == "cpu" else DEVICE_BLOCK
+        return max(1, block // max(QUERIES, self.vectors.shape[1]))
+
+    def _blocks(self, allowed: Tensor | None = None) -> Iterator[Block]:
+        """All rows, or those that are allowed, prepared."""
+        import torch
+
+        every = torch.arange(len(self.vectors), device=self.vectors.device) if allowed is None else allowed
+        for start in range(0, len(every), self._height()):
+            index = every[start : start + self._height()]
+            part = slice(start, start + len(index)) if allowed is None else index  # a slice copies nothing
+            if self._kept is not None:
+                yield Block(self._kept.rows[part], self._kept.own[part], index)
+            else:
+                rows = self._prepared(self.vectors[part])
+                own = rows.new_zeros(len(rows)) if self._center is None else rows.square().sum(1)
+                yield Block(rows, own, index)
+
+    def _everything(self) -> Block:
+        """All rows in one block."""
+        import torch
+
+        rows = torch.empty_like(self.vectors, dtype=torch.float32)
+        own = rows.new_empty(len(rows))
+        for block in self._blocks():
+            rows[block.index], own[block.index] = block.rows, block.own
+        return Block(rows, own, torch.arange(len(rows), device=rows.device))
+
+    def _groups(self, queries: int, exclude: Sequence[str] | None) -> Iterator[tuple[Tensor | slice, Tensor | None]]:
+        """Queries that may match the same vectors, and which vectors those are (None for all)."""
+        import torch
+
+        if exclude is None:
+            yield slice(None), None
+            return
+        if self.owners is None or len(self.owners) != len(self.vectors) or len(exclude) != queries:
+            raise UsageError("a search with exclusions needs the owner of each vector and one id for each query")
+        numbers, owned = self._ownership
+        asked = torch.tensor([numbers.get(own, -1) for own in exclude], dtype=torch.int64, device=owned.device)
+        for number in torch.unique(asked).tolist():
+            yield (asked == number).nonzero().squeeze(1), (owned != number).nonzero().squeeze(1)
+
+    @cached_property
+    def _ownership(self) -> tuple[dict[str, int], Tensor]:
+        """A number for each owner, and the number of each vector's owner."""
+        import torch
+
+        numbers: dict[str, int] = {}
+        owned = [numbers.setdefault(owner, len(numbers)) for owner in self.owners or ()]
+        return numbers, torch.tensor(owned, device=self.vectors.device)
 
 
-def product_shortlist(query: Tensor, rows: Tensor, k: int, metric: str) -> tuple[Tensor, Tensor]:
-    """The k nearest rows of each query by a matrix product: |v|² - 2 q·v for l2, - q·v for cosine."""
-    import torch
+def check_count(k: int, available: int) -> None:
+    """Refuse to look for more than there is.
 
-    own = rows.square().sum(1) if metric == "l2" else rows.new_zeros(len(rows))
-    scale = -2 if metric == "l2" else -1
-    height = max(1, BLOCK // len(rows))
-    found = [torch.addmm(own, some, rows.T, alpha=scale).topk(k, largest=False) for some in torch.split(query, height)]
-    return torch.cat([one.values for one in found]), torch.cat([one.indices for one in found])
-
-
-def _check_count(k: int, available: int) -> None:
+    Raises:
+        UsageError: k is below 1 or above what is available.
+    """
     if not 1 <= k <= available:
         raise UsageError(f"cannot find {k} neighbours among {available} vectors; ask for 1 to {available}")
 
 
-def _groups(
-    queries: int, vectors: Tensor, owners: Sequence[str] | None, exclude: Sequence[str] | None
-) -> Iterator[tuple[Tensor | slice, Tensor | None]]:
-    """Queries that may match the same vectors, and which vectors those are (None for all)."""
-    import torch
+def nearest_among(query: Tensor, vectors: Tensor, candidates: Tensor, k: int, metric: str) -> tuple[Tensor, Tensor]:
+    """The k nearest of some candidates, measured directly, from the differences.
 
-    if exclude is None:
-        yield slice(None), None
-        return
-    if owners is None or len(owners) != len(vectors) or len(exclude) != queries:
-        raise UsageError("a search with exclusions needs the owner of each vector and one id for each query")
-    numbers: dict[str, int] = {}
-    owned = torch.tensor([numbers.setdefault(owner, len(numbers)) for owner in owners], device=vectors.device)
-    asked = torch.tensor([numbers.get(own, -1) for own in exclude], dtype=torch.int64, device=vectors.device)
-    for number in torch.unique(asked).tolist():
-        yield (asked == number).nonzero().squeeze(1), (owned != number).nonzero().squeeze(1)
+    Args:
+        query: [Q, C] float32.
+        vectors: [N, C].
+        candidates: [Q, K] indices of vectors for each query, none twice.
+        k: how many of them; at most K.
+        metric: ``"l2"`` or ``"cosine"``.
 
-
-def _candidates(
-    query: Tensor, vectors: Tensor, allowed: Tensor | None, k: int, metric: str, shortlist: Shortlist
-) -> Tensor:
-    """[Q, up to k + SPARE] indices of vectors that are near by the shortlist's arithmetic."""
-    import torch
-
-    center = vectors.mean(0, dtype=torch.float32)
-    query = _prepared(query, center, metric)
-    height = max(k + SPARE, BLOCK // vectors.shape[1])
-    total = len(vectors) if allowed is None else len(allowed)
-    closeness, found = query.new_empty(len(query), 0), None
-    for start in range(0, total, height):
-        part = slice(start, start + height) if allowed is None else allowed[start : start + height]
-        rows = _prepared(vectors[part].float(), center, metric)
-        near, index = shortlist(query, rows, min(k + SPARE, len(rows)), metric)
-        index = index + start if allowed is None else allowed[start + index]
-        found = index if found is None else torch.cat([found, index], 1)
-        closeness, best = torch.cat([closeness, near], 1).topk(min(k + SPARE, found.shape[1]), largest=False)
-        found = found.gather(1, best)
-    assert found is not None
-    return found
-
-
-def _prepared(rows: Tensor, center: Tensor, metric: str) -> Tensor:
-    """Rows in the form in which a matrix product loses the fewest digits."""
-    from torch.nn.functional import normalize
-
-    return rows - center if metric == "l2" else normalize(rows, dim=-1)
-
-
-def _nearest(query: Tensor, vectors: Tensor, candidates: Tensor, k: int, metric: str) -> tuple[Tensor, Tensor]:
-    """The k nearest of the candidates, measured directly."""
+    Returns:
+        Distances [Q, k] float32 and indices [Q, k], nearest first, the lower index among equals.
+    """
     import torch
 
     candidates = candidates.sort(1).values
     measure = _euclidean if metric == "l2" else _cosine
-    height = max(1, BLOCK // (candidates.shape[1] * query.shape[1]))
+    block = BLOCK if vectors.device.type == "cpu" else DEVICE_BLOCK
+    height = max(1, block // max(1, candidates.shape[1] * query.shape[1]))
     parts = zip(torch.split(query, height), torch.split(candidates, height), strict=True)
-    distances = torch.cat([measure(some[:, None], vectors[near].float()) for some, near in parts])
+    distances = torch.cat([measure(some[:, None], _rows(vectors, near)) for some, near in parts])
     ordered, order = distances.sort(stable=True, dim=1)
     return ordered[:, :k], candidates.gather(1, order[:, :k])
+
+
+def _rows(vectors: Tensor, index: Tensor) -> Tensor:
+    """[Q, K, C]; on a CPU a quarter of the time of ``vectors[index]``."""
+    return vectors.index_select(0, index.flatten()).reshape(*index.shape, vectors.shape[1]).float()
 
 
 def _euclidean(query: Tensor, rows: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -46,7 +46,9 @@ class BoardProtocol(_Frozen):
     """The rules that every row of a board obeys."""
 
     train: Literal["all"] | None = Field(None, description="'all' normal images; or else give shots")
-    shots: int | None = Field(None, ge=1, description="normal images a method may learn from, drawn by seed")
+    shots: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
+        None, description="normal images a method may learn from, drawn by seed; several numbers are ranked apart"
+    )
     allow: tuple[Source, ...] = Field((Source.TRAIN,), description="what a bank may learn from")
     class_names: bool = Field(False, description="whether a method may be told the object's name")
     model_per: Literal["category"] = Field("category", description="one model a category")
@@ -64,27 +66,39 @@ class BoardProtocol(_Frozen):
 
     @model_validator(mode="after")
     def _train_or_shots(self) -> BoardProtocol:
-        if (self.train is None) == (self.shots is None):
-            raise ValueError("give either 'train: all' or 'shots: N'")
+        if (self.train is None) == (not self.shots):
+            raise ValueError("give either 'train: all' or 'shots: N', or several as 'shots: [1, 2, 4]'")
         return self
 
-    def fingerprint(self) -> str:
-        """What a record's `task.protocol` must say, in one canonical spelling."""
-        return _canonical(
-            {
-                "shots": self.shots,
-                "limit_train": self.limit_train,
-                "limit_test": self.limit_test,
-                "evaluation": self.evaluation,
-                "allow": [source.value for source in self.allow],
-                "class_names": self.class_names,
-            }
-        )
+    @property
+    def draws(self) -> tuple[int, ...]:
+        """The numbers of shots that the board knows; none where methods learn from all normal images."""
+        return () if self.shots is None else (self.shots,) if isinstance(self.shots, int) else self.shots
+
+    def of_row(self, shots: int) -> BoardProtocol:
+        """The protocol of one row of the board; 0 shots stand for all images."""
+        return self.model_copy(update={"shots": shots or None})
+
+    def rules(self) -> dict[str, Any]:
+        """What a record's `task.protocol` says but for the shots."""
+        return {
+            "limit_train": self.limit_train,
+            "limit_test": self.limit_test,
+            "evaluation": self.evaluation,
+            "allow": [source.value for source in self.allow],
+            "class_names": self.class_names,
+        }
+
+    def takes(self, protocol: Mapping[str, Any]) -> bool:
+        """Whether a record's `task.protocol` is one of this board's."""
+        given = _canonical(protocol)
+        return any(given == _canonical({**self.rules(), "shots": shots}) for shots in self.draws or (None,))
 
     def sentence(self) -> str:
         """The protocol in words, for the head of a board."""
         pool = f"the first {self.limit_train} normal training images" if self.limit_train else "normal training images"
-        train = f"{self.shots} of {pool}" if self.shots else pool if self.limit_train else f"all {pool}"
+        shots = " or ".join(", ".join(map(str, self.draws)).rsplit(", ", 1))
+        train = f"{shots} of {pool}" if shots else pool if self.limit_train else f"all {pool}"
         test = f"judged on the first {self.limit_test} images of each test folder" if self.limit_test else ""
         grid = (
             "original resolution" if self.evaluation == "original" else f"{self.evaluation} x {self.evaluation} pixels"
@@ -137,7 +151,7 @@ def belongs(record: ResultRecord, board: Board) -> bool:
 
 def same_task(record: ResultRecord, board: Board) -> bool:
     """As `belongs`, whatever the seed."""
-    return record.task.dataset == board.dataset and _canonical(record.task.protocol) == board.protocol.fingerprint()
+    return record.task.dataset == board.dataset and board.protocol.takes(record.task.protocol)
 
 
 def describe(record: ResultRecord) -> str:
@@ -191,8 +205,9 @@ def board_yaml(board: Board) -> str:
 
 
 def protocol_slug(protocol: BoardProtocol) -> str:
-    """A short name such as `full-shot`, `4-shot` or `full-shot-train-100-test-20-256`."""
-    parts = ["full-shot" if protocol.shots is None else f"{protocol.shots}-shot"]
+    """A short name such as `full-shot`, `4-shot`, `few-shot` or `full-shot-train-100-test-20-256`."""
+    draws = protocol.draws
+    parts = [f"{draws[0]}-shot" if len(draws) == 1 else "few-shot" if draws else "full-shot"]
     parts += [f"train-{protocol.limit_train}"] if protocol.limit_train else []
     parts += [f"test-{protocol.limit_test}"] if protocol.limit_test else []
     parts += [protocol.evaluation] if protocol.evaluation != "original" else []

@@ -4,30 +4,44 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from adbench import StorageError
+from adbench.boards.integrity import forged
 from adbench.boards.text import plain
-from adbench.boards.tidy import Unit, method_key, unit_of
+from adbench.boards.tidy import Unit, row_key, unit_of
 from adbench.engine.record import RECORD_FILE, ResultRecord, canonical_json, parse_record, read_record
 
 MAX_FILE_BYTES = 256 << 20
 MAX_COST = 1e12
+ROUNDING = 1e-6
+"""What another number of threads, another runtime or another processor may do to a figure (measured: 4e-9)."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """A record and where it was found."""
+    """A record and where it was found; `folder` is that of its run, where it was found in one."""
 
     record: ResultRecord
     where: str
+    folder: Path | None = field(default=None, compare=False)
+
+    @cached_property
+    def line(self) -> str:
+        """The record as a line of a board's file.
+
+        Raises:
+            ValueError: it cannot be written as JSON.
+        """
+        return to_line(self.record)
 
 
 def read_run(folder: Path) -> Found | str:
     """The record of a run, or a sentence that says why it cannot stand on a board."""
     try:
-        found = Found(read_record(folder), str(folder / RECORD_FILE))
+        found = Found(read_record(folder), str(folder / RECORD_FILE), folder)
     except StorageError as error:
         return str(error)
     return refusal(found) or found
@@ -62,12 +76,16 @@ def refusal(found: Found) -> str:
     """Why a record that fits the schema cannot stand on a board; empty if it can."""
     record = found.record
     try:
-        canonical_json(record.model_dump()).encode("utf-8")
+        found.line.encode("utf-8")
+        edited = forged(record)
     except (ValueError, RecursionError) as error:
         return f"{found.where}: not writable as JSON: {plain(str(error))}"
+    if edited:
+        return f"{found.where}: {edited}"
     for name, info in record.metrics.items():
-        if info.value is not None and not 0 <= info.value <= 1:
-            return f"{found.where}: metric {plain(name)!r} is {info.value}; boards show figures from 0 to 1"
+        for value in (info.value, *(info.interval or ())):
+            if value is not None and not 0 <= value <= 1:
+                return f"{found.where}: metric {plain(name)!r} is {value}; boards show figures from 0 to 1"
     if record.cost is not None:
         costs = record.cost.model_dump()
         costs |= {f"ms_per_image.{name}": value for name, value in costs.pop("ms_per_image").items()}
@@ -83,7 +101,7 @@ def to_line(record: ResultRecord) -> str:
 
 
 def merge(found: Iterable[Found], news: list[str]) -> list[Found]:
-    """One record for each method and unit, whatever the order.
+    """One record for each row and unit, whatever the order.
 
     Identical records merge. Records of one identity have to agree exactly on every metric that they share; of those the
     one with most and newest metrics stays. Of two identities for one method and unit (the data or the protocol's images
@@ -96,14 +114,16 @@ def merge(found: Iterable[Found], news: list[str]) -> list[Found]:
     for each in found:
         by_id[each.record.id].append(each)
     single = [_best(same) for same in by_id.values()]
-    by_unit: dict[tuple[str, Unit], list[Found]] = defaultdict(list)
+    by_unit: dict[tuple[tuple[str, int], Unit], list[Found]] = defaultdict(list)
     for each in single:
-        by_unit[method_key(each.record), unit_of(each.record)].append(each)
+        by_unit[row_key(each.record), unit_of(each.record)].append(each)
     return [_latest(rivals, news) for _, rivals in sorted(by_unit.items())]
 
 
 def _best(same: Sequence[Found]) -> Found:
     """Of records with one identity the fullest, after making sure that they agree."""
+    if len(same) == 1:
+        return same[0]
     ordered = sorted(same, key=lambda f: _fullness(f.record), reverse=True)
     for index, first in enumerate(ordered):
         for second in ordered[index + 1 :]:
@@ -111,20 +131,25 @@ def _best(same: Sequence[Found]) -> Found:
     return ordered[0]
 
 
-def _fullness(record: ResultRecord) -> tuple[bool, int, int, str, str]:
-    versions = sum(info.version for info in record.metrics.values())
-    return record.status == "ok", len(record.metrics), versions, record.provenance.started, to_line(record)
+def _fullness(record: ResultRecord) -> tuple[bool, int, int, int, str, str]:
+    figures = record.metrics.values()
+    versions, intervals = sum(info.version for info in figures), sum(info.interval is not None for info in figures)
+    return record.status == "ok", len(figures), versions, intervals, record.provenance.started, to_line(record)
 
 
 def _agree(first: Found, second: Found) -> None:
-    """Raise the alarm if two records of one identity measure different things: exact equality, no tolerance."""
+    """Raise the alarm if two records of one identity measure different things, beyond `ROUNDING`."""
     for name in sorted(first.record.metrics.keys() & second.record.metrics.keys()):
         one, other = first.record.metrics[name], second.record.metrics[name]
-        if one.version == other.version and one.value != other.value:
+        if one.version == other.version and not _same(one.value, other.value):
             raise StorageError(
                 f"{first.where} and {second.where} are the same run ({first.record.id[:12]}) with different results:"
                 f" {plain(name)} is {one.value} and {other.value}; find out what is not reproducible, then remove one"
             )
+
+
+def _same(one: float | None, other: float | None) -> bool:
+    return one == other or (one is not None and other is not None and abs(one - other) <= ROUNDING)
 
 
 def _latest(rivals: Sequence[Found], news: list[str]) -> Found:

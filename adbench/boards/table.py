@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 
 from adbench import Table
 from adbench.boards.board import Board
+from adbench.boards.fingerprint import fingerprint
+from adbench.boards.stats import LEAST_RANKED, Lookup, Ranking, compare, ranking
 from adbench.boards.text import plain
 from adbench.boards.tidy import Method, Reading, Regime, Tidy, Unit, tidy
 from adbench.engine.record import Cost, ResultRecord
@@ -18,8 +21,9 @@ DAGGER = "†"
 SHOWN_NAMES = 6
 READ_AS = (
     "Figures are percent, higher is better: the mean over categories of the mean over seeds,"
-    f" ± the sample standard deviation over seeds. {DASH} 14/15: only 14 of 15 units (category and seed) are done,"
-    " so there is no mean. Ties as shown share a rank."
+    " ± the sample standard deviation over seeds, then in brackets, where it was measured, the 95 % confidence interval"
+    f" over draws of the test images. {DASH} 14/15: only 14 of 15 units (category and seed) are done, so there is no"
+    " mean. Ties as shown share a rank."
 )
 COST_NOTE = (
     "Means over units; peaks are the highest. Compare times only between rows of one device;"
@@ -35,17 +39,20 @@ class Figure:
         mean: a fraction; None unless all units are done and none is undefined.
         spread: over seeds; None with one seed.
         mark: shown instead of a mean.
+        interval: of 95 % confidence over draws of the test images; None unless all units have one.
     """
 
     mean: float | None
     spread: float | None = None
     mark: str = ""
+    interval: tuple[float, float] | None = None
 
     def __str__(self) -> str:
         if self.mean is None:
             return self.mark
         spread = "" if self.spread is None else f" ± {percent(self.spread)}"
-        return f"{percent(self.mean)}{spread}"
+        interval = "" if self.interval is None else " [{}, {}]".format(*map(percent, self.interval))
+        return f"{percent(self.mean)}{spread}{interval}"
 
 
 @dataclass(frozen=True)
@@ -67,8 +74,14 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.1f}"
 
 
-def tables(board: Board, records: Sequence[ResultRecord]) -> list[Table]:
-    """The whole board: its heading, then standings, categories and costs of each regime."""
+def tables(board: Board, records: Sequence[ResultRecord], details: Lookup = lambda _: None) -> list[Table]:
+    """The whole board: its heading, then standings, categories, statistics and costs of each regime.
+
+    Args:
+        board: title, protocol, metrics.
+        records: all are of this board; their order does not matter.
+        details: finds those of a record by its id.
+    """
     data = tidy(board, records)
     result = [heading(board)]
     for regime, methods in data.regimes():
@@ -76,6 +89,7 @@ def tables(board: Board, records: Sequence[ResultRecord]) -> list[Table]:
         result += [
             standings_table(board, data, regime, ranked),
             category_table(data, regime, ranked, board.rank_by),
+            *statistics_tables(data, regime, ranked, details),
             cost_table(regime, ranked),
         ]
     return result
@@ -101,20 +115,47 @@ def heading(board: Board) -> Table:
 
 def figure(readings: Mapping[Unit, Reading], units: Sequence[Unit]) -> Figure:
     """The mean over categories of the mean over seeds, if every unit is done and defined."""
-    done = [unit for unit in units if unit in readings and readings[unit].counts]
-    if len(done) < len(units):
-        marks = {readings[unit].mark if unit in readings else DASH for unit in units}
+    found = [readings.get(unit) for unit in units]
+    done = sum(reading is not None and reading.counts for reading in found)
+    if done < len(units):
+        marks = {DASH if reading is None else reading.mark for reading in found}
         word = marks.pop() if len(marks) == 1 else DASH
-        return Figure(None, mark=word if len(units) == 1 else f"{word} {len(done)}/{len(units)}")
-    values = {unit: readings[unit].value for unit in units}
-    defined = {unit: value for unit, value in values.items() if value is not None}
-    if not values or len(defined) < len(values):
-        return Figure(None, mark="n/a")
+        return Figure(None, mark=word if len(units) == 1 else f"{word} {done}/{len(units)}")
     by_seed: dict[int, list[float]] = defaultdict(list)
-    for unit, value in defined.items():
-        by_seed[unit.seed].append(value)
+    for unit, reading in zip(units, found, strict=True):
+        if reading is None or reading.value is None:
+            return Figure(None, mark="n/a")
+        by_seed[unit.seed].append(reading.value)
+    if not by_seed:
+        return Figure(None, mark="n/a")
     means = [statistics.fmean(by_seed[seed]) for seed in sorted(by_seed)]
-    return Figure(statistics.fmean(means), statistics.stdev(means) if len(means) > 1 else None)
+    return Figure(statistics.fmean(means), _spread(means), interval=_interval(readings, units))
+
+
+def _spread(values: Sequence[float]) -> float | None:
+    """The sample standard deviation; `statistics.stdev` reckons in fractions, which takes longer than all else here."""
+    mean = statistics.fmean(values)
+    squares = math.fsum((value - mean) ** 2 for value in values)
+    return math.sqrt(squares / (len(values) - 1)) if len(values) > 1 else None
+
+
+def _interval(readings: Mapping[Unit, Reading], units: Sequence[Unit]) -> tuple[float, float] | None:
+    """Of a mean, from the intervals of its parts (MOVER: Zou and Donner, Statistics in Medicine 27, 2008).
+
+    Categories are independent: the squares of what they reach below and above their figures add up. Seeds of a category
+    share its images: what they reach is averaged, as if all were wrong together.
+    """
+    below, above, values = defaultdict(list), defaultdict(list), []
+    for unit in units:
+        value, interval = readings[unit].value, readings[unit].interval
+        if value is None or interval is None:
+            return None
+        values.append(value)
+        below[unit.category].append(value - interval[0])
+        above[unit.category].append(interval[1] - value)
+    low, high = (math.hypot(*map(statistics.fmean, reach.values())) / len(reach) for reach in (below, above))
+    mean = statistics.fmean(values)
+    return max(0.0, mean - low), min(1.0, mean + high)
 
 
 def standings(board: Board, data: Tidy, methods: Iterable[Method]) -> list[Standing]:
@@ -142,16 +183,17 @@ def _shown(cell: Figure) -> float | None:
 
 
 def standings_table(board: Board, data: Tidy, regime: Regime, ranked: Sequence[Standing]) -> Table:
-    """Rank, method and every metric of the board."""
+    """Rank, method, every metric of the board, and the fingerprint of all that decides what they mean."""
+    protocol = fingerprint(data, regime)
     rows = tuple(
-        (_rank(place, ranked), title_of(place.method), *(str(place.figures[metric]) for metric in board.metrics))
+        (_rank(place, ranked), title_of(place.method), *(str(place.figures[name]) for name in board.metrics), protocol)
         for place in ranked
     )
     notes = [f"Categories: {len(data.categories)}; seeds: {', '.join(map(str, data.seeds))}."]
     notes += [f"{DAGGER} random weights, never trained."] if any(place.method.random for place in ranked) else []
     for place in ranked:
-        notes += _notes(board, data, place.method)
-    return Table(f"Standings: {regime}", ("rank", "method", *board.metrics), rows, tuple(notes))
+        notes += notes_on(board, data, place.method)
+    return Table(f"Standings: {regime}", ("rank", "method", *board.metrics, "protocol"), rows, tuple(notes))
 
 
 def title_of(method: Method) -> str:
@@ -174,6 +216,43 @@ def category_table(data: Tidy, regime: Regime, ranked: Sequence[Standing], metri
         rows.append((title_of(place.method), *map(str, cells)))
     columns = ("method", *(plain(category) for category in data.categories))
     return Table(f"By category, {metric}: {regime}", columns, tuple(rows))
+
+
+def statistics_tables(data: Tidy, regime: Regime, ranked: Sequence[Standing], details: Lookup) -> list[Table]:
+    """How sure the order is; nothing where fewer than two methods have a rank."""
+    methods, metric = [place.method for place in ranked if place.rank is not None], data.board.rank_by
+    if len(methods) < 2:
+        return []
+    order = ranking(data, methods, metric)
+    tests = compare(data, methods[0], methods[1:], metric, details)
+    rows = tuple(
+        (title_of(method), f"{order.ranks[label]:.2f}", _groups_of(label, order), _p(tests.p.get(label)))
+        for method in methods
+        for label in (method.label,)
+    )
+    columns = ("method", "average rank", "group", "p against the first")
+    about = f"p: {tests.test}{', corrected for their number (Holm)' if tests.p else ''}."
+    return [Table(f"Statistics, {metric}: {regime}", columns, rows, (_about(order), about))]
+
+
+def _groups_of(label: str, order: Ranking) -> str:
+    """Numbers of the groups that a method is in, which follow each other."""
+    mine = [number for number, group in enumerate(order.groups, start=1) if label in group]
+    return DASH if not mine else f"{mine[0]}" if len(mine) == 1 else f"{mine[0]} to {mine[-1]}"
+
+
+def _p(value: float | None) -> str:
+    return DASH if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _about(order: Ranking) -> str:
+    """Where average ranks and groups come from."""
+    categories = "1 category" if order.categories == 1 else f"{order.categories} categories"
+    over = f"Average rank over {categories} of the mean over seeds"
+    if order.difference is None or order.friedman is None:
+        return f"{over}. Groups need {LEAST_RANKED} categories and {LEAST_RANKED} methods."
+    test = f"Friedman's test of all being alike: p {_p(order.friedman)}"
+    return f"{over}. {test}. Methods of one group do not differ (Nemenyi, critical difference {order.difference:.2f})."
 
 
 def cost_table(regime: Regime, ranked: Sequence[Standing]) -> Table:
@@ -203,7 +282,7 @@ def _times(costs: Sequence[Cost]) -> tuple[str, str]:
     return f"{per_image:.1f}", f"{statistics.fmean(cost.fit_s for cost in costs):.1f}"
 
 
-def _notes(board: Board, data: Tidy, method: Method) -> list[str]:
+def notes_on(board: Board, data: Tidy, method: Method) -> list[str]:
     """A sentence for everything that keeps a figure of the method from counting, and for files left out."""
     spots: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
     for metric in board.metrics:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from adbench.boards.board import Board
-from adbench.boards.text import hash8, plain
-from adbench.engine.record import MetricInfo, ResultRecord, canonical_json
+from adbench.boards.text import plain
+from adbench.engine.record import MetricInfo, ResultRecord
 
 
 class Unit(NamedTuple):
@@ -33,6 +33,8 @@ class Regime:
     class_names: bool = False
     zero_shot: bool = False
     shots: int = 0
+    outdated: tuple[str, ...] = ()
+    """Metrics of the board that were measured with an older version, with that version."""
 
     def __str__(self) -> str:
         learned = "zero-shot" if self.zero_shot else f"{self.shots}-shot" if self.shots else "normal training images"
@@ -41,6 +43,7 @@ class Regime:
             "labelled anomalies": self.anomalies,
             "tuned per category": self.tuned_per_category,
             "class names": self.class_names,
+            f"older metrics ({', '.join(self.outdated)})": bool(self.outdated),
         }
         return ", ".join([learned, *(text for text, holds in traits.items() if holds)])
 
@@ -53,11 +56,13 @@ class Reading:
         value: the figure, a fraction, or None.
         mark: shown in its place: "n/a", a status such as "failed", or what else keeps the figure from counting.
         reason: the sentence behind the mark.
+        interval: of 95 % confidence over draws of the test images, where it was measured.
     """
 
     value: float | None
     mark: str = ""
     reason: str = ""
+    interval: tuple[float, float] | None = None
 
     @property
     def counts(self) -> bool:
@@ -67,13 +72,15 @@ class Reading:
 
 @dataclass(frozen=True)
 class Method:
-    """A recipe as a board knows it: a spec, and a name for people.
+    """A row of a board: a recipe, and how many shots it was given.
 
     Attributes:
-        label: unique on the board; a hash follows the name where several specs share it.
+        key: unique on the board; begins with `method_key`.
+        label: for people, unique on the board; a hash follows the name where several specs share it.
         records: by unit.
     """
 
+    key: str
     label: str
     records: Mapping[Unit, ResultRecord]
 
@@ -88,7 +95,7 @@ class Method:
             tuned_per_category=any(regime.tuned_per_category for regime in given),
             class_names=any(regime.class_names for regime in given),
             zero_shot=bool(done) and all(regime.train_images == 0 for regime in done),
-            shots=max((record.task.protocol.get("shots") or 0) for record in self.records.values()),
+            shots=max(map(shots_of, self.records.values())),
         )
 
     @property
@@ -102,19 +109,22 @@ class Tidy:
     """All that a board's tables are made of.
 
     Attributes:
+        board: whose records they were.
         categories, seeds: together, the units that a complete method has.
         methods: sorted by label.
-        images: the `samples_sha` that counts on each unit.
+        images: the `samples_sha` that counts on each unit, for each number of shots.
         versions: the version of each metric that counts.
     """
 
+    board: Board
     categories: tuple[str, ...]
     seeds: tuple[int, ...]
     methods: tuple[Method, ...]
-    images: Mapping[Unit, str]
+    images: Mapping[tuple[int, Unit], str]
     versions: Mapping[str, int]
+    _read: dict[tuple[str, str], dict[Unit, Reading]] = field(default_factory=dict, repr=False, compare=False)
 
-    @property
+    @cached_property
     def units(self) -> tuple[Unit, ...]:
         """Every category with every seed."""
         return tuple(Unit(category, seed) for category in self.categories for seed in self.seeds)
@@ -123,21 +133,33 @@ class Tidy:
         """Methods that may be ranked together, the plainest regime first."""
         apart: dict[Regime, list[Method]] = defaultdict(list)
         for method in self.methods:
-            apart[method.regime].append(method)
+            apart[replace(method.regime, outdated=self._outdated(method))].append(method)
         return [(regime, tuple(apart[regime])) for regime in sorted(apart)]
+
+    def _outdated(self, method: Method) -> tuple[str, ...]:
+        versions = {(name, info.version) for record in method.records.values() for name, info in record.metrics.items()}
+        older = {(name, version) for name, version in versions if version != self.versions[name]}
+        return tuple(f"{name} {version}" for name, version in sorted(older) if name in self.board.metrics)
 
     def readings(self, method: Method, metric: str) -> dict[Unit, Reading]:
         """What the method's records say of a metric, for each unit that it has a record of."""
-        return {
-            unit: self._reading(record, metric, unit)
-            for unit in self.units
-            if (record := method.records.get(unit)) is not None
-        }
+        key = method.key, metric
+        if key not in self._read:
+            units = (unit for unit in self.units if unit in method.records)
+            self._read[key] = {unit: self._reading(method.records[unit], unit, metric) for unit in units}
+        return self._read[key]
 
-    def _reading(self, record: ResultRecord, metric: str, unit: Unit) -> Reading:
+    def strange(self, record: ResultRecord) -> bool:
+        """Whether a finished record saw other images than the ones that count."""
+        return self._differs(record, unit_of(record))
+
+    def _differs(self, record: ResultRecord, unit: Unit) -> bool:
+        return record.status == "ok" and record.task.samples_sha != self.images[shots_of(record), unit]
+
+    def _reading(self, record: ResultRecord, unit: Unit, metric: str) -> Reading:
         if record.status != "ok":
             return Reading(None, record.status, plain(record.reason) or "no reason given")
-        if record.task.samples_sha != self.images[unit]:
+        if self._differs(record, unit):
             return Reading(None, "other images", "its images differ from those of the other records; run it again")
         info = record.metrics.get(metric)
         if info is None:
@@ -150,7 +172,9 @@ class Tidy:
 
 
 def _value(info: MetricInfo) -> Reading:
-    return Reading(info.value) if info.value is not None else Reading(None, "n/a", plain(info.reason) or "undefined")
+    if info.value is None:
+        return Reading(None, "n/a", plain(info.reason) or "undefined")
+    return Reading(info.value, interval=info.interval)
 
 
 def tidy(board: Board, records: Sequence[ResultRecord]) -> Tidy:
@@ -160,9 +184,28 @@ def tidy(board: Board, records: Sequence[ResultRecord]) -> Tidy:
         board: says the categories and metrics.
         records: all belong to the board; one for each method and unit.
     """
+    return _tidy(board, _Records(tuple(records)))
+
+
+class _Records(NamedTuple):
+    """Records that are equal if they are the same ones: a board's tables are made from them one after another."""
+
+    records: tuple[ResultRecord, ...]
+
+    def __hash__(self) -> int:
+        return hash(tuple(map(id, self.records)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Records) and list(map(id, self.records)) == list(map(id, other.records))
+
+
+@lru_cache(maxsize=1)
+def _tidy(board: Board, given: _Records) -> Tidy:
+    records = given.records
     seeds = sorted({record.task.seed for record in records})
     known = sorted({record.task.category for record in records})
     return Tidy(
+        board=board,
         categories=tuple(known) if board.categories is None else board.categories,
         seeds=tuple(seeds),
         methods=_methods(records),
@@ -173,7 +216,7 @@ def tidy(board: Board, records: Sequence[ResultRecord]) -> Tidy:
 
 def method_key(record: ResultRecord) -> str:
     """Eight hexadecimal digits for the spec, which alone decides the score: records of one method share them."""
-    return hash8(canonical_json(record.recipe.spec))
+    return record.recipe.spec_sha[:8]
 
 
 def method_name(records: Iterable[ResultRecord]) -> str:
@@ -187,22 +230,37 @@ def unit_of(record: ResultRecord) -> Unit:
     return Unit(record.task.category, record.task.seed)
 
 
-def _methods(records: Iterable[ResultRecord]) -> tuple[Method, ...]:
-    by_key: dict[str, dict[Unit, ResultRecord]] = defaultdict(dict)
+def shots_of(record: ResultRecord) -> int:
+    """How many normal images the protocol gave; 0 for all of them."""
+    return int(record.task.protocol.get("shots") or 0)
+
+
+def row_key(record: ResultRecord) -> tuple[str, int]:
+    """What the records of one row share: the spec and the shots."""
+    return method_key(record), shots_of(record)
+
+
+def _methods(records: Sequence[ResultRecord]) -> tuple[Method, ...]:
+    rows: dict[tuple[str, int], dict[Unit, ResultRecord]] = defaultdict(dict)
     for record in records:
-        by_key[method_key(record)][unit_of(record)] = record
-    names = {key: plain(method_name(units.values())) or "unnamed" for key, units in by_key.items()}
-    shared = Counter(names.values())
-    labels = {key: name if shared[name] == 1 else f"{name} ({key})" for key, name in names.items()}
-    methods = [Method(labels[key], dict(sorted(units.items()))) for key, units in by_key.items()]
+        rows[row_key(record)][unit_of(record)] = record
+    several = len({shots for _, shots in rows}) > 1
+    given = {row: f"{row[1] or 'full'}-shot" if several else "" for row in rows}
+    names = {row: plain(method_name(units.values())) or "unnamed" for row, units in rows.items()}
+    shared = Counter((name, row[1]) for row, name in names.items())
+    methods = []
+    for row, units in rows.items():
+        name = names[row] if shared[names[row], row[1]] == 1 else f"{names[row]} ({row[0]})"
+        key, label = "-".join(filter(None, [row[0], given[row]])), ", ".join(filter(None, [name, given[row]]))
+        methods.append(Method(key, label, dict(sorted(units.items()))))
     return tuple(sorted(methods, key=lambda method: method.label))
 
 
-def _images(records: Iterable[ResultRecord]) -> dict[Unit, str]:
+def _images(records: Iterable[ResultRecord]) -> dict[tuple[int, Unit], str]:
     """For each unit the images that most finished records saw, of equally many the latest."""
-    seen: dict[Unit, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    seen: dict[tuple[int, Unit], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for record in (each for each in records if each.status == "ok"):
-        seen[unit_of(record)][record.task.samples_sha].append(record.provenance.started)
+        seen[shots_of(record), unit_of(record)][record.task.samples_sha].append(record.provenance.started)
     return {
         unit: max(by_sha, key=lambda sha: (len(by_sha[sha]), max(by_sha[sha]), sha)) for unit, by_sha in seen.items()
     }

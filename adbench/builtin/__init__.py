@@ -12,10 +12,12 @@ _MODULES = (
     "datasets",
     "demo",
     "executors",
+    "maskers",
     "metrics_image",
     "metrics_pixel",
     "necks",
     "preprocess",
+    "processes",
     "reports",
     "toy",
 )

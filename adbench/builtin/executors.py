@@ -1,20 +1,17 @@
-"""Where units run: here, one after another."""
+"""Where jobs run: here, one after another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Generator, Iterable
 
-from adbench import Executor
-
-Unit = TypeVar("Unit")
-Result = TypeVar("Result")
+from adbench import Ending, Executor, Job, Work
 
 
 class Inline(Executor):
-    """In this process, in order; the next unit is not started before the last result was taken."""
+    """In this process, in order; the next job is not started before the last one's ending was taken."""
 
     name = "inline"
+    here = True
 
-    def run(self, work: Callable[[Unit], Result], units: Iterable[Unit]) -> Iterator[Result]:
-        return map(work, units)
+    def run(self, work: Work, jobs: Iterable[Job]) -> Generator[Ending, None, None]:
+        return (Ending(job, work(job.order)) for job in jobs)

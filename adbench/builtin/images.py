@@ -2,8 +2,10 @@
 
 What is decided here, once:
 
-- 8 bits a channel stay uint8; 16 bits become float32 of 0 to 1. Pillow cuts colour of 16 bits down to 8, so such files
-  are decoded twice, for the high and for the low bytes.
+- Pillow reads the header, and imagecodecs the pixels of a PNG: it needs half the time and, like Pillow, keeps other
+  threads running. Everything else is Pillow's, JPEG too, since imagecodecs takes a truncated JPEG for a whole one.
+- 8 bits a channel stay uint8; 16 bits become float32 of 0 to 1. Pillow cuts the colour of a TIFF from 16 bits to 8, so
+  such files are decoded twice, for the high and for the low bytes.
 - Alpha is ignored: the colour under it is kept, as inspection cameras write it.
 - EXIF orientation is applied; of several pages the first is read; CMYK and the like become RGB.
 - Gray images get three equal channels. Floats have to lie in 0 to 1, since nothing else says what white is.
@@ -33,6 +35,11 @@ MAX_PIXELS = 170_000_000
 
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 _ORIENTATION, _LYING = 0x0112, {5, 6, 7, 8}
+_TURNING = (
+    b"eXIf",
+    *(kind + key for kind in (b"tEXt", b"zTXt", b"iTXt") for key in (b"XML:com.adobe.xmp", b"Raw profile type exif")),
+)
+"""How the chunks of a PNG begin that can say how the camera was held."""
 _WARNINGS = threading.Lock()
 
 # Both halves of a 16-bit colour channel: the decoder that gives one byte, and the one that gives the other.
@@ -56,7 +63,7 @@ def read_image(path: Path) -> np.ndarray:
     import numpy as np
 
     pixels = _decode(path)
-    return np.ascontiguousarray(pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2))
+    return np.ascontiguousarray(pixels) if pixels.ndim == 3 else np.dstack((pixels, pixels, pixels))
 
 
 def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
@@ -76,20 +83,21 @@ def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
     if pixels.shape[:2] != size:
         (height, width), (wanted_height, wanted_width) = pixels.shape[:2], size
         raise BadImage(path, f"the mask has {height}x{width} pixels, its image has {wanted_height}x{wanted_width}")
-    marked: np.ndarray = (pixels if pixels.ndim == 2 else pixels.max(axis=2)) > 0
-    return marked
+    marked: np.ndarray = pixels > 0
+    return marked if pixels.ndim == 2 else marked[:, :, 0] | marked[:, :, 1] | marked[:, :, 2]
 
 
 def read_size(path: Path) -> tuple[int, int]:
-    """Height and width of the picture in a file, upright. A square one needs only the header.
+    """Height and width of the picture in a file, upright. The pixels are decoded only where these may need them.
 
     Raises:
-        BadImage: the file is missing, empty, too large or no image; or, not square, truncated.
+        BadImage: the file is missing, empty, too large or no image.
     """
     with _bad_image(path), _opened(path) as image:
-        if image.width == image.height:
+        if image.width == image.height or (image.format == "PNG" and not _may_be_turned(_content(image))):
             return image.height, image.width
-        image.load()
+        if image.format != "JPEG":
+            image.load()
         lying = _orientation(image) in _LYING
         return (image.width, image.height) if lying else (image.height, image.width)
 
@@ -97,6 +105,9 @@ def read_size(path: Path) -> tuple[int, int]:
 def _decode(path: Path) -> np.ndarray:
     """[H, W] or [H, W, 3], uint8 or float32, upright."""
     with _bad_image(path), _opened(path) as image:
+        if image.format == "PNG":
+            content = _content(image)
+            return _upright(_png(content), _orientation(image) if _may_be_turned(content) else 1)
         rawmode = _rawmode(image)
         wide = ";16" in rawmode and not image.mode.startswith("I")
         image.load()
@@ -151,6 +162,34 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(_ORIENTATION, 1))
 
 
+def _content(image: Any) -> bytes:
+    """The bytes of an opened file; no more than its pixels can need (8 each), and 16 MB for what is no pixel."""
+    image.fp.seek(0)
+    content: bytes = image.fp.read(10 * image.width * image.height + (1 << 24))
+    return content
+
+
+def _may_be_turned(content: bytes) -> bool:
+    """Whether a PNG has a chunk, before or behind the pixels, that can say how the camera was held."""
+    at = 8
+    while at < len(content) and not content.startswith(b"IEND", at + 4):
+        if content.startswith(_TURNING, at + 4):
+            return True
+        at += 12 + int.from_bytes(content[at : at + 4], "big")
+    return False
+
+
+def _png(content: bytes) -> np.ndarray:
+    """[H, W] or [H, W, 3], uint8 or float32, of a PNG of any kind."""
+    import numpy as np
+    from imagecodecs import png_decode
+
+    pixels: np.ndarray = png_decode(content)
+    if pixels.ndim == 3:  # alpha comes last: behind one channel or behind three
+        pixels = pixels[:, :, 0] if pixels.shape[2] == 2 else pixels[:, :, :3]
+    return _unit(pixels) if pixels.dtype == np.uint16 else pixels
+
+
 def _rawmode(image: Any) -> str:
     """How the file lays out its pixels, in Pillow's words, such as ``"RGB;16B"``; empty where Pillow does not say."""
     arguments = image.tile[0][3] if image.tile else ""
@@ -164,7 +203,9 @@ def _pixels(image: Image.Image) -> np.ndarray:
 
     if image.mode.startswith(("I", "F")):
         return _deep_gray(image)
-    if image.mode in {"1", "L"}:
+    if image.mode in {"L", "RGB"}:
+        return np.array(image)
+    if image.mode == "1":
         return np.array(image.convert("L"))
     if image.mode == "LA":
         return np.array(image.getchannel("L"))
@@ -182,18 +223,15 @@ def _deep_gray(image: Image.Image) -> np.ndarray:
         if not (pixels.min() >= 0 and pixels.max() <= 1):
             raise ValueError("floating point pixels have to lie between 0 and 1")
         return np.asarray(pixels, np.float32)
-    if image.mode == "I" and image.format != "PNG":  # Pillow gives PNG's 16 bits as "I" in some versions
+    if image.mode == "I":
         raise ValueError("it has 32 bits a pixel, which do not say what white is; save it with 8 or 16 bits")
     return _unit(pixels)
 
 
 def _wide(path: Path, image: Image.Image, rawmode: str) -> np.ndarray:
-    """[H, W, 3] or [H, W] float32 of a colour or gray-alpha image of 16 bits a channel."""
+    """[H, W, 3] float32 of a colour image of 16 bits a channel."""
     import numpy as np
 
-    if rawmode == "LA;16B":  # PNG: the four bytes of gray and alpha, taken for the channels of RGBA
-        pair = _load_as(path, "RGBA").astype(np.uint16)
-        return _unit(pair[:, :, 0] * 256 + pair[:, :, 1])
     if rawmode not in _OTHER_BYTE:
         raise ValueError(f"its layout {rawmode} would lose half of its 16 bits; save it as plain RGB")
     high, low = np.array(image), _load_as(path, _OTHER_BYTE[rawmode])

@@ -48,7 +48,7 @@ class Resize(Preprocessor):
         if size == tuple(image.shape[1:]):
             return image, geometry
         if self.config.precision == "float" and not image.is_floating_point():
-            image = image.float().div(255)
+            image = image.float().div_(255)
         mode = self.config.interpolation
         antialias = self.config.antialias and mode != "nearest"
         resized = interpolate(image[None], size=size, mode=mode, antialias=antialias)[0]

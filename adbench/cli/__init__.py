@@ -13,12 +13,13 @@ from adbench.errors import AdbenchError, PluginError, UnknownName, UsageError
 
 _COMMANDS = {
     "board": "Build, show and check leaderboards.",
+    "cache": "Show or clear what is kept between runs.",
     "check": "Check that a plugin's components keep their contracts.",
     "data": "List, get and verify datasets.",
     "evaluate": "Compute metrics anew from runs on disk.",
     "list": "List what is installed: components and recipes.",
     "plan": "Show what 'run' would do, what is done already, and what cannot run.",
-    "run": "Run a method on every category of a dataset.",
+    "run": "Run a method, or many, on every category of a dataset.",
 }
 """Name and short help of the built-in commands; each lives in the module of its name."""
 

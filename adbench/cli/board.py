@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import click
 
+from adbench.cli.options import dataset_from, places
+from adbench.cli.submit import submit_command, verify_command
 from adbench.errors import StorageError, UnknownName
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.table import Table as RichTable
 
     from adbench.api.report import Report, Table
+    from adbench.boards.annex import Gallery
     from adbench.boards.publish import Outcome, Press, Shelf
+    from adbench.engine.record import ResultRecord
 
 _WIDTH = 160
 """Of tables that do not go to a terminal."""
@@ -22,11 +29,15 @@ _WIDTH = 160
 
 @click.group("board")
 def command() -> None:
-    """Build, show and check leaderboards."""
+    """Build, show and check leaderboards; hand in and verify records."""
+
+
+command.add_command(submit_command)
+command.add_command(verify_command)
 
 
 @command.command("build")
-@click.argument("runs", type=click.Path(path_type=Path), nargs=-1)
+@click.argument("runs", callback=places, nargs=-1)
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -34,17 +45,25 @@ def command() -> None:
     show_default=True,
     help="The leaderboards' folder.",
 )
-def build_command(runs: tuple[Path, ...], out: Path) -> int:
+@click.option(
+    "--pictures",
+    is_flag=True,
+    help="Show images of RUNS on the pages, also of data that must not be published: keep such pages to yourself.",
+)
+@click.option("--data", metavar="NAME|PATH", help="The dataset for --pictures, where the record's name is not enough.")
+def build_command(runs: tuple[Path, ...], out: Path, pictures: bool, data: str | None) -> int:
     """Put the records of RUNS on their boards, and write tables and pages anew.
 
     A record that no board takes gets a new board with default rules, to be edited by hand.
     """
+    from dataclasses import replace
+
     from adbench.boards.publish import build
 
-    outcome = build(runs, out, _press())
+    outcome = build(runs, out, replace(press(), gallery=_gallery(data, every=pictures)))
     for folder in outcome.boards:
         click.echo(f"{folder}: written")
-    return _report(outcome)
+    return report(outcome)
 
 
 @command.command("check")
@@ -53,10 +72,10 @@ def check_command(root: Path) -> int:
     """Check that every generated file below ROOT is what the records say, byte for byte."""
     from adbench.boards.publish import check
 
-    outcome = check(root, _press())
+    outcome = check(root, press())
     if not outcome.problems:
         click.echo(f"{root}: all as the records say; boards: {len(outcome.boards)}")
-    return _report(outcome)
+    return report(outcome)
 
 
 @command.command("show")
@@ -77,7 +96,7 @@ def show_command(path: Path, metric: str | None) -> int:
             for note in table.notes:
                 console.print(note, markup=False, style="dim", soft_wrap=True)
             console.print()
-    return _report(outcome)
+    return report(outcome)
 
 
 def _shelves(path: Path, outcome: Outcome) -> list[Shelf]:
@@ -133,7 +152,28 @@ def _drawn(table: Table) -> RichTable | str:
     return drawn
 
 
-def _press() -> Press:
+def _gallery(data: str | None, *, every: bool) -> Gallery:
+    """Makes pictures of runs on data that may be shown, or on `every`."""
+    from adbench.registry import installed
+
+    registry = installed()
+    dataset_of = cache(lambda name: dataset_from(registry, data or name))
+
+    def pictures(folder: Path, record: ResultRecord) -> Mapping[str, str]:
+        from adbench.engine.gallery import gallery
+
+        name = record.task.dataset
+        if data is None and ("dataset", name) not in registry.components:
+            if every:
+                raise StorageError(f"{folder}: made on the folder {name!r}; say where it is with --data PATH")
+            return {}
+        return gallery(folder, record, dataset_of(name)) if every or dataset_of(name).may_be_shown else {}
+
+    return pictures
+
+
+def press() -> Press:
+    """The reports that print boards."""
     from adbench.boards.publish import Press
     from adbench.registry import installed
 
@@ -141,7 +181,7 @@ def _press() -> Press:
     return Press(markdown=markdown, csv=table)
 
 
-def _report(outcome: Outcome) -> int:
+def report(outcome: Outcome) -> int:
     """Say what was found; the exit code."""
     for line in outcome.news:
         click.echo(line, err=True)

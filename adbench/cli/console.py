@@ -16,9 +16,10 @@ from rich.progress import TimeRemainingColumn as Remaining
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from adbench.engine.draft import Unit
-    from adbench.engine.pipeline import Outcome
+    from adbench.engine.dispatch import Refusal
+    from adbench.engine.draft import Outcome
     from adbench.engine.record import ResultRecord
+    from adbench.engine.spec import Recipe
 
 _COLUMNS = {
     "image-auroc": "image\nAUROC",
@@ -30,6 +31,13 @@ _COLUMNS = {
     "pixel-aupro-30": "AUPRO\n0.30",
     "pixel-aupro-05": "AUPRO\n0.05",
 }
+
+
+_USUAL = {"shots": None, "limit_train": None, "limit_test": None, "evaluation": "original", "class_names": False}
+"""Protocol rules that a title leaves out; `allow` shows in the regime of the records."""
+
+SKIPPED_AT_LENGTH = 10
+"""So many combinations that cannot run are told with their reasons before a run begins."""
 
 
 class Console:
@@ -46,9 +54,32 @@ class Console:
         self._bars: Progress | None = None
         self._bar: TaskID | None = None
 
-    def begin(self, unit: Unit) -> None:
-        """A unit starts."""
-        self._say(f"[bold]{escape(unit.title)}[/]")
+    def begin(self, title: str) -> None:
+        """A unit starts, or is found to have ended before."""
+        self._say(f"[bold]{escape(title)}[/]")
+
+    def note(self, sentence: str) -> None:
+        """Something that a person should know, and that stops nothing."""
+        self._say(f"  [yellow]{escape(sentence)}[/]")
+
+    def refused(self, refusal: Refusal) -> None:
+        """A unit could not begin."""
+        self.close()
+        self._say(f"  [red]not run[/]: {escape(refusal.reason)}")
+
+    def cannot(
+        self, left_out: Sequence[str], skipped: Sequence[tuple[Recipe, Sequence[str]]], *, every: bool = False
+    ) -> None:
+        """Which parts and combinations cannot run, and why; unless `every` is set, of many only the number is told."""
+        for sentence in left_out:
+            self._say(f"left out: {escape(sentence)}")
+        if len(skipped) > SKIPPED_AT_LENGTH and not every:
+            self._say(f"{len(skipped)} combinations cannot run; 'adbench plan' with the same words says why")
+            return
+        for recipe, reasons in skipped:
+            self._say(f"cannot run: {escape(recipe.name)}")
+            for reason in reasons:
+                self._say(f"  {escape(reason)}")
 
     def watch(self, stage: str, done: int, total: int) -> None:
         """A stage has come so far; drawn on a terminal only."""
@@ -81,7 +112,8 @@ class Console:
         self.close()
         record = outcome.record
         if record.status != "ok":
-            self._say(f"  [red]{record.status}[/]: {escape(record.reason)}")
+            before = "" if outcome.fresh else f" before (--retry {record.status} runs it again)"
+            self._say(f"  [red]{record.status}[/]{before}: {escape(record.reason)}")
         elif not outcome.fresh:
             self._say(f"  done before: {escape(str(outcome.folder))}")
         elif record.cost is not None:
@@ -119,20 +151,13 @@ class Console:
         self._bars = self._bar = None
 
     def summary(self, outcomes: Sequence[Outcome]) -> None:
-        """A row for each category and seed, and the mean where nothing is missing."""
-        records = sorted((outcome.record for outcome in outcomes), key=lambda it: (it.task.category, it.task.seed))
-        if not records:
-            return
-        title = f"{records[0].recipe.name} on {records[0].task.dataset} (figures in %)"
-        table = Table(title=escape(title), title_justify="left")
-        table.add_column("category")
-        for header in (*_COLUMNS.values(), "ms an\nimage", "fit\ns"):
-            table.add_column(header, justify="right")
-        for record in records:
-            table.add_row(*_row(record))
-        table.add_section()
-        table.add_row("mean", *(_mean(records, name) for name in _COLUMNS), "", "")
-        self.out.print(table)
+        """Of one method a row for each category and seed; of several a row for each, over all of them."""
+        groups: dict[str, list[ResultRecord]] = {}
+        for outcome in outcomes:
+            groups.setdefault(_what(outcome.record), []).append(outcome.record)
+        for title, records in groups.items():
+            methods = {record.recipe.name for record in records}
+            self.out.print(_by_category(title, records) if len(methods) == 1 else _by_method(title, records))
         self._notes(outcomes)
 
     def _notes(self, outcomes: Sequence[Outcome]) -> None:
@@ -144,6 +169,48 @@ class Console:
 
     def _say(self, line: str) -> None:
         self.err.print(line, soft_wrap=True)
+
+
+def _what(record: ResultRecord) -> str:
+    """The dataset and the protocol: figures of different ones never share a table."""
+    protocol = record.task.protocol
+    said = [f"{key.replace('_', '-')} {value}" for key, value in protocol.items() if value != _USUAL.get(key, value)]
+    return ", ".join([record.task.dataset, *said])
+
+
+def _by_category(title: str, records: Sequence[ResultRecord]) -> Table:
+    records = sorted(records, key=lambda it: (it.task.category, it.task.seed))
+    table = _table(f"{records[0].recipe.name} on {title}", "category")
+    for record in records:
+        table.add_row(*_row(record))
+    table.add_section()
+    table.add_row("mean", *(_mean(records, name) for name in _COLUMNS), "", "")
+    return table
+
+
+def _by_method(title: str, records: Sequence[ResultRecord]) -> Table:
+    """The mean over categories and seeds of each method, best first; 'adbench board' says more."""
+    methods: dict[str, list[ResultRecord]] = {}
+    for record in records:
+        methods.setdefault(record.recipe.name, []).append(record)
+    table = _table(title, "method")
+    for name, rows in sorted(methods.items(), key=lambda item: _mean(item[1], "image-auroc"), reverse=True):
+        costs = [row.cost for row in rows if row.cost is not None]
+        times = (
+            [statistics.fmean(cost.ms_per_image.p50 for cost in costs), statistics.fmean(c.fit_s for c in costs)]
+            if costs
+            else []
+        )
+        table.add_row(escape(name), *(_mean(rows, metric) for metric in _COLUMNS), *(f"{time:.1f}" for time in times))
+    return table
+
+
+def _table(title: str, first: str) -> Table:
+    table = Table(title=escape(f"{title} (figures in %)"), title_justify="left")
+    table.add_column(first, overflow="fold")
+    for header in (*_COLUMNS.values(), "ms an\nimage", "fit\ns"):
+        table.add_column(header, justify="right")
+    return table
 
 
 def _row(record: ResultRecord) -> list[str]:

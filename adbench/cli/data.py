@@ -73,7 +73,10 @@ def get_command(name: str, root: Path | None) -> None:
 @click.argument("data", metavar="NAME|PATH")
 @_ROOT
 def verify_command(data: str, root: Path | None) -> int:
-    """Read every image and mask of a dataset, and list what is wrong: exit code 1 if anything is."""
+    """Read every image and mask of a dataset, and list what is wrong: exit code 1 if anything is.
+
+    Test images that only look like a training image are warnings.
+    """
     from adbench.cli.options import dataset_from
     from adbench.engine.verify import problems
     from adbench.registry import installed
@@ -85,9 +88,21 @@ def verify_command(data: str, root: Path | None) -> int:
         for problem in problems(dataset, watch):
             found += 1
             click.echo(problem)
+    _warn_of_near_duplicates(dataset)
     summary = "; ".join(_whereabouts(dataset))
     click.echo(f"{found} problems in {summary}" if found else f"sound: {summary}")
     return 1 if found else 0
+
+
+def _warn_of_near_duplicates(dataset: Dataset) -> None:
+    from adbench.engine.verify import near_duplicates
+
+    try:
+        with _image_progress() as watch:
+            for warning in near_duplicates(dataset, lambda name, done, total: watch(f"{name}, twins", done, total)):
+                click.echo(f"warning: {warning}")
+    except UsageError as error:
+        click.echo(f"warning: {error}", err=True)
 
 
 def _whereabouts(dataset: Dataset) -> list[str]:

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
-from adbench.cli.options import dataset_from
+from adbench.cli.origin import dataset_of
 from adbench.errors import AdbenchError, StorageError
 
 if TYPE_CHECKING:
-    from adbench.engine.record import PredictionsInfo, ResultRecord
+    from adbench.api.metric import Evidence, Metric
+    from adbench.engine.evaluate import Judge
+    from adbench.engine.record import MetricInfo, ResultRecord
     from adbench.registry import Registry
 
 
 @click.command("evaluate")
 @click.argument("runs", type=click.Path(exists=True, path_type=Path), nargs=-1, required=True)
 @click.option("--data", metavar="NAME|PATH", help="The dataset, where the record's own name is not enough (a folder).")
+@click.option("--intervals", is_flag=True, help="Add 95 % confidence intervals, and details.json where it is missing.")
+@click.option(
+    "--draws",
+    type=click.IntRange(100, 100_000),
+    default=1000,
+    show_default=True,
+    help="How often --intervals draws the test images again.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the records, one a line, and nothing else on stdout.")
-def command(runs: tuple[Path, ...], data: str | None, as_json: bool) -> int:
+def command(runs: tuple[Path, ...], data: str | None, intervals: bool, draws: int, as_json: bool) -> int:
     """Compute all metrics anew for every finished run in RUNS, and write them into its record.
 
     A run whose data has changed since is refused, and left as it is. One that failed is left out.
@@ -38,7 +49,7 @@ def command(runs: tuple[Path, ...], data: str | None, as_json: bool) -> int:
             if before.predictions is None:
                 click.echo(f"{folder}: left out: it ended as {before.status!r}, without predictions", err=True)
                 continue
-            after = _evaluate(installed(), folder, before, before.predictions, data)
+            after = _evaluate(installed(), folder, before, data, draws if intervals else 0)
         except AdbenchError as error:
             failures += 1
             click.echo(f"error: {folder}: {error}", err=True)
@@ -47,45 +58,44 @@ def command(runs: tuple[Path, ...], data: str | None, as_json: bool) -> int:
     return 1 if failures else 0
 
 
-def _evaluate(
-    registry: Registry, folder: Path, record: ResultRecord, info: PredictionsInfo, data: str | None
-) -> ResultRecord:
-    """The record with its metrics computed anew, written where they differ."""
-    from pydantic import ValidationError
+def _evaluate(registry: Registry, folder: Path, record: ResultRecord, data: str | None, draws: int) -> ResultRecord:
+    """The record with its metrics computed anew, written where they differ. Without draws, intervals stay as they are.
 
-    from adbench.api.metric import Metric
-    from adbench.engine.evaluate import Judge, measure
-    from adbench.engine.geometry import MapSpec
-    from adbench.engine.predictions import read_predictions
-    from adbench.engine.protocol import Protocol
+    Raises:
+        AdbenchError: the run cannot be evaluated; the message says why.
+    """
+    from adbench.engine.again import judge_of
+    from adbench.engine.bootstrap import with_intervals
+    from adbench.engine.evaluate import measure
     from adbench.engine.record import write_record
 
-    try:
-        protocol = Protocol.model_validate(record.task.protocol)
-        spec = MapSpec.model_validate(record.recipe.spec.get("map"))
-    except ValidationError as error:
-        raise StorageError(
-            f"its record has no usable protocol or map: {error.errors()[0]['msg']}; run it anew"
-        ) from None
-    dataset, task = _same_task(registry, record, protocol, data)
-    judge = Judge(dataset, task.test, read_predictions(folder, info), spec, protocol.grid)
-    metrics = [cast("Metric", entry.cls()) for entry in registry.entries("metric")]
-    after = record.model_copy(update={"metrics": measure(metrics, judge.evidence())})
+    judge = judge_of(folder, record, dataset_of(registry, record, data))
+    evidence, known = judge.evidence(), [cast("Metric", entry.cls()) for entry in registry.entries("metric")]
+    metrics = measure(known, evidence)
+    metrics = with_intervals(metrics, judge, draws) if draws else _kept(record.metrics, metrics)
+    after = record.model_copy(update={"metrics": metrics})
     if after != record:
         write_record(folder, after)
+    if draws:
+        _add_details(folder, record.id, judge, known, evidence)
     return after
 
 
-def _same_task(registry: Registry, record: ResultRecord, protocol: Any, data: str | None) -> Any:
-    from adbench.engine.protocol import make_task
+def _kept(before: Mapping[str, MetricInfo], after: Mapping[str, MetricInfo]) -> dict[str, MetricInfo]:
+    """New figures; one that has not changed keeps its interval."""
+    same = {name for name, info in after.items() if name in before and before[name].value == info.value}
+    return {
+        name: before[name] if name in same and before[name].version == info.version else info
+        for name, info in after.items()
+    }
 
-    if data is None and ("dataset", record.task.dataset) not in registry.components:
-        raise StorageError(f"it was made on the folder {record.task.dataset!r}; say where it is with --data PATH")
-    dataset = dataset_from(registry, data or record.task.dataset)
-    task = make_task(dataset, record.task.category, protocol, record.task.seed, skip_bad=bool(record.task.skipped))
-    if task.sha != record.task.samples_sha:
-        raise StorageError("the images or masks are not those that it was made on; give the same data with --data")
-    return dataset, task
+
+def _add_details(folder: Path, record_id: str, judge: Judge, metrics: Sequence[Metric], evidence: Evidence) -> None:
+    """Write the details of a run that has none of this record."""
+    from adbench.engine.details import DETAILS_FILE, details_of, read_details, write_details
+
+    if not (folder / DETAILS_FILE).exists() or read_details(folder).id != record_id:
+        write_details(folder, details_of(record_id, judge, metrics, evidence))
 
 
 def _changes(folder: Path, before: ResultRecord, after: ResultRecord) -> str:

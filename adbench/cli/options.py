@@ -12,7 +12,7 @@ import click
 from adbench.api.bank import Source
 from adbench.api.dataset import Dataset
 from adbench.engine.protocol import Protocol
-from adbench.engine.spec import SLOTS, Part, Recipe, read_recipe, slot_title
+from adbench.engine.spec import SLOTS, Part, Recipe, name_of, read_recipe
 from adbench.errors import UnknownName, UsageError
 from adbench.registry import Registry
 
@@ -46,16 +46,83 @@ option = partial(click.option, cls=SectionedOption)
 _part = partial(option, section="Method", metavar="PART")
 _task = partial(option, section="Task")
 
+
+def _parse_place(_: click.Context, __: click.Parameter, value: str) -> Path:
+    from adbench.engine.settings import place
+
+    return place(value)
+
+
+def places(_: click.Context, __: click.Parameter, value: Sequence[str]) -> tuple[Path, ...]:
+    """Folders of runs, each a path or an address."""
+    from adbench.engine.settings import place
+
+    return tuple(map(place, value))
+
+
+def _parse_shard(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """``2/5`` as numbers.
+
+    Raises:
+        UsageError: it is no such fraction.
+    """
+    if value is None:
+        return None
+    number, slash, of = value.partition("/")
+    if not (slash and number.isdecimal() and of.isdecimal() and int(of)):
+        raise UsageError(f"--shard {value!r}: write I/N, such as 1/3 for the first of three machines")
+    return int(number), int(of)
+
+
+def _parse_size(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    """``20GB`` in bytes.
+
+    Raises:
+        UsageError: it is no size.
+    """
+    from pydantic import ByteSize, TypeAdapter, ValidationError
+
+    try:
+        return None if value is None else int(TypeAdapter(ByteSize).validate_python(value))
+    except ValidationError:
+        raise UsageError(f"--cache-size {value!r}: give a size such as 500MB or 20GB") from None
+
+
+def _parse_cache(_: click.Context, __: click.Parameter, value: str | None) -> Path | None:
+    return None if value == "none" else cache_folder(value)
+
+
+def cache_folder(said: str | None) -> Path:
+    """The folder that keeps features and exported networks: the one said, or else the user's."""
+    from platformdirs import user_cache_path
+
+    return Path(said).expanduser() if said else user_cache_path("adbench", appauthor=False)
+
+
 _METHOD_OPTIONS = (
+    option(
+        "--suite",
+        section="Method",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Many methods on many tasks, as the file says; task options given besides replace its own.",
+    ),
+    option(
+        "--all",
+        "combine",
+        is_flag=True,
+        section="Method",
+        help="Every combination of the backbones, banks and scorers named, or of all installed where none is.",
+    ),
     option(
         "--recipe",
         section="Method",
         metavar="NAME|FILE",
         help="A published method (see 'adbench list recipe') or a recipe file; a PART given besides replaces its own.",
     ),
-    _part("--backbone", help="What the method sees: images to features of patches."),
-    _part("--scorer", help="How far from normal a patch is."),
-    _part("--bank", help="What it remembers of normal images.", show_default="the scorer's choice"),
+    _part("--backbone", multiple=True, help="What the method sees: images to features of patches."),
+    _part("--scorer", multiple=True, help="How far from normal a patch is."),
+    _part("--bank", multiple=True, help="What it remembers of normal images.", show_default="the scorer's choice"),
     _part("--preprocess", multiple=True, help="Preparation of images.", show_default="the backbone's choice"),
     _part(
         "--neck",
@@ -103,7 +170,47 @@ _TASK_OPTIONS = (
         help="Grant more than normal images: the unlabelled test set, or the objects' names. Marked in the record.",
     ),
     _task("--skip-bad", is_flag=True, help="Leave out files that cannot be read; the record says which."),
+    _task(
+        "--shard",
+        metavar="I/N",
+        callback=_parse_shard,
+        help="Only the I-th of N equal parts, for machines that share nothing; 'board build' merges their runs.",
+    ),
 )
+
+
+out_option = option(
+    "--out",
+    section="Run",
+    default="runs",
+    show_default=True,
+    callback=_parse_place,
+    metavar="PATH|ADDRESS",
+    help="The folder of runs; an address such as s3://bucket/runs where its fsspec package is installed.",
+)
+cache_option = option(
+    "--cache",
+    section="Cache",
+    envvar="ADBENCH_CACHE",
+    callback=_parse_cache,
+    metavar="PATH|none",
+    help="The folder that keeps features and exported networks.",
+    show_default="the user's cache folder",
+)
+_size_option = option(
+    "--cache-size",
+    "cache_limit",
+    section="Cache",
+    callback=_parse_size,
+    metavar="SIZE",
+    help="Room for features, such as 20GB; the least recently used go first.",
+    show_default="a tenth of the free disk",
+)
+
+
+def cache_options(function: Function) -> Function:
+    """Add the options that say what is kept between runs."""
+    return _add(function, (cache_option, _size_option))
 
 
 def method_options(function: Function) -> Function:
@@ -129,7 +236,7 @@ def recipe_from(registry: Registry, recipe: str | None, slots: dict[str, Any]) -
         UsageError: neither a recipe nor backbone and scorer are named.
         UnknownName: no such recipe or component.
     """
-    parts = _parts(registry, slots)
+    parts = parse_slots(registry, slots)
     if recipe is not None:
         path = Path(recipe)
         file = path if path.suffix in (".yaml", ".yml") else registry.recipe(recipe).path
@@ -139,25 +246,38 @@ def recipe_from(registry: Registry, recipe: str | None, slots: dict[str, Any]) -
             "name a method: --recipe NAME (see 'adbench list recipe'), or --backbone and --scorer,"
             " such as --backbone dinov3 --scorer knn"
         )
-    shown = [slot_title(parts[slot]) for slot in ("backbone", "neck", "bank", "scorer", "aggregate") if parts.get(slot)]
-    return Recipe(name="+".join(shown)[:100], **parts)
+    return Recipe(name=name_of(parts), **parts)
 
 
-def _parts(registry: Registry, slots: dict[str, Any]) -> dict[str, Any]:
-    """Parsed parts of the slots that the command line names."""
+def parse_slots(registry: Registry, slots: Mapping[str, Any]) -> dict[str, Any]:
+    """Parsed parts of the slots that the command line names; those that take one part are given at most one.
 
-    def parse(slot: str, text: str) -> Part:
-        part = Part.parse(text)
-        registry.get(SLOTS[slot], part.name)  # before a recipe's name is made of it
-        return part
-
+    Raises:
+        UnknownName: no such component.
+        UsageError: a slot of one part is given several.
+    """
     parts: dict[str, Any] = {}
-    for slot, text in slots.items():
-        if isinstance(text, tuple) and text:
-            parts[slot] = () if text == ("none",) else tuple(parse(slot, item) for item in text)
-        elif isinstance(text, str):
-            parts[slot] = parse(slot, text)
+    for slot, said in slots.items():
+        words = said if isinstance(said, tuple) else () if said is None else (said,)
+        chosen = () if words == ("none",) else tuple(parse_part(registry, slot, word) for word in words)
+        if slot in ("preprocess", "neck"):
+            parts |= {slot: chosen} if words else {}
+        elif len(chosen) > 1:
+            raise UsageError(f"several --{slot}: {', '.join(words)}; name one, or add --all to run every combination")
+        elif chosen:
+            parts[slot] = chosen[0]
     return parts
+
+
+def parse_part(registry: Registry, slot: str, text: str) -> Part:
+    """A part of a slot, known to exist before a recipe's name is made of it.
+
+    Raises:
+        UnknownName: no such component.
+    """
+    part = Part.parse(text)
+    registry.get(SLOTS[slot], part.name)
+    return part
 
 
 def dataset_from(registry: Registry, data: str, root: str | None = None) -> Dataset:

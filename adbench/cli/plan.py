@@ -1,67 +1,159 @@
-"""``adbench plan``: what ``run`` would do."""
+"""``adbench plan``: what ``run`` would do, as a tree."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from adbench.cli.options import SectionedCommand, method_options, option, task_options
-from adbench.cli.run import plan_from
+from adbench.cli.options import SectionedCommand, method_options, out_option, task_options
 from adbench.errors import DataError
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
+
+    from adbench.engine.draft import Unit
+    from adbench.engine.forecast import Forecast
+    from adbench.engine.plan import Branch, Plan
+    from adbench.registry import Registry
 
 
 @click.command("plan", cls=SectionedCommand)
 @method_options
 @task_options
-@option(
-    "--out",
-    section="Run",
-    type=click.Path(path_type=Path),
-    default=Path("runs"),
-    show_default=True,
-    help="The folder of runs.",
-)
+@out_option
 def command(**options: Any) -> int:
-    """Show the parts of a method, the units that 'run' would run, those done before, and why others cannot run."""
-    from adbench.registry import installed
+    """Show the tree of units that 'run' would run: what is done already, what cannot run and why, and how long the
+    rest will take, from records of the past.
 
-    plan = plan_from(installed(), options)
-    for recipe, reasons in plan.cannot:
-        click.echo(f"cannot run: {recipe.name}")
-        for reason in reasons:
-            click.echo(f"  {reason}")
-    shown, failures = None, len(plan.cannot)
-    for unit in plan.units:
-        if unit.recipe is not shown:
-            shown = unit.recipe
-            _show_parts(shown)
-        try:
-            state = "done" if _is_done(unit, options["out"], skip_bad=options["skip_bad"]) else "run"
-            click.echo(f"  {state:<5} {unit.category}, seed {unit.seed}")
-        except DataError as error:
-            failures += 1
-            click.echo(f"  fails {unit.category}, seed {unit.seed}: {error}")
-    return 1 if failures else 0
-
-
-def _show_parts(recipe: Any) -> None:
-    from adbench.engine.spec import SLOTS, parts_in
-
-    click.echo(recipe.name)
-    for slot in SLOTS:
-        for part in parts_in(recipe, slot):
-            options = ", ".join(f"{key}={value}" for key, value in part.options.items())
-            click.echo(f"    {slot:<10} {part.name}{options and f' ({options})'}")
-
-
-def _is_done(unit: Any, out: Path, *, skip_bad: bool) -> bool:
-    from adbench.engine.draft import Draft
-    from adbench.engine.protocol import make_task
-    from adbench.engine.spec import components_of
+    Units below one line share what the backbone sees: each image is looked at once for all of them. Those below one
+    bank share that bank.
+    """
+    from adbench.cli.console import Console
+    from adbench.cli.scope import plan_from
     from adbench.registry import installed
 
     registry = installed()
-    task = make_task(unit.dataset, unit.category, unit.protocol, unit.seed, skip_bad=skip_bad)
-    return Draft(unit, components_of(unit.recipe, registry), registry, out, "cpu", task).finished() is not None
+    plan, left_out = plan_from(registry, options)
+    console = Console(quiet=False)
+    console.cannot(left_out, plan.cannot, every=True)
+    shown = _Shown(registry, options["out"], _forecast(options["out"]), skip_bad=options["skip_bad"])
+    for branch in plan.branches:
+        console.out.print(shown.tree(branch))
+    _say_totals(shown, plan)
+    return 1 if shown.failing or (plan.cannot and not plan.branches) else 0
+
+
+def _say_totals(shown: _Shown, plan: Plan) -> None:
+    left = len(plan.units) - shown.done - shown.failing
+    click.echo(f"{len(plan.units)} units in {len(plan.branches)} branches: {shown.done} done, {left} to run")
+    if left:
+        gap = f", and {shown.unknown} that nothing is known of" if shown.unknown else ""
+        click.echo(f"expected time, from past records: {_duration(shown.seconds)}{gap}")
+
+
+class _Shown:
+    """Branches as trees, and sums over what they show."""
+
+    def __init__(self, registry: Registry, out: Path, forecast: Forecast, *, skip_bad: bool) -> None:
+        self.registry, self.out, self.forecast, self.skip_bad = registry, out, forecast, skip_bad
+        self.done = self.failing = self.unknown = 0
+        self.seconds = 0.0
+
+    def tree(self, branch: Branch) -> Tree:
+        """A backbone on some images; below it what is learned from them; below that the scorers."""
+        from rich.markup import escape
+        from rich.tree import Tree
+
+        left: list[Unit] = []
+        images: list[int] = []
+        root = Tree("")
+        learned: dict[str, Tree] = {}
+        for unit in branch.units:
+            bank = _bank(unit)
+            if bank not in learned:
+                learned[bank] = root.add(escape(bank))
+            state, count = self._state(unit)
+            learned[bank].add(escape(f"{_scorer(unit)}, seed {unit.seed}: {state}"))
+            if count:
+                left.append(unit)
+                images.append(count)
+        root.label = escape(f"{_sight(branch.units[0])} on {branch.title.partition(' on ')[2]}") + self._expected(
+            left, images
+        )
+        return root
+
+    def _expected(self, left: list[Unit], images: list[int]) -> str:
+        from adbench.engine.plan import Branch
+
+        if not left:
+            return ""
+        estimate = self.forecast.branch(Branch(tuple(left)), images)
+        self.seconds += estimate.seconds
+        self.unknown += estimate.unknown
+        return f"  [dim]about {_duration(estimate.seconds)}[/]" if estimate.seconds else ""
+
+    def _state(self, unit: Unit) -> tuple[str, int]:
+        """What there is of a unit, and how many images it has to see if it is to be run."""
+        from adbench.engine.draft import Draft
+        from adbench.engine.protocol import make_task
+        from adbench.engine.spec import components_of
+
+        try:
+            task = make_task(unit.dataset, unit.category, unit.protocol, unit.seed, skip_bad=self.skip_bad)
+        except DataError as error:
+            self.failing += 1
+            return f"fails: {error}", 0
+        components = components_of(unit.recipe, self.registry)
+        record = Draft(unit, components, self.registry, self.out, "cpu", task).record()
+        if record is None:
+            return "to run", len(task.train) + len(task.test)
+        self.done += 1
+        return ("done" if record.status == "ok" else f"{record.status}: {record.reason} (--retry {record.status})"), 0
+
+
+def _forecast(out: Path) -> Forecast:
+    """From the records of this machine's own device that lie in the folder of runs."""
+    from adbench.engine.forecast import Forecast
+    from adbench.engine.record import find_runs, read_record
+    from adbench.errors import StorageError
+
+    records = []
+    for folder in find_runs(out):
+        try:
+            records.append(read_record(folder))
+        except StorageError:
+            continue
+    return Forecast.of(record for record in records if record.status == "ok")
+
+
+def _sight(unit: Unit) -> str:
+    return _parts(unit, ("preprocess", "backbone"))
+
+
+def _bank(unit: Unit) -> str:
+    shots = f", {unit.protocol.shots} shots" if unit.protocol.shots else ""
+    return _parts(unit, ("neck", "masker", "bank")) + shots
+
+
+def _scorer(unit: Unit) -> str:
+    return _parts(unit, ("scorer", "aggregate"))
+
+
+def _parts(unit: Unit, slots: Iterable[str]) -> str:
+    from adbench.engine.spec import parts_in
+
+    return " + ".join(_words(part) for slot in slots for part in parts_in(unit.recipe, slot))
+
+
+def _words(part: Any) -> str:
+    options = ", ".join(f"{key}={value}" for key, value in part.options.items())
+    return f"{part.name}{options and f'({options})'}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"

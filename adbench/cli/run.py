@@ -1,28 +1,22 @@
-"""``adbench run``: a method on every category of a dataset."""
+"""``adbench run``: a method, every combination of parts, or a suite, on every category of a dataset."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from adbench.cli.options import (
-    SectionedCommand,
-    dataset_from,
-    method_options,
-    option,
-    protocol_from,
-    recipe_from,
-    task_options,
-)
+from adbench.cli.options import SectionedCommand, cache_options, method_options, option, out_option, task_options
 
 if TYPE_CHECKING:
-    from adbench.engine.pipeline import Outcome, Runner
+    from adbench.api.executor import Executor
+    from adbench.cli.console import Console
+    from adbench.engine.dispatch import Dispatcher
     from adbench.engine.plan import Plan
+    from adbench.engine.settings import Settings
     from adbench.registry import Registry
 
 
@@ -40,8 +34,13 @@ _run_option = partial(option, section="Run")
     help="Where to compute; auto takes a GPU where there is one.",
 )
 @_run_option(
-    "--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="The folder of runs."
+    "--runtime",
+    type=click.Choice(["auto", "torch", "onnxruntime", "openvino"]),
+    default="auto",
+    show_default=True,
+    help="What computes the backbone; auto takes the fastest that is installed and gives what torch gives.",
 )
+@out_option
 @_run_option(
     "--batch-size", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Images at a time."
 )
@@ -56,39 +55,72 @@ _run_option = partial(option, section="Run")
     help="Give a unit up after so long.",
     show_default="never",
 )
-@_run_option("--redo", is_flag=True, help="Run finished units again.")
+@_run_option("--redo", is_flag=True, help="Run units again that ended before, however they ended.")
+@_run_option(
+    "--retry",
+    type=click.Choice(["failed", "timeout", "out-of-memory"]),
+    multiple=True,
+    help="Run units again that ended so; failed stands for all that did not end well.",
+)
 @_run_option("--no-figures", is_flag=True, help="Draw no pictures.")
+@_run_option(
+    "--executor",
+    default="inline",
+    show_default=True,
+    metavar="PART",
+    help="Where units run, such as process:workers=4.",
+)
+@_run_option("--address", metavar="ADDRESS", help="Of the cluster, for an executor that has one.")
 @_run_option("--json", "as_json", is_flag=True, help="Print the records, one a line, and nothing else on stdout.")
+@cache_options
 def command(**options: Any) -> int:
-    """Run a method on every category of a dataset.
+    """Run a method, or many, on every category of a dataset.
 
     A method is a recipe, or a backbone and a scorer. A PART is a component's name (see 'adbench list'), with its
     options after a colon; lists are joined by '+'; a PART of which there may be several is given repeatedly, or as
-    'none'. A unit (one method, category and seed) that is finished already is not run again.
+    'none'. A unit (one method, category and seed) that has ended before is not run again.
 
     \b
     adbench run --recipe patchcore-lite --data demo
     adbench run --backbone dinov3 --scorer knn --data PATH
-    adbench run --backbone timm:model=resnet18,layers=2+3 --bank coreset:fraction=0.01 --scorer knn:k=3 --data PATH
+    adbench run --all --backbone resnet18 --bank full --bank coreset --scorer knn:k=1 --scorer knn:k=3 --data PATH
+    adbench run --suite configs/suites/demo.yaml
     """  # noqa: D301  \b is click's mark for a paragraph to keep as it is
+    from adbench.cli.console import Console
+    from adbench.cli.scope import plan_from
     from adbench.registry import installed
 
     registry = installed()
-    plan = plan_from(registry, options)
+    console = Console(quiet=options["as_json"])
+    plan, left_out = plan_from(registry, options)
+    console.cannot(left_out, plan.cannot)
     plan.require_units()
+    executor = _executor(registry, options)
     require_writable(options["out"])
-    return _run(registry, plan, options)
+    return _run(registry, plan, executor, _settings(options), console, options)
 
 
-def plan_from(registry: Registry, options: dict[str, Any]) -> Plan:
-    """The units that the options describe."""
-    from adbench.engine.plan import make_plan
+def _executor(registry: Registry, options: dict[str, Any]) -> Executor:
+    from adbench.engine.spec import Part
 
-    slots = ("preprocess", "backbone", "neck", "masker", "bank", "scorer", "aggregate")
-    recipe = recipe_from(registry, options["recipe"], {slot: options[slot] for slot in slots})
-    protocol = protocol_from(options)
-    dataset = dataset_from(registry, options["data"], options["root"])
-    return make_plan([recipe], dataset, options["category"], options["seeds"], protocol, registry)
+    part = Part.parse(options["executor"])
+    if options["address"] is not None:
+        part = Part(name=part.name, options={**part.options, "address": options["address"]})
+    return cast("Executor", part.make("executor", registry))
+
+
+def _settings(options: dict[str, Any]) -> Settings:
+    from adbench.engine.settings import Settings
+
+    names = ("out", "batch_size", "workers", "skip_bad", "redo", "runtime", "cache", "cache_limit")
+    retry = ("failed", "timeout", "out-of-memory") if "failed" in options["retry"] else options["retry"]
+    return Settings(
+        device=options["device"],
+        timeout=options["timeout"] or None,
+        figures=not options["no_figures"],
+        retry=tuple(retry),
+        **{name: options[name] for name in names},
+    )
 
 
 def require_writable(out: Path) -> None:
@@ -98,59 +130,49 @@ def require_writable(out: Path) -> None:
         StorageError: they cannot.
     """
     from adbench.engine.record import storage_errors
+    from adbench.engine.settings import is_here
 
     with storage_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".probe-", dir=out) as folder:
-            (Path(folder) / "probe").write_bytes(b"\0" * 4096)
+        if is_here(out):
+            with tempfile.TemporaryDirectory(prefix=".probe-", dir=out) as folder:
+                (Path(folder) / "probe").write_bytes(b"\0" * 4096)
 
 
-def _run(registry: Registry, plan: Plan, options: dict[str, Any]) -> int:
-    from adbench.cli.console import Console
-    from adbench.engine.pipeline import Runner, Settings, choose_device
+def _run(
+    registry: Registry, plan: Plan, executor: Executor, settings: Settings, console: Console, options: dict[str, Any]
+) -> int:
+    from adbench.engine.dispatch import Dispatcher, Hearing
 
-    console = Console(quiet=options["as_json"])
-    names = ("out", "batch_size", "workers", "skip_bad", "redo")
-    settings = Settings(
-        device=choose_device(options["device"]),
-        timeout=options["timeout"] or None,
-        figures=not options["no_figures"],
-        **{name: options[name] for name in names},
-    )
-    runner = Runner(registry, settings, console.watch)
-    outcomes: list[Outcome] = []
+    def end(outcome: Any) -> None:
+        console.end(outcome)
+        if options["as_json"]:
+            console.record(outcome)
+
+    hearing = Hearing(console.begin, console.watch, end, console.note, console.refused)
+    dispatcher = Dispatcher(registry, settings, executor, hearing)
     try:
-        for outcome in _outcomes(registry, runner, plan, console):
-            outcomes.append(outcome)
-            if options["as_json"]:
-                console.record(outcome)
+        dispatcher.run(plan.branches)
     except KeyboardInterrupt:
-        console.interrupted(sum(map(_went_well, outcomes)), len(plan.units), options["out"])
+        well = sum(outcome.well for outcome in dispatcher.outcomes)
+        console.interrupted(well, len(plan.units), options["out"])
         raise
     finally:
         console.close()
-    if len(outcomes) < len(plan.units):
-        console.stopped(len(plan.units) - len(outcomes), len(plan.units))
+    return _sum_up(dispatcher, len(plan.units), console, options)
+
+
+def _sum_up(dispatcher: Dispatcher, total: int, console: Console, options: dict[str, Any]) -> int:
+    """Say how it went; the exit code.
+
+    Raises:
+        AdbenchError: not one unit could begin, and why.
+    """
+    outcomes, refusals = dispatcher.outcomes, dispatcher.refusals
+    if refusals and not outcomes:
+        raise refusals[0].error()
+    if len(outcomes) + len(refusals) < total:
+        console.stopped(total - len(outcomes) - len(refusals), total)
     if not options["as_json"]:
         console.summary(outcomes)
-    return 0 if all(map(_went_well, outcomes)) else 1
-
-
-def _went_well(outcome: Outcome) -> bool:
-    return outcome.record.status == "ok" and outcome.unsaved is None
-
-
-def _outcomes(registry: Registry, runner: Runner, plan: Plan, console: Any) -> Iterator[Outcome]:
-    """Run the units in the executor; say how each ended. Where one cannot be written, the next could not either."""
-    executor: Any = registry.get("executor", "inline").cls()
-
-    def work(unit: Any) -> Outcome:
-        console.begin(unit)
-        outcome = runner.run(unit)
-        console.end(outcome)
-        return outcome
-
-    for outcome in executor.run(work, plan.units):
-        yield outcome
-        if outcome.unsaved is not None:
-            return
+    return 0 if not refusals and all(outcome.well for outcome in outcomes) else 1

@@ -46,13 +46,15 @@ class Clock:
         try:
             yield
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + self.now() - started
+            self.add(name, self.now() - started)
 
-    def lap(self, started: float, images: int) -> float:
-        """Note that a batch took from `started` until now; returns now."""
-        ended = self.now()
-        self.per_image_ms.append((1000 * (ended - started) / images, images))
-        return ended
+    def add(self, name: str, seconds: float) -> None:
+        """Add time that was measured elsewhere to `seconds[name]`."""
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+
+    def lap(self, seconds: float, images: int) -> None:
+        """Note how long a test batch took, from file to patch scores."""
+        self.per_image_ms.append((1000 * seconds / images, images))
 
     def quantile_ms(self, q: float) -> float:
         """The q-quantile over test images of the time a image."""
@@ -127,4 +129,5 @@ def deadline(seconds: float | None) -> Iterator[None]:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        # An alarm that was on its way must not meet the system's own handler, which ends the process
+        signal.signal(signal.SIGALRM, signal.SIG_IGN if before is signal.SIG_DFL else before)

@@ -7,8 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from adbench.api.backbone import Weights
 from adbench.api.bank import Source
@@ -28,7 +29,8 @@ from adbench.engine.record import (
     canonical_json,
     read_record,
 )
-from adbench.engine.spec import Recipe, part_infos, spec_of
+from adbench.engine.settings import is_here, place
+from adbench.engine.spec import Part, Recipe, part_infos, spec_of
 from adbench.errors import StorageError
 from adbench.registry import Registry
 
@@ -51,6 +53,76 @@ class Unit:
         """For people."""
         return f"{self.recipe.name} on {self.category}, seed {self.seed}"
 
+    def to_json(self) -> dict[str, Any]:
+        """For a worker elsewhere."""
+        dataset = {"name": self.dataset.name, "options": self.dataset.config.model_dump(mode="json")}
+        return {
+            "recipe": self.recipe.model_dump(mode="json", by_alias=True),
+            "dataset": dataset,
+            "category": self.category,
+            "seed": self.seed,
+            "protocol": self.protocol.model_dump(mode="json"),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], registry: Registry) -> Unit:
+        """What `to_json` gave; units of one dataset share it, so that its files are looked through once."""
+        dataset = _dataset(canonical_json(data["dataset"]), registry)
+        recipe, protocol = Recipe.model_validate(data["recipe"]), Protocol.model_validate(data["protocol"])
+        return cls(recipe, dataset, data["category"], data["seed"], protocol)
+
+
+@lru_cache(maxsize=8)
+def _dataset(part: str, registry: Registry) -> Dataset:
+    return cast("Dataset", Part.model_validate_json(part).make("dataset", registry))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a unit ended.
+
+    Attributes:
+        record: always there, for a failure too.
+        folder: where it is, or would have been.
+        fresh: False when it ended before.
+        unsaved: why it could not be written, if so.
+        notes: what plugins' trackers complained of.
+    """
+
+    record: ResultRecord
+    folder: Path
+    fresh: bool = True
+    unsaved: StorageError | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        task = self.record.task
+        return f"{self.record.recipe.name} on {task.category}, seed {task.seed}"
+
+    @property
+    def well(self) -> bool:
+        """Whether there is a result, and it is safe."""
+        return self.record.status == "ok" and self.unsaved is None
+
+    def to_json(self) -> dict[str, Any]:
+        """For the process that asked for it."""
+        return {
+            "record": self.record.to_json(),
+            "folder": str(self.folder),
+            "fresh": self.fresh,
+            "unsaved": None if self.unsaved is None else str(self.unsaved),
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Outcome:
+        """What `to_json` gave."""
+        unsaved = None if data["unsaved"] is None else StorageError(data["unsaved"])
+        record = ResultRecord.model_validate(data["record"])
+        return cls(record, place(data["folder"]), data["fresh"], unsaved, tuple(data["notes"]))
+
 
 @dataclass
 class Draft:
@@ -67,6 +139,8 @@ class Draft:
     device: str
     task: Task = field(default_factory=lambda: Task((), (), ""))
     weights: Sequence[Weights] = ()
+    runtime: str = "torch"
+    facts: Mapping[str, float] = field(default_factory=dict)
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     spec: dict[str, Any] = field(init=False)
 
@@ -86,17 +160,29 @@ class Draft:
 
     @property
     def folder(self) -> Path:
-        """Readable and unique: category, recipe, seed and the start of the id."""
-        words = f"{self.unit.category}-{self.unit.recipe.name}-s{self.unit.seed}"
-        return self.out / f"{re.sub(r'[^A-Za-z0-9._+-]+', '-', words)[:80].lstrip('.')}-{self.id[:12]}"
+        """Readable and unique: category, recipe, seed and the start of the id.
 
-    def finished(self) -> ResultRecord | None:
-        """The record of an earlier run that ended well."""
+        The same unit may have been run under another name of its recipe; then it is that run's folder.
+        """
+        words = f"{self.unit.category}-{self.unit.recipe.name}-s{self.unit.seed}"
+        name = f"{re.sub(r'[^A-Za-z0-9._+-]+', '-', words)[:80].lstrip('.')}-{self.id[:12]}"
+        own = self.out / name
+        if own.exists() or not is_here(self.out):
+            return own
+        return next(self.out.glob(f"[!.]*-{self.id[:12]}"), own)
+
+    def record(self) -> ResultRecord | None:
+        """The record of an earlier run, however it ended."""
         try:
             record = read_record(self.folder)
         except StorageError:
             return None
-        return record if record.id == self.id and record.status == "ok" else None
+        return record if record.id == self.id else None
+
+    def has_result(self) -> bool:
+        """Whether an earlier run ended well; a failure, of ``redo``, never takes the place of its record."""
+        record = self.record()
+        return record is not None and record.status == "ok"
 
     def done(self, cost: Cost, metrics: Mapping[str, MetricInfo]) -> ResultRecord:
         """The record of a unit that ended well."""
@@ -111,6 +197,7 @@ class Draft:
     ) -> ResultRecord:
         unit = self.unit
         recipe = RecipeInfo(name=unit.recipe.name, spec=self.spec, parts=part_infos(self.components, self.registry))
+        dists = [part.dist for part in recipe.parts]
         return ResultRecord(
             id=self.id,
             status=status,
@@ -130,8 +217,9 @@ class Draft:
             regime=_regime(unit, self.task, self.components, self.weights),
             metrics=dict(metrics),
             cost=cost,
+            facts=dict(self.facts),
             predictions=None,
-            provenance=provenance_of(self.device, self.weights, [part.dist for part in recipe.parts], self.started),
+            provenance=provenance_of(self.device, self.runtime, self.weights, dists, self.started),
         )
 
 

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby, islice
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from adbench.api.curve import curve_of_judged
 from adbench.api.dataset import Dataset, Sample
 from adbench.api.metric import Evidence, Metric
+from adbench.api.truth import Truth
 from adbench.engine.contract import blame
-from adbench.engine.geometry import MapSpec, anomaly_map, mask_on_grid
+from adbench.engine.geometry import MapSpec, anomaly_map, anomaly_maps, mask_on_grid
 from adbench.engine.predictions import Predictions
 from adbench.engine.record import MetricInfo
+from adbench.engine.seen import Seen
+from adbench.engine.stream import read_ahead
 from adbench.errors import ContractError, DataError
 
 if TYPE_CHECKING:
+    from adbench.api.curve import Curve
+    from adbench.api.ladder import JudgedMap
     from adbench.api.metric import MaskedMap
+    from adbench.engine.device_curve import JudgedMaps
+
+Item = TypeVar("Item")
+
+BATCH_PIXELS = 1 << 24
+"""Pixels of the maps that are made at once on a GPU, at about 20 bytes each."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +43,9 @@ class Judge:
         predictions: what the method said.
         spec: how patch scores become an anomaly map.
         grid: the evaluation grid, or None for each image's own.
+        device: where curves are computed, in torch's words.
+        workers: threads that read masks ahead.
+        seen: what judges before this one have read of the images.
     """
 
     dataset: Dataset
@@ -36,6 +53,9 @@ class Judge:
     predictions: Predictions
     spec: MapSpec
     grid: tuple[int, int] | None
+    device: str = "cpu"
+    workers: int = 2
+    seen: Seen = field(default_factory=Seen)
 
     def __post_init__(self) -> None:
         if tuple(sample.id for sample in self.samples) != self.predictions.ids:
@@ -43,31 +63,83 @@ class Judge:
 
     def map(self, index: int) -> np.ndarray:
         """[H, W] float32: the anomaly map of one test image on the evaluation grid."""
-        patches = self.predictions.patches
-        if patches is None:
-            raise DataError("this method gives no anomaly map")
+        patches = self._patches()
         return anomaly_map(patches[index], self.predictions.geometry[index], self.spec, self.grid)
 
     def mask(self, index: int) -> np.ndarray | None:
         """[H, W] bool: the truth of one test image on the evaluation grid; None where it has no annotation."""
+        truth = self.truth(index)
+        return None if truth is None else truth.mask
+
+    def truth(self, index: int) -> Truth | None:
+        """The same, as it is kept."""
+        sample = self.samples[index]
+        if not sample.anomalous:
+            return Truth.nothing(self.grid or self.predictions.geometry[index].original)
+        return self.seen.get((self.dataset, sample.id, self.grid), partial(self._read_truth, sample), _bytes)
+
+    def _read_truth(self, sample: Sample) -> Truth | None:
         with blame(self.dataset, "mask"):
-            mask = self.dataset.mask(self.samples[index])
-        return None if mask is None else mask_on_grid(mask, self.grid)
+            mask = self.dataset.mask(sample)
+        return None if mask is None else Truth.of(mask_on_grid(mask, self.grid))
 
     def masked_maps(self) -> Iterator[MaskedMap]:
         """Map and mask of every annotated test image."""
-        for index in range(len(self.samples)):
-            mask = self.mask(index)
-            if mask is not None:
-                yield self.map(index), mask
+        return ((scores, truth.mask) for scores, truth in self.judged_maps())
+
+    def judged_maps(self) -> Iterator[JudgedMap]:
+        """Map and truth of every annotated test image."""
+        return ((self.map(index), truth) for index, truth in self._annotated())
+
+    def _annotated(self) -> Iterator[tuple[int, Truth]]:
+        count = len(self.samples)
+        for index, truth in enumerate(read_ahead(self.truth, range(count), self.workers, 4 * self.workers)):
+            if truth is not None:
+                yield index, truth
+
+    def judged_batches(self) -> Iterator[JudgedMaps]:
+        """The same in batches of one geometry, made on the device."""
+        import torch
+
+        patches, geometry = self._patches(), self.predictions.geometry
+        for (place, _), group in groupby(self._annotated(), lambda item: (geometry[item[0]], patches[item[0]].shape)):
+            height, width = self.grid or place.original
+            for items in _chunks(group, max(1, BATCH_PIXELS // (height * width))):
+                scores = torch.from_numpy(np.stack([patches[index] for index, _ in items])).to(self.device)
+                yield anomaly_maps(scores, place, self.spec, self.grid), [truth for _, truth in items]
+
+    def _patches(self) -> Sequence[np.ndarray]:
+        if self.predictions.patches is None:
+            raise DataError("this method gives no anomaly map")
+        return self.predictions.patches
+
+    def pixel_curve(self) -> Curve:
+        """All thresholds on the pixels of the annotated images: the one place that chooses who computes them."""
+        if not self.device.startswith("cuda"):
+            return curve_of_judged(self.judged_maps)
+        from adbench.engine.device_curve import curve_on_device
+
+        return curve_on_device(self.judged_batches, self.device)
 
     def evidence(self) -> Evidence:
         """What metrics read."""
+        mapped = self.predictions.patches is not None
         return Evidence(
             labels=np.array([sample.anomalous for sample in self.samples]),
             scores=self.predictions.scores,
-            maps=None if self.predictions.patches is None else self.masked_maps,
+            maps=self.masked_maps if mapped else None,
+            curve=self.pixel_curve if mapped else None,
         )
+
+
+def _bytes(truth: Truth | None) -> int:
+    """With the sizes of the regions, which are found here and now, in the thread that reads."""
+    return 0 if truth is None else truth.positions.nbytes + truth.sizes.nbytes
+
+
+def _chunks(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
+    while chunk := list(islice(items, size)):
+        yield chunk
 
 
 def measure(metrics: Iterable[Metric], evidence: Evidence) -> dict[str, MetricInfo]:

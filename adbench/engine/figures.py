@@ -6,18 +6,20 @@ Scores are rescaled for display and nowhere else. The same input gives the same 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from adbench.engine.page import DEFECT, INK, NORMAL, PALE, new_figure, save, tidy_axes
-from adbench.engine.sheet import PAIRS_A_ROW, Panel, choose_extremes, sheet, thumbnail
+from adbench.engine.sheet import PAIRS_A_ROW, Panel, choose_extremes, sheet, shrunk, thumbnail
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from adbench.api.curve import Curve
+    from adbench.api.dataset import Dataset, Sample
     from adbench.api.metric import Evidence
     from adbench.engine.evaluate import Judge
 
@@ -50,10 +52,15 @@ def draw(judge: Judge, folder: Path, evidence: Evidence | None = None) -> None:
 
 def _panel(judge: Judge, index: int) -> Panel:
     sample = judge.samples[index]
-    image = judge.dataset.image(sample)
-    pixels = image if image.dtype == np.uint8 else (np.clip(image, 0, 1) * 255).round().astype(np.uint8)
+    key = "small", judge.dataset, sample.id
+    image = judge.seen.get(key, partial(_small, judge.dataset, sample), lambda small: int(small.nbytes))
     score = float(judge.predictions.scores[index])
-    return thumbnail(Panel(pixels, judge.map(index), judge.mask(index), sample.id, score, sample.anomalous))
+    return thumbnail(Panel(image, judge.map(index), judge.mask(index), sample.id, score, sample.anomalous))
+
+
+def _small(dataset: Dataset, sample: Sample) -> Array:
+    image = dataset.image(sample)
+    return shrunk(image if image.dtype == np.uint8 else (np.clip(image, 0, 1) * 255).round().astype(np.uint8))
 
 
 def histogram(labels: Array, scores: Array, path: Path) -> None:

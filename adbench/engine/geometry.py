@@ -18,6 +18,7 @@ from adbench.api.component import Config, Field
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
     from adbench.api.geometry import Geometry
 
@@ -69,6 +70,28 @@ def anomaly_map(
     rows, columns = (_Axis.of(axis, scores.shape, geometry, evaluation or geometry.original) for axis in (0, 1))
     values = _product(_matrix(rows, spec), np.asarray(scores, np.float32), _matrix(columns, spec))
     return _lowest_outside(values, rows.seen(), columns.seen())
+
+
+def anomaly_maps(
+    scores: Tensor, geometry: Geometry, spec: MapSpec, evaluation: tuple[int, int] | None = None
+) -> Tensor:
+    """The anomaly maps of several images of one geometry, made on the device where their scores [B, h, w] are.
+
+    In float64, rounded at the end: whatever shortcut a GPU is told to take with float32, ranks stay what they are.
+
+    Returns:
+        [B, H, W] float32.
+    """
+    axes = [_Axis.of(axis, scores.shape[1:], geometry, evaluation or geometry.original) for axis in (0, 1)]
+    rows, columns = (_matrix_on(str(scores.device), axis, spec) for axis in axes)
+    values = (rows @ scores.double() @ columns.T).float()
+    seen = values[:, axes[0].seen(), axes[1].seen()]
+    if seen.numel() in {0, values.numel()}:
+        return values
+    lowest = seen.amin(dim=(1, 2), keepdim=True)
+    whole = lowest.expand_as(values).clone()
+    whole[:, axes[0].seen(), axes[1].seen()] = seen
+    return whole
 
 
 def mask_on_grid(mask: np.ndarray, evaluation: tuple[int, int] | None) -> np.ndarray:
@@ -151,8 +174,7 @@ def _matrix(axis: _Axis, spec: MapSpec) -> np.ndarray:
     import numpy as np
 
     if spec.at == "input":
-        way = _smoothed(_upsampling(axis.patches, axis.prepared, spec.upsample), spec)
-        way = _resample(way, axis.places(axis.prepared))
+        way = _resample(_smoothed_input(axis.patches, axis.prepared, spec), axis.places(axis.prepared))
     else:
         way, places = np.eye(axis.patches), axis.places(axis.patches)
         way = way[_cells(places, axis.patches)] if spec.upsample == "nearest" else _resample(way, places)
@@ -160,6 +182,20 @@ def _matrix(axis: _Axis, spec: MapSpec) -> np.ndarray:
     matrix: np.ndarray = np.ascontiguousarray(way, dtype=np.float32)
     matrix.flags.writeable = False
     return matrix
+
+
+@lru_cache(maxsize=32)
+def _matrix_on(device: str, axis: _Axis, spec: MapSpec) -> Tensor:
+    """`_matrix` on a device, in float64."""
+    import torch
+
+    return torch.from_numpy(_matrix(axis, spec).astype("float64")).to(device)
+
+
+@lru_cache(maxsize=16)
+def _smoothed_input(patches: int, prepared: int, spec: MapSpec) -> np.ndarray:
+    """[prepared, patches] float64: the slow part of the way, which images of all sizes share. Not to be written to."""
+    return _smoothed(_upsampling(patches, prepared, spec.upsample), spec)
 
 
 def _upsampling(patches: int, prepared: int, mode: Upsample) -> np.ndarray:

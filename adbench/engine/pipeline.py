@@ -4,34 +4,37 @@ from __future__ import annotations
 
 import tempfile
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
-import torch
-
-from adbench.api.backbone import Backbone
 from adbench.api.bank import Source
 from adbench.api.context import Context
 from adbench.api.dataset import Sample
-from adbench.api.features import FeatureStream, ImageScores
-from adbench.api.geometry import Geometry
 from adbench.api.metric import Evidence, Metric
+from adbench.engine.cache import FeatureCache, Kept
+from adbench.engine.claim import claim
 from adbench.engine.clock import MB, Clock, PeakMemory, deadline
 from adbench.engine.compat import require_compatible
 from adbench.engine.contract import blame, is_out_of_memory
-from adbench.engine.draft import Draft, Unit
+from adbench.engine.details import details_of, write_details
+from adbench.engine.draft import Draft, Outcome, Unit
 from adbench.engine.evaluate import Judge, measure
 from adbench.engine.figures import draw
 from adbench.engine.geometry import MapSpec
 from adbench.engine.method import Method, split_scores
 from adbench.engine.predictions import Predictions, write_predictions
-from adbench.engine.protocol import Task, make_task
+from adbench.engine.protocol import make_task
 from adbench.engine.record import Cost, Quantiles, ResultRecord, Status, canonical_json, new_run, write_record
+from adbench.engine.said import Said
+from adbench.engine.seen import Seen
+from adbench.engine.settings import Settings, choose_device
+from adbench.engine.sight import Sight, Sights
 from adbench.engine.spec import components_of
 from adbench.engine.stream import ExtractedStream, ImageLoader, TimedStream
-from adbench.errors import AdbenchError, StorageError, UnitTimeout, UsageError, WeightsError
+from adbench.errors import AdbenchError, StorageError, UnitTimeout, WeightsError
 from adbench.registry import Registry
 
 Watch = Callable[[str, int, int], None]
@@ -41,72 +44,65 @@ _LESS_MEMORY = "use a smaller --batch-size, smaller images, or a bank that keeps
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What does not change a score.
+class Learned:
+    """A method after fitting, and what that cost. Units that differ only in how they score share it."""
 
-    Attributes:
-        out: the folder of runs.
-        device: torch's name of it.
-        batch_size: images a batch.
-        workers: threads that read images ahead.
-        timeout: seconds that one unit may take; None for no limit.
-        skip_bad: leave out files that cannot be read.
-        redo: run finished units again.
-        figures: draw pictures.
-    """
-
-    out: Path
-    device: str = "cpu"
-    batch_size: int = 8
-    workers: int = 2
-    timeout: float | None = None
-    skip_bad: bool = False
-    redo: bool = False
-    figures: bool = True
+    key: str
+    method: Method
+    extract_s: float
+    fit_s: float
+    recalled: int
+    runtimes: frozenset[str]
+    peak_memory_mb: float
+    peak_gpu_mb: float | None
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a unit ended.
+@dataclass
+class Work:
+    """What running one unit brings with it."""
 
-    Attributes:
-        record: always there, for a failure too.
-        folder: where it is, or would have been.
-        fresh: False when it was finished before.
-        unsaved: why it could not be written, if so.
-        notes: what plugins' trackers complained of.
-    """
-
-    record: ResultRecord
-    folder: Path
-    fresh: bool = True
-    unsaved: StorageError | None = None
-    notes: tuple[str, ...] = ()
-
-
-def choose_device(wish: str) -> str:
-    """Torch's name for "auto", "cpu" or "cuda".
-
-    Raises:
-        UsageError: a GPU is asked for and there is none.
-    """
-    there = torch.cuda.is_available()
-    if wish == "cuda" and not there:
-        raise UsageError("--device cuda: torch sees no GPU here; use --device cpu, or install a build of torch for it")
-    return "cuda" if wish == "cuda" or (wish == "auto" and there) else "cpu"
+    draft: Draft
+    method: Method
+    sight: Sight
+    ctx: Context
+    clock: Clock
 
 
 @dataclass
 class Runner:
-    """Runs units one after another; the backbone stays loaded between them."""
+    """Runs units one after another. What two of them have in common is not done twice.
+
+    The backbone stays loaded, features are kept in the cache, and the last bank stays fitted for the next scorer.
+
+    Attributes:
+        watch: told how far a stage is.
+        note: told sentences that a user should see.
+
+    Raises:
+        UsageError: a GPU is asked for and there is none.
+    """
 
     registry: Registry
     settings: Settings
     watch: Watch = lambda _stage, _done, _total: None
-    _loaded: dict[str, Backbone] = field(default_factory=dict)
+    note: Callable[[str], None] = lambda _: None
+    _sights: Sights = field(init=False)
+    _learned: Learned | None = None
+    _seen: Seen = field(default_factory=Seen)
 
-    def run(self, unit: Unit) -> Outcome:
-        """Run a unit, or find that it is done. What goes wrong with it is in the record, not raised.
+    def __post_init__(self) -> None:
+        self.settings = replace(self.settings, device=choose_device(self.settings.device))
+        self._sights = Sights(self.registry, self.settings, self._say)
+
+    def _say(self, sentence: str) -> None:
+        """Tell whoever listens by then."""
+        self.note(sentence)
+
+    def run(self, unit: Unit, *, wait: bool = True) -> Outcome | None:
+        """Run a unit, or find that it has ended. What goes wrong with it is in the record, not raised.
+
+        Returns:
+            How it ended; None if another process is at it and is not to be waited for.
 
         Raises:
             UsageError, WeightsError: the recipe cannot run at all: every other unit would fail in the same way.
@@ -115,7 +111,7 @@ class Runner:
         require_compatible(unit.recipe.name, components, unit.protocol)
         draft = Draft(unit, components, self.registry, self.settings.out, self.settings.device)
         try:
-            return self._attempt(draft, Method.of(components))
+            return self._attempt(draft, Method.of(components), wait=wait)
         except WeightsError:
             raise
         except AdbenchError as error:
@@ -125,62 +121,121 @@ class Runner:
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
+            self._learned = None
             told = f"{self.settings.device} ({str(error).strip().partition(chr(10))[0][:200] or 'no details'})"
             return self._save(draft, draft.failed("out-of-memory", f"out of memory on {told}; {_LESS_MEMORY}"))
 
-    def _attempt(self, draft: Draft, method: Method) -> Outcome:
-        """Run the unit, or find that it is done. Nothing may interrupt the writing of its record."""
+    def _attempt(self, draft: Draft, method: Method, *, wait: bool) -> Outcome | None:
+        """Find that the unit has ended, or run it, alone."""
         unit, settings = draft.unit, self.settings
         with blame(unit.dataset, "split"):
             draft.task = make_task(unit.dataset, unit.category, unit.protocol, unit.seed, skip_bad=settings.skip_bad)
-        if not settings.redo and (done := draft.finished()):
-            return Outcome(done, draft.folder, fresh=False)
-        with tempfile.TemporaryDirectory(prefix="adbench-") as scratch, deadline(settings.timeout):
-            predictions, cost = self._predict(draft, method, _context(unit, settings, Path(scratch)))
-            judge = _judge(unit, draft.task, predictions)
-            evidence = judge.evidence()
-            metrics = measure(self._metrics(), evidence)
-        return self._save(draft, draft.done(cost, metrics), judge, evidence)
+        with claim(settings.out, draft.id, wait=wait) as mine:
+            if not mine:
+                return None
+            record = draft.record()
+            if record is not None and not settings.again(record.status):
+                return Outcome(record, draft.folder, fresh=False)
+            return self._perform(draft, method)
 
-    def _predict(self, draft: Draft, method: Method, ctx: Context) -> tuple[Predictions, Cost]:
-        """Fit on the training images and score the test images."""
-        task, settings = draft.task, self.settings
-        backbone = self._backbone(method.backbone, ctx)
-        method.prepare(ctx)
-        with blame(backbone, "weights"):
-            draft.weights = backbone.weights()
-        loader = ImageLoader(draft.unit.dataset, method.preprocess, settings.batch_size, settings.workers)
-        clock, memory = Clock(settings.device), PeakMemory(settings.device)
+    def _perform(self, draft: Draft, method: Method) -> Outcome:
+        """Run the unit. Nothing may interrupt the writing of its record."""
+        clock, settings = Clock(self.settings.device), self.settings
+        with clock.measure("wall"), deadline(settings.timeout), self._work(draft, method, clock) as work:
+            predictions, cost = self._predict(work)
+            with clock.measure("evaluate"):
+                judge = self._judge(work, predictions)
+                evidence = judge.evidence()
+                metrics = measure(self._metrics(), evidence)
+        times = {"evaluate_s": clock.seconds["evaluate"], "wall_s": clock.seconds["wall"]}
+        return self._save(draft, draft.done(cost.model_copy(update=times), metrics), judge, evidence)
 
-        def look(stage: str, samples: Sequence[Sample], walks: int) -> ExtractedStream:
-            counter = self._counter(stage, len(samples))
-            return ExtractedStream(
-                loader, samples, backbone, ctx.workdir, images=method.reads_images, keep=walks > 1, seen=counter
-            )
+    @contextmanager
+    def _work(self, draft: Draft, method: Method, clock: Clock) -> Iterator[Work]:
+        """Everything prepared, and a scratch folder that goes with the block."""
+        with tempfile.TemporaryDirectory(prefix="adbench-") as scratch:
+            ctx = _context(draft.unit, self.settings, Path(scratch))
+            sight = self._sights.of(draft, method, ctx)
+            method = replace(method, backbone=sight.backbone)
+            method.prepare(ctx)
+            draft.weights = sight.weights
+            yield Work(draft, method, sight, ctx, clock)
 
-        test = look("score", task.test, 1 + method.walks(Source.TEST))
+    def _predict(self, work: Work) -> tuple[Predictions, Cost]:
+        """Fit on the training images, or take over what the unit before has fitted, and score the test images."""
+        memory = PeakMemory(self.settings.device)
+        kept = self._kept(work)
+        learned = self._learned
+        if learned is None or learned.key != _key(work):
+            learned = self._learned = None  # the old bank goes before the new one comes
+            learned = self._learned = self._learn(work, kept, memory)
+        method = replace(learned.method, scorer=work.method.scorer, aggregator=work.method.aggregator)
+        test = self._look(work, "score", work.draft.task.test, kept)
+        with work.clock.measure("test"):
+            predictions = _score(method, test)
+        work.draft.runtime = "+".join(sorted(learned.runtimes | test.runtimes))
+        work.draft.facts = method.bank.facts()
+        self._sights.tell(work.sight.backbone)
+        return predictions, _cost(work.clock, memory, learned, test)
+
+    def _learn(self, work: Work, kept: Kept | None, memory: PeakMemory) -> Learned:
+        task, method, clock = work.draft.task, work.method, work.clock
+        train, test = self._look(work, "learn", task.train, kept), self._look(work, "learn", task.test, kept)
+        nothing = self._look(work, "learn", (), None)
         with clock.measure("fit"):
             streams = {
-                Source.NOTHING: look("learn", (), 0),
-                Source.TRAIN: TimedStream(look("learn", task.train, method.walks(Source.TRAIN)), clock),
-                Source.TEST: TimedStream(test, clock),
+                Source.NOTHING: nothing,
+                Source.TRAIN: TimedStream(train),
+                Source.TEST: TimedStream(test),
             }
-            method.fit(streams, ctx)
-            del streams  # and the features of the training images with them
-        with clock.measure("test"):
-            predictions = _score(method, test, clock)
-        return predictions, _cost(clock, memory, method)
+            method.fit(streams, work.ctx)
+        seconds = {"extract": 0.0, "waited": 0.0, **clock.seconds}
+        fit_s = seconds["fit"] - seconds["waited"] + seconds["extract"]
+        return Learned(
+            _key(work),
+            method,
+            seconds["extract"],
+            fit_s,
+            train.recalled + test.recalled,
+            frozenset(train.runtimes | test.runtimes),
+            memory.process_mb(),
+            memory.gpu_mb(),
+        )
 
-    def _backbone(self, backbone: Backbone, ctx: Context) -> Backbone:
-        """The prepared backbone; the one that is loaded already, if it is the same and was told the same."""
-        told = [ctx.device, ctx.seed, ctx.class_name if "class_name" in backbone.needs else None]
-        key = canonical_json([backbone.name, backbone.version, backbone.identity(), told])
-        if key not in self._loaded:
-            self._loaded.clear()
-            with blame(backbone, "prepare"):
-                backbone.prepare(ctx)
-            self._loaded[key] = backbone
-        return self._loaded[key]
+    def _look(self, work: Work, stage: str, samples: Sequence[Sample], kept: Kept | None) -> ExtractedStream:
+        settings, method, draft = self.settings, work.method, work.draft
+        loader = ImageLoader(draft.unit.dataset, method.preprocess, settings.batch_size, settings.workers)
+        return ExtractedStream(
+            loader,
+            samples,
+            work.sight.backbone,
+            work.clock,
+            kept,
+            images=method.reads_images,
+            half=draft.unit.recipe.features == "float16",
+            seen=self._counter(stage, len(samples)),
+        )
+
+    def _kept(self, work: Work) -> Kept | None:
+        """Where features are kept: in the cache, else in the scratch folder, if they are walked over repeatedly."""
+        walks = work.method.walks
+        cache = self._sights.cache
+        if cache is None and (walks(Source.TRAIN) > 1 or walks(Source.TEST) > 0):
+            cache = FeatureCache(work.ctx.workdir, note=self.note)
+        return None if cache is None else Kept(cache.shelf(work.sight.about), work.draft.task.digests)
+
+    def _judge(self, work: Work, predictions: Predictions) -> Judge:
+        unit, settings = work.draft.unit, self.settings
+        return Judge(
+            unit.dataset,
+            work.draft.task.test,
+            predictions,
+            unit.recipe.map or MapSpec(),
+            unit.protocol.grid,
+            device=settings.device,
+            workers=settings.workers,
+            seen=self._seen,
+        )
 
     def _counter(self, stage: str, total: int) -> Callable[[int], None]:
         done = 0
@@ -203,11 +258,8 @@ class Runner:
         evidence: Evidence | None = None,
         trace: str = "",
     ) -> Outcome:
-        """Write a record and what belongs to it; a result that cannot be written is still handed back.
-
-        A failure (of ``redo``) never takes the place of the same unit's result.
-        """
-        if record.status != "ok" and draft.finished():
+        """Write a record and what belongs to it; a result that cannot be written is still handed back."""
+        if record.status != "ok" and draft.has_result():
             return Outcome(record, draft.folder, notes=self._tell_plugins(record))
         unsaved = None
         try:
@@ -218,6 +270,7 @@ class Runner:
                     if self.settings.figures:
                         self.watch("draw", 0, 0)
                         draw(judge, folder, evidence)
+                        write_details(folder, details_of(record.id, judge, self._metrics(), evidence))
                 if trace:
                     (folder / "traceback.txt").write_text(trace, encoding="utf-8")
                 write_record(folder, record)
@@ -232,35 +285,50 @@ class Runner:
 
 
 def _context(unit: Unit, settings: Settings, scratch: Path) -> Context:
-    name = unit.category if unit.protocol.class_names else None
-    return Context(seed=unit.seed, device=settings.device, workdir=scratch, class_name=name)
-
-
-def _judge(unit: Unit, task: Task, predictions: Predictions) -> Judge:
-    return Judge(unit.dataset, task.test, predictions, unit.recipe.map or MapSpec(), unit.protocol.grid)
-
-
-def _cost(clock: Clock, memory: PeakMemory, method: Method) -> Cost:
-    return Cost(
-        extract_s=clock.seconds.get("extract", 0.0),
-        fit_s=clock.seconds["fit"],
-        test_s=clock.seconds["test"],
-        ms_per_image=Quantiles(p50=clock.quantile_ms(0.5), p95=clock.quantile_ms(0.95)),
-        peak_memory_mb=memory.process_mb(),
-        peak_gpu_mb=memory.gpu_mb(),
-        bank_mb=method.bank_bytes() / MB,
+    return Context(
+        seed=unit.seed,
+        device=settings.device,
+        workdir=scratch,
+        class_name=unit.category if unit.protocol.class_names else None,
+        runtime=settings.runtime,
+        cache=settings.cache,
     )
 
 
-def _score(method: Method, stream: FeatureStream, clock: Clock) -> Predictions:
-    """Score every image of the stream, a lap of the clock for each batch."""
-    images: list[ImageScores] = []
-    geometry: list[Geometry] = []
-    started = clock.now()
+def _key(work: Work) -> str:
+    """What decides what is learned: all of the recipe but how it scores, the images, the seed."""
+    spec, unit = work.draft.spec, work.draft.unit
+    learning: list[Any] = [spec[slot] for slot in ("neck", "masker", "bank")]
+    told = [unit.seed, work.ctx.class_name, unit.recipe.features]
+    return canonical_json([dict(work.sight.about), learning, told, work.draft.task.sha])
+
+
+def _cost(clock: Clock, memory: PeakMemory, learned: Learned, test: ExtractedStream) -> Cost:
+    seconds = {"test-extract": 0.0, **clock.seconds}
+    gpu = [peak for peak in (memory.gpu_mb(), learned.peak_gpu_mb) if peak is not None]
+    return Cost(
+        extract_s=learned.extract_s,
+        fit_s=learned.fit_s,
+        test_s=seconds["score"] + seconds["test-extract"],
+        test_extract_s=seconds["test-extract"],
+        ms_per_image=Quantiles(p50=clock.quantile_ms(0.5), p95=clock.quantile_ms(0.95)),
+        peak_memory_mb=max(memory.process_mb(), learned.peak_memory_mb),
+        peak_gpu_mb=max(gpu, default=None),
+        bank_mb=learned.method.bank_bytes() / MB,
+        recalled=learned.recalled + test.recalled,
+    )
+
+
+def _score(method: Method, stream: ExtractedStream) -> Predictions:
+    """Score every image of the stream. A lap of the clock is what the features cost when new, and the scoring."""
+    said, clock = Said(), stream.clock
+    clock.add("score", 0.0)
     for features in stream:
-        images += split_scores(*method.score(features))
-        geometry += features.geometry
-        started = clock.lap(started, len(features))
-    scores = method.aggregate(images).float().cpu().numpy()
-    grids = [image.patches.numpy() for image in images if image.patches is not None]
-    return Predictions(tuple(image.id for image in images), tuple(geometry), scores, tuple(grids) or None)
+        started = clock.now()
+        scores = split_scores(*method.score(features))
+        scoring = clock.now() - started
+        said.add(scores, features.geometry)
+        clock.add("score", scoring)
+        clock.add("test-extract", stream.spent)
+        clock.lap(stream.spent + scoring, len(features))
+    return said.predictions(method.aggregate(said).float().cpu().numpy())

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
+from adbench.api.component import sha256_of
 from adbench.api.geometry import Geometry
+from adbench.engine.filed import Filed
 from adbench.engine.record import PredictionsInfo, storage_errors
-from adbench.errors import StorageError
+from adbench.errors import StorageError, UsageError
 
 PREDICTIONS_FILE = "predictions.safetensors"
 
@@ -27,13 +29,13 @@ class Predictions:
         ids: the images.
         geometry: where each prepared image lies in its original.
         scores: [N] float32, one score an image.
-        patches: one [h, w] float32 a image, or None for methods without a map.
+        patches: one [h, w] float32 an image, in memory or on disk, or None for methods without a map.
     """
 
     ids: tuple[str, ...]
     geometry: tuple[Geometry, ...]
     scores: np.ndarray
-    patches: tuple[np.ndarray, ...] | None
+    patches: Sequence[np.ndarray] | None
 
 
 class _Header(BaseModel):
@@ -47,27 +49,43 @@ class _Header(BaseModel):
 
 
 def write_predictions(folder: Path, predictions: Predictions) -> PredictionsInfo:
-    """Write the file into a run's folder; its sha256 goes into the record.
+    """Write the file into a run's folder, an image at a time; its sha256 goes into the record.
 
     Raises:
         StorageError: disk full or read-only.
     """
-    tensors = {"scores": predictions.scores.astype(np.float32, copy=False)}
-    grids = None
-    if predictions.patches is not None:
-        grids = [(int(grid.shape[0]), int(grid.shape[1])) for grid in predictions.patches]
-        tensors["patches"] = np.concatenate([grid.ravel() for grid in predictions.patches]).astype(
-            np.float32, copy=False
-        )
+    digest = hashlib.sha256()
+    with storage_errors(folder), (folder / PREDICTIONS_FILE).open("wb") as file:
+        for part in _parts(predictions):
+            digest.update(part)
+            file.write(part)
+    return PredictionsInfo(file=PREDICTIONS_FILE, sha256=digest.hexdigest())
+
+
+def _parts(predictions: Predictions) -> Iterator[bytes]:
+    """What the safetensors library would write of "patches" and "scores", which it can only do with all in memory."""
+    patches = predictions.patches
     header = _Header(
         ids=list(predictions.ids),
         geometry=[(item.original, item.size, item.box) for item in predictions.geometry],
-        grids=grids,
+        grids=None if patches is None else [(int(grid.shape[0]), int(grid.shape[1])) for grid in patches],
     )
-    data = save(tensors, metadata={"adbench": header.model_dump_json()})
-    with storage_errors(folder):
-        (folder / PREDICTIONS_FILE).write_bytes(data)
-    return PredictionsInfo(file=PREDICTIONS_FILE, sha256=hashlib.sha256(data).hexdigest())
+    about: dict[str, object] = {"__metadata__": {"adbench": header.model_dump_json()}}
+    arrays = {} if header.grids is None else {"patches": sum(height * width for height, width in header.grids)}
+    end = 0
+    for name, count in {**arrays, "scores": len(predictions.scores)}.items():
+        start, end = end, end + 4 * count
+        about[name] = {"dtype": "F32", "shape": [count], "data_offsets": [start, end]}
+    text = json.dumps(about, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    yield len(text).to_bytes(8, "little")
+    yield text
+    yield from map(_little_endian, patches or ())
+    yield _little_endian(predictions.scores)
+
+
+def _little_endian(array: np.ndarray) -> bytes:
+    return array.astype("<f4").tobytes()
 
 
 def read_predictions(folder: Path, info: PredictionsInfo) -> Predictions:
@@ -78,25 +96,28 @@ def read_predictions(folder: Path, info: PredictionsInfo) -> Predictions:
     """
     path = folder / Path(info.file).name
     try:
-        if hashlib.sha256(path.read_bytes()).hexdigest() != info.sha256:
+        if sha256_of(path) != info.sha256:
             raise StorageError(f"{path}: not the file that the record was made with; run the unit again with --redo")
         with safe_open(path, framework="numpy") as file:
             header = _Header.model_validate(json.loads((file.metadata() or {}).get("adbench", "null")))
             scores = file.get_tensor("scores")
-            flat = file.get_tensor("patches") if header.grids is not None else None
-    except (OSError, SafetensorError, ValueError, ValidationError) as error:
+        patches = None if header.grids is None else _filed(path, header.grids)
+    except (OSError, UsageError, SafetensorError, ValueError, KeyError, ValidationError) as error:
         raise StorageError(f"{path}: not readable as predictions ({error}); run the unit again with --redo") from None
     return Predictions(
         ids=tuple(header.ids),
         geometry=tuple(Geometry(*item) for item in header.geometry),
         scores=scores,
-        patches=None if flat is None else _unpack(flat, header.grids or []),
+        patches=patches,
     )
 
 
-def _unpack(flat: np.ndarray, grids: list[tuple[int, int]]) -> tuple[np.ndarray, ...]:
-    ends = np.cumsum([height * width for height, width in grids])
-    return tuple(part.reshape(grid) for part, grid in zip(np.split(flat, ends[:-1]), grids, strict=True))
+def _filed(path: Path, grids: Iterable[tuple[int, int]]) -> Filed:
+    """The patch scores of each image, left in the file."""
+    file = path.open("rb")
+    size = int.from_bytes(file.read(8), "little")
+    start, _ = json.loads(file.read(size))["patches"]["data_offsets"]
+    return Filed(file, grids, 8 + size + start)
 
 
 __all__ = ["PREDICTIONS_FILE", "Predictions", "read_predictions", "write_predictions"]

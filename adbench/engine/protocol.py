@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -52,12 +53,20 @@ class Task:
         test: images to judge.
         sha: sha256 over ids and contents of all of them, in hex.
         skipped: ids of files that were left out because they cannot be read.
+        digests: the content of each image, by id.
     """
 
     train: tuple[Sample, ...]
     test: tuple[Sample, ...]
     sha: str
     skipped: tuple[str, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def duplicates(self) -> tuple[str, ...]:
+        """Ids of test images whose file, mask included, is learned from too; ``data verify`` looks at the pixels."""
+        learned = {self.digests[sample.id] for sample in self.train}
+        return tuple(sample.id for sample in self.test if self.digests[sample.id] in learned)
 
 
 def make_task(dataset: Dataset, category: str, protocol: Protocol, seed: int, *, skip_bad: bool = False) -> Task:
@@ -83,7 +92,8 @@ def make_task(dataset: Dataset, category: str, protocol: Protocol, seed: int, *,
     for name, samples in (("normal training image", train), ("test image", test)):
         if not samples:
             raise DataError(f"category {category!r} has no readable {name}; add some, or leave the category out")
-    return Task(train, test, _samples_sha(dataset, (*train, *test)), tuple(skipped))
+    digests = _digests(dataset, (*train, *test))
+    return Task(train, test, _samples_sha((*train, *test), digests), tuple(skipped), digests)
 
 
 def _draw(pool: tuple[Sample, ...], shots: int | None, seed: int, category: str) -> tuple[Sample, ...]:
@@ -104,20 +114,45 @@ def _first_of_each_folder(samples: Sequence[Sample], limit: int | None) -> tuple
 
 
 def _readable(dataset: Dataset, samples: tuple[Sample, ...], skipped: list[str]) -> tuple[Sample, ...]:
-    kept = []
-    for sample in samples:
-        try:
-            dataset.image(sample)
-            dataset.mask(sample)
-        except DataError:
-            skipped.append(sample.id)
-        else:
-            kept.append(sample)
-    return tuple(kept)
+    known = _FILES.setdefault(dataset, _Files())
+    skipped += [sample.id for sample in samples if not known.readable(dataset, sample)]
+    return tuple(sample for sample in samples if known.readable(dataset, sample))
 
 
-def _samples_sha(dataset: Dataset, samples: Sequence[Sample]) -> str:
+@dataclass
+class _Files:
+    """What is known of a dataset's files: units that share images read them once to find it out."""
+
+    digests: dict[str, str] = field(default_factory=dict)
+    fine: dict[str, bool] = field(default_factory=dict)
+
+    def digest(self, dataset: Dataset, sample: Sample) -> str:
+        if sample.id not in self.digests:
+            self.digests[sample.id] = dataset.digest(sample)
+        return self.digests[sample.id]
+
+    def readable(self, dataset: Dataset, sample: Sample) -> bool:
+        if sample.id not in self.fine:
+            try:
+                dataset.image(sample)
+                dataset.mask(sample)
+            except DataError:
+                self.fine[sample.id] = False
+            else:
+                self.fine[sample.id] = True
+        return self.fine[sample.id]
+
+
+_FILES: WeakKeyDictionary[Dataset, _Files] = WeakKeyDictionary()
+
+
+def _digests(dataset: Dataset, samples: Sequence[Sample]) -> dict[str, str]:
+    known = _FILES.setdefault(dataset, _Files())
+    return {sample.id: known.digest(dataset, sample) for sample in samples}
+
+
+def _samples_sha(samples: Sequence[Sample], digests: Mapping[str, str]) -> str:
     digest = hashlib.sha256()
     for sample in samples:
-        digest.update(f"{sample.id}\0{sample.defect}\0{dataset.digest(sample)}\n".encode())
+        digest.update(f"{sample.id}\0{sample.defect}\0{digests[sample.id]}\n".encode())
     return digest.hexdigest()

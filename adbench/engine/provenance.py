@@ -13,14 +13,28 @@ import adbench
 from adbench.api.backbone import Weights
 from adbench.engine.record import Provenance, WeightsInfo
 
-_PACKAGES = ("numpy", "pillow", "scipy", "torch", "torchvision", "timm", "faiss-cpu", "onnxruntime", "transformers")
+_PACKAGES = (
+    "numpy",
+    "pillow",
+    "scipy",
+    "torch",
+    "torchvision",
+    "timm",
+    "faiss-cpu",
+    "onnxruntime",
+    "openvino",
+    "transformers",
+)
 
 
-def provenance_of(device: str, weights: Iterable[Weights], dists: Iterable[str], started: datetime) -> Provenance:
+def provenance_of(
+    device: str, runtime: str, weights: Iterable[Weights], dists: Iterable[str], started: datetime
+) -> Provenance:
     """Where and on what a unit runs.
 
     Args:
         device: torch's name of the device.
+        runtime: what computed the backbone.
         weights: what the backbone loaded.
         dists: distributions of the plugins that take part.
         started: when the unit began.
@@ -35,6 +49,7 @@ def provenance_of(device: str, weights: Iterable[Weights], dists: Iterable[str],
         python=platform.python_version(),
         torch=str(torch.__version__),
         device=device_name(device),
+        runtime=runtime,
         started=started.isoformat(timespec="seconds"),
         weights=[WeightsInfo(name=item.name, sha256=item.sha256) for item in weights],
         packages=_versions([*_PACKAGES, *dists]),

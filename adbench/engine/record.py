@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from adbench.engine.settings import is_here
 from adbench.errors import StorageError
 
-SCHEMA = 1
+SCHEMA = 2
 RECORD_FILE = "record.json"
 MAX_RECORD_BYTES = 4 << 20
 
@@ -42,6 +45,16 @@ class RecipeInfo(_Part):
     spec: dict[str, Any]
     parts: list[PartInfo]
 
+    @cached_property
+    def spec_json(self) -> str:
+        """The spec in its one spelling."""
+        return canonical_json(self.spec)
+
+    @cached_property
+    def spec_sha(self) -> str:
+        """sha256 of the spec alone: records of one method share it."""
+        return hashlib.sha256(self.spec_json.encode("utf-8", "surrogatepass")).hexdigest()
+
 
 class TaskInfo(_Part):
     """What the method was asked to do."""
@@ -55,6 +68,7 @@ class TaskInfo(_Part):
     test: int = Field(description="images judged")
     samples_sha: str = Field(description="sha256 over ids and contents of all of them")
     skipped: list[str] = Field(default_factory=list, description="files left out by --skip-bad")
+    duplicates: list[str] | None = Field(None, description="test images that are training images too, by content")
 
 
 class Regime(_Part):
@@ -74,6 +88,7 @@ class MetricInfo(_Part):
     value: float | None
     version: int
     reason: str = ""
+    interval: tuple[float, float] | None = Field(None, description="95 % confidence, over draws of the test images")
 
 
 class Quantiles(_Part):
@@ -89,6 +104,10 @@ class Cost(_Part):
     extract_s: float = Field(description="reading and seeing the training images")
     fit_s: float = Field(description="fitting necks and bank, extraction included")
     test_s: float = Field(description="reading, seeing and scoring the test images")
+    test_extract_s: float = Field(0.0, description="reading and seeing the test images, a part of test_s")
+    evaluate_s: float = Field(0.0, description="maps and metrics")
+    wall_s: float = Field(0.0, description="the whole unit as it ran here, whatever it shared with others")
+    recalled: int = Field(0, description="images whose features were kept; their times are those of when they were new")
     ms_per_image: Quantiles = Field(description="a test image from file to patch scores, batch time over batch size")
     peak_memory_mb: float = Field(description="highest resident memory of the process during the unit")
     peak_gpu_mb: float | None = None
@@ -98,7 +117,7 @@ class Cost(_Part):
 class PredictionsInfo(_Part):
     """The file of raw scores beside the record."""
 
-    file: str
+    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
     sha256: str
 
 
@@ -118,6 +137,7 @@ class Provenance(_Part):
     python: str
     torch: str
     device: str
+    runtime: str = Field("torch", description="what computed the backbone")
     started: str
     weights: list[WeightsInfo]
     packages: dict[str, str]
@@ -135,6 +155,9 @@ class ResultRecord(_Part):
     regime: Regime
     metrics: dict[str, MetricInfo]
     cost: Cost | None
+    facts: dict[str, float] = Field(
+        default_factory=dict, description="what the bank says of itself, such as its recall"
+    )
     predictions: PredictionsInfo | None
     provenance: Provenance
 
@@ -143,6 +166,20 @@ class ResultRecord(_Part):
     def to_json(self) -> dict[str, Any]:
         """JSON-compatible, keys as in the schema."""
         return self.model_dump(mode="json", by_alias=True)
+
+
+def identity(spec_json: str, category: str, samples_sha: str, protocol: Mapping[str, Any], seed: int) -> str:
+    """The id of a record: sha256 of what decides the score. The dataset's name does not, its content does.
+
+    Args:
+        spec_json: the recipe's spec as canonical JSON, which takes longest to make.
+        category: of the dataset.
+        samples_sha: over the content of all images.
+        protocol: as the record has it.
+        seed: of the unit.
+    """
+    task = canonical_json({"category": category, "samples": samples_sha, "protocol": protocol, "seed": seed})
+    return hashlib.sha256(f'{{"recipe":{spec_json},"task":{task}}}'.encode()).hexdigest()
 
 
 def canonical_json(value: Any) -> str:
@@ -162,13 +199,18 @@ def parse_record(text: str, where: str) -> ResultRecord:
         data = json.loads(text)
         if isinstance(data, dict) and isinstance(data.get("schema"), int) and data["schema"] > SCHEMA:
             raise StorageError(f"{where}: schema {data['schema']} is newer than {SCHEMA}; upgrade adbench-core")
-        return ResultRecord.model_validate(data)
+        return ResultRecord.model_validate(_upgraded(data))
     except ValidationError as error:
         first = error.errors()[0]
         spot = ".".join(str(part) for part in first["loc"])
         raise StorageError(f"{where}: not a record of adbench: {spot}: {first['msg']}") from None
     except (ValueError, RecursionError) as error:
         raise StorageError(f"{where}: not readable as JSON: {error}") from None
+
+
+def _upgraded(data: Any) -> Any:
+    """A record of an older schema as one of today's. Schema 2 only added fields, all of which have a default."""
+    return {**data, "schema": SCHEMA} if isinstance(data, dict) and data.get("schema") == 1 else data
 
 
 def read_record(path: Path) -> ResultRecord:
@@ -200,25 +242,41 @@ def new_run(root: Path, name: str) -> Iterator[Path]:
     Raises:
         StorageError: `root` cannot be written.
     """
+    here = is_here(root)
     with storage_errors(root):
         root.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{name[:12]}-", dir=root))
+        draft = Path(tempfile.mkdtemp(prefix=f".{name[:12]}-", dir=root if here else None))
     try:
         yield draft
         with storage_errors(root):
-            _publish(draft, root / name)
+            (_publish if here else _upload)(draft, root / name)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
 def _publish(draft: Path, final: Path) -> None:
-    """Rename into place; a failed run of the same id gives way."""
+    """Rename into place; an older run of the same id gives way, also one that another process put there just now."""
     draft.chmod(0o755)
-    if final.exists():
+    while True:
+        try:
+            draft.rename(final)
+        except OSError:
+            if not final.is_dir():
+                raise
+        else:
+            return
         old = Path(tempfile.mkdtemp(prefix=".old-", dir=final.parent))
-        final.replace(old / final.name)
+        with suppress(FileNotFoundError):  # another process was quicker
+            final.rename(old / final.name)
         shutil.rmtree(old, ignore_errors=True)
-    draft.replace(final)
+
+
+def _upload(draft: Path, final: Path) -> None:
+    """Copy to a place that cannot rename folders: the record comes last, and without it there is no run."""
+    final.mkdir(parents=True, exist_ok=True)
+    (final / RECORD_FILE).unlink(missing_ok=True)
+    for file in sorted(draft.iterdir(), key=lambda file: (file.name == RECORD_FILE, file.name)):
+        (final / file.name).write_bytes(file.read_bytes())
 
 
 def write_record(folder: Path, record: ResultRecord) -> None:

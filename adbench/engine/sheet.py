@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from adbench.engine.page import DEFECT, INK, NORMAL, PALE, Page, save
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from adbench.engine.page import DEFECT, DPI, NORMAL, PALE, Page
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -22,6 +20,8 @@ THUMBNAIL = 256
 _COLORMAP, _OPACITY = "inferno", 0.85
 _OUTLINE, _OUTLINE_IN_TEXT = "#22E6FF", "#00A5BD"
 """A cyan that inferno does not have, and a darker one to be read on white."""
+_FINE, _MARGIN = 2, 3
+"""Outlines are measured on so many times the pixels of the page, and reach so many of these beyond the mask."""
 
 
 @dataclass(frozen=True)
@@ -66,20 +66,22 @@ def choose_extremes(scores: Array, labels: Array, count: int) -> list[int]:
     return chosen
 
 
-def thumbnail(panel: Panel) -> Panel:
-    """The panel at the size it is drawn in, so that a sheet needs little memory. A defect never shrinks to nothing."""
+def shrunk(image: Array) -> Array:
+    """[h, w, 3] uint8: an image at the size that is held of it."""
     from PIL import Image
 
-    height, width = panel.image.shape[:2]
+    height, width = image.shape[:2]
     shrink = min(1.0, THUMBNAIL / max(height, width))
     size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-    heat = Image.fromarray(panel.map.astype(np.float32)).resize(size, Image.Resampling.BILINEAR)
-    return replace(
-        panel,
-        image=np.asarray(Image.fromarray(panel.image).resize(size, Image.Resampling.BOX)),
-        map=np.asarray(heat),
-        mask=None if panel.mask is None else _touched(panel.mask, size),
-    )
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX, reducing_gap=2))
+
+
+def thumbnail(panel: Panel) -> Panel:
+    """The panel at the size it is drawn in, so that a sheet needs little memory. A defect never shrinks to nothing."""
+    image = shrunk(panel.image)
+    height, width = image.shape[:2]
+    mask = None if panel.mask is None else _touched(panel.mask, (width, height))
+    return replace(panel, image=image, map=_resized(panel.map.astype(np.float32), (height, width)), mask=mask)
 
 
 def _touched(mask: Array, size: tuple[int, int]) -> Array:
@@ -118,9 +120,9 @@ class _Box:
         return _Box(self.left + slack_x / 2, self.top + slack_y / 2, width * scale, height * scale)
 
     @property
-    def extent(self) -> tuple[float, float, float, float]:
-        """As matplotlib wants it on a page whose y axis points down."""
-        return (self.left, self.left + self.width, self.top + self.height, self.top)
+    def pixels(self) -> tuple[int, int]:
+        """Height and width on the page, at least one."""
+        return max(1, round(self.height * DPI)), max(1, round(self.width * DPI))
 
 
 @dataclass
@@ -172,15 +174,15 @@ def sheet(panels: Sequence[Panel], path: Path, title: str = "", limits: tuple[fl
     limits = limits or display_range([panel.map for panel in small])
     layout = _laid_out(small)
     page = Page(layout.width, layout.top + 0.1)
-    page.text(layout.left, 0.36, title or "Lowest and highest scores of each class", size=14, weight="bold")
-    page.text(layout.left, 0.66, "image and anomaly map, by ascending image score", size=9, color=PALE)
-    page.text(layout.left + 3.5, 0.66, "— annotated defect", size=9, color=_OUTLINE_IN_TEXT, weight="bold")
+    page.text(layout.left, 0.36, title or "Lowest and highest scores of each class", 14, bold=True)
+    page.text(layout.left, 0.66, "image and anomaly map, by ascending image score", 9, PALE)
+    page.text(layout.left + 3.5, 0.66, "— annotated defect", 9, _OUTLINE_IN_TEXT, bold=True)
     for top, heading, colour in layout.headings:
-        page.text(layout.left, top, heading, size=11, weight="bold", color=colour)
+        page.text(layout.left, top, heading, 11, colour, bold=True)
     for left, top, panel in layout.places:
         _draw_pair(page, layout, left, top, panel, limits)
     _draw_colour_bar(page, layout, limits)
-    save(page.figure, path)
+    page.save(path)
 
 
 def _laid_out(panels: Sequence[Panel]) -> _Layout:
@@ -195,20 +197,23 @@ def _laid_out(panels: Sequence[Panel]) -> _Layout:
 def _draw_pair(page: Page, layout: _Layout, left: float, top: float, panel: Panel, limits: tuple[float, float]) -> None:
     score = f"{panel.score:.4g}"
     room = int(layout.pair_width * 72 / 4.8) - len(score) - 2
-    middle = top - layout.caption / 2 + 0.02
-    page.text(left, middle, _fitted(panel.title, room), size=8)
-    page.text(left + layout.pair_width, middle, score, size=8, weight="bold", ha="right")
+    middle = top - layout.caption / 2
+    page.text(left, middle, _fitted(panel.title, room), 8)
+    page.text(left + layout.pair_width, middle, score, 8, bold=True, align="right")
     box = _Box(left, top, layout.tile_width, layout.tile_height).fitted(panel.image)
-    _place(page.ground, panel.image, box)
+    image = _resized(panel.image, box.pixels)
+    page.picture(box.left, box.top, image)
     box = replace(box, left=box.left + layout.tile_width + layout.inner)
-    _place(page.ground, overlay(panel.image, panel.map, limits), box)
+    heat = _resized(panel.map, box.pixels)
+    page.picture(box.left, box.top, _bytes(overlay(image, heat, limits)))
     if panel.mask is not None and panel.mask.any():
-        _outline(page.ground, panel.mask, box)
+        _outline(page, panel.mask, box)
 
 
-def _place(ground: Axes, image: Array, box: _Box) -> None:
-    left, right, bottom, top = box.extent
-    ground.imshow(image, extent=(left, right, bottom, top), interpolation="bilinear", aspect="auto", origin="upper")
+def _resized(picture: Array, size: tuple[int, int]) -> Array:
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(picture).resize(size[::-1], Image.Resampling.BILINEAR))
 
 
 def overlay(image: Array, heat: Array, limits: tuple[float, float]) -> Array:
@@ -219,36 +224,61 @@ def overlay(image: Array, heat: Array, limits: tuple[float, float]) -> Array:
 
 
 def _glow(gray: Array, level: Array) -> Array:
-    import matplotlib as mpl
-
     opacity = _OPACITY * np.sqrt(level)[..., None]
-    colour = mpl.colormaps[_COLORMAP](level)[..., :3]
-    mixed: Array = (1 - opacity) * gray[..., None] + opacity * colour
+    mixed: Array = (1 - opacity) * gray[..., None] + opacity * _colours()[(level * 255).astype(np.uint8)]
     return mixed
 
 
-def _outline(ground: Axes, mask: Array, box: _Box) -> None:
+@cache
+def _colours() -> Array:
+    """[256, 3] from 0 to 1."""
+    import matplotlib as mpl
+
+    colours: Array = mpl.colormaps[_COLORMAP](np.linspace(0, 1, 256))[:, :3]
+    return colours
+
+
+def _bytes(picture: Array) -> Array:
+    whole: Array = (255 * picture).round().astype(np.uint8)
+    return whole
+
+
+def _outline(page: Page, mask: Array, box: _Box) -> None:
     """The mask's border, dark below and bright above, so that it is seen on any ground."""
-    height, width = mask.shape
-    x = box.left + (np.arange(-1, width + 1) + 0.5).clip(0, width) * box.width / width
-    y = box.top + (np.arange(-1, height + 1) + 0.5).clip(0, height) * box.height / height
-    closed = np.pad(mask.astype(np.float32), 1)
-    for colour, thickness in (("black", 2.2), (_OUTLINE, 1.0)):
-        ground.contour(x, y, closed, [0.5], colors=[colour], linewidths=thickness)
+    from scipy.ndimage import distance_transform_edt
+
+    height, width = box.pixels
+    fine = _resized(mask.astype(np.float32), (_FINE * height, _FINE * width)) > 0.2  # so that a single pixel stays
+    rows, columns = (_reach(np.asarray(fine.any(axis=axis))) for axis in (1, 0))
+    inside = np.pad(fine, _FINE * _MARGIN)[rows, columns]
+    distance = np.where(inside, distance_transform_edt(inside), distance_transform_edt(~inside)) - 0.5
+    distance = distance.reshape(len(inside) // _FINE, _FINE, -1, _FINE).mean(axis=(1, 3)) / _FINE
+    left, top = ((start // _FINE - _MARGIN) / DPI for start in (columns.start, rows.start))
+    for colour, thickness in (("black", 2.4), (_OUTLINE, 1.2)):
+        cover = np.clip(thickness * DPI / 72 / 2 + 0.5 - distance, 0, 1)
+        page.tint(box.left + left, box.top + top, colour, cover)
+
+
+def _reach(marked: Array) -> slice:
+    """From the first to the last that is marked, and a margin around: whole pixels of the page, in fine ones."""
+    places = np.flatnonzero(marked)
+    return slice(places[0] // _FINE * _FINE, (places[-1] // _FINE + 1 + 2 * _MARGIN) * _FINE)
 
 
 def _draw_colour_bar(page: Page, layout: _Layout, limits: tuple[float, float]) -> None:
     """The colours as they look on a medium gray image, with the scores they stand for."""
     first = min(top for _, top, _ in layout.places)
     last = max(top for _, top, _ in layout.places) + layout.tile_height
-    axes = page.axes(layout.width - layout.right + 0.02, first, 0.16, min(last - first, 3.2))
-    level = np.linspace(0, 1, 256)[:, None]
-    axes.imshow(_glow(np.full((256, 1), 0.5), level), aspect="auto", origin="lower", extent=(0, 1, *limits))
-    axes.yaxis.tick_right()
-    ticks = np.linspace(*limits, 5)
-    axes.set_yticks(ticks, [f"{value:.3g}" for value in ticks])
-    axes.tick_params(labelsize=8, colors=INK, length=2)
-    axes.set_title("score", fontsize=8, color=INK, loc="left", pad=7)
+    bar = _Box(layout.width - layout.right + 0.02, first, 0.16, min(last - first, 3.2))
+    height, width = bar.pixels
+    level = np.linspace(1, 0, height)[:, None].repeat(width, axis=1)
+    page.picture(bar.left, bar.top, _bytes(_glow(np.full(level.shape, 0.5), level)))
+    page.text(bar.left, bar.top - 0.14, "score", 8)
+    right = bar.left + bar.width
+    for share, score in zip(np.linspace(1, 0, 5), np.linspace(*limits, 5), strict=True):
+        middle = bar.top + float(share) * bar.height
+        page.line(right, middle, right + 0.03, middle)
+        page.text(right + 0.07, middle, f"{score:.3g}", 8)
 
 
 def _fitted(text: str, room: int) -> str:

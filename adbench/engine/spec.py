@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import types
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -26,6 +28,8 @@ SLOTS = {
     "aggregate": "aggregator",
 }
 """A recipe's slots, in the order in which data meets them, and the kind that fills each."""
+
+MAX_NAME = 100
 
 
 class Part(BaseModel):
@@ -95,7 +99,8 @@ def _takes_text(annotation: Any) -> bool:
 class Recipe(BaseModel):
     """A method: which part fills each slot, and how patch scores become an anomaly map.
 
-    In a file, slots may be left out: `complete` fills them with what backbone and scorer name.
+    In a file, slots may be left out: `complete` fills them with what backbone and scorer name. With `features` of
+    "float16", features are rounded to 16 bits right behind the backbone, be they kept or not.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -111,6 +116,7 @@ class Recipe(BaseModel):
     scorer: Part
     aggregate: Part | None = None
     map: MapSpec | None = None
+    features: Literal["float32", "float16"] = "float32"
 
     @model_validator(mode="before")
     @classmethod
@@ -124,13 +130,36 @@ class Recipe(BaseModel):
 
     def with_parts(self, parts: Mapping[str, Any]) -> Recipe:
         """A copy in which the given slots hold other parts."""
-        name = "+".join([self.name, *(slot_title(part) for part in parts.values())]) if parts else self.name
-        return self.model_copy(update={**parts, "name": name[:100]})
+        name = _fitting(f"{self.name}+{words}") if (words := name_of(parts)) else self.name
+        return self.model_copy(update={**parts, "name": name})
 
 
-def slot_title(part: Any) -> str:
-    """A part as it appears in the name of a recipe put together by hand."""
-    return "-".join(item.name for item in part) if isinstance(part, tuple) else str(part.name)
+def name_of(parts: Mapping[str, Any]) -> str:
+    """A name for a recipe put together by hand: its parts with the options that were given, ``+`` between them."""
+    chosen = [parts[slot] for slot in SLOTS if parts.get(slot)]
+    return _fitting("+".join(_words(item) for item in chosen))
+
+
+def _fitting(name: str) -> str:
+    """A name that is not too long; a long one keeps its beginning and a hash of the whole."""
+    if len(name) <= MAX_NAME:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name[: MAX_NAME - 9]}-{digest}"
+
+
+def _words(part: Part | tuple[Part, ...]) -> str:
+    """Parts in letters that a file's name may have: ``coreset-fraction-0.01``."""
+    if isinstance(part, tuple):
+        return "-".join(map(_words, part))
+    options = [f"{key}-{_word(value)}" for key, value in part.options.items()]
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join([part.name, *options])).strip("-")
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "-".join(map(_word, value))
+    return Path(value).stem if isinstance(value, str) and "/" in value else str(value)
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -190,6 +219,8 @@ def spec_of(recipe: Recipe, components: Mapping[str, list[Component]]) -> dict[s
         for slot in SLOTS
     }
     spec["map"] = (recipe.map or MapSpec()).model_dump(mode="json")
+    if recipe.features != "float32":
+        spec["features"] = recipe.features
     return spec
 
 

@@ -1,11 +1,11 @@
-"""Images to batches to features: read ahead, grouped by size, kept between walks where more than one is to come."""
+"""Images to batches to features: read ahead, grouped by size, taken from the shelf where they have been seen before."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
+from itertools import groupby
 from typing import TypeVar
 
 import torch
@@ -16,12 +16,9 @@ from adbench.api.dataset import Dataset, Sample
 from adbench.api.features import Batch, Features, FeatureStream
 from adbench.api.geometry import Geometry
 from adbench.api.stages import Masker, Neck, Preprocessor
+from adbench.engine.cache import Entry, Kept
 from adbench.engine.clock import Clock
 from adbench.engine.contract import blame, check_features, check_foreground, check_neck, check_prepared
-from adbench.errors import StorageError
-
-MEMORY_FOR_FEATURES = 1 << 30
-"""Bytes of features kept in memory between walks; what is beyond waits on disk."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -73,17 +70,23 @@ class ImageLoader:
     def batches(self, samples: Sequence[Sample]) -> Iterator[Batch]:
         """Batches in the order of the samples; a batch ends early where the size changes."""
         prepared = read_ahead(self.prepare, samples, self.workers, 2 * self.batch_size)
-        group: list[tuple[str, Prepared]] = []
-        for sample, item in zip(samples, prepared, strict=True):
-            if group and (len(group) == self.batch_size or group[0][1][0].shape != item[0].shape):
-                yield _batch(group)
-                group = []
-            group.append((sample.id, item))
-        if group:
+        named = zip((sample.id for sample in samples), prepared, strict=True)
+        for group in self.grouped(named, lambda item: item[1][0].shape):
             yield _batch(group)
 
+    def grouped(self, items: Iterable[Item], size: Callable[[Item], object]) -> Iterator[list[Item]]:
+        """Neighbours of one size, at most a batch of them."""
+        group: list[Item] = []
+        for item in items:
+            if group and (len(group) == self.batch_size or size(group[0]) != size(item)):
+                yield group
+                group = []
+            group.append(item)
+        if group:
+            yield group
 
-def _batch(group: list[tuple[str, Prepared]]) -> Batch:
+
+def _batch(group: Sequence[tuple[str, Prepared]]) -> Batch:
     return Batch(
         ids=tuple(name for name, _ in group),
         images=torch.stack([image for _, (image, _) in group]),
@@ -96,10 +99,16 @@ class ExtractedStream(FeatureStream):
 
     Args:
         loader, samples, backbone: whence the features come.
-        folder: for what is to be kept and does not fit into memory.
+        clock: tells how long that takes, and on which device.
+        kept: where features are looked up and kept; None for neither.
         images: whether the prepared images go along with the features, for parts that read them.
-        keep: whether another walk is expected, so that features are kept (in memory, then in `folder`).
+        half: whether features are rounded to 16 bits, be they new or kept.
         seen: called with the number of images after each batch.
+
+    Attributes:
+        spent: seconds from file to features of the last batch: measured now, or when its features were new.
+        recalled: images whose features came from the shelf, over all walks.
+        runtimes: what computed the features.
     """
 
     def __init__(
@@ -107,39 +116,74 @@ class ExtractedStream(FeatureStream):
         loader: ImageLoader,
         samples: Sequence[Sample],
         backbone: Backbone,
-        folder: Path,
+        clock: Clock,
+        kept: Kept | None = None,
         *,
         images: bool = False,
-        keep: bool = False,
+        half: bool = False,
         seen: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.loader, self.samples, self.backbone, self.seen = loader, samples, backbone, seen
-        self._kept: list[Callable[[], Features]] | None = None
-        self._images, self._keep, self._folder = images, keep, folder
+        self.clock, self.spent, self.recalled = clock, 0.0, 0
+        self.runtimes: set[str] = set()
+        self._kept, self._images, self._half = kept, images, half
 
     @property
     def ids(self) -> Sequence[str]:
         return [sample.id for sample in self.samples]
 
     def __iter__(self) -> Iterator[Features]:
+        kept = self._kept
+        for known, neighbours in groupby(self.samples, lambda sample: kept is not None and kept.has(sample.id)):
+            samples = list(neighbours)
+            for features in self._recall(kept, samples) if kept is not None and known else self._look(samples):
+                self.seen(len(features))
+                yield features
+
+    def _look(self, samples: Sequence[Sample]) -> Iterator[Features]:
+        """Features of images that the backbone has not seen."""
+        started = self.clock.now()
+        for batch in self.loader.batches(samples):
+            features = self._rounded(extract(self.backbone, batch))
+            self.spent = self.clock.now() - started
+            self.runtimes.add(self.backbone.runtime)
+            self._keep(features)
+            yield self._given(features, batch.images)
+            started = self.clock.now()
+
+    def _recall(self, kept: Kept, samples: Sequence[Sample]) -> Iterator[Features]:
+        """Features that are kept; what turns out to be damaged or gone is looked at again."""
+        names = [sample.id for sample in samples]
+        both = zip(samples, read_ahead(kept.get, names, self.loader.workers, 2 * self.loader.batch_size), strict=True)
+        for group in self.loader.grouped(both, lambda item: _shape(item[1])):
+            looked = [sample for sample, _ in group]
+            there = [entry for _, entry in group if entry is not None]
+            if not there:
+                yield from self._look(looked)
+                continue
+            self.spent = sum(entry.ms for entry in there) / 1000
+            self.recalled += len(there)
+            self.runtimes |= {entry.runtime for entry in there}
+            images = torch.stack([self.loader.prepare(sample)[0] for sample in looked]) if self._images else None
+            joined = _joined([sample.id for sample in looked], there)
+            yield self._given(_changed(joined, lambda tensor: tensor.to(self.clock.device)), images)
+
+    def _keep(self, features: Features) -> None:
         if self._kept is not None:
-            yield from (load() for load in self._kept)
-            return
-        kept: list[Callable[[], Features]] = []
-        used = 0
-        for batch in self.loader.batches(self.samples):
-            features = extract(self.backbone, batch).having(images=batch.images if self._images else None)
-            self.seen(len(batch))
-            if self._keep:
-                used += _bytes(features)
-                file = (
-                    self._folder / f"features-{id(self)}-{len(kept)}.safetensors"
-                    if used > MEMORY_FOR_FEATURES
-                    else None
-                )
-                kept.append(_keeper(features, file))
-            yield features
-        self._kept = kept if self._keep else None
+            ms = 1000 * self.spent / len(features)
+            for index, name in enumerate(features.ids):
+                self._kept.put(name, Entry(_one(features, index), ms, self.backbone.runtime))
+
+    def _rounded(self, features: Features) -> Features:
+        if not self._half:
+            return features
+        return _changed(features, lambda tensor: tensor.half() if tensor.is_floating_point() else tensor)
+
+    def _given(self, features: Features, images: Tensor | None) -> Features:
+        """Features as banks and scorers get them: of 32 bits, with images for parts that read them."""
+        if self._half:
+            features = _changed(features, lambda tensor: tensor.float() if tensor.is_floating_point() else tensor)
+        return features.having(images=images if self._images else None)
 
 
 def extract(backbone: Backbone, batch: Batch) -> Features:
@@ -150,47 +194,39 @@ def extract(backbone: Backbone, batch: Batch) -> Features:
         return features
 
 
-def _keeper(features: Features, file: Path | None) -> Callable[[], Features]:
-    """A function that gives the features back, from memory or from a file of our own in the unit's scratch folder.
-
-    Raises:
-        StorageError: the scratch folder is full.
-    """
-    if file is None:
-        return lambda: features
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file, save_file
-
-    layers = features.layers or {}
-    tensors = {name: getattr(features, name) for name in ("patches", "image", "foreground", "images")}
-    flat = {key: value for key, value in tensors.items() if value is not None}
-    flat |= {f"layer.{name}": value for name, value in layers.items()}
-    device = next(iter(flat.values())).device
-    try:
-        save_file({key: value.contiguous() for key, value in flat.items()}, file)
-    except (OSError, SafetensorError) as error:
-        raise StorageError(
-            f"cannot keep features in {file.parent}: {error}; free some space there, or set TMPDIR to a larger folder"
-        ) from None
-    rest = features.having(patches=None, image=None, foreground=None, images=None, layers=None)
-
-    def load() -> Features:
-        read = load_file(file, device=str(device))
-        found = {name: read[f"layer.{name}"] for name in layers} or None
-        return rest.having(layers=found, **{key: value for key, value in read.items() if not key.startswith("layer.")})
-
-    return load
+def _changed(features: Features, change: Callable[[Tensor], Tensor]) -> Features:
+    """Features after a change of every tensor but the images."""
+    fields = {name: getattr(features, name) for name in ("patches", "image", "foreground")}
+    changed = {name: change(value) for name, value in fields.items() if value is not None}
+    layers = None if features.layers is None else {name: change(value) for name, value in features.layers.items()}
+    return features.having(layers=layers, **changed)
 
 
-def _bytes(features: Features) -> int:
-    tensors = [
-        features.patches,
-        features.image,
-        features.foreground,
-        features.images,
-        *(features.layers or {}).values(),
-    ]
-    return sum(tensor.nbytes for tensor in tensors if tensor is not None)
+def _one(features: Features, index: int) -> Features:
+    """The features of one image of a batch."""
+    one = _changed(features, lambda tensor: tensor[index : index + 1])
+    return one.having(ids=(features.ids[index],), geometry=(features.geometry[index],), images=None)
+
+
+def _joined(ids: Sequence[str], entries: Sequence[Entry]) -> Features:
+    """One batch of images that were kept one by one."""
+    parts = [entry.features for entry in entries]
+    fields = {name: [getattr(part, name) for part in parts] for name in ("patches", "image", "foreground")}
+    joined = {name: torch.cat(tensors) for name, tensors in fields.items() if tensors[0] is not None}
+    first = parts[0].layers
+    layers = (
+        None if first is None else {name: torch.cat([(part.layers or {})[name] for part in parts]) for name in first}
+    )
+    return Features(tuple(ids), tuple(part.geometry[0] for part in parts), layers=layers, **joined)
+
+
+def _shape(entry: Entry | None) -> object:
+    """What the features of one batch have in common; None for what has to be looked at again."""
+    if entry is None:
+        return None
+    layers = (entry.features.layers or {}).items()
+    patches = entry.features.patches
+    return None if patches is None else patches.shape, *((name, tensor.shape) for name, tensor in layers)
 
 
 class ChangedStream(FeatureStream):
@@ -227,20 +263,28 @@ def find_object(masker: Masker | None, features: Features) -> Features:
 
 
 class TimedStream(FeatureStream):
-    """Another stream, with the time that its features take added to the clock's "extract"."""
+    """A stream that a part learns from, with its cost on the clock.
 
-    def __init__(self, source: FeatureStream, clock: Clock) -> None:
-        self.source, self.clock = source, clock
+    The clock's "waited" is the time that the features took here and now; "extract" is what they cost when they were
+    new, once, however often they are walked over.
+    """
+
+    def __init__(self, source: ExtractedStream) -> None:
+        self.source = source
+        self._paid = False
 
     @property
     def ids(self) -> Sequence[str]:
         return self.source.ids
 
     def __iter__(self) -> Iterator[Features]:
-        walk = iter(self.source)
+        walk, clock = iter(self.source), self.source.clock
         while True:
-            with self.clock.measure("extract"):
+            with clock.measure("waited"):
                 features = next(walk, None)
             if features is None:
-                return
+                break
+            if not self._paid:
+                clock.add("extract", self.source.spent)
             yield features
+        self._paid = True

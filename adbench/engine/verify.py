@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from adbench.errors import DataError
+from adbench.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 Watch = Callable[[str, int, int], None]
 """Called with a category, the images done and the images in it."""
+
+HASH_SIDE = 16
+"""Of the perceptual hash, which has 256 bits."""
+NEAR = 20
+"""So many bits may differ. Measured: copies that were recompressed, shrunk, brightened or made noisy differ in at most
+18, different hazelnuts, transistors and pieces of brick in 32 or more. With a hash of 64 bits the two overlap."""
 
 
 def problems(dataset: Dataset, watch: Watch) -> Iterator[str]:
@@ -80,3 +86,77 @@ def _unfit(dataset: Dataset, sample: Sample, image: np.ndarray) -> Iterator[str]
 def _content(image: np.ndarray) -> str:
     """A hash of the pixels, however the file packs them."""
     return hashlib.sha256(str(image.shape).encode() + image.tobytes()).hexdigest()
+
+
+def near_duplicates(dataset: Dataset, watch: Watch) -> Iterator[str]:
+    """One sentence for each test image that looks like a training image: packed anew, or the same part once more.
+
+    Compared are perceptual hashes of the images' coarse structure (Zauner, "Implementation and benchmarking of
+    perceptual image hash functions", 2010, section 3.2.1). That is no proof, and no error, but worth knowing.
+    What cannot be read is left to `problems`.
+
+    Args:
+        dataset: that is there.
+        watch: told how far it is.
+
+    Raises:
+        UsageError: the package imagehash is missing.
+    """
+    for category in dataset.categories():
+        try:
+            split = dataset.split(category)
+        except DataError:
+            continue
+        total = len(split.train) + len(split.test)
+        learnt = _Album()
+        for done, sample in enumerate((*split.train, *split.test), 1):
+            look = _look(dataset, sample)
+            if look is not None and done <= len(split.train):
+                learnt.add(sample, look)
+            elif look is not None:
+                yield from learnt.near(sample, look)
+            watch(category, done, total)
+
+
+class _Album:
+    """Hashes of training images."""
+
+    def __init__(self) -> None:
+        self._samples: list[Sample] = []
+        self._looks: list[np.ndarray] = []
+
+    def add(self, sample: Sample, look: np.ndarray) -> None:
+        self._samples.append(sample)
+        self._looks.append(look)
+
+    def near(self, sample: Sample, look: np.ndarray) -> Iterator[str]:
+        """A sentence if any of them is near."""
+        import numpy as np
+
+        if not self._looks:
+            return
+        apart = (np.stack(self._looks) != look).sum(axis=1)
+        nearest = int(apart.argmin())
+        if apart[nearest] <= NEAR:
+            twin = self._samples[nearest].id
+            yield f"{sample.id} looks like {twin}, which is trained on ({apart[nearest]} of {look.size} bits differ)"
+
+
+def _look(dataset: Dataset, sample: Sample) -> np.ndarray | None:
+    """[256] bool: the perceptual hash of an image; None if it cannot be read."""
+    import numpy as np
+    from PIL import Image
+
+    try:
+        from imagehash import phash
+    except ImportError:
+        raise UsageError(
+            "near-duplicates are looked for with imagehash; run 'pip install adbench-core[boards]'"
+        ) from None
+    try:
+        pixels = dataset.image(sample)
+    except DataError:
+        return None
+    shown = pixels if pixels.dtype == np.uint8 else (255 * pixels).astype(np.uint8)
+    bits: np.ndarray = phash(Image.fromarray(shown), hash_size=HASH_SIDE).hash.ravel()
+    return bits

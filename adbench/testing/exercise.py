@@ -19,6 +19,7 @@ from adbench import (
     Dataset,
     Executor,
     Geometry,
+    Job,
     Masker,
     Metric,
     Neck,
@@ -29,6 +30,7 @@ from adbench import (
     UsageError,
 )
 from adbench.testing.check import Subject
+from adbench.testing.errands import repeat
 from adbench.testing.partners import bank_for, prepared_as_named
 from adbench.testing.toy_data import Toys, ToyStream
 from adbench.testing.toy_truth import TABLE, evidence
@@ -103,7 +105,8 @@ def _report(report: Report, _: Subject[Any], __: Toys) -> object:
 
 
 def _executor(executor: Executor, _: Subject[Any], __: Toys) -> object:
-    return sorted(executor.run(str, range(5)))
+    jobs = [Job(f"job {number}", str(number)) for number in range(3)]
+    return sorted((ending.job.title, ending.answer) for ending in executor.run(repeat, jobs))
 
 
 _EXERCISES: dict[str, Callable[[Any, Subject[Any], Toys], object]] = {

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from adbench import StorageError
 from adbench.cli import call
 from adbench.engine.record import find_runs, read_record
 
@@ -157,9 +158,9 @@ def test_output_that_cannot_be_written_is_found_out_before_the_work(parts, tmp_p
 
 def test_a_disk_that_fills_up_loses_no_figure(run, out, monkeypatch):
     def full(*_):
-        raise OSError(28, "No space left on device")
+        raise StorageError("cannot write: No space left on device")
 
-    monkeypatch.setattr("adbench.engine.predictions.Path.write_bytes", full)
+    monkeypatch.setattr("adbench.engine.pipeline.write_predictions", full)
     monkeypatch.setattr("adbench.cli.run.require_writable", lambda out: None)
     code, said = run()
     assert code == 1
@@ -201,8 +202,10 @@ def test_plan_says_which_category_would_fail_and_shows_the_rest(parts, out, caps
     (parts / "bolt" / "train" / "good").mkdir()
     assert call(["plan", *TOY[:4], "--data", str(parts), "--out", str(out)]) == 1
     printed = capsys.readouterr().out
-    assert "fails bolt, seed 0: category 'bolt' has no training image" in printed
-    assert "run   nut, seed 0" in printed
+    said = " ".join(printed.replace("│", " ").split())
+    assert "seed 0: fails: category 'bolt' has no training image" in said
+    assert "on parts/nut" in said
+    assert "seed 0: to run" in said
 
 
 def evaluate(parts, out, capsys, *options):
@@ -333,7 +336,8 @@ def faults(tmp_path, monkeypatch):
     ],
 )
 def test_a_bad_component_is_named_in_the_record(faults, run, out, options, status, reason):
-    code, said = run(*options)
+    scorer = TOY[2:4] if "--scorer" not in options else ()
+    code, said = run(*options, method=(*TOY[:2], *scorer, *TOY[4:]))
     assert code == 1
     assert statuses(out) == {"bolt": status, "nut": status}, "the other category goes on"
     assert reason in only_record(out).reason
@@ -346,11 +350,15 @@ def test_a_crash_leaves_its_traceback_beside_the_record(faults, run, out):
     assert "ZeroDivisionError: by nothing" in trace.read_text()
 
 
-def test_a_failed_unit_is_run_again(faults, run, out, monkeypatch):
+def test_a_failed_unit_is_run_again_when_that_is_asked_for(faults, run, out, monkeypatch):
     run("--bank", "crash", "--category", "bolt")
     first = only_record(out)
     monkeypatch.setattr(sys.modules["faults_for_test"].Crash, "fit", sys.modules["faults_for_test"].ToyVectors.fit)
-    assert run("--bank", "crash", "--category", "bolt")[0] == 0
+    code, said = run("--bank", "crash", "--category", "bolt")
+    assert code == 1
+    assert "failed before (--retry failed runs it again)" in said
+    assert only_record(out) == first
+    assert run("--bank", "crash", "--category", "bolt", "--retry", "failed")[0] == 0
     assert (only_record(out).id, only_record(out).status) == (first.id, "ok")
 
 

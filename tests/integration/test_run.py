@@ -108,11 +108,12 @@ def test_plan_shows_parts_and_what_is_done(run, parts, tmp_path, capsys):
     arguments = ["plan", *TOY[:4], "--data", str(parts), "--out", str(tmp_path / "runs")]
     assert call(arguments) == 0
     printed = capsys.readouterr().out
-    assert "done  bolt" in printed
-    assert "run   nut" in printed
-    assert "scorer     toy-nearest" in printed
+    assert "resize(size=[128, 128]) + toy-pixels on parts/bolt" in printed
+    assert "toy-nearest + max, seed 0: done" in printed
+    assert "toy-nearest + max, seed 0: to run" in printed
+    assert "2 units in 2 branches: 1 done, 1 to run" in printed
     assert call([*arguments, "--bank", "toy-gaussian"]) == 1
-    assert "scorer 'toy-nearest' reads a VectorBank" in capsys.readouterr().out
+    assert "scorer 'toy-nearest' reads a VectorBank" in capsys.readouterr().err
 
 
 def test_one_category_is_a_dataset_too(run, parts, records):

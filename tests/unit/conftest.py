@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from adbench.engine.record import RECORD_FILE, ResultRecord, canonical_json
+from adbench.engine.record import RECORD_FILE, ResultRecord, canonical_json, identity
 
 PROTOCOL = {
     "shots": None,
@@ -45,6 +45,7 @@ def record_json(
     """A record as JSON; whatever decides the score is in its id. The backbone is of the recipe's name unless given."""
     rules = {**PROTOCOL, **(protocol or {})}
     spec = {"backbone": [{"name": backbone or recipe}], "scorer": [{"name": "knn", "options": {"k": k}}]}
+    shown = sha([dataset, category, images])
     done = status == "ok"
     figure = {"value": auroc, "version": 1, "reason": "" if auroc is not None else "no positive pixel"}
     given = {"train_images": 5, "test_set": False, "class_names": False, "anomalies": False}
@@ -59,8 +60,8 @@ def record_json(
         "bank_mb": 4.0,
     }
     return {
-        "schema": 1,
-        "id": sha([spec, category, seed, dataset, rules, images]),
+        "schema": 2,
+        "id": identity(canonical_json(spec), category, shown, rules, seed),
         "status": status,
         "reason": "" if done else "scorer 'knn' broke its contract",
         "recipe": {"name": recipe, "spec": spec, "parts": []},
@@ -72,7 +73,7 @@ def record_json(
             "protocol": rules,
             "train": 5,
             "test": 10,
-            "samples_sha": sha([dataset, category, images]),
+            "samples_sha": shown,
             "skipped": [],
         },
         "regime": given,

@@ -112,3 +112,43 @@ def test_importing_the_plugin_is_light():
     code = "import sys, adbench_dino, adbench_dino.dinov3; print('torch' in sys.modules or 'timm' in sys.modules)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "False"
+
+
+def test_the_rotary_table_of_a_grid_is_made_once(monkeypatch):
+    backbone = ready(DinoV3(size="tiny", layers=0, weights="random"))
+    rope, made = backbone._model.rope, []
+    make = rope._create_embed
+    monkeypatch.setattr(rope, "_create_embed", lambda shape, **options: made.append(shape) or make(shape, **options))
+    for height in (64, 96, 64, 64):
+        backbone.extract(batch(height, 96))
+    assert made == [[4, 6], [6, 6]]
+
+
+def worst(found, wanted):
+    """The largest relative difference of patches or layers and of image vectors, by norm."""
+    layers = found.layers or {"patches": found.patches}
+    known = wanted.layers or {"patches": wanted.patches}
+    pairs = [(found.image, wanted.image), *((layers[name], known[name]) for name in known)]
+    return max(float((left - right).norm() / right.norm()) for left, right in pairs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize(
+    ("kind", "options", "cell"),
+    [
+        (DinoV3, {"size": "tiny"}, 16),
+        (DinoV3, {"size": "small", "layers": (1, 3)}, 16),
+        (DinoV3, {"size": "convnext-tiny", "layers": (0, 3)}, 32),
+        (DinoV2, {"layers": (0, 2)}, 14),
+        (DinoV2, {"registers": True, "layers": 1}, 14),
+    ],
+)
+def test_runtimes_give_what_torch_gives(kind, options, cell, runtime, tmp_path):
+    plain, backbone = ready(kind(weights="random", **options)), kind(weights="random", **options)
+    backbone.prepare(Context(runtime=runtime, cache=tmp_path))
+    for rows, columns, count in ((4, 6, 3), (4, 6, 1), (5, 4, 2)):
+        given = batch(rows * cell, columns * cell, count)
+        assert worst(backbone.extract(given), plain.extract(given)) <= 1e-3
+    assert (backbone.runtime, backbone.notes) == (runtime, ())
+    assert len(list(tmp_path.glob("runtimes/*.onnx"))) == 2

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from adbench_memory import memory
 from adbench_memory.collect import collect
 from adbench_memory.coreset import Coreset
 from adbench_memory.full import Full
 from adbench_memory.kcenter import plain_k_center
 
-from adbench import Context, ContractError, DataError, UsageError, exact_search
+from adbench import Context, ContractError, DataError, ExactIndex, UsageError, exact_search
 
 
 def fitted(bank, stream, seed=0):
@@ -122,10 +123,28 @@ def test_state_carries_everything(bank, given, draw):
 
 
 @pytest.mark.parametrize("metric", ["l2", "cosine"])
-def test_faiss_finds_what_torch_finds(metric, given, draw):
+@pytest.mark.parametrize("free", [0, 1 << 40], ids=["nothing kept", "prepared once"])
+def test_the_search_is_exact(metric, free, given, draw, monkeypatch):
     bank = fitted(Full(), given(50 + draw(10, 8, 8, 12)))
+    monkeypatch.setattr(memory, "free_bytes", lambda device: free)
     query = 50 + draw(70, 12, seed=1)
     for exclude in (None, [f"image {index % 11}" for index in range(70)]):
         found = bank.search(query, 5, metric, exclude)
         expected = exact_search(query, bank.vectors, 5, metric, owners=bank.owners, exclude=exclude)
         torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+def test_vectors_are_made_ready_once_for_each_metric(given, draw, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        memory,
+        "ExactIndex",
+        lambda vectors, metric, **options: made.append(metric) or ExactIndex(vectors, metric, **options),
+    )
+    bank = fitted(Full(), given(draw(2, 3, 3, 4)))
+    for metric in ("l2", "l2", "cosine", "cosine"):
+        bank.search(draw(5, 4), 1, metric)
+    assert made == ["l2", "cosine"]
+    fitted(bank, given(draw(2, 3, 3, 4, seed=1)))
+    assert bank.search(bank.vectors[3:4], 1)[0].item() == 0
+    assert made == ["l2", "cosine", "l2"]

@@ -10,7 +10,12 @@ from adbench.testing import parametrize_with_checks
 
 COMPONENTS = [
     Full(),
+    Full(index="ivf"),
+    Full(index="hnsw", M=8, ef=32),
+    Full(index="pq"),
     Coreset(fraction=0.5),
+    Coreset(fraction=0.5, index="ivf", nprobe=2),
+    Coreset(fraction=0.2, memory=0.5),
     Coreset(count=20, projection="gaussian", dim=4),
     Knn(),
     Knn(k=3, metric="cosine"),

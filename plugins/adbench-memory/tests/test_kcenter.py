@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from adbench_memory import kcenter
-from adbench_memory.kcenter import greedy_k_center
+from adbench_memory.kcenter import greedy_cover, greedy_k_center, plain_k_center
 
 from adbench import UsageError
 
@@ -63,6 +63,8 @@ DATA = {
     "far from the origin": 1e3 * gaussian(1, seed=8) + gaussian(),
     "tiny and far": 1e3 + 1e-3 * gaussian(),
     "outlier": with_an_outlier(),
+    "long, of few directions": low_rank(3000, 400),
+    "long, of all directions": gaussian(3000, 400),
 }
 
 
@@ -100,9 +102,45 @@ def test_rows_need_not_be_contiguous():
     assert greedy_k_center(vectors.T.contiguous().T, 50, 3).tolist() == by_definition(vectors, 50, 3)
 
 
-def test_the_plain_loop_of_accelerators_is_the_definition():
+def test_the_plain_loop_is_the_definition():
     vectors = clustered(500)
-    assert kcenter.plain_k_center(vectors, 60, 7).tolist() == by_definition(vectors, 60, 7)
+    assert plain_k_center(vectors, 60, 7).tolist() == by_definition(vectors, 60, 7)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "clustered", "lattice", "far from the origin", "orthogonal"])
+def test_on_an_accelerator_it_is_the_plain_loop_too(name, monkeypatch):
+    """Its large blocks and its order of summation, on the CPU."""
+    monkeypatch.setattr(kcenter, "_on_cpu", lambda _: False)
+    vectors = DATA[name]
+    count = min(150, len(vectors))
+    assert torch.equal(greedy_k_center(vectors, count, 3), plain_k_center(vectors, count, 3))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 7, 8, 1536])
+def test_an_accelerators_sum_does_not_depend_on_the_rows_beside(channels, monkeypatch):
+    monkeypatch.setattr(kcenter, "_on_cpu", lambda _: False)
+    rows = gaussian(40, channels)
+    together = kcenter.squared_lengths(rows.clone())
+    torch.testing.assert_close(together, rows.square().sum(1))
+    assert torch.equal(together, torch.cat([kcenter.squared_lengths(row[None].clone()) for row in rows]))
+
+
+@pytest.mark.parametrize("count", [1, 2, 100])
+def test_the_radius_is_the_largest_distance_to_the_selected(count):
+    vectors = clustered(900)
+    selection = greedy_cover(vectors, count, 4)
+    radius = torch.cdist(vectors, vectors[selection.index], compute_mode="donot_use_mm_for_euclid_dist").amin(1).max()
+    assert selection.radius == pytest.approx(radius.item(), rel=1e-6)
+
+
+def test_little_is_needed_beside_the_vectors(held, monkeypatch):
+    monkeypatch.setattr(kcenter, "SHORTLIST", 256)
+    monkeypatch.setattr("adbench_memory.sketch.SAMPLE", 256)
+    monkeypatch.setattr("adbench_memory.sketch.BLOCK", 1 << 16)
+    vectors = low_rank(16_000, 512)
+    with held() as memory:
+        greedy_k_center(vectors, 40, 0)
+    assert memory.peak < 1.3 * vectors.nbytes  # with the vectors themselves, of which there are views
 
 
 @pytest.mark.parametrize(("count", "start"), [(0, 0), (6, 0), (2, 5), (2, -1)])

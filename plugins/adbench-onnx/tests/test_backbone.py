@@ -207,3 +207,17 @@ def test_real_resnet():
         "layer3": (1, 4, 6, 1024),
     }
     assert all(bool(layer.isfinite().all()) for layer in seen.layers.values())
+
+
+def test_it_runs_on_onnx_runtime_and_nothing_else(maps):
+    assert ready(maps).runtime == "onnxruntime"
+    Onnx(path=maps).prepare(Context(runtime="onnxruntime"))
+    with pytest.raises(UsageError, match="it runs on ONNX Runtime, not on openvino; use --runtime auto"):
+        Onnx(path=maps).prepare(Context(runtime="openvino"))
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_threads_are_torchs_unless_told(maps, threads):
+    options = ready(maps, threads=threads)._model.session.get_session_options()
+    assert options.intra_op_num_threads == (threads or torch.get_num_threads())
+    assert options.get_session_config_entry("session.force_spinning_stop") == "1"

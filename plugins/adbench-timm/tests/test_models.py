@@ -174,3 +174,49 @@ def test_importing_the_plugin_is_light():
     code = "import sys, adbench_timm, adbench_timm.models; print('torch' in sys.modules or 'timm' in sys.modules)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "False"
+
+
+def same(found, wanted):
+    """Equal within 1e-3 of the norm, the tolerance of a runtime."""
+    return all(
+        float((found.layers[name] - map_).norm()) <= 1e-3 * float(map_.norm()) for name, map_ in wanted.layers.items()
+    )
+
+
+class TestRuntimes:
+    @pytest.mark.parametrize("runtime", ["auto", "onnxruntime", "openvino"])
+    def test_give_what_torch_gives(self, runtime, tmp_path):
+        backbone, plain = EfficientNetLite0(), ready(EfficientNetLite0())
+        backbone.prepare(Context(runtime=runtime, cache=tmp_path))
+        for given in (batch(count=5), batch(count=1), batch(64, 64, 3)):
+            assert same(backbone.extract(given), plain.extract(given))
+        assert runtime in ("auto", backbone.runtime)
+        assert backbone.notes == ()
+
+    def test_exports_are_by_model_and_layers(self, tmp_path):
+        for options in ({"layers": 1}, {"layers": 2}, {"layers": 2}, {"layers": 2, "random_seed": 1}):
+            backbone = ResNet18(weights="random", **options)
+            backbone.prepare(Context(runtime="onnxruntime", cache=tmp_path))
+            backbone.extract(batch())
+        assert len(list(tmp_path.glob("runtimes/*.onnx"))) == 3
+
+    def test_without_a_cache_it_is_torch(self):
+        assert ready(ResNet18(weights="random")).runtime == "torch"
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+    def test_give_what_torch_gives_for_a_transformer(self, runtime):
+        options = {"model": "vit_small_patch16_dinov3", "layers": (1, 3), "weights": "random"}
+        backbone = Timm(**options)
+        backbone.prepare(Context(runtime=runtime))
+        assert same(backbone.extract(batch(count=3)), ready(Timm(**options)).extract(batch(count=3)))
+
+
+def test_the_rotary_table_of_a_grid_is_made_once(monkeypatch):
+    backbone = ready(Timm(model="vit_small_patch16_dinov3", layers=0, weights="random"))
+    rope, made = backbone._trunk.model.rope, []
+    make = rope._create_embed
+    monkeypatch.setattr(rope, "_create_embed", lambda shape, **options: made.append(shape) or make(shape, **options))
+    for height in (64, 96, 64, 64):
+        backbone.extract(batch(height, 96))
+    assert made == [[4, 6], [6, 6]]

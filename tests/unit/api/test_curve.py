@@ -12,6 +12,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 
 from adbench.api import curve as curve_module
 from adbench.api import ladder
+from adbench.api import trace as trace_module
 from adbench.api.curve import Curve, curve_of_maps, curve_of_scores
 from adbench.errors import ContractError, UsageError
 
@@ -21,6 +22,15 @@ Pairs = list[tuple[np.ndarray, np.ndarray]]
 
 def approx(value):
     return pytest.approx(value, abs=1e-9, rel=0)
+
+
+def steps(monkeypatch, count: int) -> None:
+    for module in (curve_module, trace_module):
+        monkeypatch.setattr(module, "STEPS", count)
+
+
+def blocks_of(monkeypatch, rungs: int) -> None:
+    monkeypatch.setattr(curve_module, "NUMPY", curve_module.NUMPY._replace(block=rungs))
 
 
 def curve_of(pairs: Pairs) -> Curve:
@@ -108,8 +118,8 @@ def test_random_and_tied_maps_agree_with_the_definitions(seed, levels):
 
 
 def test_limits_are_exact_where_few_points_are_kept(monkeypatch):
-    monkeypatch.setattr(curve_module, "STEPS", 20)
-    monkeypatch.setattr(curve_module, "BLOCK", 50)
+    steps(monkeypatch, 20)
+    blocks_of(monkeypatch, 50)
     pairs = some_pairs(6, size=14)
     assert len(curve_of(pairs).overlap) < sum(mask.sum() for _, mask in pairs)
     agrees_with_references(pairs)
@@ -148,7 +158,7 @@ def test_memory_limits_do_not_change_a_figure(monkeypatch, positives, normals, b
     whole = curve_of(pairs)
     monkeypatch.setattr(ladder, "HELD_POSITIVES", positives)
     monkeypatch.setattr(ladder, "HELD_NORMALS", normals)
-    monkeypatch.setattr(curve_module, "BLOCK", block)
+    blocks_of(monkeypatch, block)
     sliced = curve_of(pairs)
     assert sliced.auroc == whole.auroc
     assert (sliced.f1_max, sliced.best_threshold) == (whole.f1_max, whole.best_threshold)
@@ -173,7 +183,7 @@ def test_points_are_few_and_lie_on_the_whole_curve(monkeypatch):
     rng = np.random.default_rng(3)
     labels, scores = rng.random(60_000) < 0.4, rng.normal(size=60_000)
     thinned = curve_of_scores(labels, scores)
-    monkeypatch.setattr(curve_module, "STEPS", 100_000)
+    steps(monkeypatch, 100_000)
     whole = curve_of_scores(labels, scores)
     assert len(thinned.overlap) < 5000 < len(whole.overlap)
     for few, many in ((thinned.roc(), whole.roc()), (thinned.pro(), whole.pro())):

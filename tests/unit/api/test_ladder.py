@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from adbench.api import ladder as module
 from adbench.api.ladder import Normals, Slice, keys_of, score_of
+from adbench.api.truth import Truth
 
 floats = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
@@ -27,7 +28,8 @@ def some_slice(*rows: list[int], start: int = 0) -> Slice:
     """Each row is a map of one line, all of it one region."""
     taken = Slice(start)
     for row in rows:
-        taken.add(np.array([row], dtype=np.uint32), np.ones((1, len(row)), dtype=bool))
+        scores = np.array([[score_of(np.uint32(key)) for key in row]], dtype=np.float32)
+        taken.add(scores, Truth.of(np.ones(scores.shape, dtype=bool)))
     return taken
 
 
@@ -64,6 +66,15 @@ def test_normals_are_counted_from_the_start_to_the_last_rung(monkeypatch, held):
     monkeypatch.setattr(module, "HELD_NORMALS", held)
     normals = Normals(np.array([3, 5, 8], dtype=np.uint32), start=2)
     for keys in ([0, 1, 2, 3], [], [3, 4, 8, 9], [5, 1]):
-        normals.add(np.array(keys, dtype=np.uint32))
+        normals.add_keys(np.array(keys, dtype=np.uint32))
     lower, same = normals.counts()
     assert (lower.tolist(), same.tolist()) == ([1, 4, 5], [2, 1, 1])
+
+
+def test_normals_of_a_map_are_all_but_the_defective_pixels():
+    keys = np.array([[3, 5, 8], [3, 8, 1]], dtype=np.uint32)
+    scores = np.array([[score_of(key) for key in row] for row in keys], dtype=np.float32)
+    normals = Normals(keys_of(scores)[0])
+    normals.add(scores, Truth.of(np.array([[0, 1, 0], [1, 0, 0]], dtype=bool)))
+    lower, same = normals.counts()
+    assert (lower.tolist(), same.tolist()) == ([1, 2, 2], [1, 0, 2])

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from adbench import UsageError, exact_search
-from adbench.api import search
+from adbench import ExactIndex, UsageError, exact_search, nearest_among
+from adbench.api import search, shortlist
 
 
 def draw(*shape, seed=0):
@@ -94,3 +94,101 @@ def test_unknown_metrics_and_missing_owners_are_refused():
         exact_search(draw(1, 3), draw(5, 3), 1, "l1")
     with pytest.raises(UsageError, match="owner of each vector"):
         exact_search(draw(1, 3), draw(5, 3), 1, exclude=["a"])
+
+
+@pytest.mark.usefixtures("block")
+@pytest.mark.parametrize("metric", ["l2", "cosine"])
+def test_what_is_kept_changes_nothing(metric):
+    vectors, query = draw(700, 12) + 20, draw(40, 12, seed=1) + 20
+    owners = [f"image {index % 5}" for index in range(700)]
+    index = ExactIndex(vectors, metric, owners=owners)
+    for exclude in (None, ["image 2"] * 40):
+        expected = exact_search(query, vectors, 3, metric, owners=owners, exclude=exclude)
+        torch.testing.assert_close(index.search(query, 3, exclude), expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("metric", ["l2", "cosine"])
+def test_vectors_are_made_ready_once(metric, monkeypatch):
+    rows, plain = [], ExactIndex._prepared
+    monkeypatch.setattr(ExactIndex, "_prepared", lambda self, some: rows.append(len(some)) or plain(self, some))
+    index = ExactIndex(draw(700, 12), metric)
+    assert sum(rows) == 700
+    index.search(draw(40, 12), 1)
+    index.search(draw(9, 12), 1)
+    assert sum(rows) == 749
+
+
+@pytest.fixture
+def halves(monkeypatch):
+    """The way of GPUs, here; it counts the queries that are asked again in float32."""
+    again, plain = [], ExactIndex._by_floats
+    monkeypatch.setattr(search, "halves_pay", lambda vectors: True)
+    monkeypatch.setattr(
+        ExactIndex, "_by_floats", lambda self, query, *rest: again.append(len(query)) or plain(self, query, *rest)
+    )
+    return again
+
+
+HALVES = {
+    "spread": (draw(3000, 24), draw(200, 24, seed=1)),
+    "off the origin": (draw(3000, 24) + 50, draw(200, 24, seed=1) + 50),
+    "tiny": (1e-4 * draw(3000, 24), 1e-4 * draw(200, 24, seed=1)),
+    "huge": (1e6 * draw(3000, 24), 1e6 * draw(200, 24, seed=1)),
+    "queries far away": (draw(3000, 24), 1e7 * draw(200, 24, seed=1)),
+    "all nearly alike": (1 + 1e-3 * draw(3000, 24), 1 + 1e-3 * draw(200, 24, seed=1)),
+    "twins": (draw(1000, 24).repeat(3, 1), draw(200, 24, seed=1)),
+    "an outlier": (torch.cat([draw(2999, 24), 1e4 * draw(1, 24, seed=2)]), draw(200, 24, seed=1)),
+    "few": (draw(20, 24), draw(200, 24, seed=1)),
+    "one vector": (draw(1, 24), draw(200, 24, seed=1)),
+    "zeros": (torch.zeros(50, 24), draw(200, 24, seed=1)),
+}
+
+
+@pytest.mark.parametrize("name", HALVES)
+@pytest.mark.parametrize("metric", ["l2", "cosine"])
+@pytest.mark.parametrize("k", [1, 5])
+def test_half_precision_gives_the_answers_of_float32(name, metric, k, halves):
+    vectors, query = HALVES[name]
+    k = min(k, len(vectors))
+    found = ExactIndex(vectors, metric).search(query, k)
+    torch.testing.assert_close(found, exact_search(query, vectors, k, metric), rtol=0, atol=0)
+
+
+def test_half_precision_answers_most_queries_by_itself(halves):
+    ExactIndex(*HALVES["spread"][:1]).search(HALVES["spread"][1], 1)
+    assert sum(halves) < 20
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e3])
+def test_half_precision_knows_how_far_it_may_be_off(scale):
+    """No row that is not among its candidates is nearer than it vouches for."""
+    rows, asked = scale * draw(2000, 48), -2 * scale * draw(100, 48, seed=1)
+    half = shortlist.HalfRows(lambda: iter([shortlist.Block(rows, rows.square().sum(1), torch.arange(2000))]), 600)
+    found, beyond = half.shortlist(asked, 4)
+    true = rows.double().square().sum(1) + asked.double() @ rows.double().T
+    others = true.scatter(1, found, float("inf")).amin(1).float()
+    assert not half.doubtful(asked, others - 3 * scale**2, beyond).any()
+    assert half.doubtful(asked, others, beyond).all()
+
+
+def test_the_best_groups_hold_the_best_rows():
+    """Also where a block is no multiple of the group, and the best lie together."""
+    rows = torch.cat([draw(1000, 6), 0.01 * draw(77, 6, seed=1)])
+    own, asked = rows.square().sum(1), -2 * draw(30, 6, seed=2)
+    for k in (1, 3, 40):
+        near, found = shortlist.shortlist(asked, [shortlist.Block(rows, own, torch.arange(1077))], k, 16)
+        expected = (own + asked @ rows.T).topk(k, largest=False)
+        torch.testing.assert_close(near, expected.values)
+        torch.testing.assert_close((own + asked @ rows.T).gather(1, found), expected.values)
+
+
+def test_nearest_among_candidates():
+    vectors, query = draw(50, 5), draw(7, 5, seed=1)
+    candidates = torch.stack([torch.randperm(50, generator=torch.Generator().manual_seed(row))[:9] for row in range(7)])
+    for metric in ("l2", "cosine"):
+        distances, indices = nearest_among(query, vectors, candidates, 4, metric)
+        for row in range(7):
+            some = candidates[row].sort().values
+            expected = exact_search(query[row : row + 1], vectors[some], 4, metric)
+            assert torch.equal(distances[row], expected[0][0])
+            assert torch.equal(indices[row], some[expected[1][0]])

@@ -93,6 +93,21 @@ def test_only_records_of_the_same_task_belong(write, make_record, other):
     assert not belongs(make_record(**other), board)
 
 
+def test_a_board_may_know_several_numbers_of_shots(write, make_record):
+    board = read_board(write(TEXT.replace("train: all", "shots: [1, 2, 4]")))
+    taken = [belongs(make_record(protocol={"shots": shots}), board) for shots in (1, 2, 3, 4, None)]
+    assert taken == [True, True, False, True, False]
+    assert board.protocol.sentence().startswith("1, 2 or 4 of normal training images")
+    assert protocol_slug(board.protocol) == "few-shot"
+    assert read_board(write(board_yaml(board))) == board
+
+
+@pytest.mark.parametrize("shots", ["[]", "[0]", "[1, x]"])
+def test_numbers_of_shots_are_numbers(write, shots):
+    with pytest.raises(StorageError, match=r"protocol"):
+        read_board(write(TEXT.replace("train: all", f"shots: {shots}")))
+
+
 def test_default_board_takes_the_records_it_was_made_for(make_record):
     records = [make_record(seed=seed, protocol={"shots": 4, "limit_train": 50}) for seed in (0, 7)]
     board = default_board(records)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import shutil
 
@@ -33,7 +34,7 @@ def test_runs_become_a_board(make_run, root):
     assert names[:3] == ["README.md", "demo/full-shot/README.md", "demo/full-shot/board.yaml"]
     records = [name for name in names if name.endswith(".jsonl")]
     assert [name.split("/")[-1].rsplit("-", 1)[0] for name in records] == ["knn", "other"]
-    assert names[-1] == "demo/full-shot/table.csv"
+    assert names[-2:] == ["demo/full-shot/table.csv", "index.html"]
     page = (root / "demo/full-shot/README.md").read_text(encoding="utf-8")
     assert page.startswith(GENERATED)
     assert "| 1 | knn | 90.0 ± 0.0 |" in page
@@ -114,11 +115,11 @@ def test_a_bad_line_on_a_board_is_named_and_never_lost(make_run, root):
     build([make_run()], root, PRESS)
     (file,) = (root / "demo/full-shot/records").iterdir()
     with file.open("a", encoding="utf-8") as lines:
-        lines.write('{"schema": 2}\n')
+        lines.write('{"schema": 3}\n')
     assert any(f"{file}:2" in problem for problem in check(root, PRESS).problems)
     outcome = build([make_run(category="cable")], root, PRESS)
     assert any(f"{file}:2" in problem for problem in outcome.problems)
-    assert file.read_text(encoding="utf-8").splitlines()[-1] == '{"schema": 2}'
+    assert file.read_text(encoding="utf-8").splitlines()[-1] == '{"schema": 3}'
     assert len(file.read_text(encoding="utf-8").splitlines()) == 3
 
 
@@ -145,6 +146,53 @@ def test_a_seed_that_the_board_does_not_have_is_refused(make_run, root):
     assert len(outcome.problems) == 1
     assert "seed 7" in outcome.problems[0]
     assert "board.yaml" in outcome.problems[0]
+
+
+def test_a_link_that_leaves_the_board_is_not_followed(make_run, root, tmp_path):
+    build([make_run()], root, PRESS)
+    secret = tmp_path / "secret.jsonl"
+    secret.write_text("the password\n", encoding="utf-8")
+    (root / "demo/full-shot/records/link.jsonl").symlink_to(secret)
+    outcome = build([], root, PRESS)
+    assert any("link.jsonl: a link that leaves" in problem for problem in outcome.problems)
+    assert not any(b"password" in content for content in tree(root).values())
+    assert secret.read_text(encoding="utf-8") == "the password\n"
+
+
+def test_nothing_is_written_through_a_link(make_run, root, tmp_path):
+    build([make_run()], root, PRESS)
+    records, elsewhere = root / "demo/full-shot/records", tmp_path / "elsewhere"
+    shutil.move(records, elsewhere)
+    before = tree(elsewhere)
+    records.symlink_to(elsewhere)
+    with pytest.raises(StorageError, match="leaves"):
+        build([make_run("new")], root, PRESS)
+    assert tree(elsewhere) == before
+
+
+def test_published_figures_stand_on_the_page_and_in_no_table_of_ranks(make_run, root):
+    build([make_run()], root, PRESS)
+    (root / "published.yaml").write_text(
+        "published: [{method: kNN of a paper, dataset: demo, shots: all, figures: {image-auroc: 99.0},"
+        " convention: none, evidence: repository, source: somewhere, recipe: knn, tolerance: {image-auroc: 1.0}}]",
+        encoding="utf-8",
+    )
+    assert check(root, PRESS).problems != []
+    build([], root, PRESS)
+    page = (root / "demo/full-shot/README.md").read_text(encoding="utf-8")
+    assert "| knn | kNN of a paper (all normal images) | image-auroc | 99.0 | 90.0 | -9.0 | 1.0 | fail | — |" in page
+    assert page.index("## Integrity") > page.index("## Published, not measured") > page.index("## Standings")
+    assert "kNN of a paper" not in (root / "demo/full-shot/table.csv").read_text(encoding="utf-8")
+
+
+def test_thresholds_of_runs_stand_on_the_page(make_run, make_record, root):
+    run = make_run()
+    found = {"method": "sigma", "source": "held-out 20 %", "normals": 40, "k": 3.0, "value": 1.0, "f1": 0.5}
+    details = {"schema": 1, "id": make_record().id, "images": [], "by_defect": {}, "curves": {}, "threshold": found}
+    (run / "details.json").write_text(json.dumps(details), encoding="utf-8")
+    build([run], root, PRESS)
+    assert "## Deployed, mean + 3 sigma" in (root / "demo/full-shot/README.md").read_text(encoding="utf-8")
+    assert check(root, PRESS).problems == []
 
 
 def test_names_of_strangers_stay_inside_the_root(make_run, root):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adbench import StorageError
-from adbench.boards.shelf import Found, merge, read_lines, read_run, to_line
+from adbench.boards.shelf import Found, merge, read_lines, read_run, refusal, to_line
 
 
 def found(record, where="here"):
@@ -24,7 +24,7 @@ def test_a_run_is_read(make_run, make_record):
     ("edit", "said"),
     [
         (lambda data: data.update(extra=1), "extra"),
-        (lambda data: data.update(schema=99), "newer than 1"),
+        (lambda data: data.update(schema=99), "newer than 2"),
         (lambda data: data["metrics"]["image-auroc"].update(value=1.5), "figures from 0 to 1"),
         (lambda data: data["metrics"]["image-auroc"].update(value=float("nan")), "not writable as JSON"),
         (lambda data: data["cost"].update(fit_s=-1.0), "cost fit_s is -1.0"),
@@ -70,13 +70,25 @@ def test_identical_records_merge(make_record):
     assert news == []
 
 
+def test_shots_are_kept_apart(make_record):
+    news: list[str] = []
+    one, four = (make_record(protocol={"shots": shots}) for shots in (1, 4))
+    assert merge([found(four), found(one)], news) == [found(one), found(four)]
+    assert news == []
+
+
 def test_same_identity_with_other_metrics_is_an_alarm(make_record):
-    pair = [found(make_record(auroc=0.9), "one.json"), found(make_record(auroc=0.9000000001), "two.json")]
+    pair = [found(make_record(auroc=0.9), "one.json"), found(make_record(auroc=0.90001), "two.json")]
     with pytest.raises(StorageError) as error:
         merge(pair, [])
     assert "one.json" in str(error.value)
     assert "two.json" in str(error.value)
     assert "image-auroc is 0.9" in str(error.value)
+
+
+def test_rounding_is_no_alarm(make_record):
+    pair = [found(make_record(auroc=0.9), "one.json"), found(make_record(auroc=0.9 + 4e-9), "two.json")]
+    assert len(merge(pair, [])) == 1
 
 
 def test_a_newer_version_of_a_metric_is_no_alarm(make_record):
@@ -104,3 +116,20 @@ def test_order_does_not_matter(make_record):
     all_ = [found(make_record(name, seed=seed, k=k)) for name in "ab" for seed in (0, 1) for k in (1, 2)] * 2
     shuffled = random.Random(0).sample(all_, len(all_))
     assert merge(all_, []) == merge(shuffled, [])
+
+
+def with_interval(record, *interval):
+    metrics = {name: info.model_copy(update={"interval": interval}) for name, info in record.metrics.items()}
+    return record.model_copy(update={"metrics": metrics})
+
+
+def test_of_equal_records_the_one_with_intervals_stays(make_record):
+    bare = make_record(started="2027")
+    known = with_interval(make_record(), 0.8, 0.95)
+    for pair in ([found(bare), found(known)], [found(known), found(bare)]):
+        assert merge(pair, []) == [found(known)]
+
+
+def test_an_interval_that_is_no_fraction_is_refused(make_record):
+    assert refusal(found(with_interval(make_record(), 0.8, 0.95))) == ""
+    assert "is 1.5; boards show figures from 0 to 1" in refusal(found(with_interval(make_record(), 0.8, 1.5)))

@@ -33,6 +33,12 @@ def cells(table, column):
     return {row[table.columns.index("method")]: row[at] for row in table.rows}
 
 
+def figures_of(table):
+    """Rows without the fingerprint."""
+    assert table.columns[-1] == "protocol"
+    return [row[:-1] for row in table.rows]
+
+
 def only(found):
     (table,) = found
     return table
@@ -42,7 +48,7 @@ def test_mean_over_categories_of_the_mean_over_seeds_and_its_spread(make_record)
     values = {("a", 0): 0.8, ("a", 1): 0.9, ("b", 0): 0.6, ("b", 1): 0.5}
     records = [make_record(category=category, seed=seed, auroc=value) for (category, seed), value in values.items()]
     table = only(standings_tables(board(), records))
-    assert table.rows == (("1", "knn", "70.0 ± 0.0", "70.0 ± 0.0"),)
+    assert figures_of(table) == [("1", "knn", "70.0 ± 0.0", "70.0 ± 0.0")]
     by_category = only(category_tables(board(), records, "image-auroc"))
     assert by_category.columns == ("method", "a", "b")
     assert by_category.rows == (("knn", "85.0 ± 7.1", "55.0 ± 7.1"),)
@@ -57,7 +63,7 @@ def test_no_mean_unless_everything_is_there(make_record):
     records = [make_record("whole", category=name) for name in names]
     records += [make_record("part", category=name, auroc=0.99) for name in names[:-1]]
     table = only(standings_tables(board(), records))
-    assert table.rows == (("1", "whole", "90.0", "90.0"), (DASH, "part", f"{DASH} 14/15", f"{DASH} 14/15"))
+    assert figures_of(table) == [("1", "whole", "90.0", "90.0"), (DASH, "part", f"{DASH} 14/15", f"{DASH} 14/15")]
 
 
 def test_a_missing_seed_is_missing(make_record):
@@ -94,9 +100,27 @@ def test_regimes_are_never_ranked_together(make_record, regime, said):
     assert (first.rows[0][:2], second.rows[0][:2]) == (("1", "plain"), ("1", "other"))
 
 
+def test_every_row_carries_the_fingerprint_of_its_protocol(make_record):
+    plain, given = standings_tables(board(), [make_record("a"), make_record("b"), make_record("c", class_names=True)])
+    prints = [row[-1] for row in (*plain.rows, *given.rows)]
+    assert prints[0] == prints[1] != prints[2]
+    assert all(len(digits) == 8 for digits in prints)
+
+
 def test_few_shots_are_said(make_record):
     few = board(protocol={"shots": 4})
     assert only(standings_tables(few, [make_record(protocol={"shots": 4})])).title == "Standings: 4-shot"
+
+
+def test_rows_of_different_shots_are_ranked_apart(make_record):
+    few = board(protocol={"shots": [1, 4]})
+    values = {("knn", 1): 0.7, ("knn", 4): 0.9, ("other", 1): 0.8}
+    records = [make_record(name, protocol={"shots": shots}, auroc=auroc, images=str(shots))
+               for (name, shots), auroc in values.items()]  # fmt: skip
+    one, four = standings_tables(few, records)
+    assert (one.title, four.title) == ("Standings: 1-shot", "Standings: 4-shot")
+    assert [row[:3] for row in one.rows] == [("1", "other, 1-shot", "80.0"), ("2", "knn, 1-shot", "70.0")]
+    assert [row[:3] for row in four.rows] == [("1", "knn, 4-shot", "90.0")]
 
 
 def test_specs_of_one_name_are_told_apart(make_record):
@@ -130,7 +154,7 @@ def test_what_failed_everywhere_says_so_in_the_standings(make_record):
 def test_an_undefined_metric_is_never_averaged(make_record):
     records = [make_record(auroc=None), make_record(category="cable")]
     table = only(standings_tables(board(), records))
-    assert table.rows == ((DASH, "knn", "n/a", "n/a"),)
+    assert figures_of(table) == [(DASH, "knn", "n/a", "n/a")]
     assert "knn: n/a on bottle: no positive pixel." in table.notes
     assert only(category_tables(board(), records, "pixel-auroc")).rows == (("knn", "n/a", "90.0"),)
 
@@ -144,9 +168,11 @@ def test_a_metric_that_nobody_measured(make_record):
 def test_an_old_version_of_a_metric_does_not_count(make_record):
     old, new = make_record("old"), make_record("new")
     metrics = {**new.metrics, "image-auroc": new.metrics["image-auroc"].model_copy(update={"version": 2})}
-    table = only(standings_tables(board(), [old, new.model_copy(update={"metrics": metrics})]))
-    assert cells(table, "image-auroc") == {"new": "90.0", "old": "old metric"}
-    assert cells(table, "pixel-auroc") == {"new": "90.0", "old": "90.0"}
+    table, apart = standings_tables(board(), [old, new.model_copy(update={"metrics": metrics})])
+    assert cells(table, "image-auroc") == {"new": "90.0"}
+    assert apart.title == "Standings: normal training images, older metrics (image-auroc 1)"
+    assert cells(apart, "image-auroc") == {"old": "old metric"}
+    assert cells(apart, "pixel-auroc") == {"old": "90.0"}
 
 
 def test_records_of_other_images_do_not_count(make_record):

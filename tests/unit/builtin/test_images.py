@@ -8,9 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from adbench import BadImage
+from adbench.builtin import images
 from adbench.builtin.images import MAX_PIXELS, read_image, read_mask, read_size
 
 RGB = np.random.default_rng(3).integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -28,20 +33,32 @@ def chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def png(path: Path, pixels: np.ndarray, colour: int, filtered: bool = False) -> Path:
-    """A PNG of 16 bits a channel, which Pillow cannot write."""
-    height, width = pixels.shape[:2]
-    rows = pixels.astype(">u2").view(np.uint8).reshape(height, -1)
-    if filtered:  # filter 1: each byte less the one a pixel before
-        step = rows.shape[1] // width
-        shifted = np.pad(rows, ((0, 0), (step, 0)))[:, : rows.shape[1]]
-        rows = rows - shifted
-    lines = b"".join(bytes([int(filtered)]) + row.tobytes() for row in rows)
-    header = struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0)
+def png(path: Path, pixels: np.ndarray, colour: int, filtered: bool = False, interlaced: bool = False) -> Path:
+    """A PNG of 16 bits a channel, or an interlaced one, which Pillow cannot write."""
+    passes = ADAM7 if interlaced else ((0, 0, 1, 1),)
+    lines = b"".join(scanlines(pixels[top::down, left::right], filtered) for top, left, down, right in passes)
+    depth = 8 * pixels.itemsize
+    header = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], depth, colour, 0, 0, int(interlaced))
     path.write_bytes(
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
     )
     return path
+
+
+ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+"""Top, left, and the steps down and right, of each pass of an interlaced PNG."""
+
+
+def scanlines(pixels: np.ndarray, filtered: bool) -> bytes:
+    height, width = pixels.shape[:2]
+    if not (height and width):
+        return b""
+    rows = np.ascontiguousarray(pixels.astype(pixels.dtype.newbyteorder(">"))).view(np.uint8).reshape(height, -1)
+    if filtered:  # filter 1: each byte less the one a pixel before
+        step = rows.shape[1] // width
+        shifted = np.pad(rows, ((0, 0), (step, 0)))[:, : rows.shape[1]]
+        rows = rows - shifted
+    return b"".join(bytes([int(filtered)]) + row.tobytes() for row in rows)
 
 
 def same(found: np.ndarray, expected: np.ndarray) -> None:
@@ -121,6 +138,67 @@ def test_png_gray_and_alpha_of_16_bits(tmp_path):
     same(read_image(png(tmp_path / "a.png", DEEP[:, :, :2].copy(), 4, True)), three(unit(DEEP[:, :, 0])))
 
 
+@pytest.mark.parametrize(("pixels", "colour"), [(GRAY, 0), (RGB, 2), (DEEP[:, :, :3].copy(), 2)])
+def test_an_interlaced_png(tmp_path, pixels, colour):
+    found = read_image(png(tmp_path / "a.png", pixels, colour, interlaced=True))
+    same(found, unit(pixels) if pixels is not GRAY and pixels is not RGB else RGB if colour else three(GRAY))
+
+
+def by_pillow(path: Path) -> np.ndarray:
+    """What Pillow makes of a file of at most 8 bits a channel, or of gray with 16; the colour under alpha is kept."""
+    with Image.open(path) as picture:
+        if picture.mode.startswith("I"):
+            return three(unit(np.array(picture)))
+        if picture.mode == "LA":
+            return three(np.array(picture.getchannel("L")))
+        return np.array(picture.convert("RGBA"))[:, :, :3]
+
+
+@st.composite
+def pictures(draw: st.DrawFn) -> tuple[Image.Image, dict]:
+    """Pictures of every kind that Pillow can write as PNG, and how they are written."""
+    size = draw(st.tuples(st.integers(1, 20), st.integers(1, 20)))
+    mode = draw(st.sampled_from(["1", "L", "LA", "P", "RGB", "RGBA", "I;16"]))
+    options: dict = {"compress_level": draw(st.sampled_from([0, 1, 6])), "compress_type": draw(st.integers(0, 3))}
+    if mode == "I;16":
+        return Image.fromarray(draw(arrays(np.uint16, size))), options
+    channels = {"LA": 2, "RGB": 3, "RGBA": 4}.get(mode)
+    pixels = draw(arrays(np.uint8, size if channels is None else (*size, channels)))
+    if mode == "1":
+        return Image.fromarray(pixels > 127), options
+    if mode == "P":
+        colours = draw(st.sampled_from([2, 4, 16, 256]))
+        picture = Image.fromarray(pixels & np.uint8(colours - 1))
+        picture.putpalette(draw(st.binary(min_size=3 * colours, max_size=3 * colours)))
+        options |= draw(
+            st.sampled_from([{}, {"transparency": 1}, {"transparency": bytes(range(0, min(200, 2 * colours), 2))}])
+        )
+        return picture, options
+    if mode == "RGB":
+        options |= draw(st.sampled_from([{}, {"transparency": (1, 2, 3)}]))
+    return Image.fromarray(pixels, mode=None), options
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(pictures())
+def test_a_png_of_any_kind_reads_as_pillow_reads_it(tmp_path, drawn):
+    picture, options = drawn
+    path = saved(tmp_path, "a.png", picture, **options)
+    same(read_image(path), by_pillow(path))
+
+
+def test_real_pngs_read_as_pillow_reads_them(real_data):
+    paths = sorted(real_data.glob("mvtec-mini/**/*.png"))[::9]
+    assert paths
+    for path in paths:
+        same(read_image(path), by_pillow(path))
+
+
+def test_the_first_picture_of_an_animation(tmp_path):
+    path = saved(tmp_path, "a.png", Image.fromarray(RGB), save_all=True, append_images=[Image.fromarray(255 - RGB)])
+    same(read_image(path), RGB)
+
+
 @pytest.mark.parametrize("byteorder", ["<", ">"])
 @pytest.mark.parametrize("compression", [None, "zlib"])
 @pytest.mark.parametrize("channels", [3, 4])
@@ -173,10 +251,47 @@ def test_orientation(tmp_path, name, orientation):
     assert read_size(path) == turned[orientation].shape[:2]
 
 
-def test_size_needs_no_pixels_of_a_square_image(tmp_path):
-    path = saved(tmp_path, "a.png", RGB[:6, :6])
+def test_orientation_of_a_jpeg(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = saved(tmp_path, "a.jpg", RGB, exif=exif)
+    with Image.open(path) as picture:
+        same(read_image(path), np.ascontiguousarray(np.rot90(np.array(picture), -1)))
+    assert read_size(path) == (9, 6)
+
+
+@pytest.mark.parametrize("kind", ["behind the pixels", "in a description"])
+def test_orientation_of_a_png_that_says_it_elsewhere(tmp_path, kind):
+    exif, described = Image.Exif(), PngInfo()
+    exif[0x0112] = 6
+    described.add_itxt("XML:com.adobe.xmp", '<x tiff:Orientation="6"/>')
+    path = saved(tmp_path, "a.png", RGB, **({"pnginfo": described} if kind == "in a description" else {}))
+    if kind == "behind the pixels":
+        content, end = path.read_bytes(), chunk(b"IEND", b"")
+        path.write_bytes(content.removesuffix(end) + chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0")) + end)
+    same(read_image(path), np.ascontiguousarray(np.rot90(RGB, -1)))
+    assert read_size(path) == (9, 6)
+
+
+def test_other_descriptions_do_not_turn_a_png(tmp_path):
+    described = PngInfo()
+    described.add_text("Software", "camera 6")
+    path = saved(tmp_path, "a.png", RGB, pnginfo=described)
+    same(read_image(path), RGB)
+    assert read_size(path) == (6, 9)
+
+
+@pytest.mark.parametrize("width", [6, 9])
+def test_size_needs_no_pixels_of_a_png(tmp_path, width):
+    path = saved(tmp_path, "a.png", RGB[:, :width])
     path.write_bytes(path.read_bytes()[:60])
-    assert read_size(path) == (6, 6)
+    assert read_size(path) == (6, width)
+
+
+def test_size_needs_no_pixels_of_a_jpeg(tmp_path):
+    path = saved(tmp_path, "a.jpg", RGB)
+    path.write_bytes(path.read_bytes()[:-60])
+    assert read_size(path) == (6, 9)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.bmp", "a.tif", "a.webp"])
@@ -197,6 +312,24 @@ def test_damaged_files_raise_nothing_but_bad_image(tmp_path):
             (tmp_path / name).write_bytes(damaged.tobytes())
             with suppress(BadImage):
                 assert read_image(tmp_path / name).ndim == 3
+
+
+def test_a_png_with_a_changed_byte_is_named(tmp_path):
+    path = saved(tmp_path, "a.png", np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(BadImage, match=r"a\.png: is damaged: "):
+        read_image(path)
+
+
+def test_what_follows_a_png_is_not_read(tmp_path):
+    path = saved(tmp_path, "a.png", RGB)
+    with path.open("ab") as file:
+        file.truncate(1 << 25)
+    with Image.open(path) as picture:
+        assert len(images._content(picture)) == 10 * 6 * 9 + (1 << 24)
+    same(read_image(path), RGB)
 
 
 def test_an_empty_file_and_a_file_of_text(tmp_path):

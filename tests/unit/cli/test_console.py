@@ -1,13 +1,12 @@
 import io
 import json
-from types import SimpleNamespace
 
 import pytest
 from rich.console import Console as RichConsole
 
 from adbench import StorageError
 from adbench.cli.console import Console
-from adbench.engine.pipeline import Outcome
+from adbench.engine.draft import Outcome
 
 
 @pytest.fixture
@@ -24,7 +23,7 @@ def make_outcome(make_record, tmp_path):
 
 
 def test_a_unit_is_told_as_it_begins_and_ends(console, make_outcome, capsys):
-    console.begin(SimpleNamespace(title="knn on [bottle], seed 0"))
+    console.begin("knn on [bottle], seed 0")
     console.end(make_outcome())
     printed = capsys.readouterr()
     assert printed.out == "", "standard output is for results"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,7 @@ def test_everything_that_is_wrong_is_listed(root):
     output = call("verify", str(root), expect=1)
     assert "nut/test/good/9 is the same picture as nut/train/good/1, which is trained on" in output
     assert "0.png: is empty" in output
-    assert "2.png: cannot be read" in output
+    assert "2.png: is damaged" in output
     assert "0.png: has no mask 0_mask.png" in output
     assert "nut/test/bent/1: the mask of a defective image is empty" in output
     assert "5 problems" in output
@@ -88,6 +89,31 @@ def test_a_mask_of_another_size_and_one_without_an_image(root):
 def test_a_copy_in_another_format_is_a_duplicate(root):
     Image.open(root / "train" / "good" / "0.png").save(root / "test" / "good" / "5.bmp")
     assert "nut/test/good/5 is the same picture" in call("verify", str(root), expect=1)
+
+
+def test_a_picture_that_was_changed_a_little_is_a_warning(tmp_path):
+    for name in ("train/good/0", "train/good/1", "test/good/0", "test/bent/0"):
+        picture(tmp_path / f"nut/{name}.png", seed=name.count("1") + 2 * name.count("test") + 4 * name.count("bent"))
+    path = tmp_path / "nut/train/good/1.png"
+    shrunk = Image.open(path).resize((96, 72))
+    shrunk.point(lambda level: min(255, level * 1.1)).save(tmp_path / "nut/test/bent/9.jpg", quality=60)
+    output = call("verify", str(tmp_path / "nut"))
+    assert output.count("warning") == 1
+    assert "warning: nut/test/bent/9 looks like nut/train/good/1, which is trained on" in output
+    assert "sound" in output
+
+
+def test_what_looks_for_twins_may_be_missing(root, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imagehash", None)
+    assert "warning: near-duplicates are looked for with imagehash; run 'pip install" in call("verify", str(root))
+
+
+def picture(path: Path, seed: int) -> None:
+    """Something with structure, coarse and fine."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (9, 12), dtype=np.uint8)).resize((128, 96), Image.Resampling.BICUBIC)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray((0.8 * np.asarray(coarse) + rng.integers(0, 50, (96, 128))).astype(np.uint8)).save(path)
 
 
 def test_published_counts(root, tmp_path):

@@ -23,7 +23,7 @@ def recipe(registry):
 
 def test_a_method_put_together_by_hand_is_named_after_its_parts(recipe):
     made = recipe(backbone="toy-pixels:cell=4", scorer="toy-nearest", neck=("l2", "patchify"), bank=None, preprocess=())
-    assert made.name == "toy-pixels+l2-patchify+toy-nearest"
+    assert made.name == "toy-pixels-cell-4+l2-patchify+toy-nearest"
     assert made.backbone.options == {"cell": "4"}
     assert (made.bank, made.preprocess) == (None, None), "left to what backbone and scorer name"
 
@@ -106,7 +106,7 @@ def test_help_has_headings_in_the_order_of_the_options():
 @pytest.mark.parametrize("command", [run_command, plan_command], ids=["run", "plan"])
 def test_every_option_has_a_heading_and_a_help(command):
     for parameter in command.params:
-        assert parameter.section in {"Method", "Task", "Run"}
+        assert parameter.section in {"Method", "Task", "Run", "Cache"}
         assert parameter.help, parameter.name
 
 

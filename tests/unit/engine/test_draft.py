@@ -89,20 +89,20 @@ def test_a_file_that_an_option_names_counts_by_its_content(make_draft, registry,
         draft("none")
 
 
-def test_only_a_run_that_ended_well_is_finished(make_draft):
+def test_an_earlier_record_is_found_however_it_ended(make_draft):
     draft = make_draft()
-    assert draft.finished() is None
-    for status, found in (("failed", False), ("ok", True)):
+    assert draft.record() is None
+    for status in ("failed", "ok"):
         with new_run(draft.out, draft.folder.name) as folder:
             write_record(folder, draft.failed(status, "told"))
-        assert (draft.finished() is not None) == found
+        assert draft.record().status == status
 
 
 def test_a_record_of_another_id_in_the_folder_is_not_taken(make_draft):
     draft, other = make_draft(), make_draft(seed=1)
     with new_run(draft.out, draft.folder.name) as folder:
         write_record(folder, other.done(None, {}))
-    assert draft.finished() is None
+    assert draft.record() is None
 
 
 def test_the_folder_is_safe_and_short(make_draft, parts):

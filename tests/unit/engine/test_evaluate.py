@@ -6,9 +6,11 @@ import pytest
 from adbench import ContractError, DataError, Geometry, Measure, Metric
 from adbench.builtin.datasets import Folder
 from adbench.engine.contract import ComponentCrash
+from adbench.engine.device_curve import curve_on_device
 from adbench.engine.evaluate import Judge, measure
 from adbench.engine.geometry import MapSpec
 from adbench.engine.predictions import Predictions
+from adbench.engine.seen import Seen
 
 PLAIN = MapSpec(sigma=0)
 
@@ -18,13 +20,13 @@ def make_judge(parts):
     dataset = Folder(root=parts)
     samples = dataset.split("bolt").test
 
-    def make(*, ids=None, patches=True, grid=None):
+    def make(*, ids=None, patches=True, grid=None, **more):
         count = len(samples)
         grids = tuple(np.full((4, 4), index, np.float32) for index in range(count)) if patches else None
         scores = np.arange(count, dtype=np.float32)
         names = tuple(sample.id for sample in samples) if ids is None else ids
         predictions = Predictions(names, (Geometry.whole(64, 64),) * count, scores, grids)
-        return Judge(dataset, samples, predictions, PLAIN, grid)
+        return Judge(dataset, samples, predictions, PLAIN, grid, **more)
 
     return make
 
@@ -50,6 +52,40 @@ def test_an_image_without_annotation_is_left_out_of_the_maps(make_judge, monkeyp
     monkeypatch.setattr(judge.dataset, "mask", lambda sample: None if sample.anomalous else read(sample))
     assert len(list(judge.masked_maps())) == 3
     assert len(judge.evidence().labels) == 6
+
+
+def test_judges_share_what_they_have_read(make_judge, monkeypatch):
+    seen = Seen()
+    first = list(make_judge(seen=seen).masked_maps())
+    judge = make_judge(seen=seen)
+    monkeypatch.setattr(judge.dataset, "mask", None)
+    for (_, one), (_, other) in zip(first, judge.masked_maps(), strict=True):
+        assert (one == other).all()
+
+
+def test_another_grid_has_another_truth(make_judge):
+    seen = Seen()
+    sizes = [mask.shape for grid in (None, (16, 16)) for _, mask in make_judge(seen=seen, grid=grid).masked_maps()]
+    assert sizes == [(64, 64)] * 6 + [(16, 16)] * 6
+
+
+@pytest.mark.parametrize("grid", [None, (16, 16)])
+def test_a_device_measures_the_same(make_judge, grid, monkeypatch):
+    judge = make_judge(grid=grid)
+    curve = judge.evidence().pixel_curve
+    monkeypatch.setattr("adbench.engine.evaluate.BATCH_PIXELS", 2 * 64 * 64)
+    assert max(len(maps) for maps, _ in judge.judged_batches()) > 1
+    other = curve_on_device(judge.judged_batches, "cpu")
+    assert (other.positives, other.negatives) == (curve.positives, curve.negatives)
+    assert other.auroc == pytest.approx(curve.auroc, abs=1e-12)
+    assert other.aupro(0.3) == pytest.approx(curve.aupro(0.3), abs=1e-12)
+
+
+@pytest.mark.parametrize(("device", "chosen"), [("cpu", False), ("cuda", True), ("cuda:1", True)])
+def test_a_gpu_computes_the_curve_where_there_is_one(make_judge, monkeypatch, device, chosen):
+    monkeypatch.setattr("adbench.engine.device_curve.curve_on_device", lambda _, name: name)
+    curve = make_judge(device=device).evidence().pixel_curve
+    assert (curve == device) is chosen
 
 
 def test_a_method_without_maps_gives_none(make_judge):

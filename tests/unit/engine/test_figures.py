@@ -9,6 +9,7 @@ from PIL import Image
 
 from adbench import Evidence, StorageError
 from adbench.engine.figures import curves, draw, histogram
+from adbench.engine.seen import Seen
 from adbench.engine.sheet import THUMBNAIL, Panel, choose_extremes, display_range, overlay, sheet, thumbnail
 
 LABELS = np.array([False] * 6 + [True] * 6)
@@ -154,19 +155,33 @@ def test_curves_of_a_method_without_maps(tmp_path):
     assert picture(tmp_path / "curves.png").std() > 1
 
 
+class Gray:
+    """A dataset of one picture, which says what was read."""
+
+    def __init__(self):
+        self.read = []
+
+    def image(self, sample):
+        self.read.append(sample.id)
+        return np.full((16, 16, 3), 0.5, dtype=np.float32)
+
+
 @pytest.mark.parametrize("maps", [True, False])
 def test_draw_writes_a_sheet_only_where_there_are_maps(tmp_path, maps):
-    seen = evidence(maps=maps)
-    pairs = list(seen.maps()) if seen.maps else []
+    evident = evidence(maps=maps)
+    pairs = list(evident.maps()) if evident.maps else []
     judge = SimpleNamespace(
         samples=[SimpleNamespace(id=f"part/{index}", anomalous=label) for index, label in enumerate(LABELS)],
         predictions=SimpleNamespace(scores=SCORES, patches=pairs or None),
-        dataset=SimpleNamespace(image=lambda _: np.full((16, 16, 3), 0.5, dtype=np.float32)),
+        dataset=Gray(),
         map=lambda index: pairs[index][0],
         mask=lambda index: pairs[index][1],
-        evidence=lambda: seen,
+        evidence=lambda: evident,
+        seen=Seen(),
     )
-    draw(judge, tmp_path)
+    for _ in range(2):
+        draw(judge, tmp_path)
+    assert sorted(judge.dataset.read) == sorted(sample.id for sample in judge.samples if maps)  # once for both sheets
     expected = ["curves.png", "histogram.png", *(["sheet.png"] if maps else [])]
     assert sorted(path.name for path in tmp_path.iterdir()) == expected
 

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from adbench import Geometry
 from adbench.builtin.preprocess import CenterCrop, CropToMultiple, Pad, Resize
-from adbench.engine.geometry import MapSpec, anomaly_map, mask_on_grid
+from adbench.engine.geometry import MapSpec, anomaly_map, anomaly_maps, mask_on_grid
 
 RAW = MapSpec(sigma=0)
 
@@ -109,6 +109,16 @@ def test_crops_and_padding_are_undone(geometry, grid):
     expected = by_hand(values, geometry, grid or geometry.original)
     expected = np.where(np.isnan(expected), np.nanmin(expected), expected)
     np.testing.assert_allclose(anomaly_map(values, geometry, RAW, grid), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("geometry", [Geometry.whole(60, 90).resized(48, 72), CROPPED, PADDED])
+@pytest.mark.parametrize("grid", [None, (32, 40)])
+def test_maps_made_on_a_device_are_the_same(geometry, grid):
+    values = scores(3, 5, 6)
+    found = anomaly_maps(torch.from_numpy(values), geometry, MapSpec(), grid)
+    assert found.dtype == torch.float32
+    for one, patches in zip(found, values, strict=True):
+        np.testing.assert_allclose(one.numpy(), anomaly_map(patches, geometry, MapSpec(), grid), atol=1e-6)
 
 
 @pytest.mark.parametrize("spec", [MapSpec(), MapSpec(at="evaluation"), MapSpec(upsample="nearest", border="reflect")])

@@ -3,8 +3,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from safetensors import safe_open
+from safetensors.numpy import save
 
 from adbench import Geometry, StorageError
+from adbench.engine.filed import Filed
 from adbench.engine.predictions import PREDICTIONS_FILE, Predictions, read_predictions, write_predictions
 
 grids = st.lists(
@@ -32,6 +35,25 @@ def test_grids_of_any_size_round_trip(tmp_path_factory, patches):
     assert (read.ids, read.geometry) == (written.ids, written.geometry)
     assert np.array_equal(read.scores, written.scores)
     assert all(np.array_equal(a, b) for a, b in zip(read.patches, written.patches, strict=True))
+
+
+@pytest.mark.parametrize("patches", [None, (np.ones((2, 3), np.float32), np.zeros((1, 4), np.float32))])
+def test_the_file_is_what_the_safetensors_library_writes(tmp_path, patches):
+    write_predictions(tmp_path, predictions(patches))
+    written = (tmp_path / PREDICTIONS_FILE).read_bytes()
+    with safe_open(tmp_path / PREDICTIONS_FILE, framework="numpy") as file:
+        tensors, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+    assert written == save(tensors, metadata=metadata)
+    assert tensors["scores"].tolist() == [0, 1]
+    if patches is not None:
+        assert tensors["patches"].tolist() == [1] * 6 + [0] * 4
+
+
+def test_scores_are_read_when_they_are_asked_for(tmp_path):
+    written = predictions((np.ones((2, 3), np.float32), np.zeros((1, 4), np.float32)))
+    read = read_predictions(tmp_path, write_predictions(tmp_path, written))
+    assert isinstance(read.patches, Filed)
+    assert read.patches[1].tolist() == [[0, 0, 0, 0]]
 
 
 def test_a_method_without_a_map_round_trips(tmp_path):

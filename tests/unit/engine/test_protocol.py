@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 from adbench import DataError
@@ -61,3 +63,10 @@ def test_nothing_left_is_an_error(parts):
         file.write_bytes(b"no image")
     with pytest.raises(DataError, match="no readable normal training image"):
         make_task(Folder(root=parts), "bolt", Protocol(), 0, skip_bad=True)
+
+
+def test_test_images_that_are_learned_from_are_found(parts):
+    assert make_task(Folder(root=parts), "bolt", Protocol(), 0).duplicates == ()
+    shutil.copy(parts / "bolt/train/good/001.png", parts / "bolt/test/good/copy.png")
+    assert make_task(Folder(root=parts), "bolt", Protocol(), 0).duplicates == ("bolt/test/good/copy",)
+    assert make_task(Folder(root=parts), "bolt", Protocol(shots=1), 0).duplicates == ()  # the draw has another image

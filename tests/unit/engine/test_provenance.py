@@ -54,7 +54,7 @@ def test_no_repository_and_no_git(tmp_path, monkeypatch):
 
 
 def test_provenance_names_what_took_part():
-    found = provenance_of("cpu", [Weights("net", "0" * 64)], ["adbench-core", "never-installed"], NOON)
+    found = provenance_of("cpu", "torch", [Weights("net", "0" * 64)], ["adbench-core", "never-installed"], NOON)
     assert found.started == "2026-01-02T12:00:00+00:00"
     assert found.weights[0].name == "net"
     assert found.adbench == adbench.__version__

@@ -20,7 +20,7 @@ from adbench.engine.record import (
 
 def make_record(**changes):
     data = {
-        "schema": 1,
+        "schema": 2,
         "id": "0" * 64,
         "status": "ok",
         "recipe": {"name": "mine", "spec": {}, "parts": []},
@@ -64,7 +64,7 @@ def test_a_record_round_trips(tmp_path):
     record = make_record()
     write_record(tmp_path, record)
     assert read_record(tmp_path) == record
-    assert json.loads((tmp_path / "record.json").read_text())["schema"] == 1
+    assert json.loads((tmp_path / "record.json").read_text())["schema"] == 2
 
 
 json_values = st.recursive(
@@ -101,7 +101,7 @@ def test_a_spec_survives_the_file(spec):
         ("{", "not readable as JSON"),
         ("[]", "not a record"),
         ("{}", "not a record"),
-        ('{"schema": 99}', "newer than 1; upgrade"),
+        ('{"schema": 99}', "newer than 2; upgrade"),
         ("[" * 100_000, "not readable as JSON"),
         (" " * (MAX_RECORD_BYTES + 1), "larger than"),
     ],

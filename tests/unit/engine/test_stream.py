@@ -9,8 +9,9 @@ from adbench import BadImage
 from adbench.builtin.datasets import Folder
 from adbench.builtin.preprocess import Resize
 from adbench.builtin.toy import ToyPixels
-from adbench.engine import stream as module
-from adbench.engine.stream import ExtractedStream, ImageLoader, read_ahead
+from adbench.engine.cache import FeatureCache, Kept
+from adbench.engine.clock import Clock
+from adbench.engine.stream import ExtractedStream, ImageLoader, TimedStream, read_ahead
 
 
 @pytest.fixture
@@ -77,38 +78,115 @@ class Counting(ToyPixels):
         return super().extract(batch)
 
 
-@pytest.mark.parametrize("memory", [1 << 30, 1])
-def test_kept_features_are_the_same_and_cost_nothing(parts, samples, tmp_path, monkeypatch, memory):
-    monkeypatch.setattr(module, "MEMORY_FOR_FEATURES", memory)
+@pytest.fixture
+def kept(tmp_path, samples):
+    shelf = FeatureCache(tmp_path / "features", 1 << 30).shelf({"of": "a test"})
+    return Kept(shelf, {sample.id: f"content of {sample.id}".replace("/", "-") for sample in samples})
+
+
+@pytest.fixture
+def look(parts, samples):
+    """A stream over the test images of ``bolt``."""
     Counting.calls = 0
-    folder = tmp_path / "kept"
-    folder.mkdir()
-    stream = ExtractedStream(loader(parts), samples, Counting(), folder, keep=True)
+    return lambda backbone=None, kept=None, **options: ExtractedStream(
+        loader(parts), samples, backbone or Counting(), Clock("cpu"), kept, **options
+    )
+
+
+def test_kept_features_are_the_same_and_cost_nothing(look, kept):
+    stream = look(kept=kept)
     first, second = list(stream), list(stream)
     assert Counting.calls == 2
-    assert bool(list(folder.iterdir())) == (memory == 1)
+    assert stream.recalled == 6
     for a, b in zip(first, second, strict=True):
         assert (a.ids, a.geometry) == (b.ids, b.geometry)
         assert torch.equal(a.patches, b.patches)
 
 
-def test_without_keeping_each_walk_looks_again(parts, samples, tmp_path):
-    Counting.calls = 0
-    stream = ExtractedStream(loader(parts), samples, Counting(), tmp_path)
+def test_the_cost_of_kept_features_is_that_of_when_they_were_new(look, kept):
+    def spent(stream):
+        return sum(stream.spent for _ in stream)
+
+    new = spent(look(kept=kept))
+    assert new > 0
+    assert spent(look(kept=kept)) == pytest.approx(new)
+    assert spent(look(kept=kept)) == pytest.approx(new)
+
+
+def test_only_what_is_missing_is_looked_at(look, kept, samples):
+    list(look(kept=kept))
+    for sample in (samples[1], samples[4]):
+        kept.shelf._file(kept.digests[sample.id]).unlink()
+    seen = []
+
+    class Seeing(ToyPixels):
+        name = "seeing"
+
+        def extract(self, batch):
+            seen.extend(batch.ids)
+            return super().extract(batch)
+
+    ids = [name for features in look(Seeing(), kept) for name in features.ids]
+    assert ids == [sample.id for sample in samples], "in order"
+    assert seen == [samples[1].id, samples[4].id]
+
+
+def test_a_damaged_file_is_thrown_away_and_made_again(look, kept, samples):
+    told = []
+    kept.shelf.cache.note = told.append
+    (first, *_) = look(kept=kept)
+    file = kept.shelf._file(kept.digests[samples[0].id])
+    file.write_bytes(file.read_bytes()[:-1] + b"\x7f")
+    again = list(look(kept=kept))
+    assert torch.equal(torch.cat([part.patches for part in again])[:4], first.patches)
+    (note,) = told
+    assert "damaged" in note
+    assert "made again" in note
+    assert look(kept=kept).recalled == 0
+    stream = look(kept=kept)
+    list(stream)
+    assert stream.recalled == len(samples)
+
+
+def test_without_keeping_each_walk_looks_again(look):
+    stream = look()
     assert [f.ids for f in stream] == [f.ids for f in stream]
     assert Counting.calls == 4
 
 
-def test_a_walk_left_early_is_not_taken_for_the_whole(parts, samples, tmp_path):
-    stream = ExtractedStream(loader(parts), samples, Counting(), tmp_path, keep=True)
+def test_a_walk_left_early_is_not_taken_for_the_whole(look, kept, samples):
+    stream = look(kept=kept)
     next(iter(stream))
     assert sum(len(features) for features in stream) == len(samples)
 
 
 @pytest.mark.parametrize("images", [True, False])
-def test_images_go_along_where_they_are_wanted(parts, samples, tmp_path, images):
-    for features in ExtractedStream(loader(parts), samples, ToyPixels(), tmp_path, images=images, keep=True):
+def test_images_go_along_where_they_are_wanted(look, kept, images):
+    new, recalled = list(look(kept=kept, images=images)), list(look(kept=kept, images=images))
+    for features in (*new, *recalled):
         assert (features.images is not None) == images
+    if images:
+        assert torch.equal(torch.cat([f.images for f in new]), torch.cat([f.images for f in recalled]))
+
+
+def test_features_of_16_bits_are_the_same_be_they_new_or_kept(look, kept):
+    full, new, recalled = (
+        torch.cat([features.patches for features in stream])
+        for stream in (look(), look(kept=kept, half=True), look(kept=kept, half=True))
+    )
+    assert new.dtype == torch.float32
+    assert torch.equal(new, recalled)
+    assert torch.equal(new, full.half().float())
+    assert not torch.equal(new, full)
+
+
+def test_a_part_that_walks_twice_pays_once(look, kept):
+    stream = look(kept=kept)
+    timed = TimedStream(stream)
+    list(timed)
+    paid = stream.clock.seconds["extract"]
+    list(timed)
+    assert stream.clock.seconds["extract"] == paid > 0
 
 
 def test_readers_take_no_thread_from_the_backbone():

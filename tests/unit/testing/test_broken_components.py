@@ -9,7 +9,21 @@ import numpy as np
 import pytest
 import torch
 
-from adbench import Aggregator, Executor, Field, Measure, Metric, Neck, Preprocessor, Report, Scores, Source, Weights
+from adbench import (
+    Aggregator,
+    Ending,
+    Executor,
+    Field,
+    Job,
+    Measure,
+    Metric,
+    Neck,
+    Preprocessor,
+    Report,
+    Scores,
+    Source,
+    Weights,
+)
 from adbench.api.component import Config
 from adbench.builtin import toy
 from adbench.builtin.aggregators import Max
@@ -457,24 +471,41 @@ class Headless(Report):
 
 
 class Twice(Executor):
-    """Runs everything twice."""
+    """Does everything twice."""
 
-    name = "twice"
+    name, here = "twice", True
 
-    def run(self, work, units):
-        for unit in units:
-            yield work(unit)
-            yield work(unit)
+    def run(self, work, jobs):
+        for job in jobs:
+            yield Ending(job, work(job.order))
+            yield Ending(job, work(job.order))
 
 
 class Ghost(Executor):
-    """Has a result for no unit."""
+    """Has an ending for no job."""
 
-    name = "ghost"
+    name, here = "ghost", True
 
-    def run(self, work, units):
-        yield from map(work, units)
-        yield work(99)
+    def run(self, work, jobs):
+        yield Ending(Job("ghost", ""), work(""))
+
+
+class Ascii(Executor):
+    """Loses what is not ASCII."""
+
+    name, here = "ascii", True
+
+    def run(self, work, jobs):
+        return (Ending(job, work(job.order.encode("ascii", "replace").decode())) for job in jobs)
+
+
+class Pretender(Executor):
+    """Claims to run elsewhere."""
+
+    name = "pretender"
+
+    def run(self, work, jobs):
+        return (Ending(job, work(job.order)) for job in jobs)
 
 
 class OddOption(Preprocessor):
@@ -548,8 +579,10 @@ BROKEN = [
     (Short, "every-cell-is-shown", "Missing: bottle"),
     (Headless, "empty-table-is-shown", "The header is missing"),
     (Headless, "suffix-is-a-suffix", "'txt'"),
-    (Twice, "every-unit-runs-once", "For 0 to 4 it gave"),
-    (Ghost, "no-units-no-results", "There was one"),
+    (Twice, "each-job-ends-once", "these ended: job 0, job 0, job 1"),
+    (Ghost, "no-jobs-no-endings", "There was one"),
+    (Ascii, "answers-arrive-unchanged", "Another answer came back"),
+    (Pretender, "a-death-costs-its-own-job-only", "set `here = True`"),
 ]
 
 

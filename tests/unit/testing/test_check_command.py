@@ -10,15 +10,17 @@ from adbench.cli import call
 from adbench.registry import installed
 
 GOOD = '''
-from adbench import Executor, hookimpl
+from adbench import Ending, Executor, hookimpl
 
 class Here(Executor):
-    """Runs units one after another."""
+    """Runs jobs one after another."""
 
     name = "here"
+    here = True
 
-    def run(self, work, units):
-        yield from map(work, units)
+    def run(self, work, jobs):
+        for job in jobs:
+            yield Ending(job, work(job.order))
 
 @hookimpl
 def register_components(register):
@@ -42,20 +44,20 @@ def write(tmp_path, monkeypatch):
 def test_a_module_that_conforms(write, capsys):
     assert call(["check", write("plugin_good", GOOD)]) == 0
     shown = capsys.readouterr().out
-    assert "Each unit's result comes exactly once" in shown
+    assert "Each job ends exactly once" in shown
     assert shown.strip().splitlines()[-1].endswith(" pass")
 
 
 def test_a_component_that_does_not(write, capsys):
-    text = GOOD.replace("map(work, units)", "map(work, list(units)[1:])")
+    text = GOOD.replace("in jobs", "in jobs[:4]")
     assert call(["check", write("plugin_bad", text)]) == 1
     shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert "executor 'here': Each unit's result comes exactly once, in any order. For 0 to 4 it gave" in shown
+    assert "executor 'here': Each job ends exactly once, in any order. Of 5 jobs these ended: job 0," in shown
     assert shown.endswith("1 FAIL")
 
 
 def test_metadata_only_leaves_the_work_out(write):
-    text = GOOD.replace("map(work, units)", "map(work, list(units)[1:])")
+    text = GOOD.replace("in jobs", "in jobs[:4]")
     assert call(["check", write("plugin_meta", text), "--metadata"]) == 0
 
 

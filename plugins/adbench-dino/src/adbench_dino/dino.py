@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +17,7 @@ from adbench import (
     Context,
     Features,
     Field,
+    Network,
     UnknownName,
     UsageError,
     Weights,
@@ -59,6 +62,7 @@ class Dino(Backbone):
     config: Config
     _model: Any
     _blocks: list[int]
+    _network: Network
     _weights: Weights
 
     @property
@@ -72,8 +76,8 @@ class Dino(Backbone):
         """Side of one place of the patch grid in pixels."""
 
     @abstractmethod
-    def see(self, model: Any, images: Tensor, blocks: list[int]) -> Sight:
-        """What the model sees in normalised images [B, 3, H, W]."""
+    def looking_through(self, model: Any, blocks: list[int]) -> Callable[[Tensor], Sight]:
+        """What tells what the model sees in normalised images [B, 3, H, W]."""
 
     @abstractmethod
     def renamed(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -90,6 +94,8 @@ class Dino(Backbone):
         import timm
         import torch
 
+        from adbench_dino.sight import Eye
+
         with seeded(self.config.random_seed):
             model: Any = timm.create_model(self.model, **self.architecture_options())
         self._weights = self._fill(model, source)
@@ -97,6 +103,20 @@ class Dino(Backbone):
         model.prune_intermediate_layers(self._blocks, prune_norm=False, prune_head=False)
         model.eval().requires_grad_(requires_grad=False)
         self._model = model.to(ctx.device, getattr(torch, self.config.precision))
+        self._network = Network(
+            Eye(model, self.looking_through(model, self._blocks)),
+            ctx,
+            mean=model.pretrained_cfg["mean"],
+            std=model.pretrained_cfg["std"],
+            weights=self._weights.sha256,
+            identity=self._network_identity(),
+            who=self.title,
+        )
+
+    def _network_identity(self) -> dict[str, Any]:
+        """What, with the weights, decides what the network gives."""
+        packages = {package: version(package) for package in ("timm", "adbench-dino")}
+        return {"model": self.model, "blocks": self._blocks, "final_norm": self.config.final_norm, **packages}
 
     def architecture_options(self) -> dict[str, Any]:
         """Options with which timm builds the model."""
@@ -105,25 +125,21 @@ class Dino(Backbone):
     def weights(self) -> tuple[Weights, ...]:
         return (self._weights,)
 
-    def extract(self, batch: Batch) -> Features:
-        import torch
+    @property
+    def runtime(self) -> str:
+        return self._network.runtime
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self._network.notes
+
+    def extract(self, batch: Batch) -> Features:
         self._check_size(*batch.images.shape[-2:])
-        with torch.no_grad():  # not inference_mode: banks may train on the features
-            seen = self.see(self._model, self._normalised(batch.images), self._blocks)
-        maps = [found.float() for found in seen.maps]
+        *maps, image = self._network(batch.images)
         patches = maps[0] if len(maps) == 1 else None
         names = [f"block{index}" for index in self._blocks]
         layers = None if self.config.layers is None else dict(zip(names, maps, strict=True))
-        return Features(batch.ids, batch.geometry, patches, layers, image=seen.image.float())
-
-    def _normalised(self, images: Tensor) -> Tensor:
-        import torch
-
-        parameter = next(self._model.parameters())
-        mean, std = (torch.tensor(self._model.pretrained_cfg[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
-        images = images.to(parameter.device)
-        return ((images - mean.to(images.device)) / std.to(images.device)).to(parameter.dtype)
+        return Features(batch.ids, batch.geometry, patches, layers, image=image)
 
     def _chosen(self, depth: int) -> list[int]:
         """The blocks to see, in order."""

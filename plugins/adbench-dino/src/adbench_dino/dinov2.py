@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from adbench import Field
@@ -44,10 +45,11 @@ class DinoV2(Dino):
     def architecture_options(self) -> dict[str, Any]:
         return {"dynamic_img_size": True}
 
-    def see(self, model: Any, images: Tensor, blocks: list[int]) -> Sight:
-        from adbench_dino.sight import see_absolute
+    def looking_through(self, model: Any, blocks: list[int]) -> Callable[[Tensor], Sight]:
+        from adbench_dino.sight import official_positions, see_absolute
 
-        return see_absolute(model, images, blocks, self.config.final_norm)
+        positions = cache(partial(official_positions, model))  # made once for each grid
+        return partial(see_absolute, model, blocks=blocks, norm=self.config.final_norm, positions=positions)
 
     def renamed(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         from adbench_dino.formats import renamed_vit2

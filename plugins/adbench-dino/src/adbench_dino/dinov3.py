@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from adbench import Field
@@ -72,11 +73,13 @@ class DinoV3(Dino):
     def _convolutional(self) -> bool:
         return self.config.size.startswith("convnext")
 
-    def see(self, model: Any, images: Tensor, blocks: list[int]) -> Sight:
-        from adbench_dino.sight import see_convnext, see_rotary
+    def looking_through(self, model: Any, blocks: list[int]) -> Callable[[Tensor], Sight]:
+        from adbench_dino.sight import keep_rotary_tables, see_convnext, see_rotary
 
-        look = see_convnext if self._convolutional else see_rotary
-        return look(model, images, blocks, self.config.final_norm)
+        if self._convolutional:
+            return partial(see_convnext, model, blocks=blocks, norm=self.config.final_norm)
+        keep_rotary_tables(model)
+        return partial(see_rotary, model, blocks=blocks, norm=self.config.final_norm)
 
     def renamed(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         from adbench_dino.formats import renamed_convnext, renamed_vit3

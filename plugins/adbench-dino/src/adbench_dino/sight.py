@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -22,6 +23,29 @@ class Sight:
 
     maps: list[Tensor]
     image: Tensor
+
+
+class Eye(nn.Module):
+    """A model and the way it is looked through, as one network: the maps of a `Sight`, then its image vectors.
+
+    Both are float32, whatever the model computes in.
+    """
+
+    def __init__(self, model: nn.Module, see: Callable[[Tensor], Sight]) -> None:
+        super().__init__()
+        self.model = model
+        self._see = see
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        seen = self._see(images)
+        return [found.float() for found in (*seen.maps, seen.image)]
+
+
+def keep_rotary_tables(model: Any) -> None:
+    """Make the rotary table of a grid once. timm makes it on the CPU at each call, which also forbids CUDA graphs."""
+    make = model.rope.get_embed
+    kept = cache(lambda *shape: make(shape=list(shape)))
+    model.rope.get_embed = lambda shape: kept(*map(int, shape))
 
 
 def see_rotary(model: Any, images: Tensor, blocks: Sequence[int], norm: bool) -> Sight:
@@ -54,11 +78,13 @@ def see_convnext(model: Any, images: Tensor, blocks: Sequence[int], norm: bool) 
     return Sight([found.permute(0, 2, 3, 1).contiguous() for found in maps], image)
 
 
-def see_absolute(model: Any, images: Tensor, blocks: Sequence[int], norm: bool) -> Sight:
-    """DINOv2's transformers, with position embeddings as `official_positions` gives them."""
+def see_absolute(
+    model: Any, images: Tensor, blocks: Sequence[int], norm: bool, positions: Callable[[int, int], Tensor]
+) -> Sight:
+    """DINOv2's transformers; `positions` are their position embeddings for rows and columns of the grid."""
     patches = model.patch_embed(images)
     batch, height, width, _ = patches.shape
-    tokens = _with_prefix(model, patches.flatten(1, 2), official_positions(model, height, width))
+    tokens = _with_prefix(model, patches.flatten(1, 2), positions(int(height), int(width)))
     prefix = model.num_prefix_tokens
     final = model.norm if norm else nn.Identity()
     maps = []
@@ -71,7 +97,7 @@ def see_absolute(model: Any, images: Tensor, blocks: Sequence[int], norm: bool) 
 
 def _with_prefix(model: Any, patches: Tensor, positions: Tensor) -> Tensor:
     """Class token, register tokens (where the model has them), then patches with their positions."""
-    batch = len(patches)
+    batch = patches.shape[0]  # not len(): an exporter would take that as constant
     cls = model.cls_token
     if not model.no_embed_class:  # the first position is the class token's own
         cls = cls + model.pos_embed[:, :1]

@@ -1,11 +1,13 @@
-"""Gathers the patch vectors of a whole stream into one matrix, once in memory."""
+"""Reads the patch vectors of a whole stream, and gathers them into one matrix, once in memory."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adbench import ContractError, DataError
+from adbench_memory.room import make_sure_of_room
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,15 +30,28 @@ class Collection:
     ids: tuple[str, ...]
 
 
-def collect(features: FeatureStream, device: str, who: str) -> Collection:
-    """All patch vectors of a stream, image after image, row after row.
+@dataclass(frozen=True)
+class Patches:
+    """The patch vectors of one batch.
 
-    The matrix is allocated when the first batch has told how many patches an image has, so that vectors are never held
-    twice; only a stream whose grids grow on the way has to move to a larger one.
+    Attributes:
+        rows: [M, C], image after image, row after row.
+        owners: [M] int64: the image of each, by its place in the stream.
+        ids: the images.
+        ahead: vectors that this batch and the images after it will bring if those have as many patches.
+    """
+
+    rows: Tensor
+    owners: Tensor
+    ids: tuple[str, ...]
+    ahead: int
+
+
+def patches_of(features: FeatureStream, who: str) -> Iterator[Patches]:
+    """The patch vectors of a stream, batch by batch.
 
     Args:
         features: the stream.
-        device: where the vectors go.
         who: the component that asks, as messages write it.
 
     Raises:
@@ -45,20 +60,58 @@ def collect(features: FeatureStream, device: str, who: str) -> Collection:
     """
     import torch
 
+    images, channels = 0, None
+    for batch in features:
+        rows = _rows(batch, who)
+        channels = channels or rows.shape[1]
+        if channels != rows.shape[1]:
+            raise ContractError(
+                "the backbone or a neck",
+                f"all patches have as many channels, but {who} got {channels} and then {rows.shape[1]}",
+            )
+        each = len(rows) // len(batch)
+        owners = torch.arange(images, images + len(batch)).repeat_interleave(each)
+        yield Patches(rows, owners, batch.ids, each * (len(features) - images))
+        images += len(batch)
+    if channels is None:
+        raise DataError(f"{who} cannot learn from nothing: there is no image to learn from; add normal training images")
+
+
+def collect(features: FeatureStream, device: str, who: str, share: float = 1) -> Collection:
+    """All patch vectors of a stream.
+
+    The matrix is allocated when the first batch has told how many patches an image has, so that vectors are never held
+    twice; only a stream whose grids grow on the way has to move to a larger one.
+
+    Args:
+        features: the stream.
+        device: where the vectors go.
+        who: the component that asks, as messages write it.
+        share: bytes that it will need in all for each byte of the vectors.
+
+    Raises:
+        UsageError: they would need more memory than is free; the message says how much.
+        DataError, ContractError: as `patches_of`.
+    """
+    import torch
+
     vectors: Tensor | None = None
     filled = 0
     ids: list[str] = []
     owners: list[Tensor] = []
-    for batch in features:
-        rows = _rows(batch, who)
-        each = len(rows) // len(batch)
-        vectors = _room(vectors, filled, rows, filled + each * (len(features) - len(ids)), device, who)
+    for patches in patches_of(features, who):
+        rows = patches.rows
+        if vectors is None or filled + len(rows) > len(vectors):
+            make_sure_of_room(filled + patches.ahead, rows.shape[1], share, device, who)
+            larger = torch.empty(filled + patches.ahead, rows.shape[1], device=device)
+            if vectors is not None:
+                larger[:filled] = vectors[:filled]
+            vectors = larger
         vectors[filled : filled + len(rows)] = rows
-        owners.append(torch.arange(len(ids), len(ids) + len(batch)).repeat_interleave(each))
+        owners.append(patches.owners)
+        ids.extend(patches.ids)
         filled += len(rows)
-        ids.extend(batch.ids)
-    if vectors is None:
-        raise DataError(f"{who} cannot learn from nothing: there is no image to learn from; add normal training images")
+    assert vectors is not None
     kept = vectors if filled == len(vectors) else vectors[:filled].clone()
     return Collection(kept, torch.cat(owners).to(device), tuple(ids))
 
@@ -75,20 +128,3 @@ def _rows(batch: Features, who: str) -> Tensor:
             "look at the image, or compute in full precision",
         )
     return patches.flatten(0, 2)
-
-
-def _room(vectors: Tensor | None, filled: int, rows: Tensor, expected: int, device: str, who: str) -> Tensor:
-    """A matrix with room for these rows after the `filled` ones, and for as many as are expected in the end."""
-    import torch
-
-    if vectors is not None and vectors.shape[1] != rows.shape[1]:
-        raise ContractError(
-            "the backbone or a neck",
-            f"all patches have as many channels, but {who} got {vectors.shape[1]} and then {rows.shape[1]}",
-        )
-    if vectors is not None and filled + len(rows) <= len(vectors):
-        return vectors
-    larger = torch.empty(max(expected, filled + len(rows)), rows.shape[1], device=device)
-    if vectors is not None:
-        larger[:filled] = vectors[:filled]
-    return larger

@@ -12,9 +12,12 @@ if TYPE_CHECKING:
 
 
 class Full(VectorMemory):
-    """All patch vectors of the normal images, as AnomalyDINO keeps them (arXiv 2405.14529). 4 C bytes a patch."""
+    """All patch vectors of the normal images, as AnomalyDINO keeps them (arXiv 2405.14529). 4 C bytes a patch.
+
+    Refused before it is built where that is more than the memory that is free.
+    """
 
     name: ClassVar[str] = "full"
 
     def fit(self, features: FeatureStream, ctx: Context) -> None:
-        self.remember(collect(features, ctx.device, self.title))
+        self.remember(collect(features, ctx.device, self.title), ctx)

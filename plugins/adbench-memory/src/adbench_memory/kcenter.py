@@ -5,51 +5,66 @@ to minimize the maximum intercluster distance" (1985), within twice the optimal 
 features by Sener and Savarese, "Active learning for convolutional neural networks: a core-set approach" (2018), and
 used in PatchCore, arXiv 2106.08265, section 3.2 (Algorithm 1).
 
-`plain_k_center` is the definition. `greedy_k_center` selects the same points, bit for bit, on two observations:
+`plain_k_center` is the definition. `greedy_cover` selects the same points, bit for bit, on three observations:
 
-*Distances to the nearest center only ever shrink.* So a distance that was measured some centers ago is an upper bound.
-The 2,048 points with the largest bounds are the shortlist, and the largest bound among the others is its floor. While
-the shortlist's best is above the floor, the other points cannot win and are not looked at. When it sinks below, they
-catch up with all centers that were chosen since, in one matrix product, and the shortlist is made anew. That happens
-about ten times in a thousand steps.
+*Distances to the nearest center only ever shrink.* A distance that was measured some centers ago is an upper bound, and
+a point whose bound is below the farthest distance cannot win. The 2,048 farthest points are the shortlist; the largest
+bound among the others is its floor. While the shortlist's best is above the floor, no other point is looked at. When it
+sinks below, points with large bounds meet the centers that they have not seen yet; those deep inside the crowd are left
+alone until the distances that matter have come down to theirs.
 
-*A matrix product need not be exact to be sure.* |x|² - 2 x·c + |c|² rounds otherwise than the plain sum of (x - c)².
-With unit roundoff u, C channels and x, c relative to the data's mean (rounded to float32), both forms together differ
-by at most (4 C + 12) u (|x|² + |c|²) to first order: (2 C + 4) for the direct form, as the squared distance is at most
-2 (|x|² + |c|²), 4 for the subtraction of the mean, and (2 C + 4) for the product. `_roundoff` is a little above that.
-Since |c|² <= 2 |x - c|² + 2 |x|², a center with a large norm cannot blur a point that is far from it: the error of the
-distance to the nearest center is at most roundoff * (3 |x|² + 2 distance²). Upper bounds carry it, and whenever more
-than one point may be the farthest, the plain arithmetic decides among them (`_Chosen.settle`). Where so many distances
-are equal that this becomes a task of its own (orthogonal vectors), the plain loop takes over.
+*Most centers are visibly too far.* Features vary mostly in few directions. Seen along the first C / 8 principal
+directions, two points are never farther apart than they are, and a product of these short sketches bounds the distances
+of all pairs from below (`adbench_memory.sketch`). Where that rules out too little, as in noise without directions, the
+product of the whole vectors follows.
+
+*Bounds rule out, the plain arithmetic decides.* A center that cannot be ruled out is measured as the plain loop does.
+So the distances that are compared are the plain loop's own, and the products' rounding only has to be bounded.
+
+An eighth of the vectors' size is needed beside them. Everything runs on the device of the vectors.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from adbench import UsageError
+from adbench_memory.sketch import Sketches
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 SHORTLIST = 2048
-PRODUCT = 1 << 19  # elements of one matrix product, 2 MiB: it stays in the cache
-DIFFERENCES = 1 << 22  # elements of one batch of direct differences, 16 MiB
+CACHED = 1 << 18, 1 << 17  # elements of a matrix product and of a block of differences, for a CPU's caches
+FILLING = 1 << 25, 1 << 26  # the same where many small blocks would leave the device idle
 
 
-def greedy_k_center(vectors: Tensor, count: int, start: int) -> Tensor:
-    """The points that greedy k-center selects, in order of selection, exactly as `plain_k_center` does.
+@dataclass(frozen=True)
+class Selection:
+    """What was selected.
 
-    Fast on the CPU. Elsewhere it is the plain loop itself, which an accelerator runs at the speed of its memory.
+    Attributes:
+        index: [count] int64, in order of selection.
+        radius: no point is farther than this from the nearest selected one.
+    """
+
+    index: Tensor
+    radius: float
+
+
+def greedy_cover(vectors: Tensor, count: int, start: int) -> Selection:
+    """The points that greedy k-center selects, exactly as `plain_k_center` does, and how well they cover the others.
 
     Args:
-        vectors: [N, C] float32.
+        vectors: [N, C] float32, finite.
         count: how many to select, 1 to N.
         start: the first one.
 
     Returns:
-        [count] int64 indices. Once every point coincides with a selected one, index 0 fills the rest.
+        The selection. Once every point coincides with a selected one, index 0 fills the rest.
 
     Raises:
         UsageError: count or start is out of range.
@@ -58,10 +73,12 @@ def greedy_k_center(vectors: Tensor, count: int, start: int) -> Tensor:
         raise UsageError(f"k-center: cannot select {count} of {len(vectors)} vectors; ask for 1 to {len(vectors)}")
     if not 0 <= start < len(vectors):
         raise UsageError(f"k-center: start {start} is not among the {len(vectors)} vectors")
-    vectors = vectors.float().contiguous()
-    if vectors.device.type != "cpu":
-        return plain_k_center(vectors, count, start)
-    return _select(vectors, count, start)
+    return _select(_Points(vectors.float().contiguous(), count), count, start)
+
+
+def greedy_k_center(vectors: Tensor, count: int, start: int) -> Tensor:
+    """The [count] indices that `greedy_cover` selects."""
+    return greedy_cover(vectors, count, start).index
 
 
 def plain_k_center(vectors: Tensor, count: int, start: int) -> Tensor:
@@ -70,149 +87,221 @@ def plain_k_center(vectors: Tensor, count: int, start: int) -> Tensor:
 
     chosen = torch.empty(count, dtype=torch.int64, device=vectors.device)
     nearest = torch.full((len(vectors),), math.inf, device=vectors.device)
-    difference, distance = torch.empty_like(vectors), torch.empty_like(nearest)
+    difference = torch.empty_like(vectors)
     chosen[0] = start
     for step in range(1, count):
         torch.sub(vectors, vectors[chosen[step - 1]], out=difference)
-        torch.sum(difference.mul_(difference), 1, out=distance)
-        torch.minimum(nearest, distance, out=nearest)
+        torch.minimum(nearest, squared_lengths(difference), out=nearest)
         chosen[step] = nearest.argmax()
     return chosen
 
 
-def _select(vectors: Tensor, count: int, start: int) -> Tensor:
-    everyone = _Points.of(vectors)
-    chosen = _Chosen(everyone, vectors, count)
-    chosen.add(start)
-    everyone.catch_up(chosen)
-    shortlist = everyone.farthest(SHORTLIST)
-    while len(chosen) < count:
-        shortlist.catch_up(chosen)
-        if not shortlist.decides():
-            everyone.catch_up(chosen)
-            shortlist = everyone.farthest(SHORTLIST)
-        contest = shortlist if shortlist.decides() else everyone
-        winner = chosen.settle(contest, contest.candidates())
-        if winner is None:
-            break
-        contest.upper[winner] = 0
-        chosen.add(int(contest.index[winner]))
-        if chosen.measured > len(vectors) * count // 16:
-            return plain_k_center(vectors, count, start)
-    return chosen.index
+def distinct(index: Tensor) -> Tensor:
+    """Indices in order of first appearance, each once."""
+    import torch
+
+    return torch.tensor(list(dict.fromkeys(index.tolist())), device=index.device)
 
 
-def _roundoff(channels: int) -> float:
-    return (4.1 * channels + 32) * 2.0**-24
+def squared_lengths(rows: Tensor) -> Tensor:
+    """[M] squared norms of the rows of [M, C], whose content is lost; the same for a row whatever is beside it.
+
+    An accelerator's sum adds in an order that depends on the number of rows. There the upper half of each row is added
+    to the lower, again and again.
+    """
+    rows.mul_(rows)
+    if _on_cpu(rows):
+        return rows.sum(1)
+    width = rows.shape[1]
+    while width > 1:
+        half = (width + 1) // 2
+        rows[:, : width - half] += rows[:, half:width]
+        width = half
+    return rows[:, 0]
+
+
+def _select(points: _Points, count: int, start: int) -> Selection:
+    points.choose(start)
+    shortlist, floor = points.farthest()
+    best = float(shortlist.distance.max())
+    while points.count < count and best > 0:
+        contest = shortlist if best > floor else points.everyone  # where more are equal than the shortlist holds
+        points.choose(int(contest.index[contest.distance.argmax()]))
+        points.meet(shortlist, points.count - 1, points.count)
+        best = float(shortlist.distance.max())
+        if best <= floor:
+            points.take_back(shortlist)
+            shortlist, floor = points.farthest()
+            best = float(shortlist.distance.max())
+    return Selection(points.chosen, math.sqrt(best))
+
+
+def _argmin(rows: Tensor) -> Tensor:
+    """[M] positions of the least of each row of [M, K]; on the CPU NumPy's way, which takes a twentieth of the time."""
+    import torch
+
+    return torch.from_numpy(rows.numpy().argmin(1)) if _on_cpu(rows) else rows.argmin(1)
+
+
+def _on_cpu(rows: Tensor) -> bool:
+    return rows.device.type == "cpu"
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Some of the points.
+
+    Attributes:
+        index: [M] which they are.
+        distance: [M] squared distances to the nearest of the centers they have met, or bounds above them.
+        exact: [M] which of the distances are no bounds, but those of the plain arithmetic.
+        sketch: [M, P] and
+        own: [M]: their parts of `Sketches`.
+        rows: [M, C] their vectors, relative to the mean, where they are kept at hand.
+    """
+
+    index: Tensor
+    distance: Tensor
+    exact: Tensor
+    sketch: Tensor
+    own: Tensor
+    rows: Tensor | None = None
+
+    def some(self, keep: Tensor) -> _Group:
+        """A packed copy of these points."""
+        kept = (part.index_select(0, keep) for part in (self.index, self.distance, self.exact, self.sketch, self.own))
+        return _Group(*kept)
 
 
 class _Points:
-    """Some of the points, with an upper bound on the squared distance of each to its nearest center.
+    """All points and the centers chosen among them.
 
     Attributes:
-        rows: [M, C], relative to the mean of all points.
-        squares: [M] their squared norms.
-        index: [M] which points they are.
-        upper: [M] the bounds, after the first `seen` centers.
-        floor: no point that is missing here has a larger bound.
-        sure: the farthest point has at least this distance.
+        everyone: the points.
+        seen: [N] how many of the centers each has met.
+        chosen: [count] the centers, of which there are `count` so far.
     """
 
-    def __init__(self, rows: Tensor, squares: Tensor, index: Tensor, upper: Tensor, seen: int, floor: float) -> None:
-        self.rows, self.squares, self.index = rows, squares, index
-        self.upper, self.seen, self.floor = upper, seen, floor
-        self.roundoff, self.sure = _roundoff(rows.shape[1]), -math.inf
-
-    @classmethod
-    def of(cls, vectors: Tensor) -> _Points:
+    def __init__(self, vectors: Tensor, most: int) -> None:
         import torch
 
-        rows = vectors - vectors.mean(0)
-        index = torch.arange(len(rows))
-        return cls(rows, rows.norm(dim=1).square_(), index, torch.full((len(rows),), math.inf), 0, -math.inf)
+        every = torch.arange(len(vectors), device=vectors.device)
+        self.vectors, self.sketches = vectors, Sketches.of(vectors)
+        infinite = torch.full(every.shape, math.inf, device=vectors.device)
+        self.everyone = _Group(every, infinite, every >= 0, self.sketches.rows, self.sketches.own)
+        self.seen, self.chosen, self.count = torch.zeros_like(every), every.new_zeros(most), 0
+        self.products, self.differences = CACHED if _on_cpu(vectors) else FILLING
 
-    def catch_up(self, chosen: _Chosen) -> None:
-        """Lower the bounds by the centers that were added since the last time."""
-        import torch
-
-        centers, squares = chosen.rows[self.seen : len(chosen)], chosen.squares[self.seen : len(chosen)]
-        self.seen = len(chosen)
-        if not len(centers):
-            return
-        width = max(1024, PRODUCT // len(centers))
-        parts = (torch.split(whole, width) for whole in (self.rows, self.squares, self.upper))
-        for rows, own, upper in zip(*parts, strict=True):
-            nearest = torch.addmm(squares[:, None], centers, rows.T, alpha=-2).amin(0).add_(own)
-            nearest.mul_(1 + 2 * self.roundoff).add_(own, alpha=3 * self.roundoff)
-            torch.minimum(upper, nearest, out=upper)
-        lower = self.upper.mul(1 - 4 * self.roundoff).sub_(self.squares, alpha=6 * self.roundoff)
-        self.sure = float(lower.max())
-
-    def farthest(self, size: int) -> _Points:
-        """The `size` points with the largest bounds; `floor` is the largest bound of the rest."""
-        if size >= len(self.rows):
-            return self
-        top = self.upper.topk(size + 1)
-        keep = top.indices[:-1]
-        floor = float(top.values[-1])
-        some = _Points(self.rows[keep], self.squares[keep], self.index[keep], top.values[:-1], self.seen, floor)
-        some.sure = self.sure
-        return some
-
-    def decides(self) -> bool:
-        """Whether no missing point can be the farthest, nor as far as the farthest."""
-        return self.sure > self.floor
-
-    def candidates(self) -> Tensor:
-        """Positions of all points that may be the farthest."""
-        return (self.upper >= self.sure).nonzero().squeeze(1)
-
-
-class _Chosen:
-    """The centers, their rows packed together for matrix products; `measured` counts direct distances."""
-
-    def __init__(self, everyone: _Points, vectors: Tensor, count: int) -> None:
-        self.everyone, self.vectors = everyone, vectors
-        self.index = vectors.new_zeros(count, dtype=everyone.index.dtype)
-        self.rows = vectors.new_empty(count, vectors.shape[1])
-        self.squares = vectors.new_empty(count)
-        self.count = 0
-        self.measured = 0
-
-    def __len__(self) -> int:
-        return self.count
-
-    def add(self, index: int) -> None:
-        self.index[self.count] = index
-        self.rows[self.count] = self.everyone.rows[index]
-        self.squares[self.count] = self.everyone.squares[index]
-        self.everyone.upper[index] = 0
+    def choose(self, index: int) -> None:
+        self.chosen[self.count] = index
         self.count += 1
 
-    def settle(self, points: _Points, candidates: Tensor) -> int | None:
-        """The position of the farthest candidate, the lowest index among equals; None where it is a center's twin."""
-        import torch
+    def farthest(self) -> tuple[_Group, float]:
+        """The shortlist, exact and in order of index, and its floor. Points as far as its best are exact, too."""
+        distance = self.everyone.distance
+        while True:
+            self._freshen()
+            keep, floor = self._top()
+            if self._settle(keep):
+                continue
+            best = float(distance[keep].max())
+            if best > floor or not self._settle((distance >= best).nonzero().squeeze(1)):
+                break
+        return replace(self.everyone.some(keep), rows=self._centered(keep)), floor
 
-        if len(candidates) == 1:
-            return int(candidates[0])
-        block = max(1, DIFFERENCES // (self.count * self.rows.shape[1]))
-        exact = torch.cat([self.exact(points, some) for some in torch.split(candidates, block)])
-        farthest = exact.max()
-        equals = candidates[exact == farthest]
-        return int(equals[points.index[equals].argmin()]) if farthest > 0 else None
+    def take_back(self, group: _Group) -> None:
+        """Remember what a group that has met all centers has learned."""
+        self.everyone.distance[group.index] = group.distance
+        self.everyone.exact[group.index] = group.exact
+        self.seen[group.index] = self.count
 
-    def exact(self, points: _Points, some: Tensor) -> Tensor:
-        """Squared distances of `some` points to their nearest centers, in the arithmetic of `plain_k_center`.
+    def _top(self) -> tuple[Tensor, float]:
+        """The points with the largest distances, in order of index, and the largest distance among the others."""
+        distance = self.everyone.distance
+        if len(distance) <= SHORTLIST:
+            return self.everyone.index, -math.inf
+        top = distance.topk(SHORTLIST + 1)
+        return top.indices[:-1].sort().values, float(top.values[-1])
 
-        Only centers that may be the nearest are measured.
+    def _freshen(self) -> None:
+        """Let points meet the centers that are new to them until all that belong on the shortlist have."""
+        step = 4 * SHORTLIST
+        while len(due := self._due(step)):
+            for group in self._meeting(due, self.seen[due], self.approach):
+                self.take_back(group)
+            step *= 2
+
+    def _due(self, most: int) -> Tensor:
+        """At most so many of the points that have not met all centers and may belong on the shortlist."""
+        distance = self.everyone.distance
+        fresh = self.seen == self.count
+        bar = -math.inf
+        if int(fresh.sum()) >= SHORTLIST:
+            bar = float(distance.where(fresh, -math.inf).topk(SHORTLIST).values[-1])
+        due = (~fresh & (distance >= bar)).nonzero().squeeze(1)
+        return due if len(due) <= most else due[distance[due].topk(most).indices].sort().values
+
+    def _settle(self, index: Tensor) -> bool:
+        """Let points meet all centers, one by one where need be, so that no bounds are left; whether any was."""
+        seen, exact = self.seen[index], self.everyone.exact[index]
+        loose = ~exact | (seen < self.count)
+        for group in self._meeting(index[loose], seen.where(exact, 0)[loose], self.meet):
+            self.take_back(replace(group, exact=group.index >= 0))
+        return bool(loose.any())
+
+    def _meeting(self, index: Tensor, seen: Tensor, meet: Callable[[_Group, int, int], None]) -> Iterator[_Group]:
+        """Groups of points that have met all centers from number `seen` [M] on; those together that begin alike."""
+        seen, order = seen.sort(stable=True)
+        index, width = index[order], math.isqrt(self.products)
+        while len(index):
+            height = self.products // min(width, self.count - int(seen[0]))
+            group = self.everyone.some(index[:height])
+            for first in range(int(seen[0]), self.count, width):
+                meet(group, first, min(first + width, self.count))
+            yield group
+            index, seen = index[height:], seen[height:]
+
+    def approach(self, group: _Group, first: int, last: int) -> None:
+        """Lower the group's distances by the centers from number `first` to before `last`, to bounds or better."""
+        _, hit, _ = self._nearer(group, first, last)
+        group.exact[hit] = False
+
+    def meet(self, group: _Group, first: int, last: int) -> None:
+        """Lower the group's distances by the centers from number `first` to before `last`."""
+        low, hit, centers = self._nearer(group, first, last)
+        point, center = (low < group.distance[hit, None]).nonzero(as_tuple=True)
+        self._measure(group, hit[point], centers[center])
+
+    def _nearer(self, group: _Group, first: int, last: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Measure, for all points that have one, the center that looks nearest of those that may be nearer than before.
+
+        Returns:
+            Lower bounds for the other centers, the points that they are for, and the centers.
         """
+        centers = self.chosen[first:last]
+        low = self.sketches.lower_bounds(group.sketch, group.own, centers)
+        hit = (low.amin(1) < group.distance).nonzero().squeeze(1)
+        low = low.index_select(0, hit)
+        if 4 * int((low < group.distance[hit, None]).count_nonzero()) > low.numel():  # the sketches say too little
+            some = group.index[hit]
+            rows = self._centered(some) if group.rows is None else group.rows.index_select(0, hit)
+            low = self.sketches.closer_bounds(rows, some, self._centered(centers), centers)
+            still = (low.amin(1) < group.distance[hit]).nonzero().squeeze(1)
+            hit, low = hit[still], low.index_select(0, still)
+        nearest = _argmin(low)
+        self._measure(group, hit, centers[nearest])
+        return low.scatter_(1, nearest[:, None], math.inf), hit, centers
+
+    def _measure(self, group: _Group, point: Tensor, center: Tensor) -> None:
+        """Lower the distances of the group's points at `point` [M] by the plain ones to the centers [M]."""
         import torch
 
-        slack = 1 - points.roundoff
-        lower = torch.addmm(self.squares[: self.count] * slack, points.rows[some], self.rows[: self.count].T, alpha=-2)
-        lower += points.squares[some, None] * slack
-        point, center = (lower <= points.upper[some, None]).nonzero(as_tuple=True)
-        self.measured += len(point)
-        difference = self.vectors[points.index[some[point]]] - self.vectors[self.index[center]]
-        distance = difference.mul_(difference).sum(1)
-        return torch.full((len(some),), math.inf).scatter_reduce(0, point, distance, "amin")
+        height = max(1, self.differences // self.vectors.shape[1])
+        for some, others in zip(torch.split(point, height), torch.split(center, height), strict=True):
+            rows = self.vectors.index_select(0, group.index[some])
+            difference = rows.sub_(self.vectors.index_select(0, others))
+            group.distance.scatter_reduce_(0, some, squared_lengths(difference), "amin")
+
+    def _centered(self, index: Tensor) -> Tensor:
+        """[M, C] vectors relative to the mean."""
+        return self.vectors.index_select(0, index).sub_(self.sketches.mean)

@@ -1,35 +1,73 @@
-"""What the banks of this plugin have in common: vectors in memory, searched with faiss on the CPU, torch elsewhere."""
+"""What the banks of this plugin have in common: vectors in memory, and how they are searched."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from adbench import UsageError, VectorBank, exact_search
+from adbench import ExactIndex, UsageError, VectorBank
 from adbench_memory.collect import Collection
+from adbench_memory.index import ApproximateIndex, SearchConfig
+from adbench_memory.room import free_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from adbench import Context
 
+HELD_OUT = 1000
+"""Vectors, but at most a tenth of them, that the recall of an approximate index is measured on."""
+
 
 class VectorMemory(VectorBank):
     """A bank that is a matrix of vectors. A subclass's `fit` calls `remember`."""
+
+    class Config(SearchConfig):
+        """Options."""
+
+    config: Config
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._device = "cpu"
         self._learned: Collection | None = None
+        self._exact: ExactIndex | None = None
+        self._approximate: ApproximateIndex | None = None
+        self._held_out: Tensor | None = None
+        self._facts: Mapping[str, float] = {}
 
     def prepare(self, ctx: Context) -> None:
         self._device = ctx.device
 
-    def remember(self, learned: Collection) -> None:
-        """Take these vectors in place of all earlier ones."""
-        self._learned = learned
+    def remember(self, learned: Collection, ctx: Context, facts: Mapping[str, float] = MappingProxyType({})) -> None:
+        """Take these vectors in place of all earlier ones; build the index that the options ask for, and measure it.
+
+        Args:
+            learned: the vectors.
+            ctx: for the draw of those that are held out while the recall is measured.
+            facts: what else the bank says of itself.
+        """
+        import torch
+
+        total = len(learned.vectors)
+        drawn = torch.randperm(total, generator=ctx.generator("index/held-out"))
+        self._take(learned, drawn[: 0 if self.config.index == "exact" else min(HELD_OUT, total // 10)], facts)
+        if self.config.index != "exact":
+            index = self._index()
+            recall = {f"recall@{k}": share for k, share in index.recall.items()}
+            self._facts = {**facts, **recall, "index_mb": index.megabytes}
+
+    def _take(self, learned: Collection, held_out: Tensor, facts: Mapping[str, float]) -> None:
+        self._learned, self._held_out, self._facts = learned, held_out, facts
+        self._exact = self._approximate = None
         self.__dict__.pop("owners", None)
+
+    def facts(self) -> Mapping[str, float]:
+        """With an approximate index its recall, on vectors that were held out while it was built, and its size."""
+        return self._facts
 
     @property
     def learned(self) -> Collection:
@@ -50,31 +88,51 @@ class VectorMemory(VectorBank):
     def search(
         self, query: Tensor, k: int, metric: str = "l2", exclude: Sequence[str] | None = None
     ) -> tuple[Tensor, Tensor]:
-        shortlist = faiss_shortlist if self.vectors.device.type == "cpu" else None
-        owners = None if exclude is None else self.owners
-        return exact_search(query, self.vectors, k, metric, owners=owners, exclude=exclude, shortlist=shortlist)
+        if self.config.index == "exact":
+            return self._exactly(metric).search(query, k, exclude)
+        if not set(exclude or ()).isdisjoint(self.learned.ids):
+            raise UsageError(
+                f"{self.title} with index={self.config.index} cannot leave out an image's own vectors; use index=exact"
+            )
+        if metric != self.config.index_metric:
+            raise UsageError(
+                f"{self.title} has an index for {self.config.index_metric}, but is asked for {metric}; give it"
+                f" index_metric={metric}"
+            )
+        return self._index().search(query, k)
+
+    def _exactly(self, metric: str) -> ExactIndex:
+        """The vectors, ready to be searched exactly; what that takes is kept where there is room for it twice."""
+        if self._exact is None or self._exact.metric != metric:
+            self._exact = None
+            keep = 2 * self.vectors.nbytes < free_bytes(self._device)
+            self._exact = ExactIndex(self.vectors, metric, owners=self.owners, keep=keep)
+        return self._exact
+
+    def _index(self) -> ApproximateIndex:
+        if self._approximate is None:
+            assert self._held_out is not None
+            self._approximate = ApproximateIndex(self.vectors, self.config, self._held_out, self.title)
+        return self._approximate
 
     def state(self) -> dict[str, Tensor]:
-        import torch
-
-        ids = torch.tensor(list("\0".join(self.learned.ids).encode()), dtype=torch.uint8)
-        return {"vectors": self.learned.vectors, "owners": self.learned.owners, "ids": ids}
+        """Vectors, owners and facts. An index is no part of it: it is built anew, from the same vectors and draws."""
+        learned, held_out = self.learned, self._held_out
+        assert held_out is not None
+        texts = {"ids": _bytes("\0".join(learned.ids)), "facts": _bytes(json.dumps(dict(self._facts)))}
+        return {"vectors": learned.vectors, "owners": learned.owners, "held_out": held_out, **texts}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        ids = tuple(bytes(state["ids"].tolist()).decode().split("\0"))
-        self.remember(Collection(state["vectors"].to(self._device), state["owners"].to(self._device), ids))
+        vectors, owners = state["vectors"].to(self._device), state["owners"].to(self._device)
+        learned = Collection(vectors, owners, tuple(_text(state["ids"]).split("\0")))
+        self._take(learned, state["held_out"], json.loads(_text(state["facts"])))
 
 
-def faiss_shortlist(query: Tensor, rows: Tensor, k: int, metric: str) -> tuple[Tensor, Tensor]:
-    """The k nearest rows of each query by faiss's exhaustive search: squared distances for l2, - q·v for cosine.
-
-    On a CPU it takes less time than a matrix product and topk in torch, more so the larger the bank
-    (``benchmarks/search.py``), as it keeps the best while the products are in the cache.
-    """
-    import faiss
+def _bytes(text: str) -> Tensor:
     import torch
 
-    measure = faiss.METRIC_L2 if metric == "l2" else faiss.METRIC_INNER_PRODUCT
-    near, index = faiss.knn(query.contiguous().numpy(), rows.contiguous().numpy(), k, metric=measure)
-    closeness = torch.from_numpy(near)
-    return closeness if metric == "l2" else closeness.neg_(), torch.from_numpy(index)
+    return torch.tensor(list(text.encode()), dtype=torch.uint8)
+
+
+def _text(content: Tensor) -> str:
+    return bytes(content.tolist()).decode()

@@ -38,7 +38,7 @@ class Onnx(Backbone):
         grid: tuple[int, int] | None = Field(
             None, description="rows and columns of tokens; from the image when left out"
         )
-        threads: int = Field(0, ge=0, le=256, description="CPU threads; 0 lets ONNX Runtime choose")
+        threads: int = Field(0, ge=0, le=256, description="CPU threads; 0: as many as torch")
 
     config: Config
     _model: Model
@@ -59,8 +59,11 @@ class Onnx(Backbone):
 
         Raises:
             WeightsError: it cannot be read, or is no ONNX model in one file.
-            UnknownName, UsageError: `layers` or `input` do not fit the model, or the device is not there.
+            UnknownName, UsageError: `layers` or `input` do not fit the model, the device is not there, or another
+                runtime is asked for.
         """
+        if ctx.runtime not in ("auto", "onnxruntime"):
+            raise UsageError(f"{self.title}: it runs on ONNX Runtime, not on {ctx.runtime}; use --runtime auto")
         from adbench_onnx.session import open_model
 
         options = self.config
@@ -69,6 +72,10 @@ class Onnx(Backbone):
 
     def weights(self) -> tuple[Weights, ...]:
         return (Weights(self._model.file, self._model.sha256),)
+
+    @property
+    def runtime(self) -> str:
+        return "onnxruntime"
 
     def extract(self, batch: Batch) -> Features:
         """Layers by output name.
@@ -83,14 +90,14 @@ class Onnx(Backbone):
         return Features(batch.ids, batch.geometry, patches=patches, layers=layers, images=batch.images)
 
     def _normalised(self, images: Tensor) -> np.ndarray:
-        import torch
+        """In NumPy: threads of torch, still spinning, would take the cores from ONNX Runtime's."""
+        import numpy as np
 
-        images = images.detach().cpu().float()
-        mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (self.config.mean, self.config.std))
-        images = (images - mean) / std
-        images = images.permute(0, 2, 3, 1) if self._model.channels_last else images
-        array: np.ndarray = (images.half() if self._model.half else images).contiguous().numpy()
-        return array
+        mean, std = (np.array(values, np.float32)[:, None, None] for values in (self.config.mean, self.config.std))
+        array: np.ndarray = images.detach().cpu().float().numpy() - mean
+        array /= std
+        array = array.transpose(0, 2, 3, 1) if self._model.channels_last else array
+        return np.ascontiguousarray(array, np.float16 if self._model.half else np.float32)
 
     def _layer(self, name: str, array: np.ndarray, size: tuple[int, int]) -> Tensor:
         """One output as [B, H, W, C] on the device."""

@@ -76,7 +76,7 @@ def open_model(path: Path, layers: tuple[str, ...], image_input: str | None, thr
         path: the file.
         layers: outputs to compute; all of them when empty.
         image_input: name of the input, or None for the only one.
-        threads: CPU threads, 0 for the runtime's own choice.
+        threads: CPU threads, 0 for as many as torch takes.
         device: ``"cpu"``, or ``"cuda"`` with or without a number.
 
     Raises:
@@ -130,9 +130,12 @@ def _session(path: Path, content: bytes, threads: int, device: str) -> Inference
 def _options(threads: int) -> SessionOptions:
     """Quiet, repeatable, and without a folder from which weights outside the file could be read."""
     import onnxruntime
+    import torch
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads or torch.get_num_threads()
+    # Its threads wait by spinning, which is fast within a run; after it they would take the cores from torch and faiss
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.use_deterministic_compute = True

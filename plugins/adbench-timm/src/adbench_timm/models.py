@@ -16,6 +16,7 @@ from adbench import (
     Context,
     Features,
     Field,
+    Network,
     Weights,
     WeightsError,
     WeightsOption,
@@ -58,6 +59,7 @@ class TimmBackbone(Backbone):
 
     config: Config
     _trunk: Trunk
+    _network: Network
     _weights: Weights
 
     @property
@@ -87,39 +89,33 @@ class TimmBackbone(Backbone):
         trunk = Trunk(model, self.config.layers, self.title)
         trunk = trunk.to(ctx.device, getattr(torch, self.config.precision))
         self._trunk = trunk.to(memory_format=torch.channels_last)
+        self._network = Network(
+            trunk,
+            ctx,
+            mean=trunk.config["mean"],
+            std=trunk.config["std"],
+            weights=self._weights.sha256,
+            identity=trunk.identity(self.model),
+            who=self.title,
+        )
 
     def weights(self) -> tuple[Weights, ...]:
         return (self._weights,)
 
+    @property
+    def runtime(self) -> str:
+        return self._network.runtime
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self._network.notes
+
     def extract(self, batch: Batch) -> Features:
-        import torch
-
         self._trunk.check_size(batch.images.shape[2], batch.images.shape[3], self.title)
-        with torch.no_grad():  # not inference_mode: banks may train on the features
-            maps = self._maps(self._normalised(batch.images))
+        *maps, image = self._network(batch.images)
         layers = dict(zip(self._trunk.names, maps, strict=True))
-        deepest = maps[-1]
-        patches = deepest if len(maps) == 1 else None
-        return Features(batch.ids, batch.geometry, patches, layers, image=deepest.mean(dim=(1, 2)))
-
-    def _normalised(self, images: Tensor) -> Tensor:
-        import torch
-
-        parameter = next(self._trunk.parameters())
-        mean, std = (torch.tensor(self._trunk.config[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
-        images = images.to(parameter.device)
-        images = (images - mean.to(images.device)) / std.to(images.device)
-        return images.to(parameter.dtype, memory_format=torch.channels_last)
-
-    def _maps(self, images: Tensor) -> list[Tensor]:
-        """One float32 map [B, H_l, W_l, C_l] a layer."""
-        import torch
-
-        from adbench_timm.trunk import CPU_SLICE
-
-        parts = torch.split(images, CPU_SLICE) if images.device.type == "cpu" else [images]
-        by_layer = zip(*map(self._trunk, parts), strict=True)
-        return [torch.cat(found).permute(0, 2, 3, 1).float().contiguous() for found in by_layer]
+        patches = maps[0] if len(maps) == 1 else None
+        return Features(batch.ids, batch.geometry, patches, layers, image)
 
     def _source(self) -> tuple[Path, str] | None:
         """The weights file and the name under which a record knows it, or None for random weights."""

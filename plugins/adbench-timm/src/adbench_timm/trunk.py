@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import timm
@@ -14,9 +16,6 @@ from adbench_timm.folding import fold_batch_norms
 
 if TYPE_CHECKING:
     from timm.models import PretrainedCfg
-
-CPU_SLICE = 4
-"""Images that go through a CPU together: feature maps of more are too large for the allocator to reuse."""
 
 
 class Trunk(nn.Module):
@@ -48,14 +47,21 @@ class Trunk(nn.Module):
         self.model = model
         self.eval().requires_grad_(requires_grad=False)
         fold_batch_norms(self)
+        _keep_rotary_tables(model)
+
+    def identity(self, name: str) -> dict[str, Any]:
+        """What, with the weights, decides the maps of the timm model of this name."""
+        packages = {package: version(package) for package in ("timm", "adbench-timm")}
+        return {"model": name, "layers": self.names, **packages}
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """The layers' maps [B, C_l, H_l, W_l] of normalised images [B, 3, H, W]."""
+        """The layers' maps [B, H_l, W_l, C_l] of normalised images [B, 3, H, W], then the mean of the last [B, C]."""
         model: Any = self.model
         maps: list[Tensor] = model.forward_intermediates(
             images, indices=self.indices, stop_early=True, intermediates_only=True, output_fmt="NCHW"
         )
-        return maps
+        maps = [found.permute(0, 2, 3, 1).float().contiguous() for found in maps]
+        return [*maps, maps[-1].mean(dim=(1, 2))]
 
     def check_size(self, height: int, width: int, who: str) -> None:
         """Refuse images of a size that the model cannot take.
@@ -72,6 +78,15 @@ class Trunk(nn.Module):
                 f"{who}: {height}x{width} pixels cannot be cut into patches of {patch[0]}x{patch[1]}; resize, or add "
                 f"the preprocessor 'crop-to-multiple' with of={patch[0]}"
             )
+
+
+def _keep_rotary_tables(model: Any) -> None:
+    """Make the rotary table of a grid once: some are made on the CPU at each call, which forbids CUDA graphs."""
+    rope = getattr(model, "rope", None)
+    if rope is not None:
+        make = rope.get_embed
+        kept = cache(lambda shape, **options: make(shape=shape and list(shape), **options))
+        rope.get_embed = lambda shape=None, **options: kept(shape and tuple(map(int, shape)), **options)
 
 
 def _index(layer: int | str, modules: Sequence[str], who: str) -> int:

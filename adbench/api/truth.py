@@ -1,0 +1,49 @@
+"""Which pixels of an image are defective: what curves need of a mask, and small enough to keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The defective pixels of one image on the evaluation grid. Regions are the 8-connected parts of its mask.
+
+    Attributes:
+        shape: height and width of the mask.
+        positions: [P] int32, the defective pixels in row order, ``row * width + column``.
+    """
+
+    shape: tuple[int, ...]
+    positions: np.ndarray
+
+    @classmethod
+    def of(cls, mask: np.ndarray) -> Truth:
+        """The truth that a mask [H, W] bool tells."""
+        return cls(mask.shape, np.flatnonzero(mask).astype(np.int32))
+
+    @classmethod
+    def nothing(cls, shape: tuple[int, int]) -> Truth:
+        """The truth of a normal image."""
+        return cls(shape, np.zeros(0, np.int32))
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """[P] int32: how many pixels the region of each defective pixel has."""
+        from scipy import ndimage
+
+        if not self.positions.size:
+            return self.positions
+        regions = ndimage.label(self.mask, structure=np.ones((3, 3)))[0].ravel()[self.positions]
+        sizes: np.ndarray = np.bincount(regions).astype(np.int32)[regions]
+        return sizes
+
+    @property
+    def mask(self) -> np.ndarray:
+        """[H, W] bool, made anew at each call."""
+        mask = np.zeros(self.shape, dtype=bool)
+        mask.ravel()[self.positions] = True
+        return mask

@@ -1,0 +1,182 @@
+"""What lies beside a board's records: details of single images, and pictures of some. A file a method, a line a record.
+
+A board shows few of them, so a line is read as text, and checked when its method has a place on the page.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from adbench import AdbenchError, StorageError
+from adbench.boards.shelf import Found
+from adbench.boards.tidy import row_key
+from adbench.engine.details import DETAILS_FILE, Details, parse_details, read_details
+from adbench.engine.record import ResultRecord, canonical_json
+
+DETAILS, PICTURES = "details", "pictures"
+MAX_FILE_BYTES = 1 << 30
+MAX_PICTURES = 64
+_ID = re.compile(r'"id":"([0-9a-f]{64})"')
+"""Keys of a line are sorted, so that the first of this form is the line's own."""
+
+_Address = Annotated[
+    str, StringConstraints(max_length=64 << 10, pattern=r"^data:image/(?:webp|jpeg|png);base64,[A-Za-z0-9+/]+={0,2}$")
+]
+
+
+Gallery: TypeAlias = Callable[[Path, ResultRecord], Mapping[str, str]]
+"""Makes pictures of a run's folder, by image; none where its images may not be shown."""
+
+
+class Pictures(BaseModel):
+    """Pictures of one record's test images."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    schema_version: int = Field(1, alias="schema", ge=1, le=1)
+    id: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the record")
+    pictures: dict[str, _Address] = Field(max_length=MAX_PICTURES, description="by the image's id")
+
+    def to_line(self) -> str:
+        """Canonical JSON."""
+        return canonical_json(self.model_dump(mode="json", by_alias=True))
+
+
+@dataclass
+class Annex:
+    """Lines by the id of the record that they belong to.
+
+    Attributes:
+        details: of single images.
+        pictures: of the images that a method got most wrong.
+        problems: sentences about lines that turned out to be none.
+    """
+
+    details: dict[str, str] = field(default_factory=dict)
+    pictures: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    _parsed: dict[str, Details | None] = field(default_factory=dict)
+
+    def details_of(self, record_id: str) -> Details | None:
+        """The details of a record; None where there are none, or none that are well-formed."""
+        if record_id in self.details and record_id not in self._parsed:
+            self._parsed[record_id] = self._parse(self.details[record_id], record_id)
+        return self._parsed.get(record_id)
+
+    def _parse(self, line: str, record_id: str) -> Details | None:
+        try:
+            details = parse_details(line, f"details of record {record_id[:12]}")
+        except StorageError as error:
+            self.problems.append(str(error))
+            return None
+        return details if details.id == record_id else None
+
+    def pictures_of(self, record_id: str) -> Mapping[str, str]:
+        """Addresses by image; none where there are none, or none that are well-formed."""
+        line = self.pictures.get(record_id)
+        if line is None:
+            return {}
+        try:
+            found = Pictures.model_validate_json(line)
+        except ValidationError as error:
+            self.problems.append(f"pictures of record {record_id[:12]}: {error.errors()[0]['msg']}")
+            return {}
+        return found.pictures if found.id == record_id else {}
+
+
+def read_annex(folder: Path) -> Annex:
+    """What lies in a board's folder; a line without an id becomes a problem.
+
+    Raises:
+        StorageError: a file cannot be read, or is far too large.
+    """
+    annex = Annex()
+    for name, lines in ((DETAILS, annex.details), (PICTURES, annex.pictures)):
+        for file in sorted((folder / name).glob("*.jsonl")):
+            for number, line in enumerate(_lines(file), start=1):
+                found = _ID.search(line)
+                if found is None:
+                    annex.problems.append(f"{file}:{number}: belongs to no record; run 'adbench board build'")
+                else:
+                    lines[found[1]] = line
+    return annex
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        if file.stat().st_size > MAX_FILE_BYTES:
+            raise StorageError(f"{file}: larger than {MAX_FILE_BYTES >> 20} MiB; remove it")
+        return file.read_bytes().decode("utf-8").split("\n")[:-1]
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"{file}: {error}; repair or remove it") from None
+
+
+def attach(annex: Annex, on_board: Iterable[ResultRecord], runs: Iterable[Found], gallery: Gallery | None) -> None:
+    """Take over what lies in the folders of runs whose records stand on a board.
+
+    Args:
+        annex: takes it; what cannot be used becomes one of its problems.
+        on_board: the board's records.
+        runs: where records were found.
+        gallery: makes the pictures that are missing, of the seed that a page shows.
+    """
+    records = {record.id: record for record in on_board}
+    pictured = _first_seeds(records.values())
+    for run in runs:
+        record = records.get(run.record.id)
+        if record is None or run.folder is None:
+            continue
+        try:
+            _take_details(annex, run.folder, record.id)
+            if gallery and record.id in pictured - annex.pictures.keys():
+                _take_pictures(annex, record.id, gallery(run.folder, record))
+        except AdbenchError as error:
+            annex.problems.append(str(error))
+
+
+def _first_seeds(records: Iterable[ResultRecord]) -> set[str]:
+    """Of each method and category the record with the lowest seed that ended well."""
+    first: dict[tuple[tuple[str, int], str], ResultRecord] = {}
+    for record in sorted(records, key=lambda record: (record.task.seed, record.id)):
+        if record.status == "ok":
+            first.setdefault((row_key(record), record.task.category), record)
+    return {record.id for record in first.values()}
+
+
+def _take_details(annex: Annex, folder: Path, record_id: str) -> None:
+    if not (folder / DETAILS_FILE).is_file():
+        return
+    details = read_details(folder)
+    if details.id == record_id:
+        annex.details[record_id] = canonical_json(details.to_json())
+    else:
+        annex.problems.append(f"{folder / DETAILS_FILE}: of another run; make it anew with 'adbench evaluate'")
+
+
+def _take_pictures(annex: Annex, record_id: str, pictures: Mapping[str, str]) -> None:
+    if pictures:
+        annex.pictures[record_id] = Pictures(id=record_id, pictures=dict(pictures)).to_line()
+
+
+def annex_files(annex: Annex, folder: Path, methods: Mapping[str, Iterable[ResultRecord]]) -> dict[Path, str]:
+    """The text of every file of an annex.
+
+    Args:
+        annex: what there is.
+        folder: of the board.
+        methods: by file name, a method's records in their order.
+    """
+    files = {}
+    for name, records in methods.items():
+        ids = [record.id for record in records]
+        for kind, lines in ((DETAILS, annex.details), (PICTURES, annex.pictures)):
+            kept = [lines[record_id] for record_id in ids if record_id in lines]
+            if kept:
+                files[folder / kind / name] = "".join(f"{line}\n" for line in kept)
+    return files

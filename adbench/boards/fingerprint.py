@@ -1,0 +1,47 @@
+"""One hash for all that decides what a figure means. Figures of different fingerprints are different quantities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from adbench.boards.text import hash8
+from adbench.boards.tidy import Regime, Tidy
+from adbench.engine.record import canonical_json
+
+DEFINITIONS: Mapping[str, Any] = {
+    "thresholds": "every distinct score; equal scores together",
+    "pixels": "all annotated test images of a category together; what a crop removed scores lowest",
+    "connectivity": 8,
+    "overlap": "mean over all regions of the test set, up to a false positive rate, divided by it",
+    "normals": "all normal pixels of the test set",
+    "limits": {"pixel-aupro-30": 0.3, "pixel-aupro-05": 0.05},
+    "draws": "sorted(train)[seed * shots:(seed + 1) * shots]",
+}
+"""How the metrics of docs/protocol.md are computed, and how shots are drawn: whoever changes that, changes this."""
+
+
+def fingerprint(data: Tidy, regime: Regime, threshold: str = "") -> str:
+    """Eight hexadecimal digits, the same for figures that may be compared and hardly for others.
+
+    Args:
+        data: the board and the versions of its metrics.
+        regime: what the row's method was given, and which of its metrics are older.
+        threshold: for figures that depend on one: the rule, and the source of the normal scores.
+    """
+    return hash8(canonical_json(terms(data, regime, threshold)))
+
+
+def terms(data: Tidy, regime: Regime, threshold: str = "") -> dict[str, Any]:
+    """What the fingerprint is of."""
+    board = data.board
+    return {
+        "dataset": board.dataset,
+        "definitions": DEFINITIONS,
+        "metrics": {name: data.versions.get(name) for name in board.metrics},
+        "protocol": board.protocol.rules(),
+        "seeds": board.protocol.seeds,
+        "regime": asdict(regime),
+        "threshold": threshold,
+    }

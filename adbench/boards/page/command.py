@@ -1,0 +1,76 @@
+"""A record's recipe as a file, and the command that makes its row again. Made to be pasted into a shell, so: quoted."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from shlex import quote
+from typing import Any
+
+from adbench import Source
+from adbench.boards.board import BoardProtocol
+from adbench.boards.text import plain, words
+from adbench.engine.record import ResultRecord
+
+SLOTS = ("preprocess", "backbone", "neck", "masker", "bank", "scorer", "aggregate")
+_MANY = ("preprocess", "neck")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+
+
+def recipe_lines(record: ResultRecord) -> list[str]:
+    """The recipe as YAML, one slot a line, every option written out; ASCII only. Empty if the spec is no recipe's."""
+    spec = record.recipe.spec
+    name = record.recipe.name if _NAME.fullmatch(record.recipe.name) else words(record.recipe.name) or "unnamed"
+    try:
+        slots = [f"{slot}: {json.dumps(value)}" for slot in SLOTS for value in _slot(spec, slot)]
+    except (KeyError, TypeError, AttributeError):
+        return []
+    rest = [f"{key}: {json.dumps(spec[key])}" for key in ("map", "features") if key in spec]
+    return [f"recipe: {name}", *slots, *rest]
+
+
+def _slot(spec: Mapping[str, Any], slot: str) -> Iterator[Any]:
+    """What a slot holds, in the spelling of a recipe; nothing for a slot that takes one part and is empty."""
+    parts = [
+        {part["name"]: _options(part["options"])} if part.get("options") else part["name"]
+        for part in spec.get(slot) or ()
+    ]
+    if slot in _MANY:
+        yield parts
+    elif parts:
+        yield parts[0]
+
+
+def _options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """A record knows a file by its content: its name is all that a recipe can say."""
+    return {key: value["file"] if is_file(value) else value for key, value in options.items()}
+
+
+def is_file(value: Any) -> bool:
+    """Whether an option of a spec stands for a file."""
+    return isinstance(value, dict) and value.keys() == {"file", "sha256"}
+
+
+def command_line(recipe: str, dataset: str, protocol: BoardProtocol, seeds: Sequence[int]) -> str:
+    """What runs a recipe's file as a board asks for it.
+
+    Args:
+        recipe: the file.
+        dataset: as records name it.
+        protocol: the board's rules.
+        seeds: those of the row.
+    """
+    words = ["adbench", "run", "--recipe", recipe, "--data", plain(dataset)]
+    rules = {"--shots": protocol.shots, "--limit-train": protocol.limit_train, "--limit-test": protocol.limit_test}
+    words += [word for option, value in rules.items() if value is not None for word in (option, str(value))]
+    words += ["--evaluation", protocol.evaluation] if protocol.evaluation != "original" else []
+    words += ["--allow", "test"] if Source.TEST in protocol.allow else []
+    words += ["--allow", "class-names"] if protocol.class_names else []
+    words += [word for seed in seeds for word in ("--seed", str(seed))]
+    return " ".join(map(quote, words))
+
+
+def file_name(record: ResultRecord) -> str:
+    """What the recipe's file is called in a command."""
+    return f"{words(record.recipe.name) or 'recipe'}.yaml"

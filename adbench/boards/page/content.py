@@ -1,0 +1,200 @@
+"""What a board's page shows, as JSON: a pure function of records, details and pictures."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from statistics import fmean
+from typing import Any, TypeAlias
+
+from adbench.boards.annex import Annex
+from adbench.boards.board import Board
+from adbench.boards.fingerprint import fingerprint
+from adbench.boards.page.command import command_line, file_name, recipe_lines
+from adbench.boards.page.costs import costs_of
+from adbench.boards.page.detail import Shared, detail_of
+from adbench.boards.stats import compare, ranking
+from adbench.boards.table import Figure, Standing, figure, notes_on, percent, standings
+from adbench.boards.text import plain
+from adbench.boards.tidy import Method, Reading, Regime, Tidy, Unit, tidy
+from adbench.engine.record import ResultRecord, canonical_json
+
+ROOM = 1_500_000
+"""Bytes that details and pictures may fill: with the scripts and the figures of 500 methods a page stays below 3 MB."""
+COST_DIGITS = 4
+MOST_RANKED = 40
+"""Methods of a group beyond which a critical-difference diagram shows nothing."""
+
+Row: TypeAlias = tuple[Method, dict[str, Any]]
+"""A method and its JSON."""
+
+
+def content(board: Board, records: Sequence[ResultRecord], annex: Annex) -> dict[str, Any]:
+    """All that the page's scripts read.
+
+    Args:
+        board: title, protocol, metrics.
+        records: all are of this board; their order does not matter.
+        annex: details of single images, and pictures.
+    """
+    data, shared = tidy(board, records), Shared()
+    groups = [(regime, standings(board, data, methods)) for regime, methods in data.regimes()]
+    rows = [row for number, (_, places) in enumerate(groups) for row in _rows(board, data, shared, number, places)]
+    _add_details(rows, board, data, shared, annex)
+    return {
+        "schema": 1,
+        "board": _board(board, data, records),
+        "groups": [_group(data, regime, places, annex) for regime, places in groups],
+        "methods": [row for _, row in rows],
+        "notes": _about_details([row for _, row in rows]),
+        "shared": shared.to_json(),
+    }
+
+
+def _about_details(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the page says where single images are left out."""
+    shown = sum("details" in row for row in rows)
+    if shown == len(rows):
+        return []
+    return [f"Single images are shown of {shown} of {len(rows)} methods: those that have details, the best first."]
+
+
+def _board(board: Board, data: Tidy, records: Sequence[ResultRecord]) -> dict[str, Any]:
+    return {
+        "title": plain(board.title),
+        "dataset": plain(board.dataset),
+        "protocol": board.protocol.sentence(),
+        "metrics": list(map(plain, board.metrics)),
+        "rank_by": plain(board.rank_by),
+        "categories": list(map(plain, data.categories)),
+        "seeds": list(data.seeds),
+        "records": len(records),
+    }
+
+
+def _group(data: Tidy, regime: Regime, places: Sequence[Standing], annex: Annex) -> dict[str, Any]:
+    """Methods that may be ranked together, and which of them the categories cannot tell apart, for each metric."""
+    methods, few = [place.method for place in places], len(places) <= MOST_RANKED
+    return {
+        "name": str(regime),
+        "fingerprint": fingerprint(data, regime),
+        "rankings": [_ranking(data, methods, metric) for metric in data.board.metrics] if few else None,
+        "tests": _tests(data, [place.method for place in places if place.rank is not None], annex) if few else None,
+    }
+
+
+def _tests(data: Tidy, ranked: Sequence[Method], annex: Annex) -> dict[str, Any] | None:
+    """The first against each of the others, by the metric that decides the rank."""
+    if len(ranked) < 2:
+        return None
+    found = compare(data, ranked[0], ranked[1:], data.board.rank_by, annex.details_of)
+    keys = {method.label: method.key for method in ranked}
+    p = {keys[label]: _rounded(value) for label, value in found.p.items()}
+    return {"first": ranked[0].key, "test": found.test, "p": p}
+
+
+def _ranking(data: Tidy, methods: Sequence[Method], metric: str) -> dict[str, Any] | None:
+    found = ranking(data, methods, metric)
+    if found.difference is None:
+        return None
+    keys = {method.label: method.key for method in methods}
+    return {
+        "ranks": {keys[label]: round(rank, 3) for label, rank in found.ranks.items()},
+        "difference": round(found.difference, 3),
+        "friedman": None if found.friedman is None else _rounded(found.friedman),
+        "groups": [[keys[label] for label in group] for group in found.groups],
+    }
+
+
+def _rows(board: Board, data: Tidy, shared: Shared, group: int, places: Sequence[Standing]) -> Iterator[Row]:
+    """The methods of one group, each with its rank by every metric."""
+    ranks = zip(*(ranks_of([place.figures[metric] for place in places]) for metric in board.metrics), strict=True)
+    for place, own in zip(places, ranks, strict=True):
+        yield place.method, {"group": group, "ranks": own, **_method(board, data, place, shared)}
+
+
+def ranks_of(figures: Sequence[Figure]) -> list[int | None]:
+    """Places from 1 at the precision of tables; ties share one, and what has no mean has none."""
+    shown = [None if figure.mean is None else -float(percent(figure.mean)) for figure in figures]
+    ascending = sorted(value for value in shown if value is not None)
+    return [None if value is None else bisect_left(ascending, value) + 1 for value in shown]
+
+
+def _method(board: Board, data: Tidy, place: Standing, shared: Shared) -> dict[str, Any]:
+    """A row: figures, costs and recipe."""
+    method = place.method
+    first = next(iter(method.records.values()))
+    file, seeds = file_name(first), sorted({unit.seed for unit in method.records})
+    parts = [
+        f"{part.kind} {part.name} v{part.version} ({part.dist} {part.dist_version})" for part in first.recipe.parts
+    ]
+    return {
+        "key": method.key,
+        "label": method.label,
+        "random": method.random,
+        "figures": [_cell_with_spread(place.figures[metric]) for metric in board.metrics],
+        "by": [_by_category(data, method, metric) for metric in board.metrics],
+        "cost": _costs(method),
+        "recipe": [shared.lines.place(line) for line in recipe_lines(first)],
+        "parts": [shared.lines.place(plain(part)) for part in parts],
+        "file": file,
+        "command": command_line(file, board.dataset, board.protocol.of_row(method.regime.shots), seeds),
+        "notes": notes_on(board, data, method),
+    }
+
+
+def _cell_with_spread(cell: Figure) -> list[float] | str:
+    """The same, with the spread over seeds where there is one."""
+    if cell.mean is None:
+        return cell.mark
+    return [float(percent(value)) for value in (cell.mean, cell.spread) if value is not None]
+
+
+def _by_category(data: Tidy, method: Method, metric: str) -> list[float | str]:
+    readings = data.readings(method, metric)
+    return [_cell(readings, [Unit(category, seed) for seed in data.seeds]) for category in data.categories]
+
+
+def _cell(readings: Mapping[Unit, Reading], units: Sequence[Unit]) -> float | str:
+    """The mean over seeds as in all tables, or what is shown in its place."""
+    values = [reading.value for unit in units if (reading := readings.get(unit)) and reading.value is not None]
+    return float(percent(fmean(values))) if values and len(values) == len(units) else figure(readings, units).mark
+
+
+def _costs(method: Method) -> dict[str, Any]:
+    costs = asdict(costs_of(method))
+    return {name: _rounded(value) if isinstance(value, float) else value for name, value in costs.items()}
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{COST_DIGITS}g}")
+
+
+def _add_details(rows: Sequence[Row], board: Board, data: Tidy, shared: Shared, annex: Annex) -> None:
+    """Give details, then pictures, to as many methods as there is room for, the best of all groups first."""
+    by = board.metrics.index(board.rank_by)
+    best_first = sorted(rows, key=lambda row: (row[1]["ranks"][by] or len(rows) + 1, row[1]["group"]))
+    room = ROOM
+    for method, row in best_first:
+        before = shared.size
+        found = detail_of(method, data.categories, board.metrics, annex, shared)
+        room -= len(canonical_json(found)) + shared.size - before
+        if room < 0:
+            return
+        if found:
+            row["details"] = found
+    for method, row in best_first:
+        found = _pictures_of(method, row.get("details", {}), annex)
+        room -= len(canonical_json(found))
+        if room < 0:
+            return
+        if found:
+            row["pictures"] = found
+
+
+def _pictures_of(method: Method, details: Mapping[str, Any], annex: Annex) -> dict[str, Any]:
+    """By category, the pictures of the unit that has details."""
+    units = {category: Unit(category, detail["seed"]) for category, detail in details.items()}
+    found = {category: annex.pictures_of(method.records[unit].id) for category, unit in units.items()}
+    return {category: dict(sorted(images.items())) for category, images in found.items() if images}

@@ -1,0 +1,124 @@
+"""Scores, curves and points of a method's images, small enough for a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from adbench.boards.annex import Annex
+from adbench.boards.text import plain
+from adbench.boards.tidy import Method
+from adbench.engine.details import Details
+from adbench.engine.record import ResultRecord, canonical_json
+
+_DIGITS = 5
+"""Significant digits of an image's score: two images that look alike here need not tie in a metric."""
+
+
+@dataclass
+class Pool:
+    """Values that many methods share, each held once; a method refers to them by number.
+
+    Attributes:
+        values: by number.
+        size: of all of them as JSON, in bytes.
+    """
+
+    values: list[Any] = field(default_factory=list)
+    size: int = 0
+    _places: dict[str, int] = field(default_factory=dict)
+
+    def place(self, value: Any) -> int:
+        """The number of a JSON value."""
+        key = canonical_json(value)
+        if key not in self._places:
+            self._places[key] = len(self.values)
+            self.values.append(value)
+            self.size += len(key)
+        return self._places[key]
+
+
+@dataclass
+class Shared:
+    """What the methods of a page have in common.
+
+    Attributes:
+        lines: of recipes.
+        tests: test images of a category: `{"ids": [...], "defects": [...]}`.
+        points: embeddings, which methods of one backbone share.
+    """
+
+    lines: Pool = field(default_factory=Pool)
+    tests: Pool = field(default_factory=Pool)
+    points: Pool = field(default_factory=Pool)
+
+    @property
+    def size(self) -> int:
+        """Of everything as JSON, in bytes."""
+        return self.lines.size + self.tests.size + self.points.size
+
+    def to_json(self) -> dict[str, Any]:
+        """Values by number."""
+        return {"lines": self.lines.values, "tests": self.tests.values, "points": self.points.values}
+
+
+def detail_of(
+    method: Method, categories: Sequence[str], metrics: Sequence[str], annex: Annex, shared: Shared
+) -> dict[str, Any]:
+    """By category the details of the method's first seed that has any; empty if none has.
+
+    Args:
+        method: whose records are looked up.
+        categories: of the board.
+        metrics: of the board.
+        annex: of the board.
+        shared: takes what other methods have too.
+    """
+    found = {}
+    for category in categories:
+        units = sorted(unit for unit in method.records if unit.category == category)
+        known = ((unit, details) for unit in units if (details := annex.details_of(method.records[unit].id)))
+        for unit, details in islice(known, 1):
+            found[category] = _unit_json(method.records[unit], details, metrics, shared)
+    return found
+
+
+def _unit_json(record: ResultRecord, detail: Details, metrics: Sequence[str], shared: Shared) -> dict[str, Any]:
+    images = detail.images
+    figures = [record.metrics.get(metric) for metric in metrics]
+    tests = {"ids": [plain(image.id) for image in images], "defects": [plain(image.defect) for image in images]}
+    points = detail.embedding
+    return {
+        "seed": record.task.seed,
+        "figures": [None if info is None else _percent(info.value) for info in figures],
+        "intervals": [info and info.interval and [_percent(end) for end in info.interval] for info in figures],
+        "test": shared.tests.place(tests),
+        "scores": [float(f"{image.score:.{_DIGITS}g}") for image in images],
+        "defects": {
+            plain(kind): [_percent(values.get(metric)) for metric in metrics]
+            for kind, values in sorted(detail.by_defect.items())
+        },
+        "roc": _corners(detail.curves.roc),
+        "pro": _corners(detail.curves.pro),
+        "points": None if points is None else shared.points.place(_on_a_grid(points)),
+        "threshold": detail.threshold,
+    }
+
+
+def _percent(fraction: float | None) -> float | None:
+    return None if fraction is None else round(100 * fraction, 1)
+
+
+def _corners(curve: Sequence[tuple[float, float]]) -> list[list[int]]:
+    """A curve in thousandths, its corners once each: `[x..., ], [y...]`."""
+    corners = list(dict.fromkeys((round(1000 * x), round(1000 * y)) for x, y in curve))
+    return [[x for x, _ in corners], [y for _, y in corners]]
+
+
+def _on_a_grid(points: Sequence[tuple[float, float]]) -> list[list[int]]:
+    """Points within 0 to 999; both axes keep one scale, since distances are what an embedding shows."""
+    columns = list(zip(*points, strict=True))
+    span = max(max(column) - min(column) for column in columns) or 1.0
+    return [[round(999 * (value - min(column)) / span) for value in column] for column in columns]

@@ -1,0 +1,94 @@
+"""``adbench cache``: what is kept between runs, and how to be rid of it; no torch."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from adbench.cli.options import cache_option
+
+if TYPE_CHECKING:
+    from adbench.engine.cache import ShelfInfo
+
+
+@click.group("cache")
+def command() -> None:
+    """Show or clear what is kept between runs: features and exported networks."""
+
+
+@command.command("info")
+@cache_option
+def info_command(cache: Path | None) -> None:
+    """Show what is kept, for which backbones, and when it was last used."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from adbench.engine.cache import shelves
+
+    if cache is None or not cache.is_dir():
+        click.echo(f"{cache or 'no cache'}: nothing is kept")
+        return
+    infos = shelves(cache / "features")
+    table = Table(title=f"{cache}", title_justify="left")
+    for column in ("backbone", "preparation", "runtime", "device", "last used"):
+        table.add_column(column)
+    for column in ("images", "MB"):
+        table.add_column(column, justify="right")
+    for info in infos:
+        table.add_row(*_row(info))
+    Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160).print(table)
+    size = sum(info.size for info in infos)
+    free = shutil.disk_usage(cache).free
+    click.echo(
+        f"features: {_mb(size)} MB; exported networks: {_mb(_networks(cache))} MB; free on this disk: {_mb(free)} MB"
+    )
+
+
+@command.command("clear")
+@cache_option
+def clear_command(cache: Path | None) -> None:
+    """Delete all of it; the next run makes what it needs anew."""
+    from adbench.engine.cache import clear
+
+    if cache is None or not cache.is_dir():
+        click.echo(f"{cache or 'no cache'}: nothing is kept")
+        return
+    freed = clear(cache / "features") + _networks(cache)
+    shutil.rmtree(cache / "runtimes", ignore_errors=True)
+    click.echo(f"{cache}: {_mb(freed)} MB freed")
+
+
+def _networks(cache: Path) -> int:
+    return sum(file.stat().st_size for file in (cache / "runtimes").rglob("*") if file.is_file())
+
+
+def _row(info: ShelfInfo) -> tuple[str, ...]:
+    about = info.about
+    used = datetime.fromtimestamp(info.used, timezone.utc).strftime("%Y-%m-%d %H:%M") if info.images else ""
+    return (
+        _words(about.get("backbone")),
+        " + ".join(map(_words, about.get("preprocess", ()))),
+        str(about.get("runtime", "")),
+        str(about.get("device", "")),
+        used,
+        str(info.images),
+        _mb(info.size),
+    )
+
+
+def _words(part: Any) -> str:
+    """A part with its options, as a shelf's description has it; it may be damaged."""
+    if not isinstance(part, dict):
+        return "?"
+    options = part.get("options")
+    said = ", ".join(f"{key}={value}" for key, value in options.items()) if isinstance(options, dict) else ""
+    return f"{part.get('name', '?')}{said and f'({said})'}"
+
+
+def _mb(size: int) -> str:
+    return f"{size / 2**20:.0f}"

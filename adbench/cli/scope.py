@@ -1,0 +1,133 @@
+"""What the command line's words mean as a plan: one method, every combination of parts, or a suite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from adbench.cli.options import dataset_from, parse_part, parse_slots, protocol_from, recipe_from
+from adbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from adbench.engine.plan import Assignment, Plan
+    from adbench.engine.spec import Recipe
+    from adbench.engine.suite import Suite, TaskSpec
+    from adbench.registry import Registry
+
+_SLOTS = ("preprocess", "backbone", "neck", "masker", "bank", "scorer", "aggregate")
+_AXES = ("backbone", "bank", "scorer")
+_TASK_WORDS = {
+    "data": "data",
+    "root": "root",
+    "category": "categories",
+    "shots": "shots",
+    "seeds": "seeds",
+    "limit_train": "limit_train",
+    "limit_test": "limit_test",
+    "evaluation": "evaluation",
+}
+"""Options that replace what a suite's tasks say, and the tasks' word for each."""
+
+
+def plan_from(registry: Registry, options: Mapping[str, Any]) -> tuple[Plan, list[str]]:
+    """The units that the options describe, and sentences about parts that were left out.
+
+    Raises:
+        UsageError: the words cannot be meant together, or name what does not exist.
+        DataError: a dataset is not there.
+    """
+    from adbench.engine.plan import make_plan
+
+    if options["suite"] is not None:
+        recipes, assignments, left_out = _from_suite(registry, options)
+    else:
+        recipes, left_out = _recipes(registry, options)
+        assignments = [_assignment(registry, options)]
+    plan = make_plan(recipes, assignments, registry)
+    if options["shard"] is not None:
+        plan = plan.shard(*options["shard"])
+    return plan, left_out
+
+
+def _recipes(registry: Registry, options: Mapping[str, Any]) -> tuple[list[Recipe], list[str]]:
+    if not options["combine"]:
+        return [recipe_from(registry, options["recipe"], {slot: options[slot] for slot in _SLOTS})], []
+    if options["recipe"] is not None:
+        raise UsageError("--all combines parts; --recipe is one method: give one of them")
+    from adbench.engine.suite import Grid, installed_parts
+
+    axes: dict[str, Any] = {}
+    left_out: list[str] = []
+    for slot in _AXES:
+        axes[slot] = [parse_part(registry, slot, word) for word in options[slot]]
+        if not axes[slot]:
+            axes[slot], cannot = installed_parts(registry, slot)
+            left_out += cannot
+    for slot, parts in parse_slots(registry, {slot: options[slot] for slot in _SLOTS if slot not in _AXES}).items():
+        axes[slot] = [parts]
+    return list(Grid(**axes).recipes()), left_out
+
+
+def _assignment(registry: Registry, options: Mapping[str, Any]) -> Assignment:
+    from adbench.engine.plan import Assignment
+
+    dataset = dataset_from(registry, options["data"], options["root"])
+    return Assignment(dataset, protocol_from(options), tuple(options["category"]), tuple(options["seeds"]))
+
+
+def _from_suite(registry: Registry, options: Mapping[str, Any]) -> tuple[list[Recipe], list[Assignment], list[str]]:
+    """Recipes and assignments of a suite, its tasks changed by what else was said."""
+    from adbench.engine.suite import assignments_of, read_suite, recipes_of
+
+    said = [word for word in ("recipe", "combine", *_SLOTS) if options[word]]
+    if said:
+        raise UsageError(f"--suite names the methods; leave out --{said[0].replace('combine', 'all')}")
+    suite = read_suite(options["suite"])
+    recipes = recipes_of(suite, registry)
+    changes = {_TASK_WORDS[word]: options[word] for word in _TASK_WORDS if _was_said(word)}
+    assignments: list[Assignment] = []
+    for task in (*suite.tasks, *_board_tasks(suite)):
+        spec = _changed(task, changes)
+        assignments += assignments_of(spec, dataset_from(registry, spec.data, spec.root))
+    return recipes, assignments, []
+
+
+def _was_said(word: str) -> bool:
+    return click.get_current_context().get_parameter_source(word) is ParameterSource.COMMANDLINE
+
+
+def _changed(task: TaskSpec, changes: Mapping[str, Any]) -> TaskSpec:
+    from pydantic import ValidationError
+
+    try:
+        return type(task).model_validate({**task.model_dump(), **changes})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def _board_tasks(suite: Suite) -> list[TaskSpec]:
+    """What the boards that a suite names ask for."""
+    from adbench.boards.board import BOARD_FILE, read_board
+    from adbench.engine.suite import TaskSpec
+
+    tasks = []
+    for name in suite.boards:
+        board = read_board(Path("leaderboards") / name / BOARD_FILE)
+        rules = board.protocol.model_dump(include={"limit_train", "limit_test", "allow", "class_names"})
+        grid = board.protocol.evaluation
+        tasks.append(
+            TaskSpec(
+                data=board.dataset,
+                categories=board.categories or (),
+                shots=(board.protocol.shots or "all",),
+                seeds=board.protocol.seeds,
+                evaluation=grid if grid == "original" else int(grid),
+                **rules,
+            )
+        )
+    return tasks

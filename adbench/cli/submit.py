@@ -1,0 +1,226 @@
+"""``adbench board submit`` and ``verify``: records that others can trust, and others' records put to the test."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from adbench.cli.options import places
+from adbench.cli.origin import dataset_of
+from adbench.errors import DataError, StorageError, UsageError
+
+if TYPE_CHECKING:
+    from adbench.api.dataset import Dataset
+    from adbench.boards.publish import Outcome, Shelf
+    from adbench.boards.shelf import Found
+    from adbench.engine.record import ResultRecord
+    from adbench.registry import Registry
+
+TOLERANCE = 0.001
+"""A tenth of a point, the last digit that boards show: what another device or thread count may move."""
+ROUNDING = 1e-9
+"""Metrics of the same raw scores differ by rounding at most."""
+
+_data_option = click.option(
+    "--data", metavar="NAME|PATH", help="The dataset, where the record's own name is not enough (a folder)."
+)
+
+
+@click.command("submit")
+@click.argument("runs", callback=places, nargs=-1, required=True)
+@_data_option
+@click.option("--method", metavar="NAME", help="Which method, where RUNS hold several: its name, or its key.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("leaderboards"),
+    show_default=True,
+    help="The leaderboards' folder, in a checkout of the repository.",
+)
+def submit_command(runs: tuple[Path, ...], data: str | None, method: str | None, out: Path) -> int:
+    """Re-check all records of one method in RUNS, and put them on the boards, ready for a pull request.
+
+    Checked are schema, identity, the raw scores' hash, all metrics (where the dataset is here), that every category and
+    seed of the board is there, and that weights are trained. Nothing is written unless all is well.
+    """
+    from adbench.boards.publish import Outcome, build, read_runs
+    from adbench.boards.submission import of_one_method
+    from adbench.cli.board import press, report
+
+    outcome = Outcome()
+    found = of_one_method(list(read_runs(runs, outcome)), method)
+    _examine(found, out, outcome)
+    for each in found:
+        _remeasure(each, data, outcome)
+    if outcome.problems:
+        click.echo(f"nothing written: {len(outcome.problems)} problems", err=True)
+        return report(outcome)
+    built = build([_folder(each) for each in found], out, press())
+    built.news[:0] = outcome.news
+    name = found[0].record.recipe.name
+    click.echo(f"{len(found)} records of {name!r} are below {out}; commit that folder, and open a pull request")
+    return report(built)
+
+
+def _folder(found: Found) -> Path:
+    """Of the run that a record was found in."""
+    return cast("Path", found.folder)
+
+
+def _examine(found: Sequence[Found], out: Path, outcome: Outcome) -> None:
+    """Compare the records with what their boards ask for."""
+    from adbench.boards.board import belongs
+    from adbench.boards.submission import review
+
+    homeless = list(found)
+    for shelf in _shelves(out, outcome):
+        taken = [each for each in found if belongs(each.record, shelf.board)]
+        homeless = [each for each in homeless if each not in taken]
+        if taken:
+            seen = review(shelf.board, taken, _categories(shelf, taken))
+            outcome.problems += seen.faults
+            outcome.news += [f"warning: {sentence}" for sentence in seen.warnings]
+    outcome.problems += [f"{each.where}: no board below {out} takes it" for each in homeless]
+
+
+def _shelves(out: Path, outcome: Outcome) -> Iterator[Shelf]:
+    from adbench.boards.publish import find_boards, read_shelf
+
+    return (read_shelf(folder, outcome) for folder in find_boards(out))
+
+
+def _categories(shelf: Shelf, taken: Sequence[Found]) -> tuple[str, ...]:
+    """Those that the board names, or else all that its records know."""
+    known = {each.record.task.category for each in (*shelf.found, *taken)}
+    return tuple(sorted(known)) if shelf.board.categories is None else shelf.board.categories
+
+
+def _remeasure(found: Found, data: str | None, outcome: Outcome) -> None:
+    """Read the raw scores, and compute every metric of the record from them, if its dataset is here."""
+    from adbench.engine.predictions import read_predictions
+    from adbench.registry import installed
+
+    record, registry, folder = found.record, installed(), _folder(found)
+    try:
+        if record.predictions is not None:
+            read_predictions(folder, record.predictions)
+        dataset = _dataset_here(registry, record, data)
+        if isinstance(dataset, str):
+            outcome.news.append(f"warning: {found.where}: not measured again: {dataset}")
+        elif record.predictions is not None:
+            outcome.problems += [
+                f"{found.where}: {sentence}" for sentence in _changed(registry, record, folder, dataset)
+            ]
+    except (DataError, StorageError) as error:
+        outcome.problems.append(f"{found.where}: {error}")
+
+
+def _dataset_here(registry: Registry, record: ResultRecord, data: str | None) -> Dataset | str:
+    """The record's dataset, or a sentence why it cannot be looked at."""
+    try:
+        dataset = dataset_of(registry, record, data)
+        dataset.categories()
+    except (DataError, StorageError) as error:
+        return str(error)
+    return dataset
+
+
+def _changed(registry: Registry, record: ResultRecord, folder: Path, dataset: Dataset) -> Iterator[str]:
+    """A sentence for each metric of the record that comes out differently."""
+    from adbench.api.metric import Metric
+    from adbench.engine.again import compare, judge_of
+    from adbench.engine.evaluate import measure
+
+    metrics = [cast("Metric", entry.cls()) for entry in registry.entries("metric")]
+    measured = measure(metrics, judge_of(folder, record, dataset).evidence())
+    for metric, was, now, agrees in compare(record, record.model_copy(update={"metrics": measured}), ROUNDING):
+        if metric in record.metrics and not agrees:
+            yield f"{metric} is {was}, and {now} when measured again; run 'adbench evaluate' on it"
+
+
+@click.command("verify")
+@click.argument("record", type=click.Path(exists=True, path_type=Path))
+@_data_option
+@click.option("--id", "prefix", default="", metavar="ID", help="Only the record whose id begins so, in a file of many.")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0, 1),
+    default=TOLERANCE,
+    show_default=True,
+    help="By how much a metric may differ, as a fraction.",
+)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+def verify_command(record: Path, data: str | None, prefix: str, tolerance: float, device: str) -> int:
+    """Run the recipe of RECORD again, on its own task, and compare every metric: exit code 1 if one disagrees.
+
+    RECORD is a run's folder, a record.json, or a board's file of records. Nothing is taken from the cache.
+    """
+    records = [each for each in _records(record) if each.id.startswith(prefix)]
+    if not records:
+        raise UsageError(f"{record}: no record has an id that begins with {prefix!r}")
+    agreed = [_verify(each, data, tolerance, device) for each in records]
+    return 0 if all(agreed) else 1
+
+
+def _records(path: Path) -> list[ResultRecord]:
+    """Raises `StorageError` if one of them cannot be trusted as it stands."""
+    from adbench.boards.shelf import read_lines, read_run
+
+    found = [each for _, each in read_lines(path)] if path.suffix == ".jsonl" else [read_run(path)]
+    for each in found:
+        if isinstance(each, str):
+            raise StorageError(each)
+    return [each.record for each in found if not isinstance(each, str)]
+
+
+def _verify(record: ResultRecord, data: str | None, tolerance: float, device: str) -> bool:
+    """Run one record again, print the comparison, and say whether it holds."""
+    from adbench.engine.again import compare
+
+    title = f"{record.recipe.name} on {record.task.category}, seed {record.task.seed} ({record.id[:12]})"
+    if record.status != "ok":
+        raise UsageError(f"{title}: it ended as {record.status!r}; there is nothing to compare")
+    after = _rerun(record, data, device)
+    click.echo(f"{title}: run again on {after.provenance.device}, then on {record.provenance.device}")
+    if after.status != "ok":
+        click.echo(f"  {after.status}: {after.reason}")
+        return False
+    rows = list(compare(record, after, tolerance))
+    for metric, was, now, agrees in rows:
+        apart = "" if was is None or now is None else f"{now - was:+.6f}"
+        click.echo(
+            f"  {metric:16} {_figure(was):>9} {_figure(now):>9} {apart:>10}  {'agrees' if agrees else 'DIFFERS'}"
+        )
+    held = all(row.agrees for row in rows)
+    click.echo(f"  {'verified' if held else 'not reproduced'}, tolerance {tolerance:g}")
+    return held
+
+
+def _figure(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.6f}"
+
+
+def _rerun(record: ResultRecord, data: str | None, device: str) -> ResultRecord:
+    from adbench.engine.again import unit_of
+    from adbench.engine.pipeline import Runner
+    from adbench.engine.settings import Settings
+    from adbench.registry import installed
+
+    registry = installed()
+    unit = unit_of(record, dataset_of(registry, record, data), registry)
+    with tempfile.TemporaryDirectory(prefix="adbench-") as scratch:
+        settings = Settings(
+            Path(scratch),
+            device=device,
+            skip_bad=bool(record.task.skipped),
+            figures=False,
+            runtime=record.provenance.runtime,
+        )
+        outcome = Runner(registry, settings, note=lambda sentence: click.echo(f"  {sentence}", err=True)).run(unit)
+    if outcome is None:
+        raise StorageError("another process is at this unit")
+    return outcome.record

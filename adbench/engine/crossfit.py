@@ -1,0 +1,104 @@
+"""Scores of normal images that the bank has not seen, which is all that a threshold may be made of.
+
+Every training image that is judged here was left out of the fit before. Features come from where they are kept, so that
+a fold costs the fit of a bank and the scoring of its images. With many images one fit on 80 % of them will do; with
+few, each image is left out once, which costs about K fits of a small bank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from adbench.api.bank import Source
+from adbench.api.context import Context
+from adbench.api.dataset import Sample
+from adbench.api.features import FeatureStream, ImageScores
+from adbench.engine.method import Method, split_scores
+from adbench.engine.threshold import NormalScores
+from adbench.errors import AdbenchError, UnitTimeout
+
+HELD_OUT = 0.2
+"""The share of the training images that is held out where there are many."""
+MANY = 200
+"""From so many training images on, one fit will do: 40 of them decide the threshold."""
+FOLDS = 5
+
+Look = Callable[[Sequence[Sample]], FeatureStream]
+"""Starts a stream of what the backbone sees in some images."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Images to learn from, in their order, and images to judge then."""
+
+    learn: tuple[Sample, ...]
+    judge: tuple[Sample, ...]
+
+
+def normal_scores(make: Callable[[], Method], samples: Sequence[Sample], look: Look, ctx: Context) -> NormalScores:
+    """Scores of normal images, each by a bank that was fitted without it.
+
+    What cannot be done is a reason, not an error: a result without a threshold is still a result.
+
+    Args:
+        make: a method, prepared and not fitted; called once a fold.
+        samples: the normal training images.
+        look: what the backbone sees in some of them.
+        ctx: of the unit; decides who is left out.
+
+    Raises:
+        UnitTimeout: the unit's time is up.
+    """
+    source, folds = folds_of(samples, ctx)
+    try:
+        method = make()
+        reason = _why_not(method, samples)
+        if reason:
+            return NormalScores(np.zeros(0, np.float32), source, reason)
+        parts = [_judged(method if fold is folds[0] else make(), fold, look, ctx) for fold in folds]
+    except UnitTimeout:
+        raise
+    except AdbenchError as error:
+        return NormalScores(np.zeros(0, np.float32), source, f"fitted on fewer images, {error}")
+    return NormalScores(np.concatenate(parts), source)
+
+
+def folds_of(samples: Sequence[Sample], ctx: Context) -> tuple[str, list[Fold]]:
+    """How the scores come about, in words, and who is left out when: at random, as the conformal bound asks for."""
+    order = ctx.rng("threshold-folds").permutation(len(samples))
+    if len(samples) >= MANY:
+        left_out = [order[: round(HELD_OUT * len(samples))]]
+        source = f"held-out {100 * HELD_OUT:.0f} %"
+    else:
+        left_out = np.array_split(order, min(FOLDS, len(samples)))
+        source = f"cross-fitted k={len(left_out)}"
+    return source, [_fold(samples, set(part.tolist())) for part in left_out]
+
+
+def _fold(samples: Sequence[Sample], judged: set[int]) -> Fold:
+    return Fold(
+        tuple(sample for index, sample in enumerate(samples) if index not in judged),
+        tuple(sample for index, sample in enumerate(samples) if index in judged),
+    )
+
+
+def _why_not(method: Method, samples: Sequence[Sample]) -> str:
+    if method.bank.learns_from is Source.TEST:
+        return "the bank learns from the test images: no normal image can be left out of it"
+    if not method.walks(Source.TRAIN):
+        return "the method learns from no normal image, and a threshold would have to"
+    return "a single normal image cannot be learned from and judged" if len(samples) < 2 else ""
+
+
+def _judged(method: Method, fold: Fold, look: Look, ctx: Context) -> np.ndarray:
+    """[N] float32 scores of the images that the fold leaves out."""
+    nothing = look(())
+    method.fit({Source.TRAIN: look(fold.learn), Source.TEST: nothing, Source.NOTHING: nothing}, ctx)
+    images: list[ImageScores] = []
+    for features in look(fold.judge):
+        images += split_scores(*method.score(features))
+    scores: np.ndarray = method.aggregate(images).float().cpu().numpy()
+    return scores

@@ -1,0 +1,107 @@
+"""The loaded backbone and what is known of its way of looking: what decides the features of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from adbench.api.backbone import Backbone, Weights
+from adbench.api.component import Component
+from adbench.api.context import Context
+from adbench.engine.cache import FeatureCache
+from adbench.engine.contract import blame
+from adbench.engine.draft import Draft
+from adbench.engine.method import Method
+from adbench.engine.provenance import device_name
+from adbench.engine.record import canonical_json
+from adbench.engine.settings import Settings
+from adbench.errors import WeightsError
+from adbench.registry import Registry
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A prepared backbone.
+
+    Attributes:
+        backbone: ready to extract.
+        weights: what it runs on.
+        about: JSON that decides the features of an image of given content.
+    """
+
+    backbone: Backbone
+    weights: Sequence[Weights]
+    about: Mapping[str, Any]
+
+
+class Sights:
+    """Keeps the last backbone loaded, and remembers which ones cannot be.
+
+    Attributes:
+        cache: where features are kept, or None.
+    """
+
+    def __init__(self, registry: Registry, settings: Settings, note: Callable[[str], None]) -> None:
+        self._registry, self._settings, self._note = registry, settings, note
+        folder = settings.cache
+        self.cache = None if folder is None else FeatureCache(folder / "features", settings.cache_limit, note)
+        self._loaded: tuple[str, Backbone] | None = None
+        self._refused: dict[str, WeightsError] = {}
+        self._told_notes: set[str] = set()
+
+    def of(self, draft: Draft, method: Method, ctx: Context) -> Sight:
+        """The backbone of a method, prepared; the one that is loaded already, if it is the same and was told the same.
+
+        Raises:
+            WeightsError: its weights cannot be had; asked again, this is said at once.
+        """
+        key = canonical_json([self._part(method.backbone), self._told(method.backbone, ctx)])
+        if key in self._refused:
+            raise self._refused[key]
+        if self._loaded is None or self._loaded[0] != key:
+            self._loaded = None
+            self._loaded = key, self._prepared(method.backbone, ctx, key)
+        backbone = self._loaded[1]
+        with blame(backbone, "weights"):
+            weights = backbone.weights()
+        return Sight(backbone, weights, self._about(draft, method, backbone, weights, ctx))
+
+    def _prepared(self, backbone: Backbone, ctx: Context, key: str) -> Backbone:
+        try:
+            with blame(backbone, "prepare"):
+                backbone.prepare(replace(ctx, seed=0))  # one way of looking for all seeds
+        except WeightsError as error:
+            self._refused[key] = error
+            raise
+        return backbone
+
+    def tell(self, backbone: Backbone) -> None:
+        """Pass on what the backbone has to say by now, each sentence once."""
+        for sentence in backbone.notes:
+            if sentence not in self._told_notes:
+                self._told_notes.add(sentence)
+                self._note(sentence)
+
+    def _about(
+        self, draft: Draft, method: Method, backbone: Backbone, weights: Sequence[Weights], ctx: Context
+    ) -> Mapping[str, Any]:
+        return {
+            "dataset": self._part(draft.unit.dataset),
+            "preprocess": [self._part(step) for step in method.preprocess],
+            "backbone": self._part(backbone),
+            "told": self._told(backbone, ctx),
+            "weights": [{"name": item.name, "sha256": item.sha256} for item in weights],
+            "runtime": self._settings.runtime,
+            "device": device_name(ctx.device),
+            "features": draft.unit.recipe.features,
+        }
+
+    def _part(self, part: Component) -> dict[str, Any]:
+        dist = self._registry.get(part.kind, part.name)
+        return {"name": part.name, "version": part.version, "dist": dist.dist_version, "options": part.identity()}
+
+    def _told(self, backbone: Backbone, ctx: Context) -> list[Any]:
+        """What a backbone hears of its surroundings."""
+        name = ctx.class_name if "class_name" in backbone.needs else None
+        return [ctx.device, name]

@@ -1,0 +1,111 @@
+"""What a threshold from normal images alone costs and what it does: one held-out fit against five cross-fitted ones.
+
+    python benchmarks/thresholds.py                                 patchcore-lite on the demo
+    python benchmarks/thresholds.py PATH --limit-train 250          on a folder in MVTec AD's layout
+    python benchmarks/thresholds.py PATH --recipe R --alpha 0.1
+
+Features are extracted first; the times are those of fitting and scoring, as a share of the fit on all images. The bank
+is fitted anew on all images before the test set is judged, as `adbench run` does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+from unittest.mock import patch
+
+import numpy as np
+
+from adbench import Context, Sample, Source
+from adbench.cli.options import dataset_from, recipe_from
+from adbench.engine import crossfit
+from adbench.engine.cache import FeatureCache, Kept
+from adbench.engine.clock import Clock
+from adbench.engine.method import Method, split_scores
+from adbench.engine.protocol import Protocol, make_task
+from adbench.engine.spec import complete, components_of
+from adbench.engine.stream import ExtractedStream, ImageLoader
+from adbench.engine.threshold import Rule, deploy
+from adbench.registry import installed
+
+WAYS = {"held-out 20 %": 1, "cross-fitted k=5": 1 << 30}
+"""From how many images on one held-out fit is made, for each way."""
+
+
+class Unit(NamedTuple):
+    """A category, and what a method sees and says of it."""
+
+    train: Sequence[Sample]
+    labels: np.ndarray
+    scores: np.ndarray
+    make: Callable[[], Method]
+    look: crossfit.Look
+    ctx: Context
+    fit_s: float
+
+
+def unit_of(recipe: str, dataset, category: str, limit: int | None, workdir: Path) -> Unit:
+    registry, ctx = installed(), Context(workdir=workdir)
+    whole = complete(recipe_from(registry, recipe, {}), registry)
+    task = make_task(dataset, category, Protocol(limit_train=limit), seed=0)
+    backbone = Method.of(components_of(whole, registry)).backbone
+    backbone.prepare(ctx)
+    kept = Kept(FeatureCache(workdir, 1 << 34).shelf({"category": category}), task.digests)
+
+    def make() -> Method:
+        method = replace(Method.of(components_of(whole, registry)), backbone=backbone)
+        method.prepare(ctx)
+        return method
+
+    def look(samples: Sequence[Sample]) -> ExtractedStream:
+        return ExtractedStream(ImageLoader(dataset, make().preprocess, 8, 2), samples, backbone, Clock("cpu"), kept)
+
+    for _ in look((*task.train, *task.test)):
+        pass
+    method, start = make(), time.perf_counter()
+    method.fit({Source.TRAIN: look(task.train)}, ctx)
+    fit_s = time.perf_counter() - start
+    scores = method.aggregate([one for part in look(task.test) for one in split_scores(*method.score(part))]).numpy()
+    return Unit(task.train, np.array([s.anomalous for s in task.test]), scores, make, look, ctx, fit_s)
+
+
+def show(category: str, unit: Unit, rules: Sequence[Rule]) -> None:
+    print(f"\n{category}: {len(unit.train)} normal training images, the fit takes {unit.fit_s:.1f} s")
+    print(
+        f"{'':18}{'cost':>7}  {'rule':10}{'normals':>8}{'false alarms':>13}"
+        f"{'precision':>10}{'recall':>7}{'F1':>6}{'gap':>6}"
+    )
+    for way, many in WAYS.items():
+        start = time.perf_counter()
+        with patch.object(crossfit, "MANY", many):
+            normal = crossfit.normal_scores(unit.make, unit.train, unit.look, unit.ctx)
+        cost = (time.perf_counter() - start) / unit.fit_s
+        for rule in rules:
+            found = deploy(rule, normal, unit.labels, unit.scores)
+            figures = (found.fpr, found.precision, found.recall, found.f1, found.oracle_gap)
+            texts = [f"{100 * value:.1f}" if value is not None else "-" for value in figures]
+            cells = "".join(f"{text:>{width}}" for text, width in zip(texts, (13, 10, 7, 6, 6), strict=True))
+            print(f"{way:18}{cost:6.1f}x  {rule.name:10}{found.normals:8}{cells}{found.reason and '  ' + found.reason}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="?", default="demo", help="a dataset's name, or a folder")
+    parser.add_argument("--recipe", default="patchcore-lite")
+    parser.add_argument("--limit-train", type=int, metavar="N")
+    parser.add_argument("--alpha", type=float, default=0.05)
+    chosen = parser.parse_args()
+    dataset = dataset_from(installed(), chosen.data)
+    rules = [Rule("conformal", chosen.alpha), Rule("quantile", chosen.alpha), Rule("sigma")]
+    for category in dataset.categories():
+        with tempfile.TemporaryDirectory() as scratch:
+            show(category, unit_of(chosen.recipe, dataset, category, chosen.limit_train, Path(scratch)), rules)
+
+
+if __name__ == "__main__":
+    main()

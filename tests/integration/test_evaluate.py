@@ -1,0 +1,76 @@
+"""`adbench evaluate --intervals`: intervals in the record, details beside it."""
+
+import json
+
+import pytest
+
+from adbench.cli import call
+from adbench.engine.details import DETAILS_FILE, read_details
+from adbench.engine.record import find_runs, read_record
+
+
+@pytest.fixture
+def folder(parts, tmp_path, capsys):
+    """The run of a toy method on one category."""
+    method = ("--backbone", "toy-pixels", "--scorer", "toy-nearest", "--device", "cpu", "--no-figures")
+    assert call(["run", *method, "--data", str(parts), "--category", "bolt", "--out", str(tmp_path / "runs")]) == 0
+    capsys.readouterr()
+    (found,) = find_runs(tmp_path / "runs")
+    return found
+
+
+@pytest.fixture
+def evaluate(folder, parts):
+    return lambda *options: call(["evaluate", str(folder), "--data", str(parts), *options])
+
+
+def test_every_figure_gets_an_interval_and_keeps_its_value(folder, evaluate, capsys):
+    before = read_record(folder)
+    assert evaluate("--intervals", "--draws", "100") == 0
+    assert "changed: image-ap, image-auroc" in capsys.readouterr().out
+    after = read_record(folder)
+    for name, info in after.metrics.items():
+        assert info.value == before.metrics[name].value
+        low, high = info.interval
+        assert 0 <= low <= high <= 1
+    assert after.model_copy(update={"metrics": before.metrics}) == before
+
+
+def test_without_intervals_those_that_are_there_stay(folder, evaluate, capsys):
+    evaluate("--intervals", "--draws", "100")
+    before = read_record(folder)
+    capsys.readouterr()
+    assert evaluate() == 0
+    assert "8 metrics, none changed" in capsys.readouterr().out
+    assert read_record(folder) == before
+
+
+def test_a_figure_that_changes_loses_its_interval(folder, evaluate):
+    evaluate("--intervals", "--draws", "100")
+    data = json.loads((folder / "record.json").read_text())
+    data["metrics"]["image-ap"]["value"] = 0.123
+    (folder / "record.json").write_text(json.dumps(data))
+    assert evaluate() == 0
+    metrics = read_record(folder).metrics
+    assert metrics["image-ap"].value != 0.123
+    assert metrics["image-ap"].interval is None
+    assert metrics["image-auroc"].interval is not None
+
+
+def test_details_are_written_where_they_are_missing_or_of_another_run(folder, evaluate):
+    (folder / DETAILS_FILE).unlink(missing_ok=True)
+    evaluate()
+    assert not (folder / DETAILS_FILE).exists(), "only where they are asked for"
+    evaluate("--intervals", "--draws", "100")
+    details = read_details(folder)
+    assert details.id == read_record(folder).id
+    assert set(details.by_defect) == {"spot"}
+    kept = details.model_copy(update={"embedding": [(0.0, 0.0)] * len(details.images)})
+    for other, wanted in ((kept, kept), (details.model_copy(update={"id": "a" * 64}), details)):
+        (folder / DETAILS_FILE).write_text(json.dumps(other.to_json()))
+        evaluate("--intervals", "--draws", "100")
+        assert read_details(folder) == wanted
+
+
+def test_too_few_draws_are_refused(evaluate):
+    assert evaluate("--intervals", "--draws", "10") != 0

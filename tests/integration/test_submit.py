@@ -1,0 +1,135 @@
+"""`adbench board submit` and `verify` on runs of the toy components."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from adbench.cli import call
+from adbench.engine.record import RECORD_FILE, find_runs
+
+BOARD = """
+title: Parts
+dataset: parts
+protocol: {train: all, seeds: [0, 1]}
+categories: [bolt, nut]
+metrics: [image-auroc]
+"""
+
+
+@pytest.fixture
+def at(parts, tmp_path, monkeypatch):
+    """The current folder, with runs of two categories and seeds and a board for them."""
+    monkeypatch.chdir(tmp_path)
+    method = ("--backbone", "toy-pixels", "--scorer", "toy-nearest", "--device", "cpu")
+    call(["run", *method, "--data", "parts", "--seed", "0", "--seed", "1", "--no-figures"])
+    board = tmp_path / "leaderboards/parts/full-shot/board.yaml"
+    board.parent.mkdir(parents=True)
+    board.write_text(BOARD, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def said(at, capsys):
+    capsys.readouterr()
+
+    def said(*arguments):
+        code = call(["board", *map(str, arguments)])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return said
+
+
+def edit(folder, change):
+    data = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+    change(data)
+    (folder / RECORD_FILE).write_text(json.dumps(data), encoding="utf-8")
+
+
+def records(at):
+    return list((at / "leaderboards/parts/full-shot/records").glob("*.jsonl"))
+
+
+def test_a_whole_row_is_handed_in(said, at):
+    code, out, _ = said("submit", "runs", "--data", "parts")
+    assert code == 0
+    assert "4 records of" in out
+    assert "pull request" in out
+    (file,) = records(at)
+    assert len(file.read_text(encoding="utf-8").splitlines()) == 4
+    assert said("check")[0] == 0
+
+
+def test_without_the_data_the_metrics_are_not_measured_again(said, at):
+    code, _, err = said("submit", "runs")
+    assert code == 0
+    assert err.count("not measured again: it was made on the folder 'parts'; say where it is with --data") == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda data: data["metrics"]["pixel-ap"].update(value=0.999), "pixel-ap is 0.999, and "),
+        (lambda data: data["recipe"]["spec"]["scorer"][0].update(version=7), "id does not follow"),
+        (lambda data: data["predictions"].update(sha256="0" * 64), "not the file that the record was made with"),
+        (lambda data: data["predictions"].update(file="../../secret"), "predictions.file"),
+        (lambda data: data["regime"].update(random_weights=True), "weights are random"),
+        (lambda data: data["task"].update(dataset="elsewhere"), "no board below"),
+    ],
+)
+def test_what_was_edited_is_not_handed_in(said, at, change, fault):
+    folder = find_runs(at / "runs")[0]
+    edit(folder, change)
+    code, _, err = said("submit", "runs", "--data", "parts")
+    assert code == 1
+    assert fault in err
+    assert folder.name in err
+    assert records(at) == []
+
+
+def test_a_part_of_a_row_is_not_handed_in(said, at):
+    code, _, err = said("submit", *find_runs(at / "runs")[:3], "--data", "parts")
+    assert code == 1
+    assert "1 of 4 units are missing: nut seed 1" in err
+    assert records(at) == []
+
+
+def test_other_data_are_found_out(said, at):
+    next((at / "parts/bolt/test/good").iterdir()).unlink()
+    code, _, err = said("submit", "runs", "--data", "parts")
+    assert code == 1
+    assert err.count("not those that it was made on") == 2
+
+
+def test_a_record_is_verified(said, at):
+    code, out, _ = said("verify", find_runs(at / "runs")[0], "--data", "parts", "--device", "cpu")
+    assert code == 0
+    assert "verified, tolerance 0.001" in out
+    assert out.count("agrees") == 8
+
+
+def test_a_made_up_figure_is_found_out(said, at):
+    folder = find_runs(at / "runs")[0]
+    edit(folder, lambda data: data["metrics"]["pixel-ap"].update(value=0.5))
+    code, out, _ = said("verify", folder / RECORD_FILE, "--data", "parts", "--device", "cpu")
+    assert code == 1
+    assert "not reproduced" in out
+    assert [line.split()[0] for line in out.splitlines() if "DIFFERS" in line] == ["pixel-ap"]
+    assert said("verify", folder, "--data", "parts", "--device", "cpu", "--tolerance", "1")[0] == 0
+
+
+def test_one_of_many_records_is_verified(said, at):
+    said("submit", "runs", "--data", "parts")
+    (file,) = records(at)
+    wanted = json.loads(file.read_text(encoding="utf-8").splitlines()[2])
+    code, out, _ = said("verify", file, "--id", wanted["id"][:10], "--data", "parts", "--device", "cpu")
+    assert code == 0
+    assert out.count("verified") == 1
+    assert f"on {wanted['task']['category']}, seed {wanted['task']['seed']}" in out
+    assert said("verify", file, "--id", "nothing")[0] == 2
+
+
+def test_the_help_says_what_the_commands_do(said):
+    assert {"submit", "verify"} <= {line.split()[0] for line in said("--help")[1].splitlines() if line.strip()}

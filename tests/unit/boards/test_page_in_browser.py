@@ -1,0 +1,318 @@
+"""A board's page in a real browser, as a person uses it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from adbench.boards.annex import Annex
+from adbench.boards.board import Board
+from adbench.boards.page.content import content
+from adbench.boards.page.html import board_html, index_html
+from adbench.engine.details import Details
+from adbench.engine.record import canonical_json
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+EVIL = "<script>document.title='owned'</script>"
+CATEGORIES = ("bottle", "cable", "screw")
+METRICS = ("image-auroc", "pixel-auroc")
+LEVELS = {"alpha": 0.95, "beta": 0.85, "gamma": 0.75, EVIL: 0.65}
+IMAGES = [("good", 0.2), ("good", 0.5), ("hole", 0.4), ("hole", 0.9), ("cut", 0.8)]
+
+
+def records(make_record):
+    made = [
+        make_record(name, category, seed, auroc=level + 0.01 * seed, device="cpu" if name != "beta" else "gpu")
+        for name, level in LEVELS.items()
+        for category in CATEGORIES
+        for seed in (0, 1)
+    ]
+    return made + [make_record("seer", category, auroc=0.99, test_set=True) for category in CATEGORIES]
+
+
+def details_of(record):
+    order = [0, 1, 2, 3, 4] if record.recipe.name == "alpha" else [2, 3, 0, 1, 4]
+    images = [
+        {"id": f"{record.task.category}/test/{kind}/{number}", "defect": kind, "score": IMAGES[place][1]}
+        for number, ((kind, _), place) in enumerate(zip(IMAGES, order, strict=True))
+    ]
+    curve = [(0, 0), (0.2, 0.7), (1, 1)]
+    points = [(float(number), float(number % 2)) for number in range(len(IMAGES))]
+    found = Details(
+        id=record.id,
+        images=images,
+        by_defect={"cut": {"image-auroc": 1.0}, "hole": {"image-auroc": 0.75}},
+        curves={"roc": curve, "pro": [(x * 0.3, y) for x, y in curve]},
+        embedding=points,
+    )
+    return canonical_json(found.to_json())
+
+
+@pytest.fixture
+def site(tmp_path, make_record):
+    """A board's page, on disk; the page over all boards lies two folders above."""
+    root = tmp_path / "site"
+    board = Board(title="Demo board", dataset="demo", protocol={"train": "all"}, metrics=METRICS)
+    found = records(make_record)
+    detailed = [record for record in found if record.recipe.name in ("alpha", "beta") and record.task.seed == 0]
+    shown = content(board, found, Annex(details={record.id: details_of(record) for record in detailed}))
+    page = root / "demo" / "full-shot" / "index.html"
+    page.parent.mkdir(parents=True)
+    page.write_text(board_html(shown), encoding="utf-8")
+    (root / "index.html").write_text(index_html(["demo/full-shot"], [shown]), encoding="utf-8")
+    return page
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install selenium")
+    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if browser is None or driver is None:
+        pytest.skip("no chromium and chromedriver here: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield browser
+    browser.quit()
+
+
+class Visit:
+    """A page that is open, and what can be done on it."""
+
+    def __init__(self, browser, page):
+        self.browser = browser
+        browser.get("about:blank")
+        self.logs("browser"), self.logs("performance")
+        browser.get(page.as_uri())
+
+    def logs(self, kind):
+        return self.browser.get_log(kind)
+
+    def all(self, selector):
+        return self.browser.find_elements("css selector", selector)
+
+    def one(self, selector):
+        return self.browser.find_element("css selector", selector)
+
+    def click(self, selector):
+        self.browser.execute_script(
+            "arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", self.one(selector)
+        )
+        self.one(selector).click()
+
+    def texts(self, selector):
+        return [element.text for element in self.all(selector)]
+
+    def names(self, group=0):
+        return self.texts(f"#table-{group} tbody th")
+
+    def choose(self, selector, value):
+        self.browser.execute_script(
+            "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('change', {bubbles: true}));"
+            "arguments[0].dispatchEvent(new Event('input', {bubbles: true}))",
+            self.one(selector),
+            value,
+        )
+
+    def resize(self, width, height=844):
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    def drawn(self, selector):
+        """Whether a drawing appears: they are made when the browser knows their width."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        return WebDriverWait(self.browser, 10).until(lambda _: self.all(f"{selector} svg.plot"))
+
+
+@pytest.fixture
+def visit(chromium, site):
+    page = Visit(chromium, site)
+    page.resize(1280, 900)
+    yield page
+    assert [entry["message"] for entry in page.logs("browser")] == []
+    events = [json.loads(entry["message"])["message"] for entry in page.logs("performance")]
+    requests = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
+
+
+def test_methods_stand_in_groups_by_rank(visit):
+    assert visit.names(0) == ["alpha", "beta", "gamma", EVIL]
+    assert visit.names(1) == ["seer"]
+    assert visit.texts("main h2")[:2] == [
+        "Normal training images",
+        "Normal training images, transductive (learned from the test images)",
+    ]
+    assert visit.texts("#table-0 tbody tr:first-child td") == ["1", "95.5 ± 0.7", "95.5 ± 0.7"]
+    assert visit.drawn("#drawings-0")
+
+
+def test_a_method_s_name_is_text(visit):
+    assert visit.browser.title == "Demo board · adbench"
+    assert visit.names()[3] == EVIL
+    assert not visit.all("#standings script")
+
+
+def test_a_heading_sorts_and_says_so(visit):
+    heading = "#table-0 thead th:nth-child(2)"
+    assert visit.one("#table-0 thead th:nth-child(1)").get_attribute("aria-sort") == "ascending"
+    visit.click(f"{heading} button")
+    assert visit.names() == [EVIL, "alpha", "beta", "gamma"]
+    assert visit.one(heading).get_attribute("aria-sort") == "ascending"
+    visit.click(f"{heading} button")
+    assert visit.names() == ["gamma", "beta", "alpha", EVIL]
+    assert visit.one(heading).get_attribute("aria-sort") == "descending"
+    visit.click("#table-0 thead th:nth-child(3) button")
+    assert visit.names()[0] == "alpha"
+
+
+def test_search_and_filters_leave_what_fits(visit):
+    visit.one("#search").send_keys("ALP")
+    assert visit.names() == ["alpha"]
+    assert visit.one("#count").text == "1 of 5 methods"
+    visit.one("#search").clear()
+    visit.choose("#search", "")
+    visit.choose("#device", "gpu")
+    assert visit.names() == ["beta"]
+    visit.choose("#device", "")
+    assert len(visit.names()) == 4
+
+
+def test_the_columns_show_metrics_categories_or_cost(visit):
+    visit.click("#view input[value=categories]")
+    assert [text.strip() for text in visit.texts("#table-0 thead th")][3:] == list(CATEGORIES)
+    assert len(visit.all("#table-0 td.heat")) == 4 * len(CATEGORIES)
+    visit.click("#view input[value=cost]")
+    assert "bank MB" in visit.texts("#table-0 thead th")
+    visit.choose("#metric", "1")
+    assert visit.texts("#table-0 thead th.chosen") == ["pixel-auroc"]
+
+
+def test_a_method_opens_with_everything_about_it(visit):
+    visit.click("#table-0 tbody tr:first-child button")
+    assert visit.one("dialog[open] h2").text == "alpha"
+    assert visit.browser.execute_script("return location.hash").startswith("#")
+    assert (
+        visit.one("#command").text.splitlines()[-1].startswith("adbench run --recipe alpha.yaml --data demo --seed 0")
+    )
+    titles = visit.texts("dialog figcaption b")
+    assert {"Image scores", "ROC of images", "False alarms", "Misses"} <= set(titles)
+    assert len(visit.drawn("dialog")) >= 5
+    assert visit.texts("dialog .gallery .image-id")[:1] == ["good/1"]
+    visit.choose("dialog #category", "screw")
+    assert "screw/test/good/1" in [e.get_attribute("title") for e in visit.all("dialog .image-id")]
+    visit.click("dialog .actions button:last-child")
+    assert not visit.all("dialog[open]")
+
+
+def test_the_command_can_be_copied(visit):
+    visit.click("#table-0 tbody tr:first-child button")
+    visit.browser.execute_script(
+        "navigator.clipboard.writeText = async (text) => { window.copied = text; }",
+    )
+    visit.click("dialog .copy button")
+    assert visit.one("dialog .copy [role=status]").text == "Copied"
+    assert visit.browser.execute_script("return window.copied").startswith("cat > alpha.yaml <<'END'\nrecipe: alpha\n")
+
+
+def test_two_methods_side_by_side(visit):
+    visit.click("#table-0 tbody tr:nth-child(2) button")
+    visit.click("dialog .actions button:first-child")
+    assert [visit.one(f"#{name}").get_attribute("value") != "" for name in ("first", "second")] == [True, True]
+    heads = visit.texts("#comparison thead th")
+    assert heads[1:4] == ["beta", "alpha", "difference"]
+    first = visit.texts("#comparison tbody tr:first-child > *")[:4]
+    assert first == ["image-auroc", "85.5 ± 0.7", "95.5 ± 0.7", "\N{MINUS SIGN}10.0"]
+    assert "different devices" in visit.one("#comparison").text
+    assert len(visit.drawn("#comparison")) >= 4
+    assert "hole/2" in visit.texts("#comparison .image-id")
+
+
+def test_methods_of_different_groups_are_compared_with_a_warning(visit):
+    visit.choose("#second", visit.one("#second optgroup:nth-child(2) option").get_attribute("value"))
+    assert "no ranking" in visit.one("#comparison .warning").text
+
+
+def test_the_keyboard_reaches_everything(visit):
+    from selenium.webdriver.common.keys import Keys
+
+    focus = lambda: visit.browser.switch_to.active_element  # noqa: E731
+    reached = []
+    for _ in range(40):
+        focus().send_keys(Keys.TAB)
+        reached.append(focus().get_attribute("id") or focus().text)
+        if reached[-1] == "alpha":
+            break
+    assert {"search", "metric", "device", "rank"} <= {text.strip(" ▲▼\n") for text in reached}
+    focus().send_keys(Keys.ENTER)
+    assert visit.one("dialog[open] h2").text == "alpha"
+    focus().send_keys(Keys.ESCAPE)
+    assert not visit.all("dialog[open]")
+    assert focus().text == "alpha"
+
+
+def test_sorting_keeps_the_focus(visit):
+    from selenium.webdriver.common.keys import Keys
+
+    visit.one("#table-0 thead th:nth-child(2) button").send_keys(Keys.ENTER)
+    assert visit.browser.switch_to.active_element.text.startswith("method")
+
+
+def test_an_address_opens_a_method(visit, site):
+    key = visit.one("#first option:nth-child(1)").get_attribute("value")
+    visit.browser.get("about:blank")
+    visit.browser.get(f"{site.as_uri()}#{key}")
+    assert visit.one("dialog[open] h2").text == "alpha"
+
+
+@pytest.mark.parametrize("dialog", [False, True])
+def test_a_phone_scrolls_up_and_down_only(visit, dialog):
+    visit.resize(390)
+    if dialog:
+        visit.click("#table-0 tbody tr:first-child button")
+        visit.drawn("dialog")
+    box = "document.querySelector('dialog')" if dialog else "document.documentElement"
+    wide, room = visit.browser.execute_script(f"const box = {box}; return [box.scrollWidth, box.clientWidth]")
+    assert wide <= room
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_can_be_read_in_both_themes(visit, theme):
+    visit.click(f"#theme input[value={theme}]")
+    contrasts = visit.browser.execute_script(
+        """
+        const channels = (css) => css.match(/[\\d.]+/g).slice(0, 3).map(Number);
+        const light = (css) => channels(css)
+          .map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4))
+          .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+        const ground = (e) => {
+          for (; e; e = e.parentElement) {
+            const css = getComputedStyle(e).backgroundColor;
+            if (css.startsWith("rgb(")) return css;
+          }
+          return getComputedStyle(document.body).backgroundColor;
+        };
+        return [...document.querySelectorAll("h1, p, th, td, label, button, a, li, select, .segments span")]
+          .filter((e) => e.innerText && e.offsetParent)
+          .map((e) => {
+            const [a, b] = [light(getComputedStyle(e).color), light(ground(e))];
+            return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), e.innerText.slice(0, 40)];
+          });
+        """
+    )
+    assert len(contrasts) > 30
+    assert [text for contrast, text in contrasts if contrast < 4.5] == []
+
+
+def test_the_page_over_all_boards_leads_to_them(chromium, site):
+    page = Visit(chromium, site.parents[2] / "index.html")
+    assert page.texts(".card td")[:3] == ["normal training images", "alpha", "95.5 ± 0.7"]
+    page.click(".card a")
+    assert page.one("h1").text == "Demo board"
+    assert page.logs("browser") == []

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adbench.engine.threshold import NormalScores, Rule, Threshold, conformal, deploy, quantile, sigma
+
+SOURCE = "cross-fitted k=5"
+scores = st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=60)
+
+
+def normals(*values):
+    return NormalScores(np.array(values, np.float32), SOURCE)
+
+
+def outcome(rule, normal, labels, values):
+    return deploy(rule, normal, np.array(labels, bool), np.array(values, np.float32))
+
+
+@pytest.mark.parametrize("alpha", [0.01, 0.05, 0.1, 0.2, 0.5])
+@pytest.mark.parametrize("count", [1, 4, 9, 18, 19, 20, 38, 99, 152])
+def test_the_bound_leaves_no_more_than_alpha_above(alpha, count):
+    """Of N + 1 exchangeable images each is the new one equally often: count the alarms over all choices, exactly."""
+    values = np.arange(count + 1, dtype=np.float32)
+    bounds = [conformal(np.delete(values, new), alpha) for new in range(count + 1)]
+    if bounds[0] is None:
+        assert count < 1 / alpha - 1
+        return
+    rate = sum(new > bound for new, bound in enumerate(bounds)) / (count + 1)
+    assert rate <= alpha
+    assert rate > alpha - 1 / (count + 1) - 1e-9  # nor is a false alarm given away
+
+
+@given(scores, st.sampled_from([0.05, 0.1, 0.3]))
+def test_ties_cost_no_false_alarm(values, alpha):
+    pool = np.array([*values, values[0]], np.float32)
+    bounds = [conformal(np.delete(pool, new), alpha) for new in range(len(pool))]
+    alarms = sum(bound is not None and pool[new] > bound for new, bound in enumerate(bounds))
+    assert alarms <= alpha * len(pool) + 1e-9
+
+
+def test_the_rate_over_many_draws_is_alpha():
+    rng = np.random.default_rng(0)
+    alarms = [rng.gamma(2.0) > conformal(rng.gamma(2.0, size=39), 0.05) for _ in range(4000)]
+    assert abs(np.mean(alarms) - 0.05) < 4 * math.sqrt(0.05 * 0.95 / 4000)
+
+
+@pytest.mark.parametrize(("alpha", "least"), [(0.05, 19), (0.1, 9), (0.01, 99), (0.3, 3)])
+def test_least_is_the_least(alpha, least):
+    assert Rule(alpha=alpha).least == least
+    assert conformal(np.zeros(least), alpha) is not None
+    assert conformal(np.zeros(least - 1), alpha) is None
+
+
+@given(scores, st.floats(0.01, 1))
+def test_a_quantile_covers_its_share(values, q):
+    bound = quantile(np.array(values), q)
+    assert sum(value <= bound for value in values) >= q * len(values) - 1e-6
+    assert bound in values
+
+
+def test_sigma_is_mean_plus_k_sample_deviations():
+    assert sigma(np.array([1, 2, 3], np.float32), 3) == pytest.approx(2 + 3)
+    assert sigma(np.array([1.0]), 3) is None
+    assert quantile(np.zeros(0), 0.5) is None
+
+
+def test_what_a_threshold_does_on_the_test_set():
+    labels, values = [0, 0, 0, 0, 1, 1, 1, 1], [1, 1, 2, 5, 2, 4, 6, 7]
+    found = outcome(Rule("quantile", alpha=0.5), normals(1, 3, 3.5), labels, values)
+    assert (found.value, found.normals, found.source, found.alpha, found.k) == (3, 3, SOURCE, 0.5, None)
+    assert (found.precision, found.recall, found.f1, found.fpr) == (0.75, 0.75, 0.75, 0.25)
+    assert found.oracle_f1 == pytest.approx(8 / 10)  # all four found at the price of two false alarms: score >= 2
+    assert found.oracle_gap == pytest.approx(8 / 10 - 0.75)
+
+
+def test_a_score_at_the_threshold_is_good():
+    found = outcome(Rule("quantile"), normals(1), [0, 1], [1, 1])
+    assert (found.fpr, found.recall, found.precision, found.f1) == (0, 0, None, 0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "missing"), [([0, 0], {"recall", "f1", "oracle_f1"}), ([1, 1], {"fpr", "oracle_f1"})]
+)
+def test_what_is_undefined_is_null(labels, missing):
+    found = outcome(Rule("sigma"), normals(0, 1), labels, [9, 9]).model_dump()
+    assert {name for name in ("precision", "recall", "f1", "fpr", "oracle_f1") if found[name] is None} == missing
+    assert found["oracle_gap"] is None
+
+
+def test_too_few_normal_images_are_a_reason():
+    found = outcome(Rule("conformal"), normals(1, 2, 3), [0, 1], [1, 2])
+    assert (found.value, found.f1) == (None, None)
+    assert found.reason == "conformal needs 19 normal images that the bank has not seen; there are 3"
+    why = NormalScores(np.zeros(0), SOURCE, "the bank learns from the test images")
+    assert outcome(Rule("sigma"), why, [0, 1], [1, 2]).reason == why.reason
+
+
+@settings(max_examples=50)
+@given(scores, st.lists(st.tuples(st.booleans(), st.floats(-100, 100, width=32)), min_size=1, max_size=40),
+       st.sampled_from(["conformal", "quantile", "sigma"]))  # fmt: skip
+def test_a_threshold_is_json_and_never_beats_the_oracle(normal, tested, name):
+    found = outcome(Rule(name), normals(*normal), *zip(*tested, strict=True))
+    assert Threshold.model_validate_json(found.model_dump_json()) == found
+    json.dumps(found.model_dump(), allow_nan=False)
+    if found.oracle_gap is not None:
+        assert found.f1 <= found.oracle_f1 + 1e-12
+
+
+@given(scores)
+def test_the_order_of_normal_images_does_not_matter(values):
+    for rule in (Rule("conformal"), Rule("quantile")):
+        assert rule.threshold(np.array(values)) == rule.threshold(np.array(values[::-1]))
