@@ -12,7 +12,7 @@ from adbench.errors import UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
-BLOCK, DEVICE_BLOCK = 1 << 20, 1 << 28  # elements of one temporary: what a CPU caches, what keeps a GPU busy
+BLOCK, DEVICE_BLOCK = 1 << 21, 1 << 28  # elements of one temporary: what a CPU caches, what keeps a GPU busy
 QUERIES = 512  # that are multiplied together
 SPARE = 4
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-GROUP = 64
+GROUP = 32
 SPARE_HALVES = 32
 HALF_ROUNDOFF = 2.0**-11
 
@@ -61,7 +61,7 @@ def shortlist(asked: Tensor, blocks: Iterable[Block], k: int, height: int) -> tu
 def _nearest_in(asked: Tensor, block: Block, k: int) -> tuple[Tensor, Tensor]:
     """The k nearest rows of one block.
 
-    They are among the k groups of 64 whose best are the best: selecting from all products would take longer than
+    They are among the k groups of 32 whose best are the best: selecting from all products would take longer than
     computing them.
     """
     import torch

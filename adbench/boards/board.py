@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -91,8 +92,7 @@ class BoardProtocol(_Frozen):
 
     def takes(self, protocol: Mapping[str, Any]) -> bool:
         """Whether a record's `task.protocol` is one of this board's."""
-        given = _canonical(protocol)
-        return any(given == _canonical({**self.rules(), "shots": shots}) for shots in self.draws or (None,))
+        return _canonical(protocol) in _spellings(self)
 
     def sentence(self) -> str:
         """The protocol in words, for the head of a board."""
@@ -214,6 +214,12 @@ def protocol_slug(protocol: BoardProtocol) -> str:
     parts += [f"learns-{source.value}" for source in protocol.allow if source not in (Source.NOTHING, Source.TRAIN)]
     parts += ["class-names"] if protocol.class_names else []
     return "-".join(parts)
+
+
+@lru_cache(maxsize=64)
+def _spellings(protocol: BoardProtocol) -> frozenset[str]:
+    """The protocols of records that a board takes."""
+    return frozenset(_canonical({**protocol.rules(), "shots": shots}) for shots in protocol.draws or (None,))
 
 
 def _canonical(protocol: Mapping[str, Any]) -> str:

@@ -120,6 +120,7 @@ def _build(runs: Sequence[Path], root: Path, press: Press) -> Outcome:
         shelf.found = merge(shelf.found, outcome.news)
         attach(shelf.annex, shelf.records, new, press.gallery)
     outcome.boards = [shelf.folder for shelf in shelves]
+    gc.freeze()
     _write(root, _generated(root, shelves, press, outcome))
     return outcome
 
@@ -136,12 +137,16 @@ def check(root: Path, press: Press) -> Outcome:
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Keep Python from looking for cycles among thousands of records, for a fifth of the time: they have none."""
+    """Keep Python from looking for cycles among thousands of records, for a fifth of the time: they have none.
+
+    What lives when `gc.freeze` is called is not looked at by libraries that collect of their own accord either.
+    """
     gc.disable()
     try:
         yield
     finally:
         gc.enable()
+        gc.unfreeze()
 
 
 def _check(root: Path, press: Press) -> Outcome:
@@ -152,6 +157,7 @@ def _check(root: Path, press: Press) -> Outcome:
     for shelf in shelves:
         shelf.found = merge(shelf.found, outcome.problems)
     outcome.boards = [shelf.folder for shelf in shelves]
+    gc.freeze()
     wanted = _generated(root, shelves, press, outcome)
     differing = [path for path, text in wanted.items() if _read_bytes(path) != text.encode()]
     outcome.problems += [f"{path}: not what the records say; run 'adbench board build'" for path in sorted(differing)]

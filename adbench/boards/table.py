@@ -160,10 +160,7 @@ def _interval(readings: Mapping[Unit, Reading], units: Sequence[Unit]) -> tuple[
 
 def standings(board: Board, data: Tidy, methods: Iterable[Method]) -> list[Standing]:
     """Methods of one regime by rank; those without a rank last, by label. Figures that look alike share a rank."""
-    figures = {
-        method.label: {metric: figure(data.readings(method, metric), data.units) for metric in board.metrics}
-        for method in methods
-    }
+    figures = {method.label: {metric: overall(data, method, metric) for metric in board.metrics} for method in methods}
     by_label = {method.label: method for method in methods}
     shown = {label: _shown(row[board.rank_by]) for label, row in figures.items()}
     better = {label: sum(other > own for other in shown.values() if other is not None) for label, own in _ranked(shown)}
@@ -171,6 +168,11 @@ def standings(board: Board, data: Tidy, methods: Iterable[Method]) -> list[Stand
     return [
         Standing(better[label] + 1 if label in better else None, by_label[label], figures[label]) for label in order
     ]
+
+
+def overall(data: Tidy, method: Method, metric: str) -> Figure:
+    """The method's figure over all units of the board."""
+    return data.kept(("overall", method.key, metric), lambda: figure(data.readings(method, metric), data.units))
 
 
 def _ranked(shown: Mapping[str, float | None]) -> list[tuple[str, float]]:

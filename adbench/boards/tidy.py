@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from adbench.boards.board import Board
 from adbench.boards.text import plain
 from adbench.engine.record import MetricInfo, ResultRecord
+
+Kept = TypeVar("Kept")
 
 
 class Unit(NamedTuple):
@@ -122,15 +124,25 @@ class Tidy:
     methods: tuple[Method, ...]
     images: Mapping[tuple[int, Unit], str]
     versions: Mapping[str, int]
-    _read: dict[tuple[str, str], dict[Unit, Reading]] = field(default_factory=dict, repr=False, compare=False)
+    _kept: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def units(self) -> tuple[Unit, ...]:
         """Every category with every seed."""
         return tuple(Unit(category, seed) for category in self.categories for seed in self.seeds)
 
+    def kept(self, key: tuple[str, ...], make: Callable[[], Kept]) -> Kept:
+        """What is made once, since several tables of a board read it."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        found: Kept = self._kept[key]
+        return found
+
     def regimes(self) -> list[tuple[Regime, tuple[Method, ...]]]:
         """Methods that may be ranked together, the plainest regime first."""
+        return self.kept(("regimes",), self._regimes)
+
+    def _regimes(self) -> list[tuple[Regime, tuple[Method, ...]]]:
         apart: dict[Regime, list[Method]] = defaultdict(list)
         for method in self.methods:
             apart[replace(method.regime, outdated=self._outdated(method))].append(method)
@@ -143,11 +155,11 @@ class Tidy:
 
     def readings(self, method: Method, metric: str) -> dict[Unit, Reading]:
         """What the method's records say of a metric, for each unit that it has a record of."""
-        key = method.key, metric
-        if key not in self._read:
-            units = (unit for unit in self.units if unit in method.records)
-            self._read[key] = {unit: self._reading(method.records[unit], unit, metric) for unit in units}
-        return self._read[key]
+        units = (unit for unit in self.units if unit in method.records)
+        return self.kept(
+            ("readings", method.key, metric),
+            lambda: {unit: self._reading(method.records[unit], unit, metric) for unit in units},
+        )
 
     def strange(self, record: ResultRecord) -> bool:
         """Whether a finished record saw other images than the ones that count."""

@@ -179,7 +179,7 @@ def test_plan_shows_the_tree_what_is_done_and_how_long_the_rest_will_take(adbenc
     adbench("run", "--suite", suite, "--seed", 0)
     code, out, _ = adbench("plan", "--suite", suite)
     assert "16 units in 4 branches: 8 done, 8 to run" in out
-    assert "expected time, from past records: 0 s\n" in out
+    assert re.search(r"expected time, from past records: \d+ s\n", out), "nothing is unknown any more"
     assert out.count("toy-nearest + mean, seed 0: done") == 4
 
 

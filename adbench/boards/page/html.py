@@ -22,7 +22,7 @@ from adbench.engine.record import canonical_json
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-SCRIPTS = ("dom", "theme", "data", "plots", "table", "method", "compare", "page")
+SCRIPTS = ("dom", "theme", "data", "drawing", "plots", "overview", "table", "method", "compare", "page")
 LIBRARIES = {"d3.min.js": "LICENSE-d3", "plot.umd.min.js": "LICENSE-plot"}
 _UNSAFE = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 

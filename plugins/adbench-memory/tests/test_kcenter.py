@@ -63,8 +63,8 @@ DATA = {
     "far from the origin": 1e3 * gaussian(1, seed=8) + gaussian(),
     "tiny and far": 1e3 + 1e-3 * gaussian(),
     "outlier": with_an_outlier(),
-    "long, of few directions": low_rank(3000, 400),
-    "long, of all directions": gaussian(3000, 400),
+    "long, of few directions": low_rank(2500, 300),
+    "long, of all directions": gaussian(2500, 300),
 }
 
 
@@ -137,9 +137,9 @@ def test_little_is_needed_beside_the_vectors(held, monkeypatch):
     monkeypatch.setattr(kcenter, "SHORTLIST", 256)
     monkeypatch.setattr("adbench_memory.sketch.SAMPLE", 256)
     monkeypatch.setattr("adbench_memory.sketch.BLOCK", 1 << 16)
-    vectors = low_rank(16_000, 512)
+    vectors = low_rank(12_000, 512)
     with held() as memory:
-        greedy_k_center(vectors, 40, 0)
+        greedy_k_center(vectors, 20, 0)
     assert memory.peak < 1.3 * vectors.nbytes  # with the vectors themselves, of which there are views
 
 

@@ -87,7 +87,7 @@ def small(monkeypatch):
     monkeypatch.setattr("adbench_memory.kcenter.CACHED", (1 << 14, 1 << 14))
     monkeypatch.setattr("adbench_memory.sketch.SAMPLE", 64)
     monkeypatch.setattr("adbench_memory.sketch.BLOCK", 1 << 12)
-    monkeypatch.setattr(merge, "FIXED", 500_000)
+    monkeypatch.setattr(merge, "SCRATCH", 500_000)
     monkeypatch.setattr(merge, "SCRATCH_ROWS", 640)
 
 
@@ -129,6 +129,7 @@ def test_a_budget_gives_what_it_takes():
     for vectors in (1000, 1_000_000):
         assert budget.vectors(1.001 * budget.gigabytes(vectors)) >= vectors
     assert budget.vectors(1e-6) == 0
+    assert Budget(384, device="cuda").vectors(3) < budget.vectors(3)
 
 
 def test_grids_that_grow_too_much_are_refused(given, draw):

@@ -39,7 +39,12 @@ const signed = (value) => (value === null ? NONE : `${value < 0 ? "−" : "+"}${
 
 /** Whether all words are somewhere in what is known of a method. */
 function matches(method, words) {
-  const texts = [titleOf(method), ...method.parts.map((line) => shared.lines[line]), ...method.cost.devices, ...method.cost.runtimes];
+  const texts = [
+    titleOf(method),
+    ...method.parts.map((line) => shared.lines[line]),
+    ...method.cost.devices,
+    ...method.cost.runtimes,
+  ];
   const known = texts.join(" ").toLowerCase();
   return words.every((word) => known.includes(word));
 }
@@ -66,7 +71,13 @@ function places(scores) {
 function imagesOf(detail) {
   const { ids, defects } = shared.tests[detail.test];
   const ranks = places(detail.scores);
-  return ids.map((id, index) => ({ id, defect: defects[index], bad: defects[index] !== "good", score: detail.scores[index], place: ranks[index] }));
+  return ids.map((id, index) => ({
+    id,
+    defect: defects[index],
+    bad: defects[index] !== "good",
+    score: detail.scores[index],
+    place: ranks[index],
+  }));
 }
 
 /** An image's name without what all images of a category share. */

@@ -19,7 +19,9 @@ const chosen = (name) => document.querySelector(`input[name="${name}"]:checked`)
 function simpleTable(caption, head, rows) {
   const heading = (text, index) => h("th", { scope: "col", class: index ? "number" : null }, text);
   const cell = (content, index) =>
-    content instanceof HTMLTableCellElement ? content : h(index ? "td" : "th", index ? { class: "number" } : { scope: "row" }, content);
+    content instanceof HTMLTableCellElement
+      ? content
+      : h(index ? "td" : "th", index ? { class: "number" } : { scope: "row" }, content);
   return h(
     "div",
     { class: "scroll", role: "region", "aria-label": caption, tabindex: "0" },
@@ -28,7 +30,11 @@ function simpleTable(caption, head, rows) {
       null,
       h("caption", { class: "unseen" }, caption),
       h("thead", null, h("tr", null, head.map(heading))),
-      h("tbody", null, rows.map((row) => h("tr", null, row.map(cell)))),
+      h(
+        "tbody",
+        null,
+        rows.map((row) => h("tr", null, row.map(cell))),
+      ),
     ),
   );
 }

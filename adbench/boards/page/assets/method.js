@@ -6,10 +6,23 @@ function openMethod(method) {
   const head = h(
     "div",
     { class: "dialog-head" },
-    h("div", null, h("h2", { id: "method-title" }, titleOf(method)), h("p", { class: "pale" }, groups[method.group].name)),
-    h("div", { class: "actions" }, h("button", { type: "button", onclick: () => compareWith(method) }, "Compare with …"), close),
+    h(
+      "div",
+      null,
+      h("h2", { id: "method-title" }, titleOf(method)),
+      h("p", { class: "pale" }, groups[method.group].name),
+    ),
+    h(
+      "div",
+      { class: "actions" },
+      h("button", { type: "button", onclick: () => compareWith(method) }, "Compare with …"),
+      close,
+    ),
   );
-  dialog.replaceChildren(head, h("div", { class: "dialog-body" }, figuresOf(method), recipeOf(method), notesOf(method), evidenceOf(method)));
+  dialog.replaceChildren(
+    head,
+    h("div", { class: "dialog-body" }, figuresOf(method), recipeOf(method), notesOf(method), evidenceOf(method)),
+  );
   if (!dialog.open) dialog.showModal();
   history.replaceState(null, "", `#${method.key}`);
   dialog.scrollTop = 0;
@@ -19,11 +32,20 @@ function openMethod(method) {
 function figuresOf(method) {
   const figures = board.metrics.map((metric, index) => [metric, shown(method.figures[index]), rankIn(method, index)]);
   const costs = COSTS.map((cost) => [cost.title, amount(method.cost[cost.key])]);
-  const where = [["device", method.cost.devices.join("; ") || NONE], ["runtime", method.cost.runtimes.join("; ") || NONE]];
+  const where = [
+    ["device", method.cost.devices.join("; ") || NONE],
+    ["runtime", method.cost.runtimes.join("; ") || NONE],
+  ];
   return h(
     "div",
     { class: "columns" },
-    h("section", null, h("h3", null, "Figures"), simpleTable("Figures", ["metric", "percent", "rank"], figures), testOf(method)),
+    h(
+      "section",
+      null,
+      h("h3", null, "Figures"),
+      simpleTable("Figures", ["metric", "percent", "rank"], figures),
+      testOf(method),
+    ),
     h("section", null, h("h3", null, "Cost"), simpleTable("Cost", ["what it took", ""], [...costs, ...where])),
     board.categories.length > 1 ? categoryDots([method], state.metric) : null,
   );
@@ -35,36 +57,80 @@ function testOf(method) {
   const p = tests?.p[method.key];
   if (p === undefined) return null;
   const first = titleOf(methods.find((other) => other.key === tests.first));
-  return h("p", { class: "pale" }, `Against ${first} by ${board.rank_by}: p ${p < 0.001 ? "below 0.001" : `= ${p.toFixed(3)}`} (${tests.test}, corrected for their number by Holm).`);
+  return h(
+    "p",
+    { class: "pale" },
+    `Against ${first} by ${board.rank_by}: p ${p < 0.001 ? "below 0.001" : `= ${p.toFixed(3)}`} (${tests.test}, corrected for their number by Holm).`,
+  );
 }
 
 function rankIn(method, metric) {
   const rank = method.ranks[metric];
-  return rank === null ? NONE : `${rank} of ${membersOf(method.group).filter((other) => other.ranks[metric] !== null).length}`;
+  return rank === null
+    ? NONE
+    : `${rank} of ${membersOf(method.group).filter((other) => other.ranks[metric] !== null).length}`;
 }
 
 function recipeOf(method) {
   const script = scriptOf(method);
   const parts = method.parts.map((line) => h("li", null, shared.lines[line]));
   const body = script
-    ? [h("p", null, "These lines write the recipe into a file and run it; --data takes the data set's name, or its folder. ", copyButton(script, "Copy the command")), h("pre", { tabindex: "0", "aria-label": "Recipe and command" }, h("code", { id: "command" }, script))]
+    ? [
+        h(
+          "p",
+          null,
+          "These lines write the recipe into a file and run it; --data takes the data set's name, or its folder. ",
+          copyButton(script, "Copy the command"),
+        ),
+        h("pre", { tabindex: "0", "aria-label": "Recipe and command" }, h("code", { id: "command" }, script)),
+      ]
     : h("p", null, "The record's recipe cannot be written as a file.");
-  return h("section", null, h("h3", null, "Recipe"), body, parts.length ? h("details", null, h("summary", null, "Parts and who published them"), h("ul", null, parts)) : null);
+  return h(
+    "section",
+    null,
+    h("h3", null, "Recipe"),
+    body,
+    parts.length ? h("details", null, h("summary", null, "Parts and who published them"), h("ul", null, parts)) : null,
+  );
 }
 
 function notesOf(method) {
-  return method.notes.length ? h("section", null, h("h3", null, "Notes"), h("ul", null, method.notes.map((note) => h("li", null, note)))) : null;
+  return method.notes.length
+    ? h(
+        "section",
+        null,
+        h("h3", null, "Notes"),
+        h(
+          "ul",
+          null,
+          method.notes.map((note) => h("li", null, note)),
+        ),
+      )
+    : null;
 }
 
 /** What single images say, a category at a time. */
 function evidenceOf(method) {
   if (!method.details) {
-    return h("section", null, h("h3", null, "Single images"), h("p", { class: "pale" }, "Not on this page: its runs were made without details, or there was no room; see the details folder beside this file."));
+    return h(
+      "section",
+      null,
+      h("h3", null, "Single images"),
+      h(
+        "p",
+        { class: "pale" },
+        "Not on this page: its runs were made without details, or there was no room; see the details folder beside this file.",
+      ),
+    );
   }
   const place = h("div");
   const categories = Object.keys(method.details);
   const show = (category) => place.replaceChildren(...unitOf(method, category));
-  const choice = h("select", { id: "category", onchange: () => show(choice.value) }, categories.map((category) => h("option", { value: category }, category)));
+  const choice = h(
+    "select",
+    { id: "category", onchange: () => show(choice.value) },
+    categories.map((category) => h("option", { value: category }, category)),
+  );
   show(categories[0]);
   return h("section", null, h("h3", null, "Single images"), h("label", { class: "field" }, "Category", choice), place);
 }
@@ -90,8 +156,20 @@ function unitOf(method, category) {
     h(
       "div",
       { class: "columns" },
-      gallery("False alarms", "normal images with the highest scores", images.filter((image) => !image.bad), true, pictures),
-      gallery("Misses", "defective images with the lowest scores", images.filter((image) => image.bad), false, pictures),
+      gallery(
+        "False alarms",
+        "normal images with the highest scores",
+        images.filter((image) => !image.bad),
+        true,
+        pictures,
+      ),
+      gallery(
+        "Misses",
+        "defective images with the lowest scores",
+        images.filter((image) => image.bad),
+        false,
+        pictures,
+      ),
     ),
   ].filter(Boolean);
 }
@@ -99,20 +177,57 @@ function unitOf(method, category) {
 /** What the unit's record says, with 95 % confidence where it was computed. */
 function measuredOf(detail) {
   const interval = (range) => (range ? `${range[0].toFixed(1)} to ${range[1].toFixed(1)}` : NONE);
-  const rows = board.metrics.map((metric, index) => [metric, shown(detail.figures[index]), interval(detail.intervals[index])]);
-  return detail.intervals.some(Boolean) ? h("section", null, h("h4", null, "Figures of this category and seed"), simpleTable("Figures of this category and seed", ["metric", "percent", "95 % confidence over test images"], rows)) : null;
+  const rows = board.metrics.map((metric, index) => [
+    metric,
+    shown(detail.figures[index]),
+    interval(detail.intervals[index]),
+  ]);
+  return detail.intervals.some(Boolean)
+    ? h(
+        "section",
+        null,
+        h("h4", null, "Figures of this category and seed"),
+        simpleTable(
+          "Figures of this category and seed",
+          ["metric", "percent", "95 % confidence over test images"],
+          rows,
+        ),
+      )
+    : null;
 }
 
 /** Each kind of defect against all good images. */
 function kindsOf(detail) {
-  const rows = Object.entries(detail.defects).map(([kind, values]) => [kind, ...values.map((value) => warmed(h("td", { class: "number" }, shown(value)), value === null ? null : value / 100))]);
-  return rows.length ? h("section", null, h("h4", null, "Kinds of defects, each against all good images"), simpleTable("Kinds of defects", ["kind", ...board.metrics], rows)) : null;
+  const rows = Object.entries(detail.defects).map(([kind, values]) => [
+    kind,
+    ...values.map((value) => warmed(h("td", { class: "number" }, shown(value)), value === null ? null : value / 100)),
+  ]);
+  return rows.length
+    ? h(
+        "section",
+        null,
+        h("h4", null, "Kinds of defects, each against all good images"),
+        simpleTable("Kinds of defects", ["kind", ...board.metrics], rows),
+      )
+    : null;
 }
 
 function thresholdOf(detail) {
   if (!detail.threshold) return null;
   const rows = Object.entries(detail.threshold).filter(([, value]) => ["number", "string"].includes(typeof value));
-  return h("section", null, h("h4", null, "Threshold"), simpleTable("Threshold", ["", ""], rows.map(([name, value]) => [name.replaceAll("_", " "), typeof value === "number" ? value.toPrecision(4) : value])));
+  return h(
+    "section",
+    null,
+    h("h4", null, "Threshold"),
+    simpleTable(
+      "Threshold",
+      ["", ""],
+      rows.map(([name, value]) => [
+        name.replaceAll("_", " "),
+        typeof value === "number" ? value.toPrecision(4) : value,
+      ]),
+    ),
+  );
 }
 
 const IN_GALLERY = 4;
@@ -120,13 +235,23 @@ const IN_GALLERY = 4;
 function gallery(title, note, images, highest, pictures) {
   const chosenImages = d3.sort(images, (image) => (highest ? -image.score : image.score)).slice(0, IN_GALLERY);
   const items = chosenImages.map((image) => imageItem(image, pictures, `score ${image.score}, place ${image.place}`));
-  return figureOf(title, note, items.length ? h("ol", { class: "gallery" }, items) : h("p", { class: "pale" }, "There is none."));
+  return figureOf(
+    title,
+    note,
+    items.length ? h("ol", { class: "gallery" }, items) : h("p", { class: "pale" }, "There is none."),
+  );
 }
 
 function imageItem(image, pictures, text) {
   const picture = pictures[image.id];
   const seen = picture ? h("img", { src: picture, alt: `${image.id}: photograph and heatmap`, loading: "lazy" }) : null;
-  return h("li", null, seen, h("span", { class: "image-id", title: image.id }, shortId(image.id)), h("span", { class: "pale" }, ` ${image.bad ? image.defect : "normal"}, ${text}`));
+  return h(
+    "li",
+    null,
+    seen,
+    h("span", { class: "image-id", title: image.id }, shortId(image.id)),
+    h("span", { class: "pale" }, ` ${image.bad ? image.defect : "normal"}, ${text}`),
+  );
 }
 
 dialog.addEventListener("close", () => history.replaceState(null, "", "#"));

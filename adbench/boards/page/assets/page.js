@@ -4,11 +4,32 @@ function renderDrawings() {
     const members = visible(index);
     const place = byId(`drawings-${index}`);
     const chosenCost = place.querySelector("select")?.value ?? "p50";
-    const choice = h("select", { "aria-label": "Cost", onchange: () => draw() }, COSTS.map((cost) => h("option", { value: cost.key, selected: cost.key === chosenCost }, cost.title)));
+    const choice = h(
+      "select",
+      { "aria-label": "Cost", onchange: () => draw() },
+      COSTS.map((cost) => h("option", { value: cost.key, selected: cost.key === chosenCost }, cost.title)),
+    );
     const box = h("div");
-    const draw = () => box.replaceChildren(pareto(members, state.metric, COSTS.find((cost) => cost.key === choice.value)));
+    const draw = () =>
+      box.replaceChildren(
+        pareto(
+          members,
+          state.metric,
+          COSTS.find((cost) => cost.key === choice.value),
+        ),
+      );
     draw();
-    const figure = h("figure", null, h("figcaption", null, h("b", null, "Quality against cost"), h("label", { class: "field inline" }, "Cost", choice)), box);
+    const figure = h(
+      "figure",
+      null,
+      h(
+        "figcaption",
+        null,
+        h("b", null, "Quality against cost"),
+        h("label", { class: "field inline" }, "Cost", choice),
+      ),
+      box,
+    );
     place.replaceChildren(figure, criticalDifference(index));
   });
 }
@@ -24,7 +45,11 @@ function section(group, index) {
     "section",
     { "aria-labelledby": title },
     h("h2", { id: title }, group.name[0].toUpperCase() + group.name.slice(1)),
-    h("p", { class: "pale under" }, `Fingerprint ${group.fingerprint}: rows of another one are never ranked with these.`),
+    h(
+      "p",
+      { class: "pale under" },
+      `Fingerprint ${group.fingerprint}: rows of another one are never ranked with these.`,
+    ),
     h("div", { id: `table-${index}` }),
     h("div", { class: "columns", id: `drawings-${index}` }),
   );
@@ -32,13 +57,28 @@ function section(group, index) {
 
 /** Options for methods, group by group. */
 const methodOptions = (selected) =>
-  groups.map((group, index) => h("optgroup", { label: group.name }, membersOf(index).map((method) => h("option", { value: method.key, selected: method === selected }, titleOf(method)))));
+  groups.map((group, index) =>
+    h(
+      "optgroup",
+      { label: group.name },
+      membersOf(index).map((method) =>
+        h("option", { value: method.key, selected: method === selected }, titleOf(method)),
+      ),
+    ),
+  );
 
 function start() {
-  byId("metric").append(...board.metrics.map((metric, index) => h("option", { value: index, selected: index === state.metric }, metric)));
+  byId("metric").append(
+    ...board.metrics.map((metric, index) => h("option", { value: index, selected: index === state.metric }, metric)),
+  );
   const devices = d3.sort(new Set(methods.map(deviceOf)));
-  byId("device").append(h("option", { value: "" }, "all"), ...devices.map((device) => h("option", { value: device }, device)));
-  byId("standings").append(...(groups.length ? groups.map(section) : [h("p", { class: "lead" }, "No method has records on this board yet.")]));
+  byId("device").append(
+    h("option", { value: "" }, "all"),
+    ...devices.map((device) => h("option", { value: device }, device)),
+  );
+  byId("standings").append(
+    ...(groups.length ? groups.map(section) : [h("p", { class: "lead" }, "No method has records on this board yet.")]),
+  );
   byId("first").append(...methodOptions(methods[0]));
   byId("second").append(...methodOptions(methods[1]));
   byId("compare").hidden = methods.length < 2;

@@ -19,7 +19,9 @@ function setTheme(theme) {
   }
 }
 
-const remembered = document.querySelector(`#theme input[value="${["light", "dark"].find((name) => name === rememberedTheme()) ?? "auto"}"]`);
+const remembered = document.querySelector(
+  `#theme input[value="${["light", "dark"].find((name) => name === rememberedTheme()) ?? "auto"}"]`,
+);
 remembered.checked = true;
 setTheme(remembered.value);
 byId("theme").addEventListener("change", () => setTheme(chosen("theme")));

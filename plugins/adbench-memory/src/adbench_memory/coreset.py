@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -81,12 +82,12 @@ class Coreset(VectorMemory):
     def _pool(self, memory: float, patches: Patches, ctx: Context) -> Pool:
         """Room for the vectors of a stream that begins with this batch."""
         expected, channels = patches.ahead, patches.rows.shape[1]
-        count, budget = self._count(expected), Budget(channels, self._dim(expected, channels) or 0)
+        count, budget = self._count(expected), Budget(channels, self._dim(expected, channels) or 0, ctx.device)
         capacity, least = min(budget.vectors(memory), expected), min(expected, LEAST * count)
         if capacity < least:
             raise UsageError(
                 f"{self.title} cannot select {count:,} of {expected:,} vectors in {memory:g} GB; give it"
-                f" memory={1.01 * budget.gigabytes(least):.2g} or more, or keep fewer with fraction or count"
+                f" memory={math.ceil(100 * budget.gigabytes(least)) / 100:g} or more, or keep fewer with fraction or count"
             )
         make_sure_of_room(capacity, channels, 1.3, ctx.device, self.title)
         return Pool(capacity, channels, expected, count, self._selector(expected, channels, ctx), ctx.device)

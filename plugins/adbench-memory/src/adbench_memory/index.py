@@ -109,14 +109,16 @@ class ApproximateIndex:
     def search(self, query: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """As `VectorBank.search`, for the metric that the index was built for."""
         query = query.to(self._vectors.device, self._vectors.dtype)
-        exact = ExactIndex(self._vectors, self._options.index_metric, keep=False)
         if k > len(self._vectors):
-            return exact.search(query, k)  # says so
+            return self._exactly(query, k)  # says so
         near, whole = self._proposed(query, k)
         distances, indices = nearest_among(query, self._vectors, near, k, self._options.index_metric)
         if not whole.all():
-            distances[~whole], indices[~whole] = exact.search(query[~whole], k)
+            distances[~whole], indices[~whole] = self._exactly(query[~whole], k)
         return distances, indices
+
+    def _exactly(self, query: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        return ExactIndex(self._vectors, self._options.index_metric, keep=False).search(query, k)
 
     def _proposed(self, query: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """Candidates [Q, k or more], and where there are so many [Q]: cells and walks may hold fewer."""

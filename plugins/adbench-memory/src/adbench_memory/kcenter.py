@@ -254,7 +254,8 @@ class _Points:
         seen, order = seen.sort(stable=True)
         index, width = index[order], math.isqrt(self.products)
         while len(index):
-            height = self.products // min(width, self.count - int(seen[0]))
+            centers = min(width, self.count - int(seen[0]))
+            height = max(1, self.products // max(centers, self.everyone.sketch.shape[1]))
             group = self.everyone.some(index[:height])
             for first in range(int(seen[0]), self.count, width):
                 meet(group, first, min(first + width, self.count))

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 LEAST = 4
 """Room for so many times the coreset: below three times nothing would be gained by a reduction."""
 
-FIXED, SCRATCH_ROWS = 24 << 20, 16_384
-"""Bytes, and vectors, for what a selection needs however many vectors there are."""
+SCRATCH, DEVICE_SCRATCH, SCRATCH_ROWS = 24 << 20, 2 << 30, 16_384
+"""Bytes on a CPU and elsewhere, and vectors, for what a selection needs however many vectors there are."""
 
 PER_VECTOR = 64
 """Bytes of distances, counts and indices that a selection keeps for each vector."""
@@ -51,10 +51,12 @@ class Budget:
     Attributes:
         channels: the length of the vectors.
         projected: that of their projections, or 0.
+        device: where they are.
     """
 
     channels: int
     projected: int = 0
+    device: str = "cpu"
 
     def vectors(self, gigabytes: float) -> int:
         """How many there is room for."""
@@ -71,7 +73,8 @@ class Budget:
 
     @property
     def _fixed(self) -> int:
-        return FIXED + 4 * SCRATCH_ROWS * self.channels
+        blocks = SCRATCH if self.device == "cpu" else DEVICE_SCRATCH
+        return blocks + 4 * SCRATCH_ROWS * self.channels
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,168 @@
+/** Methods that no other one of the same series beats in both: dearer ones have to be better. */
+function paretoFront(points) {
+  const front = [];
+  for (const point of d3.sort(
+    points,
+    (p) => p.cost,
+    (p) => -p.value,
+  )) {
+    if (!front.length || point.value > front.at(-1).value) front.push(point);
+  }
+  return front;
+}
+
+/** Quality against cost. Times are compared within one device only: each device is a series with a front of its own. */
+function pareto(members, metric, cost) {
+  const points = members
+    .map((method) => ({
+      method,
+      name: titleOf(method),
+      cost: method.cost[cost.key],
+      value: numberIn(method.figures[metric]),
+      device: deviceOf(method),
+    }))
+    .filter((point) => point.cost > 0 && point.value !== null)
+    .map((point) => (cost.more ? { ...point, cost: 1000 / point.cost } : point));
+  if (!points.length) return h("p", { class: "pale" }, "No method has both figures.");
+  const devices = d3.sort(new Set(points.map((point) => point.device)));
+  const series = cost.timed ? d3.group(points, (point) => point.device) : new Map([["all", points]]);
+  const fronts = [...series.values()].map(paretoFront);
+  const label = cost.more ? "ms/image" : cost.title;
+  const draw = (width) => ({
+    height: Math.max(280, Math.min(400, width * 0.62)),
+    marginRight: 24,
+    marginTop: 30,
+    x: { type: "log", label: `${label} (logarithmic, less is better) →`, ticks: 5, tickFormat: "~s", inset: 24 },
+    y: { label: `↑ ${board.metrics[metric]}, %`, nice: true, inset: 16, ticks: 6 },
+    color: { domain: devices, range: PALETTE },
+    symbol: { domain: devices, range: SYMBOLS },
+    marks: [
+      grid(),
+      fronts.map((front) =>
+        Plot.line(front, {
+          x: "cost",
+          y: "value",
+          stroke: cost.timed ? "device" : "var(--pale)",
+          curve: "step-after",
+          strokeOpacity: 0.55,
+        }),
+      ),
+      Plot.dot(points, {
+        x: "cost",
+        y: "value",
+        stroke: "device",
+        fill: "device",
+        symbol: "device",
+        fillOpacity: 0.75,
+        r: points.length > 60 ? 3 : 5,
+      }),
+      d3
+        .groups(apart(fronts.flat(), points, width), (p) => anchor(p, points))
+        .map(([textAnchor, named]) =>
+          Plot.text(named, {
+            x: "cost",
+            y: "value",
+            text: (p) => clipped(p.name, 28),
+            dy: -12,
+            textAnchor,
+            fill: "var(--ink)",
+            stroke: "var(--ground)",
+            strokeWidth: 4,
+          }),
+        ),
+      tip(points, {
+        x: "cost",
+        y: "value",
+        title: (p) => `${p.name}\n${p.value.toFixed(1)} %, ${amount(p.cost)} ${label}\n${p.device}`,
+      }),
+    ],
+  });
+  return h("div", null, drawing(`Quality against ${label}`, draw), legend(devices));
+}
+
+/** The points whose names have room, the best first. */
+function apart(candidates, points, width) {
+  const x = d3.scaleLog(
+    d3.extent(points, (p) => p.cost),
+    [0, width],
+  );
+  const y = d3.scaleLinear(
+    d3.extent(points, (p) => p.value),
+    [300, 0],
+  );
+  const kept = [];
+  for (const point of d3.sort(candidates, (p) => -p.value)) {
+    if (
+      kept.every(
+        (other) => Math.abs(x(point.cost) - x(other.cost)) > 190 || Math.abs(y(point.value) - y(other.value)) > 24,
+      )
+    )
+      kept.push(point);
+  }
+  return kept;
+}
+
+/** On which side of its point a label has room. */
+function anchor(point, points) {
+  const [low, high] = d3.extent(points, (p) => Math.log(p.cost));
+  const at = high > low ? (Math.log(point.cost) - low) / (high - low) : 0.5;
+  return at < 0.25 ? "start" : at > 0.75 ? "end" : "middle";
+}
+
+const NOT_RANKED = "need three methods and three categories with all figures, and at most forty methods";
+
+/** Average ranks over categories; a bar at the right joins methods that the categories cannot tell apart. */
+function criticalDifference(group) {
+  const ranking = groups[group].rankings?.[state.metric];
+  if (!ranking) return figureOf("Critical differences", NOT_RANKED);
+  const nameOf = new Map(membersOf(group).map((method) => [method.key, titleOf(method)]));
+  const ordered = d3.sort(
+    Object.entries(ranking.ranks).map(([key, rank]) => ({ key, rank })),
+    (point) => point.rank,
+  );
+  const [least, most] = d3.extent(ordered, (point) => point.rank);
+  const step = Math.max(0.12, 0.05 * (most - least));
+  const bars = ranking.groups
+    .filter((keys) => keys.length > 1)
+    .map((keys, index) => ({ x: most + step * (index + 1.5), from: keys[0], to: keys.at(-1) }));
+  const longest = d3.max(ordered, (point) => nameOf.get(point.key).length);
+  const draw = (width) => ({
+    height: 60 + 24 * ordered.length,
+    marginLeft: Math.min(width * 0.42, 14 + 6.4 * longest),
+    marginRight: 16,
+    x: { label: "average rank (1 is best) →", domain: [Math.min(1, least), most + step * (bars.length + 2)], ticks: 5 },
+    y: {
+      domain: ordered.map((point) => point.key),
+      label: null,
+      tickFormat: (key) => clipped(nameOf.get(key), width < 500 ? 20 : 34),
+      tickSize: 0,
+    },
+    marks: [
+      grid(),
+      Plot.link(bars, {
+        x1: "x",
+        x2: "x",
+        y1: "from",
+        y2: "to",
+        stroke: "var(--ink)",
+        strokeWidth: 4,
+        strokeLinecap: "round",
+      }),
+      Plot.dot(ordered, { x: "rank", y: "key", fill: "var(--blue)", r: 5.5 }),
+      Plot.text(ordered, {
+        x: "rank",
+        y: "key",
+        text: (point) => point.rank.toFixed(2),
+        dx: 10,
+        textAnchor: "start",
+        fill: "var(--pale)",
+      }),
+    ],
+  });
+  const sure =
+    ranking.friedman < 0.05
+      ? `methods whose ranks differ by ${ranking.difference.toFixed(2)} or more differ`
+      : "no method is told apart from the others";
+  const note = `${board.metrics[state.metric]} over ${board.categories.length} categories; ${sure} (Friedman p = ${ranking.friedman.toPrecision(2)}, Nemenyi, 5 %); a bar joins those that do not`;
+  return figureOf("Critical differences", note, drawing("Average ranks and critical differences", draw));
+}

@@ -1,0 +1,31 @@
+import pytest
+import torch
+
+from adbench.api.shortlist import Block, HalfRows, shortlist
+
+
+def draw(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e3])
+def test_half_precision_knows_how_far_it_may_be_off(scale):
+    """No row that is not among its candidates is nearer than it vouches for."""
+    rows, asked = scale * draw(2000, 48), -2 * scale * draw(100, 48, seed=1)
+    half = HalfRows(lambda: iter([Block(rows, rows.square().sum(1), torch.arange(2000))]), 600)
+    found, beyond = half.shortlist(asked, 4)
+    true = rows.double().square().sum(1) + asked.double() @ rows.double().T
+    others = true.scatter(1, found, float("inf")).amin(1).float()
+    assert not half.doubtful(asked, others - 3 * scale**2, beyond).any()
+    assert half.doubtful(asked, others, beyond).all()
+
+
+def test_the_best_groups_hold_the_best_rows():
+    """Also where a block is no multiple of the group, and the best lie together."""
+    rows = torch.cat([draw(1000, 6), 0.01 * draw(77, 6, seed=1)])
+    own, asked = rows.square().sum(1), -2 * draw(30, 6, seed=2)
+    for k in (1, 3, 40):
+        near, found = shortlist(asked, [Block(rows, own, torch.arange(1077))], k, 16)
+        expected = (own + asked @ rows.T).topk(k, largest=False)
+        torch.testing.assert_close(near, expected.values)
+        torch.testing.assert_close((own + asked @ rows.T).gather(1, found), expected.values)
