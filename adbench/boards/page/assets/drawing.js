@@ -54,7 +54,11 @@ function legend(names) {
   );
 }
 
-const clipped = (text, room) => (text.length > room ? `${text.slice(0, room - 1)}…` : text);
+/** A text without its middle, where there is no room for it: names that begin alike end differently. */
+function clipped(text, room) {
+  const kept = (room - 1) / 2;
+  return text.length > room ? `${text.slice(0, Math.ceil(kept))}…${text.slice(-Math.floor(kept))}` : text;
+}
 
 /** What a point is, shown beside it under the pointer. */
 const tip = (points, options) =>

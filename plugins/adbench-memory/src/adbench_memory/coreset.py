@@ -85,9 +85,10 @@ class Coreset(VectorMemory):
         count, budget = self._count(expected), Budget(channels, self._dim(expected, channels) or 0, ctx.device)
         capacity, least = min(budget.vectors(memory), expected), min(expected, LEAST * count)
         if capacity < least:
+            need = math.ceil(100 * budget.gigabytes(least)) / 100
             raise UsageError(
                 f"{self.title} cannot select {count:,} of {expected:,} vectors in {memory:g} GB; give it"
-                f" memory={math.ceil(100 * budget.gigabytes(least)) / 100:g} or more, or keep fewer with fraction or count"
+                f" memory={need:g} or more, or keep fewer with fraction or count"
             )
         make_sure_of_room(capacity, channels, 1.3, ctx.device, self.title)
         return Pool(capacity, channels, expected, count, self._selector(expected, channels, ctx), ctx.device)
