@@ -14,6 +14,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -127,7 +128,7 @@ def _in_openvino(content: bytes, threads: int) -> Compute:
         "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16 on processors that have it
         "ENABLE_CPU_PINNING": False,  # every process would pin its threads to the same cores
     }
-    core = import_module("openvino").Core()
+    core = _openvino_core()
     compiled = core.compile_model(core.read_model(content), "CPU", settings)
     request = compiled.create_infer_request()
 
@@ -136,6 +137,14 @@ def _in_openvino(content: bytes, threads: int) -> Compute:
         return [torch.from_numpy(answer[port]) for port in compiled.outputs]
 
     return compute
+
+
+@cache
+def _openvino_core() -> Any:
+    """One for the life of the process: each sets an alternate signal stack when it starts and puts back the one before
+    when it goes, so that several leave the process a stack that is gone, and the next signal ends it.
+    """
+    return import_module("openvino").Core()
 
 
 def _array(images: Tensor) -> Any:

@@ -61,14 +61,14 @@ def shortlist(asked: Tensor, blocks: Iterable[Block], k: int, height: int) -> tu
 def _nearest_in(asked: Tensor, block: Block, k: int) -> tuple[Tensor, Tensor]:
     """The k nearest rows of one block.
 
-    They are among the k groups of 32 whose best are the best: selecting from all products would take longer than
-    computing them.
+    They are among the k groups of 32 whose best are the best. In a large block, selecting from these takes a fraction
+    of the time of selecting from all products.
     """
     import torch
 
     near = torch.addmm(block.own, asked, block.rows.T)
     groups = near.shape[1] // GROUP
-    if groups <= k:
+    if groups <= 8 * k:
         values, place = near.topk(k, largest=False)
         return values, block.index[place]
     grouped = groups * GROUP

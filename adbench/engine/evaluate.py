@@ -92,6 +92,9 @@ class Judge:
         return ((self.map(index), truth) for index, truth in self._annotated())
 
     def _annotated(self) -> Iterator[tuple[int, Truth]]:
+        # Maps need it in this thread while masks need it in the readers' (see read_ahead)
+        import scipy.ndimage  # noqa: F401
+
         count = len(self.samples)
         for index, truth in enumerate(read_ahead(self.truth, range(count), self.workers, 4 * self.workers)):
             if truth is not None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -143,3 +144,11 @@ def test_runs_that_no_record_of_the_board_came_from_give_nothing(make_run):
     annex = Annex()
     attach(annex, [], [read_run(run)], None)
     assert annex == Annex()
+
+
+def test_this_repository_shows_the_demo_s_images_only():
+    shipped = Path(__file__).parents[3] / "leaderboards"
+    assert {path.relative_to(shipped).parts[0] for path in shipped.glob("*/*/pictures")} <= {"demo"}
+    assert [
+        page for page in shipped.glob("[!d]*/*/index.html") if "data:image" in page.read_text(encoding="utf-8")
+    ] == []

@@ -102,3 +102,42 @@ def test_show_does_not_import_torch(at, make_run):
         "sys.exit(any(name in sys.modules for name in ('torch', 'scipy', 'matplotlib')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
+
+
+@pytest.fixture
+def painter(monkeypatch):
+    """Pictures without a run's predictions: by the folder, the dataset that they were made of."""
+    painted = {}
+
+    def gallery(folder, record, dataset):
+        painted[folder.name] = dataset.name
+        return {"a/test/good/0": "data:image/webp;base64,UklGRg=="}
+
+    monkeypatch.setattr("adbench.engine.gallery.gallery", gallery)
+    return painted
+
+
+def test_only_images_that_may_be_shown_get_onto_pages(at, make_run, painter):
+    make_run(dataset="demo")
+    make_run(dataset="mvtec-ad")
+    make_run(dataset="my-parts")
+    assert call(["board", "build", "runs"]) == 0
+    assert painter == {"000": "demo"}
+    assert [path.parts[-4] for path in at.rglob("pictures/*.jsonl")] == ["demo"]
+    assert call(["board", "check"]) == 0
+
+
+def test_pictures_of_one_s_own_data_are_asked_for(at, make_run, parts, painter, capsys):
+    make_run(dataset="parts")
+    assert call(["board", "build", "runs", "--pictures"]) == 1
+    assert "made on the folder 'parts'; say where it is with --data PATH" in capsys.readouterr().err
+    assert call(["board", "build", "runs", "--pictures", "--data", str(parts)]) == 0
+    assert painter == {"000": "folder"}
+
+
+def test_a_board_is_built_without_torch(at, make_run):
+    make_run()
+    code = (
+        "import sys; from adbench.cli import call; call(['board', 'build', 'runs']); sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)

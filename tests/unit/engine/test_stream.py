@@ -36,6 +36,13 @@ def test_results_come_in_order_and_not_too_early():
     assert list(results) == [2 * item for item in range(1, 100)]
 
 
+def test_what_readers_import_is_imported_before_they_start():
+    readers = []
+    assert list(read_ahead(lambda _: readers.append(threading.current_thread()), range(8), 2, 2)) == [None] * 8
+    assert readers[0] is threading.main_thread()
+    assert threading.main_thread() not in readers[1:]
+
+
 def test_leaving_early_leaves_no_thread(parts, samples):
     before = threading.active_count()
     walk = loader(parts).batches(samples)
@@ -194,7 +201,7 @@ def test_readers_take_no_thread_from_the_backbone():
         "import torch\n"
         "from adbench.engine.stream import read_ahead\n"
         "torch.set_num_threads(3)\n"
-        "assert list(read_ahead(lambda _: torch.get_num_threads(), range(4), 2, 2)) == [1] * 4\n"
+        "assert list(read_ahead(lambda _: torch.get_num_threads(), range(5), 2, 2)) == [3] + [1] * 4\n"
         "assert torch.get_num_threads() == 3\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

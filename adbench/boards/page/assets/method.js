@@ -187,11 +187,7 @@ function measuredOf(detail) {
         "section",
         null,
         h("h4", null, "Figures of this category and seed"),
-        simpleTable(
-          "Figures of this category and seed",
-          ["metric", "percent", "95 % confidence over test images"],
-          rows,
-        ),
+        simpleTable("Figures of this category and seed", ["metric", "percent", "95 % interval"], rows),
       )
     : null;
 }

@@ -124,13 +124,13 @@ function criticalDifference(group) {
   const step = Math.max(0.12, 0.05 * (most - least));
   const bars = ranking.groups
     .filter((keys) => keys.length > 1)
-    .map((keys, index) => ({ x: most + step * (index + 3), from: keys[0], to: keys.at(-1) }));
+    .map((keys, index) => ({ x: most + step * (index + 4), from: keys[0], to: keys.at(-1) }));
   const longest = d3.max(ordered, (point) => nameOf.get(point.key).length);
   const draw = (width) => ({
     height: 60 + 24 * ordered.length,
     marginLeft: Math.min(width * 0.42, 14 + 6.4 * longest),
     marginRight: 16,
-    x: { label: "average rank (1 is best) →", domain: [Math.min(1, least), most + step * (bars.length + 3)], ticks: 5 },
+    x: { label: "average rank (1 is best) →", domain: [Math.min(1, least), most + step * (bars.length + 4)], ticks: 5 },
     y: {
       domain: ordered.map((point) => point.key),
       label: null,
