@@ -23,6 +23,7 @@ from adbench.api.dataset import GOOD, Dataset, Sample, Split
 from adbench.api.executor import Ending, Executor, Job, Work
 from adbench.api.features import Batch, Features, FeatureStream, ImageScores, Scores
 from adbench.api.geometry import Geometry
+from adbench.api.memo import Memo
 from adbench.api.metric import Evidence, Measure, Metric
 from adbench.api.report import Report, Table
 from adbench.api.runtime import Network
@@ -91,6 +92,7 @@ __all__ = [
     "LocalFile",
     "Masker",
     "Measure",
+    "Memo",
     "Metric",
     "Neck",
     "Network",

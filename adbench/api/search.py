@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 BLOCK, DEVICE_BLOCK = 1 << 21, 1 << 28  # elements of one temporary: what a CPU caches, what keeps a GPU busy
 QUERIES = 512  # that are multiplied together
 SPARE = 4
+TOGETHER = 4
+"""Up to so many neighbours are chosen from the same candidates: the answer for fewer is part of that for more."""
 
 
 def exact_search(
@@ -33,13 +35,14 @@ def exact_search(
 class ExactIndex:
     """Vectors made ready for exact searches by one metric: what does not depend on the query is computed once.
 
-    A matrix product finds k + 4 candidates for each query; their distances are then measured directly, from the
-    differences, and sorted. So each distance is exact to float32 for the vector it belongs to. The product itself is
-    off by at most (2 C + 4) 2^-24 (|q|² + |v|²), for l2 relative to the bank's mean: only if more than four others lie
-    that close to the k-th can one of them take its place, and its squared distance differs by at most twice that.
+    A matrix product finds k + 4 candidates for each query, but at least 8; their distances are then measured directly,
+    from the differences, and sorted. So each distance is exact to float32 for the vector it belongs to. The product
+    itself is off by at most (2 C + 4) 2^-24 (|q|² + |v|²), for l2 relative to the bank's mean: only if more than four
+    others lie that close to the k-th can one of them take its place, and its squared distance differs by at most twice
+    that.
 
-    On a GPU the product is in half precision and finds k + 32 candidates; a query for which these cannot be vouched
-    for by the bound of `HalfRows` is asked again in float32.
+    On a GPU the product is in half precision and finds k + 32 candidates, but at least 36; a query for which these
+    cannot be vouched for by the bound of `HalfRows` is asked again in float32.
 
     Args:
         vectors: [N, C]; the search runs on their device.
@@ -95,7 +98,7 @@ class ExactIndex:
 
     def _by_halves(self, halves: HalfRows, query: Tensor, k: int) -> tuple[Tensor, Tensor]:
         asked = self._asked(query)
-        candidates, beyond = halves.shortlist(asked, k)
+        candidates, beyond = halves.shortlist(asked, max(k, TOGETHER))
         distances, indices = nearest_among(query, self.vectors, candidates, k, self.metric)
         near = distances[:, -1] - 1 if self._center is None else distances[:, -1].square() - (asked / 2).square().sum(1)
         doubtful = halves.doubtful(asked, near, beyond).nonzero().squeeze(1)
@@ -104,7 +107,7 @@ class ExactIndex:
         return distances, indices
 
     def _by_floats(self, query: Tensor, k: int, allowed: Tensor | None) -> tuple[Tensor, Tensor]:
-        _, candidates = shortlist(self._asked(query), self._blocks(allowed), k + SPARE, QUERIES)
+        _, candidates = shortlist(self._asked(query), self._blocks(allowed), max(k, TOGETHER) + SPARE, QUERIES)
         return nearest_among(query, self.vectors, candidates, k, self.metric)
 
     def _asked(self, query: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from adbench.api.memo import Memo
 from adbench.errors import UnitTimeout
 
 MB = 2**20
@@ -23,21 +24,23 @@ class Clock:
 
     Attributes:
         device: its queue is emptied before each reading.
+        memo: what is recalled from it counts as long as it took when it was done.
         seconds: what `measure` added up, by name.
         per_image_ms: a time for each test batch, divided by its images.
     """
 
     device: str
+    memo: Memo = field(default_factory=Memo)
     seconds: dict[str, float] = field(default_factory=dict)
     per_image_ms: list[tuple[float, int]] = field(default_factory=list)
 
     def now(self) -> float:
-        """Seconds on a clock that never runs backwards, after all queued work is done."""
+        """Seconds on a clock that never runs backwards, after all queued work is done; recalled work counts."""
         if self.device.startswith("cuda"):
             import torch
 
             torch.cuda.synchronize(self.device)
-        return time.perf_counter()
+        return time.perf_counter() + self.memo.charged
 
     @contextmanager
     def measure(self, name: str) -> Iterator[None]:

@@ -108,13 +108,14 @@ def _runner(settings: str) -> Runner:
 def run_units(runner: Runner, units: Sequence[Unit], hearing: Hearing, answer: Answer) -> Answer:
     """Run units one after another. Those at which another process is at work come last, and are waited for then."""
     busy = []
-    for unit in units:
-        if not _run_one(runner, unit, hearing, answer, wait=False):
-            busy.append(unit)
-        if answer.outcomes and answer.outcomes[-1].unsaved is not None:
-            return answer  # the next could not be written either
-    for unit in busy:
-        _run_one(runner, unit, hearing, answer, wait=True)
+    with runner.together(len(units)):
+        for unit in units:
+            if not _run_one(runner, unit, hearing, answer, wait=False):
+                busy.append(unit)
+            if answer.outcomes and answer.outcomes[-1].unsaved is not None:
+                return answer  # the next could not be written either
+        for unit in busy:
+            _run_one(runner, unit, hearing, answer, wait=True)
     return answer
 
 

@@ -13,6 +13,7 @@ from typing import Any, cast
 from adbench.api.bank import Source
 from adbench.api.context import Context
 from adbench.api.dataset import Sample
+from adbench.api.memo import Memo
 from adbench.api.metric import Evidence, Metric
 from adbench.engine.cache import FeatureCache, Kept
 from adbench.engine.claim import claim
@@ -39,6 +40,8 @@ from adbench.registry import Registry
 
 Watch = Callable[[str, int, int], None]
 """Told the name of a stage, how many images are done, and of how many."""
+
+MEMO_BYTES = 1 << 28
 
 _LESS_MEMORY = "use a smaller --batch-size, smaller images, or a bank that keeps less"
 
@@ -88,6 +91,7 @@ class Runner:
     note: Callable[[str], None] = lambda _: None
     _sights: Sights = field(init=False)
     _learned: Learned | None = None
+    _memo: Memo = field(default_factory=Memo)
     _seen: Seen = field(default_factory=Seen)
 
     def __post_init__(self) -> None:
@@ -97,6 +101,15 @@ class Runner:
     def _say(self, sentence: str) -> None:
         """Tell whoever listens by then."""
         self.note(sentence)
+
+    @contextmanager
+    def together(self, units: int) -> Iterator[None]:
+        """What one of so many units that look at the same images has computed is kept for the others."""
+        self._memo.budget = MEMO_BYTES if units > 1 else 0
+        try:
+            yield
+        finally:
+            self._memo.forget()
 
     def run(self, unit: Unit, *, wait: bool = True) -> Outcome | None:
         """Run a unit, or find that it has ended. What goes wrong with it is in the record, not raised.
@@ -140,26 +153,40 @@ class Runner:
 
     def _perform(self, draft: Draft, method: Method) -> Outcome:
         """Run the unit. Nothing may interrupt the writing of its record."""
-        clock, settings = Clock(self.settings.device), self.settings
+        clock, settings, charged = Clock(self.settings.device, self._memo), self.settings, self._memo.charged
         with clock.measure("wall"), deadline(settings.timeout), self._work(draft, method, clock) as work:
             predictions, cost = self._predict(work)
             with clock.measure("evaluate"):
                 judge = self._judge(work, predictions)
                 evidence = judge.evidence()
                 metrics = measure(self._metrics(), evidence)
-        times = {"evaluate_s": clock.seconds["evaluate"], "wall_s": clock.seconds["wall"]}
+        times = {
+            "evaluate_s": clock.seconds["evaluate"],
+            "wall_s": clock.seconds["wall"] - (self._memo.charged - charged),
+        }
         return self._save(draft, draft.done(cost.model_copy(update=times), metrics), judge, evidence)
 
     @contextmanager
     def _work(self, draft: Draft, method: Method, clock: Clock) -> Iterator[Work]:
         """Everything prepared, and a scratch folder that goes with the block."""
         with tempfile.TemporaryDirectory(prefix="adbench-") as scratch:
-            ctx = _context(draft.unit, self.settings, Path(scratch))
+            ctx = self._context(draft.unit, Path(scratch))
             sight = self._sights.of(draft, method, ctx)
             method = replace(method, backbone=sight.backbone)
             method.prepare(ctx)
             draft.weights = sight.weights
             yield Work(draft, method, sight, ctx, clock)
+
+    def _context(self, unit: Unit, scratch: Path) -> Context:
+        return Context(
+            seed=unit.seed,
+            device=self.settings.device,
+            workdir=scratch,
+            class_name=unit.category if unit.protocol.class_names else None,
+            runtime=self.settings.runtime,
+            cache=self.settings.cache,
+            memo=self._memo,
+        )
 
     def _predict(self, work: Work) -> tuple[Predictions, Cost]:
         """Fit on the training images, or take over what the unit before has fitted, and score the test images."""
@@ -282,17 +309,6 @@ class Runner:
         """Tell trackers; what they complain of must not cost a result."""
         problems = self.registry.call_each("job_finished", record=record.to_json())
         return tuple(f"plugin {problem.dist!r}: {problem.reason}" for problem in problems)
-
-
-def _context(unit: Unit, settings: Settings, scratch: Path) -> Context:
-    return Context(
-        seed=unit.seed,
-        device=settings.device,
-        workdir=scratch,
-        class_name=unit.category if unit.protocol.class_names else None,
-        runtime=settings.runtime,
-        cache=settings.cache,
-    )
 
 
 def _key(work: Work) -> str:

@@ -10,7 +10,7 @@ from adbench_memory.coreset import Coreset
 from adbench_memory.full import Full
 from adbench_memory.kcenter import plain_k_center
 
-from adbench import Context, ContractError, DataError, ExactIndex, UsageError, exact_search
+from adbench import Context, ContractError, DataError, ExactIndex, Memo, UsageError, exact_search
 
 
 def fitted(bank, stream, seed=0):
@@ -148,3 +148,54 @@ def test_vectors_are_made_ready_once_for_each_metric(given, draw, monkeypatch):
     fitted(bank, given(draw(2, 3, 3, 4, seed=1)))
     assert bank.search(bank.vectors[3:4], 1)[0].item() == 0
     assert made == ["l2", "cosine", "l2"]
+
+
+class TestMemo:
+    """What banks and scorers of one grid have in common."""
+
+    def fitted(self, bank, stream, memo):
+        ctx = Context(memo=memo)
+        bank.prepare(ctx)
+        bank.fit(stream, ctx)
+        return bank
+
+    @pytest.mark.parametrize("metric", ["l2", "cosine"])
+    def test_a_search_is_made_once_and_is_what_it_is_alone(self, given, draw, metric, monkeypatch):
+        stream, queries = given(draw(4, 9, 9, 6)), draw(2, 50, 6, seed=1)
+        stream.batches[0].patches[2] = stream.batches[0].patches[1]  # equals
+        memo, searched, search = Memo(1 << 20), [], ExactIndex.search
+        alone, shared = fitted(Full(), stream), self.fitted(Full(), stream, memo)
+        monkeypatch.setattr(ExactIndex, "search", lambda *given: searched.append(given) or search(*given))
+        for k in (1, 3, 4, 2, 9, 1):
+            for query in queries:
+                found = shared.search(query, k, metric)
+                for one, other in zip(found, search(alone._exactly(metric), query, k), strict=True):
+                    assert torch.equal(one, other)
+        assert len(searched) == 2 * len(queries)  # for up to 4 neighbours, and for 9
+        assert memo.charged > 0
+
+    def test_what_was_learned_anew_is_searched_anew(self, given, draw):
+        memo, query = Memo(1 << 20), draw(5, 6, seed=1)
+        bank = self.fitted(Full(), given(draw(1, 9, 9, 6)), memo)
+        before, _ = bank.search(query, 1)
+        self.fitted(bank, given(draw(1, 9, 9, 6, seed=3)), memo)
+        assert not torch.equal(bank.search(query, 1)[0], before)
+
+    def test_an_image_s_own_vectors_stay_left_out(self, given, draw):
+        stream = given(draw(4, 3, 3, 6))
+        bank = self.fitted(Full(), stream, Memo(1 << 20))
+        query = stream.batches[0].patches[0].reshape(-1, 6)
+        assert (bank.search(query, 1)[0] == 0).all()
+        assert (bank.search(query, 1, exclude=["image 0"] * 9)[0] > 0).all()
+
+    @pytest.mark.parametrize("options", [{}, {"projection": "gaussian", "dim": 3}])
+    @pytest.mark.parametrize("order", [(0.02, 0.1, 0.05), (0.1, 0.02)])
+    def test_coresets_of_one_start_share_their_selection(self, given, draw, options, order):
+        stream, memo = given(draw(5, 20, 20, 6)), Memo(1 << 20)
+        for fraction in order:
+            charged = memo.charged
+            alone = fitted(Coreset(fraction=fraction, **options), stream)
+            shared = self.fitted(Coreset(fraction=fraction, **options), stream, memo)
+            assert torch.equal(shared.vectors, alone.vectors)
+            assert shared.owners == alone.owners
+            assert (memo.charged > charged) == (fraction != order[0])

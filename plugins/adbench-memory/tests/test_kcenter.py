@@ -147,3 +147,18 @@ def test_little_is_needed_beside_the_vectors(held, monkeypatch):
 def test_impossible_wishes_are_refused(count, start):
     with pytest.raises(UsageError, match="k-center"):
         greedy_k_center(gaussian(5), count, start)
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_a_selection_can_go_on_from_a_shorter_one_and_holds_it(name):
+    vectors = DATA[name]
+    short, long = len(vectors) // 50 + 1, len(vectors) // 10 + 2
+    one, whole = greedy_cover(vectors, short, 3), greedy_cover(vectors, long, 3)
+    continued = greedy_cover(vectors, long, 3, one.progress)
+    for found in (continued, continued.progress.first(long)):
+        assert torch.equal(found.index, whole.index)
+        assert found.radius == whole.radius
+    for found in (whole.progress.first(short), continued.progress.first(short)):
+        assert torch.equal(found.index, one.index)
+        assert found.radius == one.radius
+    assert (continued.progress.seconds.diff() >= 0).all()

@@ -3,7 +3,7 @@ import time
 import numpy as np
 import pytest
 
-from adbench import UnitTimeout
+from adbench import Memo, UnitTimeout
 from adbench.engine.clock import Clock, PeakMemory, deadline
 
 
@@ -13,6 +13,14 @@ def test_times_add_up_by_name():
         with clock.measure("a"):
             time.sleep(0.01)
     assert clock.seconds["a"] >= 0.02
+
+
+def test_recalled_work_takes_as_long_as_it_did():
+    memo = Memo()
+    clock = Clock("cpu", memo)
+    with clock.measure("a"):
+        memo.charge(7)
+    assert 7 <= clock.seconds["a"] < 8
 
 
 def test_quantiles_count_images_and_not_batches():

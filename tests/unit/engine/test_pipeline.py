@@ -308,3 +308,31 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
         choose_device("cuda")
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     assert (choose_device("auto"), choose_device("cpu")) == ("cuda", "cpu")
+
+
+class Recalling(ToyVectors):
+    """Takes an hour, or recalls what it did in it."""
+
+    name = "recalling"
+
+    def fit(self, features, ctx):
+        if ctx.memo.find("hour") is not None:
+            ctx.memo.charge(3600)
+        ctx.memo.keep("hour", "spent", 1)
+        super().fit(features, ctx)
+
+
+def test_recalled_work_is_charged_but_did_not_pass(make_runner, make_unit):
+    runner = make_runner(Recalling)
+    with runner.together(2):
+        costs = [runner.run(make_unit(bank="recalling", seed=seed)).record.cost for seed in range(2)]
+    assert [cost.fit_s >= 3600 for cost in costs] == [False, True]
+    assert all(cost.wall_s < 60 for cost in costs)
+
+
+@pytest.mark.parametrize("units", [1, 2])
+def test_a_unit_on_its_own_leaves_nothing_behind(make_runner, make_unit, units):
+    runner = make_runner(Recalling)
+    for seed in range(2):
+        with runner.together(units):
+            assert runner.run(make_unit(bank="recalling", seed=seed)).record.cost.fit_s < 60

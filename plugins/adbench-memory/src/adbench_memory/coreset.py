@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from adbench import Field, UsageError
+from adbench import Field, Memo, UsageError
 from adbench_memory.collect import Collection, Patches, collect, patches_of
-from adbench_memory.kcenter import Selection, distinct, greedy_cover
+from adbench_memory.kcenter import Progress, Selection, distinct, greedy_cover
 from adbench_memory.memory import VectorMemory
 from adbench_memory.merge import LEAST, Budget, Pool
 from adbench_memory.projection import gaussian_matrix, safe_dim, sparse_matrix
@@ -107,7 +107,8 @@ class Coreset(VectorMemory):
 
         def select(vectors: Tensor, count: int) -> Selection:
             start = int(torch.randint(len(vectors), (), generator=starts))
-            return greedy_cover(vectors if matrix is None else vectors @ matrix, min(count, len(vectors)), start)
+            points = vectors if matrix is None else vectors @ matrix
+            return _select_once(points, min(count, len(points)), start, ctx.memo)
 
         return select
 
@@ -115,3 +116,19 @@ class Coreset(VectorMemory):
         """The length of the projection; None where it would not be shorter."""
         dim = self.config.dim or safe_dim(total, self.config.eps)
         return None if self.config.projection == "none" or dim >= channels else dim
+
+
+def _select_once(points: Tensor, count: int, start: int, memo: Memo) -> Selection:
+    """Select, or recall or continue another bank's selection: a smaller coreset is the beginning of a larger one."""
+    if not memo.budget:
+        return greedy_cover(points, count, start)
+    key = ("greedy k-center", start, Memo.digest(points))
+    before: Progress | None = memo.find(key)
+    if before is not None and len(before.chosen) >= count:
+        memo.charge(before.prepared_s + float(before.seconds[count - 1]))
+        return before.first(count)
+    if before is not None:
+        memo.charge(float(before.seconds[-1]))
+    selection = greedy_cover(points, count, start, before)
+    memo.keep(key, selection.progress, selection.progress.nbytes)
+    return selection

@@ -27,6 +27,7 @@ An eighth of the vectors' size is needed beside them. Everything runs on the dev
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -49,19 +50,53 @@ class Selection:
     Attributes:
         index: [count] int64, in order of selection.
         radius: no point is farther than this from the nearest selected one.
+        progress: from where a longer selection can go on.
     """
 
     index: Tensor
     radius: float
+    progress: Progress
 
 
-def greedy_cover(vectors: Tensor, count: int, start: int) -> Selection:
+@dataclass(frozen=True)
+class Progress:
+    """How far a selection has come. Every selection from the same start begins like all longer ones.
+
+    Attributes:
+        chosen: [count] int64, the centers so far.
+        reached: [count + 1] squared distance of each center to those before it, and of the farthest point to all.
+        seconds: [count] float64, the time until each was chosen, without what came before the first.
+        prepared_s: that time.
+        distance, exact, seen: [N] what is known of the points, as in `_Points`.
+    """
+
+    chosen: Tensor
+    reached: Tensor
+    seconds: Tensor
+    prepared_s: float
+    distance: Tensor
+    exact: Tensor
+    seen: Tensor
+
+    def first(self, count: int) -> Selection:
+        """The selection that had stopped at `count`."""
+        return Selection(self.chosen[:count], math.sqrt(self.reached[count]), self)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes."""
+        parts = (self.chosen, self.reached, self.seconds, self.distance, self.exact, self.seen)
+        return sum(part.nbytes for part in parts)
+
+
+def greedy_cover(vectors: Tensor, count: int, start: int, progress: Progress | None = None) -> Selection:
     """The points that greedy k-center selects, exactly as `plain_k_center` does, and how well they cover the others.
 
     Args:
         vectors: [N, C] float32, finite.
         count: how many to select, 1 to N.
         start: the first one.
+        progress: of a shorter selection among the same vectors from the same start, to go on from.
 
     Returns:
         The selection. Once every point coincides with a selected one, index 0 fills the rest.
@@ -73,7 +108,10 @@ def greedy_cover(vectors: Tensor, count: int, start: int) -> Selection:
         raise UsageError(f"k-center: cannot select {count} of {len(vectors)} vectors; ask for 1 to {len(vectors)}")
     if not 0 <= start < len(vectors):
         raise UsageError(f"k-center: start {start} is not among the {len(vectors)} vectors")
-    return _select(_Points(vectors.float().contiguous(), count), count, start)
+    started = time.perf_counter()
+    points = _Points(vectors.float().contiguous(), count)
+    points.begin(start, time.perf_counter() - started, progress)
+    return _select(points, count)
 
 
 def greedy_k_center(vectors: Tensor, count: int, start: int) -> Tensor:
@@ -120,20 +158,21 @@ def squared_lengths(rows: Tensor) -> Tensor:
     return rows[:, 0]
 
 
-def _select(points: _Points, count: int, start: int) -> Selection:
-    points.choose(start)
+def _select(points: _Points, count: int) -> Selection:
     shortlist, floor = points.farthest()
     best = float(shortlist.distance.max())
     while points.count < count and best > 0:
         contest = shortlist if best > floor else points.everyone  # where more are equal than the shortlist holds
-        points.choose(int(contest.index[contest.distance.argmax()]))
+        points.choose(int(contest.index[contest.distance.argmax()]), best)
         points.meet(shortlist, points.count - 1, points.count)
         best = float(shortlist.distance.max())
         if best <= floor:
             points.take_back(shortlist)
             shortlist, floor = points.farthest()
             best = float(shortlist.distance.max())
-    return Selection(points.chosen, math.sqrt(best))
+    points.take_back(shortlist)
+    points.fill(best)
+    return Selection(points.chosen, math.sqrt(best), points.progress())
 
 
 def _argmin(rows: Tensor) -> Tensor:
@@ -190,11 +229,40 @@ class _Points:
         infinite = torch.full(every.shape, math.inf, device=vectors.device)
         self.everyone = _Group(every, infinite, every >= 0, self.sketches.rows, self.sketches.own)
         self.seen, self.chosen, self.count = torch.zeros_like(every), every.new_zeros(most), 0
+        self.reached = torch.full((most + 1,), math.inf)
+        self.seconds, self.prepared_s = torch.zeros(most, dtype=torch.float64), 0.0
+        self._since = 0.0
         self.products, self.differences = CACHED if _on_cpu(vectors) else FILLING
 
-    def choose(self, index: int) -> None:
-        self.chosen[self.count] = index
+    def begin(self, start: int, prepared_s: float, progress: Progress | None) -> None:
+        """Choose the first center, or all that a shorter selection has chosen."""
+        self.prepared_s, self._since = prepared_s, time.perf_counter()
+        if progress is None:
+            self.choose(start, math.inf)
+            return
+        self.count = len(progress.chosen)
+        self.chosen[: self.count] = progress.chosen
+        self.reached[: self.count] = progress.reached[: self.count]
+        self.seconds[: self.count] = progress.seconds
+        self._since -= float(progress.seconds[-1])
+        everyone = {"distance": progress.distance.clone(), "exact": progress.exact.clone()}
+        self.everyone, self.seen = replace(self.everyone, **everyone), progress.seen.clone()
+
+    def choose(self, index: int, distance: float) -> None:
+        """Make a point the next center, whose squared distance to the others is known."""
+        self.chosen[self.count], self.reached[self.count] = index, distance
+        self.seconds[self.count] = time.perf_counter() - self._since
         self.count += 1
+
+    def fill(self, distance: float) -> None:
+        """Note how far the farthest point is in the end; centers that there was no point left for took no time."""
+        self.reached[self.count :] = distance
+        self.seconds[self.count :] = time.perf_counter() - self._since
+
+    def progress(self) -> Progress:
+        """What a longer selection needs to go on."""
+        known = (self.everyone.distance, self.everyone.exact, self.seen)
+        return Progress(self.chosen, self.reached, self.seconds, self.prepared_s, *known)
 
     def farthest(self) -> tuple[_Group, float]:
         """The shortlist, exact and in order of index, and its floor. Points as far as its best are exact, too."""

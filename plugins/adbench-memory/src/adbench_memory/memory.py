@@ -8,7 +8,8 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from adbench import ExactIndex, UsageError, VectorBank
+from adbench import ExactIndex, Memo, UsageError, VectorBank
+from adbench.api.search import TOGETHER
 from adbench_memory.collect import Collection
 from adbench_memory.index import ApproximateIndex, SearchConfig
 from adbench_memory.room import free_bytes
@@ -32,15 +33,16 @@ class VectorMemory(VectorBank):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._device = "cpu"
+        self._device, self._memo = "cpu", Memo()
         self._learned: Collection | None = None
+        self._generation = object()
         self._exact: ExactIndex | None = None
         self._approximate: ApproximateIndex | None = None
         self._held_out: Tensor | None = None
         self._facts: Mapping[str, float] = {}
 
     def prepare(self, ctx: Context) -> None:
-        self._device = ctx.device
+        self._device, self._memo = ctx.device, ctx.memo
 
     def remember(self, learned: Collection, ctx: Context, facts: Mapping[str, float] = MappingProxyType({})) -> None:
         """Take these vectors in place of all earlier ones; build the index that the options ask for, and measure it.
@@ -62,6 +64,7 @@ class VectorMemory(VectorBank):
 
     def _take(self, learned: Collection, held_out: Tensor, facts: Mapping[str, float]) -> None:
         self._learned, self._held_out, self._facts = learned, held_out, facts
+        self._generation = object()  # which what was searched before does not belong to
         self._exact = self._approximate = None
         self.__dict__.pop("owners", None)
 
@@ -89,7 +92,7 @@ class VectorMemory(VectorBank):
         self, query: Tensor, k: int, metric: str = "l2", exclude: Sequence[str] | None = None
     ) -> tuple[Tensor, Tensor]:
         if self.config.index == "exact":
-            return self._exactly(metric).search(query, k, exclude)
+            return self._search_once(query, k, metric, exclude)
         if not set(exclude or ()).isdisjoint(self.learned.ids):
             raise UsageError(
                 f"{self.title} with index={self.config.index} cannot leave out an image's own vectors; use index=exact"
@@ -100,6 +103,20 @@ class VectorMemory(VectorBank):
                 f" index_metric={metric}"
             )
         return self._index().search(query, k)
+
+    def _search_once(self, query: Tensor, k: int, metric: str, exclude: Sequence[str] | None) -> tuple[Tensor, Tensor]:
+        """Search, or recall what another scorer has asked for: the same, but for k."""
+        index = self._exactly(metric)
+        # A GPU searches in less time than it takes to find out what is asked
+        if not self._memo.budget or exclude is not None or query.device.type != "cpu":
+            return index.search(query, k, exclude)
+        most = max(k, min(TOGETHER, len(self.vectors)))
+        distances, indices = self._memo.once(
+            (self._generation, metric, most, Memo.digest(query)),
+            lambda: index.search(query, most),
+            lambda found: found[0].nbytes + found[1].nbytes,
+        )
+        return distances[:, :k], indices[:, :k]
 
     def _exactly(self, metric: str) -> ExactIndex:
         """The vectors, ready to be searched exactly; what that takes is kept where there is room for it twice."""
