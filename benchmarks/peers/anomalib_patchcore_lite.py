@@ -121,7 +121,7 @@ def packaged_weights() -> dict[str, torch.Tensor]:
     return dict(zip(names, stored.values(), strict=True))
 
 
-def folder(root: Path, batch: int) -> Folder:
+def folder(root: Path, batch: int, validation: str = "none") -> Folder:
     from anomalib.data import Folder
     from anomalib.data.utils import ValSplitMode
 
@@ -136,7 +136,7 @@ def folder(root: Path, batch: int) -> Folder:
         train_batch_size=batch,
         eval_batch_size=batch,
         num_workers=0,
-        val_split_mode=ValSplitMode.NONE,
+        val_split_mode=ValSplitMode(validation),
     )
 
 
