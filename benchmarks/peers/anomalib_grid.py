@@ -40,7 +40,9 @@ def main() -> None:
             for ratio in RATIOS:
                 for neighbours in NEIGHBOURS:
                     name = {"category": category.name, "ratio": ratio, "neighbours": neighbours}
-                    data_module = folder(category, 32, validation="same_as_test")  # as its MVTecAD has it; fit validates
+                    data_module = folder(
+                        category, 32, validation="same_as_test"
+                    )  # as its MVTecAD has it; fit validates
                     job = BenchmarkJob("cpu", patchcore(ratio, neighbours), data_module, 0, name)
                     results.append(job.run())
         BenchmarkJob.save(BenchmarkJob.collect(results))
