@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 BLOCK, DEVICE_BLOCK = 1 << 21, 1 << 28  # elements of one temporary: what a CPU caches, what keeps a GPU busy
 QUERIES = 512  # that are multiplied together
 SPARE = 4
-TOGETHER = 4
-"""Up to so many neighbours are chosen from the same candidates: the answer for fewer is part of that for more."""
 
 
 def exact_search(
@@ -54,6 +52,9 @@ class ExactIndex:
     Raises:
         UsageError: the metric is unknown.
     """
+
+    TOGETHER = 4
+    """Up to so many neighbours are chosen from the same candidates: the answer for fewer is part of that for more."""
 
     def __init__(
         self, vectors: Tensor, metric: str = "l2", *, owners: Sequence[str] | None = None, keep: bool = True
@@ -98,7 +99,7 @@ class ExactIndex:
 
     def _by_halves(self, halves: HalfRows, query: Tensor, k: int) -> tuple[Tensor, Tensor]:
         asked = self._asked(query)
-        candidates, beyond = halves.shortlist(asked, max(k, TOGETHER))
+        candidates, beyond = halves.shortlist(asked, max(k, self.TOGETHER))
         distances, indices = nearest_among(query, self.vectors, candidates, k, self.metric)
         near = distances[:, -1] - 1 if self._center is None else distances[:, -1].square() - (asked / 2).square().sum(1)
         doubtful = halves.doubtful(asked, near, beyond).nonzero().squeeze(1)
@@ -107,7 +108,7 @@ class ExactIndex:
         return distances, indices
 
     def _by_floats(self, query: Tensor, k: int, allowed: Tensor | None) -> tuple[Tensor, Tensor]:
-        _, candidates = shortlist(self._asked(query), self._blocks(allowed), max(k, TOGETHER) + SPARE, QUERIES)
+        _, candidates = shortlist(self._asked(query), self._blocks(allowed), max(k, self.TOGETHER) + SPARE, QUERIES)
         return nearest_among(query, self.vectors, candidates, k, self.metric)
 
     def _asked(self, query: Tensor) -> Tensor:

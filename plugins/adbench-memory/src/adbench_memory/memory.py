@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from adbench import ExactIndex, Memo, UsageError, VectorBank
-from adbench.api.search import TOGETHER
 from adbench_memory.collect import Collection
 from adbench_memory.index import ApproximateIndex, SearchConfig
 from adbench_memory.room import free_bytes
@@ -110,7 +109,7 @@ class VectorMemory(VectorBank):
         # A GPU searches in less time than it takes to find out what is asked
         if not self._memo.budget or exclude is not None or query.device.type != "cpu":
             return index.search(query, k, exclude)
-        most = max(k, min(TOGETHER, len(self.vectors)))
+        most = max(k, min(ExactIndex.TOGETHER, len(self.vectors)))
         distances, indices = self._memo.once(
             (self._generation, metric, most, Memo.digest(query)),
             lambda: index.search(query, most),
