@@ -82,4 +82,4 @@ ARCHITECTURES: dict[Model, Architecture] = {
         decoder_heads=4,
     ),
 }
-"""By the names that Meta gave them; the revisions are the hub's main branches of November 2026."""
+"""By the names that Meta gave them. A revision is fixed, so that the same weights are loaded whatever the hub has next."""
