@@ -61,16 +61,17 @@ def test_a_patch_is_the_objects_from_its_share_on(monkeypatch):
         assert ready(share=share).mask(features(images, (2, 2)))[0].tolist() == expected
 
 
-def test_an_image_in_which_nothing_is_left_is_seen_whole(monkeypatch):
+def test_nothing_may_be_left(monkeypatch):
+    """The framework then sees the image whole."""
     speck = torch.zeros(8, 8, dtype=torch.bool)
     speck[0, 0] = True
     drawing(monkeypatch, torch.zeros_like(speck), speck)
-    assert ready().mask(features(torch.zeros(2, 3, 8, 8), (2, 2))).all()
+    assert not ready().mask(features(torch.zeros(2, 3, 8, 8), (2, 2))).any()
 
 
-def test_with_no_confident_mask_the_image_is_seen_whole(images):
+def test_with_no_confident_mask_nothing_is_left(images):
     """Random weights predict IoUs far below 0.88."""
-    assert ready(pred_iou_thresh=0.88).mask(features(images)).all()
+    assert not ready(pred_iou_thresh=0.88).mask(features(images)).any()
 
 
 @pytest.mark.parametrize("prompt", ["automatic", "centre"])
@@ -220,6 +221,9 @@ def test_from_the_command_line_to_the_record(parts, tmp_path, capsys, monkeypatc
     assert record.status == "ok"
     assert "adbench-sam" in {part.dist for part in record.recipe.parts}
     assert record.recipe.spec["masker"][0]["options"]["model"] == "tiny"
+    assert record.regime.random_weights
+    assert {item.name for item in record.provenance.weights} == {"random:0"}
+    assert set(record.facts) == {"seen_whole_train", "seen_whole_test"}
     assert len(list((tmp_path / "cache").glob("masks/*/*.png"))) == 4
 
 

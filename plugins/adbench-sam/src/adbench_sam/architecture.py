@@ -82,4 +82,4 @@ ARCHITECTURES: dict[Model, Architecture] = {
         decoder_heads=4,
     ),
 }
-"""By the names that Meta gave them. A revision is fixed, so that the same weights are loaded whatever the hub has next."""
+"""By the names that Meta gave them. Revisions are fixed: the same weights are loaded whatever the hub has next."""

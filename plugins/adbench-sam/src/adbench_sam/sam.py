@@ -42,7 +42,7 @@ class Sam(Masker):
     sifted as its authors' ``SamAutomaticMaskGenerator`` sifts them; with ``prompt=centre`` it is asked once, at the
     image's centre, and gives three masks. Of these, masks that hold more than `border_share` of the image's border are
     background; the object is the largest of the others. A patch belongs to the object where the mask holds `share` of
-    its pixels. An image in which nothing is left, such as one of a texture, is seen whole.
+    its pixels. Of an image of a texture nothing may be left: adbench then sees it whole.
 
     Masks are kept in the run's cache by the content of the prepared image.
 
@@ -108,8 +108,7 @@ class Sam(Masker):
             raise ContractError(self.title, "it reads the prepared images, but was given none")
         pixels = torch.stack([self._object(image) for image in features.images])
         shares = adaptive_avg_pool2d(pixels.float(), (patches.shape[1], patches.shape[2]))
-        mask = shares >= self.config.share
-        return (mask | ~mask.flatten(1).any(dim=1)[:, None, None]).to(patches.device)
+        return (shares >= self.config.share).to(patches.device)
 
     def _object(self, image: Tensor) -> Tensor:
         """[H0, W0] bool on the CPU: the object in one prepared image [3, H0, W0], kept or found now."""
