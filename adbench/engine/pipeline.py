@@ -336,9 +336,10 @@ def _score(method: Method, stream: ExtractedStream) -> Predictions:
     clock.add("score", 0.0)
     for features in stream:
         started = clock.now()
-        scores = split_scores(*method.score(features))
+        query, found = method.score(features)
+        scores = split_scores(query, found)
         scoring = clock.now() - started
-        said.add(scores, features.geometry)
+        said.add(scores, features.geometry, query.foreground)
         clock.add("score", scoring)
         clock.add("test-extract", stream.spent)
         clock.lap(stream.spent + scoring, len(features))
