@@ -6,7 +6,7 @@ from adbench_sam.sam import Sam
 
 from adbench.testing import parametrize_with_checks
 
-TINY = {"model": "tiny", "weights": "random", "pred_iou_thresh": 0, "stability_score_thresh": 0, "points_per_side": 3}
+TINY = {"model": "tiny", "weights": "random", "pred_iou_thresh": 0, "stability_score_thresh": 0, "points_per_side": 2}
 """Random weights are never confident."""
 
 COMPONENTS = [
