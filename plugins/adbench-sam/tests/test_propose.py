@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -22,7 +24,7 @@ from adbench_sam.propose import (
 )
 from segment_anything import SamAutomaticMaskGenerator, SamPredictor
 
-from adbench import load_strictly
+from adbench import load_strictly, seeded
 
 
 def theirs(network, image, rules):
@@ -92,6 +94,23 @@ def test_the_centre_is_the_references_predictor(lively, picture):
         found = at_centre(lively, image)
     assert np.array_equal(np.stack([mask.numpy() for mask in unpacked(found, 90, 70)]), masks)
     assert np.array_equal(found.ious.numpy(), ious)
+
+
+@pytest.mark.slow
+def test_at_the_usual_resolution_too(picture):
+    """1024 pixels, windows of 14 that do not divide the 64 patches, and more masks than are enlarged at once."""
+    shallow = replace(ARCHITECTURES["vit_b"], width=64, depth=2, heads=2, global_blocks=(1,))
+    with seeded(0):
+        network = build(shallow, "segment-anything")
+    for parameter in network.model.parameters():
+        parameter.mul_(1.5)
+    rules, image = Rules(3, 4, 0, 0, 1.0, 1.0), picture(300, 448)
+    found, expected = ours(network, image, rules), theirs(network, image, rules)
+    assert len(found) == len(expected) == 27
+    masks = np.stack([mask.numpy() for mask in unpacked(found, 300, 448)])
+    assert np.array_equal(masks, np.stack([record["segmentation"] for record in expected]))
+    assert found.ious.tolist() == [record["predicted_iou"] for record in expected]
+    assert 0 < masks.mean() < 1
 
 
 def test_small_blocks_change_nothing(lively, picture, monkeypatch):
