@@ -11,6 +11,7 @@ from adbench.api.component import Component
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from adbench.api.backbone import Weights
     from adbench.api.context import Context
     from adbench.api.features import Features, FeatureStream, ImageScores
     from adbench.api.geometry import Geometry
@@ -57,7 +58,15 @@ class Masker(Component):
 
     @abstractmethod
     def mask(self, features: Features) -> Tensor:
-        """[B, H, W] bool on the patch grid, True where the object is."""
+        """[B, H, W] bool on the patch grid, True where the object is.
+
+        Where it leaves nothing of an image, the rule does not fit that image: the framework then sees the image whole,
+        and counts it in the record.
+        """
+
+    def weights(self) -> tuple[Weights, ...]:
+        """Name and sha256 of everything that was loaded; empty for a masker without weights. After `prepare`."""
+        return ()
 
 
 class Aggregator(Component):

@@ -1,7 +1,4 @@
-"""Where the object is, so that what lies around it cannot be called anomalous.
-
-A mask that leaves nothing of an image says that the rule does not fit it: that image is then seen whole.
-"""
+"""Where the object is, so that what lies around it cannot be called anomalous."""
 
 from __future__ import annotations
 
@@ -15,11 +12,6 @@ if TYPE_CHECKING:
 CENTRE_BORDER = 0.2  # share of the grid's height and width that the centre crop leaves out on each side
 CENTRE_SHARE = 0.35  # the positive end is the object where it fills more of the centre crop than this
 KERNEL = 3  # side of the square, in patches, that dilates and closes a mask
-
-
-def _or_everything(mask: Tensor) -> Tensor:
-    """The masks [B, H, W], those that leave nothing replaced by ones that leave everything."""
-    return mask | ~mask.flatten(1).any(dim=1)[:, None, None]
 
 
 class PcaForeground(Masker):
@@ -53,7 +45,7 @@ class PcaForeground(Masker):
 
         patches = features.need_patches(self.title)
         sides = torch.stack([self._central_side(_first_component(image)) for image in patches])
-        return _or_everything(self._cleaned(sides))
+        return self._cleaned(sides)
 
     def _central_side(self, component: Tensor) -> Tensor:
         """[H, W] bool: the component's positive end if that fills the centre, else its negative end."""
@@ -124,7 +116,7 @@ class Otsu(Masker):
             raise ContractError(self.title, "it reads the prepared images, but was given none")
         pixels = torch.stack([_inner_side(image) for image in features.images])
         shares = adaptive_avg_pool2d(pixels.float(), (patches.shape[1], patches.shape[2]))
-        return _or_everything(shares >= self.config.share).to(patches.device)
+        return (shares >= self.config.share).to(patches.device)
 
 
 def _inner_side(image: Tensor) -> Tensor:
@@ -156,4 +148,4 @@ class Border(Masker):
         patches, width = features.need_patches(self.title), self.config.width
         mask = torch.zeros(patches.shape[:3], dtype=torch.bool, device=patches.device)
         mask[:, width : patches.shape[1] - width, width : patches.shape[2] - width] = True
-        return _or_everything(mask)
+        return mask

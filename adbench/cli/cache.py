@@ -16,9 +16,13 @@ if TYPE_CHECKING:
     from adbench.engine.cache import ShelfInfo
 
 
+_OTHERS = ("runtimes", "masks")
+"""Folders beside the features: what backbones and maskers keep."""
+
+
 @click.group("cache")
 def command() -> None:
-    """Show or clear what is kept between runs: features and exported networks."""
+    """Show or clear what is kept between runs: features, exported networks and masks."""
 
 
 @command.command("info")
@@ -45,7 +49,8 @@ def info_command(cache: Path | None) -> None:
     size = sum(info.size for info in infos)
     free = shutil.disk_usage(cache).free
     click.echo(
-        f"features: {_mb(size)} MB; exported networks: {_mb(_networks(cache))} MB; free on this disk: {_mb(free)} MB"
+        f"features: {_mb(size)} MB; exported networks: {_mb(_size(cache / 'runtimes'))} MB; "
+        f"masks: {_mb(_size(cache / 'masks'))} MB; free on this disk: {_mb(free)} MB"
     )
 
 
@@ -58,13 +63,14 @@ def clear_command(cache: Path | None) -> None:
     if cache is None or not cache.is_dir():
         click.echo(f"{cache or 'no cache'}: nothing is kept")
         return
-    freed = clear(cache / "features") + _networks(cache)
-    shutil.rmtree(cache / "runtimes", ignore_errors=True)
+    freed = clear(cache / "features") + sum(_size(cache / name) for name in _OTHERS)
+    for name in _OTHERS:
+        shutil.rmtree(cache / name, ignore_errors=True)
     click.echo(f"{cache}: {_mb(freed)} MB freed")
 
 
-def _networks(cache: Path) -> int:
-    return sum(file.stat().st_size for file in (cache / "runtimes").rglob("*") if file.is_file())
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _row(info: ShelfInfo) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from adbench.api.dataset import Dataset, Sample
 from adbench.api.metric import Evidence, Metric
 from adbench.api.truth import Truth
 from adbench.engine.contract import blame
-from adbench.engine.geometry import MapSpec, anomaly_map, anomaly_maps, mask_on_grid
+from adbench.engine.geometry import MapSpec, anomaly_map, anomaly_maps, foreground_on_grid, mask_on_grid
 from adbench.engine.predictions import Predictions
 from adbench.engine.record import MetricInfo
 from adbench.engine.seen import Seen
@@ -70,6 +70,11 @@ class Judge:
         """[H, W] bool: the truth of one test image on the evaluation grid; None where it has no annotation."""
         truth = self.truth(index)
         return None if truth is None else truth.mask
+
+    def foreground(self, index: int) -> np.ndarray | None:
+        """[H, W] bool: where the method saw the object of one test image; None where it masked nothing."""
+        masks, place = self.predictions.foreground, self.predictions.geometry[index]
+        return None if masks is None else foreground_on_grid(masks[index], place, self.grid)
 
     def truth(self, index: int) -> Truth | None:
         """The same, as it is kept."""

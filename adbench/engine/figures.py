@@ -55,7 +55,17 @@ def _panel(judge: Judge, index: int) -> Panel:
     key = "small", judge.dataset, sample.id
     image = judge.seen.get(key, partial(_small, judge.dataset, sample), lambda small: int(small.nbytes))
     score = float(judge.predictions.scores[index])
-    return thumbnail(Panel(image, judge.map(index), judge.mask(index), sample.id, score, sample.anomalous))
+    return thumbnail(
+        Panel(
+            image,
+            judge.map(index),
+            judge.mask(index),
+            sample.id,
+            score,
+            sample.anomalous,
+            judge.foreground(index),
+        )
+    )
 
 
 def _small(dataset: Dataset, sample: Sample) -> Array:

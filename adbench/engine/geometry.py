@@ -113,6 +113,28 @@ def mask_on_grid(mask: np.ndarray, evaluation: tuple[int, int] | None) -> np.nda
     return taken
 
 
+def foreground_on_grid(
+    foreground: np.ndarray, geometry: Geometry, evaluation: tuple[int, int] | None = None
+) -> np.ndarray:
+    """The evaluation pixels whose centre lies in a patch of the foreground; what a crop removed is no part of it.
+
+    Args:
+        foreground: [h, w] on the patch grid, not 0 where the object is.
+        geometry: where the prepared image lies in the original.
+        evaluation: height and width of the evaluation grid; None for the original's own pixels.
+
+    Returns:
+        [H, W] bool.
+    """
+    import numpy as np
+
+    rows, columns = (_Axis.of(axis, foreground.shape, geometry, evaluation or geometry.original) for axis in (0, 1))
+    places = [_cells(axis.places(axis.patches), axis.patches) for axis in (rows, columns)]
+    mask = np.zeros((rows.grid, columns.grid), dtype=bool)
+    mask[rows.seen(), columns.seen()] = (foreground[np.ix_(*places)] != 0)[rows.seen(), columns.seen()]
+    return mask
+
+
 class _Axis(NamedTuple):
     """One direction of the way from patches to evaluation pixels; what a matrix is kept under.
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import cast
 
 import torch
 from torch import Tensor
 
-from adbench.api.backbone import Backbone
+from adbench.api.backbone import Backbone, Weights
 from adbench.api.bank import Bank, Source
 from adbench.api.component import Component
 from adbench.api.context import Context
@@ -23,7 +23,11 @@ from adbench.engine.stream import ChangedStream, apply_necks, find_object
 
 @dataclass(frozen=True)
 class Method:
-    """The parts of a recipe, by slot."""
+    """The parts of a recipe, by slot.
+
+    Attributes:
+        seen_whole: ids of the images so far of which the masker left nothing.
+    """
 
     preprocess: tuple[Preprocessor, ...]
     backbone: Backbone
@@ -32,6 +36,7 @@ class Method:
     bank: Bank
     scorer: Scorer
     aggregator: Aggregator
+    seen_whole: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, components: Mapping[str, Sequence[Component]]) -> Method:
@@ -76,7 +81,7 @@ class Method:
 
     def see(self, features: Features) -> Features:
         """What bank and scorer are given: features after all necks, with the foreground."""
-        return find_object(self.masker, apply_necks(self.necks, features))
+        return find_object(self.masker, apply_necks(self.necks, features), self.seen_whole.add)
 
     def score(self, features: Features) -> tuple[Features, Scores]:
         """Scores of a batch, and the features as the scorer saw them. Outside the foreground an image scores lowest."""
@@ -92,6 +97,13 @@ class Method:
             scores = self.aggregator.aggregate(images)
             check_image_scores(self.aggregator, scores, [image.id for image in images])
         return scores
+
+    def mask_weights(self) -> tuple[Weights, ...]:
+        """What the masker runs on."""
+        if self.masker is None:
+            return ()
+        with blame(self.masker, "weights"):
+            return self.masker.weights()
 
     def bank_bytes(self) -> int:
         """Size of what the bank learned."""

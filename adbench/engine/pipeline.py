@@ -27,7 +27,7 @@ from adbench.engine.figures import draw
 from adbench.engine.geometry import MapSpec
 from adbench.engine.method import Method, split_scores
 from adbench.engine.predictions import Predictions, write_predictions
-from adbench.engine.protocol import make_task
+from adbench.engine.protocol import Task, make_task
 from adbench.engine.record import Cost, Quantiles, ResultRecord, Status, canonical_json, new_run, write_record
 from adbench.engine.said import Said
 from adbench.engine.seen import Seen
@@ -174,7 +174,7 @@ class Runner:
             sight = self._sights.of(draft, method, ctx)
             method = replace(method, backbone=sight.backbone)
             method.prepare(ctx)
-            draft.weights = sight.weights
+            draft.weights = [*sight.weights, *method.mask_weights()]
             yield Work(draft, method, sight, ctx, clock)
 
     def _context(self, unit: Unit, scratch: Path) -> Context:
@@ -201,7 +201,7 @@ class Runner:
         with work.clock.measure("test"):
             predictions = _score(method, test)
         work.draft.runtime = "+".join(sorted(learned.runtimes | test.runtimes))
-        work.draft.facts = method.bank.facts()
+        work.draft.facts = {**method.bank.facts(), **_masking(method, work.draft.task)}
         self._sights.tell(work.sight.backbone)
         return predictions, _cost(work.clock, memory, learned, test)
 
@@ -319,6 +319,17 @@ def _key(work: Work) -> str:
     return canonical_json([dict(work.sight.about), learning, told, work.draft.task.sha])
 
 
+def _masking(method: Method, task: Task) -> dict[str, float]:
+    """How many images were seen whole, as the masker left nothing of them; nothing to say without a masker."""
+    if method.masker is None:
+        return {}
+    counts = {"train": task.train, "test": task.test}
+    return {
+        f"seen_whole_{name}": float(sum(sample.id in method.seen_whole for sample in samples))
+        for name, samples in counts.items()
+    }
+
+
 def _cost(clock: Clock, memory: PeakMemory, learned: Learned, test: ExtractedStream) -> Cost:
     seconds = {"test-extract": 0.0, **clock.seconds}
     gpu = [peak for peak in (memory.gpu_mb(), learned.peak_gpu_mb) if peak is not None]
@@ -341,9 +352,10 @@ def _score(method: Method, stream: ExtractedStream) -> Predictions:
     clock.add("score", 0.0)
     for features in stream:
         started = clock.now()
-        scores = split_scores(*method.score(features))
+        query, found = method.score(features)
+        scores = split_scores(query, found)
         scoring = clock.now() - started
-        said.add(scores, features.geometry)
+        said.add(scores, features.geometry, query.foreground)
         clock.add("score", scoring)
         clock.add("test-extract", stream.spent)
         clock.lap(stream.spent + scoring, len(features))

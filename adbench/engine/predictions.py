@@ -30,12 +30,15 @@ class Predictions:
         geometry: where each prepared image lies in its original.
         scores: [N] float32, one score an image.
         patches: one [h, w] float32 an image, in memory or on disk, or None for methods without a map.
+        foreground: one [h, w] an image, not 0 where a patch is the object's, or None where nothing was masked. It is
+            for pictures of the run, and no part of the file.
     """
 
     ids: tuple[str, ...]
     geometry: tuple[Geometry, ...]
     scores: np.ndarray
     patches: Sequence[np.ndarray] | None
+    foreground: Sequence[np.ndarray] | None = None
 
 
 class _Header(BaseModel):

@@ -156,7 +156,8 @@ class ResultRecord(_Part):
     metrics: dict[str, MetricInfo]
     cost: Cost | None
     facts: dict[str, float] = Field(
-        default_factory=dict, description="what the bank says of itself, such as its recall"
+        default_factory=dict,
+        description="figures of the bank, such as its recall, and images of which the masker left nothing",
     )
     predictions: PredictionsInfo | None
     provenance: Provenance

@@ -36,10 +36,17 @@ class Said(Sequence[ImageScores]):
         self._rows: list[_Row] = []
         self._geometry: list[Geometry] = []
         self._alike: dict[Geometry, Geometry] = {}
-        self._patches, self._vectors = (Filed(tempfile.TemporaryFile()) for _ in range(2))  # noqa: SIM115
+        self._patches, self._vectors, self._foreground = (Filed(tempfile.TemporaryFile()) for _ in range(3))  # noqa: SIM115
 
-    def add(self, scores: Iterable[ImageScores], geometry: Iterable[Geometry]) -> None:
+    def add(
+        self, scores: Iterable[ImageScores], geometry: Iterable[Geometry], foreground: Tensor | None = None
+    ) -> None:
         """Take the scores of some more images, and where their pixels come from.
+
+        Args:
+            scores: one an image.
+            geometry: one an image.
+            foreground: [B, H, W] bool, where their object is; None for all images or for none.
 
         Raises:
             StorageError: the disk is full.
@@ -48,6 +55,8 @@ class Said(Sequence[ImageScores]):
             for one in scores:
                 patches, vector = _file(self._patches, one.patches), _file(self._vectors, one.vector)
                 self._rows.append(_Row(one.id, one.image, patches, vector))
+            for mask in () if foreground is None else foreground.cpu():
+                self._foreground.append(mask.numpy())
         except OSError as error:
             raise StorageError(
                 f"cannot keep scores in {tempfile.gettempdir()}: {error.strerror or error}; free some space there, or"
@@ -71,7 +80,7 @@ class Said(Sequence[ImageScores]):
     def predictions(self, scores: np.ndarray) -> Predictions:
         """With the score [N] of each image."""
         ids = tuple(row.id for row in self._rows)
-        return Predictions(ids, tuple(self._geometry), scores, self._patches or None)
+        return Predictions(ids, tuple(self._geometry), scores, self._patches or None, self._foreground or None)
 
 
 def _file(filed: Filed, tensor: Tensor | None) -> int | None:

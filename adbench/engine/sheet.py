@@ -20,6 +20,8 @@ THUMBNAIL = 256
 _COLORMAP, _OPACITY = "inferno", 0.85
 _OUTLINE, _OUTLINE_IN_TEXT = "#22E6FF", "#00A5BD"
 """A cyan that inferno does not have, and a darker one to be read on white."""
+_OBJECT, _OBJECT_IN_TEXT = "#7CFC00", "#3F8F00"
+"""Of the method's own foreground, on the image."""
 _FINE, _MARGIN = 2, 3
 """Outlines are measured on so many times the pixels of the page, and reach so many of these beyond the mask."""
 
@@ -35,6 +37,7 @@ class Panel:
         title: the image's name.
         score: its image score.
         anomalous: whether it shows a defect.
+        foreground: [h, w] bool, of any size, where the method saw the object, or None where it masked nothing.
     """
 
     image: Array
@@ -43,6 +46,12 @@ class Panel:
     title: str
     score: float
     anomalous: bool
+    foreground: Array | None = None
+
+    @property
+    def masked(self) -> bool:
+        """Whether a part of the image was left out, and a part was not: what has an outline."""
+        return self.foreground is not None and bool(self.foreground.any()) and not bool(self.foreground.all())
 
 
 def choose_extremes(scores: Array, labels: Array, count: int) -> list[int]:
@@ -80,16 +89,17 @@ def thumbnail(panel: Panel) -> Panel:
     """The panel at the size it is drawn in, so that a sheet needs little memory. A defect never shrinks to nothing."""
     image = shrunk(panel.image)
     height, width = image.shape[:2]
-    mask = None if panel.mask is None else _touched(panel.mask, (width, height))
-    return replace(panel, image=image, map=_resized(panel.map.astype(np.float32), (height, width)), mask=mask)
+    mask = None if panel.mask is None else _coverage(panel.mask, (width, height)) > 0
+    foreground = None if panel.foreground is None else _coverage(panel.foreground, (width, height)) >= 0.5
+    heat = _resized(panel.map.astype(np.float32), (height, width))
+    return replace(panel, image=image, map=heat, mask=mask, foreground=foreground)
 
 
-def _touched(mask: Array, size: tuple[int, int]) -> Array:
-    """[h, w] bool: the pixels of a smaller grid that hold any part of the mask."""
+def _coverage(mask: Array, size: tuple[int, int]) -> Array:
+    """[h, w] float32: how much of the pixels of a smaller grid belongs to the mask."""
     from PIL import Image
 
-    coverage = Image.fromarray(mask.astype(np.float32)).resize(size, Image.Resampling.BOX)
-    return np.asarray(coverage) > 0
+    return np.asarray(Image.fromarray(mask.astype(np.float32)).resize(size, Image.Resampling.BOX))
 
 
 def display_range(maps: Sequence[Array]) -> tuple[float, float]:
@@ -177,6 +187,8 @@ def sheet(panels: Sequence[Panel], path: Path, title: str = "", limits: tuple[fl
     page.text(layout.left, 0.36, title or "Lowest and highest scores of each class", 14, bold=True)
     page.text(layout.left, 0.66, "image and anomaly map, by ascending image score", 9, PALE)
     page.text(layout.left + 3.5, 0.66, "— annotated defect", 9, _OUTLINE_IN_TEXT, bold=True)
+    if any(panel.masked for panel in small):
+        page.text(layout.left + 5.2, 0.66, "— the masker's foreground", 9, _OBJECT_IN_TEXT, bold=True)
     for top, heading, colour in layout.headings:
         page.text(layout.left, top, heading, 11, colour, bold=True)
     for left, top, panel in layout.places:
@@ -203,11 +215,13 @@ def _draw_pair(page: Page, layout: _Layout, left: float, top: float, panel: Pane
     box = _Box(left, top, layout.tile_width, layout.tile_height).fitted(panel.image)
     image = _resized(panel.image, box.pixels)
     page.picture(box.left, box.top, image)
+    if panel.foreground is not None and panel.masked:
+        _outline(page, panel.foreground, box, _OBJECT)
     box = replace(box, left=box.left + layout.tile_width + layout.inner)
     heat = _resized(panel.map, box.pixels)
     page.picture(box.left, box.top, _bytes(overlay(image, heat, limits)))
     if panel.mask is not None and panel.mask.any():
-        _outline(page, panel.mask, box)
+        _outline(page, panel.mask, box, _OUTLINE)
 
 
 def _resized(picture: Array, size: tuple[int, int]) -> Array:
@@ -243,7 +257,7 @@ def _bytes(picture: Array) -> Array:
     return whole
 
 
-def _outline(page: Page, mask: Array, box: _Box) -> None:
+def _outline(page: Page, mask: Array, box: _Box, bright: str) -> None:
     """The mask's border, dark below and bright above, so that it is seen on any ground."""
     from scipy.ndimage import distance_transform_edt
 
@@ -254,7 +268,7 @@ def _outline(page: Page, mask: Array, box: _Box) -> None:
     distance = np.where(inside, distance_transform_edt(inside), distance_transform_edt(~inside)) - 0.5
     distance = distance.reshape(len(inside) // _FINE, _FINE, -1, _FINE).mean(axis=(1, 3)) / _FINE
     left, top = ((start // _FINE - _MARGIN) / DPI for start in (columns.start, rows.start))
-    for colour, thickness in (("black", 2.4), (_OUTLINE, 1.2)):
+    for colour, thickness in (("black", 2.4), (bright, 1.2)):
         cover = np.clip(thickness * DPI / 72 / 2 + 0.5 - distance, 0, 1)
         page.tint(box.left + left, box.top + top, colour, cover)
 

@@ -257,14 +257,26 @@ def apply_necks(necks: Sequence[Neck], features: Features) -> Features:
     return features
 
 
-def find_object(masker: Masker | None, features: Features) -> Features:
-    """Features with the foreground that the masker finds, if there is one."""
+def find_object(
+    masker: Masker | None, features: Features, nothing: Callable[[str], object] = lambda _: None
+) -> Features:
+    """Features with the foreground that the masker finds, if there is one. Where it leaves nothing, it is everything.
+
+    Args:
+        masker: None for no foreground.
+        features: of some images.
+        nothing: called with the id of each image of which nothing is left.
+    """
     if masker is None:
         return features
     with blame(masker, "mask"), torch.no_grad():
         foreground = masker.mask(features)
         check_foreground(masker, features, foreground)
-    return features.having(foreground=foreground)
+        empty = ~foreground.flatten(1).any(dim=1)
+    for name, is_empty in zip(features.ids, empty.tolist(), strict=True):
+        if is_empty:
+            nothing(name)
+    return features.having(foreground=foreground | empty[:, None, None])
 
 
 class TimedStream(FeatureStream):

@@ -189,9 +189,14 @@ def test_the_cache_can_be_looked_into_and_cleared(adbench, suite, cache, tmp_pat
     assert code == 0
     assert "toy-pixels(cell=16)" in out
     assert " 20 " in out
+    assert "masks: 0 MB" in out
+    mask = cache / "masks" / "way" / "image.png"
+    mask.parent.mkdir(parents=True)
+    mask.write_bytes(b"of a masker")
     code, out, _ = adbench("cache", "clear")
     assert code == 0
     assert list(cache.glob("features/*/*")) == []
+    assert not mask.exists()
     assert "nothing is kept" in adbench("cache", "info", "--cache", tmp_path / "none")[1]
 
 

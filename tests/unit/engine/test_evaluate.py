@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,6 +45,18 @@ def test_truth_joins_in_the_order_of_the_predictions(make_judge):
 def test_maps_and_masks_are_on_the_evaluation_grid(make_judge):
     for scores, mask in make_judge(grid=(16, 16)).masked_maps():
         assert scores.shape == mask.shape == (16, 16)
+
+
+def test_the_foreground_is_on_the_evaluation_grid_too(make_judge):
+    judge = make_judge()
+    assert judge.foreground(0) is None
+    mask = np.zeros((4, 4), np.float32)
+    mask[1, 2] = 1
+    masked = replace(judge.predictions, foreground=[mask] * len(judge.samples))
+    for grid, side in ((None, 64), ((16, 16), 16)):
+        found = replace(judge, predictions=masked, grid=grid).foreground(0)
+        expected = np.kron(mask, np.ones((side // 4, side // 4))) > 0
+        assert np.array_equal(found, expected)
 
 
 def test_an_image_without_annotation_is_left_out_of_the_maps(make_judge, monkeypatch):

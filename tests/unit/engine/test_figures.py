@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -127,6 +128,27 @@ def test_a_defect_that_fills_the_image_has_an_outline(tmp_path):
     assert ((pixels[..., 0] < 80) & (pixels[..., 1] > 200) & (pixels[..., 2] > 220)).sum() > 200
 
 
+def green(tmp_path, foreground):
+    sheet([replace(panel(), foreground=foreground)], tmp_path / "sheet.png", limits=(10, 11))
+    pixels = picture(tmp_path / "sheet.png").astype(int)
+    return int(((pixels[..., 0] < 160) & (pixels[..., 1] > 230) & (pixels[..., 2] < 40)).sum())
+
+
+def test_the_outline_of_the_foreground_is_drawn(tmp_path):
+    foreground = np.zeros((400, 600), dtype=bool)  # of another size than the image
+    assert green(tmp_path, None) == green(tmp_path, foreground) == green(tmp_path, ~foreground) == 0
+    foreground[100:300, 100:500] = True
+    assert green(tmp_path, foreground) > 100
+
+
+def test_a_thumbnails_foreground_is_where_it_covers_half_a_pixel():
+    foreground = np.zeros((80, 120), dtype=bool)
+    foreground[:40, :61] = True
+    small = thumbnail(replace(panel(size=(40, 60)), foreground=foreground)).foreground
+    assert small[:20, :31].all()
+    assert int(small.sum()) == 20 * 31
+
+
 @pytest.mark.slow
 def test_the_same_input_gives_the_same_bytes(tmp_path):
     for name in ("one", "two"):
@@ -176,6 +198,7 @@ def test_draw_writes_a_sheet_only_where_there_are_maps(tmp_path, maps):
         dataset=Gray(),
         map=lambda index: pairs[index][0],
         mask=lambda index: pairs[index][1],
+        foreground=lambda _: None,
         evidence=lambda: evident,
         seen=Seen(),
     )

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from adbench import Geometry
 from adbench.builtin.preprocess import CenterCrop, CropToMultiple, Pad, Resize
-from adbench.engine.geometry import MapSpec, anomaly_map, anomaly_maps, mask_on_grid
+from adbench.engine.geometry import MapSpec, anomaly_map, anomaly_maps, foreground_on_grid, mask_on_grid
 
 RAW = MapSpec(sigma=0)
 
@@ -193,3 +193,18 @@ def test_masks_stay_as_they_are_on_their_own_grid():
     mask = np.eye(9, 12, dtype=bool)
     assert mask_on_grid(mask, None) is mask
     np.testing.assert_array_equal(mask_on_grid(mask, (9, 12)), mask)
+
+
+def test_the_foreground_lies_where_its_patches_are():
+    """A 4 x 4 crop of a 6 x 8 image, in 2 x 2 patches; what the crop removed is no part of it."""
+    geometry = Geometry.whole(6, 8).windowed(1, 2, 4, 4)
+    found = foreground_on_grid(np.array([[1.0, 0.0], [1.0, 1.0]], np.float32), geometry)
+    expected = np.zeros((6, 8), dtype=bool)
+    expected[1:5, 2:4] = expected[3:5, 4:6] = True
+    assert np.array_equal(found, expected)
+
+
+def test_the_foreground_of_a_padded_image_is_cut_to_the_image():
+    geometry = Geometry.whole(4, 4).windowed(-2, 0, 8, 4)
+    found = foreground_on_grid(np.array([[1.0], [0.0], [1.0], [0.0]], np.float32), geometry)
+    assert found.tolist() == [[False] * 4] * 2 + [[True] * 4] * 2

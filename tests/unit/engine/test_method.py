@@ -101,6 +101,25 @@ def test_bank_and_scorer_see_the_foreground():
     assert (scores.patches[0][outside] == scores.patches[0].min()).all()
 
 
+def test_an_image_of_which_nothing_is_left_is_seen_whole_and_counted():
+    class First(Masker):
+        """Finds an object in the first image of a batch alone."""
+
+        name = "first"
+
+        def mask(self, features):
+            mask = torch.zeros(features.patches.shape[:3], dtype=torch.bool)
+            mask[0, 0, 0] = True
+            return mask
+
+    made = method(masker=First())
+    seen = made.see(features_of("a", "b"))
+    assert int(seen.foreground[0].sum()) == 1
+    assert seen.foreground[1].all()
+    made.see(features_of("c", "b"))
+    assert made.seen_whole == {"b"}
+
+
 def broken_neck(change):
     class Broken(Neck):
         """Breaks a rule."""

@@ -5,8 +5,9 @@ import time
 import weakref
 
 import pytest
+import torch
 
-from adbench import DataError, Neck, Source, StorageError, UsageError, Weights, WeightsError, hookimpl
+from adbench import DataError, Masker, Neck, Source, StorageError, UsageError, Weights, WeightsError, hookimpl
 from adbench.builtin.toy import ToyNearest, ToyPixels, ToyVectors
 from adbench.engine import pipeline
 from adbench.engine.pipeline import Runner, Settings, choose_device
@@ -56,6 +57,33 @@ def test_a_unit_ends_as_a_record_on_disk(make_runner, make_unit):
     assert (outcome.record.status, outcome.fresh, outcome.unsaved, outcome.notes) == ("ok", True, None, ())
     assert read_record(outcome.folder) == outcome.record
     assert make_runner().run(make_unit()).fresh is False
+
+
+def test_a_record_counts_the_images_of_which_the_masker_left_nothing(make_runner, make_unit):
+    for width, whole in ((1, 0), (99, 1)):
+        record = make_runner().run(make_unit(masker={"border": {"width": width}})).record
+        counts = {"seen_whole_train": record.task.train * whole, "seen_whole_test": record.task.test * whole}
+        assert counts.items() <= record.facts.items()
+    assert "seen_whole_test" not in make_runner().run(make_unit()).record.facts
+
+
+class Untrained(Masker):
+    """Sees everything, with weights that were never trained."""
+
+    name = "untrained"
+
+    def mask(self, features):
+        return torch.ones(features.patches.shape[:3], dtype=torch.bool)
+
+    def weights(self):
+        return (Weights("random:7", "0" * 64),)
+
+
+def test_a_record_knows_the_maskers_weights(make_runner, make_unit):
+    runner = make_runner(Untrained)
+    record = runner.run(make_unit(masker="untrained")).record
+    assert "random:7" in [weights.name for weights in record.provenance.weights]
+    assert record.regime.random_weights
 
 
 @pytest.mark.parametrize(

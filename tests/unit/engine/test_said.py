@@ -48,6 +48,14 @@ def test_predictions():
     assert made.geometry[0] is made.geometry[1]
 
 
+def test_foregrounds_come_back_and_are_none_without_a_masker():
+    made = Said()
+    masks = torch.tensor([[[True, False], [False, False]], [[True, True], [False, True]]])
+    made.add([image(1), image(1)], [Geometry.whole(4, 4)] * 2, masks)
+    assert [mask.astype(bool).tolist() for mask in made.predictions(np.zeros(2)).foreground] == masks.tolist()
+    assert said(image(0)).predictions(np.zeros(1)).foreground is None
+
+
 def test_a_method_without_maps_gives_no_patches():
     assert said(image(0, patches=False)).predictions(np.zeros(1, np.float32)).patches is None
 

@@ -1,0 +1,70 @@
+"""Masks that were found before, on disk: the network need not look at the same image twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class KeptMasks:
+    """A folder of masks by the content of images, all found in one way.
+
+    A file is a PNG of one bit a pixel, a kilobyte or two. Any may be deleted at any time; one that is damaged counts as
+    not there. Files appear whole or not at all, and where the folder cannot be written, nothing is kept.
+
+    Attributes:
+        folder: it is made when something is kept.
+    """
+
+    folder: Path
+
+    @classmethod
+    def of(cls, root: Path, about: Mapping[str, Any]) -> KeptMasks:
+        """The folder below `root` for what decides a mask besides the image: JSON-compatible."""
+        digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+        return cls(root / "masks" / digest[:32])
+
+    def get(self, image: Tensor) -> Tensor | None:
+        """[H, W] bool, the mask of the image [3, H, W] uint8, or None."""
+        import torch
+        from PIL import Image
+
+        try:
+            with Image.open(self._file(image)) as picture:
+                mask = np.array(picture.convert("1"), dtype=bool)
+        except (OSError, SyntaxError, ValueError):  # Pillow tells of a damaged PNG by any of them
+            return None
+        return torch.from_numpy(mask) if mask.shape == tuple(image.shape[1:]) else None
+
+    def put(self, image: Tensor, mask: Tensor) -> None:
+        """Keep the mask [H, W] bool of the image [3, H, W] uint8."""
+        from PIL import Image
+
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            handle, draft = tempfile.mkstemp(prefix=".draft-", dir=self.folder)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    Image.fromarray(mask.numpy()).save(file, "PNG")
+                Path(draft).replace(self._file(image))
+            finally:
+                Path(draft).unlink(missing_ok=True)
+        except OSError:  # a full or read-only disk costs time in the next run, and nothing in this one
+            return
+
+    def _file(self, image: Tensor) -> Path:
+        shape = "x".join(map(str, image.shape))
+        digest = hashlib.sha256(shape.encode() + image.cpu().contiguous().numpy().tobytes()).hexdigest()
+        return self.folder / f"{digest}.png"

@@ -1,0 +1,163 @@
+"""The masker: what Segment Anything proposes, and which of it is the object."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import model_validator
+
+from adbench import (
+    Context,
+    ContractError,
+    Features,
+    Field,
+    Masker,
+    Weights,
+    WeightsOption,
+    hub_file,
+    load_strictly,
+    random_weights,
+    read_state_dict,
+    seeded,
+    weights_of,
+)
+from adbench_sam.architecture import ARCHITECTURES, Model
+from adbench_sam.keep import Keep, foreground
+from adbench_sam.kept import KeptMasks
+from adbench_sam.network import Library, Network, build
+from adbench_sam.propose import Rules, at_centre, everywhere
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_HUB_FILE = "model.safetensors"
+
+
+class Sam(Masker):
+    """The object that Segment Anything finds (Kirillov et al., 2023, https://arxiv.org/abs/2304.02643).
+
+    It looks at the prepared image. With ``prompt=automatic`` it is asked at a grid of points, and its answers are
+    sifted as its authors' ``SamAutomaticMaskGenerator`` sifts them; with ``prompt=centre`` it is asked once, at the
+    image's centre, and gives three masks. Of these, masks that hold more than `border_share` of the image's border are
+    background; the object is the largest of the others. A patch belongs to the object where the mask holds `share` of
+    its pixels. Of an image of a texture nothing may be left: adbench then sees it whole.
+
+    Masks are kept in the run's cache by the content of the prepared image.
+
+    Raises:
+        WeightsError: on `prepare`, the weights cannot be had or are those of another model.
+        UsageError: on `prepare`, the library is not installed.
+    """
+
+    name = "sam"
+    needs: ClassVar[frozenset[str]] = frozenset({"patches", "images"})
+
+    class Config(Masker.Config):
+        model: Model = Field("vit_b", description="size; tiny is for trials and has no pretrained weights")
+        library: Library = Field("segment-anything", description="whose code computes it; the masks are the same")
+        weights: WeightsOption = Field("pretrained", description="pretrained, random, or the path of a weights file")
+        random_seed: int = Field(0, ge=0, description="seed of weights=random")
+        prompt: Literal["automatic", "centre"] = Field(
+            "automatic", description="ask at a grid of points, or once at the image's centre"
+        )
+        points_per_side: int = Field(32, ge=1, description="automatic: points along each side of the grid")
+        points_per_batch: int = Field(64, ge=1, description="automatic: points asked at a time; fewer need less memory")
+        pred_iou_thresh: float = Field(0.88, description="automatic: least predicted IoU of a mask; 0 for any")
+        stability_score_thresh: float = Field(0.95, description="automatic: least stability of a mask; 0 for any")
+        stability_score_offset: float = Field(1.0, ge=0, description="automatic: shift of the logits that measures it")
+        box_nms_thresh: float = Field(0.7, ge=0, le=1, description="automatic: IoU of boxes above which two are one")
+        keep: Keep = Field("largest", description="which of the masks that are not background: largest, confident, all")
+        border_share: float = Field(
+            0.5, ge=0, le=1, description="a mask is background that holds more than this of the image's border"
+        )
+        share: float = Field(0.5, gt=0, le=1, description="share of a patch's pixels from which on it is the object's")
+
+        @model_validator(mode="after")
+        def _tiny_was_never_trained(self) -> Sam.Config:
+            if self.weights == "pretrained" and not ARCHITECTURES[self.model].repo:
+                raise ValueError(f"model={self.model} was never trained; add weights=random, or name another model")
+            return self
+
+    config: Config
+    _device: str
+    _network: Network
+    _weights: Weights
+    _kept: KeptMasks | None
+
+    def prepare(self, ctx: Context) -> None:
+        source = self._source()  # before torch is imported and a model is built: a missing file is told at once
+        with seeded(self.config.random_seed):
+            network = build(ARCHITECTURES[self.config.model], self.config.library)
+        self._weights = self._fill(network, source)
+        network.model.to(ctx.device)
+        self._network, self._device = network, ctx.device
+        self._kept = None if ctx.cache is None else KeptMasks.of(ctx.cache, self._about())
+
+    def weights(self) -> tuple[Weights, ...]:
+        """Name and sha256 of what was loaded. After `prepare`."""
+        return (self._weights,)
+
+    def mask(self, features: Features) -> Tensor:
+        import torch
+        from torch.nn.functional import adaptive_avg_pool2d
+
+        patches = features.need_patches(self.title)
+        if features.images is None:
+            raise ContractError(self.title, "it reads the prepared images, but was given none")
+        pixels = torch.stack([self._object(image) for image in features.images])
+        shares = adaptive_avg_pool2d(pixels.float(), (patches.shape[1], patches.shape[2]))
+        return (shares >= self.config.share).to(patches.device)
+
+    def _object(self, image: Tensor) -> Tensor:
+        """[H0, W0] bool on the CPU: the object in one prepared image [3, H0, W0], kept or found now."""
+        import torch
+
+        picture = (image.float().cpu() * 255).round().clamp(0, 255).to(torch.uint8)
+        kept = None if self._kept is None else self._kept.get(picture)
+        if kept is not None:
+            return kept
+        found = self._found(picture)
+        if self._kept is not None:
+            self._kept.put(picture, found)
+        return found
+
+    def _found(self, picture: Tensor) -> Tensor:
+        """[H0, W0] bool: the object in a picture [3, H0, W0] uint8."""
+        import torch
+
+        with torch.no_grad():
+            if self.config.prompt == "centre":
+                proposals = at_centre(self._network, picture, self._device)
+            else:
+                proposals = everywhere(self._network, picture, self._rules(), self._device)
+        height, width = picture.shape[1:]
+        return foreground(proposals, (int(height), int(width)), self.config.keep, self.config.border_share)
+
+    def _rules(self) -> Rules:
+        return Rules(**self.config.model_dump(include=set(Rules.__dataclass_fields__)))
+
+    def _about(self) -> dict[str, Any]:
+        """What decides the mask of an image."""
+        options = self.config.model_dump(mode="json", exclude={"weights", "random_seed", "share"})
+        versions = {package: version(package) for package in ("adbench-sam", self.config.library, "torch")}
+        return {**options, **versions, "sha256": self._weights.sha256, "device": self._device, "version": self.version}
+
+    def _source(self) -> tuple[Path, str] | None:
+        """The weights file and the name under which a record knows it, or None for random weights."""
+        option = self.config.weights
+        if option == "random":
+            return None
+        if isinstance(option, Path):
+            return option, option.name
+        architecture = ARCHITECTURES[self.config.model]
+        return hub_file(architecture.repo, _HUB_FILE, architecture.revision), architecture.repo
+
+    def _fill(self, network: Network, source: tuple[Path, str] | None) -> Weights:
+        """Give the network the weights that were asked for; what a record says of them."""
+        if source is None:
+            return random_weights(network.model.state_dict(), self.config.random_seed)
+        state = network.renamed(read_state_dict(source[0]))
+        load_strictly(network.model, state, f"{self.title} ({self.config.model})")
+        return weights_of(*source)

@@ -1,0 +1,43 @@
+"""The recipes are complete and name their sources; parts of other packages need not be installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import adbench_sam
+import pytest
+import yaml
+from adbench_sam.sam import Sam
+
+from adbench.engine.spec import parts_in, read_recipe
+
+FILES = sorted((Path(adbench_sam.__file__).parent / "recipes").glob("*.yaml"))
+
+
+def test_all_are_here():
+    assert {file.stem for file in FILES} == {"dinov3-knn-sam", "patchcore-sam"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_recipe_says_what_it_is(file):
+    content = yaml.safe_load(file.read_text())
+    assert content["recipe"] == file.stem
+    assert content["paper"].startswith("https://arxiv.org/abs/")
+    assert content["title"]
+    assert file.read_text().startswith("# ")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_our_part_takes_its_options(file):
+    (part,) = parts_in(read_recipe(file), "masker")
+    assert part.name == "sam"
+    Sam(**part.options)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_all_but_the_mask_is_the_recipe_of_adbench_memory(file):
+    memory = pytest.importorskip("adbench_memory", reason="adbench-memory has the recipe without the mask")
+    without = yaml.safe_load((Path(memory.__file__).parent / "recipes" / file.name.replace("-sam", "")).read_text())
+    content = yaml.safe_load(file.read_text())
+    own = {"recipe", "title", "paper", "masker"}
+    assert {key: content[key] for key in content.keys() - own} == {key: without[key] for key in without.keys() - own}
