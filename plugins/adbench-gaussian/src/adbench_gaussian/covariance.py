@@ -22,7 +22,7 @@ def inverse_factor(covariance: Tensor) -> Tensor:
     import torch
 
     identity = torch.eye(covariance.shape[-1], dtype=covariance.dtype, device=covariance.device)
-    lower = torch.linalg.solve_triangular(torch.linalg.cholesky(covariance), identity, upper=False)
+    lower: Tensor = torch.linalg.solve_triangular(torch.linalg.cholesky(covariance), identity, upper=False)
     return lower.transpose(-1, -2)
 
 

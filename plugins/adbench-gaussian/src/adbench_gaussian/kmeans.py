@@ -61,7 +61,7 @@ def _means(rows: Tensor, nearest: Tensor, centers: Tensor) -> Tensor:
 
     sums, counts = torch.zeros_like(centers, dtype=torch.float64), centers.new_zeros(len(centers), dtype=torch.float64)
     height = max(1, BLOCK // max(len(centers), rows.shape[1]))
-    for part, near in zip(rows.split(height), nearest.split(height), strict=True):
+    for part, near in zip(torch.split(rows, height), torch.split(nearest, height), strict=True):
         member = torch.nn.functional.one_hot(near, len(centers)).to(rows)
         sums += (member.T @ (part - rows[0])).double()
         counts += member.sum(0)
@@ -74,4 +74,4 @@ def _squared_distances(rows: Tensor, center: Tensor) -> Tensor:
     import torch
 
     height = max(1, BLOCK // rows.shape[1])
-    return torch.cat([(part - center).square_().sum(1) for part in rows.split(height)])
+    return torch.cat([(part - center).square_().sum(1) for part in torch.split(rows, height)])

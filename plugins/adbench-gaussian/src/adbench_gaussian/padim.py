@@ -69,8 +69,8 @@ class Padim(LearnedGaussians):
             moments = self._added(moments, held)
         assert channels is not None
         assert moments is not None
-        means = moments.mean().float().unflatten(0, tuple(grid))
-        self.learn(PlaceGaussians(means, self._factors(moments).unflatten(0, tuple(grid)), "factor", channels, width))
+        means, factors = (table.reshape(*grid, *table.shape[1:]) for table in (moments.mean(), self._factors(moments)))
+        self.learn(PlaceGaussians(means.float(), factors, "factor", channels, width))
 
     def _draw(self, width: int, ctx: Context) -> Tensor:
         """[R] the channels that are kept, in order."""

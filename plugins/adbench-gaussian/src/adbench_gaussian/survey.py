@@ -63,7 +63,9 @@ def survey(features: FeatureStream, ctx: Context, who: str, sample: int = 0) -> 
 
 def add_rows(moments: Moments, rows: Tensor) -> None:
     """Add rows [N, C] to the moments of one set, a few at a time."""
-    for part in rows.split(ROWS):
+    import torch
+
+    for part in torch.split(rows, ROWS):
         moments.add(part[None])
 
 

@@ -33,10 +33,10 @@ class Whitened(LearnedGaussians):
 
         count: int = Field(1000, ge=1, description="patches that are kept, at most")
         variance: float = Field(
-            0.99,
+            1.0,
             gt=0,
             le=1,
-            description="share of the variance that the principal components keep; 1 keeps all of them",
+            description="share of the variance that the principal components keep; 1 keeps all, MH-PatchCore 0.99",
         )
         shrinkage: float = Field(0.07, ge=0, le=1, description="weight of a sphere in the covariance")
         local: int = Field(256, ge=1, description="patches that a set is reduced to on the way, at most")
