@@ -17,13 +17,15 @@ def farthest_first(rows: Tensor, count: int) -> Tensor:
     """Indices of rows [N, C] in order of selection: the farthest from the mean, then the farthest from all chosen.
 
     The lowest index among equals, none twice; all N where there are no more. Squared distances are computed as
-    |x|^2 + |c|^2 - 2 x c for rows relative to the mean: the largest of them decide, which lose no digits that way.
+    |x|^2 + |c|^2 - 2 x c, one product of a matrix and a vector for each step, for rows relative to the mean and in
+    double precision: many are nearly equal, and one other choice changes all that follow.
     """
     import torch
 
     if count >= len(rows):
         return torch.arange(len(rows), device=rows.device)
-    centered = rows - rows.mean(0)
+    centered = rows.double()
+    centered = centered - centered.mean(0)
     squares = centered.square().sum(1)
     chosen = torch.empty(count, dtype=torch.int64, device=rows.device)
     chosen[0] = squares.argmax()

@@ -17,12 +17,6 @@ if TYPE_CHECKING:
 
     from adbench import Context, FeatureStream
 
-BLOCK = 1 << 21
-"""Elements of the covariances that are factorised together, in double precision."""
-
-IMAGES = 32
-"""Images whose products are added at once: each addition reads and writes all that is held."""
-
 
 class Padim(LearnedGaussians):
     """PaDiM's distributions: at each place the mean and the covariance of the patches there (arXiv 2011.08785).
@@ -30,8 +24,9 @@ class Padim(LearnedGaussians):
     The covariance is that of the sample plus a multiple of the identity (section III-B, Eq. 1). It is over some of the
     channels, drawn from the seed (section V-A).
 
-    One pass; it holds the sums of products of H W R^2 float32, which become the factors of the inverse covariances in
-    place, and the patches of 32 images.
+    One pass. It holds the patches of as many images as there are channels; where there are more images, also the sums
+    of their products, H W R^2 float64. Factors of the inverse covariances, H W R^2 float32, are made of them block by
+    block; the inverse covariances themselves only when somebody asks for `precision`.
     """
 
     name: ClassVar[str] = "padim"
@@ -56,21 +51,24 @@ class Padim(LearnedGaussians):
     config: Config
 
     def fit(self, features: FeatureStream, ctx: Context) -> None:
-        channels: Tensor | None = None
         moments: Moments | None = None
-        held: list[Tensor] = []
         for patches in grids_of(features, ctx.device, self.title):
-            if channels is None:
-                channels, width, grid = self._draw(patches.shape[-1], ctx), patches.shape[-1], patches.shape[1:3]
-            held.append(patches.flatten(1, 2).index_select(2, channels))
-            if sum(map(len, held)) >= IMAGES:
-                moments = self._added(moments, held)
-        if held:
-            moments = self._added(moments, held)
-        assert channels is not None
+            if moments is None:
+                grid, width = patches.shape[1:3], patches.shape[3]
+                channels = self._draw(width, ctx)
+                rows = patches.flatten(1, 2).index_select(2, channels)
+                self._make_sure_of_room(rows, len(features))
+                moments = Moments(rows.mean(0), patience=len(channels))
+            else:
+                rows = patches.flatten(1, 2).index_select(2, channels)
+            moments.add(rows)
         assert moments is not None
-        means, factors = (table.reshape(*grid, *table.shape[1:]) for table in (moments.mean(), self._factors(moments)))
-        self.learn(PlaceGaussians(means.float(), factors, "factor", channels, width))
+        means, factors = moments.mean().float(), self._factors(moments)
+        size = len(channels)
+        gaussians = PlaceGaussians(
+            means.reshape(*grid, size), factors.reshape(*grid, size, size), "factor", channels, width
+        )
+        self.learn(gaussians)
 
     def _draw(self, width: int, ctx: Context) -> Tensor:
         """[R] the channels that are kept, in order."""
@@ -79,34 +77,24 @@ class Padim(LearnedGaussians):
         order = torch.randperm(width, generator=ctx.generator("padim/channels"))
         return order[: self.config.dim].sort().values.to(ctx.device)
 
-    def _added(self, moments: Moments | None, held: list[Tensor]) -> Moments:
-        """Add the patches that are held [B, P, R], and let go of them."""
-        import torch
-
-        rows = torch.cat(held).transpose(0, 1)
-        held.clear()
-        if moments is None:
-            self._make_sure_of_room(rows)
-            moments = Moments(rows.mean(1), torch.float32)
-        moments.add(rows)
-        return moments
-
-    def _make_sure_of_room(self, rows: Tensor) -> None:
-        places, _, size = rows.shape
+    def _make_sure_of_room(self, rows: Tensor, images: int) -> None:
+        """For so many images, of which these [B, P, R] are the first."""
+        _, places, size = rows.shape
+        held, sums, factors = 4 * min(images, size), 8 * size * (images >= size), 4 * size
         make_sure_of_room(
-            4 * places * size**2 + 2 * rows.nbytes + 32 * BLOCK,
+            places * size * max(held + sums, held * (images < size) + sums + factors),
             f"{self.title} with covariances of {size} channels at {places:,} places",
             "keep fewer channels with dim, or use smaller images or deeper layers",
             str(rows.device),
         )
 
     def _factors(self, moments: Moments) -> Tensor:
-        """[P, R, R] factors of the inverse covariances, in the memory of the sums; block by block, in float64."""
-        places, size = moments.shift.shape
-        height = max(1, BLOCK // size**2)
-        for start in range(0, places, height):
-            part = slice(start, start + height)
+        """[P, R, R] float32 factors of the inverse covariances, block by block in float64."""
+        import torch
+
+        factors = torch.empty(*moments.shape, moments.shape[-1], device=moments.device)
+        for part in moments.parts():
             covariance = moments.covariance(part)
             covariance.diagonal(dim1=-2, dim2=-1).add_(self.config.regularization)
-            moments.products[part] = inverse_factor(covariance)
-        return moments.products
+            factors[part] = inverse_factor(covariance)
+        return factors

@@ -64,9 +64,7 @@ class Prototypes(LearnedGaussians):
 
     def _clusters(self, features: FeatureStream, centers: Tensor, axes: Axes, ctx: Context) -> list[Moments]:
         """The moments of the patches that are nearest to each center; no cluster is empty."""
-        import torch
-
-        clusters = [Moments(center[None], torch.float64) for center in centers]
+        clusters = [Moments(center[None]) for center in centers]
         for patches in patches_of(features, ctx.device, self.title):
             rows = axes.into(patches.flatten(0, 2))
             nearest = exact_search(rows, centers, 1)[1][:, 0]

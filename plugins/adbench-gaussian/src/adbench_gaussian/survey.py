@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from adbench import Context, FeatureStream
 
-ROWS = 1024
-"""Rows whose products are added in single precision before the sums, in double precision, take them in."""
+ROWS = 4096
+"""Rows that are added at once, so that their copy in double precision stays small."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def survey(features: FeatureStream, ctx: Context, who: str, sample: int = 0) -> 
     drawn: list[Tensor] = []
     generator, each = ctx.generator("survey/sample"), -(-sample // max(1, len(features)))
     for patches in patches_of(features, ctx.device, who):
-        moments = moments or Moments(patches.flatten(0, 2)[:ROWS].mean(0)[None], torch.float64)
+        moments = moments or Moments(patches.flatten(0, 2).mean(0)[None])
         add_rows(moments, patches.flatten(0, 2))
         drawn.extend(_drawn(image, each, generator) for image in patches.flatten(1, 2))
     assert moments is not None
@@ -66,7 +66,7 @@ def add_rows(moments: Moments, rows: Tensor) -> None:
     import torch
 
     for part in torch.split(rows, ROWS):
-        moments.add(part[None])
+        moments.add(part[:, None])
 
 
 def images_of(features: FeatureStream, count: int, device: str, who: str) -> Iterator[Tensor]:
