@@ -6,6 +6,8 @@ import pytest
 
 from adbench import Context, Features, FeatureStream, Geometry
 
+pytest.importorskip("adbench_gaussian", reason="adbench-gaussian is not installed beside anomalib")
+
 pytestmark = [pytest.mark.peer, pytest.mark.filterwarnings("ignore")]  # the warnings are anomalib's dependencies'
 
 IMAGES, SIDE, CHANNELS = 75, 8, 64

@@ -9,6 +9,8 @@ from adbench import Batch, Context, Features, FeatureStream, Geometry
 from adbench.builtin.necks import ConcatLayers
 from adbench.engine.geometry import MapSpec, anomaly_map
 
+pytest.importorskip("adbench_gaussian", reason="adbench-gaussian is not installed beside anomalib")
+
 pytestmark = [pytest.mark.peer, pytest.mark.filterwarnings("ignore")]  # the warnings are anomalib's dependencies'
 
 HEIGHT, WIDTH = 96, 128

@@ -76,7 +76,7 @@ class ClusterGaussians(Gaussians):
         rows = self._mapped(rows.to(self.means))
         count = min(count, len(self.means))
         between = torch.stack([self._lengths(self.means - self.means[one], one) for one in known.tolist()])
-        between[torch.arange(len(known)), known] = -1  # it comes first, also among twins
+        between.scatter_(1, known[:, None], -1)  # it comes first, also among twins
         near = between.sort(dim=1, stable=True).indices[:, :count]
         found = [
             [self._lengths((row - self.means[one])[None], one)[0] for one in several]
