@@ -1,0 +1,26 @@
+"""Normal as Gaussian distributions of patches, and scores by the Mahalanobis distance to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from adbench import Component, hookimpl
+
+
+@hookimpl
+def register_components(register: Callable[[type[Component]], None]) -> None:
+    from adbench_gaussian.mahalanobis import Mahalanobis
+    from adbench_gaussian.padim import Padim
+    from adbench_gaussian.prototypes import Prototypes
+    from adbench_gaussian.whitened import Whitened
+
+    register(Padim)
+    register(Prototypes)
+    register(Whitened)
+    register(Mahalanobis)
+
+
+@hookimpl
+def register_recipes(register: Callable[[Path], None]) -> None:
+    register(Path(__file__).parent / "recipes")

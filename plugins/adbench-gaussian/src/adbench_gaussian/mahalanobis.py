@@ -1,0 +1,125 @@
+"""The scorer that asks how far a patch is from normal, in units of what normal patches vary by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import model_validator
+
+from adbench import Bank, Component, Field, GaussianBank, Scorer, Scores, UsageError
+from adbench_gaussian.clusters import ClusterGaussians
+from adbench_gaussian.gaussians import Gaussians, gaussians_of
+from adbench_gaussian.smooth import Border, highest_smoothed
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from adbench import Features
+
+
+class Mahalanobis(Scorer):
+    """A patch's score is its Mahalanobis distance to the Gaussian of its place, or to the nearest of several.
+
+    The image's own score, on request: the highest value of the smoothed map (PaDiM), or the score of the highest patch
+    times PatchCore's weight (MH-PatchCore). Patches outside the foreground do not count for it, and score 0.
+    """
+
+    name: ClassVar[str] = "mahalanobis"
+    bank: ClassVar[type[Bank]] = GaussianBank  # type: ignore[type-abstract]
+    needs: ClassVar[frozenset[str]] = frozenset({"patches"})
+
+    class Config(Component.Config):
+        """Options."""
+
+        squared: bool = Field(False, description="squared distances, as MH-PatchCore has them")
+        image_sigma: float = Field(
+            0,
+            ge=0,
+            le=1000,
+            description="the image scores the highest value of its map smoothed by a Gaussian of so many pixels of the"
+            " prepared image, as in PaDiM; 0: no image score",
+        )
+        image_border: Border = Field(
+            "symmetric", description="beyond the border: the edge repeated (SciPy) or not (reflect: PyTorch, anomalib)"
+        )
+        reweight: int = Field(
+            0, ge=0, description="Gaussians around the nearest one that weigh the image score; 0: no image score"
+        )
+        reweight_form: Literal["anomalib", "eq7"] = Field(
+            "anomalib",
+            description="anomalib: the nearest Gaussian itself counts as the first of them; eq7: that many others, as"
+            " PatchCore's paper has it",
+        )
+
+        @model_validator(mode="after")
+        def _one_image_score(self) -> Mahalanobis.Config:
+            if self.image_sigma and self.reweight:
+                raise ValueError("image_sigma and reweight both make the image score; give one of them")
+            return self
+
+    config: Config
+
+    @classmethod
+    def gives(cls, config: Any) -> frozenset[str]:
+        return frozenset({"patches", "image"} if config.image_sigma or config.reweight else {"patches"})
+
+    @classmethod
+    def defaults(cls, config: Any) -> Mapping[str, Any]:
+        """PaDiM's bank, or MH-PatchCore's where images are weighed; the own image score where there is one."""
+        own = "image" in cls.gives(config)
+        return {"bank": {"whitened" if config.reweight else "padim": {}}, "aggregate": "scorer" if own else "max"}
+
+    def score(self, query: Features, bank: Bank) -> Scores:
+        """Scores of a batch.
+
+        Raises:
+            DataError: the bank has a Gaussian for each place, and the patches are on another grid.
+            UsageError: images are to be weighed by neighbours, which Gaussians of places do not have.
+        """
+        assert isinstance(bank, GaussianBank)
+        patches, gaussians = query.need_patches(self.title), gaussians_of(bank)
+        squared, nearest = gaussians.nearest(patches, self.title)
+        scores = squared if self.config.squared else squared.sqrt()
+        if query.foreground is not None:
+            scores = scores * query.foreground.to(scores.device)
+        if self.config.image_sigma:
+            highest = highest_smoothed(scores, query.geometry, self.config.image_sigma, self.config.image_border)
+            return Scores(scores, highest)
+        if self.config.reweight:
+            return Scores(scores, self._weighed(patches, scores, nearest, gaussians))
+        return Scores(scores)
+
+    def _weighed(self, patches: Tensor, scores: Tensor, nearest: Tensor, gaussians: Gaussians) -> Tensor:
+        """[B] the highest scores, times PatchCore's weights."""
+        if not isinstance(gaussians, ClusterGaussians):
+            raise UsageError(
+                f"{self.title} with reweight={self.config.reweight} weighs by Gaussians near the nearest one, but the"
+                " bank has one for each place; use reweight=0, or the bank 'whitened' or 'prototypes'"
+            )
+        images = range(len(patches))
+        highest, place = scores.flatten(1).max(1)
+        rows = patches.flatten(1, 2)[images, place.to(patches.device)]
+        count = self.config.reweight + (self.config.reweight_form == "eq7")
+        around = gaussians.around(rows, nearest.flatten(1)[images, place], count)
+        return highest * weight(around if self.config.squared else around.sqrt(), self.config.reweight_form)
+
+
+def weight(distances: Tensor, form: Literal["anomalib", "eq7"]) -> Tensor:
+    """PatchCore's weight of an image's highest score (arXiv 2106.08265, Eq. 7).
+
+    w = 1 - exp(s*) / sum of exp(s), s* being the distance to the nearest Gaussian and s those to the ones around it.
+    Small where the nearest one lies among many that are nearly as close, large where it is itself a rarity.
+
+    Args:
+        distances: [B, K] or their squares, that to the nearest Gaussian first.
+        form: ``"eq7"``: the sum is over the others; ``"anomalib"``: over all, as in MH-PatchCore's code.
+
+    Returns:
+        [B], 0 to 1; 1 where there are no others.
+    """
+    if distances.shape[1] == 1:
+        return distances.new_ones(len(distances))
+    beyond = distances - distances[:, :1]
+    summed = beyond[:, 1:] if form == "eq7" else beyond
+    return summed.logsumexp(1).neg().expm1().neg().clamp(min=0)

@@ -1,0 +1,96 @@
+"""The first walk over the patches of a stream: their mean and covariance, and an even sample of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from adbench_gaussian.moments import Moments
+from adbench_gaussian.stream import patches_of
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from adbench import Context, FeatureStream
+
+ROWS = 4096
+"""Rows that are added at once, so that their copy in double precision stays small."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is known of all patches.
+
+    Attributes:
+        count: how many there are.
+        mean: [C] float64.
+        covariance: [C, C] float64, divided by count - 1.
+        sample: [S, C] float32, the same number from each image.
+    """
+
+    count: int
+    mean: Tensor
+    covariance: Tensor
+    sample: Tensor
+
+
+def survey(features: FeatureStream, ctx: Context, who: str, sample: int = 0) -> Survey:
+    """Walk over the stream once.
+
+    Args:
+        features: the stream.
+        ctx: for the device and the draw of the sample.
+        who: the component that asks, as messages write it.
+        sample: vectors wanted in the sample; it has as many of each image, at least one, or all where that is fewer.
+
+    Raises:
+        DataError, ContractError: as `patches_of`.
+    """
+    import torch
+
+    moments: Moments | None = None
+    drawn: list[Tensor] = []
+    generator, each = ctx.generator("survey/sample"), -(-sample // max(1, len(features)))
+    for patches in patches_of(features, ctx.device, who):
+        moments = moments or Moments(patches.flatten(0, 2).mean(0)[None])
+        add_rows(moments, patches.flatten(0, 2))
+        drawn.extend(_drawn(image, each, generator) for image in patches.flatten(1, 2))
+    assert moments is not None
+    return Survey(moments.count, moments.mean()[0], moments.covariance()[0], torch.cat(drawn))
+
+
+def add_rows(moments: Moments, rows: Tensor) -> None:
+    """Add rows [N, C] to the moments of one set, a few at a time."""
+    import torch
+
+    for part in torch.split(rows, ROWS):
+        moments.add(part[:, None])
+
+
+def images_of(features: FeatureStream, count: int, device: str, who: str) -> Iterator[Tensor]:
+    """The patches of so many images at a time, [N, C], however the stream's batches are cut.
+
+    Raises:
+        DataError, ContractError: as `patches_of`.
+    """
+    import torch
+
+    held: list[Tensor] = []
+    for patches in patches_of(features, device, who):
+        for image in patches.flatten(1, 2):
+            held.append(image)
+            if len(held) == count:
+                yield torch.cat(held)
+                held = []
+    if held:
+        yield torch.cat(held)
+
+
+def _drawn(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Some of an image's patches, in order."""
+    import torch
+
+    chosen = torch.randperm(len(rows), generator=generator)[:count].sort().values
+    return rows.index_select(0, chosen.to(rows.device))

@@ -1,0 +1,100 @@
+"""What the scorer says, of patches and of images."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from adbench_gaussian.clusters import ClusterGaussians
+from adbench_gaussian.mahalanobis import Mahalanobis, weight
+from adbench_gaussian.padim import Padim
+from adbench_gaussian.whitened import Whitened
+
+from adbench import Context, UsageError
+from adbench.engine.geometry import MapSpec, anomaly_map
+
+
+@pytest.fixture
+def on_a_line():
+    """Spheres of radius 1 around 0, 1, 3 and 9."""
+    bank = Whitened()
+    bank.learn(ClusterGaussians(torch.tensor([[0.0], [1.0], [3.0], [9.0]])))
+    return bank
+
+
+@pytest.fixture
+def query(given):
+    """One image with patches at 1.5 and 5."""
+    return given(torch.tensor([1.5, 5.0]).reshape(1, 1, 2, 1)).batches[0]
+
+
+def test_distances_and_squares(on_a_line, query):
+    assert Mahalanobis().score(query, on_a_line).patches.tolist() == [[[0.5, 2]]]
+    assert Mahalanobis(squared=True).score(query, on_a_line).patches.tolist() == [[[0.25, 4]]]
+    assert Mahalanobis().score(query, on_a_line).image is None
+
+
+def test_the_weight_by_hand(on_a_line, query):
+    """The highest patch is at 5, 2 from the mean at 3; around that are 1 and 0, 4 and 5 away."""
+    expected = {
+        "anomalib": 1 - math.exp(2) / (math.exp(2) + math.exp(4)),
+        "eq7": 1 - math.exp(2) / (math.exp(4) + math.exp(5)),
+    }
+    for form, known in expected.items():
+        scores = Mahalanobis(reweight=2, reweight_form=form).score(query, on_a_line)
+        assert scores.image.tolist() == pytest.approx([2 * known], rel=1e-5)
+    scores = Mahalanobis(reweight=2, squared=True).score(query, on_a_line)
+    assert scores.image.tolist() == pytest.approx([4 * (1 - 1 / (1 + math.exp(16 - 4)))], rel=1e-5)
+
+
+def test_weights_at_the_ends():
+    assert weight(torch.tensor([[1e4, 1e4, 1e4]]), "anomalib").tolist() == pytest.approx([2 / 3])
+    assert weight(torch.tensor([[1e4, 3e4]]), "anomalib").tolist() == [1]
+    assert weight(torch.tensor([[5.0, 1.0]]), "eq7").tolist() == [0]
+    assert weight(torch.tensor([[7.0]]), "anomalib").tolist() == [1]
+
+
+@pytest.mark.parametrize("border", ["symmetric", "reflect"])
+def test_the_image_scores_the_highest_value_of_its_smoothed_map(border, given, draw):
+    bank = Padim()
+    bank.fit(given(draw(6, 4, 6, 3)), Context())
+    (query,) = given(draw(2, 4, 6, 3, seed=1))
+    scores = Mahalanobis(image_sigma=4, image_border=border).score(query, bank)
+    spec = MapSpec(sigma=4, at="input", border=border)
+    expected = [anomaly_map(one.numpy(), query.geometry[0], spec).max() for one in scores.patches]
+    assert scores.image.tolist() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_background_does_not_count(on_a_line, query):
+    hidden = query.having(foreground=torch.tensor([[[True, False]]]))
+    scores = Mahalanobis(reweight=1).score(hidden, on_a_line)
+    assert scores.patches.tolist() == [[[0.5, 0]]]
+    assert scores.image.tolist() == [0.5]
+
+
+def test_places_have_no_neighbours(given, draw):
+    bank = Padim()
+    bank.fit(given(draw(6, 4, 6, 3)), Context())
+    (query,) = given(draw(2, 4, 6, 3, seed=1))
+    with pytest.raises(UsageError, match="reweight=9 .* use reweight=0, or the bank 'whitened'"):
+        Mahalanobis(reweight=9).score(query, bank)
+
+
+def test_an_image_has_one_score():
+    with pytest.raises(UsageError, match="both make the image score"):
+        Mahalanobis(reweight=9, image_sigma=4)
+
+
+@pytest.mark.parametrize(
+    ("options", "gives", "defaults"),
+    [
+        ({}, {"patches"}, {"bank": {"padim": {}}, "aggregate": "max"}),
+        ({"image_sigma": 4}, {"patches", "image"}, {"bank": {"padim": {}}, "aggregate": "scorer"}),
+        ({"reweight": 9}, {"patches", "image"}, {"bank": {"whitened": {}}, "aggregate": "scorer"}),
+    ],
+)
+def test_what_it_gives_and_asks_for(options, gives, defaults):
+    config = Mahalanobis(**options).config
+    assert Mahalanobis.gives(config) == gives
+    assert Mahalanobis.defaults(config) == defaults
