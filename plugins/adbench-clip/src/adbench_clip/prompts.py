@@ -1,0 +1,124 @@
+"""The bank that knows normal and abnormal from words alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from adbench import Context, FeatureStream, Field, LocalFile, PrototypeBank, Source, UsageError
+from adbench_clip.options import ModelConfig
+from adbench_clip.prompt_file import FOLDER, PromptSet, read_prompts
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Prompts(PrototypeBank):
+    """Text embeddings of a normal and of an abnormal object: the mean of many prompts each (WinCLIP, arXiv 2303.14814).
+
+    It learns from nothing. The model has to be the backbone's; of the object it is told at most the name, and that
+    only with `told`, which no protocol has to grant.
+    """
+
+    name = "prompts"
+    learns_from: ClassVar[Source] = Source.NOTHING
+
+    class Config(ModelConfig):
+        prompts: Literal["winclip", "winclip-anomalib", "april-gan"] | LocalFile = Field(
+            "winclip", description="a set that comes with the package, or a YAML file of states and templates"
+        )
+        word: str = Field("object", min_length=1, description="what prompts call the object")
+        told: bool = Field(
+            False, description="call it by its name instead, which the protocol has to grant (--allow class-names)"
+        )
+        spelling: Literal["words", "raw"] = Field(
+            "words", description="of that name: metal nut, or metal_nut as anomalib and APRIL-GAN write it"
+        )
+        mean_of: Literal["raw", "unit"] = Field(
+            "raw",
+            description="what is averaged: embeddings as they are (anomalib), or of unit length (CLIP, APRIL-GAN)",
+        )
+
+    config: Config
+    _read: dict[str, Tensor]
+    _learned: dict[str, Tensor]
+
+    def __init__(self, /, **options: Any) -> None:
+        super().__init__(**options)
+        self._learned = {}
+        if self.config.told:  # an object's own: whoever is content with a word does not need the name
+            self.needs = self.needs | {"class_name"}  # type: ignore[misc]
+
+    @property
+    def prompt_set(self) -> PromptSet:
+        """The states and templates that the options name."""
+        named = self.config.prompts
+        return read_prompts(FOLDER / f"{named}.yaml" if isinstance(named, str) else named)
+
+    def prepare(self, ctx: Context) -> None:
+        """Read the prompts with the model's text tower, which is given up afterwards.
+
+        Raises:
+            UsageError: the prompts are malformed or too long, the model has no text tower, or the name was not told.
+            WeightsError: weights cannot be had.
+        """
+        prompts, word = self.prompt_set, self._word(ctx)
+        from adbench_clip.loading import source_of, text_tower
+
+        source = source_of(self.config, self.title)
+        tower = text_tower(self.config, source, self.title)
+        from adbench_clip.text import Reader
+
+        reader = Reader(tower.to(ctx.device), self.config.made_of, self.title)
+        sides = {"normal": prompts.normal, "abnormal": prompts.abnormal}
+        self._read = {
+            side: self._prototype(reader.read(prompts.sentences(states, word))) for side, states in sides.items()
+        }
+
+    def _word(self, ctx: Context) -> str:
+        if not self.config.told:
+            return self.config.word
+        if ctx.class_name is None:
+            raise UsageError(
+                f"{self.title}: it is to call the object by its name, but was not told it; let the protocol grant it "
+                "(--allow class-names), or say told=false"
+            )
+        name = ctx.class_name
+        return " ".join(name.replace("_", " ").replace("-", " ").split()) if self.config.spelling == "words" else name
+
+    def _prototype(self, embeddings: Tensor) -> Tensor:
+        """[1, D]: the mean of [N, D]."""
+        from torch.nn.functional import normalize
+
+        return (embeddings if self.config.mean_of == "raw" else normalize(embeddings, dim=1)).mean(0, keepdim=True)
+
+    def fit(self, features: FeatureStream, ctx: Context) -> None:  # noqa: ARG002 - it learns from nothing
+        self._learned = dict(self._read)
+
+    @property
+    def normal(self) -> Tensor:
+        return self._known("normal")
+
+    @property
+    def abnormal(self) -> Tensor:
+        return self._known("abnormal")
+
+    def _known(self, name: str) -> Tensor:
+        if name not in self._learned:
+            raise UsageError(f"{self.title} has learned nothing yet; call fit or restore first")
+        return self._learned[name]
+
+    def state(self) -> dict[str, Tensor]:
+        return dict(self._learned)
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        self._learned = dict(state)
+
+    def facts(self) -> Mapping[str, float]:
+        """How many prompts there are, and whether they were read by weights that were never trained."""
+        prompts = self.prompt_set
+        return {
+            "normal_prompts": len(prompts.normal) * len(prompts.templates),
+            "abnormal_prompts": len(prompts.abnormal) * len(prompts.templates),
+            "random_text_weights": float(self.config.weights == "random"),
+        }
