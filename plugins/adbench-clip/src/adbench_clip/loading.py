@@ -129,10 +129,10 @@ def text_tower(config: ModelConfig, source: Source, who: str) -> Any:
     """
     architecture = config.made_of
     if not architecture.has_text:
-        raise UsageError(
-            f"{who}: {architecture.name} has no text tower to read prompts; use a CLIP model that has one"
-        )
-    if architecture.content.get("custom_text") or any(key.startswith("hf_") for key in architecture.content["text_cfg"]):
+        raise UsageError(f"{who}: {architecture.name} has no text tower to read prompts; use a CLIP model that has one")
+    if architecture.content.get("custom_text") or any(
+        key.startswith("hf_") for key in architecture.content["text_cfg"]
+    ):
         raise UsageError(
             f"{who}: {architecture.name} reads text in a way of its own; use a model with CLIP's plain text tower"
         )

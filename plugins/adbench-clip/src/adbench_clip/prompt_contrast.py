@@ -20,7 +20,9 @@ class PromptContrast(Scorer):
     needs = frozenset({"patches", "image"})
 
     class Config(Component.Config):
-        temperature: float = Field(TEMPERATURE, gt=0, description="by which similarities are divided; CLIP ends at 0.01")
+        temperature: float = Field(
+            TEMPERATURE, gt=0, description="by which similarities are divided; CLIP ends at 0.01"
+        )
 
     config: Config
 

@@ -64,7 +64,9 @@ class Eye(nn.Module):
         image, blocks = self._blocks(tokens)
         last = blocks[len(self.visual.transformer.resblocks) - 1]
         found = [
-            self._grid({"raw": same, "normed": self.visual.ln_post, "text": self._projected}[self.wanted.patches](last)),
+            self._grid(
+                {"raw": same, "normed": self.visual.ln_post, "text": self._projected}[self.wanted.patches](last)
+            ),
             *(self._grid(blocks[index]) for index in self.wanted.blocks),
             *(self._grid(self._projected(blocks[index])) for index in self.wanted.projected),
             *(self._windows(tokens, side) for side in self.wanted.windows),

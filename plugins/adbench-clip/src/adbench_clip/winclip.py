@@ -30,7 +30,9 @@ class WinClip(Scorer):
     needs = frozenset({"patches", "layers", "image"})
 
     class Config(Component.Config):
-        temperature: float = Field(TEMPERATURE, gt=0, description="by which similarities are divided; CLIP ends at 0.01")
+        temperature: float = Field(
+            TEMPERATURE, gt=0, description="by which similarities are divided; CLIP ends at 0.01"
+        )
 
     config: Config
 
