@@ -1,4 +1,4 @@
-"""A CLIP small enough for tests: two blocks of 64 channels, text of 8 tokens and more, a shared space of 16 dimensions."""
+"""A CLIP small enough for tests: two blocks of 64 channels each, and 16 dimensions for image and text."""
 
 from __future__ import annotations
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import field_validator
 
 from adbench import Context, FeatureStream, Field, LocalFile, PrototypeBank, Source, UsageError
 from adbench_clip.options import ModelConfig
@@ -38,6 +41,15 @@ class Prompts(PrototypeBank):
             "raw",
             description="what is averaged: embeddings as they are (anomalib), or of unit length (CLIP, APRIL-GAN)",
         )
+
+        @field_validator("prompts")
+        @classmethod
+        def _there(cls, value: str | Path) -> str | Path:
+            """A word that is neither a set nor a file is a set that is misspelt."""
+            if isinstance(value, Path) and not value.suffix and not value.exists():
+                sets = ", ".join(sorted(path.stem for path in FOLDER.glob("*.yaml")))
+                raise ValueError(f"neither a set of prompts ({sets}) nor a file")
+            return value
 
     config: Config
     _read: dict[str, Tensor]

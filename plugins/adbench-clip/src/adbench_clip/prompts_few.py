@@ -27,9 +27,9 @@ LAYER = "layer."
 
 
 class PromptsFew(Prompts, VectorBank):
-    """Prompts, and every patch, window and block of a few normal images (WinCLIP+; the reference association of APRIL-GAN).
+    """Prompts, and every patch, window and block of a few normal images (WinCLIP+, APRIL-GAN).
 
-    Those who know vectors alone, such as `knn`, find the patches. 4 bytes a number: 1.7 MB an image for WinCLIP's default.
+    Scorers that know vectors alone, such as `knn`, find the patches. WinCLIP's default keeps 1.7 MB an image.
     """
 
     name = "prompts-few"

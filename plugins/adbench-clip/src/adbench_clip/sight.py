@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
+from torch.nn.functional import linear, scaled_dot_product_attention
 
 AT_ONCE = 128
 """Windows of an image that go through the transformer together: it bounds the memory, whatever the grid."""
@@ -80,7 +80,7 @@ class Eye(nn.Module):
         found = {}
         for index, block in enumerate(resblocks):
             by_value = value_path(block, tokens) if self.wanted.value and index == len(resblocks) - 1 else None
-            tokens = block(tokens)
+            tokens = through(block, tokens)
             if index in seen:
                 found[index] = (tokens if by_value is None else by_value)[:, 1:]
         return self._projected(tokens[:, 0]), found
@@ -90,20 +90,24 @@ class Eye(nn.Module):
         return projected
 
     def _grid(self, tokens: Tensor) -> Tensor:
-        return tokens.unflatten(1, self.visual.grid_size)
+        height, width = self.visual.grid_size
+        return tokens.reshape(tokens.shape[0], height, width, tokens.shape[2])
 
     def _windows(self, tokens: Tensor, side: int) -> Tensor:
         """[B, H - side + 1, W - side + 1, D]: the embedding of each window."""
-        chosen: Tensor = getattr(self, f"window{side}")
-        parts = [self._some_windows(tokens, some) for some in chosen.split(AT_ONCE)]
+        parts = [self._some_windows(tokens, some) for some in torch.split(getattr(self, f"window{side}"), AT_ONCE)]
         height, width = self.visual.grid_size
-        return torch.cat(parts, dim=1).unflatten(1, (height - side + 1, width - side + 1))
+        found = torch.cat(parts, dim=1)
+        return found.reshape(found.shape[0], height - side + 1, width - side + 1, found.shape[2])
 
     def _some_windows(self, tokens: Tensor, chosen: Tensor) -> Tensor:
         """[B, M, D] for the tokens [M, T] of M windows."""
-        count, length = chosen.shape
-        masked = tokens[:, chosen.flatten()].unflatten(1, (count, length)).flatten(0, 1)
-        return self._projected(self.visual.transformer(masked)[:, 0]).unflatten(0, (-1, count))
+        batch, (count, length), width = tokens.shape[0], chosen.shape, tokens.shape[2]
+        masked = tokens[:, chosen.flatten()].reshape(batch * count, length, width)
+        for block in self.visual.transformer.resblocks:
+            masked = through(block, masked)
+        embeddings = self._projected(masked[:, 0])
+        return embeddings.reshape(batch, count, embeddings.shape[1])
 
 
 def same(tokens: Tensor) -> Tensor:
@@ -119,19 +123,36 @@ def embedded(visual: Any, images: Tensor) -> Tensor:
     return tokens
 
 
+def through(block: Any, tokens: Tensor) -> Tensor:
+    """The block as open_clip computes it, [B, L, C] from [B, L, C].
+
+    The attention of plain blocks is spelled out: the fused kernel of ``nn.MultiheadAttention`` cannot be exported.
+    """
+    attention = block.attn
+    if not isinstance(attention, nn.MultiheadAttention):
+        found: Tensor = block(tokens)
+        return found
+    batch, length, width = tokens.shape
+    joint = linear(block.ln_1(tokens), attention.in_proj_weight, attention.in_proj_bias)
+    heads = joint.reshape(batch, length, 3, attention.num_heads, width // attention.num_heads).permute(2, 0, 3, 1, 4)
+    mixed = scaled_dot_product_attention(heads[0], heads[1], heads[2])
+    return _finished(block, tokens, mixed.transpose(1, 2).reshape(batch, length, width))
+
+
 def value_path(block: Any, tokens: Tensor) -> Tensor:
     """The block with each token attending to itself alone: its value stands for the mixture of all values.
 
     MaskCLIP (Zhou et al., arXiv 2112.01071, section 3.2; the authors' code keeps residual and MLP, as here).
     """
     attention = block.attn
-    width = tokens.shape[-1]
-    bias = attention.in_proj_bias
-    value = linear(
-        block.ln_1(tokens), attention.in_proj_weight[2 * width :], None if bias is None else bias[2 * width :]
-    )
-    mixed = tokens + block.ls_1(attention.out_proj(value))
-    found: Tensor = mixed + block.ls_2(block.mlp(block.ln_2(mixed)))
+    joint = linear(block.ln_1(tokens), attention.in_proj_weight, attention.in_proj_bias)
+    return _finished(block, tokens, joint[..., 2 * tokens.shape[-1] :])
+
+
+def _finished(block: Any, tokens: Tensor, values: Tensor) -> Tensor:
+    """What a block makes of its tokens and of the values that attention gave each of them."""
+    attended = tokens + block.ls_1(block.attn.out_proj(values))
+    found: Tensor = attended + block.ls_2(block.mlp(block.ln_2(attended)))
     return found
 
 

@@ -40,7 +40,7 @@ class Reader:
         """
         tokens = self._tokens(sentences).to(self._tower.token_embedding.weight.device)
         with torch.no_grad():
-            parts = [self._tower.encode_text(some) for some in tokens.split(AT_ONCE)]
+            parts = [self._tower.encode_text(some) for some in torch.split(tokens, AT_ONCE)]
         return torch.cat(parts).float()
 
     def _tokens(self, sentences: Sequence[str]) -> Tensor:
