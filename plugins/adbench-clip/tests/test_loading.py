@@ -9,7 +9,7 @@ import sys
 import pytest
 import torch
 from adbench_clip.clip import Clip
-from adbench_clip.loading import source_of, vision_tower
+from adbench_clip.loading import origin_of, vision_tower
 from adbench_clip.prompts import Prompts
 from safetensors.torch import load_file, save_file
 
@@ -36,7 +36,7 @@ def test_a_file_of_another_resolution_is_interpolated_as_open_clip_does_it(tiny,
     from open_clip.model import CLIP, resize_pos_embed
 
     config = Clip(architecture=tiny, weights=whole[1]).config
-    visual, _ = vision_tower(config, 48, source_of(config, "test"), "test")
+    visual, _ = vision_tower(config, 48, origin_of(config, "test"), "test")
     state = load_file(whole[1])
     resize_pos_embed(state, CLIP(**config.made_of.seeing(48)))
     assert visual.grid_size == (6, 6)
@@ -53,29 +53,33 @@ def test_the_prefix_of_distributed_training_and_half_precision_are_taken(tiny, w
     torch.testing.assert_close(found, wanted, rtol=0.05, atol=0.05)
 
 
+def read(tiny, path, ready):
+    return ready(Prompts(architecture=tiny, weights=path)).prototypes(Context())
+
+
 def test_a_text_tower_apart_is_taken(tiny, whole, tmp_path, ready):
     state = load_file(whole[1])
     text = {f"text.{name}": tensor for name, tensor in state.items() if not name.startswith(("visual.", "logit"))}
     save_file(text, tmp_path / "text.safetensors")
-    found, wanted = (
-        ready(Prompts(architecture=tiny, weights=path))._read for path in (tmp_path / "text.safetensors", whole[1])
-    )
+    found, wanted = (read(tiny, path, ready) for path in (tmp_path / "text.safetensors", whole[1]))
     assert torch.equal(found["normal"], wanted["normal"])
 
 
 def test_a_file_without_text_is_told(tiny, whole, tmp_path, ready):
-    state = {name: tensor for name, tensor in load_file(whole[1]).items() if name.startswith("visual.")}
-    save_file(state, tmp_path / "visual.safetensors")
+    path = tmp_path / "visual.safetensors"
+    save_file({name: tensor for name, tensor in load_file(whole[1]).items() if name.startswith("visual.")}, path)
+    ready(Clip(architecture=tiny, weights=path))
     with pytest.raises(WeightsError, match="has weights of a vision tower alone; give a file of the whole CLIP"):
-        ready(Prompts(architecture=tiny, weights=tmp_path / "visual.safetensors"))
-    ready(Clip(architecture=tiny, weights=tmp_path / "visual.safetensors"))
+        read(tiny, path, ready)
 
 
-@pytest.mark.parametrize("kind", [Clip, Prompts])
-def test_weights_of_another_model_are_told(kind, tiny, tmp_path, ready):
-    save_file({"visual.conv1.weight": torch.ones(1), "ln_final.weight": torch.ones(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(WeightsError, match=r"'(clip|prompts)' \(tiny\): the weights are those of another model"):
-        ready(kind(architecture=tiny, weights=tmp_path / "other.safetensors"))
+def test_weights_of_another_model_are_told(tiny, tmp_path, ready):
+    path = tmp_path / "other.safetensors"
+    save_file({"visual.conv1.weight": torch.ones(1), "ln_final.weight": torch.ones(1)}, path)
+    with pytest.raises(WeightsError, match=r"'clip' \(tiny\): the weights are those of another model"):
+        ready(Clip(architecture=tiny, weights=path))
+    with pytest.raises(WeightsError, match=r"'prompts' \(tiny\): the weights are those of another model"):
+        read(tiny, path, ready)
 
 
 @pytest.mark.parametrize("kind", [Clip, Prompts])
@@ -91,21 +95,21 @@ def test_an_architecture_from_a_file_has_no_pretrained_weights(tiny, ready):
 
 def test_an_unknown_tag_has_a_suggestion():
     with pytest.raises(UnknownName, match="unknown tag 'laion400m_e33'.*did you mean 'laion400m_e3"):
-        source_of(Clip(tag="laion400m_e33").config, "backbone 'clip'")
+        origin_of(Clip(tag="laion400m_e33").config, "backbone 'clip'")
 
 
 def test_weights_of_another_activation_name_the_model():
     with pytest.raises(UsageError, match="another activation; use model=ViT-L-14-336-quickgelu"):
-        source_of(Clip(model="ViT-L-14-336", tag="openai").config, "backbone 'clip'")
+        origin_of(Clip(model="ViT-L-14-336", tag="openai").config, "backbone 'clip'")
 
 
 def test_the_hubs_file_is_the_one_that_the_tag_pins(monkeypatch, tmp_path):
     asked = []
     monkeypatch.setattr("adbench_clip.loading.hub_file", lambda *wanted: asked.append(wanted) or tmp_path)
-    source = source_of(Clip().config, "backbone 'clip'")
+    origin = origin_of(Clip().config, "backbone 'clip'")
     assert asked == [("timm/vit_base_patch16_plus_clip_240.laion400m_e31", "open_clip_model.safetensors")]
-    assert source.name == "timm/vit_base_patch16_plus_clip_240.laion400m_e31"
-    assert source.mean == (0.48145466, 0.4578275, 0.40821073)
+    assert origin.name == "timm/vit_base_patch16_plus_clip_240.laion400m_e31"
+    assert origin.mean == (0.48145466, 0.4578275, 0.40821073)
 
 
 @pytest.mark.slow
@@ -120,7 +124,7 @@ def test_offline_is_one_clear_error(tmp_path, made):
         assert part in told
 
 
-def test_the_global_generator_is_left_alone(tiny):
+def test_the_global_generator_is_left_alone(tiny, ready):
     before = torch.get_rng_state()
-    Prompts(architecture=tiny, weights="random").prepare(Context())
+    read(tiny, "random", ready)
     assert torch.equal(torch.get_rng_state(), before)

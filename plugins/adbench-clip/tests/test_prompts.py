@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from adbench_clip.prompts import Prompts
 
-from adbench import Source, UsageError
+from adbench import Context, Source, UsageError
 
 
 @pytest.fixture
 def made(tiny, whole, ready):
     def made(class_name=None, **options):
         bank = ready(Prompts(architecture=tiny, weights=whole[1], **options), class_name=class_name)
-        bank.fit(None, None)
+        bank.fit(None, Context())
         return bank
 
     return made
@@ -77,10 +79,11 @@ def test_it_learns_from_nothing_and_says_so_when_it_has_not():
         _ = Prompts().normal
 
 
-def test_facts_count_prompts(made, tiny):
+def test_facts_count_prompts(made, tiny, ready):
     facts = {"normal_prompts": 154, "abnormal_prompts": 88, "random_text_weights": 0}
     assert made().facts() == facts
-    assert Prompts(architecture=tiny, weights="random").facts() == {**facts, "random_text_weights": 1}
+    random = ready(Prompts(architecture=tiny, weights="random"))
+    assert random.facts() == {**facts, "random_text_weights": 1}
 
 
 def test_a_set_that_is_misspelt_is_told():
@@ -99,3 +102,11 @@ def test_a_file_of_prompts_enters_the_identity_by_content(own):
     assert identity["prompts"]["file"] == "own.yaml"
     assert len(identity["prompts"]["sha256"]) == 64
     assert Prompts(weights="random").identity()["prompts"] == "winclip"
+
+
+def test_a_model_without_text_tower_is_told_at_once(tiny, tmp_path, ready):
+    content = json.loads(tiny.read_text())
+    del content["text_cfg"]
+    (tmp_path / "blind.json").write_text(json.dumps(content))
+    with pytest.raises(UsageError, match="bank 'prompts': blind has no text tower to read prompts"):
+        ready(Prompts(architecture=tmp_path / "blind.json", weights="random"))

@@ -61,29 +61,29 @@ def test_the_preparation_is_what_the_backbone_takes(file):
     ]
 
 
-def run(tmp_path, tiny, scorer, bank, *more):
-    """The records of a method on one category of the demo, of six images a folder."""
-    from click.testing import CliRunner
+@pytest.fixture
+def run(tmp_path, tiny, capsys):
+    """What a method says of one category of the demo: the records on it, and the errors."""
+    from adbench.cli import call
 
-    from adbench.cli import main
+    def run(scorer, bank, *more):
+        model = f"architecture={tiny},weights=random"
+        layers = "windows=,text_blocks=0+1" if scorer == "april-gan" else "windows=2+3"
+        words = ["run", "--backbone", f"clip:{model},{layers}", "--bank", f"{bank}:{model},told=true"]
+        words += ["--scorer", scorer, "--data", "demo", "--category", "grass", "--limit-test", "6", "--json"]
+        call([*words, "--out", str(tmp_path), "--cache", "none", "--no-figures", *more])
+        out, err = capsys.readouterr()
+        return [json.loads(line) for line in out.splitlines() if line.startswith("{")], " ".join(err.split())
 
-    model = f"architecture={tiny},weights=random"
-    words = ["run", "--backbone", f"clip:{model},text_blocks=0+1{',windows=' if scorer == 'april-gan' else ''}"]
-    if scorer == "winclip":
-        words[-1] = f"clip:{model}"
-    words += ["--bank", f"{bank}:{model},told=true", "--scorer", scorer, "--data", "demo", "--category", "grass"]
-    words += ["--limit-test", "6", "--out", str(tmp_path), "--cache", "none", "--no-figures", "--json", *more]
-    done = CliRunner().invoke(main, words)
-    records = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    return done, records
+    return run
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scorer", ["winclip", "april-gan"])
 @pytest.mark.parametrize(("bank", "shots"), [("prompts", ()), ("prompts-few", ("--shots", "2"))])
-def test_from_images_to_a_record(tmp_path, tiny, scorer, bank, shots):
-    done, (record,) = run(tmp_path, tiny, scorer, bank, "--allow", "class-names", *shots)
-    assert record["status"] == "ok", done.output
+def test_from_images_to_a_record(run, scorer, bank, shots):
+    (record,), _ = run(scorer, bank, "--allow", "class-names", *shots)
+    assert record["status"] == "ok"
     assert record["regime"]["class_names"] is True
     assert record["regime"]["train_images"] == (2 if shots else 0)
     assert record["regime"]["random_weights"] is True
@@ -91,14 +91,14 @@ def test_from_images_to_a_record(tmp_path, tiny, scorer, bank, shots):
 
 
 @pytest.mark.slow
-def test_the_name_is_not_to_be_had_for_nothing(tmp_path, tiny):
-    done, records = run(tmp_path, tiny, "winclip", "prompts")
+def test_the_name_is_not_to_be_had_for_nothing(run):
+    records, told = run("winclip", "prompts")
     assert not records
-    assert "bank 'prompts' needs the object's name, which the protocol does not grant" in done.output
+    assert "bank 'prompts' needs the object's name, which the protocol does not grant" in told
 
 
 @pytest.mark.slow
-def test_more_shots_than_images_are_told(tmp_path, tiny):
-    _, (record,) = run(tmp_path, tiny, "winclip", "prompts-few", "--allow", "class-names", "--shots", "100")
+def test_more_shots_than_images_are_told(run):
+    (record,), _ = run("winclip", "prompts-few", "--allow", "class-names", "--shots", "100")
     assert record["status"] == "failed"
     assert "24 normal images: draw 0 of 100 shots needs 100; use fewer shots" in record["reason"]

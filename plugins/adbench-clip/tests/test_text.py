@@ -6,7 +6,7 @@ import json
 
 import pytest
 import torch
-from adbench_clip.loading import Source, text_tower
+from adbench_clip.loading import Origin, text_tower
 from adbench_clip.options import ModelConfig
 from adbench_clip.text import Reader
 
@@ -18,7 +18,7 @@ SENTENCES = ["a photo of a bottle.", "a photo of the damaged Metal_Nut for visua
 @pytest.fixture
 def reader(tiny, whole):
     config = ModelConfig(architecture=tiny, weights=whole[1])
-    return Reader(text_tower(config, Source(whole[1], "tiny"), "test"), config.made_of, "test")
+    return Reader(text_tower(config, Origin(whole[1], "tiny"), "test"), config.made_of, "test")
 
 
 def test_sentences_are_read_as_open_clip_reads_them(reader, whole):
@@ -27,6 +27,17 @@ def test_sentences_are_read_as_open_clip_reads_them(reader, whole):
     tokens = open_clip.tokenize(SENTENCES, context_length=24)
     with torch.no_grad():
         expected = whole[0].encode_text(tokens)
+    torch.testing.assert_close(reader.read(SENTENCES), expected, rtol=1e-5, atol=1e-5)
+    assert expected.std() > 0.1
+
+
+def test_a_tower_that_is_built_otherwise_is_asked_as_it_is(reader, whole):
+    import open_clip
+
+    reader._tower.text_pool_type = "last"
+    tokens = open_clip.tokenize(SENTENCES, context_length=24)
+    with torch.no_grad():
+        expected = reader._tower.encode_text(tokens)
     assert torch.equal(reader.read(SENTENCES), expected)
 
 
@@ -47,11 +58,11 @@ def test_a_model_without_text_tower_is_told(tiny, tmp_path):
     del content["text_cfg"]
     (tmp_path / "blind.json").write_text(json.dumps(content))
     with pytest.raises(UsageError, match="test: blind has no text tower to read prompts; use a CLIP model that has"):
-        text_tower(ModelConfig(architecture=tmp_path / "blind.json"), Source(None, "random"), "test")
+        text_tower(ModelConfig(architecture=tmp_path / "blind.json"), Origin(None, "random"), "test")
 
 
 @pytest.mark.parametrize("foreign", [{"custom_text": True}, {"text_cfg": {"hf_model_name": "roberta-base"}}])
 def test_text_of_another_library_is_refused(tiny, tmp_path, foreign):
     (tmp_path / "other.json").write_text(json.dumps(json.loads(tiny.read_text()) | foreign))
     with pytest.raises(UsageError, match="test: other reads text in a way of its own"):
-        text_tower(ModelConfig(architecture=tmp_path / "other.json"), Source(None, "random"), "test")
+        text_tower(ModelConfig(architecture=tmp_path / "other.json"), Origin(None, "random"), "test")

@@ -88,14 +88,14 @@ class Clip(Backbone):
             WeightsError: weights cannot be had.
         """
         self._check_options()
-        from adbench_clip.loading import source_of, vision_tower
+        from adbench_clip.loading import origin_of, vision_tower
 
-        source = source_of(self.config, self.title)  # before a model is built: a missing file is told at once
+        origin = origin_of(self.config, self.title)  # before a model is built: a missing file is told at once
         import torch
 
         from adbench_clip.sight import Eye, Wanted
 
-        visual, self._weights = vision_tower(self.config, self.config.side, source, self.title)
+        visual, self._weights = vision_tower(self.config, self.config.side, origin, self.title)
         options = self.config
         self._wanted = Wanted(
             options.patches, options.last_block == "value", options.windows, options.blocks, options.text_blocks
@@ -104,8 +104,8 @@ class Clip(Backbone):
         self._network = Network(
             eye.to(ctx.device, getattr(torch, options.precision)),
             ctx,
-            mean=source.mean,
-            std=source.std,
+            mean=origin.mean,
+            std=origin.std,
             weights=self._weights.sha256,
             identity=self._network_identity(),
             who=self.title,

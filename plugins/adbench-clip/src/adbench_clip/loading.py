@@ -33,7 +33,7 @@ HUB_WEIGHTS = "open_clip_model.safetensors"
 
 
 @dataclass(frozen=True)
-class Source:
+class Origin:
     """Where weights come from.
 
     Attributes:
@@ -48,7 +48,7 @@ class Source:
     std: tuple[float, ...] = STD
 
 
-def source_of(config: ModelConfig, who: str) -> Source:
+def origin_of(config: ModelConfig, who: str) -> Origin:
     """The weights that the options name, on this machine: the hub's copy is fetched if it is not here.
 
     Raises:
@@ -58,15 +58,15 @@ def source_of(config: ModelConfig, who: str) -> Source:
     """
     option = config.weights
     if option == "random":
-        return Source(None, "random")
+        return Origin(None, "random")
     if isinstance(option, Path):
         if not option.is_file():
             raise WeightsError(f"{who}: there is no weights file {option}; give weights=PATH of one that is there")
-        return Source(option, option.name)
+        return Origin(option, option.name)
     return _pretrained(config, who)
 
 
-def _pretrained(config: ModelConfig, who: str) -> Source:
+def _pretrained(config: ModelConfig, who: str) -> Origin:
     if config.architecture is not None:
         raise UsageError(
             f"{who}: open_clip has no pretrained weights of an architecture from a file; give weights=PATH, or random"
@@ -82,7 +82,7 @@ def _pretrained(config: ModelConfig, who: str) -> Source:
             f"{who}: the weights {config.tag!r} of {config.model} are not on the hub; fetch {entry.get('url')} and give"
             " weights=PATH"
         )
-    return Source(hub_file(repo, file or HUB_WEIGHTS), repo, tuple(entry["mean"]), tuple(entry["std"]))
+    return Origin(hub_file(repo, file or HUB_WEIGHTS), repo, tuple(entry["mean"]), tuple(entry["std"]))
 
 
 def _entry(model: str, tag: str, who: str) -> Mapping[str, Any]:
@@ -95,14 +95,14 @@ def _entry(model: str, tag: str, who: str) -> Mapping[str, Any]:
     return entry
 
 
-def vision_tower(config: ModelConfig, side: int | None, source: Source, who: str) -> tuple[Any, Weights]:
+def vision_tower(config: ModelConfig, side: int | None, origin: Origin, who: str) -> tuple[Any, Weights]:
     """The vision transformer, and what a record says of its weights.
 
     Args:
         config: which model.
         side: of the images in pixels, or None for the model's own; position embeddings are interpolated (bicubic with
             antialiasing, as open_clip does it).
-        source: where the weights come from.
+        origin: where the weights come from.
         who: for messages.
 
     Raises:
@@ -112,20 +112,19 @@ def vision_tower(config: ModelConfig, side: int | None, source: Source, who: str
 
     with seeded(config.random_seed):
         model = CLIP(**config.made_of.seeing(side))
-    if source.path is None:
+    if origin.path is None:
         return model.visual, random_weights(model.visual.state_dict(), config.random_seed)
-    state = _state(source.path)
+    state = _state(origin.path)
     resize_pos_embed(state, model)
     load_strictly(model.visual, _below(state, "visual."), f"{who} ({config.made_of.name})")
-    return model.visual, weights_of(source.path, source.name)
+    return model.visual, weights_of(origin.path, origin.name)
 
 
-def text_tower(config: ModelConfig, source: Source, who: str) -> Any:
-    """A model that encodes text and nothing else.
+def require_text(config: ModelConfig, who: str) -> None:
+    """Make sure that the model reads text, and in CLIP's own way.
 
     Raises:
         UsageError: the architecture has no text tower, or one that open_clip takes from another library.
-        WeightsError: the weights have none, or are those of another model.
     """
     architecture = config.made_of
     if not architecture.has_text:
@@ -136,13 +135,23 @@ def text_tower(config: ModelConfig, source: Source, who: str) -> Any:
         raise UsageError(
             f"{who}: {architecture.name} reads text in a way of its own; use a model with CLIP's plain text tower"
         )
+
+
+def text_tower(config: ModelConfig, origin: Origin, who: str) -> Any:
+    """A model that encodes text and nothing else.
+
+    Raises:
+        UsageError: as `require_text`.
+        WeightsError: the weights have no text tower, or are those of another model.
+    """
+    require_text(config, who)
     from open_clip.model import CLIP
 
     with seeded(config.random_seed):
-        model = CLIP(**architecture.reading())
+        model = CLIP(**config.made_of.reading())
     del model.visual, model.logit_scale, model.logit_bias  # what is left is text
-    if source.path is not None:
-        load_strictly(model, _text_weights(source.path, who), f"{who} ({architecture.name})")
+    if origin.path is not None:
+        load_strictly(model, _text_weights(origin.path, who), f"{who} ({config.made_of.name})")
     return model
 
 

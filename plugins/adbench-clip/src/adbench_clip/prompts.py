@@ -15,6 +15,8 @@ from adbench_clip.prompt_file import FOLDER, PromptSet, read_prompts
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from adbench_clip.loading import Origin
+
 
 class Prompts(PrototypeBank):
     """Text embeddings of a normal and of an abnormal object: the mean of many prompts each (WinCLIP, arXiv 2303.14814).
@@ -52,12 +54,13 @@ class Prompts(PrototypeBank):
             return value
 
     config: Config
-    _read: dict[str, Tensor]
+    _sentences: dict[str, list[str]]
+    _origin: Origin
     _learned: dict[str, Tensor]
 
     def __init__(self, /, **options: Any) -> None:
         super().__init__(**options)
-        self._learned = {}
+        self._learned, self._sentences = {}, {}
         if self.config.told:  # an object's own: whoever is content with a word does not need the name
             self.needs = self.needs | {"class_name"}  # type: ignore[misc]
 
@@ -68,24 +71,37 @@ class Prompts(PrototypeBank):
         return read_prompts(FOLDER / f"{named}.yaml" if isinstance(named, str) else named)
 
     def prepare(self, ctx: Context) -> None:
-        """Read the prompts with the model's text tower, which is given up afterwards.
+        """Read the prompts, and find the weights; both are read when they are needed.
 
         Raises:
-            UsageError: the prompts are malformed or too long, the model has no text tower, or the name was not told.
+            UsageError: the prompts are malformed, the model has no text tower, or the name was not told.
             WeightsError: weights cannot be had.
         """
         prompts, word = self.prompt_set, self._word(ctx)
-        from adbench_clip.loading import source_of, text_tower
+        self._sentences = {
+            "normal": prompts.sentences(prompts.normal, word),
+            "abnormal": prompts.sentences(prompts.abnormal, word),
+        }
+        from adbench_clip.loading import origin_of, require_text
 
-        source = source_of(self.config, self.title)
-        tower = text_tower(self.config, source, self.title)
+        require_text(self.config, self.title)
+        self._origin = origin_of(self.config, self.title)
+
+    def prototypes(self, ctx: Context) -> dict[str, Tensor]:
+        """What the model's text tower makes of the prompts: ``normal`` [1, D] and ``abnormal`` [1, D].
+
+        The tower is given up afterwards.
+
+        Raises:
+            UsageError: a prompt is longer than the tower reads.
+            WeightsError: the weights are those of another model, or of a vision tower alone.
+        """
+        from adbench_clip.loading import text_tower
         from adbench_clip.text import Reader
 
+        tower = text_tower(self.config, self._origin, self.title)
         reader = Reader(tower.to(ctx.device), self.config.made_of, self.title)
-        sides = {"normal": prompts.normal, "abnormal": prompts.abnormal}
-        self._read = {
-            side: self._prototype(reader.read(prompts.sentences(states, word))) for side, states in sides.items()
-        }
+        return {side: self._mean(reader.read(sentences)) for side, sentences in self._sentences.items()}
 
     def _word(self, ctx: Context) -> str:
         if not self.config.told:
@@ -98,14 +114,14 @@ class Prompts(PrototypeBank):
         name = ctx.class_name
         return " ".join(name.replace("_", " ").replace("-", " ").split()) if self.config.spelling == "words" else name
 
-    def _prototype(self, embeddings: Tensor) -> Tensor:
+    def _mean(self, embeddings: Tensor) -> Tensor:
         """[1, D]: the mean of [N, D]."""
         from torch.nn.functional import normalize
 
         return (embeddings if self.config.mean_of == "raw" else normalize(embeddings, dim=1)).mean(0, keepdim=True)
 
     def fit(self, features: FeatureStream, ctx: Context) -> None:  # noqa: ARG002 - it learns from nothing
-        self._learned = dict(self._read)
+        self._learned = self.prototypes(ctx)
 
     @property
     def normal(self) -> Tensor:
@@ -128,9 +144,5 @@ class Prompts(PrototypeBank):
 
     def facts(self) -> Mapping[str, float]:
         """How many prompts there are, and whether they were read by weights that were never trained."""
-        prompts = self.prompt_set
-        return {
-            "normal_prompts": len(prompts.normal) * len(prompts.templates),
-            "abnormal_prompts": len(prompts.abnormal) * len(prompts.templates),
-            "random_text_weights": float(self.config.weights == "random"),
-        }
+        counts = {f"{side}_prompts": float(len(sentences)) for side, sentences in self._sentences.items()}
+        return {**counts, "random_text_weights": float(self.config.weights == "random")}

@@ -50,13 +50,14 @@ class PromptsFew(Prompts, VectorBank):
         """
         if not len(features):
             raise DataError(f"{self.title}: there is no image to learn from; give at least one normal image")
+        read = self.prototypes(ctx)  # first: what is wrong with them is known before an image is looked at
         kept: dict[str, Tensor] = {}
         done = 0
         for part in features:
             for name, tensor in _grids(part, self.title).items():
                 _keep(kept, name, tensor, done, len(features), ctx.device)
             done += len(part)
-        self._take({**self._read, **{name: rows.flatten(0, 2) for name, rows in kept.items()}}, tuple(features.ids))
+        self._take({**read, **{name: rows.flatten(0, 2) for name, rows in kept.items()}}, tuple(features.ids))
 
     def _take(self, learned: Mapping[str, Tensor], ids: tuple[str, ...]) -> None:
         self._learned, self._ids, self._indices = dict(learned), ids, {}

@@ -40,8 +40,25 @@ class Reader:
         """
         tokens = self._tokens(sentences).to(self._tower.token_embedding.weight.device)
         with torch.no_grad():
-            parts = [self._tower.encode_text(some) for some in torch.split(tokens, AT_ONCE)]
+            parts = [self._encoded(some) for some in torch.split(tokens, AT_ONCE)]
         return torch.cat(parts).float()
+
+    def _encoded(self, tokens: Tensor) -> Tensor:
+        """What ``encode_text`` gives, [N, D].
+
+        Where a token sees those before it alone and the end speaks for the sentence, what follows the end is not
+        computed: five times as fast for prompts.
+        """
+        tower = self._tower
+        if tower.attn_mask is None or tower.text_pool_type != "argmax" or not isinstance(tower.text_projection, Tensor):
+            encoded: Tensor = tower.encode_text(tokens)
+            return encoded
+        ends = tokens.argmax(dim=1)
+        length = int(ends.max()) + 1
+        hidden = tower.token_embedding(tokens[:, :length]) + tower.positional_embedding[:length]
+        hidden = tower.ln_final(tower.transformer(hidden, attn_mask=tower.attn_mask[:length, :length]))
+        ended: Tensor = hidden[torch.arange(len(tokens), device=tokens.device), ends] @ tower.text_projection
+        return ended
 
     def _tokens(self, sentences: Sequence[str]) -> Tensor:
         """[N, L] int64: begin, words, end, and zeros."""
