@@ -1,0 +1,178 @@
+"""Builds the towers of a CLIP model with open_clip, and gives them exactly the weights that were asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adbench import (
+    UnknownName,
+    UsageError,
+    Weights,
+    WeightsError,
+    hub_file,
+    load_strictly,
+    random_weights,
+    read_state_dict,
+    seeded,
+    weights_of,
+)
+from adbench_clip.options import ModelConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MEAN = (0.48145466, 0.4578275, 0.40821073)
+STD = (0.26862954, 0.26130258, 0.27577711)
+"""By which OpenAI normalised images, and nearly everybody after them."""
+
+HUB_WEIGHTS = "open_clip_model.safetensors"
+"""What open_clip looks for first in a repository whose entry names no file."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where weights come from.
+
+    Attributes:
+        path: the file; None for random weights.
+        name: under which a record knows them.
+        mean, std: by which their images are normalised.
+    """
+
+    path: Path | None
+    name: str
+    mean: tuple[float, ...] = MEAN
+    std: tuple[float, ...] = STD
+
+
+def origin_of(config: ModelConfig, who: str) -> Origin:
+    """The weights that the options name, on this machine: the hub's copy is fetched if it is not here.
+
+    Raises:
+        UsageError: the tag's weights were trained with another activation than the model's.
+        UnknownName: open_clip has no such weights of this model.
+        WeightsError: the file is not there, or the hub cannot be reached.
+    """
+    option = config.weights
+    if option == "random":
+        return Origin(None, "random")
+    if isinstance(option, Path):
+        if not option.is_file():
+            raise WeightsError(f"{who}: there is no weights file {option}; give weights=PATH of one that is there")
+        return Origin(option, option.name)
+    return _pretrained(config, who)
+
+
+def _pretrained(config: ModelConfig, who: str) -> Origin:
+    if config.architecture is not None:
+        raise UsageError(
+            f"{who}: open_clip has no pretrained weights of an architecture from a file; give weights=PATH, or random"
+        )
+    architecture = config.made_of
+    entry = _entry(config.model, config.tag, who)
+    if bool(entry.get("quick_gelu", False)) != architecture.quick_gelu:
+        other = config.model.removesuffix("-quickgelu") + ("" if architecture.quick_gelu else "-quickgelu")
+        raise UsageError(f"{who}: the weights {config.tag!r} were trained with another activation; use model={other}")
+    repo, _, file = str(entry.get("hf_hub", "")).rpartition("/")
+    if not repo:
+        raise WeightsError(
+            f"{who}: the weights {config.tag!r} of {config.model} are not on the hub; fetch {entry.get('url')} and give"
+            " weights=PATH"
+        )
+    return Origin(hub_file(repo, file or HUB_WEIGHTS), repo, tuple(entry["mean"]), tuple(entry["std"]))
+
+
+def _entry(model: str, tag: str, who: str) -> Mapping[str, Any]:
+    """What open_clip knows of the weights with this tag."""
+    from open_clip import get_pretrained_cfg, list_pretrained_tags_by_model
+
+    entry: Mapping[str, Any] = get_pretrained_cfg(model, tag)
+    if not entry:
+        raise UnknownName("tag", tag, list_pretrained_tags_by_model(model), f"of {model} for {who}")
+    return entry
+
+
+def vision_tower(config: ModelConfig, side: int | None, origin: Origin, who: str) -> tuple[Any, Weights]:
+    """The vision transformer, and what a record says of its weights.
+
+    Args:
+        config: which model.
+        side: of the images in pixels, or None for the model's own; position embeddings are interpolated (bicubic with
+            antialiasing, as open_clip does it).
+        origin: where the weights come from.
+        who: for messages.
+
+    Raises:
+        WeightsError: the weights are those of another model.
+    """
+    from open_clip.model import CLIP, resize_pos_embed
+
+    with seeded(config.random_seed):
+        model = CLIP(**config.made_of.seeing(side))
+    if origin.path is None:
+        return model.visual, random_weights(model.visual.state_dict(), config.random_seed)
+    state = _state(origin.path)
+    resize_pos_embed(state, model)
+    load_strictly(model.visual, _below(state, "visual."), f"{who} ({config.made_of.name})")
+    return model.visual, weights_of(origin.path, origin.name)
+
+
+def require_text(config: ModelConfig, who: str) -> None:
+    """Make sure that the model reads text, and in CLIP's own way.
+
+    Raises:
+        UsageError: the architecture has no text tower, or one that open_clip takes from another library.
+    """
+    architecture = config.made_of
+    if not architecture.has_text:
+        raise UsageError(f"{who}: {architecture.name} has no text tower to read prompts; use a CLIP model that has one")
+    if architecture.content.get("custom_text") or any(
+        key.startswith("hf_") for key in architecture.content["text_cfg"]
+    ):
+        raise UsageError(
+            f"{who}: {architecture.name} reads text in a way of its own; use a model with CLIP's plain text tower"
+        )
+
+
+def text_tower(config: ModelConfig, origin: Origin, who: str) -> Any:
+    """A model that encodes text and nothing else.
+
+    Raises:
+        UsageError: as `require_text`.
+        WeightsError: the weights have no text tower, or are those of another model.
+    """
+    require_text(config, who)
+    from open_clip.model import CLIP
+
+    with seeded(config.random_seed):
+        model = CLIP(**config.made_of.reading())
+    del model.visual, model.logit_scale, model.logit_bias  # what is left is text
+    if origin.path is not None:
+        load_strictly(model, _text_weights(origin.path, who), f"{who} ({config.made_of.name})")
+    return model
+
+
+def _text_weights(path: Path, who: str) -> dict[str, Tensor]:
+    """The text tower's, under the names that they have in a plain CLIP."""
+    state = _state(path)
+    custom = _below(state, "text.")
+    beside = ("visual.", "logit_scale", "logit_bias")
+    found = custom or {name: tensor for name, tensor in state.items() if not name.startswith(beside)}
+    if not found:
+        raise WeightsError(f"{who}: {path} has weights of a vision tower alone; give a file of the whole CLIP model")
+    return found
+
+
+def _state(path: Path) -> dict[str, Tensor]:
+    """Named tensors, without the prefix that distributed training leaves, and in full precision."""
+    state = read_state_dict(path)
+    if all(name.startswith("module.") for name in state):
+        state = _below(state, "module.")
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+
+
+def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}

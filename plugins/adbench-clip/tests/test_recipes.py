@@ -1,0 +1,104 @@
+"""The recipes are complete and name their sources, and the methods run from images to a record."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import adbench_clip
+import pytest
+import yaml
+from adbench_clip.april_gan import AprilGan
+from adbench_clip.clip import Clip
+from adbench_clip.prompts import Prompts
+from adbench_clip.prompts_few import PromptsFew
+from adbench_clip.winclip import WinClip
+
+from adbench.engine.spec import parts_in, read_recipe
+
+FILES = sorted((Path(adbench_clip.__file__).parent / "recipes").glob("*.yaml"))
+OURS = {
+    "backbone": {"clip": Clip},
+    "bank": {"prompts": Prompts, "prompts-few": PromptsFew},
+    "scorer": {"winclip": WinClip, "april-gan": AprilGan},
+}
+
+
+def test_all_are_here():
+    names = {"winclip", "winclip-few", "clip-patch-knn", "april-gan", "april-gan-few"}
+    assert {file.stem for file in FILES} == names
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_recipe_says_what_it_is(file):
+    content = yaml.safe_load(file.read_text())
+    assert content["recipe"] == file.stem
+    assert content["paper"].startswith("https://arxiv.org/abs/")
+    assert content["title"]
+    assert file.read_text().startswith("# ")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_our_parts_take_their_options_and_name_one_model(file):
+    recipe = read_recipe(file)
+    models = set()
+    for slot, known in OURS.items():
+        (part,) = parts_in(recipe, slot)
+        if part.name in known:
+            made = known[part.name](**part.options)
+            models |= {(made.config.model, made.config.tag)} if hasattr(made.config, "tag") else set()
+    assert len(models) == 1
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_the_preparation_is_what_the_backbone_takes(file):
+    recipe = read_recipe(file)
+    made = Clip(**recipe.backbone.options)
+    assert [part.model_dump() for part in recipe.preprocess] == [
+        {"name": name, "options": options}
+        for step in Clip.defaults(made.config)["preprocess"]
+        for name, options in step.items()
+    ]
+
+
+@pytest.fixture
+def run(tmp_path, tiny, capsys):
+    """What a method says of one category of the demo: the records on it, and the errors."""
+    from adbench.cli import call
+
+    def run(scorer, bank, *more):
+        model = f"architecture={tiny},weights=random"
+        layers = "windows=,text_blocks=0+1" if scorer == "april-gan" else "windows=2+3"
+        words = ["run", "--backbone", f"clip:{model},{layers}", "--bank", f"{bank}:{model},told=true"]
+        words += ["--scorer", scorer, "--data", "demo", "--category", "grass", "--limit-test", "6", "--json"]
+        call([*words, "--out", str(tmp_path), "--cache", "none", "--no-figures", *more])
+        out, err = capsys.readouterr()
+        return [json.loads(line) for line in out.splitlines() if line.startswith("{")], " ".join(err.split())
+
+    return run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scorer", ["winclip", "april-gan"])
+@pytest.mark.parametrize(("bank", "shots"), [("prompts", ()), ("prompts-few", ("--shots", "2"))])
+def test_from_images_to_a_record(run, scorer, bank, shots):
+    (record,), _ = run(scorer, bank, "--allow", "class-names", *shots)
+    assert record["status"] == "ok"
+    assert record["regime"]["class_names"] is True
+    assert record["regime"]["train_images"] == (2 if shots else 0)
+    assert record["regime"]["random_weights"] is True
+    assert record["facts"]["normal_prompts"] == 154
+
+
+@pytest.mark.slow
+def test_the_name_is_not_to_be_had_for_nothing(run):
+    records, told = run("winclip", "prompts")
+    assert not records
+    assert "bank 'prompts' needs the object's name, which the protocol does not grant" in told
+
+
+@pytest.mark.slow
+def test_more_shots_than_images_are_told(run):
+    (record,), _ = run("winclip", "prompts-few", "--allow", "class-names", "--shots", "100")
+    assert record["status"] == "failed"
+    assert "24 normal images: draw 0 of 100 shots needs 100; use fewer shots" in record["reason"]

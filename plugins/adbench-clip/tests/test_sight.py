@@ -1,0 +1,116 @@
+"""What CLIP sees, against open_clip itself and against windows that are looked at one by one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from adbench_clip.sight import AT_ONCE, Eye, Wanted, embedded, through, value_path, window_tokens
+
+
+@pytest.fixture
+def visual(whole):
+    return whole[0].visual
+
+
+@pytest.fixture
+def pictures(draw):
+    return draw(2, 3, 32, 32)
+
+
+def looked(visual, pictures, **wanted):
+    with torch.no_grad():
+        return Eye(visual, Wanted(**wanted))(pictures)
+
+
+def close(left, right):
+    torch.testing.assert_close(left, right, rtol=1e-5, atol=1e-5)
+
+
+def test_image_and_patches_are_open_clips(whole, visual, pictures):
+    image, patches = looked(visual, pictures)
+    with torch.no_grad():
+        tokens = visual.forward_intermediates(pictures, indices=[1], normalize_intermediates=True)
+        close(image, whole[0].encode_image(pictures))
+    close(patches, tokens["image_intermediates"][0].permute(0, 2, 3, 1))
+
+
+def test_blocks_are_open_clips(visual, pictures):
+    _, raw, first, second = looked(visual, pictures, patches="raw", blocks=(0, 1))
+    with torch.no_grad():
+        found = visual.forward_intermediates(pictures, indices=[0, 1])["image_intermediates"]
+    close(first, found[0].permute(0, 2, 3, 1))
+    close(second, found[1].permute(0, 2, 3, 1))
+    assert torch.equal(raw, second)
+
+
+def test_projected_blocks_are_in_the_space_of_text(visual, pictures):
+    _, patches, first, last = looked(visual, pictures, patches="text", projected=(0, 1))
+    assert patches.shape == first.shape == (2, 4, 4, 16)
+    assert torch.equal(patches, last)
+    _, _, raw = looked(visual, pictures, blocks=(0,))
+    with torch.no_grad():
+        close(first, visual.ln_post(raw) @ visual.proj)
+
+
+def test_tokens_of_windows_by_hand():
+    """On a grid of 2 x 3, counted from 1 row by row: 1 2 3 / 4 5 6."""
+    assert window_tokens((2, 3), 2).tolist() == [[0, 1, 2, 4, 5], [0, 2, 3, 5, 6]]
+    assert window_tokens((2, 3), 1).tolist() == [[0, place] for place in range(1, 7)]
+
+
+def test_winclip_has_196_and_169_windows():
+    assert window_tokens((15, 15), 2).shape == (196, 5)
+    assert window_tokens((15, 15), 3).shape == (169, 10)
+
+
+def test_a_window_is_the_class_token_and_its_patches_alone(visual, pictures):
+    """The window at row 1, column 2 of 3 x 3 windows of 2 x 2 patches, put through open_clip's own transformer."""
+    *_, windows = looked(visual, pictures, windows=(2,))
+    assert windows.shape == (2, 3, 3, 16)
+    with torch.no_grad():
+        tokens = embedded(visual, pictures)
+        chosen = tokens[:, [0, 1 + 1 * 4 + 2, 1 + 1 * 4 + 3, 1 + 2 * 4 + 2, 1 + 2 * 4 + 3]]
+        alone = visual.ln_post(visual.transformer(chosen)[:, 0]) @ visual.proj
+    close(windows[:, 1, 2], alone)
+
+
+def test_the_window_of_all_patches_is_the_image(visual, pictures):
+    image, _, windows = looked(visual, pictures, windows=(4,))
+    close(windows[:, 0, 0], image)
+
+
+def test_many_windows_go_through_in_parts(visual, pictures, monkeypatch):
+    *_, together = looked(visual, pictures, windows=(1,))
+    assert together.shape[1] * together.shape[2] <= AT_ONCE
+    monkeypatch.setattr("adbench_clip.sight.AT_ONCE", 3)
+    *_, parted = looked(visual, pictures, windows=(1,))
+    close(parted, together)
+
+
+def test_a_block_is_open_clips(visual, draw):
+    tokens = draw(2, 5, 64)
+    block = visual.transformer.resblocks[0]
+    with torch.no_grad():
+        close(through(block, tokens), block(tokens))
+
+
+def test_the_value_path_is_attention_to_oneself(visual, draw):
+    """A token that is alone in its sequence attends to itself, and so its block is its value path."""
+    tokens = draw(2, 5, 64)
+    block = visual.transformer.resblocks[1]
+    with torch.no_grad():
+        alone = torch.cat([block(tokens[:, place : place + 1]) for place in range(5)], dim=1)
+        close(value_path(block, tokens), alone)
+
+
+def test_the_value_path_changes_patches_alone(visual, pictures):
+    image, patches, first = looked(visual, pictures, blocks=(0,))
+    same_image, others, same_first = looked(visual, pictures, blocks=(0,), value=True)
+    assert torch.equal(image, same_image)
+    assert torch.equal(first, same_first)
+    assert not torch.allclose(patches, others)
+
+
+def test_names_are_in_the_order_of_what_is_given():
+    wanted = Wanted(windows=(2, 3), blocks=(5,), projected=(5, 7))
+    assert wanted.names == ["block5", "text5", "text7", "window2", "window3"]
