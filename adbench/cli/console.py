@@ -162,7 +162,9 @@ class Console:
 
     def _notes(self, outcomes: Sequence[Outcome]) -> None:
         if any(outcome.record.regime.random_weights for outcome in outcomes):
-            self.out.print("[yellow]random weights:[/] an untrained backbone or masker; these figures say nothing of the method")
+            self.out.print(
+                "[yellow]random weights:[/] an untrained backbone or masker; these figures say nothing of the method"
+            )
         pictures = [outcome.folder for outcome in outcomes if (outcome.folder / "sheet.png").exists()]
         if pictures:
             self.out.print(f"pictures: {escape(str(pictures[0]))}/sheet.png" + (" and others" if pictures[1:] else ""))
