@@ -122,6 +122,8 @@ class Console:
                 f"  fit {cost.fit_s:.1f} s, test {cost.ms_per_image.p50:.1f} ms an image,"
                 f" {cost.peak_memory_mb:.0f} MB; {escape(str(outcome.folder))}"
             )
+        if outcome.threshold is not None:
+            self._say(f"  {escape(str(outcome.threshold))}")
         for name in record.task.skipped:
             self._say(f"  left out, not readable: {escape(name)}")
         if (outcome.folder / "traceback.txt").exists():

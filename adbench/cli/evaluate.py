@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from adbench.cli.options import parse_rule
 from adbench.cli.origin import dataset_of
 from adbench.errors import AdbenchError, StorageError
 
 if TYPE_CHECKING:
     from adbench.api.metric import Evidence, Metric
+    from adbench.engine.details import Details
     from adbench.engine.evaluate import Judge
     from adbench.engine.record import MetricInfo, ResultRecord
+    from adbench.engine.threshold import Rule, Threshold
     from adbench.registry import Registry
 
 
@@ -30,8 +33,17 @@ if TYPE_CHECKING:
     show_default=True,
     help="How often --intervals draws the test images again.",
 )
+@click.option(
+    "--threshold",
+    "rule",
+    callback=parse_rule,
+    metavar="RULE",
+    help="Set the threshold anew by this rule, from the scores of normal images that the run kept: see 'adbench run'.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the records, one a line, and nothing else on stdout.")
-def command(runs: tuple[Path, ...], data: str | None, intervals: bool, draws: int, as_json: bool) -> int:
+def command(
+    runs: tuple[Path, ...], data: str | None, intervals: bool, draws: int, rule: Rule | None, as_json: bool
+) -> int:
     """Compute all metrics anew for every finished run in RUNS, and write them into its record.
 
     A run whose data has changed since is refused, and left as it is. One that failed is left out.
@@ -49,23 +61,31 @@ def command(runs: tuple[Path, ...], data: str | None, intervals: bool, draws: in
             if before.predictions is None:
                 click.echo(f"{folder}: left out: it ended as {before.status!r}, without predictions", err=True)
                 continue
-            after = _evaluate(installed(), folder, before, data, draws if intervals else 0)
+            after, threshold = _evaluate(installed(), folder, before, data, draws if intervals else 0, rule)
         except AdbenchError as error:
             failures += 1
             click.echo(f"error: {folder}: {error}", err=True)
             continue
         click.echo(json.dumps(after.to_json(), sort_keys=True) if as_json else _changes(folder, before, after))
+        if threshold is not None and not as_json:
+            click.echo(f"  {threshold}")
     return 1 if failures else 0
 
 
-def _evaluate(registry: Registry, folder: Path, record: ResultRecord, data: str | None, draws: int) -> ResultRecord:
+def _evaluate(
+    registry: Registry, folder: Path, record: ResultRecord, data: str | None, draws: int, rule: Rule | None
+) -> tuple[ResultRecord, Threshold | None]:
     """The record with its metrics computed anew, written where they differ. Without draws, intervals stay as they are.
+
+    Returns:
+        The record, and the threshold of the rule, if one is asked for.
 
     Raises:
         AdbenchError: the run cannot be evaluated; the message says why.
     """
     from adbench.engine.again import judge_of
     from adbench.engine.bootstrap import with_intervals
+    from adbench.engine.details import write_details
     from adbench.engine.evaluate import measure
     from adbench.engine.record import write_record
 
@@ -76,9 +96,11 @@ def _evaluate(registry: Registry, folder: Path, record: ResultRecord, data: str 
     after = record.model_copy(update={"metrics": metrics})
     if after != record:
         write_record(folder, after)
-    if draws:
-        _add_details(folder, record.id, judge, known, evidence)
-    return after
+    if not draws and rule is None:
+        return after, None
+    details = _details(folder, record.id, judge, known, evidence, rule)
+    write_details(folder, details)
+    return after, None if rule is None else details.threshold
 
 
 def _kept(before: Mapping[str, MetricInfo], after: Mapping[str, MetricInfo]) -> dict[str, MetricInfo]:
@@ -90,12 +112,30 @@ def _kept(before: Mapping[str, MetricInfo], after: Mapping[str, MetricInfo]) -> 
     }
 
 
-def _add_details(folder: Path, record_id: str, judge: Judge, metrics: Sequence[Metric], evidence: Evidence) -> None:
-    """Write the details of a run that has none of this record."""
-    from adbench.engine.details import DETAILS_FILE, details_of, read_details, write_details
+def _details(
+    folder: Path, record_id: str, judge: Judge, metrics: Sequence[Metric], evidence: Evidence, rule: Rule | None
+) -> Details:
+    """The details of a run, made anew where it has none of this record; with the threshold of a rule, if one is named.
 
-    if not (folder / DETAILS_FILE).exists() or read_details(folder).id != record_id:
-        write_details(folder, details_of(record_id, judge, metrics, evidence))
+    Raises:
+        StorageError: a rule is named, and the run kept no scores of normal images.
+    """
+    from adbench.engine.details import DETAILS_FILE, details_of, read_details
+    from adbench.engine.result import deployed
+    from adbench.engine.threshold import Rule
+
+    details = read_details(folder) if (folder / DETAILS_FILE).exists() else None
+    if details is None or details.id != record_id:
+        usual = deployed(judge, evidence, Rule())
+        details = details_of(record_id, judge, metrics, evidence).model_copy(update={"threshold": usual})
+    if rule is None:
+        return details
+    threshold = deployed(judge, evidence, rule)
+    if threshold is None:
+        raise StorageError(
+            "it kept no scores of normal images; run it again with --redo, and not with --threshold none"
+        )
+    return details.model_copy(update={"threshold": threshold})
 
 
 def _changes(folder: Path, before: ResultRecord, after: ResultRecord) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -15,6 +15,9 @@ from adbench.engine.protocol import Protocol
 from adbench.engine.spec import SLOTS, Part, Recipe, name_of, read_recipe
 from adbench.errors import UnknownName, UsageError
 from adbench.registry import Registry
+
+if TYPE_CHECKING:
+    from adbench.engine.threshold import Rule
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -72,6 +75,17 @@ def _parse_shard(_: click.Context, __: click.Parameter, value: str | None) -> tu
     if not (slash and number.isdecimal() and of.isdecimal() and int(of)):
         raise UsageError(f"--shard {value!r}: write I/N, such as 1/3 for the first of three machines")
     return int(number), int(of)
+
+
+def parse_rule(_: click.Context, __: click.Parameter, value: str | None) -> Rule | None:
+    """How a threshold is set; None for ``none``, and where nothing is said.
+
+    Raises:
+        UsageError: no such rule.
+    """
+    from adbench.engine.threshold import Rule
+
+    return None if value in (None, "none") else Rule.parse(value)
 
 
 def _parse_size(_: click.Context, __: click.Parameter, value: str | None) -> int | None:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from adbench.cli.options import SectionedCommand, cache_options, method_options, option, out_option, task_options
+from adbench.cli.options import (
+    SectionedCommand,
+    cache_options,
+    method_options,
+    option,
+    out_option,
+    parse_rule,
+    task_options,
+)
 
 if TYPE_CHECKING:
     from adbench.api.executor import Executor
@@ -62,6 +70,15 @@ _run_option = partial(option, section="Run")
     multiple=True,
     help="Run units again that ended so; failed stands for all that did not end well.",
 )
+@_run_option(
+    "--threshold",
+    default="conformal",
+    show_default=True,
+    callback=parse_rule,
+    metavar="RULE",
+    help="How a threshold follows from normal images that the bank has not seen: conformal:alpha=0.05,"
+    " quantile:alpha=0.05, sigma:k=3, or none.",
+)
 @_run_option("--no-figures", is_flag=True, help="Draw no pictures.")
 @_run_option(
     "--executor",
@@ -112,7 +129,7 @@ def _executor(registry: Registry, options: dict[str, Any]) -> Executor:
 def _settings(options: dict[str, Any]) -> Settings:
     from adbench.engine.settings import Settings
 
-    names = ("out", "batch_size", "workers", "skip_bad", "redo", "runtime", "cache", "cache_limit")
+    names = ("out", "batch_size", "workers", "skip_bad", "redo", "runtime", "cache", "cache_limit", "threshold")
     retry = ("failed", "timeout", "out-of-memory") if "failed" in options["retry"] else options["retry"]
     return Settings(
         device=options["device"],

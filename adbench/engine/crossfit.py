@@ -16,6 +16,7 @@ from adbench.api.bank import Source
 from adbench.api.context import Context
 from adbench.api.dataset import Sample
 from adbench.api.features import FeatureStream, ImageScores
+from adbench.engine.contract import is_out_of_memory
 from adbench.engine.method import Method, split_scores
 from adbench.engine.threshold import NormalScores
 from adbench.errors import AdbenchError, UnitTimeout
@@ -61,8 +62,11 @@ def normal_scores(make: Callable[[], Method], samples: Sequence[Sample], look: L
         parts = [_judged(method if fold is folds[0] else make(), fold, look, ctx) for fold in folds]
     except UnitTimeout:
         raise
-    except AdbenchError as error:
-        return NormalScores(np.zeros(0, np.float32), source, f"fitted on fewer images, {error}")
+    except Exception as error:
+        if not isinstance(error, AdbenchError) and not is_out_of_memory(error):
+            raise
+        why = str(error) if isinstance(error, AdbenchError) else "the method runs out of memory"
+        return NormalScores(np.zeros(0, np.float32), source, f"fitted on fewer images, {why}")
     return NormalScores(np.concatenate(parts), source)
 
 

@@ -15,6 +15,7 @@ from adbench.api.dataset import GOOD
 from adbench.api.metric import Evidence, Metric
 from adbench.engine.predictions import Predictions
 from adbench.engine.record import canonical_json, storage_errors
+from adbench.engine.threshold import Threshold
 from adbench.errors import StorageError
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Details(_Part):
         description="for each kind of defect every metric of its images and all good ones, to 6 decimals"
     )
     curves: Curves
-    threshold: dict[str, str | _Finite | None] | None = Field(None, description="the fields of a `Threshold`")
+    threshold: Threshold | None = Field(None, description="set on normal images, where one was asked for")
     embedding: list[tuple[_Finite, _Finite]] | None = Field(None, description="a point an image, in their order")
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)

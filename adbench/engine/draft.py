@@ -31,6 +31,7 @@ from adbench.engine.record import (
 )
 from adbench.engine.settings import is_here, place
 from adbench.engine.spec import Part, Recipe, part_infos, spec_of
+from adbench.engine.threshold import Threshold
 from adbench.errors import StorageError
 from adbench.registry import Registry
 
@@ -85,6 +86,7 @@ class Outcome:
         record: always there, for a failure too.
         folder: where it is, or would have been.
         fresh: False when it ended before.
+        threshold: what a threshold from normal images does, if one was asked for and the unit ended now.
         unsaved: why it could not be written, if so.
         notes: what plugins' trackers complained of.
     """
@@ -92,6 +94,7 @@ class Outcome:
     record: ResultRecord
     folder: Path
     fresh: bool = True
+    threshold: Threshold | None = None
     unsaved: StorageError | None = None
     notes: tuple[str, ...] = ()
 
@@ -112,6 +115,7 @@ class Outcome:
             "record": self.record.to_json(),
             "folder": str(self.folder),
             "fresh": self.fresh,
+            "threshold": None if self.threshold is None else self.threshold.model_dump(),
             "unsaved": None if self.unsaved is None else str(self.unsaved),
             "notes": list(self.notes),
         }
@@ -121,7 +125,8 @@ class Outcome:
         """What `to_json` gave."""
         unsaved = None if data["unsaved"] is None else StorageError(data["unsaved"])
         record = ResultRecord.model_validate(data["record"])
-        return cls(record, place(data["folder"]), data["fresh"], unsaved, tuple(data["notes"]))
+        threshold = None if data["threshold"] is None else Threshold.model_validate(data["threshold"])
+        return cls(record, place(data["folder"]), data["fresh"], threshold, unsaved, tuple(data["notes"]))
 
 
 @dataclass

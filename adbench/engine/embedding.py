@@ -10,6 +10,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from adbench.api.features import Features
+
 PERPLEXITY = 30.0
 LEAST = 5
 """Fewer images than this show no neighbourhoods."""
@@ -20,10 +22,15 @@ MOST = 5000
 """More images than this take minutes and show a blot."""
 
 
-def image_vector(patches: np.ndarray) -> np.ndarray:
-    """[C] float64: the mean over an image's patches [H, W, C], for backbones without a vector of the whole image."""
-    vector: np.ndarray = patches.reshape(-1, patches.shape[-1]).mean(axis=0, dtype=np.float64)
-    return vector
+def image_vectors(features: Features) -> list[np.ndarray]:
+    """[C] float32 for each image of a batch: what the backbone says of the whole, or else the mean over its patches.
+
+    Of several layers the deepest counts, which sees most of the image.
+    """
+    if features.image is not None:
+        return list(features.image.float().cpu().numpy())
+    patches = features.patches if features.layers is None else [*features.layers.values()][-1]
+    return [] if patches is None else list(patches.float().mean(dim=(1, 2)).cpu().numpy())
 
 
 def embed(vectors: Sequence[np.ndarray]) -> list[tuple[float, float]] | None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from adbench.api.dataset import Dataset, Sample
     from adbench.api.metric import Evidence
     from adbench.engine.evaluate import Judge
+    from adbench.engine.threshold import Threshold
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -31,19 +32,20 @@ LIMIT = 0.3
 _DASHED = (0, (4, 2))
 
 
-def draw(judge: Judge, folder: Path, evidence: Evidence | None = None) -> None:
+def draw(judge: Judge, folder: Path, evidence: Evidence | None = None, threshold: Threshold | None = None) -> None:
     """Write all three pictures of a unit into a folder; no sheet for a method without maps.
 
     Args:
         judge: predictions and truth.
         folder: where the files go.
         evidence: the judge's, if it was made already: its curves need not be computed again then.
+        threshold: from normal images, to stand in the histogram.
 
     Raises:
         StorageError: a file cannot be written.
     """
     evidence = evidence or judge.evidence()
-    histogram(evidence.labels, evidence.scores, folder / HISTOGRAM)
+    histogram(evidence.labels, evidence.scores, folder / HISTOGRAM, threshold)
     curves(evidence, folder / CURVES)
     if judge.predictions.patches is not None:
         chosen = choose_extremes(evidence.scores, evidence.labels, 4 * PAIRS_A_ROW)
@@ -73,13 +75,14 @@ def _small(dataset: Dataset, sample: Sample) -> Array:
     return shrunk(image if image.dtype == np.uint8 else (np.clip(image, 0, 1) * 255).round().astype(np.uint8))
 
 
-def histogram(labels: Array, scores: Array, path: Path) -> None:
-    """Draw the image scores of normal and defective images, and the threshold with the highest F1.
+def histogram(labels: Array, scores: Array, path: Path, deployed: Threshold | None = None) -> None:
+    """Draw the image scores of normal and defective images, the threshold with the highest F1 and the deployed one.
 
     Args:
         labels: [N] bool, True for a defect.
         scores: [N] image scores.
         path: the PNG file.
+        deployed: a threshold that was set on normal images.
 
     Raises:
         StorageError: the file cannot be written.
@@ -98,10 +101,12 @@ def histogram(labels: Array, scores: Array, path: Path) -> None:
     threshold = curve_of_scores(labels, scores).best_threshold
     if threshold is not None:
         axes.axvline(threshold, color=INK, linewidth=1.2, linestyle=_DASHED, label=f"best F1 at {threshold:.4g}")
+    if deployed is not None and deployed.value is not None:
+        axes.axvline(deployed.value, color=INK, linewidth=1.6, label=f"deployed at {deployed.value:.4g}")
     tidy_axes(axes, "Image scores", "score", "images")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     beside_the_title = {"bbox_to_anchor": (1, 1), "borderaxespad": 0.2, "columnspacing": 1.2, "handlelength": 1.4}
-    axes.legend(loc="lower right", ncols=3, frameon=False, fontsize=8.5, **beside_the_title)
+    axes.legend(loc="lower right", ncols=4, frameon=False, fontsize=8.5, **beside_the_title)
     save(figure, path)
 
 

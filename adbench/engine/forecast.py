@@ -66,4 +66,4 @@ def _backbone(record: ResultRecord) -> str:
 
 
 def _rest(cost: Cost, looking: float) -> float:
-    return max(0.0, cost.fit_s + cost.test_s - looking) + cost.evaluate_s
+    return max(0.0, cost.fit_s + cost.test_s - looking) + cost.evaluate_s + cost.threshold_s

@@ -4,37 +4,43 @@ from __future__ import annotations
 
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
+
+import numpy as np
+import torch
 
 from adbench.api.bank import Source
 from adbench.api.context import Context
 from adbench.api.dataset import Sample
 from adbench.api.memo import Memo
-from adbench.api.metric import Evidence, Metric
+from adbench.api.metric import Metric
 from adbench.engine.cache import FeatureCache, Kept
 from adbench.engine.claim import claim
-from adbench.engine.clock import MB, Clock, PeakMemory, deadline
+from adbench.engine.clock import Clock, PeakMemory, deadline
 from adbench.engine.compat import require_compatible
 from adbench.engine.contract import blame, is_out_of_memory
-from adbench.engine.details import details_of, write_details
+from adbench.engine.crossfit import normal_scores
 from adbench.engine.draft import Draft, Outcome, Unit
+from adbench.engine.embedding import MOST, embed, image_vectors
 from adbench.engine.evaluate import Judge, measure
-from adbench.engine.figures import draw
 from adbench.engine.geometry import MapSpec
 from adbench.engine.method import Method, split_scores
-from adbench.engine.predictions import Predictions, write_predictions
+from adbench.engine.predictions import Predictions
 from adbench.engine.protocol import Task, make_task
-from adbench.engine.record import Cost, Quantiles, ResultRecord, Status, canonical_json, new_run, write_record
+from adbench.engine.record import Cost, ResultRecord, Status, new_run, write_record
+from adbench.engine.result import Result, deployed
 from adbench.engine.said import Said
 from adbench.engine.seen import Seen
 from adbench.engine.settings import Settings, choose_device
 from adbench.engine.sight import Sight, Sights
 from adbench.engine.spec import components_of
 from adbench.engine.stream import ExtractedStream, ImageLoader, TimedStream
+from adbench.engine.threshold import NormalScores
+from adbench.engine.work import Learned, Work, cost_of, key_of
 from adbench.errors import AdbenchError, StorageError, UnitTimeout, WeightsError
 from adbench.registry import Registry
 
@@ -44,31 +50,6 @@ Watch = Callable[[str, int, int], None]
 MEMO_BYTES = 1 << 28
 
 _LESS_MEMORY = "use a smaller --batch-size, smaller images, or a bank that keeps less"
-
-
-@dataclass(frozen=True)
-class Learned:
-    """A method after fitting, and what that cost. Units that differ only in how they score share it."""
-
-    key: str
-    method: Method
-    extract_s: float
-    fit_s: float
-    recalled: int
-    runtimes: frozenset[str]
-    peak_memory_mb: float
-    peak_gpu_mb: float | None
-
-
-@dataclass
-class Work:
-    """What running one unit brings with it."""
-
-    draft: Draft
-    method: Method
-    sight: Sight
-    ctx: Context
-    clock: Clock
 
 
 @dataclass
@@ -156,15 +137,17 @@ class Runner:
         clock, settings, charged = Clock(self.settings.device, self._memo), self.settings, self._memo.charged
         with clock.measure("wall"), deadline(settings.timeout), self._work(draft, method, clock) as work:
             predictions, cost = self._predict(work)
+            predictions = replace(predictions, normal=self._normal_scores(work))
             with clock.measure("evaluate"):
                 judge = self._judge(work, predictions)
-                evidence = judge.evidence()
-                metrics = measure(self._metrics(), evidence)
+                result = self._result(work, judge)
+                metrics = measure(self._metrics(), result.evidence)
         times = {
+            "threshold_s": clock.seconds.get("threshold", 0.0),
             "evaluate_s": clock.seconds["evaluate"],
             "wall_s": clock.seconds["wall"] - (self._memo.charged - charged),
         }
-        return self._save(draft, draft.done(cost.model_copy(update=times), metrics), judge, evidence)
+        return self._save(draft, draft.done(cost.model_copy(update=times), metrics), result)
 
     @contextmanager
     def _work(self, draft: Draft, method: Method, clock: Clock) -> Iterator[Work]:
@@ -175,7 +158,7 @@ class Runner:
             method = replace(method, backbone=sight.backbone)
             method.prepare(ctx)
             draft.weights = [*sight.weights, *method.mask_weights()]
-            yield Work(draft, method, sight, ctx, clock)
+            yield Work(draft, method, sight, ctx, clock, self._kept(draft, method, sight, ctx))
 
     def _context(self, unit: Unit, scratch: Path) -> Context:
         return Context(
@@ -191,24 +174,23 @@ class Runner:
     def _predict(self, work: Work) -> tuple[Predictions, Cost]:
         """Fit on the training images, or take over what the unit before has fitted, and score the test images."""
         memory = PeakMemory(self.settings.device)
-        kept = self._kept(work)
         learned = self._learned
-        if learned is None or learned.key != _key(work):
+        if learned is None or learned.key != key_of(work):
             learned = self._learned = None  # the old bank goes before the new one comes
-            learned = self._learned = self._learn(work, kept, memory)
+            learned = self._learned = self._learn(work, memory)
         method = replace(learned.method, scorer=work.method.scorer, aggregator=work.method.aggregator)
-        test = self._look(work, "score", work.draft.task.test, kept)
+        test = self._look(work, "score", work.draft.task.test)
         with work.clock.measure("test"):
-            predictions = _score(method, test)
+            predictions = _score(method, test, work.vectors if self._to_show(test) else None)
         work.draft.runtime = "+".join(sorted(learned.runtimes | test.runtimes))
         work.draft.facts = {**method.bank.facts(), **_masking(method, work.draft.task)}
         self._sights.tell(work.sight.backbone)
-        return predictions, _cost(work.clock, memory, learned, test)
+        return predictions, cost_of(work.clock, memory, learned, test)
 
-    def _learn(self, work: Work, kept: Kept | None, memory: PeakMemory) -> Learned:
+    def _learn(self, work: Work, memory: PeakMemory) -> Learned:
         task, method, clock = work.draft.task, work.method, work.clock
-        train, test = self._look(work, "learn", task.train, kept), self._look(work, "learn", task.test, kept)
-        nothing = self._look(work, "learn", (), None)
+        train, test = self._look(work, "learn", task.train), self._look(work, "learn", task.test)
+        nothing = self._look(work, "learn", ())
         with clock.measure("fit"):
             streams = {
                 Source.NOTHING: nothing,
@@ -219,7 +201,7 @@ class Runner:
         seconds = {"extract": 0.0, "waited": 0.0, **clock.seconds}
         fit_s = seconds["fit"] - seconds["waited"] + seconds["extract"]
         return Learned(
-            _key(work),
+            key_of(work),
             method,
             seconds["extract"],
             fit_s,
@@ -229,7 +211,7 @@ class Runner:
             memory.gpu_mb(),
         )
 
-    def _look(self, work: Work, stage: str, samples: Sequence[Sample], kept: Kept | None) -> ExtractedStream:
+    def _look(self, work: Work, stage: str, samples: Sequence[Sample]) -> ExtractedStream:
         settings, method, draft = self.settings, work.method, work.draft
         loader = ImageLoader(draft.unit.dataset, method.preprocess, settings.batch_size, settings.workers)
         return ExtractedStream(
@@ -237,19 +219,34 @@ class Runner:
             samples,
             work.sight.backbone,
             work.clock,
-            kept,
+            work.kept,
             images=method.reads_images,
             half=draft.unit.recipe.features == "float16",
             seen=self._counter(stage, len(samples)),
         )
 
-    def _kept(self, work: Work) -> Kept | None:
+    def _kept(self, draft: Draft, method: Method, sight: Sight, ctx: Context) -> Kept | None:
         """Where features are kept: in the cache, else in the scratch folder, if they are walked over repeatedly."""
-        walks = work.method.walks
-        cache = self._sights.cache
-        if cache is None and (walks(Source.TRAIN) > 1 or walks(Source.TEST) > 0):
-            cache = FeatureCache(work.ctx.workdir, note=self.note)
-        return None if cache is None else Kept(cache.shelf(work.sight.about), work.draft.task.digests)
+        cache, of_train = self._sights.cache, method.walks(Source.TRAIN)
+        again = of_train > 1 or (of_train > 0 and self.settings.threshold is not None)
+        if cache is None and (again or method.walks(Source.TEST) > 0):
+            cache = FeatureCache(ctx.workdir, note=self.note)
+        return None if cache is None else Kept(cache.shelf(sight.about), draft.task.digests)
+
+    def _normal_scores(self, work: Work) -> NormalScores | None:
+        """Scores of normal images by banks that were fitted without them; None where nobody wants a threshold."""
+        if self.settings.threshold is None:
+            return None
+        unit, samples = work.draft.unit, work.draft.task.train
+        apart = replace(work, clock=Clock(self.settings.device, self._memo))  # for what it counts is no part of the fit
+
+        def make() -> Method:
+            method = replace(Method.of(components_of(unit.recipe, self.registry)), backbone=work.sight.backbone)
+            method.prepare(work.ctx)
+            return method
+
+        with work.clock.measure("threshold"):
+            return normal_scores(make, samples, lambda some: self._look(apart, "threshold", some), work.ctx)
 
     def _judge(self, work: Work, predictions: Predictions) -> Judge:
         unit, settings = work.draft.unit, self.settings
@@ -263,6 +260,20 @@ class Runner:
             workers=settings.workers,
             seen=self._seen,
         )
+
+    def _to_show(self, test: Sized) -> bool:
+        """Whether the test images will be points on a page."""
+        return self.settings.figures and len(test) <= MOST
+
+    def _result(self, work: Work, judge: Judge) -> Result:
+        rule, vectors, evidence = self.settings.threshold, work.vectors, judge.evidence()
+        embedding = None
+        if vectors:
+            seen = torch.from_numpy(np.stack(vectors))
+            embedding = self._memo.once(
+                ("t-SNE", Memo.digest(seen)), lambda: embed(vectors), lambda _: 16 * len(vectors)
+            )
+        return Result(judge, evidence, deployed(judge, evidence, rule) if rule else None, embedding)
 
     def _counter(self, stage: str, total: int) -> Callable[[int], None]:
         done = 0
@@ -281,8 +292,7 @@ class Runner:
         self,
         draft: Draft,
         record: ResultRecord,
-        judge: Judge | None = None,
-        evidence: Evidence | None = None,
+        result: Result | None = None,
         trace: str = "",
     ) -> Outcome:
         """Write a record and what belongs to it; a result that cannot be written is still handed back."""
@@ -291,32 +301,21 @@ class Runner:
         unsaved = None
         try:
             with new_run(self.settings.out, draft.folder.name) as folder:
-                if judge is not None:
-                    info = write_predictions(folder, judge.predictions)
-                    record = record.model_copy(update={"predictions": info})
-                    if self.settings.figures:
-                        self.watch("draw", 0, 0)
-                        draw(judge, folder, evidence)
-                        write_details(folder, details_of(record.id, judge, self._metrics(), evidence))
+                if result is not None:
+                    self.watch("write", 0, 0)
+                    record = result.write(folder, record, self._metrics(), figures=self.settings.figures)
                 if trace:
                     (folder / "traceback.txt").write_text(trace, encoding="utf-8")
                 write_record(folder, record)
         except StorageError as error:
             unsaved = error
-        return Outcome(record, draft.folder, unsaved=unsaved, notes=self._tell_plugins(record))
+        threshold = None if result is None else result.threshold
+        return Outcome(record, draft.folder, threshold=threshold, unsaved=unsaved, notes=self._tell_plugins(record))
 
     def _tell_plugins(self, record: ResultRecord) -> tuple[str, ...]:
         """Tell trackers; what they complain of must not cost a result."""
         problems = self.registry.call_each("job_finished", record=record.to_json())
         return tuple(f"plugin {problem.dist!r}: {problem.reason}" for problem in problems)
-
-
-def _key(work: Work) -> str:
-    """What decides what is learned: all of the recipe but how it scores, the images, the seed."""
-    spec, unit = work.draft.spec, work.draft.unit
-    learning: list[Any] = [spec[slot] for slot in ("neck", "masker", "bank")]
-    told = [unit.seed, work.ctx.class_name, unit.recipe.features]
-    return canonical_json([dict(work.sight.about), learning, told, work.draft.task.sha])
 
 
 def _masking(method: Method, task: Task) -> dict[str, float]:
@@ -330,24 +329,14 @@ def _masking(method: Method, task: Task) -> dict[str, float]:
     }
 
 
-def _cost(clock: Clock, memory: PeakMemory, learned: Learned, test: ExtractedStream) -> Cost:
-    seconds = {"test-extract": 0.0, **clock.seconds}
-    gpu = [peak for peak in (memory.gpu_mb(), learned.peak_gpu_mb) if peak is not None]
-    return Cost(
-        extract_s=learned.extract_s,
-        fit_s=learned.fit_s,
-        test_s=seconds["score"] + seconds["test-extract"],
-        test_extract_s=seconds["test-extract"],
-        ms_per_image=Quantiles(p50=clock.quantile_ms(0.5), p95=clock.quantile_ms(0.95)),
-        peak_memory_mb=max(memory.process_mb(), learned.peak_memory_mb),
-        peak_gpu_mb=max(gpu, default=None),
-        bank_mb=learned.method.bank_bytes() / MB,
-        recalled=learned.recalled + test.recalled,
-    )
+def _score(method: Method, stream: ExtractedStream, vectors: list[np.ndarray] | None) -> Predictions:
+    """Score every image of the stream. A lap of the clock is what the features cost when new, and the scoring.
 
-
-def _score(method: Method, stream: ExtractedStream) -> Predictions:
-    """Score every image of the stream. A lap of the clock is what the features cost when new, and the scoring."""
+    Args:
+        method: fitted.
+        stream: the test images.
+        vectors: takes a vector of each image, if there is one.
+    """
     said, clock = Said(), stream.clock
     clock.add("score", 0.0)
     for features in stream:
@@ -359,4 +348,6 @@ def _score(method: Method, stream: ExtractedStream) -> Predictions:
         clock.add("score", scoring)
         clock.add("test-extract", stream.spent)
         clock.lap(stream.spent + scoring, len(features))
+        if vectors is not None:
+            vectors += image_vectors(features)
     return said.predictions(method.aggregate(said).float().cpu().numpy())

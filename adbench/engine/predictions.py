@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 
 from adbench.api.component import sha256_of
 from adbench.api.geometry import Geometry
 from adbench.engine.filed import Filed
 from adbench.engine.record import PredictionsInfo, storage_errors
+from adbench.engine.threshold import NormalScores
 from adbench.errors import StorageError, UsageError
 
 PREDICTIONS_FILE = "predictions.safetensors"
@@ -32,6 +33,8 @@ class Predictions:
         patches: one [h, w] float32 an image, in memory or on disk, or None for methods without a map.
         foreground: one [h, w] an image, not 0 where a patch is the object's, or None where nothing was masked. It is
             for pictures of the run, and no part of the file.
+        normal: image scores of normal training images that the bank had not seen, which thresholds are made of; None
+            where nobody asked for them.
     """
 
     ids: tuple[str, ...]
@@ -39,6 +42,7 @@ class Predictions:
     scores: np.ndarray
     patches: Sequence[np.ndarray] | None
     foreground: Sequence[np.ndarray] | None = None
+    normal: NormalScores | None = None
 
 
 class _Header(BaseModel):
@@ -49,6 +53,7 @@ class _Header(BaseModel):
     ids: list[str]
     geometry: list[tuple[tuple[int, int], tuple[int, int], tuple[float, float, float, float]]]
     grids: list[tuple[int, int]] | None
+    normal: tuple[str, str] | None = Field(None, description="where the normal scores come from, or why there are none")
 
 
 def write_predictions(folder: Path, predictions: Predictions) -> PredictionsInfo:
@@ -66,15 +71,17 @@ def write_predictions(folder: Path, predictions: Predictions) -> PredictionsInfo
 
 
 def _parts(predictions: Predictions) -> Iterator[bytes]:
-    """What the safetensors library would write of "patches" and "scores", which it can only do with all in memory."""
-    patches = predictions.patches
+    """What the safetensors library would write of these arrays, which it can only do with all in memory."""
+    patches, normal = predictions.patches, predictions.normal
     header = _Header(
         ids=list(predictions.ids),
         geometry=[(item.original, item.size, item.box) for item in predictions.geometry],
         grids=None if patches is None else [(int(grid.shape[0]), int(grid.shape[1])) for grid in patches],
+        normal=None if normal is None else (normal.source, normal.reason),
     )
     about: dict[str, object] = {"__metadata__": {"adbench": header.model_dump_json()}}
-    arrays = {} if header.grids is None else {"patches": sum(height * width for height, width in header.grids)}
+    arrays = {} if normal is None else {"normal": len(normal.values)}
+    arrays |= {} if header.grids is None else {"patches": sum(height * width for height, width in header.grids)}
     end = 0
     for name, count in {**arrays, "scores": len(predictions.scores)}.items():
         start, end = end, end + 4 * count
@@ -83,6 +90,8 @@ def _parts(predictions: Predictions) -> Iterator[bytes]:
     text += b" " * (-len(text) % 8)
     yield len(text).to_bytes(8, "little")
     yield text
+    if normal is not None:
+        yield _little_endian(normal.values)
     yield from map(_little_endian, patches or ())
     yield _little_endian(predictions.scores)
 
@@ -104,6 +113,7 @@ def read_predictions(folder: Path, info: PredictionsInfo) -> Predictions:
         with safe_open(path, framework="numpy") as file:
             header = _Header.model_validate(json.loads((file.metadata() or {}).get("adbench", "null")))
             scores = file.get_tensor("scores")
+            normal = None if header.normal is None else NormalScores(file.get_tensor("normal"), *header.normal)
         patches = None if header.grids is None else _filed(path, header.grids)
     except (OSError, UsageError, SafetensorError, ValueError, KeyError, ValidationError) as error:
         raise StorageError(f"{path}: not readable as predictions ({error}); run the unit again with --redo") from None
@@ -112,6 +122,7 @@ def read_predictions(folder: Path, info: PredictionsInfo) -> Predictions:
         geometry=tuple(Geometry(*item) for item in header.geometry),
         scores=scores,
         patches=patches,
+        normal=normal,
     )
 
 

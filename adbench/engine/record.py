@@ -106,6 +106,7 @@ class Cost(_Part):
     test_s: float = Field(description="reading, seeing and scoring the test images")
     test_extract_s: float = Field(0.0, description="reading and seeing the test images, a part of test_s")
     evaluate_s: float = Field(0.0, description="maps and metrics")
+    threshold_s: float = Field(0.0, description="fitting without some normal images, and scoring those")
     wall_s: float = Field(0.0, description="the whole unit as it ran here, whatever it shared with others")
     recalled: int = Field(0, description="images whose features were kept; their times are those of when they were new")
     ms_per_image: Quantiles = Field(description="a test image from file to patch scores, batch time over batch size")

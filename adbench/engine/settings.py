@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from adbench.engine.threshold import Rule
 from adbench.errors import UsageError
 
 RUNTIMES = ("auto", "torch", "onnxruntime", "openvino")
@@ -25,6 +26,7 @@ class Settings:
         redo: run finished units again.
         retry: run units again whose record has one of these statuses; others that did not end well stay as they are.
         figures: draw pictures.
+        threshold: how a threshold is set on normal images; None for none, which saves fitting the bank again.
         runtime: what should compute the backbone.
         cache: the folder that keeps features and exported networks; None for none.
         cache_limit: bytes of features that it may hold; None for a tenth of the free disk.
@@ -39,6 +41,7 @@ class Settings:
     redo: bool = False
     retry: tuple[str, ...] = ()
     figures: bool = True
+    threshold: Rule | None = None
     runtime: str = "auto"
     cache: Path | None = None
     cache_limit: int | None = None
@@ -55,7 +58,9 @@ class Settings:
     def from_json(cls, data: dict[str, Any]) -> Settings:
         """What `to_json` gave."""
         cache = None if data["cache"] is None else Path(data["cache"])
-        return cls(**{**data, "out": place(data["out"]), "cache": cache, "retry": tuple(data["retry"])})
+        rule = None if data["threshold"] is None else Rule(**data["threshold"])
+        made = {"out": place(data["out"]), "cache": cache, "retry": tuple(data["retry"]), "threshold": rule}
+        return cls(**{**data, **made})
 
 
 def place(text: str) -> Path:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from adbench.api.curve import curve_of_scores
+from adbench.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +24,12 @@ RuleName = Literal["conformal", "quantile", "sigma"]
 ALPHA = 0.05
 """The share of normal images that may raise an alarm, where nobody says otherwise."""
 SIGMAS = 3.0
+_OPTIONS: Mapping[str, tuple[str, float]] = {
+    "conformal": ("alpha", 1.0),
+    "quantile": ("alpha", 1.0),
+    "sigma": ("k", math.inf),
+}
+"""By rule: the option that it takes, and what that is below."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,30 @@ class Rule:
         }
         return rules[self.name]()
 
+    @classmethod
+    def parse(cls, text: str) -> Rule:
+        """A rule as the command line has it: ``conformal``, ``conformal:alpha=0.01``, ``quantile``, ``sigma:k=2``.
+
+        Raises:
+            UsageError: no such rule or option, or a number out of range.
+        """
+        name, _, rest = text.partition(":")
+        option, equals, number = rest.partition("=")
+        if name not in _OPTIONS:
+            raise UsageError(f"threshold {text!r}: no such rule; write one of {', '.join(_OPTIONS)}, or none")
+        if not rest:
+            return cls(cast("RuleName", name))
+        wanted, below = _OPTIONS[name]
+        value = _number(number)
+        if option != wanted or not equals or value is None or not 0 < value < below:
+            bounds = f"above 0 and below {below:g}" if math.isfinite(below) else "above 0"
+            raise UsageError(f"threshold {text!r}: write {name}, or {name}:{wanted}=NUMBER with a number {bounds}")
+        rule = cls(cast("RuleName", name))
+        return replace(rule, alpha=value) if wanted == "alpha" else replace(rule, k=value)
+
+    def __str__(self) -> str:
+        return f"mean + {self.k:g} sigma" if self.name == "sigma" else f"{self.name}, {100 * self.alpha:g} %"
+
     @property
     def least(self) -> int:
         """The fewest normal scores that give a threshold."""
@@ -72,7 +103,7 @@ class Rule:
 class Threshold(BaseModel):
     """A threshold, where it comes from, and what it does on the test set. Shares are fractions."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     method: RuleName
     source: str = Field(max_length=100, description="how the normal scores came about")
@@ -89,6 +120,13 @@ class Threshold(BaseModel):
         None, ge=0, le=1, description="F1 at the threshold that the test labels would choose"
     )
     oracle_gap: float | None = Field(None, ge=0, le=1, description="oracle_f1 minus f1")
+
+    def __str__(self) -> str:
+        """What an engineer would set, and what would come of it."""
+        if self.value is None:
+            return f"no threshold: {self.reason}"
+        f1, fpr = ("n/a" if share is None else f"{100 * share:.1f} %" for share in (self.f1, self.fpr))
+        return f"threshold {self.value:.6g}, {self.source} of {self.normals} normal images: F1 {f1}, false alarms {fpr}"
 
 
 def deploy(rule: Rule, normal: NormalScores, labels: np.ndarray, scores: np.ndarray) -> Threshold:
@@ -178,6 +216,13 @@ def _achieved(value: float, labels: np.ndarray, scores: np.ndarray) -> dict[str,
         "oracle_f1": oracle,
         "oracle_gap": None if f1 is None or oracle is None else max(oracle - f1, 0.0),
     }
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -160,7 +160,7 @@ def test_a_disk_that_fills_up_loses_no_figure(run, out, monkeypatch):
     def full(*_):
         raise StorageError("cannot write: No space left on device")
 
-    monkeypatch.setattr("adbench.engine.pipeline.write_predictions", full)
+    monkeypatch.setattr("adbench.engine.result.write_predictions", full)
     monkeypatch.setattr("adbench.cli.run.require_writable", lambda out: None)
     code, said = run()
     assert code == 1

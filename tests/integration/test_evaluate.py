@@ -72,5 +72,46 @@ def test_details_are_written_where_they_are_missing_or_of_another_run(folder, ev
         assert read_details(folder) == wanted
 
 
+def test_a_threshold_is_set_anew_from_what_the_run_kept(folder, evaluate, capsys):
+    before = read_details(folder).threshold
+    assert (before.method, before.alpha) == ("conformal", 0.05)
+    assert evaluate("--threshold", "sigma:k=1") == 0
+    after = read_details(folder).threshold
+    assert (after.method, after.k, after.normals, after.source) == ("sigma", 1.0, before.normals, before.source)
+    assert str(after) in capsys.readouterr().out
+    evaluate("--threshold", "none", "--intervals", "--draws", "100")
+    assert read_details(folder).threshold == after, "it stays where no other is asked for"
+
+
+def test_a_run_without_normal_scores_says_how_to_get_them(folder, evaluate, parts, capsys):
+    method = ("--backbone", "toy-pixels", "--scorer", "toy-nearest", "--device", "cpu", "--no-figures")
+    assert (
+        call(
+            [
+                "run",
+                *method,
+                "--data",
+                str(parts),
+                "--category",
+                "bolt",
+                "--out",
+                str(folder.parent),
+                "--redo",
+                "--threshold",
+                "none",
+            ]
+        )
+        == 0
+    )
+    assert evaluate() == 0
+    assert evaluate("--threshold", "sigma") == 1
+    assert "it kept no scores of normal images; run it again with --redo" in capsys.readouterr().err
+
+
+def test_no_rule_is_refused(evaluate, capsys):
+    assert evaluate("--threshold", "best") == 2
+    assert "no such rule" in capsys.readouterr().err
+
+
 def test_too_few_draws_are_refused(evaluate):
     assert evaluate("--intervals", "--draws", "10") != 0

@@ -43,6 +43,17 @@ def test_a_defect_is_found_and_everything_is_written(run, records, tmp_path):
         assert {"record.json", "predictions.safetensors", "sheet.png", "histogram.png", "curves.png"} <= names
 
 
+def test_a_threshold_for_deployment_is_told(run):
+    code, printed = run("--category", "bolt", "--no-figures", "--threshold", "sigma:k=2")
+    assert code == 0
+    assert "normal images: F1 " in printed.err
+    code, printed = run("--category", "bolt", "--no-figures", "--threshold", "none", "--redo")
+    assert code == 0
+    assert "normal images: F1" not in printed.err
+    code, printed = run("--threshold", "f1")
+    assert (code, "no such rule" in printed.err) == (2, True)
+
+
 def test_what_is_done_is_not_done_again(run, records):
     run("--no-figures")
     before = [record.provenance.started for record in records()]

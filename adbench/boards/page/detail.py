@@ -103,7 +103,7 @@ def _unit_json(record: ResultRecord, detail: Details, metrics: Sequence[str], sh
         "roc": _corners(detail.curves.roc),
         "pro": _corners(detail.curves.pro),
         "points": None if points is None else shared.points.place(_on_a_grid(points)),
-        "threshold": detail.threshold,
+        "threshold": None if detail.threshold is None else detail.threshold.model_dump(),
     }
 
 

@@ -181,6 +181,13 @@ class TestMemo:
         self.fitted(bank, given(draw(1, 9, 9, 6, seed=3)), memo)
         assert not torch.equal(bank.search(query, 1)[0], before)
 
+    def test_another_bank_of_the_same_vectors_need_not_search_again(self, given, draw, monkeypatch):
+        stream, query, memo = given(draw(2, 9, 9, 6)), draw(5, 6, seed=1), Memo(1 << 20)
+        before = self.fitted(Full(), stream, memo).search(query, 1)
+        monkeypatch.setattr(ExactIndex, "search", None)
+        for one, other in zip(self.fitted(Full(), stream, memo).search(query, 1), before, strict=True):
+            assert torch.equal(one, other)
+
     def test_an_image_s_own_vectors_stay_left_out(self, given, draw):
         stream = given(draw(4, 3, 3, 6))
         bank = self.fitted(Full(), stream, Memo(1 << 20))

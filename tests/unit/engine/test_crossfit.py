@@ -103,6 +103,13 @@ class Greedy(ToyVectors):
         raise UsageError("8 components need 8 images")
 
 
+class Vast(ToyVectors):
+    name = "vast"
+
+    def fit(self, features, ctx):
+        raise MemoryError
+
+
 class Slow(ToyVectors):
     name = "slow"
 
@@ -117,6 +124,7 @@ class Slow(ToyVectors):
         (maker(Told), 5, "learns from no normal image"),
         (maker(), 1, "a single normal image"),
         (maker(Greedy), 5, "fitted on fewer images, 8 components need 8 images"),
+        (maker(Vast), 5, "fitted on fewer images, the method runs out of memory"),
     ],
 )
 def test_what_cannot_be_done_is_a_reason(make, count, why):

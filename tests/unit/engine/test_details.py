@@ -25,9 +25,11 @@ from adbench.engine.details import (
 from adbench.engine.evaluate import Judge
 from adbench.engine.geometry import MapSpec
 from adbench.engine.predictions import Predictions
+from adbench.engine.threshold import Threshold
 
 ID = "a" * 64
 METRICS = ImageAuroc(), PixelAuroc()
+THRESHOLD = Threshold(method="sigma", source="held-out 20 %", normals=40, k=3.0, value=1.5, f1=0.75)
 
 
 @pytest.fixture
@@ -107,7 +109,7 @@ def test_a_thinned_curve_stays_close_by_and_keeps_true_corners(steps):
 
 
 def test_what_is_written_is_read(make_judge, tmp_path):
-    found = details_of(ID, make_judge(), METRICS).model_copy(update={"threshold": {"method": "sigma", "value": 1.5}})
+    found = details_of(ID, make_judge(), METRICS).model_copy(update={"threshold": THRESHOLD})
     write_details(tmp_path, found)
     assert read_details(tmp_path) == read_details(tmp_path / DETAILS_FILE) == found
     assert [file.name for file in tmp_path.iterdir() if file.is_file()] == [DETAILS_FILE]
@@ -129,7 +131,7 @@ def plain(**changes):
         ({"curves": {"roc": [[0, 2]], "pro": []}}, "curves.roc.0.1"),
         ({"curves": {"roc": [[0, 0]] * (MAX_POINTS + 1), "pro": []}}, "curves.roc"),
         ({"embedding": []}, "0 points for 1 images"),
-        ({"threshold": {"value": []}}, "threshold.value"),
+        ({"threshold": {"value": []}}, "threshold.method"),
         ({"more": 1}, "more"),
     ],
 )

@@ -11,6 +11,9 @@ from adbench.engine.draft import Outcome, Unit
 from adbench.engine.plan import Branch
 from adbench.engine.record import find_runs, read_record
 from adbench.engine.settings import Settings
+from adbench.engine.threshold import Rule, Threshold
+
+THRESHOLD = Threshold(method="sigma", source="held-out 20 %", normals=40, k=2.0, value=0.5)
 
 
 class Elsewhere(Executor):
@@ -186,13 +189,15 @@ def test_what_travels_arrives_as_it_was(dispatcher, branch, registry, make_recor
         unit.protocol,
     )
     assert again.dataset.root == unit.dataset.root
-    settings = Settings(tmp_path, retry=("failed",), cache=tmp_path / "c", timeout=3.5)
+    settings = Settings(tmp_path, retry=("failed",), cache=tmp_path / "c", timeout=3.5, threshold=Rule("sigma", k=2.0))
     assert Settings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
-    outcome = Outcome(make_record(), tmp_path / "run", fresh=False, unsaved=StorageError("x"), notes=("n",))
+    outcome = Outcome(
+        make_record(), tmp_path / "run", fresh=False, threshold=THRESHOLD, unsaved=StorageError("x"), notes=("n",)
+    )
     answer = Answer([outcome], [Refusal("u", "r", weights=True)], ["note"])
     back = Answer.from_json(answer.to_json())
     assert (back.refusals, back.notes) == (answer.refusals, answer.notes)
-    assert back.outcomes[0].record == outcome.record
+    assert (back.outcomes[0].record, back.outcomes[0].threshold) == (outcome.record, THRESHOLD)
     assert (back.outcomes[0].folder, back.outcomes[0].fresh, str(back.outcomes[0].unsaved)) == (
         outcome.folder,
         False,

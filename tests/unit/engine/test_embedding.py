@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-from adbench.engine.embedding import LEAST, embed, image_vector
+from adbench import Features, Geometry
+from adbench.engine.embedding import LEAST, embed, image_vectors
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed: pip install 'adbench-core[boards]'")
 
@@ -48,5 +50,16 @@ def test_without_scikit_learn_there_are_none(monkeypatch):
     assert embed(groups(1, LEAST)) is None
 
 
-def test_an_image_is_the_mean_of_its_patches():
-    assert image_vector(np.arange(12, dtype=np.float32).reshape(2, 3, 2)).tolist() == [5.0, 6.0]
+def features(**fields):
+    return Features(ids=("a",), geometry=(Geometry.whole(6, 4),), **fields)
+
+
+def test_an_image_is_the_mean_of_its_patches_unless_the_backbone_says_more():
+    patches = torch.arange(12.0).reshape(1, 2, 3, 2)
+    layers = {"1": -patches[:, :1], "2": 2 * patches}
+    assert [vector.tolist() for vector in image_vectors(features(patches=patches))] == [[5, 6]]
+    assert [vector.tolist() for vector in image_vectors(features(layers=layers))] == [[10, 12]], "the deepest layer"
+    assert [vector.tolist() for vector in image_vectors(features(patches=patches, image=torch.ones(1, 3)))] == [
+        [1, 1, 1]
+    ]
+    assert image_vectors(features()) == []

@@ -10,9 +10,12 @@ import torch
 from adbench import DataError, Masker, Neck, Source, StorageError, UsageError, Weights, WeightsError, hookimpl
 from adbench.builtin.toy import ToyNearest, ToyPixels, ToyVectors
 from adbench.engine import pipeline
+from adbench.engine.details import read_details
 from adbench.engine.pipeline import Runner, Settings, choose_device
+from adbench.engine.predictions import read_predictions
 from adbench.engine.protocol import Protocol
 from adbench.engine.record import find_runs, read_record
+from adbench.engine.threshold import Rule, sigma
 
 
 @pytest.fixture
@@ -285,7 +288,7 @@ def test_what_cannot_be_written_is_handed_back(make_runner, make_unit, monkeypat
     def full(*_):
         raise StorageError("the disk is full")
 
-    monkeypatch.setattr("adbench.engine.pipeline.write_predictions", full)
+    monkeypatch.setattr("adbench.engine.result.write_predictions", full)
     outcome = make_runner().run(make_unit())
     assert outcome.record.status == "ok"
     assert "disk is full" in str(outcome.unsaved)
@@ -364,3 +367,49 @@ def test_a_unit_on_its_own_leaves_nothing_behind(make_runner, make_unit, units):
     for seed in range(2):
         with runner.together(units):
             assert runner.run(make_unit(bank="recalling", seed=seed)).record.cost.fit_s < 60
+
+
+def test_a_threshold_comes_from_normal_images_by_banks_that_had_not_seen_them(make_runner, make_unit):
+    plain = make_runner().run(make_unit())
+    assert (plain.threshold, read_predictions(plain.folder, plain.record.predictions).normal) == (None, None)
+    outcome = make_runner(threshold=Rule("sigma", k=2.0), redo=True).run(make_unit())
+    normal = read_predictions(outcome.folder, outcome.record.predictions).normal
+    assert (len(normal.values), normal.reason) == (outcome.record.task.train, "")
+    assert outcome.threshold.value == pytest.approx(sigma(normal.values, 2.0))
+    assert read_details(outcome.folder).threshold == outcome.threshold
+    assert outcome.record.cost.threshold_s > 0 == plain.record.cost.threshold_s
+    assert outcome.record.metrics == plain.record.metrics, "it changes no score"
+
+
+def test_for_thresholds_no_image_is_looked_at_twice(make_runner, make_unit):
+    seen = []
+
+    class Seeing(ToyPixels):
+        """Notes what it sees."""
+
+        name = "seeing"
+
+        def extract(self, batch):
+            seen.extend(batch.ids)
+            return super().extract(batch)
+
+    runner = make_runner(Seeing, threshold=Rule())
+    unit = make_unit(backbone="seeing")
+    assert runner.run(unit).record.status == "ok"
+    assert len(seen) == len(set(seen)) == len(unit.dataset.split("bolt").train) + len(unit.dataset.split("bolt").test)
+
+
+def test_a_method_without_a_threshold_says_why_and_has_its_result(make_runner, make_unit):
+    unit = make_unit(bank="toy-test-vectors", protocol=Protocol(allow=(Source.TEST,)))
+    outcome = make_runner(threshold=Rule()).run(unit)
+    assert outcome.record.status == "ok"
+    assert "learns from the test images" in outcome.threshold.reason
+
+
+def test_what_the_page_shows_is_there_with_and_without_pictures(make_runner, make_unit, registry, tmp_path):
+    few = read_details(make_runner().run(make_unit()).folder)
+    assert few.embedding is None
+    drawn = Runner(registry, Settings(tmp_path / "drawn")).run(make_unit())
+    details = read_details(drawn.folder)
+    assert len(details.embedding) == len(details.images)
+    assert details.model_copy(update={"embedding": None}) == few

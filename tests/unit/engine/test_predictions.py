@@ -9,6 +9,7 @@ from safetensors.numpy import save
 from adbench import Geometry, StorageError
 from adbench.engine.filed import Filed
 from adbench.engine.predictions import PREDICTIONS_FILE, Predictions, read_predictions, write_predictions
+from adbench.engine.threshold import NormalScores
 
 grids = st.lists(
     arrays(np.float32, array_shapes(min_dims=2, max_dims=2, max_side=5), elements=st.floats(-1e6, 1e6, width=32)),
@@ -17,13 +18,17 @@ grids = st.lists(
 )
 
 
-def predictions(patches):
+NORMAL = NormalScores(np.array([0.5, 0.25, 1], np.float32), "cross-fitted k=3")
+
+
+def predictions(patches, normal=None):
     count = 2 if patches is None else len(patches)
     return Predictions(
         ids=tuple(f"bolt/test/good/{index}" for index in range(count)),
         geometry=tuple(Geometry.whole(9, 7 + index).windowed(-1, 0, 5, 5) for index in range(count)),
         scores=np.arange(count, dtype=np.float32),
         patches=patches,
+        normal=normal,
     )
 
 
@@ -37,9 +42,10 @@ def test_grids_of_any_size_round_trip(tmp_path_factory, patches):
     assert all(np.array_equal(a, b) for a, b in zip(read.patches, written.patches, strict=True))
 
 
+@pytest.mark.parametrize("normal", [None, NORMAL])
 @pytest.mark.parametrize("patches", [None, (np.ones((2, 3), np.float32), np.zeros((1, 4), np.float32))])
-def test_the_file_is_what_the_safetensors_library_writes(tmp_path, patches):
-    write_predictions(tmp_path, predictions(patches))
+def test_the_file_is_what_the_safetensors_library_writes(tmp_path, patches, normal):
+    write_predictions(tmp_path, predictions(patches, normal))
     written = (tmp_path / PREDICTIONS_FILE).read_bytes()
     with safe_open(tmp_path / PREDICTIONS_FILE, framework="numpy") as file:
         tensors, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
@@ -54,6 +60,12 @@ def test_scores_are_read_when_they_are_asked_for(tmp_path):
     read = read_predictions(tmp_path, write_predictions(tmp_path, written))
     assert isinstance(read.patches, Filed)
     assert read.patches[1].tolist() == [[0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("normal", [NORMAL, NormalScores(np.zeros(0, np.float32), "held-out 20 %", "it cannot")])
+def test_scores_of_normal_images_round_trip(tmp_path, normal):
+    read = read_predictions(tmp_path, write_predictions(tmp_path, predictions(None, normal))).normal
+    assert (read.values.tolist(), read.source, read.reason) == (normal.values.tolist(), normal.source, normal.reason)
 
 
 def test_a_method_without_a_map_round_trips(tmp_path):

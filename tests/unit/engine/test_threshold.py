@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adbench import UsageError
 from adbench.engine.threshold import NormalScores, Rule, Threshold, conformal, deploy, quantile, sigma
 
 SOURCE = "cross-fitted k=5"
@@ -116,3 +117,42 @@ def test_a_threshold_is_json_and_never_beats_the_oracle(normal, tested, name):
 def test_the_order_of_normal_images_does_not_matter(values):
     for rule in (Rule("conformal"), Rule("quantile")):
         assert rule.threshold(np.array(values)) == rule.threshold(np.array(values[::-1]))
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("conformal", Rule()),
+        ("conformal:alpha=0.01", Rule("conformal", alpha=0.01)),
+        ("quantile:alpha=.1", Rule("quantile", alpha=0.1)),
+        ("sigma", Rule("sigma")),
+        ("sigma:k=2", Rule("sigma", k=2.0)),
+    ],
+)
+def test_a_rule_is_read_as_people_write_it(text, rule):
+    assert Rule.parse(text) == rule
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("f1-max", "write one of conformal, quantile, sigma, or none"),
+        ("sigma:alpha=2", "write sigma, or sigma:k=NUMBER with a number above 0"),
+        ("sigma:k", "sigma:k=NUMBER"),
+        ("sigma:k=two", "sigma:k=NUMBER"),
+        ("sigma:k=nan", "sigma:k=NUMBER"),
+        ("sigma:k=inf", "sigma:k=NUMBER"),
+        ("conformal:alpha=1", "above 0 and below 1"),
+        ("quantile:alpha=0", "above 0 and below 1"),
+    ],
+)
+def test_what_is_no_rule_is_refused_with_what_would_be_one(text, said):
+    with pytest.raises(UsageError, match=said):
+        Rule.parse(text)
+
+
+def test_a_threshold_tells_what_would_come_of_it():
+    told = str(outcome(Rule("quantile", alpha=0.5), normals(1, 2, 3), [False, True, True], [1, 1.5, 4]))
+    assert told == "threshold 2, cross-fitted k=5 of 3 normal images: F1 66.7 %, false alarms 0.0 %"
+    assert str(outcome(Rule("quantile"), normals(1), [True], [4])).endswith("false alarms n/a")
+    assert "no threshold: conformal needs 19 normal images" in str(outcome(Rule(), normals(1), [True], [4]))

@@ -34,7 +34,7 @@ class VectorMemory(VectorBank):
         super().__init__(**options)
         self._device, self._memo = "cpu", Memo()
         self._learned: Collection | None = None
-        self._generation = object()
+        self._digest: str | None = None
         self._exact: ExactIndex | None = None
         self._approximate: ApproximateIndex | None = None
         self._held_out: Tensor | None = None
@@ -63,8 +63,7 @@ class VectorMemory(VectorBank):
 
     def _take(self, learned: Collection, held_out: Tensor, facts: Mapping[str, float]) -> None:
         self._learned, self._held_out, self._facts = learned, held_out, facts
-        self._generation = object()  # which what was searched before does not belong to
-        self._exact = self._approximate = None
+        self._digest = self._exact = self._approximate = None
         self.__dict__.pop("owners", None)
 
     def facts(self) -> Mapping[str, float]:
@@ -109,9 +108,10 @@ class VectorMemory(VectorBank):
         # A GPU searches in less time than it takes to find out what is asked
         if not self._memo.budget or exclude is not None or query.device.type != "cpu":
             return index.search(query, k, exclude)
+        self._digest = self._digest or Memo.digest(self.vectors)
         most = max(k, min(ExactIndex.TOGETHER, len(self.vectors)))
         distances, indices = self._memo.once(
-            (self._generation, metric, most, Memo.digest(query)),
+            ("search", self._digest, metric, most, Memo.digest(query)),
             lambda: index.search(query, most),
             lambda found: found[0].nbytes + found[1].nbytes,
         )

@@ -1,0 +1,54 @@
+"""What a unit leaves beside its record: raw scores, details for the page, pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from adbench.api.metric import Evidence, Metric
+from adbench.engine.details import details_of, write_details
+from adbench.engine.evaluate import Judge
+from adbench.engine.figures import draw
+from adbench.engine.predictions import write_predictions
+from adbench.engine.record import ResultRecord
+from adbench.engine.threshold import Rule, Threshold, deploy
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a unit that ended well.
+
+    Attributes:
+        judge: predictions and truth.
+        evidence: the judge's, whose curves are made once.
+        threshold: what a threshold from normal images does on the test set; None where nobody asked for one.
+        embedding: a point for each test image; None where nobody will look at it.
+    """
+
+    judge: Judge
+    evidence: Evidence
+    threshold: Threshold | None = None
+    embedding: Sequence[tuple[float, float]] | None = None
+
+    def write(self, folder: Path, record: ResultRecord, metrics: Iterable[Metric], *, figures: bool) -> ResultRecord:
+        """Write it into a run's folder.
+
+        Returns:
+            The record, which now names the raw scores.
+
+        Raises:
+            StorageError: disk full or read-only.
+        """
+        info = write_predictions(folder, self.judge.predictions)
+        if figures:
+            draw(self.judge, folder, self.evidence, self.threshold)
+        found = details_of(record.id, self.judge, metrics, self.evidence)
+        write_details(folder, found.model_copy(update={"threshold": self.threshold, "embedding": self.embedding}))
+        return record.model_copy(update={"predictions": info})
+
+
+def deployed(judge: Judge, evidence: Evidence, rule: Rule) -> Threshold | None:
+    """What a rule makes of the normal scores that a method gave; None where it gave none because nobody asked."""
+    normal = judge.predictions.normal
+    return None if normal is None else deploy(rule, normal, evidence.labels, evidence.scores)
