@@ -86,17 +86,17 @@ class Outcome:
         record: always there, for a failure too.
         folder: where it is, or would have been.
         fresh: False when it ended before.
-        threshold: what a threshold from normal images does, if one was asked for and the unit ended now.
         unsaved: why it could not be written, if so.
         notes: what plugins' trackers complained of.
+        threshold: what a threshold from normal images does, if one was asked for and the unit ended now.
     """
 
     record: ResultRecord
     folder: Path
     fresh: bool = True
-    threshold: Threshold | None = None
     unsaved: StorageError | None = None
     notes: tuple[str, ...] = ()
+    threshold: Threshold | None = None
 
     @property
     def title(self) -> str:
@@ -126,7 +126,7 @@ class Outcome:
         unsaved = None if data["unsaved"] is None else StorageError(data["unsaved"])
         record = ResultRecord.model_validate(data["record"])
         threshold = None if data["threshold"] is None else Threshold.model_validate(data["threshold"])
-        return cls(record, place(data["folder"]), data["fresh"], threshold, unsaved, tuple(data["notes"]))
+        return cls(record, place(data["folder"]), data["fresh"], unsaved, tuple(data["notes"]), threshold)
 
 
 @dataclass

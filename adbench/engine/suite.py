@@ -89,6 +89,40 @@ class Grid(_Frozen):
             yield Recipe(name=name_of(parts), features=self.features, **parts)
 
 
+class Variant(_Frozen):
+    """A recipe of which some parts are others, as the command line has it: ``{recipe: padim, backbone: resnet18}``.
+
+    In YAML a name alone is the recipe as it is.
+    """
+
+    recipe: str = Field(description="a name, or a file; a relative one starts at the suite's file")
+    preprocess: tuple[Part, ...] | None = None
+    backbone: Part | None = None
+    neck: tuple[Part, ...] | None = None
+    masker: Part | None = None
+    bank: Part | None = None
+    scorer: Part | None = None
+    aggregate: Part | None = None
+
+    _one = field_validator("preprocess", "neck", mode="before")(_listed)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_name_alone(cls, value: Any) -> Any:
+        return {"recipe": value} if isinstance(value, str) else value
+
+    def recipe_of(self, registry: Registry) -> Recipe:
+        """The recipe with its other parts.
+
+        Raises:
+            UnknownName, UsageError: there is no such recipe, or its file is none.
+        """
+        path = Path(self.recipe)
+        file = path if path.suffix in (".yaml", ".yml") else registry.recipe(self.recipe).path
+        changed = {slot: part for slot in _NAMED if (part := getattr(self, slot)) is not None}
+        return read_recipe(file).with_parts(changed)
+
+
 class Suite(_Frozen):
     """What a suite's file says."""
 
@@ -96,7 +130,7 @@ class Suite(_Frozen):
     title: str = ""
     boards: tuple[str, ...] = Field((), description="tasks that boards ask for, such as mvtec-ad/full-shot")
     tasks: tuple[TaskSpec, ...] = ()
-    recipes: tuple[str, ...] = Field((), description="names, or files; a relative one starts at the suite's file")
+    recipes: tuple[Variant, ...] = Field((), description="names, files, or one of these with other parts")
     grid: Grid | None = None
 
     @model_validator(mode="after")
@@ -123,7 +157,7 @@ def read_suite(path: Path) -> Suite:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"suite {path}: {error}") from None
     tasks = tuple(task.model_copy(update={"data": _located(task.data, path)}) for task in suite.tasks)
-    recipes = tuple(_located(recipe, path) for recipe in suite.recipes)
+    recipes = tuple(item.model_copy(update={"recipe": _located(item.recipe, path)}) for item in suite.recipes)
     return suite.model_copy(update={"tasks": tasks, "recipes": recipes})
 
 
@@ -146,10 +180,9 @@ def recipes_of(suite: Suite, registry: Registry) -> list[Recipe]:
     """
     recipes: list[Recipe] = []
     faults: list[str] = []
-    for name in suite.recipes:
+    for variant in suite.recipes:
         try:
-            path = Path(name)
-            recipes.append(read_recipe(path if path.suffix in (".yaml", ".yml") else registry.recipe(name).path))
+            recipes.append(variant.recipe_of(registry))
         except AdbenchError as error:
             faults.append(str(error))
     recipes += suite.grid.recipes() if suite.grid else []

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from adbench.api.curve import curve_of_scores
 from adbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -204,6 +203,8 @@ def sigma(normal: np.ndarray, k: float) -> float | None:
 
 
 def _achieved(value: float, labels: np.ndarray, scores: np.ndarray) -> dict[str, float | None]:
+    from adbench.api.curve import curve_of_scores  # imports numpy, which settings do without
+
     alarm = scores > value
     found, missed = int((alarm & labels).sum()), int((~alarm & labels).sum())
     false, good = int((alarm & ~labels).sum()), int((~labels).sum())

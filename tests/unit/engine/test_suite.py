@@ -42,7 +42,17 @@ def test_a_slot_without_an_axis_is_left_to_backbone_and_scorer():
 def test_paths_in_a_suite_start_at_its_file(suite, tmp_path):
     made = suite("suite: mine\ntasks: [{data: ../images}, {data: demo}]\nrecipes: [./own.yaml, patchcore]\n")
     assert [task.data for task in made.tasks] == [str(tmp_path / "images"), "demo"]
-    assert made.recipes == (str(tmp_path / "suites" / "own.yaml"), "patchcore")
+    assert [item.recipe for item in made.recipes] == [str(tmp_path / "suites" / "own.yaml"), "patchcore"]
+
+
+def test_a_recipe_may_have_other_parts(suite, registry):
+    made = suite(
+        "suite: mine\ntasks: [{data: demo}]\nrecipes: [patchcore, {recipe: patchcore, backbone: resnet18, neck: l2}]"
+    )
+    plain, changed = recipes_of(made, registry)
+    assert changed.name == "patchcore+resnet18+l2"
+    assert (changed.backbone.name, [part.name for part in changed.neck]) == ("resnet18", ["l2"])
+    assert (changed.bank, changed.preprocess) == (plain.bank, plain.preprocess)
 
 
 def test_one_thing_needs_no_list(suite):
