@@ -216,11 +216,15 @@ def _read(file: Path) -> Entry:
             flat = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118  it is no mapping
         if said.get("checksum") != _checksum(said["head"], flat):
             raise StorageError(f"the kept features {file} are damaged")
-        head = json.loads(said["head"])
+        return _entry(json.loads(said["head"]), flat)
     except FileNotFoundError:
         raise
-    except (OSError, SafetensorError, ValueError, KeyError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise StorageError(f"the kept features {file} cannot be read ({error})") from None
+
+
+def _entry(head: Mapping[str, Any], flat: Mapping[str, Tensor]) -> Entry:
+    """What a file holds: its words and its tensors."""
     place, twins = head["geometry"], head["twins"]
     layers = {name: flat[twins[f"{_LAYER}{name}"]][None] for name in head["layers"]} or None
     fields = {name: flat[twins[name]][None] for name in _FIELDS if name in twins}

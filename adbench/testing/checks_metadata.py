@@ -12,7 +12,7 @@ from functools import lru_cache
 from adbench import Component, Config, Features, UnknownName, UsageError
 from adbench.testing.check import Broken, Rule, Subject, require
 
-HEAVY = ("torch", "torchvision", "timm", "transformers", "open_clip", "cv2", "faiss", "onnxruntime")
+HEAVY = ("torch", "torchvision", "timm", "transformers", "open_clip", "cv2", "faiss", "onnxruntime", "ray")
 SLOTS = {"preprocess", "neck", "bank", "aggregate", "map"}
 READABLE = {field.name for field in fields(Features)} | {"class_name"}
 

@@ -7,6 +7,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from adbench import Features, Geometry
 from adbench.engine import cache as module
@@ -187,3 +189,20 @@ def test_info_and_clear_touch_features_alone(cache):
     assert clear(cache) == sum(info.size for info in infos)
     assert [path.name for path in cache.iterdir()] == ["mine.txt"]
     assert evict(cache, 0) == 0
+
+
+def test_an_entry_of_another_version_is_made_again_and_told_of(cache):
+    notes = []
+    shelf = FeatureCache(cache, 1 << 30, note=notes.append).shelf(ABOUT)
+    shelf.put("a", entry())
+    (file,) = files(cache)
+    with safe_open(file.path, framework="pt") as opened:
+        head = json.loads(opened.metadata()["head"])
+        tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+    del head["runtime"]
+    text = json.dumps(head)
+    save_file(tensors, file.path, {"head": text, "checksum": module._checksum(text, tensors)})
+    assert shelf.get("a") is None
+    assert "cannot be read ('runtime')" in notes[0]
+    shelf.put("a", entry())
+    assert shelf.get("a").runtime == "torch"
