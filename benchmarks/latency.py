@@ -4,7 +4,8 @@
 
 The test time is a record's: reading, preparing, seeing, searching, the image score; batches of 8. Once the images come
 from their files and once they are decoded already. The bare forward is ONNX Runtime on prepared batches of 8, with the
-network as adbench exports it. Rounds alternate and the best of each counts.
+network as adbench exports it. `--runtime auto` takes the faster of the two runtimes. Rounds alternate and the best of
+each counts.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -59,12 +60,11 @@ def unit(dataset: Folder, train: int, test: int) -> Unit:
     return Unit(recipe, dataset, dataset.categories()[0], 0, Protocol(limit_train=train, limit_test=test))
 
 
-def test_time(what: Unit) -> float:
+def test_time(what: Unit, runtime: str) -> float:
     """Milliseconds an image, as the record has it for the whole test set."""
     with tempfile.TemporaryDirectory() as folder:
-        outcome = Runner(known(), Settings(Path(folder), batch_size=BATCH, figures=False, runtime="onnxruntime")).run(
-            what
-        )
+        settings = Settings(Path(folder), batch_size=BATCH, figures=False, runtime=runtime)
+        outcome = Runner(known(), settings).run(what)
     assert outcome is not None
     assert outcome.record.cost is not None, outcome.record.reason
     return 1e3 * outcome.record.cost.test_s / outcome.record.task.test
@@ -88,17 +88,18 @@ def main() -> None:
         parser.add_argument(f"--{option}", type=int, default=default)
     given = parser.parse_args()
     decoded = InMemory(root=given.data)
-    rows = {
-        "bare ONNX Runtime forward": lambda: bare_forward(240),
-        "adbench, images in memory": lambda: test_time(unit(decoded, given.train, given.test)),
-        "adbench, images in files": lambda: test_time(unit(Folder(root=given.data), given.train, given.test)),
-    }
+    in_files = Folder(root=given.data)
+    rows = {"bare ONNX Runtime forward": lambda: bare_forward(240)}
+    for runtime in ("onnxruntime", "openvino"):
+        for where, dataset in (("memory", decoded), ("files", in_files)):
+            what = unit(dataset, given.train, given.test)
+            rows[f"adbench, {runtime}, images in {where}"] = partial(test_time, what, runtime)
     best = dict.fromkeys(rows, float("inf"))
     for _ in range(given.rounds):
         for name, measure in rows.items():
             best[name] = min(best[name], measure())
     for name, spent in best.items():
-        print(f"{name:28} {spent:6.1f} ms an image {spent / best['bare ONNX Runtime forward']:6.2f}x")
+        print(f"{name:40} {spent:6.1f} ms an image {spent / best['bare ONNX Runtime forward']:6.2f}x")
 
 
 if __name__ == "__main__":
