@@ -108,8 +108,21 @@ class ExactIndex:
         return distances, indices
 
     def _by_floats(self, query: Tensor, k: int, allowed: Tensor | None) -> tuple[Tensor, Tensor]:
-        _, candidates = shortlist(self._asked(query), self._blocks(allowed), max(k, self.TOGETHER) + SPARE, QUERIES)
-        return nearest_among(query, self.vectors, candidates, k, self.metric)
+        asked = self._asked(query)
+        near, candidates = shortlist(asked, self._blocks(allowed), max(k, self.TOGETHER) + SPARE, QUERIES)
+        hopeful = near <= near[:, k - 1 : k] + 4 * self._roundoff(asked)
+        most = max(k, int(hopeful.sum(1).max())) if len(near) else k
+        return nearest_among(query, self.vectors, candidates[:, :most], k, self.metric)
+
+    def _roundoff(self, asked: Tensor) -> Tensor:
+        """[Q, 1] by how much the product may be off, and at least by how much a distance measured directly."""
+        queries = asked.square().sum(1, keepdim=True) / (1 if self._center is None else 4)
+        return (2 * asked.shape[1] + 4) * 2.0**-24 * (queries + self._reach)
+
+    @cached_property
+    def _reach(self) -> float:
+        """The largest squared norm of a prepared row."""
+        return 1.0 if self._center is None else max(float(block.own.max()) for block in self._blocks())
 
     def _asked(self, query: Tensor) -> Tensor:
         """Queries as `shortlist` needs them."""
