@@ -58,8 +58,9 @@ def adbench_says(backbone, coreset, images):
     batch = Batch(tuple("abc"), images, (geometry,) * 3)
     features = ConcatLayers().apply(Patchify(size=3, form="average").apply(backbone.extract(batch)))
     bank = Coreset()
-    owners = torch.zeros(len(coreset), dtype=torch.int64)
-    bank.restore({"vectors": coreset, "owners": owners, "ids": torch.tensor(list(b"normal"), dtype=torch.uint8)})
+    owners, nobody = torch.zeros(len(coreset), dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
+    texts = {name: torch.tensor(list(text), dtype=torch.uint8) for name, text in (("ids", b"normal"), ("facts", b"{}"))}
+    bank.restore({"vectors": coreset, "owners": owners, "held_out": nobody, **texts})
     scores = Knn(k=1, metric="l2", reweight=9, reweight_form="anomalib").score(features, bank)
     spec = MapSpec(upsample="nearest", sigma=4, at="input", border="reflect")
     maps = np.stack([anomaly_map(grid.numpy(), geometry, spec) for grid in scores.patches])
