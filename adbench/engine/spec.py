@@ -218,7 +218,7 @@ def spec_of(recipe: Recipe, components: Mapping[str, list[Component]]) -> dict[s
         slot: [{"name": part.name, "version": part.version, "options": part.identity()} for part in components[slot]]
         for slot in SLOTS
     }
-    spec["map"] = (recipe.map or MapSpec()).model_dump(mode="json")
+    spec["map"] = (recipe.map or MapSpec()).identity()
     if recipe.features != "float32":
         spec["features"] = recipe.features
     return spec
