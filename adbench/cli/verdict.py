@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _Shown: TypeAlias = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
 
 _OWN = "the recipe's own"
+_NO_FIGURES = {"metric", "aggregate", "map"}
+"""Columns of words."""
 
 
 def to_json(verdict: Verdict) -> dict[str, Any]:
@@ -86,7 +88,9 @@ def _draw(verdict: Verdict, share: float) -> None:
     for sentence in _heading(verdict, share):
         out.print(escape(sentence))
     for title, header, rows in _tables(verdict):
-        table = Table(*map(escape, header), title=escape(f"{title} (figures in %)"), title_justify="left")
+        table = Table(title=escape(f"{title} (figures in %)"), title_justify="left")
+        for name in header:
+            table.add_column(escape(name), justify="left" if name in _NO_FIGURES else "right")
         for row in rows:
             table.add_row(*map(escape, row))
         out.print(table)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from adbench import GOOD, DataError, Sample
@@ -20,6 +20,7 @@ def contents(samples):
     return {sample.id: sample.id for sample in samples}
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     counts=st.fixed_dictionaries({GOOD: st.integers(2, 20), "crack": st.integers(2, 9), "hole": st.integers(0, 9)}),
     share=st.floats(0.3, 0.7),
@@ -37,6 +38,7 @@ def test_every_image_has_one_part_and_every_type_of_defect_its_share(counts, sha
     assert abs(sum(chosen.values()) - chosen[GOOD] - share * (len(samples) - counts[GOOD])) <= 1
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_images_of_one_content_never_stand_on_both_sides(data):
     kinds = data.draw(st.lists(st.sampled_from(KINDS), min_size=8, max_size=40))
