@@ -68,7 +68,7 @@ def test_light_modules_stay_light(module):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["list"], ["list", "scorer"], ["run", "--help"], ["board", "--help"]]
+    "arguments", [["--help"], ["list"], ["list", "scorer"], ["run", "--help"], ["board", "--help"], ["sweep", "--help"]]
 )
 def test_light_commands_import_no_torch(arguments):
     code = f"import sys; from adbench.cli import call; call({arguments!r}); sys.exit('torch' in sys.modules)"

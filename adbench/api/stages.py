@@ -74,7 +74,7 @@ class Aggregator(Component):
 
     kind: ClassVar[str] = "aggregator"
     reads: ClassVar[str] = "patches"
-    """The field of `Scores` that the aggregator reads: ``"patches"`` or ``"image"``."""
+    """What the aggregator reads of `Scores`: ``"patches"``, ``"image"`` or ``"both"``."""
 
     @abstractmethod
     def aggregate(self, scores: Sequence[ImageScores]) -> Tensor:

@@ -42,6 +42,11 @@ def terms(data: Tidy, regime: Regime, threshold: str = "") -> dict[str, Any]:
         "metrics": {name: data.versions.get(name) for name in board.metrics},
         "protocol": board.protocol.rules(),
         "seeds": board.protocol.seeds,
-        "regime": asdict(regime),
+        "regime": _given(regime),
         "threshold": threshold,
     }
+
+
+def _given(regime: Regime) -> dict[str, Any]:
+    """All of a regime; what came later only where it holds, so that the fingerprints of other rows stay."""
+    return {name: value for name, value in asdict(regime).items() if name != "tuned_on_test" or value}

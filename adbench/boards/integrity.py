@@ -26,7 +26,17 @@ def forged(record: ResultRecord) -> str:
     untrained = any(Weights(weights.name, weights.sha256).random for weights in record.provenance.weights)
     if untrained and not regime.random_weights:
         return "its weights are random, and its regime denies it: it was edited; run it again"
+    if (task.dataset in _tuned_on(record)) != regime.tuned_on_test:
+        return (
+            "its recipe and its regime disagree on whether the test labels chose options: it was edited; run it again"
+        )
     return ""
+
+
+def _tuned_on(record: ResultRecord) -> Sequence[str]:
+    """The datasets whose test labels chose options of the recipe."""
+    named = record.recipe.spec.get("tuned_on")
+    return named if isinstance(named, list) else ()
 
 
 def integrity_table(board: Board, records: Sequence[ResultRecord]) -> Table:

@@ -29,6 +29,7 @@ class Regime:
     Attributes are ordered so that the plainest regime sorts first.
     """
 
+    tuned_on_test: bool = False
     transductive: bool = False
     anomalies: bool = False
     tuned_per_category: bool = False
@@ -44,6 +45,7 @@ class Regime:
             "transductive (learned from the test images)": self.transductive,
             "labelled anomalies": self.anomalies,
             "tuned per category": self.tuned_per_category,
+            "tuned on the test labels": self.tuned_on_test,
             "class names": self.class_names,
             f"older metrics ({', '.join(self.outdated)})": bool(self.outdated),
         }
@@ -92,6 +94,7 @@ class Method:
         given = [record.regime for record in self.records.values()]
         done = [record.regime for record in self.records.values() if record.status == "ok"]
         return Regime(
+            tuned_on_test=any(regime.tuned_on_test for regime in given),
             transductive=any(regime.test_set for regime in given),
             anomalies=any(regime.anomalies for regime in given),
             tuned_per_category=any(regime.tuned_per_category for regime in given),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from adbench import Aggregator, ContractError, Field, ImageScores
@@ -18,6 +19,11 @@ def _each(scores: Sequence[ImageScores], statistic: Callable[[Tensor], Tensor]) 
     if any(image.patches is None for image in scores):
         raise ContractError("the aggregator", "it reads patch scores, but the scorer gave none; use 'scorer'")
     return torch.stack([statistic(image.patches.flatten().float()) for image in scores if image.patches is not None])
+
+
+def _top(patches: Tensor, fraction: float) -> Tensor:
+    """The mean of the highest ``int(fraction * N)`` of N patch scores, and of at least one."""
+    return patches.topk(max(1, int(fraction * len(patches)))).values.mean()
 
 
 class Max(Aggregator):
@@ -74,9 +80,16 @@ class TopFraction(Aggregator):
     config: Config
 
     def aggregate(self, scores: Sequence[ImageScores]) -> Tensor:
-        return _each(
-            scores, lambda patches: patches.topk(max(1, int(self.config.fraction * len(patches)))).values.mean()
-        )
+        return _each(scores, partial(_top, fraction=self.config.fraction))
+
+
+def _whole(scores: Sequence[ImageScores], who: str) -> Tensor:
+    """[N] float32: the scorer's own image scores."""
+    import torch
+
+    if any(image.image is None for image in scores):
+        raise ContractError(who, "it reads the scorer's own image score, but the scorer gave none")
+    return torch.tensor([image.image for image in scores], dtype=torch.float32)
 
 
 class FromScorer(Aggregator):
@@ -86,8 +99,29 @@ class FromScorer(Aggregator):
     reads = "image"
 
     def aggregate(self, scores: Sequence[ImageScores]) -> Tensor:
-        import torch
+        return _whole(scores, self.title)
 
-        if any(image.image is None for image in scores):
-            raise ContractError(self.title, "it hands on the scorer's own image score, but the scorer gave none")
-        return torch.tensor([image.image for image in scores], dtype=torch.float32)
+
+class LocalGlobal(Aggregator):
+    """``weight`` times the highest patch scores plus the rest times the scorer's own image score.
+
+    WinCLIP+ (https://arxiv.org/abs/2303.14814) and APRIL-GAN few-shot (https://arxiv.org/abs/2305.17382)
+    add the highest place of the map to the image's own score, one as heavy as the other. Both enter as they are: a
+    rescaling to the test set's range would make one image's score depend on the others.
+    """
+
+    name = "local-global"
+    reads = "both"
+
+    class Config(Aggregator.Config):
+        weight: float = Field(0.5, ge=0, le=1, description="of the patches' score; the rest is the image score's")
+        fraction: float = Field(
+            0.0, ge=0, le=1, description="share of the highest patches whose mean counts; 0 for the maximum, 1 for all"
+        )
+
+    config: Config
+
+    def aggregate(self, scores: Sequence[ImageScores]) -> Tensor:
+        local = _each(scores, partial(_top, fraction=self.config.fraction))
+        whole = _whole(scores, self.title).to(local.device)
+        return self.config.weight * local + (1 - self.config.weight) * whole

@@ -20,6 +20,7 @@ _COMMANDS = {
     "list": "List what is installed: components and recipes.",
     "plan": "Show what 'run' would do, what is done already, and what cannot run.",
     "run": "Run a method, or many, on every category of a dataset.",
+    "sweep": "Try post-processing on finished runs: some test images choose, others report.",
 }
 """Name and short help of the built-in commands; each lives in the module of its name."""
 

@@ -55,17 +55,22 @@ def recipe_of(record: ResultRecord, registry: Registry) -> Recipe:
     spec = record.recipe.spec
     name = record.recipe.name if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", record.recipe.name) else "recipe"
     try:
-        slots = {slot: [_part(slot, item, registry) for item in spec.get(slot) or ()] for slot in SLOTS}
+        slots = {slot: [part_of(slot, item, registry) for item in spec.get(slot) or ()] for slot in SLOTS}
         filled = {
             slot: parts if slot in _LISTS else parts[0] for slot, parts in slots.items() if parts or slot in _LISTS
         }
-        rest = {key: spec[key] for key in ("map", "features") if key in spec}
+        rest = {key: spec[key] for key in ("map", "features", "tuned_on") if key in spec}
         return Recipe.model_validate({"recipe": name, **filled, **rest})
     except (ValidationError, KeyError, TypeError, AttributeError) as error:
         raise StorageError(f"its spec is no recipe: {' '.join(str(error).split())[:200]}; run it anew") from None
 
 
-def _part(slot: str, item: Mapping[str, Any], registry: Registry) -> Part:
+def part_of(slot: str, item: Mapping[str, Any], registry: Registry) -> Part:
+    """A part as a record's spec has it.
+
+    Raises:
+        UsageError: it is not installed in the record's version, or an option is a file that no record carries.
+    """
     kind = SLOTS[slot]
     here = registry.get(kind, item["name"]).cls.version
     if here != item["version"]:

@@ -27,7 +27,7 @@ def why_not(components: Mapping[str, list[Component]], protocol: Protocol) -> li
         *_fields(components),
         *_protocol(components, protocol),
         *_class_names(components, protocol),
-        *_aggregate(scorer, cast("Aggregator", components["aggregate"][0])),
+        *cannot_aggregate(scorer, cast("Aggregator", components["aggregate"][0])),
     ]
 
 
@@ -87,11 +87,13 @@ def _class_names(components: Mapping[str, list[Component]], protocol: Protocol) 
         yield f"{part.title} needs the object's name, which the protocol does not grant"
 
 
-def _aggregate(scorer: Scorer, aggregator: Aggregator) -> Iterator[str]:
+def cannot_aggregate(scorer: Scorer, aggregator: Aggregator) -> Iterator[str]:
+    """Every reason why an aggregator cannot make image scores of what a scorer gives, or would ignore half of it."""
     gives = scorer.gives(scorer.config)
-    if aggregator.reads not in gives:
-        yield f"{aggregator.title} reads the {aggregator.reads} score; {scorer.title} gives only {_list(gives)} here"
-    elif "image" in gives and aggregator.reads != "image":
+    reads = {"patches", "image"} if aggregator.reads == "both" else {aggregator.reads}
+    for field in sorted(reads - gives):
+        yield f"{aggregator.title} reads the {field} score; {scorer.title} gives only {_list(gives)} here"
+    if reads <= gives and "image" in gives - reads:
         yield (
             f"{scorer.title} computes the image score itself here, which {aggregator.title} would ignore;"
             " use the aggregator 'scorer', or switch that option of the scorer off"

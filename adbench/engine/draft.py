@@ -239,5 +239,6 @@ def _regime(unit: Unit, task: Task, components: Components, weights: Sequence[We
         class_names=told,
         anomalies=False,
         tuned_per_category=False,
+        tuned_on_test=unit.dataset.board_name in unit.recipe.tuned_on,
         random_weights=any(item.random for item in weights),
     )

@@ -1,20 +1,24 @@
 """From patch scores to the anomaly map on the evaluation grid; the only place that resizes maps.
 
-Every step is linear and works on rows and columns alone, so that a map is two small matrix products:
+Every step on the way is linear and works on rows and columns alone, so that a map is two small matrix products:
 
     map = A_y @ scores @ A_x.T
 
 ``A`` carries out, one after the other: the upsampling of the patch grid to the prepared image, Gaussian smoothing, and
 the way back through crop, padding and resize to the pixels on which the dataset is evaluated. The matrices are built in
-float64 and kept; images of one size share them.
+float64 and kept; images of one size share them. What is not linear, a floor and morphology, comes after that, where a
+recipe asks for it (`engine/shaping.py`).
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from pydantic import field_validator, model_validator
 
 from adbench.api.component import Config, Field
+from adbench.engine.shaping import Shaping, shaped, shaped_on_device
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,8 +32,11 @@ _TRUNCATE = 4.0
 # What SciPy calls the two ways to go on beyond the border. Its own "reflect" repeats the edge, PyTorch's does not.
 _SCIPY_BORDER = {"symmetric": "reflect", "reflect": "mirror"}
 
-Upsample = Literal["bilinear", "nearest"]
+Upsample = Literal["bilinear", "bilinear-corners", "nearest"]
 Border = Literal["symmetric", "reflect"]
+
+_LATER = {"kernel", "floor", "morphology"}
+"""Options that older records do not have: left out of the identity where they are not set, so that ids stay."""
 
 
 class MapSpec(Config):
@@ -37,14 +44,54 @@ class MapSpec(Config):
 
     Smoothed ``at: input``, scores go through the grid of the prepared image, and sigma counts its pixels. Smoothed
     ``at: evaluation``, they go straight to the evaluation grid, and sigma counts that grid's pixels (AnomalyDINO).
+    Floor and morphology work on the evaluation grid, whose pixels they count, on the part that the model saw.
     """
 
-    upsample: Upsample = Field("bilinear", description="from patches to pixels; anomalib's PatchCore takes nearest")
+    upsample: Upsample = Field(
+        "bilinear",
+        description="from patches to pixels; with 'bilinear-corners' the outermost centres meet (align_corners: MuSc,"
+        " APRIL-GAN); anomalib's PatchCore takes nearest",
+    )
     sigma: float = Field(4.0, ge=0, le=1000, description="standard deviation of the Gaussian in pixels; 0 for none")
     at: Literal["input", "evaluation"] = Field("input", description="the grid that is smoothed")
     border: Border = Field(
         "symmetric", description="beyond the border: the edge repeated (SciPy) or not (reflect: PyTorch, anomalib)"
     )
+    kernel: int | None = Field(
+        None, ge=3, le=999, description="side of the Gaussian's kernel in pixels, odd; none: 4 sigmas each way"
+    )
+    floor: float | None = Field(
+        None, allow_inf_nan=False, description="raw scores below it are raised to it: a threshold that keeps the order"
+    )
+    morphology: str | None = Field(
+        None,
+        description="flat grey morphology with a square of so many pixels: erode:N, dilate:N, open:N or close:N, N odd",
+    )
+
+    @field_validator("morphology")
+    @classmethod
+    def _known_morphology(cls, text: str | None) -> str | None:
+        if text is not None:
+            Shaping.parse(text)
+        return text
+
+    @model_validator(mode="after")
+    def _whole_kernel(self) -> MapSpec:
+        if self.kernel is not None and (self.kernel % 2 == 0 or self.sigma == 0):
+            raise ValueError("kernel is the odd side of the Gaussian; give an odd number, and a sigma above 0")
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the map, as JSON. Options that came later are in it only where they do something."""
+        said: dict[str, Any] = self.model_dump(mode="json")
+        return {name: value for name, value in said.items() if name not in _LATER or value is not None}
+
+    @property
+    def shaping(self) -> Shaping | None:
+        """What is done after the linear way; None for nothing."""
+        if self.floor is None and self.morphology is None:
+            return None
+        return Shaping(self.floor, *(Shaping.parse(self.morphology) if self.morphology else ()))
 
 
 def anomaly_map(
@@ -69,6 +116,8 @@ def anomaly_map(
     spec = spec or MapSpec()
     rows, columns = (_Axis.of(axis, scores.shape, geometry, evaluation or geometry.original) for axis in (0, 1))
     values = _product(_matrix(rows, spec), np.asarray(scores, np.float32), _matrix(columns, spec))
+    if spec.shaping is not None:
+        values[rows.seen(), columns.seen()] = shaped(values[rows.seen(), columns.seen()], spec.shaping)
     return _lowest_outside(values, rows.seen(), columns.seen())
 
 
@@ -86,6 +135,8 @@ def anomaly_maps(
     rows, columns = (_matrix_on(str(scores.device), axis, spec) for axis in axes)
     values = (rows @ scores.double() @ columns.T).float()
     seen = values[:, axes[0].seen(), axes[1].seen()]
+    if spec.shaping is not None:
+        seen.copy_(shaped_on_device(seen, spec.shaping))
     if seen.numel() in {0, values.numel()}:
         return values
     lowest = seen.amin(dim=(1, 2), keepdim=True)
@@ -199,6 +250,8 @@ def _matrix(axis: _Axis, spec: MapSpec) -> np.ndarray:
         way = _resample(_smoothed_input(axis.patches, axis.prepared, spec), axis.places(axis.prepared))
     else:
         way, places = np.eye(axis.patches), axis.places(axis.patches)
+        if spec.upsample == "bilinear-corners":
+            places = _corners_met(places, axis.patches, (axis.stop - axis.start) * axis.grid / axis.original)
         way = way[_cells(places, axis.patches)] if spec.upsample == "nearest" else _resample(way, places)
         way = _smoothed(way, spec)
     matrix: np.ndarray = np.ascontiguousarray(way, dtype=np.float32)
@@ -221,13 +274,23 @@ def _smoothed_input(patches: int, prepared: int, spec: MapSpec) -> np.ndarray:
 
 
 def _upsampling(patches: int, prepared: int, mode: Upsample) -> np.ndarray:
-    """[prepared, patches] float64: ``torch.nn.functional.interpolate`` with ``align_corners=False``."""
+    """[prepared, patches] float64: ``torch.nn.functional.interpolate``, corners aligned only where the mode says so."""
     import numpy as np
 
     if mode == "nearest":
         nearest: np.ndarray = np.eye(patches)[_nearest(patches, prepared)]
         return nearest
-    return _resample(np.eye(patches), (np.arange(prepared) + 0.5) * (patches / prepared))
+    places = (np.arange(prepared) + 0.5) * (patches / prepared)
+    return _resample(np.eye(patches), places if mode == "bilinear" else _corners_met(places, patches, prepared))
+
+
+def _corners_met(places: np.ndarray, cells: int, pixels: float) -> np.ndarray:
+    """Places among cells, stretched so that the centres of the outermost pixels meet those of the outermost cells."""
+    if pixels <= 1:
+        return places * 0 + 0.5  # PyTorch gives a single pixel the first cell
+    pixel = places * (pixels / cells) - 0.5
+    met: np.ndarray = pixel * ((cells - 1) / (pixels - 1)) + 0.5
+    return met
 
 
 def _smoothed(way: np.ndarray, spec: MapSpec) -> np.ndarray:
@@ -236,7 +299,8 @@ def _smoothed(way: np.ndarray, spec: MapSpec) -> np.ndarray:
         return way
     from scipy.ndimage import gaussian_filter1d
 
-    smooth: np.ndarray = gaussian_filter1d(way, spec.sigma, axis=0, mode=_SCIPY_BORDER[spec.border], truncate=_TRUNCATE)
+    reach: dict[str, Any] = {"truncate": _TRUNCATE} if spec.kernel is None else {"radius": spec.kernel // 2}
+    smooth: np.ndarray = gaussian_filter1d(way, spec.sigma, axis=0, mode=_SCIPY_BORDER[spec.border], **reach)
     return smooth
 
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from adbench.engine.settings import is_here
 from adbench.errors import StorageError
@@ -79,7 +79,14 @@ class Regime(_Part):
     class_names: bool
     anomalies: bool = Field(description="the bank learned from labelled anomalies")
     tuned_per_category: bool
+    tuned_on_test: bool = Field(False, description="labels of this dataset's test images have chosen options")
     random_weights: bool
+
+    @model_serializer(mode="wrap")
+    def _as_older_records(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what came later and does not hold: the same bytes as before."""
+        given: dict[str, Any] = write(self)
+        return {name: value for name, value in given.items() if name != "tuned_on_test" or value}
 
 
 class MetricInfo(_Part):

@@ -100,7 +100,8 @@ class Recipe(BaseModel):
     """A method: which part fills each slot, and how patch scores become an anomaly map.
 
     In a file, slots may be left out: `complete` fills them with what backbone and scorer name. With `features` of
-    "float16", features are rounded to 16 bits right behind the backbone, be they kept or not.
+    "float16", features are rounded to 16 bits right behind the backbone, be they kept or not. `tuned_on` names datasets
+    whose test labels have chosen options of it: there its rows are listed apart.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -117,6 +118,7 @@ class Recipe(BaseModel):
     aggregate: Part | None = None
     map: MapSpec | None = None
     features: Literal["float32", "float16"] = "float32"
+    tuned_on: tuple[str, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -218,9 +220,11 @@ def spec_of(recipe: Recipe, components: Mapping[str, list[Component]]) -> dict[s
         slot: [{"name": part.name, "version": part.version, "options": part.identity()} for part in components[slot]]
         for slot in SLOTS
     }
-    spec["map"] = (recipe.map or MapSpec()).model_dump(mode="json")
+    spec["map"] = (recipe.map or MapSpec()).identity()
     if recipe.features != "float32":
         spec["features"] = recipe.features
+    if recipe.tuned_on:
+        spec["tuned_on"] = sorted(set(recipe.tuned_on))
     return spec
 
 

@@ -26,7 +26,7 @@ def recipe_lines(record: ResultRecord) -> list[str]:
         slots = [f"{slot}: {json.dumps(value)}" for slot in SLOTS for value in _slot(spec, slot)]
     except (KeyError, TypeError, AttributeError):
         return []
-    rest = [f"{key}: {json.dumps(spec[key])}" for key in ("map", "features") if key in spec]
+    rest = [f"{key}: {json.dumps(spec[key])}" for key in ("map", "features", "tuned_on") if key in spec]
     return [f"recipe: {name}", *slots, *rest]
 
 

@@ -40,10 +40,15 @@ def test_every_rule_of_the_protocol_is_in_it(make_record, rules):
 
 
 @pytest.mark.parametrize(
-    "regime", [Regime(shots=4), Regime(zero_shot=True), Regime(transductive=True), Regime(outdated=("image-auroc 1",))]
-)
+    "regime", [Regime(shots=4), Regime(zero_shot=True), Regime(transductive=True), Regime(outdated=("image-auroc 1",)),
+     Regime(tuned_on_test=True)]
+)  # fmt: skip
 def test_what_a_method_was_given_is_in_it(make_record, regime):
     assert print_of(board(), [make_record()], regime) != print_of(board(), [make_record()])
+
+
+def test_a_regime_that_came_later_moves_no_other_fingerprint(make_record):
+    assert "tuned_on_test" not in terms(tidy(board(), [make_record()]), Regime())["regime"]
 
 
 def test_the_versions_of_metrics_and_the_threshold_are_in_it(make_record):

@@ -25,6 +25,7 @@ def found(records):
         (lambda data: data["task"].update(samples_sha="0" * 64), "id does not follow"),
         (lambda data: data.update(id="0" * 64), "id does not follow"),
         (lambda data: data["regime"].update(train_images=4), "learned from 4 images of 5"),
+        (lambda data: data["regime"].update(tuned_on_test=True), "disagree on whether the test labels chose"),
         (lambda data: data["provenance"]["weights"].append({"name": "random", "sha256": "0"}), "weights are random"),
         (lambda data: data["provenance"]["weights"].append({"name": "random:x", "sha256": "0"}), "weights are random"),
     ],

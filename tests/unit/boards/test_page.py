@@ -281,13 +281,14 @@ def test_a_recipe_s_lines_are_a_recipe(make_record):
         "aggregate": [{"name": "max", "options": {}, "version": 1}],
         "map": {"at": "input", "border": "symmetric", "sigma": 4.0, "upsample": "bilinear"},
         "features": "float16",
+        "tuned_on": ["demo"],
     }
     record = make_record("net+knn")
     record = record.model_copy(update={"recipe": record.recipe.model_copy(update={"spec": spec})})
     recipe = Recipe.model_validate(yaml.safe_load("\n".join(recipe_lines(record))))
     assert recipe.name == "net+knn"
     assert (recipe.backbone.options, recipe.scorer.options) == ({"path": "net.onnx"}, {"k": 3, "note": "é: #"})
-    assert (recipe.neck, recipe.masker, recipe.features) == ((), None, "float16")
+    assert (recipe.neck, recipe.masker, recipe.features, recipe.tuned_on) == ((), None, "float16", ("demo",))
 
 
 @pytest.mark.parametrize("spec", [{"backbone": "x"}, {"backbone": [{"options": {"a": 1}}]}, {"bank": [7]}])

@@ -90,6 +90,7 @@ def test_ties_share_a_rank(make_record):
         ({"class_names": True}, "normal training images, class names"),
         ({"anomalies": True}, "normal training images, labelled anomalies"),
         ({"tuned_per_category": True}, "normal training images, tuned per category"),
+        ({"tuned_on_test": True}, "normal training images, tuned on the test labels"),
         ({"train_images": 0}, "zero-shot"),
     ],
 )

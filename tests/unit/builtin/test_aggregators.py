@@ -5,11 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adbench import ContractError, ImageScores
-from adbench.builtin.aggregators import FromScorer, Max, Mean, Quantile, TopFraction
+from adbench.builtin.aggregators import FromScorer, LocalGlobal, Max, Mean, Quantile, TopFraction
 from adbench.testing import parametrize_with_checks
 
 
-@parametrize_with_checks([Max(), Mean(), Quantile(), TopFraction(), FromScorer()])
+@parametrize_with_checks(
+    [Max(), Mean(), Quantile(), TopFraction(), FromScorer(), LocalGlobal(), LocalGlobal(weight=0.3, fraction=0.1)]
+)
 def test_conforms(check):
     check()
 
@@ -39,7 +41,22 @@ def test_the_scorers_own_score_is_handed_on():
     assert FromScorer().aggregate([ImageScores("a", image=2.5), ImageScores("b", image=-1.0)]).tolist() == [2.5, -1.0]
 
 
-@pytest.mark.parametrize("aggregator", [Max(), FromScorer()])
+@pytest.mark.parametrize("aggregator", [Max(), FromScorer(), LocalGlobal()])
 def test_a_missing_score_is_said(aggregator):
     with pytest.raises(ContractError, match="gave none"):
         aggregator.aggregate([ImageScores("a")])
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [({}, 7.0), ({"weight": 1.0}, 4.0), ({"weight": 0.0}, 10.0), ({"fraction": 0.5}, 6.75), ({"fraction": 1.0}, 6.25)],
+)
+def test_local_and_global_score_are_weighed(options, expected):
+    seen = [ImageScores("a", torch.tensor([[1.0, 4.0], [2.0, 3.0]]), image=10.0)]
+    assert LocalGlobal(**options).aggregate(seen).tolist() == [expected]
+
+
+def test_local_and_global_need_both():
+    for half in (ImageScores("a", torch.ones(2, 2)), ImageScores("a", image=1.0)):
+        with pytest.raises(ContractError, match="gave none"):
+            LocalGlobal().aggregate([half])

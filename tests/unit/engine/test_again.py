@@ -30,7 +30,9 @@ def with_spec(record, **slots):
 def test_a_record_gives_its_unit_back(ran, registry, parts, tmp_path):
     """And with it its identity: a draft's is made as the check of records makes it."""
     protocol = Protocol(shots=2, limit_test=2, evaluation=32)
-    record = ran(protocol=protocol, seed=1, neck=["l2"], bank="toy-vectors", features="float16").record
+    record = ran(
+        protocol=protocol, seed=1, neck=["l2"], bank="toy-vectors", features="float16", tuned_on=["parts"]
+    ).record
     unit = unit_of(record, Folder(root=parts), registry)
     assert (unit.category, unit.seed, unit.protocol) == ("bolt", 1, protocol)
     components = components_of(unit.recipe, registry)

@@ -52,6 +52,9 @@ def test_a_scorers_own_image_score_is_never_ignored_in_silence(reasons):
     assert reasons(scorer=scorer) == []
     (reason,) = reasons(scorer=scorer, aggregate="max")
     assert "would ignore" in reason
+    assert reasons(scorer=scorer, aggregate="local-global") == []
+    (reason,) = reasons(scorer="knn", aggregate="local-global")
+    assert reason == "aggregator 'local-global' reads the image score; scorer 'knn' gives only patches here"
     (reason,) = reasons(scorer="knn", aggregate="scorer")
     assert "gives only patches" in reason
 

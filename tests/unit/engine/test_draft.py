@@ -3,6 +3,7 @@ from datetime import datetime
 import pytest
 
 from adbench import Backbone, LocalFile, Neck, UsageError, Weights
+from adbench.boards.integrity import forged
 from adbench.engine.draft import Draft
 from adbench.engine.protocol import Protocol, make_task
 from adbench.engine.record import new_run, write_record
@@ -31,6 +32,8 @@ def make_draft(make_unit, registry, tmp_path):
         {"aggregate": "mean"},
         {"aggregate": {"top-fraction": {"fraction": 0.5}}},
         {"map": {"sigma": 1.0}},
+        {"map": {"morphology": "open:3"}},
+        {"tuned_on": ["demo"]},
         {"category": "nut"},
         {"seed": 1},
         {"protocol": Protocol(limit_test=2)},
@@ -39,6 +42,15 @@ def make_draft(make_unit, registry, tmp_path):
 )
 def test_whatever_decides_the_score_is_in_the_id(make_draft, change):
     assert make_draft(**change).id != make_draft().id
+
+
+def test_a_recipe_tuned_on_a_dataset_is_marked_there_and_nowhere_else(make_draft, parts):
+    for named, marked in ((["demo", "parts"], True), (["demo"], False), ([], False)):
+        record = make_draft(tuned_on=named).failed("failed", "a test")
+        assert record.task.dataset == "parts"
+        assert record.regime.tuned_on_test is marked
+        assert ("tuned_on_test" in record.to_json()["regime"]) is marked
+        assert forged(record) == ""
 
 
 def test_defaults_written_out_are_the_same_method(make_draft):

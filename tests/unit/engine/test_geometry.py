@@ -5,7 +5,8 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy.ndimage import gaussian_filter
+from pydantic import ValidationError
+from scipy.ndimage import gaussian_filter, grey_opening
 from torch.nn import functional
 
 from adbench import Geometry
@@ -20,11 +21,12 @@ def scores(*shape: int) -> np.ndarray:
 
 
 def upsampled(values: np.ndarray, size: tuple[int, int], mode: str) -> np.ndarray:
-    extra = {"align_corners": False} if mode == "bilinear" else {}
-    return functional.interpolate(torch.from_numpy(values)[None, None], size=size, mode=mode, **extra)[0, 0].numpy()
+    kind, _, corners = mode.partition("-")
+    extra = {"align_corners": bool(corners)} if kind == "bilinear" else {}
+    return functional.interpolate(torch.from_numpy(values)[None, None], size=size, mode=kind, **extra)[0, 0].numpy()
 
 
-@pytest.mark.parametrize("mode", ["bilinear", "nearest"])
+@pytest.mark.parametrize("mode", ["bilinear", "bilinear-corners", "nearest"])
 @pytest.mark.parametrize(("patches", "size"), [((28, 28), (224, 224)), ((7, 11), (100, 75)), ((33, 40), (20, 64))])
 def test_a_whole_image_is_upsampled_as_pytorch_does_it_and_smoothed_as_scipy_does_it(patches, size, mode):
     values = scores(*patches)
@@ -45,6 +47,29 @@ def test_reflect_is_pytorchs_border(size):
     expected = functional.conv2d(padded, kernel[None, None])[0, 0].numpy()
     found = anomaly_map(values, Geometry.whole(*size), MapSpec(upsample="nearest", sigma=sigma, border="reflect"))
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bilinear-corners"])
+@pytest.mark.parametrize("size", [(70, 50), (5, 6), (1, 40)])
+def test_straight_to_the_evaluation_grid_corners_are_aligned_as_pytorch_does_it(size, mode):
+    spec = MapSpec(upsample=mode, sigma=0, at="evaluation")
+    found = anomaly_map(scores(5, 6), Geometry.whole(140, 100).resized(48, 30), spec, size)
+    np.testing.assert_allclose(found, upsampled(scores(5, 6), size, mode), atol=1e-5)
+
+
+@pytest.mark.parametrize(("side", "sigma"), [(5, 1.0), (33, 4.0)])  # RAD's kernel, and anomalib's
+def test_a_kernel_of_a_given_side_is_torchvisions(side, sigma):
+    from torchvision.transforms.functional import gaussian_blur
+
+    values = torch.from_numpy(upsampled(scores(10, 12), (64, 80), "bilinear"))
+    expected = gaussian_blur(values[None].double(), [side, side], [sigma, sigma])[0].numpy()
+    found = anomaly_map(scores(10, 12), Geometry.whole(64, 80), MapSpec(sigma=sigma, kernel=side, border="reflect"))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_the_kernel_of_four_sigmas_is_the_default_one():
+    one, other = (anomaly_map(scores(8, 8), Geometry.whole(64, 64), MapSpec(kernel=side)) for side in (None, 33))
+    np.testing.assert_array_equal(one, other)
 
 
 def test_borders_differ():
@@ -119,6 +144,46 @@ def test_maps_made_on_a_device_are_the_same(geometry, grid):
     assert found.dtype == torch.float32
     for one, patches in zip(found, values, strict=True):
         np.testing.assert_allclose(one.numpy(), anomaly_map(patches, geometry, MapSpec(), grid), atol=1e-6)
+
+
+SHAPED = {"floor": 0.6, "morphology": "open:5"}
+
+
+@pytest.mark.parametrize("geometry", [Geometry.whole(60, 90).resized(48, 72), CROPPED, PADDED])
+def test_what_is_not_linear_comes_after_the_map_and_sees_what_the_model_saw(geometry):
+    """With a floor below all scores and a square that covers all, only the part that the model saw is changed."""
+    plain = anomaly_map(scores(5, 6), geometry, MapSpec())
+    np.testing.assert_array_equal(anomaly_map(scores(5, 6), geometry, MapSpec(floor=-1.0)), plain)
+    rows, columns = (slice(5, 55), slice(20, 70)) if geometry == CROPPED else (slice(None), slice(None))
+    spread = anomaly_map(scores(5, 6), geometry, MapSpec(morphology="dilate:199"))
+    assert (spread == plain[rows, columns].max()).all()
+    opened = anomaly_map(scores(5, 6), geometry, MapSpec(**SHAPED))
+    expected = np.maximum(grey_opening(plain[rows, columns], size=(5, 5)), np.float32(0.6))
+    np.testing.assert_array_equal(opened[rows, columns], expected)
+
+
+@pytest.mark.parametrize("geometry", [Geometry.whole(60, 90).resized(48, 72), CROPPED, PADDED])
+def test_shaped_maps_made_on_a_device_are_the_same(geometry):
+    values = scores(3, 5, 6)
+    found = anomaly_maps(torch.from_numpy(values), geometry, MapSpec(**SHAPED))
+    for one, patches in zip(found, values, strict=True):
+        np.testing.assert_allclose(one.numpy(), anomaly_map(patches, geometry, MapSpec(**SHAPED)), atol=1e-6)
+
+
+def test_options_that_are_not_set_are_no_part_of_the_identity():
+    old = {"upsample": "bilinear", "sigma": 4.0, "at": "input", "border": "symmetric"}
+    assert MapSpec().identity() == old
+    assert MapSpec(floor=0.0).identity() == {**old, "floor": 0.0}
+    for spec in (MapSpec(), MapSpec(kernel=5, **SHAPED)):
+        assert MapSpec.model_validate(spec.identity()) == spec
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"morphology": "open:4"}, {"kernel": 4}, {"kernel": 5, "sigma": 0}, {"floor": float("nan")}]
+)
+def test_options_that_mean_nothing_are_refused(wrong):
+    with pytest.raises(ValidationError):
+        MapSpec(**wrong)
 
 
 @pytest.mark.parametrize("spec", [MapSpec(), MapSpec(at="evaluation"), MapSpec(upsample="nearest", border="reflect")])

@@ -108,3 +108,9 @@ def test_every_installed_recipe_can_be_read_and_completed(registry):
         read = read_recipe(registry.recipe(name).path)
         assert read.name == name
         components_of(complete(read, registry), registry)
+
+
+def test_a_recipe_that_sets_no_later_option_of_the_map_keeps_its_id(registry):
+    whole = complete(recipe(map={"sigma": 2.0}), registry)
+    spec = spec_of(whole, components_of(whole, registry))
+    assert spec["map"] == {"upsample": "bilinear", "sigma": 2.0, "at": "input", "border": "symmetric"}
