@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parent))
-from anomalib_patchcore_lite import LAYERS, SIZE, folder, packaged_weights, stdout_to_stderr
+from anomalib_run import LAYERS, SIZE, folder, packaged_weights, stdout_to_stderr
 
 if TYPE_CHECKING:
     from anomalib.models import Patchcore

@@ -1,7 +1,8 @@
-"""anomalib's Patchcore with efficientnet-lite0 on one category in MVTec AD's layout; prints one line of JSON.
+"""anomalib's Patchcore or Padim with efficientnet-lite0 on one category in MVTec AD's layout; prints one line of JSON.
 
 Runs in the environment that ``scripts/peers`` makes, never in adbench's own. Weights, images, size (256 px squashed),
-coreset (1 %) and neighbours (9) are those of the recipe ``patchcore-lite``; README.md here lists what differs.
+coreset (1 %) and neighbours (9) are those of the recipe ``patchcore-lite``, channels (100) those of ``padim``.
+README.md here lists what differs.
 """
 
 from __future__ import annotations
@@ -19,14 +20,16 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import torch
     from anomalib.data import Folder, ImageBatch
-    from anomalib.models import Patchcore
+    from anomalib.models import Padim, Patchcore
 
+Model = TypeVar("Model", "Patchcore", "Padim")
 LAYERS = ("blocks.2", "blocks.4")  # strides 8 and 16
+PADIM_LAYERS = ("blocks.1", *LAYERS)  # and stride 4
 SIZE = (256, 256)
 
 
@@ -36,12 +39,13 @@ def main() -> None:
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as scratch:
         link_first(arguments.data, Path(scratch, "data"), arguments.limit_train, arguments.limit_test)
-        report = run(Path(scratch), arguments.seed, arguments.batch)
+        report = run(Path(scratch), arguments)
     sys.stdout.write(json.dumps(report) + "\n")
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="anomalib's Patchcore, efficientnet-lite0")
+    parser = argparse.ArgumentParser(description="anomalib's Patchcore or Padim, efficientnet-lite0")
+    parser.add_argument("--method", choices=["patchcore-lite", "padim"], default="patchcore-lite")
     parser.add_argument("--data", type=Path, required=True, help="a category, or a folder that holds only one")
     parser.add_argument("--limit-train", type=int, help="the first N normal images by name")
     parser.add_argument("--limit-test", type=int, help="the first N images by name of each test folder")
@@ -66,13 +70,14 @@ def link_files(source: Path, target: Path, limit: int | None) -> None:
         (target / file.name).symlink_to(file.resolve())
 
 
-def run(scratch: Path, seed: int, batch: int) -> dict[str, object]:
+def run(scratch: Path, arguments: argparse.Namespace) -> dict[str, object]:
     """Fit through anomalib's Engine; test image batch by image batch, so that metrics stay out of the time."""
     from anomalib.engine import Engine
     from lightning import seed_everything
 
-    seed_everything(seed, verbose=False)
-    model, data = patchcore(), folder(scratch / "data", batch)
+    seed_everything(arguments.seed, verbose=False)
+    model = {"patchcore-lite": patchcore, "padim": padim}[arguments.method]()
+    data = folder(scratch / "data", arguments.batch)
     quiet = {"enable_progress_bar": False, "enable_model_summary": False, "limit_val_batches": 0}
     engine = Engine(accelerator="cpu", default_root_dir=scratch / "engine", **quiet)
     start = time.perf_counter()
@@ -82,28 +87,36 @@ def run(scratch: Path, seed: int, batch: int) -> dict[str, object]:
     judged, ms = test(model, data)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     cost = {"fit_s": fit_s, "ms_per_image": quantiles(ms), "peak_memory_mb": peak_mb}
-    sizes = {"train": len(data.train_data), "test": len(data.test_data), "bank": len(model.model.memory_bank)}
-    return {"who": "anomalib", "seed": seed, "metrics": measure(judged), "cost": cost, **sizes}
+    sizes = {"train": len(data.train_data), "test": len(data.test_data)}
+    return {"who": "anomalib", "seed": arguments.seed, "metrics": measure(judged), "cost": cost, **sizes}
 
 
 def patchcore() -> Patchcore:
     """The model; its scores stay raw (no post-processor), as adbench ranks them."""
     from anomalib.models import Patchcore
+
+    return weighted(Patchcore(layers=LAYERS, coreset_sampling_ratio=0.01, num_neighbors=9, **common()))
+
+
+def padim() -> Padim:
+    """The model with as many channels, drawn at random, as the paper has for its smaller network."""
+    from anomalib.models import Padim
+
+    return weighted(Padim(layers=list(PADIM_LAYERS), n_features=100, **common()))
+
+
+def common() -> dict[str, object]:
+    """What both have in common: network, preparation, and nothing behind the scores."""
     from anomalib.pre_processing import PreProcessor
     from torchvision.transforms.v2 import Compose, Normalize, Resize
 
     transform = Compose([Resize(SIZE, antialias=True), Normalize(mean=[0.5] * 3, std=[0.5] * 3)])
-    model = Patchcore(
-        backbone="tf_efficientnet_lite0",
-        layers=LAYERS,
-        pre_trained=False,
-        coreset_sampling_ratio=0.01,
-        num_neighbors=9,
-        pre_processor=PreProcessor(transform),
-        post_processor=False,
-        evaluator=False,
-        visualizer=False,
-    )
+    off = {"post_processor": False, "evaluator": False, "visualizer": False}
+    return {"backbone": "tf_efficientnet_lite0", "pre_trained": False, "pre_processor": PreProcessor(transform), **off}
+
+
+def weighted(model: Model) -> Model:
+    """The model on the weights of the package."""
     network = model.model.feature_extractor.feature_extractor
     weights = packaged_weights()  # those of the head and of the blocks behind stride 16 are left over
     network.load_state_dict({name: weights[name] for name in network.state_dict()})
@@ -140,7 +153,7 @@ def folder(root: Path, batch: int, validation: str = "none") -> Folder:
     )
 
 
-def test(model: Patchcore, data: Folder) -> tuple[list[ImageBatch], list[float]]:
+def test(model: Patchcore | Padim, data: Folder) -> tuple[list[ImageBatch], list[float]]:
     """The judged batches, and milliseconds an image of each, from file to anomaly map at 256x256."""
     import torch
 

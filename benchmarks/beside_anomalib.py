@@ -1,7 +1,8 @@
-"""PatchCore with efficientnet-lite0 on real images: adbench beside anomalib, measured in the same run.
+"""PatchCore or PaDiM with efficientnet-lite0 on real images: adbench beside anomalib, measured in the same run.
 
     make peers                                                        # once: installs anomalib 2.7.0 into .venv-peers
-    .venv/bin/python benchmarks/patchcore_lite.py --data ../shared/data/magnetic-tile
+    .venv/bin/python benchmarks/beside_anomalib.py --data ../shared/data/magnetic-tile
+    .venv/bin/python benchmarks/beside_anomalib.py --data ../shared/data/magnetic-tile --method padim
 
 Each run is a process of its own, so that peak memory is its own; nothing is shared between seeds. Without .venv-peers
 only adbench is measured. peers/README.md says what is equal on both sides and what is not.
@@ -21,8 +22,16 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PEER_PYTHON = ROOT / ".venv-peers/bin/python"
-PEER_SCRIPT = ROOT / "benchmarks/peers/anomalib_patchcore_lite.py"
+PEER_SCRIPT = ROOT / "benchmarks/peers/anomalib_run.py"
 LIMITS = ("--limit-train", "100", "--limit-test", "20")
+METHODS = {
+    "patchcore-lite": ("--recipe", "patchcore-lite"),
+    "padim": (
+        *("--recipe", "padim", "--backbone", "efficientnet-lite0:layers=1+2+3"),
+        *("--preprocess", "resize:size=256+256,precision=float", "--bank", "padim:dim=100,regularization=0.01001"),
+        *("--scorer", "mahalanobis:image_sigma=4,image_border=reflect"),
+    ),
+}
 COLUMNS = ("image-auroc", "pixel-auroc", "pixel-aupro-30", "fit s", "ms/image", "peak MB")
 
 Row = dict[str, float]
@@ -31,6 +40,7 @@ Row = dict[str, float]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data/magnetic-tile")
+    parser.add_argument("--method", choices=METHODS, default="patchcore-lite")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of adbench")
     parser.add_argument("--peer-seeds", type=int, nargs="*", default=[0, 1], help="of anomalib; a run takes minutes")
     arguments = parser.parse_args()
@@ -39,18 +49,18 @@ def main() -> None:
         arguments.peer_seeds = []
     say("anomalib, adbench", COLUMNS)
     say("---", ("---:",) * len(COLUMNS))
-    theirs = measured("anomalib", arguments.peer_seeds, run_anomalib, arguments.data)
-    ours = measured("adbench", arguments.seeds, run_adbench, arguments.data)
+    theirs = measured("anomalib", arguments.peer_seeds, run_anomalib, arguments)
+    ours = measured("adbench", arguments.seeds, run_adbench, arguments)
     if theirs:
         say("adbench - anomalib", [f"{ours[name] - theirs[name]:+.3f}" for name in COLUMNS[:3]] + [""] * 3)
         say("anomalib / adbench", [""] * 3 + [f"{theirs[name] / ours[name]:.1f}x" for name in COLUMNS[3:]])
 
 
-def measured(who: str, seeds: list[int], run: Any, data: Path) -> Row:
+def measured(who: str, seeds: list[int], run: Any, arguments: argparse.Namespace) -> Row:
     """Run each seed, print its row as soon as it is there, then the mean; empty without seeds."""
     rows = []
     for seed in seeds:
-        rows.append(row_of(run(data.resolve(), seed)))
+        rows.append(row_of(run(arguments.data.resolve(), seed, arguments.method)))
         say(f"{who}, seed {seed}", shown(rows[-1]))
     mean = {name: fmean(row[name] for row in rows) for name in COLUMNS if rows}
     if rows:
@@ -58,17 +68,32 @@ def measured(who: str, seeds: list[int], run: Any, data: Path) -> Row:
     return mean
 
 
-def run_anomalib(data: Path, seed: int) -> dict[str, Any]:
-    return last_json([str(PEER_PYTHON), str(PEER_SCRIPT), "--data", str(data), "--seed", str(seed), *LIMITS])
+def run_anomalib(data: Path, seed: int, method: str) -> dict[str, Any]:
+    told = ["--method", method, "--data", str(data), "--seed", str(seed)]
+    return last_json([str(PEER_PYTHON), str(PEER_SCRIPT), *told, *LIMITS])
 
 
-def run_adbench(data: Path, seed: int) -> dict[str, Any]:
+def run_adbench(data: Path, seed: int, method: str) -> dict[str, Any]:
     command = shutil.which("adbench", path=str(Path(sys.executable).parent))
     if command is None:
         sys.exit(f"adbench is not installed beside {sys.executable}; run this with the python of the .venv")
     with tempfile.TemporaryDirectory() as out:
-        options = ["--recipe", "patchcore-lite", "--evaluation", "256", "--device", "cpu", "--json", "--no-figures"]
-        return last_json([command, "run", "--data", str(data), "--seed", str(seed), "--out", out, *options, *LIMITS])
+        options = ["--evaluation", "256", "--device", "cpu", "--json", "--no-figures", "--threshold", "none"]
+        return last_json(
+            [
+                command,
+                "run",
+                "--data",
+                str(data),
+                "--seed",
+                str(seed),
+                "--out",
+                out,
+                *METHODS[method],
+                *options,
+                *LIMITS,
+            ]
+        )
 
 
 def last_json(command: list[str]) -> dict[str, Any]:
