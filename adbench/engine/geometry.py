@@ -28,7 +28,7 @@ _TRUNCATE = 4.0
 # What SciPy calls the two ways to go on beyond the border. Its own "reflect" repeats the edge, PyTorch's does not.
 _SCIPY_BORDER = {"symmetric": "reflect", "reflect": "mirror"}
 
-Upsample = Literal["bilinear", "nearest"]
+Upsample = Literal["bilinear", "bilinear-corners", "nearest"]
 Border = Literal["symmetric", "reflect"]
 
 
@@ -39,7 +39,11 @@ class MapSpec(Config):
     ``at: evaluation``, they go straight to the evaluation grid, and sigma counts that grid's pixels (AnomalyDINO).
     """
 
-    upsample: Upsample = Field("bilinear", description="from patches to pixels; anomalib's PatchCore takes nearest")
+    upsample: Upsample = Field(
+        "bilinear",
+        description="from patches to pixels; anomalib's PatchCore takes nearest; with bilinear-corners (MuSc) the"
+        " outer pixels show the middles of the outer patches, PyTorch's align_corners",
+    )
     sigma: float = Field(4.0, ge=0, le=1000, description="standard deviation of the Gaussian in pixels; 0 for none")
     at: Literal["input", "evaluation"] = Field("input", description="the grid that is smoothed")
     border: Border = Field(
@@ -198,9 +202,8 @@ def _matrix(axis: _Axis, spec: MapSpec) -> np.ndarray:
     if spec.at == "input":
         way = _resample(_smoothed_input(axis.patches, axis.prepared, spec), axis.places(axis.prepared))
     else:
-        way, places = np.eye(axis.patches), axis.places(axis.patches)
-        way = way[_cells(places, axis.patches)] if spec.upsample == "nearest" else _resample(way, places)
-        way = _smoothed(way, spec)
+        shown = axis.grid * (axis.stop - axis.start) / axis.original
+        way = _smoothed(_enlarged(axis.patches, axis.places(axis.patches), shown, spec.upsample), spec)
     matrix: np.ndarray = np.ascontiguousarray(way, dtype=np.float32)
     matrix.flags.writeable = False
     return matrix
@@ -221,13 +224,27 @@ def _smoothed_input(patches: int, prepared: int, spec: MapSpec) -> np.ndarray:
 
 
 def _upsampling(patches: int, prepared: int, mode: Upsample) -> np.ndarray:
-    """[prepared, patches] float64: ``torch.nn.functional.interpolate`` with ``align_corners=False``."""
+    """[prepared, patches] float64: ``torch.nn.functional.interpolate``, its ``align_corners`` as the mode says."""
     import numpy as np
 
     if mode == "nearest":
         nearest: np.ndarray = np.eye(patches)[_nearest(patches, prepared)]
         return nearest
-    return _resample(np.eye(patches), (np.arange(prepared) + 0.5) * (patches / prepared))
+    return _enlarged(patches, (np.arange(prepared) + 0.5) * (patches / prepared), prepared, mode)
+
+
+def _enlarged(patches: int, places: np.ndarray, pixels: float, mode: Upsample) -> np.ndarray:
+    """[places, patches] float64: rows at places among the patches, of pixels of which so many show all patches."""
+    import numpy as np
+
+    way = np.eye(patches)
+    if mode == "nearest":
+        cells: np.ndarray = way[_cells(places, patches)]
+        return cells
+    if mode == "bilinear-corners":  # pixel 0 shows the first patch alone, the last pixel the last one
+        index = places * (pixels / patches) - 0.5
+        places = index * ((patches - 1) / max(pixels - 1, 1)) + 0.5
+    return _resample(way, places)
 
 
 def _smoothed(way: np.ndarray, spec: MapSpec) -> np.ndarray:
