@@ -20,12 +20,15 @@ def scores(*shape: int) -> np.ndarray:
 
 
 def upsampled(values: np.ndarray, size: tuple[int, int], mode: str) -> np.ndarray:
-    extra = {"align_corners": False} if mode == "bilinear" else {}
+    extra = {} if mode == "nearest" else {"align_corners": mode == "bilinear-corners"}
+    mode = mode.removesuffix("-corners")
     return functional.interpolate(torch.from_numpy(values)[None, None], size=size, mode=mode, **extra)[0, 0].numpy()
 
 
-@pytest.mark.parametrize("mode", ["bilinear", "nearest"])
-@pytest.mark.parametrize(("patches", "size"), [((28, 28), (224, 224)), ((7, 11), (100, 75)), ((33, 40), (20, 64))])
+@pytest.mark.parametrize("mode", ["bilinear", "bilinear-corners", "nearest"])
+@pytest.mark.parametrize(
+    ("patches", "size"), [((28, 28), (224, 224)), ((7, 11), (100, 75)), ((33, 40), (20, 64)), ((1, 9), (40, 1))]
+)
 def test_a_whole_image_is_upsampled_as_pytorch_does_it_and_smoothed_as_scipy_does_it(patches, size, mode):
     values = scores(*patches)
     expected = gaussian_filter(upsampled(values, size, mode).astype(np.float64), 4.0)
@@ -76,6 +79,14 @@ def test_nearest_at_the_evaluation_grid_takes_the_patch_that_holds_the_pixel():
     geometry = Geometry.whole(10, 10).resized(8, 8)
     found = anomaly_map(scores(2, 2), geometry, MapSpec(upsample="nearest", sigma=0, at="evaluation"))
     np.testing.assert_array_equal(found, scores(2, 2).repeat(5, axis=0).repeat(5, axis=1))
+
+
+@pytest.mark.parametrize("at", ["input", "evaluation"])
+def test_aligned_corners_are_pytorchs_on_the_part_that_is_shown(at):
+    geometry = Geometry.whole(60, 90).windowed(10, 20, 40, 60)
+    expected = upsampled(scores(5, 7), (40, 60), "bilinear-corners")
+    found = anomaly_map(scores(5, 7), geometry, MapSpec(upsample="bilinear-corners", sigma=0, at=at))
+    np.testing.assert_allclose(found[10:50, 20:80], expected, atol=1e-6)
 
 
 def by_hand(values: np.ndarray, geometry: Geometry, grid: tuple[int, int]) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from adbench import Bank, Component, FeatureStream, Field, UsageError
+from adbench import Component, FeatureStream, Field, UsageError
 from adbench_memory.collect import Collection, collect
 from adbench_memory.grids import Reads, side_by_side
 
@@ -33,8 +33,11 @@ class Layered:
     images: Tensor | None
 
 
-class LayeredMemory(Bank):
-    """A bank that keeps all vectors of all images, and each layer by itself."""
+class LayeredMemory(Component):
+    """The part of a bank that keeps all vectors of all images, and each layer by itself.
+
+    It is no `Bank` of its own, as that would be a seventh kind: a bank inherits from it and from the kind that it is.
+    """
 
     way_out: ClassVar[str]
     """What a user can do where the vectors do not fit into memory."""

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from adbench import Features
 
-BLOCK = 1 << 24
-"""Elements of a matrix of distances."""
+BLOCK, DEVICE_BLOCK = 1 << 20, 1 << 26
+"""Elements of a matrix of distances: what a CPU caches, what keeps a GPU busy."""
 
 
 class Mutual(Scorer):
@@ -102,8 +102,8 @@ def _to_nearest(asked: Tensor, known: Tensor) -> Tensor:
     centre = known.mean(0)  # what all have in common would cost digits
     rows = known - centre
     own = rows.square().sum(1)
-    found = []
-    for part in asked.split(max(1, BLOCK // len(known))):
+    found, block = [], BLOCK if known.device.type == "cpu" else DEVICE_BLOCK
+    for part in asked.split(max(1, block // len(known))):
         nearest = torch.addmm(own, part - centre, rows.T, alpha=-2).argmin(1)
         found.append(torch.linalg.vector_norm(part - known[nearest], dim=1))
     return torch.cat(found)
