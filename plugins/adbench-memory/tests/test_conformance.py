@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from adbench_memory.aligned import Aligned
+from adbench_memory.aligned_knn import AlignedKnn
 from adbench_memory.coreset import Coreset
 from adbench_memory.full import Full
 from adbench_memory.knn import Knn
+from adbench_memory.lnamd import Lnamd
+from adbench_memory.mutual import Mutual
+from adbench_memory.rscin import Rscin
+from adbench_memory.test_set import TestSet
 
 from adbench.testing import parametrize_with_checks
 
@@ -21,6 +27,17 @@ COMPONENTS = [
     Knn(k=3, metric="cosine"),
     Knn(reweight=3),
     Knn(reweight=9, reweight_form="anomalib"),
+    Aligned(),
+    AlignedKnn(),
+    AlignedKnn(radius=0, images=5),
+    TestSet(),
+    Mutual(),
+    Mutual(share=1),
+    Lnamd(),
+    Lnamd(sizes=[3]),
+    Rscin(),
+    Rscin(neighbours=[1, 8, 9]),
+    Rscin(similarity="dot"),
 ]
 
 

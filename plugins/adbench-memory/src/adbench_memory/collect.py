@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adbench import ContractError, DataError
-from adbench_memory.room import make_sure_of_room
+from adbench_memory.room import FEWER, make_sure_of_room
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,7 +77,7 @@ def patches_of(features: FeatureStream, who: str) -> Iterator[Patches]:
         raise DataError(f"{who} cannot learn from nothing: there is no image to learn from; add normal training images")
 
 
-def collect(features: FeatureStream, device: str, who: str, share: float = 1) -> Collection:
+def collect(features: FeatureStream, device: str, who: str, share: float = 1, way_out: str = FEWER) -> Collection:
     """All patch vectors of a stream.
 
     The matrix is allocated when the first batch has told how many patches an image has, so that vectors are never held
@@ -88,6 +88,7 @@ def collect(features: FeatureStream, device: str, who: str, share: float = 1) ->
         device: where the vectors go.
         who: the component that asks, as messages write it.
         share: bytes that it will need in all for each byte of the vectors.
+        way_out: what the user can do where they do not fit, as the message says it.
 
     Raises:
         UsageError: they would need more memory than is free; the message says how much.
@@ -102,7 +103,7 @@ def collect(features: FeatureStream, device: str, who: str, share: float = 1) ->
     for patches in patches_of(features, who):
         rows = patches.rows
         if vectors is None or filled + len(rows) > len(vectors):
-            make_sure_of_room(filled + patches.ahead, rows.shape[1], share, device, who)
+            make_sure_of_room(filled + patches.ahead, rows.shape[1], share, device, who, way_out)
             larger = torch.empty(filled + patches.ahead, rows.shape[1], device=device)
             if vectors is not None:
                 larger[:filled] = vectors[:filled]

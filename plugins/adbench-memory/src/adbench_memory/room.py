@@ -5,6 +5,7 @@ from __future__ import annotations
 from adbench import UsageError
 
 GB = 10**9
+FEWER = "use bank 'coreset' with memory=GB, which selects a few of them in so much memory"
 
 
 def free_bytes(device: str) -> int:
@@ -20,7 +21,7 @@ def free_bytes(device: str) -> int:
     return int(psutil.virtual_memory().available)
 
 
-def make_sure_of_room(vectors: int, channels: int, share: float, device: str, who: str) -> None:
+def make_sure_of_room(vectors: int, channels: int, share: float, device: str, who: str, way_out: str = FEWER) -> None:
     """Refuse vectors that would not fit.
 
     Args:
@@ -29,6 +30,7 @@ def make_sure_of_room(vectors: int, channels: int, share: float, device: str, wh
         share: bytes that are needed in all for each byte of them.
         device: where.
         who: the component that asks, as messages write it.
+        way_out: what the user can do, as the message says it.
 
     Raises:
         UsageError: they need more than is free.
@@ -37,6 +39,5 @@ def make_sure_of_room(vectors: int, channels: int, share: float, device: str, wh
     if need > free:
         raise UsageError(
             f"{who} would need {need / GB:.2g} GB for {vectors:,} vectors of {channels} channels, but"
-            f" {free / GB:.2g} GB are free ({device}); use bank 'coreset' with memory=GB, which"
-            " selects a few of them in so much memory"
+            f" {free / GB:.2g} GB are free ({device}); {way_out}"
         )

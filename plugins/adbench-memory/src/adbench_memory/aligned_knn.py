@@ -1,0 +1,156 @@
+"""The scorer that compares a patch only with what normal images show around the same place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from adbench import AlignedBank, Bank, Component, DataError, Field, Scorer, Scores, UsageError
+from adbench_memory.aligned import Aligned
+from adbench_memory.grids import layer_slices, side_by_side
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from adbench import Features
+
+BLOCK = 1 << 23
+"""Elements of the vectors that are compared together."""
+
+
+class AlignedKnn(Scorer):
+    """1 - the highest cosine similarity to the normal vectors around the same place, averaged over the layers (RAD).
+
+    RAD (arXiv 2601.22763; longkukuhi/RAD, ``rad_mvtec_visa_3dadam.py``): of the normal images, those are looked at
+    whose image vectors are most like the query's; of each of them, the places at most `radius` rows and columns away.
+    """
+
+    name: ClassVar[str] = "aligned-knn"
+    bank: ClassVar[type[Bank]] = AlignedBank  # type: ignore[type-abstract]
+
+    class Config(Component.Config):
+        """Options."""
+
+        radius: int = Field(1, ge=0, description="rows and columns that a match may lie away; 0: the same place only")
+        images: int = Field(
+            0, ge=0, description="normal images to look at, those most alike by the cosine of image vectors; 0: all"
+        )
+
+    config: Config
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.needs = frozenset({"image"} if self.config.images else ())  # type: ignore[misc] - it depends on the options
+
+    @classmethod
+    def defaults(cls, config: Any) -> Mapping[str, Any]:
+        """All vectors of all normal images, and the mean of the top 1 %."""
+        return {"bank": {"aligned": {}}, "aggregate": {"top-fraction": {"fraction": 0.01}}}
+
+    def score(self, query: Features, bank: Bank) -> Scores:
+        """Scores [B, H, W].
+
+        Raises:
+            DataError: the query has another patch grid than the bank.
+            UsageError: the bank keeps no image vectors to choose by.
+        """
+        import torch
+
+        assert isinstance(bank, AlignedBank)
+        grid, widths = self._looked_at(query, bank)
+        if grid.shape[1:] != bank.vectors.shape[1:]:
+            shapes = f"{list(grid.shape[1:])}, not the bank's {list(bank.vectors.shape[1:])}"
+            raise DataError(f"{self.title}: the patch grid of image {query.ids[0]!r} is {shapes}; resize to one size")
+        chosen = self._chosen(query, bank)
+        total = torch.zeros(grid.shape[:3], device=grid.device)
+        for channels in layer_slices(widths):
+            vectors = bank.vectors[..., channels]
+            lengths = torch.linalg.vector_norm(vectors, dim=-1)
+            for number, image in enumerate(grid[..., channels]):
+                some = None if chosen is None else chosen[number]
+                total[number] += 1 - _highest_cosine(image, vectors, lengths, some, self.config.radius)
+        return Scores(total / len(widths))
+
+    def _looked_at(self, query: Features, bank: AlignedBank) -> tuple[Tensor, tuple[int, ...]]:
+        """The query's vectors as the bank keeps its own [B, H, W, C], and the channels of each layer."""
+        if isinstance(bank, Aligned):
+            return bank.look(query), bank.widths
+        grid, widths = side_by_side(query, "patches", self.title)
+        return grid.to(bank.vectors.device), widths
+
+    def _chosen(self, query: Features, bank: AlignedBank) -> Tensor | None:
+        """[B, K] the normal images to look at for each query; None for all of them."""
+        from torch.nn.functional import normalize
+
+        if not 0 < self.config.images < len(bank.vectors):
+            return None
+        known = bank.images if isinstance(bank, Aligned) else None
+        if known is None:
+            raise UsageError(f"{self.title}: {bank.title} keeps no image vectors to choose images by; set images=0")
+        asked = normalize(query.need_image(self.title).to(known), dim=-1)
+        return (asked @ normalize(known, dim=-1).T).topk(self.config.images, dim=1).indices
+
+
+def _highest_cosine(image: Tensor, vectors: Tensor, lengths: Tensor, chosen: Tensor | None, radius: int) -> Tensor:
+    """[H, W] the highest cosine similarity of each place to some images' vectors around the same place.
+
+    The neighbourhood is laid around the query, not the bank, which is so read once and in the order it lies in memory.
+
+    Args:
+        image: [H, W, C].
+        vectors: [N, H, W, C].
+        lengths: [N, H, W] of the vectors.
+        chosen: [K] indices of the images, or None for all.
+        radius: of the neighbourhood, in places.
+    """
+    import torch
+    from torch.nn.functional import normalize
+
+    height, width, channels = image.shape
+    around = _neighbourhoods(normalize(image, dim=-1), radius)
+    best = torch.full((height * width, around.shape[1]), -torch.inf, device=image.device)
+    for part in _blocks(len(vectors), height * width * channels, chosen):
+        known = vectors[part].flatten(1, 2)
+        # a zero vector is like nothing: its product is 0, whatever it is divided by
+        own = lengths[part].flatten(1).T[:, None].clamp(min=1e-12)
+        cosine = torch.bmm(around, known.permute(1, 2, 0)).div_(own)
+        best = torch.maximum(best, cosine.amax(2))
+    return _folded(best.view(height, width, 2 * radius + 1, 2 * radius + 1), radius)
+
+
+def _blocks(images: int, each: int, chosen: Tensor | None) -> Iterator[slice | Tensor]:
+    """Indices of as many images as are compared together; a slice copies nothing."""
+    step = max(1, BLOCK // each)
+    for start in range(0, images if chosen is None else len(chosen), step):
+        part = slice(start, start + step)
+        yield part if chosen is None else chosen[part]
+
+
+def _neighbourhoods(image: Tensor, radius: int) -> Tensor:
+    """[H W, (2 r + 1)², C]: the vectors around each place of an image [H, W, C], zeros beyond its border."""
+    from torch.nn.functional import pad
+
+    side = 2 * radius + 1
+    padded = pad(image, (0, 0, radius, radius, radius, radius))
+    windows = padded.unfold(0, side, 1).unfold(1, side, 1)  # [H, W, C, side, side]
+    return windows.permute(0, 1, 3, 4, 2).reshape(-1, side * side, image.shape[-1])
+
+
+def _folded(cosine: Tensor, radius: int) -> Tensor:
+    """[H, W] the highest value for each place of the query.
+
+    Args:
+        cosine: [H, W, side, side]: at the bank's place (y, x) the value for the query's place (y + i - r, x + j - r).
+        radius: r.
+    """
+    import torch
+    from torch.nn.functional import pad
+
+    height, width, side, _ = cosine.shape
+    padded = pad(cosine, (0, 0, 0, 0, radius, radius, radius, radius), value=-torch.inf)
+    shifted = [
+        padded[side - 1 - i : side - 1 - i + height, side - 1 - j : side - 1 - j + width, i, j]
+        for i in range(side)
+        for j in range(side)
+    ]
+    return torch.stack(shifted).amax(0)
