@@ -17,8 +17,10 @@ COMPONENTS = [
     Coreset(fraction=0.5, index="ivf", nprobe=2),
     Coreset(fraction=0.2, memory=0.5),
     Coreset(count=20, projection="gaussian", dim=4),
+    Coreset(fraction=0.5, start="mean-of-ten", projection="linear", dim=4),
     Knn(),
     Knn(k=3, metric="cosine"),
+    Knn(k=3, squared=True),
     Knn(reweight=3),
     Knn(reweight=9, reweight_form="anomalib"),
 ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pydantic import model_validator
+
 from adbench import Bank, Component, Field, Scorer, Scores, Source, VectorBank
 from adbench_memory.reweight import distances_between, neighbourhood, weight
 
@@ -31,6 +33,10 @@ class Knn(Scorer):
         metric: Literal["l2", "cosine"] = Field(
             "l2", description="l2: Euclidean distance; cosine: 1 - cosine similarity"
         )
+        squared: bool = Field(
+            False,
+            description="square Euclidean distances before they are averaged, as the official PatchCore code does",
+        )
         reweight: int = Field(
             0, ge=0, description="neighbours of the nearest normal vector that weigh the image score; 0: no image score"
         )
@@ -39,6 +45,12 @@ class Knn(Scorer):
             description="eq7: that many other vectors, as the paper has it; anomalib: the nearest vector itself counts "
             "as the first of them, and stands for the numerator",
         )
+
+        @model_validator(mode="after")
+        def _plain_where_weighed(self) -> Any:
+            if self.squared and (self.reweight or self.metric != "l2"):
+                raise ValueError("squared goes with metric=l2 and no reweight: Eq. 7 weighs plain distances")
+            return self
 
     config: Config
 
@@ -59,6 +71,8 @@ class Knn(Scorer):
         own = query.ids if bank.learns_from is Source.TEST else None
         asking = None if own is None else [name for name in own for _ in range(places)]
         distances, nearest = bank.search(patches.flatten(0, 2), self.config.k, self.config.metric, exclude=asking)
+        if self.config.squared:
+            distances = distances.square()
         scores = distances.mean(1).reshape(patches.shape[:3])
         if query.foreground is not None:
             scores = scores * query.foreground.to(scores.device)
