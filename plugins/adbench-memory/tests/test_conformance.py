@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from adbench_memory.coreset import Coreset
 from adbench_memory.full import Full
+from adbench_memory.gallery import Gallery
+from adbench_memory.gallery_knn import GalleryKnn
+from adbench_memory.image_knn import ImageKnn
+from adbench_memory.images import ImageVectors
 from adbench_memory.knn import Knn
 
 from adbench.testing import parametrize_with_checks
@@ -23,6 +27,12 @@ COMPONENTS = [
     Knn(k=3, squared=True),
     Knn(reweight=3),
     Knn(reweight=9, reweight_form="anomalib"),
+    ImageVectors(),
+    ImageKnn(),
+    ImageKnn(k=3, metric="cosine"),
+    Gallery(),
+    GalleryKnn(),
+    GalleryKnn(images=3, k=2, squared=True),
 ]
 
 

@@ -47,7 +47,7 @@ def test_squares_are_averaged(given):
 
 @pytest.mark.parametrize("options", [{"metric": "cosine"}, {"reweight": 3}])
 def test_squares_of_what_is_not_plain_are_refused(options):
-    with pytest.raises(UsageError, match="squared goes with metric=l2"):
+    with pytest.raises(UsageError, match="squared goes with"):
         Knn(squared=True, **options)
 
 

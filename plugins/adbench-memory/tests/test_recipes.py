@@ -9,15 +9,25 @@ import pytest
 import yaml
 from adbench_memory.coreset import Coreset
 from adbench_memory.full import Full
+from adbench_memory.gallery import Gallery
+from adbench_memory.gallery_knn import GalleryKnn
+from adbench_memory.image_knn import ImageKnn
+from adbench_memory.images import ImageVectors
 from adbench_memory.knn import Knn
 
 from adbench.engine.spec import parts_in, read_recipe
 
 FILES = sorted((Path(adbench_memory.__file__).parent / "recipes").glob("*.yaml"))
-OURS = {"bank": {"full": Full, "coreset": Coreset}, "scorer": {"knn": Knn}}
+OURS = {
+    "bank": {part.name: part for part in (Full, Coreset, ImageVectors, Gallery)},
+    "scorer": {part.name: part for part in (Knn, ImageKnn, GalleryKnn)},
+}
 
 
 HERE = {
+    "resnet-knn",
+    "spade",
+    "vit-knn",
     "anomaly-dino",
     "dinov3-knn",
     "patchcore",

@@ -1,4 +1,4 @@
-"""Memory banks of patch vectors, and scores by the distance to the nearest of them."""
+"""Memory banks of patch and image vectors, and scores by the distance to the nearest of them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from adbench import Component, hookimpl
 def register_components(register: Callable[[type[Component]], None]) -> None:
     from adbench_memory.coreset import Coreset
     from adbench_memory.full import Full
+    from adbench_memory.gallery import Gallery
+    from adbench_memory.gallery_knn import GalleryKnn
+    from adbench_memory.image_knn import ImageKnn
+    from adbench_memory.images import ImageVectors
     from adbench_memory.knn import Knn
 
-    register(Full)
-    register(Coreset)
-    register(Knn)
+    for part in (Full, Coreset, ImageVectors, Gallery, Knn, ImageKnn, GalleryKnn):
+        register(part)
 
 
 @hookimpl
