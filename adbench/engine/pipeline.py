@@ -34,7 +34,8 @@ from adbench.engine.seen import Seen
 from adbench.engine.settings import Settings, choose_device
 from adbench.engine.sight import Sight, Sights
 from adbench.engine.spec import components_of
-from adbench.engine.stream import ExtractedStream, ImageLoader, TimedStream
+from adbench.engine.stream import ExtractedStream, ImageLoader, TimedStream, ViewedStream
+from adbench.engine.views import View, views_of
 from adbench.errors import AdbenchError, StorageError, UnitTimeout, WeightsError
 from adbench.registry import Registry
 
@@ -69,6 +70,7 @@ class Work:
     sight: Sight
     ctx: Context
     clock: Clock
+    cache: FeatureCache | None
 
 
 @dataclass
@@ -175,7 +177,7 @@ class Runner:
             method = replace(method, backbone=sight.backbone)
             method.prepare(ctx)
             draft.weights = [*sight.weights, *method.mask_weights()]
-            yield Work(draft, method, sight, ctx, clock)
+            yield Work(draft, method, sight, ctx, clock, self._cache_for(method, ctx))
 
     def _context(self, unit: Unit, scratch: Path) -> Context:
         return Context(
@@ -207,7 +209,7 @@ class Runner:
 
     def _learn(self, work: Work, kept: Kept | None, memory: PeakMemory) -> Learned:
         task, method, clock = work.draft.task, work.method, work.clock
-        train, test = self._look(work, "learn", task.train, kept), self._look(work, "learn", task.test, kept)
+        train, test = self._look_all_ways(work), self._look(work, "learn", task.test, kept)
         nothing = self._look(work, "learn", (), None)
         with clock.measure("fit"):
             streams = {
@@ -229,9 +231,26 @@ class Runner:
             memory.gpu_mb(),
         )
 
-    def _look(self, work: Work, stage: str, samples: Sequence[Sample], kept: Kept | None) -> ExtractedStream:
+    def _look_all_ways(self, work: Work) -> ViewedStream:
+        """The training images, in all views where an augmenter shows several."""
+        views, samples = views_of(work.method.augmenter), work.draft.task.train
+        seen = self._counter("learn", len(views) * len(samples))
+        return ViewedStream(
+            [self._look(work, "learn", samples, self._kept(work, view), view=view, seen=seen) for view in views]
+        )
+
+    def _look(
+        self,
+        work: Work,
+        stage: str,
+        samples: Sequence[Sample],
+        kept: Kept | None,
+        *,
+        view: View | None = None,
+        seen: Callable[[int], None] | None = None,
+    ) -> ExtractedStream:
         settings, method, draft = self.settings, work.method, work.draft
-        loader = ImageLoader(draft.unit.dataset, method.preprocess, settings.batch_size, settings.workers)
+        loader = ImageLoader(draft.unit.dataset, method.preprocess, settings.batch_size, settings.workers, view)
         return ExtractedStream(
             loader,
             samples,
@@ -240,16 +259,24 @@ class Runner:
             kept,
             images=method.reads_images,
             half=draft.unit.recipe.features == "float16",
-            seen=self._counter(stage, len(samples)),
+            seen=seen or self._counter(stage, len(samples)),
         )
 
-    def _kept(self, work: Work) -> Kept | None:
-        """Where features are kept: in the cache, else in the scratch folder, if they are walked over repeatedly."""
-        walks = work.method.walks
-        cache = self._sights.cache
-        if cache is None and (walks(Source.TRAIN) > 1 or walks(Source.TEST) > 0):
-            cache = FeatureCache(work.ctx.workdir, note=self.note)
-        return None if cache is None else Kept(cache.shelf(work.sight.about), work.draft.task.digests)
+    def _kept(self, work: Work, view: View | None = None) -> Kept | None:
+        """Where features are kept. Each view has a shelf of its own; all methods share that of the image itself."""
+        if work.cache is None:
+            return None
+        about = dict(work.sight.about)
+        if view is not None:
+            about["view"] = {"augmenter": self._sights.part(view.augmenter), "number": view.number}
+        return Kept(work.cache.shelf(about), work.draft.task.digests)
+
+    def _cache_for(self, method: Method, ctx: Context) -> FeatureCache | None:
+        """The cache, or else the scratch folder, if features are walked over repeatedly."""
+        walked = method.walks(Source.TRAIN) > 1 or method.walks(Source.TEST) > 0
+        if self._sights.cache is None and walked:
+            return FeatureCache(ctx.workdir, note=self.note)
+        return self._sights.cache
 
     def _judge(self, work: Work, predictions: Predictions) -> Judge:
         unit, settings = work.draft.unit, self.settings
@@ -314,7 +341,7 @@ class Runner:
 def _key(work: Work) -> str:
     """What decides what is learned: all of the recipe but how it scores, the images, the seed."""
     spec, unit = work.draft.spec, work.draft.unit
-    learning: list[Any] = [spec[slot] for slot in ("neck", "masker", "bank")]
+    learning: list[Any] = [spec.get(slot) for slot in ("augment", "neck", "masker", "bank")]
     told = [unit.seed, work.ctx.class_name, unit.recipe.features]
     return canonical_json([dict(work.sight.about), learning, told, work.draft.task.sha])
 

@@ -15,7 +15,8 @@ from adbench_memory.image_knn import ImageKnn
 from adbench_memory.images import ImageVectors
 from adbench_memory.knn import Knn
 
-from adbench.engine.spec import parts_in, read_recipe
+from adbench.engine.spec import SLOTS, parts_in, read_recipe
+from adbench.registry import load_registry
 
 FILES = sorted((Path(adbench_memory.__file__).parent / "recipes").glob("*.yaml"))
 OURS = {
@@ -56,3 +57,11 @@ def test_our_parts_take_their_options(file):
     for slot, known in OURS.items():
         (part,) = parts_in(recipe, slot)
         known[part.name](**part.options)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_stages_of_adbench_itself_take_their_options(file):
+    recipe, registry = read_recipe(file), load_registry()
+    for slot in ("augment", "preprocess", "neck", "masker", "aggregate"):
+        for part in parts_in(recipe, slot):
+            part.make(SLOTS[slot], registry)
