@@ -209,7 +209,7 @@ class Runner:
 
     def _learn(self, work: Work, kept: Kept | None, memory: PeakMemory) -> Learned:
         task, method, clock = work.draft.task, work.method, work.clock
-        train, test = self._look_all_ways(work), self._look(work, "learn", task.test, kept)
+        train, test = self._look_all_ways(work, task.train), self._look(work, "learn", task.test, kept)
         nothing = self._look(work, "learn", (), None)
         with clock.measure("fit"):
             streams = {
@@ -231,9 +231,9 @@ class Runner:
             memory.gpu_mb(),
         )
 
-    def _look_all_ways(self, work: Work) -> ViewedStream:
-        """The training images, in all views where an augmenter shows several."""
-        views, samples = views_of(work.method.augmenter), work.draft.task.train
+    def _look_all_ways(self, work: Work, samples: Sequence[Sample]) -> ViewedStream:
+        """Normal images to learn from, in all views where an augmenter shows several."""
+        views = views_of(work.method.augmenter)
         seen = self._counter("learn", len(views) * len(samples))
         return ViewedStream(
             [self._look(work, "learn", samples, self._kept(work, view), view=view, seen=seen) for view in views]
