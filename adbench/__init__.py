@@ -29,7 +29,7 @@ from adbench.api.report import Report, Table
 from adbench.api.runtime import Network
 from adbench.api.scorer import Scorer
 from adbench.api.search import ExactIndex, exact_search, nearest_among
-from adbench.api.stages import Aggregator, Masker, Neck, Preprocessor
+from adbench.api.stages import Aggregator, Augmenter, Masker, Neck, Preprocessor
 from adbench.api.weights import (
     WeightsOption,
     hub_file,
@@ -64,6 +64,7 @@ __all__ = [
     "AdbenchError",
     "Aggregator",
     "AlignedBank",
+    "Augmenter",
     "Backbone",
     "BadImage",
     "Bank",

@@ -83,7 +83,7 @@ def show(category: str, unit: Unit, rules: Sequence[Rule]) -> None:
     for way, many in WAYS.items():
         start = time.perf_counter()
         with patch.object(crossfit, "MANY", many):
-            normal = crossfit.normal_scores(unit.make, unit.train, unit.look, unit.ctx)
+            normal = crossfit.normal_scores(unit.make, unit.train, unit.look, unit.look, unit.ctx)
         cost = (time.perf_counter() - start) / unit.fit_s
         for rule in rules:
             found = deploy(rule, normal, unit.labels, unit.scores)

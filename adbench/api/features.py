@@ -83,8 +83,8 @@ class Features:
 class FeatureStream(ABC):
     """Features of many images, a batch at a time, as often as wanted; never all of them in memory at once.
 
-    Batches follow one another in the order of `ids`. All features of one batch have the same grid; another batch may
-    have another.
+    Batches follow one another in the order of `ids`, in which an image that is shown in several views comes once for
+    each. All features of one batch have the same grid; another batch may have another.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""The stages around the three interfaces: preprocessors, necks, maskers and aggregators."""
+"""The stages around the three interfaces: augmenters, preprocessors, necks, maskers and aggregators."""
 
 from __future__ import annotations
 
@@ -15,6 +15,30 @@ if TYPE_CHECKING:
     from adbench.api.context import Context
     from adbench.api.features import Features, FeatureStream, ImageScores
     from adbench.api.geometry import Geometry
+
+
+class Augmenter(Component):
+    """Shows normal images in several views, so that what is learned from them knows a turn, or another light.
+
+    Only images to learn from are shown so, as the dataset gives them, before their preparation; test images never are.
+    Every view goes by its image's id, so that whoever leaves out an image leaves out all its views.
+    """
+
+    kind: ClassVar[str] = "augmenter"
+
+    @property
+    @abstractmethod
+    def count(self) -> int:
+        """How many views there are beside the image itself; at least one."""
+
+    @abstractmethod
+    def view(self, image: Tensor, number: int) -> Tensor:
+        """One view of an image: [3, H, W] of the same size, type and range, which the image alone decides.
+
+        Args:
+            image: [3, H, W] uint8 (0 to 255).
+            number: which view, from 0 to `count` - 1.
+        """
 
 
 class Preprocessor(Component):

@@ -9,6 +9,7 @@ from adbench import Component, hookimpl
 
 _MODULES = (
     "aggregators",
+    "augmenters",
     "datasets",
     "demo",
     "executors",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import field_validator
 
-from adbench import Features, Field, Neck
+from adbench import Features, Field, Neck, UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -103,6 +103,26 @@ class ConcatLayers(Neck):
             layer.permute(0, 3, 1, 2), (height, width), mode=self.config.upsample, align_corners=corners
         )
         return enlarged.permute(0, 2, 3, 1)
+
+
+class DropLayers(Neck):
+    """Without the deepest layers, which then serve the image vector alone (SPADE, https://arxiv.org/abs/2005.02357)."""
+
+    name = "drop-layers"
+    needs: ClassVar[frozenset[str]] = frozenset({"layers"})
+
+    class Config(Neck.Config):
+        last: int = Field(1, ge=1, description="layers that go, the deepest first; at least one has to stay")
+
+    config: Config
+
+    def apply(self, features: Features) -> Features:
+        layers = features.need_layers(self.title)
+        if self.config.last >= len(layers):
+            raise UsageError(
+                f"{self.title} cannot drop {self.config.last} of {len(layers)} layers; name more layers of the backbone"
+            )
+        return features.having(layers=dict(list(layers.items())[: -self.config.last]))
 
 
 class PoolChannels(Neck):

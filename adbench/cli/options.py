@@ -137,6 +137,7 @@ _METHOD_OPTIONS = (
     _part("--backbone", multiple=True, help="What the method sees: images to features of patches."),
     _part("--scorer", multiple=True, help="How far from normal a patch is."),
     _part("--bank", multiple=True, help="What it remembers of normal images.", show_default="the scorer's choice"),
+    _part("--augment", help="Views in which the normal images are shown.", show_default="none"),
     _part("--preprocess", multiple=True, help="Preparation of images.", show_default="the backbone's choice"),
     _part(
         "--neck",

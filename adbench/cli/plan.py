@@ -135,7 +135,7 @@ def _sight(unit: Unit) -> str:
 
 def _bank(unit: Unit) -> str:
     shots = f", {unit.protocol.shots} shots" if unit.protocol.shots else ""
-    return _parts(unit, ("neck", "masker", "bank")) + shots
+    return _parts(unit, ("augment", "neck", "masker", "bank")) + shots
 
 
 def _scorer(unit: Unit) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from adbench.engine.suite import Suite, TaskSpec
     from adbench.registry import Registry
 
-_SLOTS = ("preprocess", "backbone", "neck", "masker", "bank", "scorer", "aggregate")
+_SLOTS = ("augment", "preprocess", "backbone", "neck", "masker", "bank", "scorer", "aggregate")
 _AXES = ("backbone", "bank", "scorer")
 _TASK_WORDS = {
     "data": "data",

@@ -26,6 +26,7 @@ def why_not(components: Mapping[str, list[Component]], protocol: Protocol) -> li
         *_bank_kind(bank, scorer),
         *_fields(components),
         *_protocol(components, protocol),
+        *_views(components),
         *_class_names(components, protocol),
         *cannot_aggregate(scorer, cast("Aggregator", components["aggregate"][0])),
     ]
@@ -78,6 +79,12 @@ def _protocol(components: Mapping[str, list[Component]], protocol: Protocol) -> 
         if source not in protocol.allow:
             allowed = ", ".join(source.value for source in protocol.allow)
             yield f"{part.title} learns from {source.value}; the protocol allows only {allowed}"
+
+
+def _views(components: Mapping[str, list[Component]]) -> Iterator[str]:
+    if Source.TRAIN not in learns_from(components):
+        for augmenter in components.get("augment", ()):
+            yield f"{augmenter.title} shows normal images in more views, but no part here learns from normal images"
 
 
 def _class_names(components: Mapping[str, list[Component]], protocol: Protocol) -> Iterator[str]:

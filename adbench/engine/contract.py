@@ -12,7 +12,7 @@ from adbench.api.backbone import Backbone
 from adbench.api.component import Component
 from adbench.api.features import Batch, Features, Scores
 from adbench.api.geometry import Geometry
-from adbench.api.stages import Masker, Neck, Preprocessor
+from adbench.api.stages import Augmenter, Masker, Neck, Preprocessor
 from adbench.errors import AdbenchError, ContractError, UnitTimeout
 
 
@@ -56,6 +56,13 @@ def check_prepared(step: Preprocessor, image: Tensor, geometry: Geometry) -> Non
         raise ContractError(
             step.title, f"apply() must return [3, H, W] of its geometry's size {geometry.size}, got {list(image.shape)}"
         )
+
+
+def check_view(augmenter: Augmenter, image: Tensor, seen: Tensor) -> None:
+    """A view is an image of the same size and type."""
+    if seen.shape != image.shape or seen.dtype != image.dtype:
+        wanted, got = f"{list(image.shape)} {image.dtype}", f"{list(seen.shape)} {seen.dtype}"
+        raise ContractError(augmenter.title, f"view() must return an image of its input's shape {wanted}, got {got}")
 
 
 def check_features(backbone: Backbone, batch: Batch, features: Features) -> None:

@@ -39,7 +39,9 @@ class Fold:
     judge: tuple[Sample, ...]
 
 
-def normal_scores(make: Callable[[], Method], samples: Sequence[Sample], look: Look, ctx: Context) -> NormalScores:
+def normal_scores(
+    make: Callable[[], Method], samples: Sequence[Sample], learn: Look, look: Look, ctx: Context
+) -> NormalScores:
     """Scores of normal images, each by a bank that was fitted without it.
 
     What cannot be done is a reason, not an error: a result without a threshold is still a result.
@@ -47,7 +49,8 @@ def normal_scores(make: Callable[[], Method], samples: Sequence[Sample], look: L
     Args:
         make: a method, prepared and not fitted; called once a fold.
         samples: the normal training images.
-        look: what the backbone sees in some of them.
+        learn: what the backbone sees in some of them to learn from, in every view.
+        look: what it sees in some of them to be judged.
         ctx: of the unit; decides who is left out.
 
     Raises:
@@ -59,7 +62,7 @@ def normal_scores(make: Callable[[], Method], samples: Sequence[Sample], look: L
         reason = _why_not(method, samples)
         if reason:
             return NormalScores(np.zeros(0, np.float32), source, reason)
-        parts = [_judged(method if fold is folds[0] else make(), fold, look, ctx) for fold in folds]
+        parts = [_judged(method if fold is folds[0] else make(), fold, learn, look, ctx) for fold in folds]
     except UnitTimeout:
         raise
     except Exception as error:
@@ -97,10 +100,10 @@ def _why_not(method: Method, samples: Sequence[Sample]) -> str:
     return "a single normal image cannot be learned from and judged" if len(samples) < 2 else ""
 
 
-def _judged(method: Method, fold: Fold, look: Look, ctx: Context) -> np.ndarray:
+def _judged(method: Method, fold: Fold, learn: Look, look: Look, ctx: Context) -> np.ndarray:
     """[N] float32 scores of the images that the fold leaves out."""
     nothing = look(())
-    method.fit({Source.TRAIN: look(fold.learn), Source.TEST: nothing, Source.NOTHING: nothing}, ctx)
+    method.fit({Source.TRAIN: learn(fold.learn), Source.TEST: nothing, Source.NOTHING: nothing}, ctx)
     images: list[ImageScores] = []
     for features in look(fold.judge):
         images += split_scores(*method.score(features))

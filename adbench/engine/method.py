@@ -16,7 +16,7 @@ from adbench.api.component import Component
 from adbench.api.context import Context
 from adbench.api.features import Features, FeatureStream, ImageScores, Scores
 from adbench.api.scorer import Scorer
-from adbench.api.stages import Aggregator, Masker, Neck, Preprocessor
+from adbench.api.stages import Aggregator, Augmenter, Masker, Neck, Preprocessor
 from adbench.engine.contract import blame, check_image_scores, check_scores
 from adbench.engine.stream import ChangedStream, apply_necks, find_object
 
@@ -36,12 +36,13 @@ class Method:
     bank: Bank
     scorer: Scorer
     aggregator: Aggregator
+    augmenter: Augmenter | None = None
     seen_whole: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, components: Mapping[str, Sequence[Component]]) -> Method:
         """From parts by slot, as `spec.components_of` makes them."""
-        maskers = components["masker"]
+        maskers, augmenters = components["masker"], components.get("augment")
         return cls(
             preprocess=tuple(cast("Preprocessor", part) for part in components["preprocess"]),
             backbone=cast("Backbone", components["backbone"][0]),
@@ -50,6 +51,7 @@ class Method:
             bank=cast("Bank", components["bank"][0]),
             scorer=cast("Scorer", components["scorer"][0]),
             aggregator=cast("Aggregator", components["aggregate"][0]),
+            augmenter=cast("Augmenter", augmenters[0]) if augmenters else None,
         )
 
     @property
@@ -65,7 +67,7 @@ class Method:
 
     def prepare(self, ctx: Context) -> None:
         """Prepare every part but the backbone, which outlives the method."""
-        parts = [*self.preprocess, *self.necks, self.masker, self.bank, self.scorer, self.aggregator]
+        parts = [self.augmenter, *self.preprocess, *self.necks, self.masker, self.bank, self.scorer, self.aggregator]
         for part in filter(None, parts):
             with blame(part, "prepare"):
                 part.prepare(ctx)

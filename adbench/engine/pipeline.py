@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -36,10 +37,11 @@ from adbench.engine.result import Result, deployed
 from adbench.engine.said import Said
 from adbench.engine.seen import Seen
 from adbench.engine.settings import Settings, choose_device
-from adbench.engine.sight import Sight, Sights
+from adbench.engine.sight import Sights
 from adbench.engine.spec import components_of
-from adbench.engine.stream import ExtractedStream, ImageLoader, TimedStream
+from adbench.engine.stream import ExtractedStream, ImageLoader, TimedStream, ViewedStream
 from adbench.engine.threshold import NormalScores
+from adbench.engine.views import View, views_of
 from adbench.engine.work import Learned, Work, cost_of, key_of
 from adbench.errors import AdbenchError, StorageError, UnitTimeout, WeightsError
 from adbench.registry import Registry
@@ -158,7 +160,7 @@ class Runner:
             method = replace(method, backbone=sight.backbone)
             method.prepare(ctx)
             draft.weights = [*sight.weights, *method.mask_weights()]
-            yield Work(draft, method, sight, ctx, clock, self._kept(draft, method, sight, ctx))
+            yield Work(draft, method, sight, ctx, clock, self._cache_for(method, ctx))
 
     def _context(self, unit: Unit, scratch: Path) -> Context:
         return Context(
@@ -189,7 +191,7 @@ class Runner:
 
     def _learn(self, work: Work, memory: PeakMemory) -> Learned:
         task, method, clock = work.draft.task, work.method, work.clock
-        train, test = self._look(work, "learn", task.train), self._look(work, "learn", task.test)
+        train, test = self._look_all_ways(work, "learn", task.train), self._look(work, "learn", task.test)
         nothing = self._look(work, "learn", ())
         with clock.measure("fit"):
             streams = {
@@ -211,27 +213,50 @@ class Runner:
             memory.gpu_mb(),
         )
 
-    def _look(self, work: Work, stage: str, samples: Sequence[Sample]) -> ExtractedStream:
+    def _look_all_ways(self, work: Work, stage: str, samples: Sequence[Sample]) -> ViewedStream:
+        """Normal images to learn from, in all views where an augmenter shows several."""
+        views = views_of(work.method.augmenter)
+        seen = self._counter(stage, len(views) * len(samples))
+        return ViewedStream([self._look(work, stage, samples, view=view, seen=seen) for view in views])
+
+    def _look(
+        self,
+        work: Work,
+        stage: str,
+        samples: Sequence[Sample],
+        *,
+        view: View | None = None,
+        seen: Callable[[int], None] | None = None,
+    ) -> ExtractedStream:
         settings, method, draft = self.settings, work.method, work.draft
-        loader = ImageLoader(draft.unit.dataset, method.preprocess, settings.batch_size, settings.workers)
+        loader = ImageLoader(draft.unit.dataset, method.preprocess, settings.batch_size, settings.workers, view)
         return ExtractedStream(
             loader,
             samples,
             work.sight.backbone,
             work.clock,
-            work.kept,
+            self._kept(work, view),
             images=method.reads_images,
             half=draft.unit.recipe.features == "float16",
-            seen=self._counter(stage, len(samples)),
+            seen=seen or self._counter(stage, len(samples)),
         )
 
-    def _kept(self, draft: Draft, method: Method, sight: Sight, ctx: Context) -> Kept | None:
-        """Where features are kept: in the cache, else in the scratch folder, if they are walked over repeatedly."""
-        cache, of_train = self._sights.cache, method.walks(Source.TRAIN)
+    def _kept(self, work: Work, view: View | None) -> Kept | None:
+        """Where features are kept. Each view has a shelf of its own; all methods share that of the image itself."""
+        if work.cache is None:
+            return None
+        about = dict(work.sight.about)
+        if view is not None:
+            about["view"] = {"augmenter": self._sights.part(view.augmenter), "number": view.number}
+        return Kept(work.cache.shelf(about), work.draft.task.digests)
+
+    def _cache_for(self, method: Method, ctx: Context) -> FeatureCache | None:
+        """The cache, or else the scratch folder, if features are walked over repeatedly."""
+        of_train = method.walks(Source.TRAIN)
         again = of_train > 1 or (of_train > 0 and self.settings.threshold is not None)
-        if cache is None and (again or method.walks(Source.TEST) > 0):
-            cache = FeatureCache(ctx.workdir, note=self.note)
-        return None if cache is None else Kept(cache.shelf(sight.about), draft.task.digests)
+        if self._sights.cache is None and (again or method.walks(Source.TEST) > 0):
+            return FeatureCache(ctx.workdir, note=self.note)
+        return self._sights.cache
 
     def _normal_scores(self, work: Work) -> NormalScores | None:
         """Scores of normal images by banks that were fitted without them; None where nobody wants a threshold."""
@@ -245,8 +270,9 @@ class Runner:
             method.prepare(work.ctx)
             return method
 
+        learn, judge = partial(self._look_all_ways, apart, "threshold"), partial(self._look, apart, "threshold")
         with work.clock.measure("threshold"):
-            return normal_scores(make, samples, lambda some: self._look(apart, "threshold", some), work.ctx)
+            return normal_scores(make, samples, learn, judge, work.ctx)
 
     def _judge(self, work: Work, predictions: Predictions) -> Judge:
         unit, settings = work.draft.unit, self.settings

@@ -108,7 +108,7 @@ def _sees(unit: Unit) -> str:
 
 def _learns(unit: Unit) -> str:
     """What decides what is learned from them."""
-    learning = [_spelt(unit.recipe, slot) for slot in ("neck", "masker", "bank")]
+    learning = [_spelt(unit.recipe, slot) for slot in ("augment", "neck", "masker", "bank")]
     return canonical_json([learning, unit.protocol.model_dump(mode="json"), unit.seed])
 
 

@@ -56,7 +56,7 @@ class Sights:
         Raises:
             WeightsError: its weights cannot be had; asked again, this is said at once.
         """
-        key = canonical_json([self._part(method.backbone), self._told(method.backbone, ctx)])
+        key = canonical_json([self.part(method.backbone), self._told(method.backbone, ctx)])
         if key in self._refused:
             raise self._refused[key]
         if self._loaded is None or self._loaded[0] != key:
@@ -87,9 +87,9 @@ class Sights:
         self, draft: Draft, method: Method, backbone: Backbone, weights: Sequence[Weights], ctx: Context
     ) -> Mapping[str, Any]:
         return {
-            "dataset": self._part(draft.unit.dataset),
-            "preprocess": [self._part(step) for step in method.preprocess],
-            "backbone": self._part(backbone),
+            "dataset": self.part(draft.unit.dataset),
+            "preprocess": [self.part(step) for step in method.preprocess],
+            "backbone": self.part(backbone),
             "told": self._told(backbone, ctx),
             "weights": [{"name": item.name, "sha256": item.sha256} for item in weights],
             "runtime": self._settings.runtime,
@@ -97,7 +97,8 @@ class Sights:
             "features": draft.unit.recipe.features,
         }
 
-    def _part(self, part: Component) -> dict[str, Any]:
+    def part(self, part: Component) -> dict[str, Any]:
+        """What decides a part's work, as a shelf's description has it."""
         dist = self._registry.get(part.kind, part.name)
         return {"name": part.name, "version": part.version, "dist": dist.dist_version, "options": part.identity()}
 

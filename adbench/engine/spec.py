@@ -19,6 +19,7 @@ from adbench.errors import UsageError
 from adbench.registry import Registry
 
 SLOTS = {
+    "augment": "augmenter",
     "preprocess": "preprocessor",
     "backbone": "backbone",
     "neck": "neck",
@@ -28,6 +29,9 @@ SLOTS = {
     "aggregate": "aggregator",
 }
 """A recipe's slots, in the order in which data meets them, and the kind that fills each."""
+
+LATER = {"augment"}
+"""Slots that came after the first records: left out of an identity where empty, so that it stays what it was."""
 
 MAX_NAME = 100
 
@@ -109,6 +113,7 @@ class Recipe(BaseModel):
     name: str = Field(alias="recipe", pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$")
     title: str = ""
     paper: str = ""
+    augment: Part | None = None
     preprocess: tuple[Part, ...] | None = None
     backbone: Part
     neck: tuple[Part, ...] | None = None
@@ -219,6 +224,7 @@ def spec_of(recipe: Recipe, components: Mapping[str, list[Component]]) -> dict[s
     spec: dict[str, Any] = {
         slot: [{"name": part.name, "version": part.version, "options": part.identity()} for part in components[slot]]
         for slot in SLOTS
+        if components[slot] or slot not in LATER
     }
     spec["map"] = (recipe.map or MapSpec()).identity()
     if recipe.features != "float32":

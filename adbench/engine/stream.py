@@ -51,10 +51,23 @@ def read_ahead(work: Callable[[Item], Result], items: Iterable[Item], workers: i
 
 
 class ImageLoader:
-    """Reads images, prepares them, and groups neighbours of one size into batches."""
+    """Reads images, prepares them, and groups neighbours of one size into batches.
 
-    def __init__(self, dataset: Dataset, preprocess: Sequence[Preprocessor], batch_size: int, workers: int) -> None:
-        self.dataset, self.preprocess = dataset, preprocess
+    Args:
+        dataset, preprocess: whence images come, and how they are prepared.
+        batch_size, workers: images a batch, and threads that read ahead.
+        view: what is seen of an image before its preparation; None for the image itself.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        preprocess: Sequence[Preprocessor],
+        batch_size: int,
+        workers: int,
+        view: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        self.dataset, self.preprocess, self.view = dataset, preprocess, view
         self.batch_size, self.workers = batch_size, workers
 
     def prepare(self, sample: Sample) -> Prepared:
@@ -65,6 +78,7 @@ class ImageLoader:
         """
         with blame(self.dataset, "image"):
             image = torch.from_numpy(self.dataset.image(sample)).permute(2, 0, 1)
+        image = image if self.view is None else self.view(image)
         geometry = Geometry.whole(image.shape[1], image.shape[2])
         for step in self.preprocess:
             with blame(step, "apply"):
@@ -234,6 +248,42 @@ def _shape(entry: Entry | None) -> object:
     return None if patches is None else patches.shape, *((name, tensor.shape) for name, tensor in layers)
 
 
+class ViewedStream(FeatureStream):
+    """What the backbone sees in the same images, view after view.
+
+    Args:
+        views: a stream for each view; of each that goes by, `spent` tells.
+    """
+
+    def __init__(self, views: Sequence[ExtractedStream]) -> None:
+        self.views, self._current = views, views[0]
+
+    @property
+    def ids(self) -> Sequence[str]:
+        return [name for view in self.views for name in view.ids]
+
+    @property
+    def clock(self) -> Clock:
+        return self._current.clock
+
+    @property
+    def spent(self) -> float:
+        return self._current.spent
+
+    @property
+    def recalled(self) -> int:
+        return sum(view.recalled for view in self.views)
+
+    @property
+    def runtimes(self) -> set[str]:
+        return set().union(*(view.runtimes for view in self.views))
+
+    def __iter__(self) -> Iterator[Features]:
+        for view in self.views:
+            self._current = view
+            yield from view
+
+
 class ChangedStream(FeatureStream):
     """Another stream's features after a change."""
 
@@ -286,7 +336,7 @@ class TimedStream(FeatureStream):
     new, once, however often they are walked over.
     """
 
-    def __init__(self, source: ExtractedStream) -> None:
+    def __init__(self, source: ExtractedStream | ViewedStream) -> None:
         self.source = source
         self._paid = False
 

@@ -19,7 +19,7 @@ from adbench.errors import AdbenchError, UnknownName, UsageError
 from adbench.registry import Registry
 
 MAX_SUITE_BYTES = 1 << 20
-_NAMED = ("preprocess", "backbone", "neck", "masker", "bank", "scorer", "aggregate")
+_NAMED = ("augment", "preprocess", "backbone", "neck", "masker", "bank", "scorer", "aggregate")
 
 
 class _Frozen(BaseModel):
@@ -57,6 +57,7 @@ class TaskSpec(_Frozen):
 class Grid(_Frozen):
     """Axes whose every combination is a recipe; a slot without an axis has what backbone or scorer name for it."""
 
+    augment: tuple[Part | None, ...] | None = None
     preprocess: tuple[tuple[Part, ...], ...] | None = None
     backbone: tuple[Part, ...] = Field(min_length=1)
     neck: tuple[tuple[Part, ...], ...] | None = None
@@ -68,7 +69,7 @@ class Grid(_Frozen):
 
     _one = field_validator("backbone", "bank", "scorer", "aggregate", mode="before")(_listed)
 
-    @field_validator("masker", mode="before")
+    @field_validator("augment", "masker", mode="before")
     @classmethod
     def _none_is_none(cls, value: Any) -> Any:
         return [None if item == "none" else item for item in _listed(value)] if value is not None else None

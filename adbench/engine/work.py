@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from adbench.api.context import Context
-from adbench.engine.cache import Kept
+from adbench.engine.cache import FeatureCache
 from adbench.engine.clock import MB, Clock, PeakMemory
 from adbench.engine.draft import Draft
 from adbench.engine.method import Method
@@ -36,7 +36,7 @@ class Work:
     """What running one unit brings with it.
 
     Attributes:
-        kept: where features are kept, if they are.
+        cache: where features are kept, if they are.
         vectors: what the backbone sees of each test image as a whole, where a page will show it.
     """
 
@@ -45,14 +45,14 @@ class Work:
     sight: Sight
     ctx: Context
     clock: Clock
-    kept: Kept | None
+    cache: FeatureCache | None
     vectors: list[np.ndarray] = field(default_factory=list)
 
 
 def key_of(work: Work) -> str:
     """What decides what is learned: all of the recipe but how it scores, the images, the seed."""
     spec, unit = work.draft.spec, work.draft.unit
-    learning: list[Any] = [spec[slot] for slot in ("neck", "masker", "bank")]
+    learning: list[Any] = [spec.get(slot) for slot in ("augment", "neck", "masker", "bank")]
     told = [unit.seed, work.ctx.class_name, unit.recipe.features]
     return canonical_json([dict(work.sight.about), learning, told, work.draft.task.sha])
 

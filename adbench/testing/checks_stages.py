@@ -1,11 +1,11 @@
-"""Rules for preprocessors, necks and maskers."""
+"""Rules for augmenters, preprocessors, necks and maskers."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from adbench import Features, Geometry, Masker, Neck, Preprocessor
+from adbench import Augmenter, Features, Geometry, Masker, Neck, Preprocessor
 from adbench.testing.check import Rule, Subject, require
 from adbench.testing.exercise import close
 from adbench.testing.toy_data import pick, toys
@@ -13,6 +13,17 @@ from adbench.testing.toy_data import pick, toys
 ORIGINAL = (300, 400)
 DOTS = ((150, 200), (140, 215), (70, 90), (250, 120), (40, 330))
 """Places in the original; the first ones lie in the middle, where no crop of half its size removes them."""
+
+
+def check_views_are_images_of_one_size(subject: Subject[Augmenter]) -> None:
+    """There is at least one view; each keeps the image's size and type, and none is the image itself."""
+    augmenter, image = subject.ready(), toys().image
+    require(augmenter.count > 0, f"It has {augmenter.count} views.")
+    for number in range(augmenter.count):
+        seen = augmenter.view(image, number)
+        same = seen.shape == image.shape and seen.dtype == image.dtype
+        require(same, f"View {number} is {list(seen.shape)} {seen.dtype}, not {list(image.shape)} {image.dtype}.")
+        require(not torch.equal(seen, image), f"View {number} is the image itself, which is always shown.")
 
 
 def check_dot_maps_back(subject: Subject[Preprocessor]) -> None:
@@ -127,6 +138,7 @@ def _tensors(seen: Features) -> dict[str, Tensor]:
 
 
 RULES: dict[str, tuple[Rule, ...]] = {
+    "augmenter": (check_views_are_images_of_one_size,),
     "preprocessor": (check_dot_maps_back, check_geometry_fits_the_image, check_steps_add_up),
     "neck": (check_neck_keeps_the_images, check_neck_of_one_equals_neck_of_four),
     "masker": (check_mask_has_its_shape, check_mask_of_one_equals_mask_of_four),

@@ -16,6 +16,7 @@ _MODULES = {
     "backbone": "checks_backbone",
     "bank": "checks_bank",
     "scorer": "checks_scorer",
+    "augmenter": "checks_stages",
     "preprocessor": "checks_stages",
     "neck": "checks_stages",
     "masker": "checks_stages",

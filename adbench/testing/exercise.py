@@ -13,6 +13,7 @@ from torch import Tensor
 
 from adbench import (
     Aggregator,
+    Augmenter,
     Backbone,
     Bank,
     Component,
@@ -82,6 +83,10 @@ def _preprocessor(step: Preprocessor, _: Subject[Any], toys: Toys) -> object:
     return step.apply(toys.image, Geometry.whole(*toys.image.shape[1:]))
 
 
+def _augmenter(augmenter: Augmenter, _: Subject[Any], toys: Toys) -> object:
+    return [augmenter.view(toys.image, number) for number in range(augmenter.count)]
+
+
 def _masker(masker: Masker, _: Subject[Any], toys: Toys) -> object:
     return [masker.mask(part) for part in toys.test]
 
@@ -111,6 +116,7 @@ def _executor(executor: Executor, _: Subject[Any], __: Toys) -> object:
 
 _EXERCISES: dict[str, Callable[[Any, Subject[Any], Toys], object]] = {
     "aggregator": _aggregator,
+    "augmenter": _augmenter,
     "backbone": _backbone,
     "bank": _bank,
     "dataset": _dataset,

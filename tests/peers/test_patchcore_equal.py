@@ -49,6 +49,31 @@ def test_reweighting_shows(answers):
     assert (1 - ours.score / highest).amax() > 10 * TOLERANCE
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_same_coreset(seed):
+    """From anomalib's own random start, on its own sparse projection: the order of selection, too."""
+    import torch
+    from adbench_memory.kcenter import greedy_k_center
+    from anomalib.models.components.sampling import KCenterGreedy
+
+    draw = torch.Generator().manual_seed(seed)
+    rows = torch.randn(400, 600, generator=draw) * torch.rand(400, 1, generator=draw)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        sampler = KCenterGreedy(embedding=rows, sampling_ratio=0.1)
+        chosen = [int(index) for index in sampler.select_coreset_idxs()]
+    assert len(chosen) == 40
+    assert greedy_k_center(sampler.features, len(chosen), chosen[0]).tolist() == chosen
+
+
+@pytest.mark.parametrize("samples", [400, 5000, 200_000])
+def test_the_same_dimensions_of_the_projection(samples):
+    from adbench_memory.projection import safe_dim
+    from anomalib.models.components.dimensionality_reduction import SparseRandomProjection
+
+    assert safe_dim(samples, 0.9) == SparseRandomProjection._johnson_lindenstrauss_min_dim(samples, 0.9)
+
+
 def adbench_says(backbone, coreset, images):
     import torch
     from adbench_memory.coreset import Coreset

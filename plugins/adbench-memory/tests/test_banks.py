@@ -91,7 +91,41 @@ def test_coreset_is_the_plain_selection_from_a_seeded_start(given, draw):
     assert len(firsts) > 1
 
 
-@pytest.mark.parametrize("projection", ["sparse", "gaussian"])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_mean_of_ten_decides_what_is_kept(seed, given, draw):
+    """The official code's loop, written down from its description, from the same ten points."""
+    rows = draw(4, 5, 5, 6).reshape(100, 6)
+    anchors = torch.randperm(100, generator=Context(seed=seed).generator("coreset/start"))[:10]
+    nearest = torch.cdist(rows, rows[anchors], compute_mode="donot_use_mm_for_euclid_dist").mean(1)
+    expected = []
+    for _ in range(20):
+        expected.append(int(nearest.argmax()))
+        nearest = torch.minimum(nearest, (rows - rows[expected[-1]]).norm(dim=1))
+    bank = fitted(Coreset(fraction=0.2, start="mean-of-ten"), given(rows.reshape(4, 5, 5, 6)), seed)
+    assert torch.equal(bank.vectors, rows[expected])
+
+
+def test_the_mean_of_ten_of_fewer_is_that_of_all(given):
+    bank = fitted(Coreset(count=2, start="mean-of-ten"), given(torch.tensor([0.0, 3.0, 4.0]).reshape(1, 1, 3, 1)))
+    assert bank.vectors.flatten().tolist() == [0.0, 4.0]  # mean distances 7/3, 4/3 and 5/3, then 7/3 (0), 4/3 and 5/3
+
+
+def test_the_radius_of_the_mean_of_ten_is_not_vouched_for():
+    with pytest.raises(UsageError, match="memory needs start=one"):
+        Coreset(memory=1, start="mean-of-ten")
+
+
+@pytest.mark.parametrize("start", ["one", "mean-of-ten"])
+def test_a_smaller_coreset_is_recalled_from_a_larger_one(start, given, draw):
+    memo, stream = Memo(1 << 24), given(draw(4, 5, 5, 6))
+    for count in (30, 10, 50):
+        shared, alone = Coreset(count=count, start=start), Coreset(count=count, start=start)
+        shared.fit(stream, Context(memo=memo))
+        alone.fit(stream, Context())
+        assert torch.equal(shared.vectors, alone.vectors)
+
+
+@pytest.mark.parametrize("projection", ["sparse", "gaussian", "linear"])
 def test_projected_selection_keeps_original_vectors(projection, given, draw):
     everything = draw(4, 5, 5, 64)
     bank = fitted(Coreset(count=9, projection=projection, dim=8), given(everything))

@@ -6,6 +6,10 @@ from adbench_memory.aligned import Aligned
 from adbench_memory.aligned_knn import AlignedKnn
 from adbench_memory.coreset import Coreset
 from adbench_memory.full import Full
+from adbench_memory.gallery import Gallery
+from adbench_memory.gallery_knn import GalleryKnn
+from adbench_memory.image_knn import ImageKnn
+from adbench_memory.images import ImageVectors
 from adbench_memory.knn import Knn
 from adbench_memory.lnamd import Lnamd
 from adbench_memory.mutual import Mutual
@@ -23,8 +27,10 @@ COMPONENTS = [
     Coreset(fraction=0.5, index="ivf", nprobe=2),
     Coreset(fraction=0.2, memory=0.5),
     Coreset(count=20, projection="gaussian", dim=4),
+    Coreset(fraction=0.5, start="mean-of-ten", projection="linear", dim=4),
     Knn(),
     Knn(k=3, metric="cosine"),
+    Knn(k=3, squared=True),
     Knn(reweight=3),
     Knn(reweight=9, reweight_form="anomalib"),
     Aligned(),
@@ -38,6 +44,12 @@ COMPONENTS = [
     Rscin(),
     Rscin(neighbours=[1, 8, 9]),
     Rscin(similarity="dot"),
+    ImageVectors(),
+    ImageKnn(),
+    ImageKnn(k=3, metric="cosine"),
+    Gallery(),
+    GalleryKnn(),
+    GalleryKnn(images=3, k=2, squared=True),
 ]
 
 

@@ -162,3 +162,41 @@ def test_a_selection_can_go_on_from_a_shorter_one_and_holds_it(name):
         assert torch.equal(found.index, one.index)
         assert found.radius == one.radius
     assert (continued.progress.seconds.diff() >= 0).all()
+
+
+def reach(vectors, anchors=10, seed=7):
+    """[N] squared mean distances to some of the points."""
+    picked = vectors[torch.randperm(len(vectors), generator=draw(seed))[:anchors]]
+    return torch.stack([(vectors - one).square().sum(1).sqrt() for one in picked]).mean(0).square()
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_distances_that_are_capped_from_the_start(name):
+    vectors = DATA[name]
+    ceiling = reach(vectors)
+    before, start = ceiling.clone(), int(ceiling.argmax())
+    count = min(300, len(vectors))
+    seen = greedy_cover(vectors, count, start, ceiling=ceiling)
+    assert seen.index.tolist() == plain_k_center(vectors, count, start, ceiling).tolist()
+    assert torch.equal(ceiling, before)
+
+
+def test_a_capped_selection_goes_on_from_a_shorter_one():
+    vectors = DATA["clustered"]
+    ceiling = reach(vectors)
+    start = int(ceiling.argmax())
+    shorter = greedy_cover(vectors, 40, start, ceiling=ceiling)
+    longer = greedy_cover(vectors, 120, start, shorter.progress, ceiling)
+    assert longer.index.tolist() == plain_k_center(vectors, 120, start, ceiling).tolist()
+    assert torch.equal(longer.progress.first(40).index, shorter.index)
+
+
+def test_capped_distances_by_hand():
+    """By hand: 0 and 10 are the anchors, mean distances to them are 5, 5, 5 and 15 for 20; 20 is chosen first.
+
+    The others keep 5, and the lowest index is next: 0, then 10, as 4 is nearer than 5 to 0 by then.
+    """
+    vectors = torch.tensor([[0.0], [4.0], [10.0], [20.0]])
+    ceiling = torch.tensor([5.0, 5.0, 5.0, 15.0]).square()
+    assert greedy_cover(vectors, 3, 3, ceiling=ceiling).index.tolist() == [3, 0, 2]
+    assert plain_k_center(vectors, 3, 3, ceiling).tolist() == [3, 0, 2]

@@ -38,6 +38,19 @@ def test_the_mean_of_k_distances(given):
     assert Knn().score(query, bank).image is None
 
 
+def test_squares_are_averaged(given):
+    bank = bank_of(given(line(0.0, 1.0, 5.0)))
+    (query,) = given(line(2.0, 5.0))
+    assert Knn(squared=True).score(query, bank).patches.tolist() == [[[1, 0]]]
+    assert Knn(k=2, squared=True).score(query, bank).patches.tolist() == [[[2.5, 8]]]
+
+
+@pytest.mark.parametrize("options", [{"metric": "cosine"}, {"reweight": 3}])
+def test_squares_of_what_is_not_plain_are_refused(options):
+    with pytest.raises(UsageError, match="squared goes with"):
+        Knn(squared=True, **options)
+
+
 def test_cosine_is_one_minus_the_cosine(given):
     bank = bank_of(given(torch.tensor([[[[2.0, 0.0]]]])))
     (query,) = given(torch.tensor([[[[1.0, 1.0], [-3.0, 0.0], [5.0, 0.0]]]]))

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from adbench import ContractError, Features, Geometry, UsageError
-from adbench.builtin.necks import L2, ConcatLayers, Patchify, PoolChannels
+from adbench.builtin.necks import L2, ConcatLayers, DropLayers, Patchify, PoolChannels
 from adbench.testing import parametrize_with_checks
 
 
@@ -16,7 +16,9 @@ def layers(*shapes, seed=0):
     return {str(index): torch.randn(2, *shape, generator=generator) for index, shape in enumerate(shapes)}
 
 
-@parametrize_with_checks([Patchify(), Patchify(form="unfold", dim=5), PoolChannels(dim=4), L2(), ConcatLayers()])
+@parametrize_with_checks(
+    [Patchify(), Patchify(form="unfold", dim=5), PoolChannels(dim=4), L2(), ConcatLayers(), DropLayers()]
+)
 def test_conforms(check):
     check()
 
@@ -85,3 +87,13 @@ def test_what_is_missing_is_said():
         ConcatLayers().apply(features(patches=torch.zeros(2, 3, 3, 1)))
     with pytest.raises(UsageError, match="must be odd"):
         Patchify(size=2)
+
+
+def test_the_deepest_layers_go():
+    maps = layers((4, 4, 3), (2, 2, 5), (1, 1, 7))
+    seen = DropLayers(last=2).apply(features(layers=maps, image=torch.ones(2, 7)))
+    assert list(seen.layers) == ["0"]
+    assert torch.equal(seen.layers["0"], maps["0"])
+    assert seen.image.shape == (2, 7)
+    with pytest.raises(UsageError, match="cannot drop 3 of 3 layers"):
+        DropLayers(last=3).apply(features(layers=maps))

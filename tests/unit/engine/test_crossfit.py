@@ -79,7 +79,7 @@ def test_the_seed_decides_who_is_left_out():
 
 def test_no_image_is_judged_by_a_bank_that_saw_it(monkeypatch):
     monkeypatch.setattr(Noting, "notes", [])
-    found = normal_scores(maker(Noting), samples(7), Seen, CTX)
+    found = normal_scores(maker(Noting), samples(7), Seen, Seen, CTX)
     assert (found.values.shape, found.values.dtype, found.reason) == ((7,), np.float32, "")
     assert (found.values > 0).all()  # its own patches would be at distance 0
     everything = {sample.id for sample in samples(7)}
@@ -88,7 +88,7 @@ def test_no_image_is_judged_by_a_bank_that_saw_it(monkeypatch):
 
 def test_the_scores_are_those_of_the_method():
     ctx = Context(seed=3)
-    (source, folds), found = folds_of(samples(4), ctx), normal_scores(maker(), samples(4), Seen, ctx)
+    (source, folds), found = folds_of(samples(4), ctx), normal_scores(maker(), samples(4), Seen, Seen, ctx)
     method = maker()()
     method.fit({Source.TRAIN: Seen(folds[0].learn)}, ctx)
     (features,) = Seen(folds[0].judge)
@@ -128,11 +128,11 @@ class Slow(ToyVectors):
     ],
 )
 def test_what_cannot_be_done_is_a_reason(make, count, why):
-    found = normal_scores(make, samples(count), Seen, CTX)
+    found = normal_scores(make, samples(count), Seen, Seen, CTX)
     assert why in found.reason
     assert found.values.shape == (0,)
 
 
 def test_time_runs_out_here_too():
     with pytest.raises(UnitTimeout):
-        normal_scores(maker(Slow), samples(5), Seen, CTX)
+        normal_scores(maker(Slow), samples(5), Seen, Seen, CTX)

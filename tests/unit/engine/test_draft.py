@@ -27,6 +27,7 @@ def make_draft(make_unit, registry, tmp_path):
         {"preprocess": [{"resize": {"size": [64, 64]}}]},
         {"neck": ["l2"]},
         {"masker": "toy-border"},
+        {"augment": "rotate"},
         {"bank": {"toy-vectors": {"fraction": 0.25}}},
         {"scorer": {"toy-nearest": {"k": 2}}},
         {"aggregate": "mean"},

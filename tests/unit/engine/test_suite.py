@@ -34,6 +34,12 @@ def test_a_masker_may_be_none_and_necks_come_in_rows():
     assert made == [(masker, neck) for neck in ([], ["l2"], ["patchify", "l2"]) for masker in (None, "otsu")]
 
 
+def test_views_may_be_none():
+    grid = Grid(backbone="a", scorer="knn", augment=["none", "rotate"])
+    assert [recipe.augment and recipe.augment.name for recipe in grid.recipes()] == [None, "rotate"]
+    assert [recipe.name for recipe in grid.recipes()] == ["a+knn", "rotate+a+knn"]
+
+
 def test_a_slot_without_an_axis_is_left_to_backbone_and_scorer():
     (recipe,) = Grid(backbone="a", scorer="knn").recipes()
     assert (recipe.bank, recipe.preprocess, recipe.aggregate) == (None, None, None)

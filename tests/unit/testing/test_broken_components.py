@@ -27,6 +27,7 @@ from adbench import (
 from adbench.api.component import Config
 from adbench.builtin import toy
 from adbench.builtin.aggregators import Max
+from adbench.builtin.augmenters import Rotate
 from adbench.builtin.metrics_image import ImageAuroc
 from adbench.builtin.metrics_pixel import PixelAuroc
 from adbench.builtin.preprocess import Resize
@@ -311,6 +312,24 @@ class FromScratch(Resize):
         return image, replace(geometry, size=tuple(image.shape[1:]), box=box)
 
 
+class Same(Rotate):
+    """Turns by nothing."""
+
+    name = "same"
+
+    def view(self, image, number):
+        return image
+
+
+class Halved(Rotate):
+    """Shows every second row."""
+
+    name = "halved"
+
+    def view(self, image, number):
+        return image[:, ::2]
+
+
 class Renaming(Neck):
     """Names the images anew."""
 
@@ -555,6 +574,8 @@ BROKEN = [
     (Doubled, "scores-have-their-shapes", "torch.float64"),
     (Reversed, "planted-defect-is-found", "patches scores reached 0.0"),
     (MinMax, "scores-do-not-depend-on-the-batch", "differ from those among 14"),
+    (Same, "views-are-images-of-one-size", "View 0 is the image itself"),
+    (Halved, "views-are-images-of-one-size", "View 0 is [3, 150, 400]"),
     (Shifted, "dot-maps-back", "came back at"),
     (Scaled, "geometry-fits-the-image", "torch.uint8 became torch.float32"),
     (FromScratch, "steps-add-up", "came back at"),

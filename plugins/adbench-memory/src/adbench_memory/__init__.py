@@ -1,4 +1,4 @@
-"""Memory banks of patch vectors, and scores by the distance to the nearest of them."""
+"""Memory banks of patch and image vectors, and scores by the distance to the nearest of them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ def register_components(register: Callable[[type[Component]], None]) -> None:
     from adbench_memory.aligned_knn import AlignedKnn
     from adbench_memory.coreset import Coreset
     from adbench_memory.full import Full
+    from adbench_memory.gallery import Gallery
+    from adbench_memory.gallery_knn import GalleryKnn
+    from adbench_memory.image_knn import ImageKnn
+    from adbench_memory.images import ImageVectors
     from adbench_memory.knn import Knn
     from adbench_memory.lnamd import Lnamd
     from adbench_memory.mutual import Mutual
     from adbench_memory.rscin import Rscin
     from adbench_memory.test_set import TestSet
 
-    register(Full)
-    register(Coreset)
-    register(Knn)
-    for component in (Aligned, AlignedKnn, TestSet, Lnamd, Mutual, Rscin):
-        register(component)
+    for part in (Full, Coreset, ImageVectors, Gallery, Aligned, TestSet):
+        register(part)
+    for part in (Knn, ImageKnn, GalleryKnn, AlignedKnn, Mutual, Lnamd, Rscin):
+        register(part)
 
 
 @hookimpl

@@ -4,28 +4,40 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import model_validator
 
 from adbench import Field, Memo, UsageError
 from adbench_memory.collect import Collection, Patches, collect, patches_of
-from adbench_memory.kcenter import Progress, Selection, distinct, greedy_cover
+from adbench_memory.kcenter import Progress, Selection, distinct, greedy_cover, squared_lengths
 from adbench_memory.memory import VectorMemory
 from adbench_memory.merge import LEAST, Budget, Pool
-from adbench_memory.projection import gaussian_matrix, safe_dim, sparse_matrix
+from adbench_memory.projection import gaussian_matrix, linear_matrix, safe_dim, sparse_matrix
 from adbench_memory.room import make_sure_of_room
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Generator, Tensor
 
     from adbench import Context, FeatureStream
+
+ANCHORS = 10
+"""Points that ``start=mean-of-ten`` measures mean distances to."""
+
+BLOCK = 1 << 22
+"""Elements of the differences that are measured together."""
+
+MATRICES = {"gaussian": gaussian_matrix, "linear": linear_matrix, "sparse": sparse_matrix}
 
 
 class Coreset(VectorMemory):
     """A greedy k-center coreset of all patch vectors: PatchCore's memory bank (arXiv 2106.08265, section 3.2).
 
-    The selection starts at a point drawn from the seed. It may run on a random projection; the vectors that are kept
-    are the original ones. Vectors that coincide with a kept one are never kept again, so that the bank of images with
-    little variety may be smaller than asked for.
+    The selection starts at a point drawn from the seed or, as in the official code, at the point with the greatest mean
+    distance to ten such points: these distances then stand for those to the nearest kept vector wherever they are
+    smaller, and the ten themselves are not kept by that. The selection may run on a random projection; the vectors that
+    are kept are the original ones. Vectors that coincide with a kept one are never kept again, so that the bank of
+    images with little variety may be smaller than asked for.
 
     With `memory`, vectors that do not fit are reduced on the way (`adbench_memory.merge` says with which guarantee);
     where they fit, the selection is the same as without. Then the facts hold the rounds of reduction and the radius.
@@ -45,13 +57,26 @@ class Coreset(VectorMemory):
             gt=0,
             description="GB to select in: streaming merge-and-reduce of vectors that need more; none holds them all",
         )
-        projection: Literal["none", "sparse", "gaussian"] = Field(
-            "none", description="random projection to select on; skipped where it would not shorten the vectors"
+        start: Literal["one", "mean-of-ten"] = Field(
+            "one",
+            description="one: a random vector is kept first; mean-of-ten: the one with the greatest mean distance to"
+            " ten random ones, as in the official PatchCore code",
+        )
+        projection: Literal["none", "sparse", "gaussian", "linear"] = Field(
+            "none",
+            description="random projection to select on, skipped where it would not shorten the vectors; sparse is"
+            " anomalib's, linear the official PatchCore code's",
         )
         dim: int | None = Field(None, ge=1, description="dimensions of the projection, instead of eps")
         eps: float = Field(
             0.9, gt=0, lt=1, description="distortion that the projection may have; gives its dimensions for N vectors"
         )
+
+        @model_validator(mode="after")
+        def _guaranteed(self) -> Any:
+            if self.memory is not None and self.start != "one":
+                raise ValueError("memory needs start=one: what is promised of its radius holds for that start alone")
+            return self
 
     config: Config
 
@@ -99,18 +124,24 @@ class Coreset(VectorMemory):
 
     def _selector(self, total: int, channels: int, ctx: Context) -> Callable[[Tensor, int], Selection]:
         """Greedy k-center on the projection for so many vectors, from a start that the seed draws anew each time."""
-        import torch
-
         starts, dim = ctx.generator("coreset/start"), self._dim(total, channels)
-        draw = sparse_matrix if self.config.projection == "sparse" else gaussian_matrix
+        draw = MATRICES.get(self.config.projection, gaussian_matrix)
         matrix = None if dim is None else draw(channels, dim, ctx.generator("coreset/projection")).to(ctx.device)
 
         def select(vectors: Tensor, count: int) -> Selection:
-            start = int(torch.randint(len(vectors), (), generator=starts))
+            drawn = self._drawn(len(vectors), starts)
             points = vectors if matrix is None else vectors @ matrix
-            return _select_once(points, min(count, len(points)), start, ctx.memo)
+            return _select_once(points, min(count, len(points)), drawn, ctx.memo)
 
         return select
+
+    def _drawn(self, total: int, starts: Generator) -> Tensor:
+        """The one vector to start at, or ten different ones (fewer where there are fewer) to measure from."""
+        import torch
+
+        if self.config.start == "one":
+            return torch.randint(total, (1,), generator=starts)
+        return torch.randperm(total, generator=starts)[:ANCHORS]
 
     def _dim(self, total: int, channels: int) -> int | None:
         """The length of the projection; None where it would not be shorter."""
@@ -118,17 +149,47 @@ class Coreset(VectorMemory):
         return None if self.config.projection == "none" or dim >= channels else dim
 
 
-def _select_once(points: Tensor, count: int, start: int, memo: Memo) -> Selection:
-    """Select, or recall or continue another bank's selection: a smaller coreset is the beginning of a larger one."""
+def _select_once(points: Tensor, count: int, drawn: Tensor, memo: Memo) -> Selection:
+    """Select, or recall or continue another bank's selection: a smaller coreset is the beginning of a larger one.
+
+    Args:
+        points: [N, C] to select among.
+        count: how many.
+        drawn: one point to start at; or several, from which the mean distances are measured that the selection begins
+            with. Either way they decide the whole order, so that shorter selections are beginnings of longer ones.
+        memo: where selections are kept.
+    """
     if not memo.budget:
-        return greedy_cover(points, count, start)
-    key = ("greedy k-center", start, Memo.digest(points))
+        return _selection(points, count, drawn)
+    key = ("greedy k-center", tuple(drawn.tolist()), Memo.digest(points))
     before: Progress | None = memo.find(key)
     if before is not None and len(before.chosen) >= count:
         memo.charge(before.prepared_s + float(before.seconds[count - 1]))
         return before.first(count)
     if before is not None:
         memo.charge(float(before.seconds[-1]))
-    selection = greedy_cover(points, count, start, before)
+    selection = _selection(points, count, drawn, before)
     memo.keep(key, selection.progress, selection.progress.nbytes)
     return selection
+
+
+def _selection(points: Tensor, count: int, drawn: Tensor, before: Progress | None = None) -> Selection:
+    if len(drawn) == 1:
+        return greedy_cover(points, count, int(drawn), before)
+    ceiling = mean_squared_reach(points, drawn)
+    return greedy_cover(points, count, int(ceiling.argmax()), before, ceiling)
+
+
+def mean_squared_reach(points: Tensor, anchors: Tensor) -> Tensor:
+    """[N] squares of the mean distances of the points [N, C] to those of them at `anchors` [A].
+
+    A ceiling for `greedy_cover`, which then begins at the point that is farthest on average, as the official PatchCore
+    code does (amazon-science/patchcore-inspection, ``ApproximateGreedyCoresetSampler``).
+    """
+    import torch
+
+    blocks = points.split(max(1, BLOCK // points.shape[1]))
+    means = [
+        sum(squared_lengths(block - points[anchor]).sqrt() for anchor in anchors) / len(anchors) for block in blocks
+    ]
+    return torch.cat(means).square()

@@ -89,7 +89,9 @@ class Progress:
         return sum(part.nbytes for part in parts)
 
 
-def greedy_cover(vectors: Tensor, count: int, start: int, progress: Progress | None = None) -> Selection:
+def greedy_cover(
+    vectors: Tensor, count: int, start: int, progress: Progress | None = None, ceiling: Tensor | None = None
+) -> Selection:
     """The points that greedy k-center selects, exactly as `plain_k_center` does, and how well they cover the others.
 
     Args:
@@ -97,6 +99,8 @@ def greedy_cover(vectors: Tensor, count: int, start: int, progress: Progress | N
         count: how many to select, 1 to N.
         start: the first one.
         progress: of a shorter selection among the same vectors from the same start, to go on from.
+        ceiling: [N] float32, squared distances that the points have before anything is chosen; none: infinite ones.
+            With it the radius is that of the distances so capped, and the guarantee is lost.
 
     Returns:
         The selection. Once every point coincides with a selected one, index 0 fills the rest.
@@ -110,6 +114,8 @@ def greedy_cover(vectors: Tensor, count: int, start: int, progress: Progress | N
         raise UsageError(f"k-center: start {start} is not among the {len(vectors)} vectors")
     started = time.perf_counter()
     points = _Points(vectors.float().contiguous(), count)
+    if ceiling is not None:
+        points.cap(ceiling)
     points.begin(start, time.perf_counter() - started, progress)
     return _select(points, count)
 
@@ -119,12 +125,12 @@ def greedy_k_center(vectors: Tensor, count: int, start: int) -> Tensor:
     return greedy_cover(vectors, count, start).index
 
 
-def plain_k_center(vectors: Tensor, count: int, start: int) -> Tensor:
+def plain_k_center(vectors: Tensor, count: int, start: int, ceiling: Tensor | None = None) -> Tensor:
     """Greedy k-center as it is defined: one pass over all points a step, the lowest index among equals."""
     import torch
 
     chosen = torch.empty(count, dtype=torch.int64, device=vectors.device)
-    nearest = torch.full((len(vectors),), math.inf, device=vectors.device)
+    nearest = torch.full((len(vectors),), math.inf, device=vectors.device) if ceiling is None else ceiling.clone()
     difference = torch.empty_like(vectors)
     chosen[0] = start
     for step in range(1, count):
@@ -233,6 +239,10 @@ class _Points:
         self.seconds, self.prepared_s = torch.zeros(most, dtype=torch.float64), 0.0
         self._since = 0.0
         self.products, self.differences = CACHED if _on_cpu(vectors) else FILLING
+
+    def cap(self, ceiling: Tensor) -> None:
+        """Give the points squared distances [N] to begin with."""
+        self.everyone = replace(self.everyone, distance=ceiling.clone())
 
     def begin(self, start: int, prepared_s: float, progress: Progress | None) -> None:
         """Choose the first center, or all that a shorter selection has chosen."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from adbench import Bank, Component, Field, Scorer, Scores, Source, VectorBank
+from pydantic import model_validator
+
+from adbench import Bank, Field, Scorer, Scores, Source, VectorBank
+from adbench_memory.neighbours import NeighbourConfig
 from adbench_memory.reweight import distances_between, neighbourhood, weight
 
 if TYPE_CHECKING:
@@ -24,13 +27,9 @@ class Knn(Scorer):
     name: ClassVar[str] = "knn"
     bank: ClassVar[type[Bank]] = VectorBank  # type: ignore[type-abstract]
 
-    class Config(Component.Config):
+    class Config(NeighbourConfig):
         """Options."""
 
-        k: int = Field(1, ge=1, description="neighbours whose distances are averaged")
-        metric: Literal["l2", "cosine"] = Field(
-            "l2", description="l2: Euclidean distance; cosine: 1 - cosine similarity"
-        )
         reweight: int = Field(
             0, ge=0, description="neighbours of the nearest normal vector that weigh the image score; 0: no image score"
         )
@@ -39,6 +38,12 @@ class Knn(Scorer):
             description="eq7: that many other vectors, as the paper has it; anomalib: the nearest vector itself counts "
             "as the first of them, and stands for the numerator",
         )
+
+        @model_validator(mode="after")
+        def _plain_where_weighed(self) -> Any:
+            if self.squared and self.reweight:
+                raise ValueError("squared goes without reweight: Eq. 7 weighs plain distances")
+            return self
 
     config: Config
 
@@ -59,7 +64,7 @@ class Knn(Scorer):
         own = query.ids if bank.learns_from is Source.TEST else None
         asking = None if own is None else [name for name in own for _ in range(places)]
         distances, nearest = bank.search(patches.flatten(0, 2), self.config.k, self.config.metric, exclude=asking)
-        scores = distances.mean(1).reshape(patches.shape[:3])
+        scores = self.config.mean(distances).reshape(patches.shape[:3])
         if query.foreground is not None:
             scores = scores * query.foreground.to(scores.device)
         if not self.config.reweight:

@@ -26,6 +26,18 @@ def gaussian_matrix(channels: int, dim: int, generator: torch.Generator) -> Tens
     return torch.randn(channels, dim, generator=generator) / math.sqrt(dim)
 
 
+def linear_matrix(channels: int, dim: int, generator: torch.Generator) -> Tensor:
+    """[channels, dim] as an untrained ``torch.nn.Linear`` without bias has it, transposed.
+
+    Uniform between ± 1 / sqrt(channels), which is what the official PatchCore code projects with. Lengths shrink on
+    average by sqrt(dim / (3 channels)), all alike: a selection by distances is the same at any scale.
+    """
+    import torch
+
+    bound = 1 / math.sqrt(channels)
+    return torch.empty(dim, channels).uniform_(-bound, bound, generator=generator).T
+
+
 def sparse_matrix(channels: int, dim: int, generator: torch.Generator) -> Tensor:
     """[channels, dim] that is zero but for one entry in sqrt(channels), ± with equal odds, scaled as above.
 

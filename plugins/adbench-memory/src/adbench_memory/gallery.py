@@ -1,0 +1,113 @@
+"""The bank that keeps images whole, to look first for similar images, then for similar patches in them alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from adbench import AlignedBank, Context, ContractError, Features, FeatureStream, UsageError, exact_search
+from adbench_memory.collect import collect
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Gallery(AlignedBank):
+    """Every normal image with its patches and its image vector (SPADE, arXiv 2005.02357). 4 C bytes a patch.
+
+    Refused before it is built where that is more than the memory that is free.
+    """
+
+    name: ClassVar[str] = "gallery"
+    needs: ClassVar[frozenset[str]] = frozenset({"patches", "image"})
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(**options)
+        self._device = "cpu"
+        self._learned: dict[str, Tensor] = {}
+
+    def prepare(self, ctx: Context) -> None:
+        self._device = ctx.device
+
+    def fit(self, features: FeatureStream, ctx: Context) -> None:
+        import torch
+
+        watched = _Watched(features, self.title)
+        patches = collect(watched, ctx.device, self.title).vectors
+        height, width = watched.grid
+        vectors = patches.reshape(-1, height, width, patches.shape[1])
+        self._learned = {"vectors": vectors, "images": torch.cat(watched.images).float().to(ctx.device)}
+
+    @property
+    def vectors(self) -> Tensor:
+        return self._known("vectors")
+
+    @property
+    def images(self) -> Tensor:
+        """[N, D] float32: the image vectors."""
+        return self._known("images")
+
+    def similar(self, images: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """The images nearest to some image vectors, by Euclidean distance.
+
+        Args:
+            images: [B, D].
+            count: how many; all where there are fewer.
+
+        Returns:
+            Distances [B, count] float32 and indices [B, count] int64, nearest first.
+        """
+        return exact_search(images, self.images, min(count, len(self.images)))
+
+    def search_in(self, images: Tensor, query: Tensor, k: int) -> Tensor:
+        """[Q, k] distances of patches [Q, C] to their k nearest of all patches of the `images` [M], nearest first.
+
+        Raises:
+            UsageError: k is larger than the number of patches of an image.
+        """
+        import torch
+
+        found = [exact_search(query, self.vectors[image].flatten(0, 1), k)[0] for image in images.tolist()]
+        return torch.cat(found, 1).topk(k, largest=False).values
+
+    def state(self) -> dict[str, Tensor]:
+        return {"vectors": self.vectors, "images": self.images}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        self._learned = {name: state[name].to(self._device) for name in ("vectors", "images")}
+
+    def _known(self, what: str) -> Tensor:
+        if not self._learned:
+            raise UsageError(f"{self.title} has learned nothing yet; call fit or restore first")
+        return self._learned[what]
+
+
+class _Watched(FeatureStream):
+    """A stream of which grid and image vectors are noted as it goes by.
+
+    Attributes:
+        grid: height and width of the patch grid.
+        images: [B, D] of each batch.
+    """
+
+    def __init__(self, source: FeatureStream, who: str) -> None:
+        self.source, self.who = source, who
+        self.grid: tuple[int, int] = (0, 0)
+        self.images: list[Tensor] = []
+
+    @property
+    def ids(self) -> Sequence[str]:
+        return self.source.ids
+
+    def __iter__(self) -> Iterator[Features]:
+        for features in self.source:
+            height, width = features.need_patches(self.who).shape[1:3]
+            if self.images and self.grid != (height, width):
+                raise ContractError(
+                    "the preparation",
+                    f"{self.who} needs the same grid of every image, but got {self.grid} and then {(height, width)};"
+                    " resize to a fixed height and width",
+                )
+            self.grid = height, width
+            self.images.append(features.need_image(self.who))
+            yield features
