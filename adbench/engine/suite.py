@@ -97,6 +97,7 @@ class Variant(_Frozen):
     """
 
     recipe: str = Field(description="a name, or a file; a relative one starts at the suite's file")
+    augment: Part | None = None
     preprocess: tuple[Part, ...] | None = None
     backbone: Part | None = None
     neck: tuple[Part, ...] | None = None
