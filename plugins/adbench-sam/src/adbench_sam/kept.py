@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -38,6 +36,7 @@ class KeptMasks:
 
     def get(self, image: Tensor) -> Tensor | None:
         """[H, W] bool, the mask of the image [3, H, W] uint8, or None."""
+        import numpy as np
         import torch
         from PIL import Image
 

@@ -12,16 +12,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-
 from adbench_sam.frame import Frame
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from adbench_sam.network import Network
 
-Bits: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
+Bits: TypeAlias = "np.ndarray[Any, np.dtype[np.uint8]]"
 
 BLOCK = 1 << 24
 """Logits of masks that are enlarged at a time: 64 MB, several times over while they are."""
@@ -79,6 +78,7 @@ class Proposals:
 
 def grid(per_side: int) -> Tensor:
     """[per_side², 2] float64: points x, y from 0 to 1, the middles of equal cells, row by row."""
+    import numpy as np
     import torch
 
     middles = torch.from_numpy(np.linspace(1 / (2 * per_side), 1 - 1 / (2 * per_side), per_side))
@@ -141,6 +141,8 @@ def _measured(frame: Frame, logits: Tensor, ious: Tensor, rules: Rules) -> Propo
 
 def _proposed(logits: Tensor, ious: Tensor, offset: float) -> Proposals:
     """Proposals of logits [N, H, W] on the image; a pixel belongs to the mask where its logit is above 0."""
+    import numpy as np
+
     masks = logits > 0
     return Proposals(
         bits=np.packbits(masks.flatten(1).cpu().numpy(), axis=1),
@@ -184,6 +186,7 @@ def border_share(masks: Tensor) -> Tensor:
 
 def joined(parts: Sequence[Proposals]) -> Proposals:
     """All proposals of one image, in order."""
+    import numpy as np
     import torch
 
     tensors = {f.name: torch.cat([getattr(part, f.name) for part in parts]) for f in fields(Proposals)[1:]}
@@ -199,6 +202,7 @@ def without_duplicates(proposals: Proposals, threshold: float) -> Proposals:
 
 def unpacked(proposals: Proposals, height: int, width: int) -> Iterator[Tensor]:
     """The masks, each [H, W] bool."""
+    import numpy as np
     import torch
 
     for row in proposals.bits:
