@@ -279,8 +279,8 @@ def parse_slots(registry: Registry, slots: Mapping[str, Any]) -> dict[str, Any]:
             parts |= {slot: chosen} if words else {}
         elif len(chosen) > 1:
             raise UsageError(f"several --{slot}: {', '.join(words)}; name one, or add --all to run every combination")
-        elif chosen:
-            parts[slot] = chosen[0]
+        elif words:
+            parts[slot] = chosen[0] if chosen else None
     return parts
 
 

@@ -67,8 +67,8 @@ def _recipes(registry: Registry, options: Mapping[str, Any]) -> tuple[list[Recip
         if not axes[slot]:
             axes[slot], cannot = installed_parts(registry, slot)
             left_out += cannot
-    for slot, parts in parse_slots(registry, {slot: options[slot] for slot in _SLOTS if slot not in _AXES}).items():
-        axes[slot] = [parts]
+    others = parse_slots(registry, {slot: options[slot] for slot in _SLOTS if slot not in _AXES})
+    axes |= {slot: [parts] for slot, parts in others.items() if parts is not None}
     return list(Grid(**axes).recipes()), left_out
 
 

@@ -136,9 +136,10 @@ class Recipe(BaseModel):
         return value
 
     def with_parts(self, parts: Mapping[str, Any]) -> Recipe:
-        """A copy in which the given slots hold other parts."""
-        name = _fitting(f"{self.name}+{words}") if (words := name_of(parts)) else self.name
-        return self.model_copy(update={**parts, "name": name})
+        """A copy in which the given slots hold other parts, or none."""
+        emptied = [f"no-{slot}" for slot in SLOTS if slot in parts and not parts[slot]]
+        words = "+".join(filter(None, [self.name, name_of(parts), *emptied]))
+        return self.model_copy(update={**parts, "name": _fitting(words)})
 
 
 def name_of(parts: Mapping[str, Any]) -> str:

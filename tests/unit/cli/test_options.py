@@ -28,6 +28,15 @@ def test_a_method_put_together_by_hand_is_named_after_its_parts(recipe):
     assert (made.bank, made.preprocess) == (None, None), "left to what backbone and scorer name"
 
 
+def test_none_takes_a_part_out_of_a_recipe(registry, tmp_path):
+    file = tmp_path / "masked.yaml"
+    file.write_text("recipe: masked\nbackbone: toy-pixels\nscorer: toy-nearest\nmasker: otsu\nneck: [l2]")
+    kept = recipe_from(registry, str(file), {"masker": None, "neck": ()})
+    emptied = recipe_from(registry, str(file), {"masker": "none", "neck": ("none",)})
+    assert (kept.masker.name, [part.name for part in kept.neck], kept.name) == ("otsu", ["l2"], "masked")
+    assert (emptied.masker, emptied.neck, emptied.name) == (None, (), "masked+no-neck+no-masker")
+
+
 def test_none_empties_a_slot(recipe):
     made = recipe(backbone="toy-pixels", scorer="toy-nearest", preprocess=("none",))
     assert made.preprocess == ()
