@@ -92,8 +92,8 @@ def histogram(labels: Array, scores: Array, path: Path, deployed: Threshold | No
     from adbench.api.curve import curve_of_scores
 
     labels, scores = np.asarray(labels, dtype=bool), np.asarray(scores, dtype=np.float64)
-    figure = new_figure(6.6, 3.6)
-    axes = figure.add_axes((0.1, 0.15, 0.87, 0.72))
+    figure = new_figure(8.4, 3.6)
+    axes = figure.add_axes((0.08, 0.15, 0.9, 0.72))
     edges = np.histogram_bin_edges(scores, bins=30).tolist()
     for name, colour, chosen in (("normal", NORMAL, ~labels), ("defective", DEFECT, labels)):
         label = f"{name} ({int(chosen.sum())})"
