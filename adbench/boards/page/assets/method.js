@@ -208,22 +208,29 @@ function kindsOf(detail) {
     : null;
 }
 
+/** The threshold that normal images gave, and what it does on the test images. */
 function thresholdOf(detail) {
-  if (!detail.threshold) return null;
-  const rows = Object.entries(detail.threshold).filter(([, value]) => ["number", "string"].includes(typeof value));
-  return h(
-    "section",
-    null,
-    h("h4", null, "Threshold"),
-    simpleTable(
-      "Threshold",
-      ["", ""],
-      rows.map(([name, value]) => [
-        name.replaceAll("_", " "),
-        typeof value === "number" ? value.toPrecision(4) : value,
-      ]),
-    ),
-  );
+  const found = detail.threshold;
+  if (!found) return null;
+  const percent = (share) => (typeof share === "number" ? `${(100 * share).toFixed(1)} %` : "n/a");
+  const rule =
+    found.method === "sigma" ? `mean + ${found.k} sigma` : `${found.method}, ${percent(found.alpha)} false alarms`;
+  const achieved = {
+    precision: found.precision,
+    recall: found.recall,
+    F1: found.f1,
+    "false alarms": found.fpr,
+    "F1-max, by the test's labels": found.oracle_f1,
+    "oracle gap": found.oracle_gap,
+  };
+  const rows = [
+    ["rule", rule],
+    ["normal images that the bank had not seen", `${found.normals}, ${found.source}`],
+    ...(typeof found.value === "number"
+      ? [["threshold", found.value.toPrecision(6)], ...Object.entries(achieved).map(([name, x]) => [name, percent(x)])]
+      : [["no threshold", found.reason]]),
+  ];
+  return h("section", null, h("h4", null, "Threshold"), simpleTable("Threshold", ["", "as deployed"], rows));
 }
 
 const IN_GALLERY = 4;
