@@ -33,11 +33,11 @@ def exact_search(
 class ExactIndex:
     """Vectors made ready for exact searches by one metric: what does not depend on the query is computed once.
 
-    A matrix product finds k + 4 candidates for each query, but at least 8; their distances are then measured directly,
-    from the differences, and sorted. So each distance is exact to float32 for the vector it belongs to. The product
-    itself is off by at most (2 C + 4) 2^-24 (|q|² + |v|²), for l2 relative to the bank's mean: only if more than four
-    others lie that close to the k-th can one of them take its place, and its squared distance differs by at most twice
-    that.
+    A matrix product finds the k nearest of each query and the one after them. Distances are then measured directly,
+    from the differences, so that each is exact to float32 for the vector it belongs to. The product is off by at most
+    (2 C + 4) 2^-24 (|q|² + |v|²), for l2 relative to the bank's mean. Where the next one lies that close to the k-th,
+    k + 4 candidates are measured, but at least 8: only if more others than these lie that close can one of them take
+    the k-th's place, and its squared distance differs by at most twice that.
 
     On a GPU the product is in half precision and finds k + 32 candidates, but at least 36; a query for which these
     cannot be vouched for by the bound of `HalfRows` is asked again in float32.
@@ -109,10 +109,16 @@ class ExactIndex:
 
     def _by_floats(self, query: Tensor, k: int, allowed: Tensor | None) -> tuple[Tensor, Tensor]:
         asked = self._asked(query)
-        near, candidates = shortlist(asked, self._blocks(allowed), max(k, self.TOGETHER) + SPARE, QUERIES)
-        hopeful = near <= near[:, k - 1 : k] + 4 * self._roundoff(asked)
-        most = max(k, int(hopeful.sum(1).max())) if len(near) else k
-        return nearest_among(query, self.vectors, candidates[:, :most], k, self.metric)
+        near, candidates = shortlist(asked, self._blocks(allowed), k + 1, QUERIES)
+        distances, indices = nearest_among(query, self.vectors, candidates[:, :k], k, self.metric)
+        close = near[:, k:] <= near[:, k - 1 : k] + 4 * self._roundoff(asked)  # [Q, 0] where there are only k
+        doubtful = close.any(1).nonzero().squeeze(1)
+        if len(doubtful):
+            wanted = max(k, self.TOGETHER) + SPARE
+            _, candidates = shortlist(asked[doubtful], self._blocks(allowed), wanted, QUERIES)
+            found = nearest_among(query[doubtful], self.vectors, candidates, k, self.metric)
+            distances[doubtful], indices[doubtful] = found
+        return distances, indices
 
     def _roundoff(self, asked: Tensor) -> Tensor:
         """[Q, 1] by how much the product may be off, and at least by how much a distance measured directly."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-GROUP = 32
+GROUPS, LARGEST_GROUP = 256, 32
 SPARE_HALVES = 32
 HALF_ROUNDOFF = 2.0**-11
 
@@ -61,19 +61,20 @@ def shortlist(asked: Tensor, blocks: Iterable[Block], k: int, height: int) -> tu
 def _nearest_in(asked: Tensor, block: Block, k: int) -> tuple[Tensor, Tensor]:
     """The k nearest rows of one block.
 
-    They are among the k groups of 32 whose best are the best. In a large block, selecting from these takes a fraction
-    of the time of selecting from all products.
+    They are among the k groups whose best are the best. Selecting from these takes a fraction of the time of selecting
+    from all products, if they are few of the groups.
     """
     import torch
 
     near = torch.addmm(block.own, asked, block.rows.T)
-    groups = near.shape[1] // GROUP
-    if groups <= 8 * k:
+    size = max(1, min(LARGEST_GROUP, near.shape[1] // GROUPS))
+    groups = near.shape[1] // size
+    if size == 1 or groups <= 8 * k:
         values, place = near.topk(k, largest=False)
         return values, block.index[place]
-    grouped = groups * GROUP
-    leaders = near[:, :grouped].view(len(near), GROUP, groups).amin(1).topk(k, largest=False).indices
-    members = groups * torch.arange(GROUP, device=near.device)
+    grouped = groups * size
+    leaders = near[:, :grouped].view(len(near), size, groups).amin(1).topk(k, largest=False).indices
+    members = groups * torch.arange(size, device=near.device)
     rest = torch.arange(grouped, near.shape[1], device=near.device).expand(len(near), -1)
     places = torch.cat([(leaders[:, :, None] + members).flatten(1), rest], 1)
     values, best = near.gather(1, places).topk(k, largest=False)

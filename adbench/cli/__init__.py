@@ -52,9 +52,9 @@ class LazyGroup(click.Group):
             formatter.write_dl(sorted({**_COMMANDS, **extra}.items()))
 
     def _load_plugins(self) -> None:
-        from adbench.registry import installed
+        from adbench.registry import load_registry
 
-        for problem in installed().call_each("register_commands", cli=self):
+        for problem in load_registry(parts=False).call_each("register_commands", cli=self):
             raise PluginError(f"plugin {problem.dist!r}: {problem.reason}; or set ADBENCH_DISABLE={problem.dist}")
 
 

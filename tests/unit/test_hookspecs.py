@@ -58,6 +58,7 @@ def registry():
 def cli(registry, monkeypatch):
     """The command line with the test's registry; commands that plugins add are taken away again."""
     monkeypatch.setattr("adbench.registry.installed", lambda: registry)
+    monkeypatch.setattr("adbench.registry.load_registry", lambda **_: registry)
     monkeypatch.setattr(adbench.cli.group, "commands", {})
     return registry
 
@@ -151,3 +152,11 @@ def test_one_distribution_may_have_two_entry_points(registry):
 def test_the_installed_plugins_implement_nothing_else():
     assert CliRunner().invoke(adbench.cli.group, ["--version"]).exit_code == 0
     installed().manager.check_pending()
+
+
+def test_help_needs_no_plugins_parts(registry):
+    plugin = Plugin()
+    registry.load("dist", "1", plugin, parts=False)
+    assert registry.components == {}
+    assert list(registry.call_each("job_finished", record={})) == []
+    assert plugin.heard, "its other hooks can be called"
