@@ -118,7 +118,7 @@ def save(figure: Figure, path: Path) -> None:
 
 def tidy_axes(axes: Axes, title: str, x: str, y: str) -> None:
     """A plot's title and labels, a light grid, and no frame."""
-    axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK)
+    axes.set_title(title, loc="left", y=1.0, fontsize=12, fontweight="bold", color=INK)
     axes.set_xlabel(x, color=INK)
     axes.set_ylabel(y, color=INK)
     axes.tick_params(colors=INK, labelsize=9)

@@ -34,6 +34,7 @@ LATER = {"augment"}
 """Slots that came after the first records: left out of an identity where empty, so that it stays what it was."""
 
 MAX_NAME = 100
+NAME = rf"^[A-Za-z0-9][A-Za-z0-9._+-]{{0,{MAX_NAME - 1}}}$"
 
 
 class Part(BaseModel):
@@ -110,7 +111,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    name: str = Field(alias="recipe", pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$")
+    name: str = Field(alias="recipe", pattern=NAME)
     title: str = ""
     paper: str = ""
     augment: Part | None = None
@@ -140,6 +141,16 @@ class Recipe(BaseModel):
         emptied = [f"no-{slot}" for slot in SLOTS if slot in parts and not parts[slot]]
         words = "+".join(filter(None, [self.name, name_of(parts), *emptied]))
         return self.model_copy(update={**parts, "name": _fitting(words)})
+
+    def named(self, name: str) -> Recipe:
+        """A copy of another name.
+
+        Raises:
+            UsageError: it is none.
+        """
+        if not re.fullmatch(NAME, name):
+            raise UsageError(f"{name!r} is no recipe's name: letters, digits and . _ + -, at most {MAX_NAME}")
+        return self.model_copy(update={"name": name})
 
 
 def name_of(parts: Mapping[str, Any]) -> str:

@@ -97,6 +97,7 @@ class Variant(_Frozen):
     """
 
     recipe: str = Field(description="a name, or a file; a relative one starts at the suite's file")
+    name: str | None = Field(None, description="what its rows are called; default: the recipe's name and the parts'")
     augment: Part | None = None
     preprocess: tuple[Part, ...] | None = None
     backbone: Part | None = None
@@ -117,12 +118,13 @@ class Variant(_Frozen):
         """The recipe with its other parts.
 
         Raises:
-            UnknownName, UsageError: there is no such recipe, or its file is none.
+            UnknownName, UsageError: there is no such recipe, its file is none, or `name` is no name.
         """
         path = Path(self.recipe)
         file = path if path.suffix in (".yaml", ".yml") else registry.recipe(self.recipe).path
         changed = {slot: part for slot in _NAMED if (part := getattr(self, slot)) is not None}
-        return read_recipe(file).with_parts(changed)
+        recipe = read_recipe(file).with_parts(changed)
+        return recipe if self.name is None else recipe.named(self.name)
 
 
 class Suite(_Frozen):

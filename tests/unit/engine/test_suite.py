@@ -61,6 +61,16 @@ def test_a_recipe_may_have_other_parts(suite, registry):
     assert (changed.bank, changed.preprocess) == (plain.bank, plain.preprocess)
 
 
+def test_a_recipe_with_other_parts_may_have_its_own_name(suite, registry):
+    made = suite(
+        "suite: mine\ntasks: [{data: demo}]\n"
+        "recipes: [{recipe: patchcore, name: mine, backbone: resnet18}, {recipe: patchcore, name: no name}]"
+    )
+    assert made.recipes[0].recipe_of(registry).name == "mine"
+    with pytest.raises(UsageError, match="'no name' is no recipe's name"):
+        recipes_of(made, registry)
+
+
 def test_one_thing_needs_no_list(suite):
     made = suite("suite: mine\ntasks: [{data: demo, seeds: 3, shots: 4, categories: brick}]\nrecipes: [patchcore]\n")
     (task,) = made.tasks
