@@ -67,6 +67,17 @@ class Features:
             raise ContractError(who, "it reads patches, but no stage before it makes any; add the neck 'concat-layers'")
         return self.patches
 
+    def object_patches(self, who: str) -> tuple[Tensor, list[int]]:
+        """The patches of the objects, image after image [N, C], and how many each image has; all without a foreground.
+
+        Raises:
+            ContractError: there are no patches; the message tells `who` reads them.
+        """
+        patches = self.need_patches(who)
+        if self.foreground is None:
+            return patches.flatten(0, 2), [patches.shape[1] * patches.shape[2]] * len(self)
+        return patches[self.foreground.to(patches.device)], self.foreground.flatten(1).sum(1).tolist()
+
     def need_layers(self, who: str) -> dict[str, Tensor]:
         """`layers`, or a `ContractError` that tells `who` what is missing."""
         if self.layers is None:
@@ -122,9 +133,17 @@ class ImageScores:
         patches: [H, W] float32 or None.
         image: the scorer's own image score or None.
         vector: [D] the backbone's image vector or None.
+        foreground: [H, W] bool, where the object is, or None for everywhere.
     """
 
     id: str
     patches: Tensor | None = None
     image: float | None = None
     vector: Tensor | None = None
+    foreground: Tensor | None = None
+
+    def of_object(self) -> ImageScores:
+        """With the patches of the object alone, in one row [1, N]."""
+        if self.patches is None or self.foreground is None:
+            return self
+        return replace(self, patches=self.patches[self.foreground][None], foreground=None)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from adbench.api.component import Component
+from adbench.api.component import Component, Field
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,9 +76,30 @@ class Neck(Component):
 
 
 class Masker(Component):
-    """Finds the object, so that the background can be left out."""
+    """Finds the object, so that the background can be left out.
+
+    What that means is for every masker an option. By default a patch outside the object scores lowest in its image, as
+    in AnomalyDINO's code, and normal images are learned from whole.
+    """
 
     kind: ClassVar[str] = "masker"
+
+    class Config(Component.Config):
+        """Options of every masker."""
+
+        bank: Literal["keep", "drop"] = Field(
+            "keep", description="normal patches outside the object: learned from, or left out of the bank"
+        )
+        test: Literal["lowest", "drop"] = Field(
+            "lowest", description="test patches outside the object: score lowest, or do not count for the image score"
+        )
+
+    config: Config
+
+    def identity(self) -> dict[str, Any]:
+        """As everywhere, but `bank` and `test` only where they are set: they came after the first records."""
+        came_later = {"bank": "keep", "test": "lowest"}
+        return {key: value for key, value in super().identity().items() if came_later.get(key) != value}
 
     @abstractmethod
     def mask(self, features: Features) -> Tensor:

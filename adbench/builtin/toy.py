@@ -129,6 +129,7 @@ class ToyVectors(_Learned, VectorBank):
     """A random subset of all patches."""
 
     name = "toy-vectors"
+    drops = True
     vectors = _learned("vectors")
 
     class Config(Component.Config):
@@ -179,6 +180,7 @@ class ToyGaussian(_Learned, GaussianBank):
     """One Gaussian over all patches, its covariance shrunk towards a sphere."""
 
     name = "toy-gaussian"
+    drops = True
     mean, precision = _learned("mean"), _learned("precision")
 
     def fit(self, features: FeatureStream, ctx: Context) -> None:  # noqa: ARG002 - nothing is drawn
@@ -195,6 +197,7 @@ class ToyEnergy(_Learned, EnergyBank):
     """Negative log-likelihood of a patch whose channels are independent Gaussians, up to a constant."""
 
     name = "toy-energy"
+    drops = True
 
     def fit(self, features: FeatureStream, ctx: Context) -> None:  # noqa: ARG002 - nothing is drawn
         mean, covariance = _moments(features, self.title)
@@ -287,7 +290,8 @@ class ToyNearest(_ToyScorer):
     config: Config
 
     def distance(self, query: Features, patches: Tensor, bank: VectorBank) -> Tensor:
-        distances, _ = bank.search(patches.flatten(0, 2), self.config.k, exclude=_owners(query, self.title))
+        owners = _owners(query.having(foreground=None), self.title)
+        distances, _ = bank.search(patches.flatten(0, 2), self.config.k, exclude=owners)
         return distances.mean(1).reshape(patches.shape[:3])
 
 
@@ -363,16 +367,16 @@ def _length(vectors: Tensor) -> Tensor:
 
 
 def _rows(features: FeatureStream, who: str) -> Iterator[Tensor]:
-    """Patches [B * H * W, C] float32, a batch at a time; a `DataError` where there are none."""
+    """The objects' patches [N, C] float32, a batch at a time; a `DataError` where there are none."""
     if not len(features):
         raise DataError(f"{who}: there is no image to learn from; give at least one")
     for part in features:
-        yield part.need_patches(who).flatten(0, 2).float()
+        yield part.object_patches(who)[0].float()
 
 
 def _owners(part: Features, who: str) -> list[str]:
     """The image of each patch, in the order of `_rows`."""
-    return [image for image, grid in zip(part.ids, part.need_patches(who), strict=True) for _ in grid.flatten(0, 1)]
+    return [image for image, count in zip(part.ids, part.object_patches(who)[1], strict=True) for _ in range(count)]
 
 
 def _moments(features: FeatureStream, who: str) -> tuple[Tensor, Tensor]:

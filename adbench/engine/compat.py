@@ -27,6 +27,7 @@ def why_not(components: Mapping[str, list[Component]], protocol: Protocol) -> li
         *_fields(components),
         *_protocol(components, protocol),
         *_views(components),
+        *_dropping(components["masker"], bank),
         *_class_names(components, protocol),
         *cannot_aggregate(scorer, cast("Aggregator", components["aggregate"][0])),
     ]
@@ -85,6 +86,12 @@ def _views(components: Mapping[str, list[Component]]) -> Iterator[str]:
     if Source.TRAIN not in learns_from(components):
         for augmenter in components.get("augment", ()):
             yield f"{augmenter.title} shows normal images in more views, but no part here learns from normal images"
+
+
+def _dropping(maskers: list[Component], bank: Bank) -> Iterator[str]:
+    for masker in maskers:
+        if cast("Masker", masker).config.bank == "drop" and not bank.drops:
+            yield f"{masker.title} is to leave patches out of {bank.title}, which keeps whole images"
 
 
 def _class_names(components: Mapping[str, list[Component]], protocol: Protocol) -> Iterator[str]:

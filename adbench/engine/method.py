@@ -18,6 +18,7 @@ from adbench.api.features import Features, FeatureStream, ImageScores, Scores
 from adbench.api.scorer import Scorer
 from adbench.api.stages import Aggregator, Augmenter, Masker, Neck, Preprocessor
 from adbench.engine.contract import blame, check_image_scores, check_scores
+from adbench.engine.lazy import Lazy
 from adbench.engine.stream import ChangedStream, apply_necks, find_object
 
 
@@ -60,6 +61,11 @@ class Method:
         parts = [*self.necks, self.masker, self.bank, self.scorer]
         return any("images" in part.needs for part in parts if part is not None)
 
+    @property
+    def masks_bank(self) -> bool:
+        """Whether the bank is given a foreground: where it is to drop what lies outside, or reads it anyway."""
+        return self.masker is not None and (self.masker.config.bank == "drop" or "foreground" in self.bank.needs)
+
     def walks(self, source: Source) -> int:
         """How often fitting walks over the images of a source: necks learn from the normal ones, whatever the bank."""
         by_necks = sum(neck.learns for neck in self.necks) if source is Source.TRAIN else 0
@@ -79,10 +85,14 @@ class Method:
                 with blame(neck, "fit"):
                     neck.fit(ChangedStream(streams[Source.TRAIN], partial(apply_necks, self.necks[:index])), ctx)
         with blame(self.bank, "fit"):
-            self.bank.fit(ChangedStream(streams[self.bank.learns_from], self.see), ctx)
+            self.bank.fit(ChangedStream(streams[self.bank.learns_from], self.learn), ctx)
+
+    def learn(self, features: Features) -> Features:
+        """What the bank is given: features after all necks, with the foreground where it leaves out the rest."""
+        return self.see(features) if self.masks_bank else apply_necks(self.necks, features)
 
     def see(self, features: Features) -> Features:
-        """What bank and scorer are given: features after all necks, with the foreground."""
+        """What the scorer is given: features after all necks, with the foreground."""
         return find_object(self.masker, apply_necks(self.necks, features), self.seen_whole.add)
 
     def score(self, features: Features) -> tuple[Features, Scores]:
@@ -96,7 +106,7 @@ class Method:
     def aggregate(self, images: Sequence[ImageScores]) -> Tensor:
         """[N] float32 image scores of the whole test set."""
         with blame(self.aggregator, "aggregate"):
-            scores = self.aggregator.aggregate(images)
+            scores = self.aggregator.aggregate(counted(self.masker, images))
             check_image_scores(self.aggregator, scores, [image.id for image in images])
         return scores
 
@@ -113,6 +123,13 @@ class Method:
             return sum(tensor.nbytes for tensor in self.bank.state().values())
 
 
+def counted(masker: Masker | None, images: Sequence[ImageScores]) -> Sequence[ImageScores]:
+    """What an aggregator is given: all patches, or those of the object where the masker's options say so."""
+    if masker is None or masker.config.test == "lowest":
+        return images
+    return Lazy(range(len(images)), lambda place: images[place].of_object())
+
+
 def _only_foreground(query: Features, scores: Scores) -> Scores:
     if query.foreground is None or scores.patches is None:
         return scores
@@ -126,12 +143,14 @@ def split_scores(query: Features, scores: Scores) -> list[ImageScores]:
     patches = None if scores.patches is None else scores.patches.float().cpu()
     image = None if scores.image is None else scores.image.tolist()
     vector = None if query.image is None else query.image.float().cpu()
+    foreground = None if query.foreground is None else query.foreground.cpu()
     return [
         ImageScores(
             id=name,
             patches=None if patches is None else patches[index],
             image=None if image is None else image[index],
             vector=None if vector is None else vector[index],
+            foreground=None if foreground is None else foreground[index],
         )
         for index, name in enumerate(query.ids)
     ]

@@ -348,7 +348,7 @@ def _masking(method: Method, task: Task) -> dict[str, float]:
     """How many images were seen whole, as the masker left nothing of them; nothing to say without a masker."""
     if method.masker is None:
         return {}
-    counts = {"train": task.train, "test": task.test}
+    counts = {"train": task.train, "test": task.test} if method.masks_bank else {"test": task.test}
     return {
         f"seen_whole_{name}": float(sum(sample.id in method.seen_whole for sample in samples))
         for name, samples in counts.items()
@@ -370,7 +370,7 @@ def _score(method: Method, stream: ExtractedStream, vectors: list[np.ndarray] | 
         query, found = method.score(features)
         scores = split_scores(query, found)
         scoring = clock.now() - started
-        said.add(scores, features.geometry, query.foreground)
+        said.add(scores, features.geometry)
         clock.add("score", scoring)
         clock.add("test-extract", stream.spent)
         clock.lap(stream.spent + scoring, len(features))

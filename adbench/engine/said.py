@@ -27,6 +27,7 @@ class _Row(NamedTuple):
     image: float | None
     patches: int | None
     vector: int | None
+    foreground: int | None
 
 
 class Said(Sequence[ImageScores]):
@@ -38,15 +39,12 @@ class Said(Sequence[ImageScores]):
         self._alike: dict[Geometry, Geometry] = {}
         self._patches, self._vectors, self._foreground = (Filed(tempfile.TemporaryFile()) for _ in range(3))  # noqa: SIM115
 
-    def add(
-        self, scores: Iterable[ImageScores], geometry: Iterable[Geometry], foreground: Tensor | None = None
-    ) -> None:
+    def add(self, scores: Iterable[ImageScores], geometry: Iterable[Geometry]) -> None:
         """Take the scores of some more images, and where their pixels come from.
 
         Args:
-            scores: one an image.
+            scores: one an image; all have a foreground, or none has.
             geometry: one an image.
-            foreground: [B, H, W] bool, where their object is; None for all images or for none.
 
         Raises:
             StorageError: the disk is full.
@@ -54,9 +52,7 @@ class Said(Sequence[ImageScores]):
         try:
             for one in scores:
                 patches, vector = _file(self._patches, one.patches), _file(self._vectors, one.vector)
-                self._rows.append(_Row(one.id, one.image, patches, vector))
-            for mask in () if foreground is None else foreground.cpu():
-                self._foreground.append(mask.numpy())
+                self._rows.append(_Row(one.id, one.image, patches, vector, _file(self._foreground, one.foreground)))
         except OSError as error:
             raise StorageError(
                 f"cannot keep scores in {tempfile.gettempdir()}: {error.strerror or error}; free some space there, or"
@@ -75,7 +71,9 @@ class Said(Sequence[ImageScores]):
         if isinstance(index, slice):
             return [self[place] for place in range(*index.indices(len(self)))]
         row = self._rows[index]
-        return ImageScores(row.id, _read(self._patches, row.patches), row.image, _read(self._vectors, row.vector))
+        arrays = (self._patches, row.patches), (self._vectors, row.vector), (self._foreground, row.foreground)
+        patches, vector, foreground = (_read(*array) for array in arrays)
+        return ImageScores(row.id, patches, row.image, vector, None if foreground is None else foreground.bool())
 
     def predictions(self, scores: np.ndarray) -> Predictions:
         """With the score [N] of each image."""

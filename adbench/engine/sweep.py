@@ -7,11 +7,11 @@ metric of its own level. One choice holds for all categories.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 from adbench.api.context import Context
 from adbench.api.features import ImageScores
@@ -21,6 +21,7 @@ from adbench.engine.contract import blame, check_image_scores
 from adbench.engine.evaluate import Judge, measure
 from adbench.engine.geometry import MapSpec
 from adbench.engine.heldout import Parting
+from adbench.engine.lazy import Lazy
 from adbench.engine.record import ResultRecord, canonical_json
 from adbench.engine.spec import Part
 from adbench.errors import DataError, UsageError
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from adbench.api.scorer import Scorer
     from adbench.api.stages import Aggregator
 
-Item = TypeVar("Item")
 Role = Literal["choosing", "reporting"]
 
 
@@ -141,7 +141,7 @@ class Sweep:
             ids=tuple(whole.ids[place] for place in places),
             geometry=tuple(whole.geometry[place] for place in places),
             scores=scores[list(places)],
-            patches=None if patches is None else _Lazy(places, patches.__getitem__),
+            patches=None if patches is None else Lazy(places, patches.__getitem__),
         )
         samples = [run.judge.samples[place] for place in places]
         return replace(run.judge, samples=samples, predictions=some, spec=setting.map)
@@ -157,7 +157,7 @@ class Sweep:
 
     def _aggregated(self, run: Run, part: Part) -> np.ndarray:
         aggregator = cast("Aggregator", part.make("aggregator", self.registry))
-        kept = _kept_scores(run.judge, whole_known=self.own.aggregate.name == "scorer")
+        kept = _kept_scores(run, whole_known=self.own.aggregate.name == "scorer")
         with tempfile.TemporaryDirectory(prefix="adbench-") as scratch, blame(aggregator, "aggregate"):
             aggregator.prepare(Context(seed=run.record.task.seed, workdir=Path(scratch)))
             scores = aggregator.aggregate(kept)
@@ -197,36 +197,21 @@ def require_aggregable(part: Part, own: Part, scorer: Scorer, registry: Registry
         )
 
 
-def _kept_scores(judge: Judge, *, whole_known: bool) -> Sequence[ImageScores]:
+def _kept_scores(run: Run, *, whole_known: bool) -> Sequence[ImageScores]:
     """What an aggregator reads; the scorer's own image score only where the run handed that on."""
     import torch
 
-    said = judge.predictions
+    said = run.judge.predictions
+    dropped = any(part["options"].get("test") == "drop" for part in run.record.recipe.spec["masker"])
 
     def read(place: int) -> ImageScores:
         patches = None if said.patches is None else torch.from_numpy(said.patches[place])
-        return ImageScores(said.ids[place], patches, float(said.scores[place]) if whole_known else None)
+        inside = None if said.foreground is None else torch.from_numpy(said.foreground[place] != 0)
+        image = float(said.scores[place]) if whole_known else None
+        kept = ImageScores(said.ids[place], patches, image, foreground=inside)
+        return kept.of_object() if dropped else kept
 
-    return _Lazy(range(len(said.ids)), read)
-
-
-class _Lazy(Sequence[Item]):
-    """Items by place, each read when it is asked for."""
-
-    def __init__(self, places: Sequence[int], read: Callable[[int], Item]) -> None:
-        self._places, self._read = places, read
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    @overload
-    def __getitem__(self, index: int) -> Item: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Item]: ...
-    def __getitem__(self, index: int | slice) -> Item | list[Item]:
-        if isinstance(index, slice):
-            return [self._read(place) for place in self._places[index]]
-        return self._read(self._places[index])
+    return Lazy(range(len(said.ids)), read)
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,25 @@ def check_planted_defect_is_told_apart(subject: Subject[Bank]) -> None:
     require(reached > 0.9, f"It reached {reached:.3f}.")
 
 
+def check_dropped_patches_teach_nothing(subject: Subject[Bank]) -> None:
+    """A bank that drops patches learns the same whatever lies outside the foreground."""
+    contents = []
+    for noise in (0.0, 1000.0):
+        given = toys()
+        bank = subject.ready()
+        if not bank.drops:
+            return
+        features = given.train.features
+        patches, inside = features.need_patches(bank.title), torch.ones_like(given.truth)
+        inside[:, :, :2] = inside[::2, :2] = False  # some more in every other image
+        given.train.features = features.having(
+            patches=torch.where(inside[..., None], patches, patches + noise), foreground=inside
+        )
+        bank.fit(given.train, subject.ctx)
+        contents.append(fingerprint(_contents(bank, given)))
+    require(contents[0] == contents[1], "What lies outside the foreground changes what is learned.")
+
+
 class Untouchable(FeatureStream):
     """An empty stream that nobody may walk over."""
 
@@ -160,5 +179,6 @@ RULES: dict[str, tuple[Rule, ...]] = {
         check_nothing_is_never_read,
         check_contents_have_their_shapes,
         check_planted_defect_is_told_apart,
+        check_dropped_patches_teach_nothing,
     )
 }

@@ -10,7 +10,21 @@ from adbench_memory.coreset import Coreset
 from adbench_memory.full import Full
 from adbench_memory.kcenter import plain_k_center
 
-from adbench import Context, ContractError, DataError, ExactIndex, Memo, UsageError, exact_search
+from adbench import Context, ContractError, DataError, ExactIndex, FeatureStream, Memo, UsageError, exact_search
+
+
+class Masked(FeatureStream):
+    """Batches that have a foreground."""
+
+    def __init__(self, batches):
+        self.batches = batches
+
+    @property
+    def ids(self):
+        return [name for part in self.batches for name in part.ids]
+
+    def __iter__(self):
+        return iter(self.batches)
 
 
 def fitted(bank, stream, seed=0):
@@ -24,6 +38,14 @@ def test_full_keeps_every_patch_with_its_image(given, draw):
     bank = fitted(Full(), given(*grids))
     assert torch.equal(bank.vectors, torch.cat(grids).reshape(36, 5))
     assert bank.owners == [f"image {index // 12}" for index in range(36)]
+
+
+def test_patches_outside_the_foreground_are_dropped(given, draw):
+    grids, inside = draw(3, 2, 2, 4), torch.tensor([[[1, 0], [0, 0]], [[1, 1], [1, 1]], [[0, 0], [1, 1]]]).bool()
+    masked = [part.having(foreground=mask) for part, mask in zip(given(grids), [inside], strict=True)]
+    bank = fitted(Full(), Masked(masked))
+    assert torch.equal(bank.vectors, grids[inside])
+    assert [bank.owners.count(f"image {index}") for index in range(3)] == [1, 4, 2]
 
 
 def test_grids_may_grow_and_shrink_on_the_way(given, draw):

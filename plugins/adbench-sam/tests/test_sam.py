@@ -214,8 +214,9 @@ def test_from_the_command_line_to_the_record(parts, tmp_path, capsys, monkeypatc
     from adbench.engine.record import find_runs, read_record
 
     monkeypatch.setenv("ADBENCH_CACHE", str(tmp_path / "cache"))
-    method = ("--backbone", "toy-pixels", "--scorer", "toy-nearest", "--device", "cpu", "--masker", MASKER)
-    code = call(["run", *method, "--data", str(parts), "--out", str(tmp_path / "runs"), "--no-figures"])
+    method = ("--backbone", "toy-pixels", "--scorer", "toy-nearest", "--device", "cpu")
+    masked = (*method, "--masker", f"{MASKER},bank=drop")
+    code = call(["run", *masked, "--data", str(parts), "--out", str(tmp_path / "runs"), "--no-figures"])
     assert code == 0, capsys.readouterr().err
     (record,) = [read_record(folder) for folder in find_runs(tmp_path / "runs")]
     assert record.status == "ok"

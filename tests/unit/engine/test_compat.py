@@ -106,6 +106,13 @@ def test_a_masker_gives_the_foreground(more, reasons):
     assert reasons(bank="inside-for-test", masker="toy-border") == []
 
 
+def test_only_some_banks_can_drop_patches(reasons):
+    dropping = {"toy-border": {"bank": "drop"}}
+    assert reasons(bank="toy-vectors", scorer="toy-nearest", masker=dropping) == []
+    (reason,) = reasons(bank="toy-aligned", scorer="toy-aligned-nearest", masker=dropping)
+    assert reason == "masker 'toy-border' is to leave patches out of bank 'toy-aligned', which keeps whole images"
+
+
 def test_an_aggregators_needs_count_too(more, reasons):
     (reason,) = reasons(aggregate="by-vector-for-test")
     assert "aggregator 'by-vector-for-test' needs 'image'" in reason

@@ -1,8 +1,22 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
-from adbench import Batch, Context, ContractError, Features, FeatureStream, Geometry, Masker, Neck, Scores, Source
-from adbench.builtin.aggregators import Max
+from adbench import (
+    Batch,
+    Context,
+    ContractError,
+    Features,
+    FeatureStream,
+    Geometry,
+    ImageScores,
+    Masker,
+    Neck,
+    Scores,
+    Source,
+)
+from adbench.builtin.aggregators import Max, Mean
 from adbench.builtin.toy import ToyBorder, ToyMedian, ToyNearest, ToyPixels, ToyTestVectors, ToyVectors
 from adbench.engine.contract import ComponentCrash
 from adbench.engine.method import Method, split_scores
@@ -84,7 +98,8 @@ def test_a_neck_learns_from_what_the_necks_before_it_give():
     assert 1 <= made.necks[1].level < 2
 
 
-def test_bank_and_scorer_see_the_foreground():
+@pytest.mark.parametrize("bank", ["keep", "drop"])
+def test_a_bank_sees_the_foreground_where_it_is_to_drop_the_rest(bank):
     class Watching(ToyVectors):
         name = "watching"
 
@@ -92,13 +107,26 @@ def test_bank_and_scorer_see_the_foreground():
             self.seen = [part.foreground is not None for part in features]
             super().fit(features, ctx)
 
-    made = method(masker=ToyBorder(), bank=Watching())
+    made = method(masker=ToyBorder(bank=bank), bank=Watching())
     made.fit(streams(), CTX)
-    assert all(made.bank.seen)
+    assert made.bank.seen == [bank == "drop"] * 2
+
+
+def test_the_scorer_sees_the_foreground_and_the_rest_scores_lowest():
+    made = method(masker=ToyBorder())
+    made.fit(streams(), CTX)
     query, scores = made.score(features_of("a", "b"))
     outside = ~query.foreground[0]
     assert outside.any()
     assert (scores.patches[0][outside] == scores.patches[0].min()).all()
+
+
+@pytest.mark.parametrize(("test", "expected"), [("lowest", (0 + 3 + 5) / 3), ("drop", (3 + 5) / 2)])
+def test_patches_outside_may_not_count_for_the_image_score(test, expected):
+    inside = torch.tensor([[False, True, True]])
+    image = ImageScores("a", patches=torch.tensor([[0.0, 3.0, 5.0]]), foreground=inside)
+    made = replace(method(masker=ToyBorder(test=test)), aggregator=Mean())
+    assert made.aggregate([image, image]).tolist() == pytest.approx([expected] * 2)
 
 
 def test_an_image_of_which_nothing_is_left_is_seen_whole_and_counted():

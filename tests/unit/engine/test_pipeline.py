@@ -64,9 +64,13 @@ def test_a_unit_ends_as_a_record_on_disk(make_runner, make_unit):
 
 def test_a_record_counts_the_images_of_which_the_masker_left_nothing(make_runner, make_unit):
     for width, whole in ((1, 0), (99, 1)):
-        record = make_runner().run(make_unit(masker={"border": {"width": width}})).record
+        masker = {"border": {"width": width, "bank": "drop"}}
+        record = make_runner().run(make_unit(masker=masker, bank="toy-vectors", scorer="toy-nearest")).record
         counts = {"seen_whole_train": record.task.train * whole, "seen_whole_test": record.task.test * whole}
         assert counts.items() <= record.facts.items()
+    kept = make_runner().run(make_unit(masker={"border": {"width": 99}})).record
+    assert "seen_whole_train" not in kept.facts, "normal images are learned from without a masker"
+    assert kept.facts["seen_whole_test"] == kept.task.test
     assert "seen_whole_test" not in make_runner().run(make_unit()).record.facts
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -51,7 +53,8 @@ def test_predictions():
 def test_foregrounds_come_back_and_are_none_without_a_masker():
     made = Said()
     masks = torch.tensor([[[True, False], [False, False]], [[True, True], [False, True]]])
-    made.add([image(1), image(1)], [Geometry.whole(4, 4)] * 2, masks)
+    made.add([replace(image(1), foreground=mask) for mask in masks], [Geometry.whole(4, 4)] * 2)
+    assert [one.of_object().patches.tolist() for one in made] == [[[1]], [[1, 1, 1]]]
     assert [mask.astype(bool).tolist() for mask in made.predictions(np.zeros(2)).foreground] == masks.tolist()
     assert said(image(0)).predictions(np.zeros(1)).foreground is None
 

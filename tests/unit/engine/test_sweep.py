@@ -25,7 +25,7 @@ def one_run(category, highs, lows=None, parting=None, seed=0):
     scores = np.array(highs, np.float32)
     said = Predictions(tuple(sample.id for sample in samples), (Geometry.whole(8, 8),) * 4, scores, grids)
     task = SimpleNamespace(category=category, seed=seed)
-    record = SimpleNamespace(id=f"{category}{seed}", task=task)
+    record = SimpleNamespace(id=f"{category}{seed}", task=task, recipe=SimpleNamespace(spec={"masker": []}))
     judge = Judge(None, samples, said, MapSpec(), None)
     return Run(record, judge, parting or Parting((0, 1, 2, 3), (0, 1, 2, 3)))
 

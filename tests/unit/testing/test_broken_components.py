@@ -229,6 +229,12 @@ class Crowded(toy.ToyEnergy):
         self.learned["std"] = self.learned["std"] / (len(features) - 1)
 
 
+class Greedy(toy.ToyAligned):
+    """Promises to drop what lies outside the foreground, and keeps it."""
+
+    drops = True
+
+
 class Undemanding(toy.ToyMedian):
     """Learns from an empty stream without a word."""
 
@@ -570,6 +576,7 @@ BROKEN = [
     (Undemanding, "empty-stream-is-refused", "without a word"),
     (Peeking, "nothing-is-never-read", "walked over the stream"),
     (Flattened, "contents-have-their-shapes", "Not [N, H, W, C]"),
+    (Greedy, "dropped-patches-teach-nothing", "outside the foreground changes"),
     (Blind, "planted-defect-is-told-apart", "It reached 0.5"),
     (Doubled, "scores-have-their-shapes", "torch.float64"),
     (Reversed, "planted-defect-is-found", "patches scores reached 0.0"),

@@ -10,7 +10,7 @@ from adbench_gaussian.covariance import inverse_factor, principal, shrunk
 from adbench_gaussian.kmeans import k_means
 from adbench_gaussian.learned import LearnedGaussians
 from adbench_gaussian.moments import Moments
-from adbench_gaussian.stream import patches_of
+from adbench_gaussian.stream import objects_of
 from adbench_gaussian.survey import Survey, add_rows, survey
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Prototypes(LearnedGaussians):
     """
 
     name: ClassVar[str] = "prototypes"
+    drops: ClassVar[bool] = True
     form = ClusterGaussians
     passes: ClassVar[int] = 2
 
@@ -65,8 +66,8 @@ class Prototypes(LearnedGaussians):
     def _clusters(self, features: FeatureStream, centers: Tensor, axes: Axes, ctx: Context) -> list[Moments]:
         """The moments of the patches that are nearest to each center; no cluster is empty."""
         clusters = [Moments(center[None]) for center in centers]
-        for patches in patches_of(features, ctx.device, self.title):
-            rows = axes.into(patches.flatten(0, 2))
+        for patches, _ in objects_of(features, ctx.device, self.title):
+            rows = axes.into(patches)
             nearest = exact_search(rows, centers, 1)[1][:, 0]
             for number, cluster in enumerate(clusters):
                 add_rows(cluster, rows[nearest == number])

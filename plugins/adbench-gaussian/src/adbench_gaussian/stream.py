@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from adbench import ContractError, DataError
@@ -25,18 +25,19 @@ def patches_of(features: FeatureStream, device: str, who: str) -> Iterator[Tenso
         DataError: the stream is empty.
         ContractError: there are no patches, their channels change, or some are not finite; the image is named.
     """
-    channels = None
-    for batch in features:
-        patches = _finite(batch, who)
-        channels = channels or patches.shape[-1]
-        if channels != patches.shape[-1]:
-            raise ContractError(
-                "the backbone or a neck",
-                f"all patches have as many channels, but {who} got {channels} and then {patches.shape[-1]}",
-            )
-        yield patches.to(device).float()
-    if channels is None:
-        raise DataError(f"{who} cannot learn from nothing: there is no image to learn from; add normal training images")
+    for batch in _checked(features, who):
+        yield batch.need_patches(who).to(device).float()
+
+
+def objects_of(features: FeatureStream, device: str, who: str) -> Iterator[tuple[Tensor, list[int]]]:
+    """The patches of the objects of each batch [N, C] float32, on the device, and how many each image has.
+
+    Raises:
+        DataError, ContractError: as `patches_of`.
+    """
+    for batch in _checked(features, who):
+        rows, counts = batch.object_patches(who)
+        yield rows.to(device).float(), counts
 
 
 def grids_of(features: FeatureStream, device: str, who: str) -> Iterator[Tensor]:
@@ -66,14 +67,28 @@ def make_sure_of_grid(seen: tuple[int, ...], known: tuple[int, ...], who: str) -
         )
 
 
-def _finite(batch: Features, who: str) -> Tensor:
-    patches = batch.need_patches(who)
+def _checked(features: FeatureStream, who: str) -> Iterator[Features]:
+    channels = None
+    for batch in features:
+        patches = batch.need_patches(who)
+        _make_sure_of_figures(patches, batch.ids)
+        channels = channels or patches.shape[-1]
+        if channels != patches.shape[-1]:
+            raise ContractError(
+                "the backbone or a neck",
+                f"all patches have as many channels, but {who} got {channels} and then {patches.shape[-1]}",
+            )
+        yield batch
+    if channels is None:
+        raise DataError(f"{who} cannot learn from nothing: there is no image to learn from; add normal training images")
+
+
+def _make_sure_of_figures(patches: Tensor, ids: Sequence[str]) -> None:
     finite = patches.isfinite().flatten(1).all(1)
     if not finite.all():
-        culprit = batch.ids[int(finite.logical_not().nonzero()[0])]
+        culprit = ids[int(finite.logical_not().nonzero()[0])]
         raise ContractError(
             "the backbone or a neck",
             f"features have to be finite, but image {culprit!r} has NaN or infinity among its patches; "
             "look at the image, or compute in full precision",
         )
-    return patches

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adbench_gaussian.moments import Moments
-from adbench_gaussian.stream import patches_of
+from adbench_gaussian.stream import objects_of
 
 if TYPE_CHECKING:
     import torch
@@ -46,17 +46,17 @@ def survey(features: FeatureStream, ctx: Context, who: str, sample: int = 0) -> 
         sample: vectors wanted in the sample; it has as many of each image, at least one, or all where that is fewer.
 
     Raises:
-        DataError, ContractError: as `patches_of`.
+        DataError, ContractError: as `objects_of`.
     """
     import torch
 
     moments: Moments | None = None
     drawn: list[Tensor] = []
     generator, each = ctx.generator("survey/sample"), -(-sample // max(1, len(features)))
-    for patches in patches_of(features, ctx.device, who):
-        moments = moments or Moments(patches.flatten(0, 2).mean(0)[None])
-        add_rows(moments, patches.flatten(0, 2))
-        drawn.extend(_drawn(image, each, generator) for image in patches.flatten(1, 2))
+    for rows, counts in objects_of(features, ctx.device, who):
+        moments = moments or Moments(rows.mean(0)[None])
+        add_rows(moments, rows)
+        drawn.extend(_drawn(image, each, generator) for image in rows.split(counts))
     assert moments is not None
     return Survey(moments.count, moments.mean()[0], moments.covariance()[0], torch.cat(drawn))
 
@@ -73,13 +73,13 @@ def images_of(features: FeatureStream, count: int, device: str, who: str) -> Ite
     """The patches of so many images at a time, [N, C], however the stream's batches are cut.
 
     Raises:
-        DataError, ContractError: as `patches_of`.
+        DataError, ContractError: as `objects_of`.
     """
     import torch
 
     held: list[Tensor] = []
-    for patches in patches_of(features, device, who):
-        for image in patches.flatten(1, 2):
+    for rows, counts in objects_of(features, device, who):
+        for image in rows.split(counts):
             held.append(image)
             if len(held) == count:
                 yield torch.cat(held)

@@ -25,6 +25,7 @@ class Whitened(LearnedGaussians):
     """
 
     name: ClassVar[str] = "whitened"
+    drops: ClassVar[bool] = True
     form = ClusterGaussians
     passes: ClassVar[int] = 2
 

@@ -38,7 +38,7 @@ class Patches:
         rows: [M, C], image after image, row after row.
         owners: [M] int64: the image of each, by its place in the stream.
         ids: the images.
-        ahead: vectors that this batch and the images after it will bring if those have as many patches.
+        ahead: vectors that this batch and the images after it will bring if those are on the same grid, at most.
     """
 
     rows: Tensor
@@ -62,17 +62,17 @@ def patches_of(features: FeatureStream, who: str) -> Iterator[Patches]:
 
     images, channels = 0, None
     for batch in features:
-        rows = _rows(batch, who)
+        rows, counts = _rows(batch, who)
         channels = channels or rows.shape[1]
         if channels != rows.shape[1]:
             raise ContractError(
                 "the backbone or a neck",
                 f"all patches have as many channels, but {who} got {channels} and then {rows.shape[1]}",
             )
-        each = len(rows) // len(batch)
-        owners = torch.arange(images, images + len(batch)).repeat_interleave(each)
-        yield Patches(rows, owners, batch.ids, each * (len(features) - images))
+        owners = torch.arange(images, images + len(batch)).repeat_interleave(torch.tensor(counts))
         images += len(batch)
+        whole = batch.need_patches(who)[0, ..., 0].numel()
+        yield Patches(rows, owners, batch.ids, len(rows) + whole * (len(features) - images))
     if channels is None:
         raise DataError(f"{who} cannot learn from nothing: there is no image to learn from; add normal training images")
 
@@ -117,8 +117,8 @@ def collect(features: FeatureStream, device: str, who: str, share: float = 1, wa
     return Collection(kept, torch.cat(owners).to(device), tuple(ids))
 
 
-def _rows(batch: Features, who: str) -> Tensor:
-    """[B·H·W, C] of a batch, known to be finite."""
+def _rows(batch: Features, who: str) -> tuple[Tensor, list[int]]:
+    """The objects' patches [N, C] of a batch, known to be finite, and how many each image has."""
     patches = batch.need_patches(who)
     finite = patches.isfinite().flatten(1).all(1)
     if not finite.all():
@@ -128,4 +128,4 @@ def _rows(batch: Features, who: str) -> Tensor:
             f"features have to be finite, but image {culprit!r} has NaN or infinity among its patches; "
             "look at the image, or compute in full precision",
         )
-    return patches.flatten(0, 2)
+    return batch.object_patches(who)

@@ -44,6 +44,7 @@ class Coreset(VectorMemory):
     """
 
     name: ClassVar[str] = "coreset"
+    drops: ClassVar[bool] = True
 
     class Config(VectorMemory.Config):
         """Options."""

@@ -18,6 +18,7 @@ class Full(VectorMemory):
     """
 
     name: ClassVar[str] = "full"
+    drops: ClassVar[bool] = True
 
     def fit(self, features: FeatureStream, ctx: Context) -> None:
         self.remember(collect(features, ctx.device, self.title), ctx)

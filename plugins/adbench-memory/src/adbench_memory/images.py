@@ -35,4 +35,4 @@ class _WholeImages(FeatureStream):
 
     def __iter__(self) -> Iterator[Features]:
         for features in self.source:
-            yield features.having(patches=features.need_image(self.who)[:, None, None])
+            yield features.having(patches=features.need_image(self.who)[:, None, None], foreground=None)

@@ -140,7 +140,7 @@ class Sam(Masker):
 
     def _about(self) -> dict[str, Any]:
         """What decides the mask of an image."""
-        options = self.config.model_dump(mode="json", exclude={"weights", "random_seed", "share"})
+        options = self.config.model_dump(mode="json", exclude={"weights", "random_seed", "share", "bank", "test"})
         versions = {package: version(package) for package in ("adbench-sam", self.config.library, "torch")}
         return {**options, **versions, "sha256": self._weights.sha256, "device": self._device, "version": self.version}
 
