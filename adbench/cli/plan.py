@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from adbench.cli.options import SectionedCommand, method_options, out_option, task_options
+from adbench.cli.run import command as run_command
+from adbench.cli.run import settings_from
 from adbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -17,16 +20,30 @@ if TYPE_CHECKING:
     from adbench.engine.draft import Unit
     from adbench.engine.forecast import Forecast
     from adbench.engine.plan import Branch, Plan
+    from adbench.engine.settings import Settings
     from adbench.registry import Registry
 
 
-@click.command("plan", cls=SectionedCommand)
+class _RunsWords(SectionedCommand):
+    """Takes every option of 'run', so that one's words are the other's; the help shows those that matter here."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Its own options, then the others of 'run', hidden."""
+        own = super().get_params(ctx)
+        known = {parameter.name for parameter in own}
+        others = [copy(parameter) for parameter in run_command.params if parameter.name not in known]
+        for parameter in others:
+            parameter.hidden = True  # type: ignore[attr-defined]
+        return [*own, *others]
+
+
+@click.command("plan", cls=_RunsWords)
 @method_options
 @task_options
 @out_option
 def command(**options: Any) -> int:
     """Show the tree of units that 'run' would run: what is done already, what cannot run and why, and how long the
-    rest will take, from records of the past.
+    rest will take, from records of the past. It takes the same words as 'run'.
 
     Units below one line share what the backbone sees: each image is looked at once for all of them. Those below one
     bank share that bank.
@@ -39,7 +56,7 @@ def command(**options: Any) -> int:
     plan, left_out = plan_from(registry, options)
     console = Console(quiet=False)
     console.cannot(left_out, plan.cannot, every=True)
-    shown = _Shown(registry, options["out"], _forecast(options["out"]), skip_bad=options["skip_bad"])
+    shown = _Shown(registry, settings_from(options), _forecast(options["out"]))
     for branch in plan.branches:
         console.out.print(shown.tree(branch))
     _say_totals(shown, plan)
@@ -57,8 +74,8 @@ def _say_totals(shown: _Shown, plan: Plan) -> None:
 class _Shown:
     """Branches as trees, and sums over what they show."""
 
-    def __init__(self, registry: Registry, out: Path, forecast: Forecast, *, skip_bad: bool) -> None:
-        self.registry, self.out, self.forecast, self.skip_bad = registry, out, forecast, skip_bad
+    def __init__(self, registry: Registry, settings: Settings, forecast: Forecast) -> None:
+        self.registry, self.settings, self.forecast = registry, settings, forecast
         self.done = self.failing = self.unknown = 0
         self.seconds = 0.0
 
@@ -102,13 +119,13 @@ class _Shown:
         from adbench.engine.spec import components_of
 
         try:
-            task = make_task(unit.dataset, unit.category, unit.protocol, unit.seed, skip_bad=self.skip_bad)
+            task = make_task(unit.dataset, unit.category, unit.protocol, unit.seed, skip_bad=self.settings.skip_bad)
         except DataError as error:
             self.failing += 1
             return f"fails: {error}", 0
         components = components_of(unit.recipe, self.registry)
-        record = Draft(unit, components, self.registry, self.out, "cpu", task).record()
-        if record is None:
+        record = Draft(unit, components, self.registry, self.settings.out, "cpu", task).record()
+        if record is None or self.settings.again(record.status):
             return "to run", len(task.train) + len(task.test)
         self.done += 1
         return ("done" if record.status == "ok" else f"{record.status}: {record.reason} (--retry {record.status})"), 0

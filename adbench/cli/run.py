@@ -114,7 +114,7 @@ def command(**options: Any) -> int:
     plan.require_units()
     executor = _executor(registry, options)
     require_writable(options["out"])
-    return _run(registry, plan, executor, _settings(options), console, options)
+    return _run(registry, plan, executor, settings_from(options), console, options)
 
 
 def _executor(registry: Registry, options: dict[str, Any]) -> Executor:
@@ -126,7 +126,8 @@ def _executor(registry: Registry, options: dict[str, Any]) -> Executor:
     return cast("Executor", part.make("executor", registry))
 
 
-def _settings(options: dict[str, Any]) -> Settings:
+def settings_from(options: dict[str, Any]) -> Settings:
+    """What the options say of how units are run."""
     from adbench.engine.settings import Settings
 
     names = ("out", "batch_size", "workers", "skip_bad", "redo", "runtime", "cache", "cache_limit", "threshold")

@@ -127,6 +127,18 @@ def test_plan_shows_parts_and_what_is_done(run, parts, tmp_path, capsys):
     assert "scorer 'toy-nearest' reads a VectorBank" in capsys.readouterr().err
 
 
+def test_plan_takes_the_words_of_run(run, parts, tmp_path, capsys):
+    run("--no-figures", "--category", "bolt")
+    of_run = ["--no-figures", "--threshold", "none", "--executor", "process:workers=2", "--json", "--device", "cpu"]
+    arguments = ["plan", *TOY[:4], "--data", str(parts), "--category", "bolt", "--out", str(tmp_path / "runs"), *of_run]
+    assert call(arguments) == 0
+    assert "1 done, 0 to run" in capsys.readouterr().out
+    assert call([*arguments, "--redo"]) == 0
+    assert "0 done, 1 to run" in capsys.readouterr().out
+    assert call(["plan", "--help"]) == 0
+    assert "--executor" not in capsys.readouterr().out, "what changes no plan is not shown"
+
+
 def test_one_category_is_a_dataset_too(run, parts, records):
     assert run("--no-figures", data=parts / "bolt")[0] == 0
     assert [record.task.category for record in records()] == ["bolt"]
