@@ -76,9 +76,15 @@ def test_maps_are_those_of_torch(maps):
 def test_all_outputs_are_layers_and_none_is_patches(maps):
     backbone = ready(maps)
     assert backbone.extract(batch()).patches is None
-    assert backbone.provides(backbone.config) == {"layers"}
+    assert backbone.provides(backbone.config) == {"layers", "image"}
     assert backbone.defaults(backbone.config)["neck"] == ["concat-layers"]
     assert Onnx.defaults(Onnx.Config(path=maps, layers=["maps"]))["neck"] == []
+
+
+def test_the_image_vector_is_the_mean_of_the_last_layer(maps):
+    for layers in (["maps"], []):
+        seen = ready(maps, layers=layers).extract(batch())
+        assert torch.equal(seen.image, list(seen.layers.values())[-1].mean((1, 2)))
 
 
 def test_images_are_normalised(maps):

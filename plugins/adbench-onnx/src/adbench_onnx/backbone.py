@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Onnx(Backbone):
     """Any ONNX model: its outputs of rank 4 (feature maps) and rank 3 (tokens) are the layers.
 
-    With exactly one output named in `layers`, that output is the patches as well.
+    With exactly one output named in `layers`, that output is the patches as well. The image vector is the mean over the
+    last layer's places.
     """
 
     name = "onnx"
@@ -46,8 +47,8 @@ class Onnx(Backbone):
 
     @classmethod
     def provides(cls, config: Any) -> frozenset[str]:
-        """Layers; patches too where exactly one output is named. What the file itself offers is not looked at."""
-        return frozenset({"patches", "layers"} if len(config.layers) == 1 else {"layers"})
+        """Layers, an image vector, patches where exactly one output is named. The file itself is not looked at."""
+        return frozenset({"layers", "image"} | ({"patches"} if len(config.layers) == 1 else set()))
 
     @classmethod
     def defaults(cls, config: Any) -> Mapping[str, Any]:
@@ -87,7 +88,8 @@ class Onnx(Backbone):
         size = batch.images.shape[2], batch.images.shape[3]
         layers = {name: self._layer(name, array, size) for name, array in zip(self._model.outputs, arrays, strict=True)}
         patches = layers[self.config.layers[0]] if len(self.config.layers) == 1 else None
-        return Features(batch.ids, batch.geometry, patches=patches, layers=layers, images=batch.images)
+        image = layers[self._model.outputs[-1]].float().mean((1, 2))
+        return Features(batch.ids, batch.geometry, patches, layers, image, images=batch.images)
 
     def _normalised(self, images: Tensor) -> np.ndarray:
         """In NumPy: threads of torch, still spinning, would take the cores from ONNX Runtime's."""
