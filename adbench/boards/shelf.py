@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from adbench import StorageError
 from adbench.boards.integrity import forged
 from adbench.boards.text import plain
 from adbench.boards.tidy import Unit, row_key, unit_of
-from adbench.engine.record import RECORD_FILE, ResultRecord, canonical_json, parse_record, read_record
+from adbench.engine.record import RECORD_FILE, RecipeInfo, ResultRecord, canonical_json, parse_record, read_record
 
 MAX_FILE_BYTES = 256 << 20
 MAX_COST = 1e12
@@ -22,11 +23,19 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Found:
-    """A record and where it was found; `folder` is that of its run, where it was found in one."""
+    """A record and where it was found.
+
+    Attributes:
+        record: what was found.
+        where: for messages.
+        folder: that of its run, where it was found in one.
+        text: the line that it was read from, where it stands on a board already; it stays as it is.
+    """
 
     record: ResultRecord
     where: str
     folder: Path | None = field(default=None, compare=False)
+    text: str | None = field(default=None, compare=False)
 
     @cached_property
     def line(self) -> str:
@@ -35,7 +44,12 @@ class Found:
         Raises:
             ValueError: it cannot be written as JSON.
         """
-        return to_line(self.record)
+        return to_line(self.record) if self.text is None else self.text
+
+    @property
+    def plain(self) -> bool:
+        """Whether its text is known to have no character that UTF-8 cannot write: JSON smuggles these in escaped."""
+        return self.text is not None and "\\u" not in self.text
 
 
 def read_run(folder: Path) -> Found | str:
@@ -59,16 +73,22 @@ def read_lines(file: Path) -> Iterator[tuple[str, Found | str]]:
         lines = file.read_bytes().decode("utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise StorageError(f"{file}: {error}; repair or remove it") from None
+    before: RecipeInfo | None = None
     for number, line in enumerate(lines, start=1):
         if line.strip():
-            yield line, _read_line(line, f"{file}:{number}")
+            found = _read_line(line, f"{file}:{number}", before)
+            before = found.record.recipe if isinstance(found, Found) else before
+            yield line, found
 
 
-def _read_line(line: str, where: str) -> Found | str:
+def _read_line(line: str, where: str, before: RecipeInfo | None) -> Found | str:
     try:
-        found = Found(parse_record(line, where), where)
+        record = parse_record(line, where)
     except StorageError as error:
         return str(error)
+    if before == record.recipe:  # a method's records share one, and what is made of it once
+        record = record.model_copy(update={"recipe": before})
+    found = Found(record, where, text=line)
     return refusal(found) or found
 
 
@@ -76,23 +96,29 @@ def refusal(found: Found) -> str:
     """Why a record that fits the schema cannot stand on a board; empty if it can."""
     record = found.record
     try:
-        found.line.encode("utf-8")
+        if not found.plain:
+            to_line(record).encode("utf-8")
         edited = forged(record)
     except (ValueError, RecursionError) as error:
         return f"{found.where}: not writable as JSON: {plain(str(error))}"
-    if edited:
-        return f"{found.where}: {edited}"
+    strange = edited or next(_strange_figures(record), "")
+    return strange and f"{found.where}: {strange}"
+
+
+def _strange_figures(record: ResultRecord) -> Iterator[str]:
+    """A sentence for each figure that no run can have."""
     for name, info in record.metrics.items():
         for value in (info.value, *(info.interval or ())):
             if value is not None and not 0 <= value <= 1:
-                return f"{found.where}: metric {plain(name)!r} is {value}; boards show figures from 0 to 1"
-    if record.cost is not None:
-        costs = record.cost.model_dump()
-        costs |= {f"ms_per_image.{name}": value for name, value in costs.pop("ms_per_image").items()}
-        for name, value in costs.items():
-            if value is not None and not 0 <= value <= MAX_COST:
-                return f"{found.where}: cost {name} is {value}; it has to be between 0 and {MAX_COST:g}"
-    return ""
+                yield f"metric {plain(name)!r} is {value}; boards show figures from 0 to 1"
+    for name, value in record.facts.items():
+        if not math.isfinite(value):
+            yield f"fact {plain(name)!r} is {value}; it has to be a number"
+    costs = {} if record.cost is None else record.cost.model_dump()
+    costs |= {f"ms_per_image.{name}": value for name, value in costs.pop("ms_per_image", {}).items()}
+    for name, value in costs.items():
+        if value is not None and not 0 <= value <= MAX_COST:
+            yield f"cost {name} is {value}; it has to be between 0 and {MAX_COST:g}"
 
 
 def to_line(record: ResultRecord) -> str:

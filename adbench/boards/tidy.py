@@ -158,10 +158,18 @@ class Tidy:
 
     def readings(self, method: Method, metric: str) -> dict[Unit, Reading]:
         """What the method's records say of a metric, for each unit that it has a record of."""
-        units = (unit for unit in self.units if unit in method.records)
         return self.kept(
             ("readings", method.key, metric),
-            lambda: {unit: self._reading(method.records[unit], unit, metric) for unit in units},
+            lambda: {
+                unit: unusable or self._reading(record, metric) for unit, record, unusable in self._records_of(method)
+            },
+        )
+
+    def _records_of(self, method: Method) -> list[tuple[Unit, ResultRecord, Reading | None]]:
+        """The method's records, and what stands in place of every figure of those that do not count."""
+        found = ((unit, method.records[unit]) for unit in self.units if unit in method.records)
+        return self.kept(
+            ("records", method.key), lambda: [(unit, record, self._unusable(record, unit)) for unit, record in found]
         )
 
     def strange(self, record: ResultRecord) -> bool:
@@ -171,11 +179,14 @@ class Tidy:
     def _differs(self, record: ResultRecord, unit: Unit) -> bool:
         return record.status == "ok" and record.task.samples_sha != self.images[shots_of(record), unit]
 
-    def _reading(self, record: ResultRecord, unit: Unit, metric: str) -> Reading:
+    def _unusable(self, record: ResultRecord, unit: Unit) -> Reading | None:
         if record.status != "ok":
             return Reading(None, record.status, plain(record.reason) or "no reason given")
         if self._differs(record, unit):
             return Reading(None, "other images", "its images differ from those of the other records; run it again")
+        return None
+
+    def _reading(self, record: ResultRecord, metric: str) -> Reading:
         info = record.metrics.get(metric)
         if info is None:
             return Reading(None, "not measured", "run 'adbench evaluate' on its run")

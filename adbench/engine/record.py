@@ -205,6 +205,15 @@ def parse_record(text: str, where: str) -> ResultRecord:
     if len(text) > MAX_RECORD_BYTES:
         raise StorageError(f"{where}: larger than {MAX_RECORD_BYTES >> 20} MiB; this is no record of adbench")
     try:
+        record = ResultRecord.model_validate_json(text)  # a third faster than what follows, which knows other schemas
+    except ValidationError:
+        return _parse_slowly(text, where)
+    return record if record.schema_version == SCHEMA else _parse_slowly(text, where)
+
+
+def _parse_slowly(text: str, where: str) -> ResultRecord:
+    """A record of an older schema, or why it is none."""
+    try:
         data = json.loads(text)
         if isinstance(data, dict) and isinstance(data.get("schema"), int) and data["schema"] > SCHEMA:
             raise StorageError(f"{where}: schema {data['schema']} is newer than {SCHEMA}; upgrade adbench-core")

@@ -51,6 +51,30 @@ def test_one_bad_line_hides_no_other(tmp_path, make_record):
     assert f"{file}:2" in read[1][1]
 
 
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda data: data["metrics"]["image-auroc"].update(value=float("nan")), "figures from 0 to 1"),
+        (lambda data: data["facts"].update(recall=float("inf")), "fact 'recall' is inf"),
+        (lambda data: data["recipe"]["spec"].update(x=float("inf")), "not writable as JSON"),
+        (lambda data: data.update(reason="\ud800"), "not writable as JSON"),
+    ],
+)
+def test_a_line_that_no_file_can_hold_is_refused(tmp_path, make_record, edit, said):
+    data = make_record().to_json()
+    edit(data)
+    (tmp_path / "knn.jsonl").write_text(json.dumps(data) + "\n", encoding="utf-8")
+    ((_, sentence),) = read_lines(tmp_path / "knn.jsonl")
+    assert said in sentence
+
+
+def test_a_line_stays_as_it_stands(tmp_path, make_record):
+    line = json.dumps({**make_record().to_json(), "reason": "caf\u00e9"}, sort_keys=False)
+    (tmp_path / "knn.jsonl").write_text(line + "\n", encoding="utf-8")
+    ((_, read),) = read_lines(tmp_path / "knn.jsonl")
+    assert read.line == line
+
+
 def test_a_file_that_is_no_text_is_refused(tmp_path):
     (tmp_path / "knn.jsonl").write_bytes(b"\xff\xfe")
     with pytest.raises(StorageError, match="repair or remove it"):
