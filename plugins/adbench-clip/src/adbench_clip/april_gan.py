@@ -41,7 +41,7 @@ class AprilGan(Scorer):
     @classmethod
     def defaults(cls, config: Any) -> Mapping[str, Any]:
         """The own image score, and maps that are not smoothed. No bank: whose prompts has to be said."""
-        return {"aggregate": "scorer", "map": {"upsample": "bilinear", "sigma": 0.0, "at": "input"}}
+        return {"aggregate": "scorer", "map": {"upsample": "bilinear-corners", "sigma": 0.0, "at": "input"}}
 
     def score(self, query: Features, bank: PrototypeBank) -> Scores:
         image = abnormality(query.need_image(self.title), bank, self.config.temperature, self.title)
