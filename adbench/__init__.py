@@ -26,7 +26,7 @@ from adbench.api.geometry import Geometry
 from adbench.api.memo import Memo
 from adbench.api.metric import Evidence, Measure, Metric
 from adbench.api.report import Report, Table
-from adbench.api.runtime import Network
+from adbench.api.runtime import Network, NetworkBackbone
 from adbench.api.scorer import Scorer
 from adbench.api.search import ExactIndex, exact_search, nearest_among
 from adbench.api.stages import Aggregator, Augmenter, Masker, Neck, Preprocessor
@@ -97,6 +97,7 @@ __all__ = [
     "Metric",
     "Neck",
     "Network",
+    "NetworkBackbone",
     "PluginError",
     "Preprocessor",
     "PrototypeBank",

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adbench.api.backbone import Backbone, Weights
 from adbench.api.cuda import CudaGraphed, to_device
 from adbench.api.exports import NEEDED, OPSET, digest_of, exported, installed, keep, kept, opened
 from adbench.errors import UnknownName, UsageError
@@ -281,3 +282,21 @@ def _machine() -> str:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).partition("\n")[0][:200]
+
+
+class NetworkBackbone(Backbone):
+    """A backbone that is one network with one set of weights: `prepare` sets `_network` and `_weights`."""
+
+    _network: Network
+    _weights: Weights
+
+    def weights(self) -> tuple[Weights, ...]:
+        return (self._weights,)
+
+    @property
+    def runtime(self) -> str:
+        return self._network.runtime
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self._network.notes

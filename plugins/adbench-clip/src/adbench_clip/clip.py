@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import field_validator
 
-from adbench import Backbone, Batch, Context, Features, Field, Network, UnknownName, UsageError, Weights
+from adbench import Batch, Context, Features, Field, Network, NetworkBackbone, UnknownName, UsageError
 from adbench_clip.options import ModelConfig
 
 if TYPE_CHECKING:
     from adbench_clip.sight import Wanted
 
 
-class Clip(Backbone):
+class Clip(NetworkBackbone):
     """CLIP (Radford et al., arXiv 2103.00020): an image in the space of text, its patches, and its windows.
 
     - ``image`` [B, D]: the class token, projected, not normalised: open_clip's ``encode_image``.
@@ -65,8 +65,6 @@ class Clip(Backbone):
 
     config: Config
     _wanted: Wanted
-    _network: Network
-    _weights: Weights
 
     @classmethod
     def provides(cls, config: Any) -> frozenset[str]:
@@ -132,17 +130,6 @@ class Clip(Backbone):
         custom = any(name.startswith(("scale", "qk_norm", "block_type")) for name in made_of.content["vision_cfg"])
         if custom and self.config.last_block == "value":
             raise UsageError(f"{self.title}: the blocks of {made_of.name} have no plain value path; use another model")
-
-    def weights(self) -> tuple[Weights, ...]:
-        return (self._weights,)
-
-    @property
-    def runtime(self) -> str:
-        return self._network.runtime
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return self._network.notes
 
     def extract(self, batch: Batch) -> Features:
         side = self.config.side

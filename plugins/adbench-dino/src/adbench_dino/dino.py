@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import field_validator
 
 from adbench import (
-    Backbone,
     Batch,
     Component,
     Context,
     Features,
     Field,
     Network,
+    NetworkBackbone,
     UnknownName,
     UsageError,
     Weights,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from adbench_dino.sight import Sight
 
 
-class Dino(Backbone):
+class Dino(NetworkBackbone):
     """Patch features of a DINO model, without class and register tokens, always as float32.
 
     Without `layers`, ``patches`` is the last block after the final norm. With them, ``layers`` holds the blocks named,
@@ -62,8 +62,6 @@ class Dino(Backbone):
     config: Config
     _model: Any
     _blocks: list[int]
-    _network: Network
-    _weights: Weights
 
     @property
     @abstractmethod
@@ -121,17 +119,6 @@ class Dino(Backbone):
     def architecture_options(self) -> dict[str, Any]:
         """Options with which timm builds the model."""
         return {}
-
-    def weights(self) -> tuple[Weights, ...]:
-        return (self._weights,)
-
-    @property
-    def runtime(self) -> str:
-        return self._network.runtime
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return self._network.notes
 
     def extract(self, batch: Batch) -> Features:
         self._check_size(*batch.images.shape[-2:])

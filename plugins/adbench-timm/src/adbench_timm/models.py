@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import field_validator
 
 from adbench import (
-    Backbone,
     Batch,
     Component,
     Context,
     Features,
     Field,
     Network,
-    Weights,
+    NetworkBackbone,
     WeightsError,
     WeightsOption,
     hub_file,
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from adbench_timm.trunk import Trunk
 
 
-class TimmBackbone(Backbone):
+class TimmBackbone(NetworkBackbone):
     """Layers of a convolutional network or transformer from timm, as float32 maps; only the layers needed are run.
 
     ``image`` is the mean over the last layer's map, ``patches`` is filled where exactly one layer is asked for.
@@ -59,8 +58,6 @@ class TimmBackbone(Backbone):
 
     config: Config
     _trunk: Trunk
-    _network: Network
-    _weights: Weights
 
     @property
     @abstractmethod
@@ -98,17 +95,6 @@ class TimmBackbone(Backbone):
             identity=trunk.identity(self.model),
             who=self.title,
         )
-
-    def weights(self) -> tuple[Weights, ...]:
-        return (self._weights,)
-
-    @property
-    def runtime(self) -> str:
-        return self._network.runtime
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return self._network.notes
 
     def extract(self, batch: Batch) -> Features:
         self._trunk.check_size(batch.images.shape[2], batch.images.shape[3], self.title)
