@@ -4,8 +4,9 @@
     .venv/bin/python benchmarks/beside_anomalib.py --data ../shared/data/magnetic-tile
     .venv/bin/python benchmarks/beside_anomalib.py --data ../shared/data/magnetic-tile --method padim
 
-Each run is a process of its own, so that peak memory is its own; nothing is shared between seeds. Without .venv-peers
-only adbench is measured. peers/README.md says what is equal on both sides and what is not.
+Each run is a process of its own, so that peak memory is its own; nothing is shared between seeds. The network's export,
+which adbench makes once a machine, is made before. Without .venv-peers only adbench is measured. peers/README.md says
+what is equal on both sides and what is not.
 """
 
 from __future__ import annotations
@@ -77,23 +78,13 @@ def run_adbench(data: Path, seed: int, method: str) -> dict[str, Any]:
     command = shutil.which("adbench", path=str(Path(sys.executable).parent))
     if command is None:
         sys.exit(f"adbench is not installed beside {sys.executable}; run this with the python of the .venv")
-    with tempfile.TemporaryDirectory() as out:
+    with tempfile.TemporaryDirectory() as folder:
         options = ["--evaluation", "256", "--device", "cpu", "--json", "--no-figures", "--threshold", "none"]
-        return last_json(
-            [
-                command,
-                "run",
-                "--data",
-                str(data),
-                "--seed",
-                str(seed),
-                "--out",
-                out,
-                *METHODS[method],
-                *options,
-                *LIMITS,
-            ]
-        )
+        places = ["--out", f"{folder}/runs", "--cache", f"{folder}/cache"]
+        run = [command, "run", "--data", str(data), "--seed", str(seed), *METHODS[method], *options, *places]
+        last_json([*run, "--limit-train", "2", "--limit-test", "1"])  # exports the network
+        shutil.rmtree(f"{folder}/cache/features")
+        return last_json([*run, *LIMITS])
 
 
 def last_json(command: list[str]) -> dict[str, Any]:
