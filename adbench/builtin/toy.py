@@ -1,7 +1,6 @@
 """One small real component for each kind of bank, with the scorer that reads it, a backbone and a masker.
 
-They need no weights and a moment on a CPU. They are what a plugin author reads first, what the conformance kit pairs a
-scorer or a bank with, and the proof that six kinds of bank are enough.
+A plugin author reads them first, the conformance kit pairs others with them, and they prove six kinds of bank enough.
 
 | bank | kind | learns from | read by |
 |---|---|---|---|
@@ -128,8 +127,7 @@ class _Learned:
 class ToyVectors(_Learned, VectorBank):
     """A random subset of all patches."""
 
-    name = "toy-vectors"
-    drops = True
+    name, drops = "toy-vectors", True
     vectors = _learned("vectors")
 
     class Config(Component.Config):
@@ -144,8 +142,8 @@ class ToyVectors(_Learned, VectorBank):
 
         rows = torch.cat(list(_rows(features, self.title)))
         owners = [owner for part in features for owner in _owners(part, self.title)]
-        order = torch.randperm(len(rows), generator=ctx.generator(self.name))
-        kept = order[: max(1, round(self.config.fraction * len(rows)))].sort().values
+        count = max(1, round(self.config.fraction * len(rows)))
+        kept = torch.randperm(len(rows), generator=ctx.generator(self.name))[:count].sort().values
         names = "\n".join(owners[i] for i in kept.tolist()).encode()
         self.learned = {"vectors": rows[kept], "owners": torch.tensor(list(names), dtype=torch.uint8)}
 
@@ -179,8 +177,7 @@ class ToyAligned(_Learned, AlignedBank):
 class ToyGaussian(_Learned, GaussianBank):
     """One Gaussian over all patches, its covariance shrunk towards a sphere."""
 
-    name = "toy-gaussian"
-    drops = True
+    name, drops = "toy-gaussian", True
     mean, precision = _learned("mean"), _learned("precision")
 
     def fit(self, features: FeatureStream, ctx: Context) -> None:  # noqa: ARG002 - nothing is drawn
@@ -196,8 +193,7 @@ class ToyGaussian(_Learned, GaussianBank):
 class ToyEnergy(_Learned, EnergyBank):
     """Negative log-likelihood of a patch whose channels are independent Gaussians, up to a constant."""
 
-    name = "toy-energy"
-    drops = True
+    name, drops = "toy-energy", True
 
     def fit(self, features: FeatureStream, ctx: Context) -> None:  # noqa: ARG002 - nothing is drawn
         mean, covariance = _moments(features, self.title)
@@ -268,7 +264,8 @@ class _ToyScorer(Scorer):
 
     def score(self, query: Features, bank: Any) -> Scores:
         """Scores of the patches [B, H, W]."""
-        return Scores(patches=self.distance(query, query.need_patches(self.title).float(), bank).float())
+        patches, whole = query.need_patches(self.title).float(), query.having(foreground=None)
+        return Scores(patches=self.distance(whole, patches, bank).float())
 
     @abstractmethod
     def distance(self, query: Features, patches: Tensor, bank: Any) -> Tensor:
@@ -290,8 +287,7 @@ class ToyNearest(_ToyScorer):
     config: Config
 
     def distance(self, query: Features, patches: Tensor, bank: VectorBank) -> Tensor:
-        owners = _owners(query.having(foreground=None), self.title)
-        distances, _ = bank.search(patches.flatten(0, 2), self.config.k, exclude=owners)
+        distances, _ = bank.search(patches.flatten(0, 2), self.config.k, exclude=_owners(query, self.title))
         return distances.mean(1).reshape(patches.shape[:3])
 
 
@@ -376,7 +372,7 @@ def _rows(features: FeatureStream, who: str) -> Iterator[Tensor]:
 
 def _owners(part: Features, who: str) -> list[str]:
     """The image of each patch, in the order of `_rows`."""
-    return [image for image, count in zip(part.ids, part.object_patches(who)[1], strict=True) for _ in range(count)]
+    return [name for name, count in zip(part.ids, part.object_patches(who)[1], strict=True) for _ in range(count)]
 
 
 def _moments(features: FeatureStream, who: str) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,8 @@ from adbench.builtin.toy import ToyPixels
 from adbench.cli import call
 from adbench.engine.record import find_runs, read_record
 
+pytestmark = pytest.mark.slow
+
 GRID = ("--all", "--backbone", "toy-pixels", "--scorer", "toy-nearest", "--scorer", "toy-mahalanobis")
 SUITE = """
 suite: small

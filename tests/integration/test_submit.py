@@ -9,6 +9,8 @@ import pytest
 from adbench.cli import call
 from adbench.engine.record import RECORD_FILE, find_runs
 
+pytestmark = pytest.mark.slow
+
 BOARD = """
 title: Parts
 dataset: parts

@@ -6,6 +6,7 @@ import json
 import tempfile
 from pathlib import Path
 
+import pytest
 from adbench_clip.april_gan import AprilGan
 from adbench_clip.clip import Clip
 from adbench_clip.prompt_contrast import PromptContrast
@@ -14,6 +15,8 @@ from adbench_clip.prompts_few import PromptsFew
 from adbench_clip.winclip import WinClip
 
 from adbench.testing import parametrize_with_checks
+
+pytestmark = pytest.mark.slow
 
 TINY = {
     "embed_dim": 16,

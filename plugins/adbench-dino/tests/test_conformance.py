@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from adbench_dino.dinov2 import DinoV2
 from adbench_dino.dinov3 import DinoV3
 
 from adbench.testing import parametrize_with_checks
+
+pytestmark = pytest.mark.slow
 
 BACKBONES = [
     DinoV3(size="tiny", resolution=64, weights="random"),

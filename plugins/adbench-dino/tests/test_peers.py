@@ -13,6 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from adbench import Batch, Context, Features, Geometry, WeightsError
 
+pytestmark = pytest.mark.slow
+
 transformers = pytest.importorskip("transformers", reason="transformers is a test dependency")
 
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)

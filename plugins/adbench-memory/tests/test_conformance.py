@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from adbench_memory.aligned import Aligned
 from adbench_memory.aligned_knn import AlignedKnn
 from adbench_memory.coreset import Coreset
@@ -17,6 +18,8 @@ from adbench_memory.rscin import Rscin
 from adbench_memory.test_set import TestSet
 
 from adbench.testing import parametrize_with_checks
+
+pytestmark = pytest.mark.slow
 
 COMPONENTS = [
     Full(),

@@ -9,6 +9,8 @@ from adbench_memory.kcenter import greedy_cover, greedy_k_center, plain_k_center
 
 from adbench import UsageError
 
+pytestmark = pytest.mark.slow
+
 
 def by_definition(vectors, count, start):
     """The selection as a reader would write it down: an independent reference."""

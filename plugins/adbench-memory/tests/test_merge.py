@@ -11,6 +11,8 @@ from adbench_memory.merge import Budget, Pool
 
 from adbench import Context, UsageError
 
+pytestmark = pytest.mark.slow
+
 
 def fitted(bank, stream, seed=0):
     bank.prepare(Context(seed=seed))

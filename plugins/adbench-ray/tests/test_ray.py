@@ -16,6 +16,8 @@ from adbench_ray.executor import Ray
 
 from adbench import Ending, Job, UsageError
 
+pytestmark = pytest.mark.slow
+
 DEEDS = """
 import ctypes, os, signal, time
 from pathlib import Path

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from adbench_sam.sam import Sam
 
 from adbench.testing import parametrize_with_checks
+
+pytestmark = pytest.mark.slow
 
 TINY = {"model": "tiny", "weights": "random", "pred_iou_thresh": 0, "stability_score_thresh": 0, "points_per_side": 2}
 """Random weights are never confident."""

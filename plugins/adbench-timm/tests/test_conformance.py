@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from adbench_timm.models import EfficientNetLite0, ResNet18, Timm
 
 from adbench.testing import parametrize_with_checks
+
+pytestmark = pytest.mark.slow
 
 BACKBONES = [
     EfficientNetLite0(),

@@ -183,6 +183,7 @@ def same(found, wanted):
     )
 
 
+@pytest.mark.slow
 class TestRuntimes:
     @pytest.mark.parametrize("runtime", ["auto", "onnxruntime", "openvino"])
     def test_give_what_torch_gives(self, runtime, tmp_path):

@@ -123,6 +123,7 @@ def test_with_enough_categories_pairs_of_categories_are_tested(make_data):
     assert found.p["worse"] < 0.05 < found.p["close"]
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(arrays(np.int64, (4, 9), elements=st.integers(-4, 20)))
 def test_pairs_tested_at_once_are_as_if_tested_one_by_one(differences):

@@ -16,6 +16,8 @@ from adbench.builtin import processes, worker
 from adbench.builtin.processes import Processes
 from adbench.testing import parametrize_with_checks
 
+pytestmark = pytest.mark.slow
+
 DEEDS = """
 import ctypes, os, sys, time
 from pathlib import Path

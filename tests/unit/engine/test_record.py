@@ -77,6 +77,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(), json_values))
 def test_canonical_json_has_one_spelling(value):
     text = canonical_json(value)
@@ -89,6 +90,7 @@ def test_canonical_json_refuses_nan():
         canonical_json(math.nan)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(), json_values))
 def test_a_spec_survives_the_file(spec):
     record = make_record(recipe={"name": "mine", "spec": spec, "parts": []})

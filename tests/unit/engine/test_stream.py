@@ -196,6 +196,7 @@ def test_a_part_that_walks_twice_pays_once(look, kept):
     assert stream.clock.seconds["extract"] == paid > 0
 
 
+@pytest.mark.slow
 def test_readers_take_no_thread_from_the_backbone():
     code = (
         "import torch\n"
@@ -207,6 +208,7 @@ def test_readers_take_no_thread_from_the_backbone():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_readers_take_no_thread_from_a_process_that_never_computed():
     read = "from adbench.engine.stream import read_ahead; list(read_ahead(str, range(4), 2, 2)); "
     numbers = {
