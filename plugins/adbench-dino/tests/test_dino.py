@@ -12,6 +12,8 @@ from adbench_dino.dinov3 import MODELS, DinoV3
 
 from adbench import Batch, Context, Geometry, UnknownName, UsageError
 
+pytestmark = pytest.mark.slow
+
 
 def batch(height: int, width: int, count: int = 2) -> Batch:
     images = torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(0))

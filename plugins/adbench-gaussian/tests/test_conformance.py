@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from adbench_gaussian.mahalanobis import Mahalanobis
 from adbench_gaussian.padim import Padim
 from adbench_gaussian.prototypes import Prototypes
 from adbench_gaussian.whitened import Whitened
 
 from adbench.testing import parametrize_with_checks
+
+pytestmark = pytest.mark.slow
 
 COMPONENTS = [
     Padim(),

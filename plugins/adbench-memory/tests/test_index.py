@@ -11,6 +11,8 @@ from adbench_memory.index import ApproximateIndex, SearchConfig
 
 from adbench import Context, UsageError, exact_search
 
+pytestmark = pytest.mark.slow
+
 KINDS = ["ivf", "hnsw", "pq"]
 
 

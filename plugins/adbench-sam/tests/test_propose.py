@@ -26,6 +26,8 @@ from segment_anything import SamAutomaticMaskGenerator, SamPredictor
 
 from adbench import load_strictly, seeded
 
+pytestmark = pytest.mark.slow
+
 
 def theirs(network, image, rules):
     options = {name: getattr(rules, name) for name in Rules.__dataclass_fields__}

@@ -21,6 +21,7 @@ OPERATIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", OPERATIONS)
 @settings(max_examples=60, deadline=None)
 @given(values=MAPS, side=st.sampled_from([3, 5, 9, 31]))
