@@ -363,6 +363,11 @@ def test_a_failed_unit_is_run_again_when_that_is_asked_for(faults, run, out, mon
 
 
 @pytest.mark.slow
+def hear_ctrl_c():
+    """Tests that a shell runs in the background inherit that SIGINT is ignored; a user's terminal does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(faults, parts, out, tmp_path):
     script = "from adbench.cli import main; main()"
     common = [sys.executable, "-c", script, "run", *TOY, "--data", str(parts), "--out", str(out)]
@@ -375,6 +380,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(faults, parts, out,
         stderr=subprocess.PIPE,
         text=True,
         env=surroundings,
+        preexec_fn=hear_ctrl_c,  # noqa: PLW1509  no thread runs here
     )
     for line in hanging.stderr:
         if "nut" in line:
