@@ -106,7 +106,9 @@ class Method:
     def aggregate(self, images: Sequence[ImageScores]) -> Tensor:
         """[N] float32 image scores of the whole test set."""
         with blame(self.aggregator, "aggregate"):
-            scores = self.aggregator.aggregate(counted(self.masker, images))
+            scores = self.aggregator.aggregate(
+                counted(images, dropped=self.masker is not None and self.masker.config.test == "drop")
+            )
             check_image_scores(self.aggregator, scores, [image.id for image in images])
         return scores
 
@@ -123,11 +125,9 @@ class Method:
             return sum(tensor.nbytes for tensor in self.bank.state().values())
 
 
-def counted(masker: Masker | None, images: Sequence[ImageScores]) -> Sequence[ImageScores]:
-    """What an aggregator is given: all patches, or those of the object where the masker's options say so."""
-    if masker is None or masker.config.test == "lowest":
-        return images
-    return Lazy(range(len(images)), lambda place: images[place].of_object())
+def counted(images: Sequence[ImageScores], *, dropped: bool) -> Sequence[ImageScores]:
+    """What an aggregator is given: all patches, or those of the object where the others are dropped."""
+    return Lazy(range(len(images)), lambda place: images[place].of_object()) if dropped else images
 
 
 def _only_foreground(query: Features, scores: Scores) -> Scores:

@@ -201,6 +201,8 @@ def _kept_scores(run: Run, *, whole_known: bool) -> Sequence[ImageScores]:
     """What an aggregator reads; the scorer's own image score only where the run handed that on."""
     import torch
 
+    from adbench.engine.method import counted
+
     said = run.judge.predictions
     dropped = any(part["options"].get("test") == "drop" for part in run.record.recipe.spec["masker"])
 
@@ -208,10 +210,9 @@ def _kept_scores(run: Run, *, whole_known: bool) -> Sequence[ImageScores]:
         patches = None if said.patches is None else torch.from_numpy(said.patches[place])
         inside = None if said.foreground is None else torch.from_numpy(said.foreground[place] != 0)
         image = float(said.scores[place]) if whole_known else None
-        kept = ImageScores(said.ids[place], patches, image, foreground=inside)
-        return kept.of_object() if dropped else kept
+        return ImageScores(said.ids[place], patches, image, foreground=inside)
 
-    return Lazy(range(len(said.ids)), read)
+    return counted(Lazy(range(len(said.ids)), read), dropped=dropped)
 
 
 @dataclass(frozen=True)

@@ -362,12 +362,12 @@ def test_a_failed_unit_is_run_again_when_that_is_asked_for(faults, run, out, mon
     assert (only_record(out).id, only_record(out).status) == (first.id, "ok")
 
 
-@pytest.mark.slow
 def hear_ctrl_c():
     """Tests that a shell runs in the background inherit that SIGINT is ignored; a user's terminal does not."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(faults, parts, out, tmp_path):
     script = "from adbench.cli import main; main()"
     common = [sys.executable, "-c", script, "run", *TOY, "--data", str(parts), "--out", str(out)]
