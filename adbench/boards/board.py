@@ -92,7 +92,7 @@ class BoardProtocol(_Frozen):
 
     def takes(self, protocol: Mapping[str, Any]) -> bool:
         """Whether a record's `task.protocol` is one of this board's."""
-        return protocol in _usual(self) or _canonical(protocol) in _spellings(self)
+        return _canonical(protocol) in _spellings(self)
 
     def sentence(self) -> str:
         """The protocol in words, for the head of a board."""
@@ -214,13 +214,6 @@ def protocol_slug(protocol: BoardProtocol) -> str:
     parts += [f"learns-{source.value}" for source in protocol.allow if source not in (Source.NOTHING, Source.TRAIN)]
     parts += ["class-names"] if protocol.class_names else []
     return "-".join(parts)
-
-
-@lru_cache(maxsize=64)
-def _usual(protocol: BoardProtocol) -> list[dict[str, Any]]:
-    """The protocols of records that a board takes as most records spell them, which is soon compared."""
-    allow = [source.value for source in {Source.NOTHING: None, **dict.fromkeys(protocol.allow)}]
-    return [{**protocol.rules(), "allow": allow, "shots": shots} for shots in protocol.draws or (None,)]
 
 
 @lru_cache(maxsize=64)
