@@ -21,7 +21,7 @@ from torch import Tensor
 
 from adbench import ExactIndex, exact_search, nearest_among
 
-CASES = [(1024, 1024, 152), (100, 200_000, 384), (784, 200_000, 384)]
+CASES = [(1024, 1024, 152), (100, 200_000, 384), (784, 200_000, 384), (784, 200_000, 1536)]
 INDEXES: list[dict[str, Any]] = [
     {"index": "ivf"},
     {"index": "ivf", "nprobe": 8},

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from adbench.api.leading import LeadingRows
 from adbench.api.shortlist import Block, HalfRows, halves_pay, shortlist
 from adbench.errors import UsageError
 
@@ -39,6 +40,9 @@ class ExactIndex:
     k + 4 candidates are measured, but at least 8: only if more others than these lie that close can one of them take
     the k-th's place, and its squared distance differs by at most twice that.
 
+    Many vectors of many channels that lie near few dimensions are compared on their leading axes first (`LeadingRows`);
+    a query for which the candidates cannot be vouched for is asked again in full.
+
     On a GPU the product is in half precision and finds k + 32 candidates, but at least 36; a query for which these
     cannot be vouched for by the bound of `HalfRows` is asked again in float32.
 
@@ -46,8 +50,8 @@ class ExactIndex:
         vectors: [N, C]; the search runs on their device.
         metric: ``"l2"`` (Euclidean distance, not squared) or ``"cosine"`` (1 - cosine similarity, 1 for a zero vector).
         owners: N ids, needed to exclude.
-        keep: whether what is computed is kept, a copy of the vectors (half of one on a GPU), or made anew, block by
-            block, in each search.
+        keep: whether what is computed is kept, a copy of the vectors (half of one on a GPU, their leading axes where
+            these are compared), or made anew, block by block, in each search.
 
     Raises:
         UsageError: the metric is unknown.
@@ -63,11 +67,13 @@ class ExactIndex:
             raise UsageError(f"unknown metric {metric!r} for a search; known: cosine, l2")
         self.vectors, self.metric, self.owners = vectors, metric, owners
         self._center = vectors.float().mean(0) if metric == "l2" and len(vectors) else None
-        self._kept, self._halves = None, None
+        self._kept, self._halves, self._leading = None, None, None
         if keep and halves_pay(vectors):
             self._halves = HalfRows(self._blocks, self._height())
         elif keep:
-            self._kept = self._everything()
+            shape = len(vectors), vectors.shape[1]
+            self._leading = LeadingRows.where_they_pay(self._blocks, shape, self._height())
+            self._kept = self._everything() if self._leading is None else None
 
     def search(self, query: Tensor, k: int, exclude: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
         """The k nearest vectors of each query, nearest first, the lower index among equals.
@@ -92,6 +98,8 @@ class ExactIndex:
             check_count(k, len(self.vectors) if allowed is None else len(allowed))
             if self._halves is not None and allowed is None:
                 found = self._by_halves(self._halves, query, k)
+            elif self._leading is not None and allowed is None:
+                found = self._by_leading(self._leading, query, k)
             else:
                 found = self._by_floats(query[asking], k, allowed)
             distances[asking], indices[asking] = found
@@ -102,9 +110,23 @@ class ExactIndex:
         candidates, beyond = halves.shortlist(asked, max(k, self.TOGETHER))
         distances, indices = nearest_among(query, self.vectors, candidates, k, self.metric)
         near = distances[:, -1] - 1 if self._center is None else distances[:, -1].square() - (asked / 2).square().sum(1)
-        doubtful = halves.doubtful(asked, near, beyond).nonzero().squeeze(1)
-        if len(doubtful):
-            distances[doubtful], indices[doubtful] = self._by_floats(query[doubtful], k, None)
+        again = halves.doubtful(asked, near, beyond).nonzero().squeeze(1)
+        if len(again):
+            distances[again], indices[again] = self._by_floats(query[again], k, None)
+        return distances, indices
+
+    def _by_leading(
+        self, leading: LeadingRows, query: Tensor, k: int, spare: tuple[int, int] = LeadingRows.SPARE
+    ) -> tuple[Tensor, Tensor]:
+        candidates, beyond = leading.shortlist(self._prepared(query), max(k, self.TOGETHER), spare)
+        distances, indices = nearest_among(query, self.vectors, candidates, k, self.metric)
+        farthest = distances[:, -1] if self._center is not None else (2 * distances[:, -1]).sqrt()
+        sure = (1 + query.shape[1] * 2.0**-23) * farthest < beyond
+        again = (~sure).nonzero().squeeze(1)
+        if len(again) and spare != leading.MANY:
+            distances[again], indices[again] = self._by_leading(leading, query[again], k, leading.MANY)
+        elif len(again):
+            distances[again], indices[again] = self._by_floats(query[again], k, None)
         return distances, indices
 
     def _by_floats(self, query: Tensor, k: int, allowed: Tensor | None) -> tuple[Tensor, Tensor]:

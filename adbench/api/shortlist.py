@@ -33,6 +33,15 @@ class Block:
     index: Tensor
 
 
+def in_blocks(rows: Tensor, own: Tensor, height: int) -> Iterator[Block]:
+    """All rows, so many at a time."""
+    import torch
+
+    index = torch.arange(len(rows), device=rows.device)
+    parts = (torch.split(whole, height) for whole in (rows, own, index))
+    return (Block(*part) for part in zip(*parts, strict=True))
+
+
 def shortlist(asked: Tensor, blocks: Iterable[Block], k: int, height: int) -> tuple[Tensor, Tensor]:
     """The k rows nearest to each query by the product, or all where there are fewer.
 
@@ -56,6 +65,25 @@ def shortlist(asked: Tensor, blocks: Iterable[Block], k: int, height: int) -> tu
         near, best = near.topk(min(k, near.shape[1]), largest=False)
         found = found.gather(1, best)
     return near, found
+
+
+def bounded_shortlist(asked: Tensor, blocks: Iterable[Block], k: int, each: int, height: int) -> tuple[Tensor, Tensor]:
+    """As `shortlist`, but with at most `each` rows of a block, and what they may have kept out.
+
+    Returns:
+        Indices [Q, k], and a value that no other row is nearer than, by the product [Q].
+    """
+    import torch
+
+    near, beyond = asked.new_empty(len(asked), 0), asked.new_full((len(asked),), float("inf"))
+    found = torch.empty(len(asked), 0, dtype=torch.int64, device=asked.device)
+    for block in blocks:
+        some, index = shortlist(asked, [block], each + 1, height)
+        near, found = torch.cat([near, some[:, :each]], 1), torch.cat([found, index[:, :each]], 1)
+        near, best = near.topk(min(k + 1, near.shape[1]), largest=False)
+        beyond = torch.cat([beyond[:, None], some[:, each:], near[:, k:]], 1).amin(1)
+        near, found = near[:, :k], found.gather(1, best[:, :k])
+    return found, beyond
 
 
 def _nearest_in(asked: Tensor, block: Block, k: int) -> tuple[Tensor, Tensor]:
@@ -110,7 +138,8 @@ class HalfRows:
     def shortlist(self, asked: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """Candidates [Q, k + 32], and a value that no other row is nearer than, by the product of halves [Q]."""
         halves = (asked * self._scale).half()
-        near, found = shortlist(halves, self._blocks(), k + SPARE_HALVES, max(1, (1 << 28) // self._height))
+        blocks = in_blocks(self._rows, self._own, self._height)
+        near, found = shortlist(halves, blocks, k + SPARE_HALVES, max(1, (1 << 28) // self._height))
         everything = near.shape[1] == len(self._rows)
         return found, near[:, -1].float().fill_(float("inf")) if everything else near[:, -1].float()
 
@@ -119,10 +148,3 @@ class HalfRows:
         error = 4 * HALF_ROUNDOFF * ((asked * self._scale).norm(dim=1) + self._own_part)
         sure: Tensor = near * self._scale**2 + error <= beyond  # not of what overflowed to infinity or NaN
         return ~sure
-
-    def _blocks(self) -> Iterator[Block]:
-        import torch
-
-        index = torch.arange(len(self._rows), device=self._rows.device)
-        parts = (torch.split(whole, self._height) for whole in (self._rows, self._own, index))
-        return (Block(*part) for part in zip(*parts, strict=True))

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 
 from adbench.api.bank import Source
-from adbench.api.context import Context
 from adbench.api.dataset import Sample
 from adbench.api.memo import Memo
 from adbench.api.metric import Metric
 from adbench.engine.cache import FeatureCache, Kept
+from adbench.engine.chance import Chance, WatchedContext
 from adbench.engine.claim import claim
 from adbench.engine.clock import Clock, PeakMemory, deadline
 from adbench.engine.compat import require_compatible
@@ -32,7 +32,7 @@ from adbench.engine.geometry import MapSpec
 from adbench.engine.method import Method, split_scores
 from adbench.engine.predictions import Predictions
 from adbench.engine.protocol import Task, make_task
-from adbench.engine.record import Cost, ResultRecord, Status, new_run, write_record
+from adbench.engine.record import ResultRecord, Status, new_run, write_record
 from adbench.engine.result import Result, deployed
 from adbench.engine.said import Said
 from adbench.engine.seen import Seen
@@ -42,7 +42,7 @@ from adbench.engine.spec import components_of
 from adbench.engine.stream import ExtractedStream, ImageLoader, TimedStream, ViewedStream
 from adbench.engine.threshold import NormalScores
 from adbench.engine.views import View, views_of
-from adbench.engine.work import Learned, Work, cost_of, key_of
+from adbench.engine.work import Learned, Scored, Work, cost_of, learning_of, scoring_of
 from adbench.errors import AdbenchError, StorageError, UnitTimeout, WeightsError
 from adbench.registry import Registry
 
@@ -138,18 +138,18 @@ class Runner:
         """Run the unit. Nothing may interrupt the writing of its record."""
         clock, settings, charged = Clock(self.settings.device, self._memo), self.settings, self._memo.charged
         with clock.measure("wall"), deadline(settings.timeout), self._work(draft, method, clock) as work:
-            predictions, cost = self._predict(work)
-            predictions = replace(predictions, normal=self._normal_scores(work))
+            scored = self._scored(work)
+            predictions = replace(scored.predictions, normal=self._normal_scores(work))
             with clock.measure("evaluate"):
                 judge = self._judge(work, predictions)
-                result = self._result(work, judge)
+                result = self._result(judge, scored.vectors)
                 metrics = measure(self._metrics(), result.evidence)
         times = {
             "threshold_s": clock.seconds.get("threshold", 0.0),
             "evaluate_s": clock.seconds["evaluate"],
             "wall_s": clock.seconds["wall"] - (self._memo.charged - charged),
         }
-        return self._save(draft, draft.done(cost.model_copy(update=times), metrics), result)
+        return self._save(draft, draft.done(scored.cost.model_copy(update=times), metrics), result)
 
     @contextmanager
     def _work(self, draft: Draft, method: Method, clock: Clock) -> Iterator[Work]:
@@ -157,13 +157,13 @@ class Runner:
         with tempfile.TemporaryDirectory(prefix="adbench-") as scratch:
             ctx = self._context(draft.unit, Path(scratch))
             sight = self._sights.of(draft, method, ctx)
-            method = replace(method, backbone=sight.backbone)
+            method, chance = replace(method, backbone=sight.backbone), Chance(ctx)
             method.prepare(ctx)
             draft.weights = [*sight.weights, *method.mask_weights()]
-            yield Work(draft, method, sight, ctx, clock, self._cache_for(method, ctx))
+            yield Work(draft, method, sight, ctx, clock, self._cache_for(method, ctx), chance)
 
-    def _context(self, unit: Unit, scratch: Path) -> Context:
-        return Context(
+    def _context(self, unit: Unit, scratch: Path) -> WatchedContext:
+        return WatchedContext(
             seed=unit.seed,
             device=self.settings.device,
             workdir=scratch,
@@ -173,21 +173,36 @@ class Runner:
             memo=self._memo,
         )
 
-    def _predict(self, work: Work) -> tuple[Predictions, Cost]:
+    def _scored(self, work: Work) -> Scored:
+        """What the unit says of the test images; what another one of these said, if it must be the same."""
+        about, seed = scoring_of(work), work.draft.unit.seed
+        scored: Scored | None = self._memo.find((about, seed)) or self._memo.find((about, "any seed"))
+        if scored is None:
+            scored = self._predict(work)
+            self._memo.keep((about, seed if work.chance.drew else "any seed"), scored, scored.nbytes)
+        work.draft.runtime, work.draft.facts = scored.runtime, scored.facts
+        return scored
+
+    def _predict(self, work: Work) -> Scored:
         """Fit on the training images, or take over what the unit before has fitted, and score the test images."""
         memory = PeakMemory(self.settings.device)
         learned = self._learned
-        if learned is None or learned.key != key_of(work):
+        if learned is None or learned.key != learning_of(work):
             learned = self._learned = None  # the old bank goes before the new one comes
             learned = self._learned = self._learn(work, memory)
         method = replace(learned.method, scorer=work.method.scorer, aggregator=work.method.aggregator)
         test = self._look(work, "score", work.draft.task.test)
+        vectors: list[np.ndarray] = []
         with work.clock.measure("test"):
-            predictions = _score(method, test, work.vectors if self._to_show(test) else None)
-        work.draft.runtime = "+".join(sorted(learned.runtimes | test.runtimes))
-        work.draft.facts = {**method.bank.facts(), **_masking(method, work.draft.task)}
+            predictions = _score(method, test, vectors if self._to_show(test) else None)
         self._sights.tell(work.sight.backbone)
-        return predictions, cost_of(work.clock, memory, learned, test)
+        return Scored(
+            predictions,
+            cost_of(work.clock, memory, learned, test),
+            runtime="+".join(sorted(learned.runtimes | test.runtimes)),
+            facts={**method.bank.facts(), **_masking(method, work.draft.task)},
+            vectors=vectors,
+        )
 
     def _learn(self, work: Work, memory: PeakMemory) -> Learned:
         task, method, clock = work.draft.task, work.method, work.clock
@@ -203,7 +218,7 @@ class Runner:
         seconds = {"extract": 0.0, "waited": 0.0, **clock.seconds}
         fit_s = seconds["fit"] - seconds["waited"] + seconds["extract"]
         return Learned(
-            key_of(work),
+            learning_of(work),
             method,
             seconds["extract"],
             fit_s,
@@ -250,7 +265,7 @@ class Runner:
             about["view"] = {"augmenter": self._sights.part(view.augmenter), "number": view.number}
         return Kept(work.cache.shelf(about), work.draft.task.digests)
 
-    def _cache_for(self, method: Method, ctx: Context) -> FeatureCache | None:
+    def _cache_for(self, method: Method, ctx: WatchedContext) -> FeatureCache | None:
         """The cache, or else the scratch folder, if features are walked over repeatedly."""
         of_train = method.walks(Source.TRAIN)
         again = of_train > 1 or (of_train > 0 and self.settings.threshold is not None)
@@ -291,8 +306,8 @@ class Runner:
         """Whether the test images will be points on a page."""
         return self.settings.figures and len(test) <= MOST
 
-    def _result(self, work: Work, judge: Judge) -> Result:
-        rule, vectors, evidence = self.settings.threshold, work.vectors, judge.evidence()
+    def _result(self, judge: Judge, vectors: Sequence[np.ndarray]) -> Result:
+        rule, evidence = self.settings.threshold, judge.evidence()
         embedding = None
         if vectors:
             seen = torch.from_numpy(np.stack(vectors))

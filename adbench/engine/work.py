@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from adbench.api.context import Context
 from adbench.engine.cache import FeatureCache
+from adbench.engine.chance import Chance
 from adbench.engine.clock import MB, Clock, PeakMemory
 from adbench.engine.draft import Draft
 from adbench.engine.method import Method
+from adbench.engine.predictions import Predictions
 from adbench.engine.record import Cost, Quantiles, canonical_json
 from adbench.engine.sight import Sight
 from adbench.engine.stream import ExtractedStream
@@ -31,13 +34,35 @@ class Learned:
     peak_gpu_mb: float | None
 
 
+@dataclass(frozen=True)
+class Scored:
+    """What a method said of the test images, and what is told of it. Units that differ only in their maps share it, and
+    those that differ only in their seeds, if nothing was drawn.
+
+    Attributes:
+        vectors: what the backbone saw of each test image as a whole, where a page will show it.
+    """
+
+    predictions: Predictions
+    cost: Cost
+    runtime: str
+    facts: Mapping[str, float]
+    vectors: Sequence[np.ndarray]
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes, in memory and on disk."""
+        said = self.predictions
+        return said.scores.nbytes + sum(array.nbytes for array in (*(said.patches or ()), *self.vectors))
+
+
 @dataclass
 class Work:
     """What running one unit brings with it.
 
     Attributes:
         cache: where features are kept, if they are.
-        vectors: what the backbone sees of each test image as a whole, where a page will show it.
+        chance: whether anything was drawn since the backbone was ready.
     """
 
     draft: Draft
@@ -46,15 +71,23 @@ class Work:
     ctx: Context
     clock: Clock
     cache: FeatureCache | None
-    vectors: list[np.ndarray] = field(default_factory=list)
+    chance: Chance
 
 
-def key_of(work: Work) -> str:
+def learning_of(work: Work) -> str:
     """What decides what is learned: all of the recipe but how it scores, the images, the seed."""
+    return canonical_json([*_about(work, "augment", "neck", "masker", "bank"), work.draft.unit.seed])
+
+
+def scoring_of(work: Work) -> str:
+    """What decides what is said of the test images, the seed apart: all of the recipe but how maps are made of it."""
+    return canonical_json(_about(work, "augment", "neck", "masker", "bank", "scorer", "aggregate"))
+
+
+def _about(work: Work, *slots: str) -> list[Any]:
     spec, unit = work.draft.spec, work.draft.unit
-    learning: list[Any] = [spec.get(slot) for slot in ("augment", "neck", "masker", "bank")]
-    told = [unit.seed, work.ctx.class_name, unit.recipe.features]
-    return canonical_json([dict(work.sight.about), learning, told, work.draft.task.sha])
+    told = [work.ctx.class_name, unit.recipe.features]
+    return [dict(work.sight.about), [spec.get(slot) for slot in slots], told, work.draft.task.sha]
 
 
 def cost_of(clock: Clock, memory: PeakMemory, learned: Learned, test: ExtractedStream) -> Cost:

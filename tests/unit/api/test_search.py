@@ -3,6 +3,7 @@ import torch
 
 from adbench import ExactIndex, UsageError, exact_search, nearest_among
 from adbench.api import search
+from adbench.api.leading import LeadingRows
 
 
 def draw(*shape, seed=0):
@@ -157,6 +158,65 @@ def test_half_precision_gives_the_answers_of_float32(name, metric, k, halves):
 def test_half_precision_answers_most_queries_by_itself(halves):
     ExactIndex(*HALVES["spread"][:1]).search(HALVES["spread"][1], 1)
     assert sum(halves) < 20
+
+
+@pytest.fixture
+def leading(monkeypatch):
+    """The way of many vectors of many channels, here; it counts the queries that are asked again."""
+    again, plain = [], ExactIndex._by_floats
+    monkeypatch.setattr(LeadingRows, "LEAST_ROWS", 1)
+    monkeypatch.setattr(LeadingRows, "LEAST_CHANNELS", 96)
+    monkeypatch.setattr(
+        ExactIndex, "_by_floats", lambda self, query, *rest: again.append(len(query)) or plain(self, query, *rest)
+    )
+    return again
+
+
+def flat(rows, seed=0):
+    """Near eight dimensions of many."""
+    return draw(rows, 8, seed=seed) @ draw(8, 120, seed=9) + 0.05 * draw(rows, 120, seed=seed + 1)
+
+
+LEADING = {
+    "spread": (flat(3000), flat(200, seed=4)),
+    "off the origin": (flat(3000) + 50, flat(200, seed=4) + 50),
+    "tiny": (1e-6 * flat(3000), 1e-6 * flat(200, seed=4)),
+    "huge": (1e15 * flat(3000), 1e15 * flat(200, seed=4)),
+    "overflowing": (1e30 * flat(3000), 1e30 * flat(200, seed=4)),
+    "off the axes": (flat(3000), draw(200, 120)),
+    "all nearly alike": (1 + 1e-3 * flat(3000), 1 + 1e-3 * flat(200, seed=4)),
+    "twins": (flat(1000).repeat(3, 1), flat(200, seed=4)),
+    "a crowd": (torch.cat([flat(2000), 1e-3 * flat(1000, seed=7)]), 1e-3 * flat(200, seed=4)),
+    "few": (flat(40), flat(200, seed=4)),
+    "one vector": (flat(1), flat(200, seed=4)),
+    "some zeros": (torch.cat([torch.zeros(20, 120), flat(300)]), torch.cat([torch.zeros(2, 120), flat(9)])),
+}
+
+
+@pytest.mark.parametrize("name", LEADING)
+@pytest.mark.parametrize("metric", ["l2", "cosine"])
+@pytest.mark.parametrize("k", [1, 5])
+def test_leading_axes_give_the_answers_of_all_channels(name, metric, k, leading):
+    vectors, query = LEADING[name]
+    k = min(k, len(vectors))
+    found = ExactIndex(vectors, metric).search(query, k)
+    expected = exact_search(query, vectors, k, metric)
+    if name in {"all nearly alike", "some zeros"}:  # more neighbours are equally near than either way measures
+        torch.testing.assert_close(found[0], expected[0], rtol=1e-6, atol=3e-7)
+    else:
+        torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("metric", ["l2", "cosine"])
+def test_leading_axes_answer_by_themselves(metric, leading):
+    index = ExactIndex(*LEADING["spread"][:1], metric)
+    assert index._leading._rows.shape[1] == 32
+    index.search(LEADING["spread"][1], 1)
+    assert sum(leading) == 0
+
+
+def test_vectors_without_leading_axes_are_searched_in_full(leading):
+    assert ExactIndex(draw(3000, 120))._leading is None
 
 
 def test_nearest_among_candidates():

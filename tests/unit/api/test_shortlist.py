@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from adbench.api.shortlist import Block, HalfRows, shortlist
+from adbench.api.shortlist import Block, HalfRows, bounded_shortlist, shortlist
 
 
 def draw(*shape, seed=0):
@@ -29,3 +29,20 @@ def test_the_best_groups_hold_the_best_rows():
         expected = (own + asked @ rows.T).topk(k, largest=False)
         torch.testing.assert_close(near, expected.values)
         torch.testing.assert_close((own + asked @ rows.T).gather(1, found), expected.values)
+
+
+def test_few_of_each_block_and_what_they_keep_out():
+    rows, asked = draw(1000, 6), -2 * draw(30, 6, seed=2)
+    own = rows.square().sum(1)
+    parts = zip(*(torch.split(whole, 300) for whole in (rows, own, torch.arange(1000))), strict=True)
+    found, beyond = bounded_shortlist(asked, [Block(*part) for part in parts], 10, 4, 16)
+    true = own + asked @ rows.T
+    assert found.shape == (30, 10)
+    torch.testing.assert_close(true.scatter(1, found, float("inf")).amin(1), beyond)
+
+
+def test_all_rows_are_candidates_where_there_are_few():
+    rows, asked = draw(7, 6), -2 * draw(3, 6, seed=2)
+    found, beyond = bounded_shortlist(asked, [Block(rows, rows.square().sum(1), torch.arange(7))], 10, 8, 16)
+    assert found.sort(1).values.tolist() == [list(range(7))] * 3
+    assert beyond.isinf().all()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from adbench import DataError, Masker, Neck, Source, StorageError, UsageError, Weights, WeightsError, hookimpl
-from adbench.builtin.toy import ToyNearest, ToyPixels, ToyVectors
+from adbench.builtin.toy import ToyMahalanobis, ToyNearest, ToyPixels, ToyVectors
 from adbench.engine import pipeline
 from adbench.engine.details import read_details
 from adbench.engine.pipeline import Runner, Settings, choose_device
@@ -363,6 +363,61 @@ def test_recalled_work_is_charged_but_did_not_pass(make_runner, make_unit):
         costs = [runner.run(make_unit(bank="recalling", seed=seed)).record.cost for seed in range(2)]
     assert [cost.fit_s >= 3600 for cost in costs] == [False, True]
     assert all(cost.wall_s < 60 for cost in costs)
+
+
+class Counting(ToyMahalanobis):
+    """Counts what it scores."""
+
+    name = "counting"
+    batches = 0
+
+    def score(self, features, bank):
+        type(self).batches += 1
+        return super().score(features, bank)
+
+
+class Drawing(Counting):
+    """Draws something, whatever for."""
+
+    name = "drawing"
+    batches = 0
+
+    def prepare(self, ctx):
+        ctx.rng(self.name)
+
+
+@pytest.mark.parametrize(("scorer", "times"), [(Counting, 1), (Drawing, 2)])
+def test_what_draws_nothing_is_not_done_again_for_another_seed(make_runner, make_unit, monkeypatch, scorer, times):
+    runner = make_runner(scorer)
+    units = [make_unit(bank="toy-gaussian", scorer=scorer.name, seed=seed) for seed in range(3)]
+    alone = runner.run(units[2]).record
+    monkeypatch.setattr(scorer, "batches", 0)
+    with runner.together(2):
+        first, second = (runner.run(unit).record for unit in units[:2])
+    assert scorer.batches == times, "of one batch of images"
+    assert first.metrics == second.metrics == alone.metrics
+    assert (first.cost.fit_s == second.cost.fit_s) == (times == 1), "each is charged what it takes"
+    assert first.id != second.id
+
+
+def test_a_threshold_is_each_seeds_own(make_runner, make_unit):
+    runner = make_runner(threshold=Rule())
+    with runner.together(2):
+        outcomes = [runner.run(make_unit(bank="toy-gaussian", scorer="toy-mahalanobis", seed=seed)) for seed in (0, 1)]
+    said = [read_predictions(outcome.folder, outcome.record.predictions) for outcome in outcomes]
+    assert said[0].scores.tolist() == said[1].scores.tolist()
+    assert said[0].normal.values.tolist() != said[1].normal.values.tolist()
+
+
+def test_maps_are_made_anew_from_what_was_said(make_runner, make_unit, monkeypatch):
+    monkeypatch.setattr(Drawing, "batches", 0)
+    runner = make_runner(Drawing)
+    parts = {"bank": "toy-gaussian", "scorer": "drawing"}
+    with runner.together(2):
+        sharp, smooth = (runner.run(make_unit(**parts, map={"sigma": sigma})).record for sigma in (0.0, 4.0))
+    assert Drawing.batches == 1
+    assert sharp.predictions == smooth.predictions
+    assert sharp.metrics["pixel-auroc"] != smooth.metrics["pixel-auroc"]
 
 
 @pytest.mark.parametrize("units", [1, 2])
