@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from adbench import StorageError
 from adbench.boards.integrity import forged
@@ -114,8 +115,8 @@ def _strange_figures(record: ResultRecord) -> Iterator[str]:
     for name, value in record.facts.items():
         if not math.isfinite(value):
             yield f"fact {plain(name)!r} is {value}; it has to be a number"
-    costs = {} if record.cost is None else record.cost.model_dump()
-    costs |= {f"ms_per_image.{name}": value for name, value in costs.pop("ms_per_image", {}).items()}
+    costs: dict[str, Any] = {} if record.cost is None else dict(record.cost)
+    costs |= {f"ms_per_image.{name}": value for name, value in costs.pop("ms_per_image", ())}
     for name, value in costs.items():
         if value is not None and not 0 <= value <= MAX_COST:
             yield f"cost {name} is {value}; it has to be between 0 and {MAX_COST:g}"

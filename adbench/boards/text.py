@@ -10,7 +10,10 @@ MAX_TEXT = 200
 
 def plain(text: str) -> str:
     """The text on one line, printable and of bounded length."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in text[: 4 * MAX_TEXT]).split())
+    text = text[: 4 * MAX_TEXT]
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else " " for char in text)
+    line = " ".join(text.split())
     return line if len(line) <= MAX_TEXT else line[: MAX_TEXT - 1] + "…"
 
 

@@ -191,9 +191,12 @@ def identity(spec_json: str, category: str, samples_sha: str, protocol: Mapping[
     return hashlib.sha256(f'{{"recipe":{spec_json},"task":{task}}}'.encode()).hexdigest()
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+
+
 def canonical_json(value: Any) -> str:
     """One spelling for one value: sorted keys, no spaces, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return _CANONICAL.encode(value)
 
 
 def parse_record(text: str, where: str) -> ResultRecord:

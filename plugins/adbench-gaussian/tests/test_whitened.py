@@ -8,6 +8,7 @@ from adbench_gaussian.mahalanobis import Mahalanobis
 from adbench_gaussian.whitened import Whitened
 
 from adbench import Context
+from adbench.engine.chance import WatchedContext
 
 
 def fitted(bank, stream, seed=0):
@@ -81,3 +82,11 @@ def test_two_walks_are_enough(given, draw):
 
     fitted(Whitened(count=3), Counting(draw(3, 2, 2, 4)))
     assert len(walks) == Whitened.passes == 2
+
+
+def test_nothing_is_drawn(given, draw):
+    ctx = WatchedContext()
+    bank = Whitened()
+    bank.prepare(ctx)
+    bank.fit(given(draw(2, 6, 6, 4)), ctx)
+    assert not ctx.seed_read

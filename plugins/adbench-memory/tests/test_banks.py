@@ -11,6 +11,7 @@ from adbench_memory.full import Full
 from adbench_memory.kcenter import plain_k_center
 
 from adbench import Context, ContractError, DataError, ExactIndex, FeatureStream, Memo, UsageError, exact_search
+from adbench.engine.chance import WatchedContext
 
 
 class Masked(FeatureStream):
@@ -262,3 +263,12 @@ class TestMemo:
             assert torch.equal(shared.vectors, alone.vectors)
             assert shared.owners == alone.owners
             assert (memo.charged > charged) == (fraction != order[0])
+
+
+@pytest.mark.parametrize(("bank", "draws"), [(Full(), False), (Full(index="ivf"), True), (Coreset(fraction=0.5), True)])
+def test_who_draws_nothing_does_not_read_the_seed(given, draw, bank, draws):
+    ctx = WatchedContext()
+    bank.prepare(ctx)
+    bank.fit(given(draw(2, 6, 6, 4)), ctx)
+    bank.search(draw(3, 4), 2)
+    assert ctx.seed_read == draws

@@ -52,11 +52,11 @@ def survey(features: FeatureStream, ctx: Context, who: str, sample: int = 0) -> 
 
     moments: Moments | None = None
     drawn: list[Tensor] = []
-    generator, each = ctx.generator("survey/sample"), -(-sample // max(1, len(features)))
+    generator, each = ctx.generator("survey/sample") if sample else None, -(-sample // max(1, len(features)))
     for rows, counts in objects_of(features, ctx.device, who):
         moments = moments or Moments(rows.mean(0)[None])
         add_rows(moments, rows)
-        drawn.extend(_drawn(image, each, generator) for image in rows.split(counts))
+        drawn.extend([_drawn(image, each, generator) for image in rows.split(counts)] if generator else [rows[:0]])
     assert moments is not None
     return Survey(moments.count, moments.mean()[0], moments.covariance()[0], torch.cat(drawn))
 

@@ -53,13 +53,15 @@ class VectorMemory(VectorBank):
         """
         import torch
 
+        if self.config.index == "exact":
+            self._take(learned, torch.empty(0, dtype=torch.int64), facts)
+            return
         total = len(learned.vectors)
         drawn = torch.randperm(total, generator=ctx.generator("index/held-out"))
-        self._take(learned, drawn[: 0 if self.config.index == "exact" else min(HELD_OUT, total // 10)], facts)
-        if self.config.index != "exact":
-            index = self._index()
-            recall = {f"recall@{k}": share for k, share in index.recall.items()}
-            self._facts = {**facts, **recall, "index_mb": index.megabytes}
+        self._take(learned, drawn[: min(HELD_OUT, total // 10)], facts)
+        index = self._index()
+        recall = {f"recall@{k}": share for k, share in index.recall.items()}
+        self._facts = {**facts, **recall, "index_mb": index.megabytes}
 
     def _take(self, learned: Collection, held_out: Tensor, facts: Mapping[str, float]) -> None:
         self._learned, self._held_out, self._facts = learned, held_out, facts
