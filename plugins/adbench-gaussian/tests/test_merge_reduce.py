@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from adbench_gaussian import merge_reduce
 from adbench_gaussian.merge_reduce import MergeReduce, farthest_first
 
 
@@ -24,13 +25,17 @@ def test_by_hand():
     assert farthest_first(rows, 3).tolist() == [4, 0, 3]
 
 
+@pytest.mark.parametrize("shortlist", [1, 7, 299, 2048])
 @pytest.mark.parametrize("shift", [0, 1e3])
-def test_as_defined(shift, draw):
+def test_as_defined(shift, shortlist, draw, monkeypatch):
+    monkeypatch.setattr(merge_reduce, "SHORTLIST", shortlist)
     rows = draw(300, 5) + shift
     assert farthest_first(rows, 60).tolist() == plain(rows, 60)
 
 
-def test_none_is_chosen_twice_and_all_where_there_are_no_more(draw):
+@pytest.mark.parametrize("shortlist", [1, 3, 2048])
+def test_none_is_chosen_twice_and_all_where_there_are_no_more(shortlist, draw, monkeypatch):
+    monkeypatch.setattr(merge_reduce, "SHORTLIST", shortlist)
     rows = draw(3, 2).repeat(4, 1)
     assert len(set(farthest_first(rows, 8).tolist())) == 8
     assert farthest_first(rows, 12).tolist() == farthest_first(rows, 99).tolist() == list(range(12))

@@ -13,12 +13,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+SHORTLIST = 2048
+
+
 def farthest_first(rows: Tensor, count: int) -> Tensor:
     """Indices of rows [N, C] in order of selection: the farthest from the mean, then the farthest from all chosen.
 
     The lowest index among equals, none twice; all N where there are no more. Squared distances are computed as
-    |x|^2 + |c|^2 - 2 x c, one product of a matrix and a vector for each step, for rows relative to the mean and in
-    double precision: many are nearly equal, and one other choice changes all that follow.
+    |x|^2 + |c|^2 - 2 x c, for rows relative to the mean and in double precision: many are nearly equal, and one other
+    choice changes all that follow.
+
+    Distances to the nearest chosen row only shrink: as long as the farthest of a shortlist is farther than all others
+    ever were, it is the farthest of all, and the others need not be looked at. They meet what was chosen meanwhile
+    together, in one product of matrices.
     """
     import torch
 
@@ -27,16 +34,44 @@ def farthest_first(rows: Tensor, count: int) -> Tensor:
     centered = rows.double()
     centered = centered - centered.mean(0)
     squares = centered.square().sum(1)
-    chosen = torch.empty(count, dtype=torch.int64, device=rows.device)
-    chosen[0] = squares.argmax()
+    chosen = squares.argmax()[None]
     nearest = torch.full_like(squares, torch.inf)
-    for step in range(1, count):
-        last = chosen[step - 1]
-        distances = torch.addmv(squares, centered, centered[last], alpha=-2).add_(squares[last])
-        torch.minimum(nearest, distances.clamp_(min=0), out=nearest)
-        nearest[last] = -1
-        chosen[step] = nearest.argmax()
+    met = 0
+    while len(chosen) < count:
+        nearest = _nearer(nearest, centered, squares, centered[chosen[met:]])
+        nearest[chosen] = -1
+        met = len(chosen)
+        chosen = torch.cat([chosen, _farthest_of_shortlist(centered, squares, nearest, count - met)])
     return chosen
+
+
+def _farthest_of_shortlist(centered: Tensor, squares: Tensor, nearest: Tensor, count: int) -> Tensor:
+    """The next rows to choose, at least one and at most so many: those that the farthest ones decide by themselves."""
+    import torch
+
+    ordered, order = nearest.sort(descending=True, stable=True)
+    others = ordered[SHORTLIST] if len(nearest) > SHORTLIST else ordered.new_tensor(-torch.inf)
+    short = order[:SHORTLIST].sort().values
+    centered, squares, nearest = centered[short], squares[short], nearest[short]
+    chosen: list[int] = []
+    while len(chosen) < count:
+        place = int(nearest.argmax())
+        if chosen and not nearest[place] > others:
+            break
+        chosen.append(place)
+        nearest = _nearer(nearest, centered, squares, centered[place][None])
+        nearest[place] = -1
+    return short[chosen]
+
+
+def _nearer(nearest: Tensor, rows: Tensor, squares: Tensor, centers: Tensor) -> Tensor:
+    """[N] squared distances to the nearest center, once these [K, C] are among them, too."""
+    import torch
+
+    for some in torch.split(centers, 64):
+        products = torch.addmm(some.square().sum(1), rows, some.T, alpha=-2)
+        nearest = torch.minimum(nearest, products.amin(1).add_(squares).clamp_(min=0))
+    return nearest
 
 
 class MergeReduce:
