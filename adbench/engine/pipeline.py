@@ -179,7 +179,7 @@ class Runner:
         scored: Scored | None = self._memo.find((about, seed)) or self._memo.find((about, "any seed"))
         if scored is None:
             scored = self._predict(work)
-            self._memo.keep((about, seed if work.chance.drew else "any seed"), scored, scored.nbytes)
+            self._memo.keep((about, seed if scored.drew else "any seed"), scored, scored.nbytes)
         work.draft.runtime, work.draft.facts = scored.runtime, scored.facts
         return scored
 
@@ -199,6 +199,7 @@ class Runner:
         return Scored(
             predictions,
             cost_of(work.clock, memory, learned, test),
+            drew=learned.drew or work.chance.drew,
             runtime="+".join(sorted(learned.runtimes | test.runtimes)),
             facts={**method.bank.facts(), **_masking(method, work.draft.task)},
             vectors=vectors,
@@ -220,6 +221,7 @@ class Runner:
         return Learned(
             learning_of(work),
             method,
+            work.chance.drew,
             seconds["extract"],
             fit_s,
             train.recalled + test.recalled,

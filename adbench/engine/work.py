@@ -22,10 +22,15 @@ from adbench.engine.stream import ExtractedStream
 
 @dataclass(frozen=True)
 class Learned:
-    """A method after fitting, and what that cost. Units that differ only in how they score share it."""
+    """A method after fitting, and what that cost. Units that differ only in how they score share it.
+
+    Attributes:
+        drew: whether another seed could have given another one.
+    """
 
     key: str
     method: Method
+    drew: bool
     extract_s: float
     fit_s: float
     recalled: int
@@ -40,11 +45,13 @@ class Scored:
     those that differ only in their seeds, if nothing was drawn.
 
     Attributes:
+        drew: whether another seed could have said something else.
         vectors: what the backbone saw of each test image as a whole, where a page will show it.
     """
 
     predictions: Predictions
     cost: Cost
+    drew: bool
     runtime: str
     facts: Mapping[str, float]
     vectors: Sequence[np.ndarray]

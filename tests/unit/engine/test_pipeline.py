@@ -400,6 +400,14 @@ def test_what_draws_nothing_is_not_done_again_for_another_seed(make_runner, make
     assert first.id != second.id
 
 
+def test_what_was_drawn_for_a_bank_that_another_scorer_fitted_counts(make_runner, make_unit):
+    units = [make_unit(scorer={"toy-nearest": {"k": k}}, seed=seed) for seed in (0, 1) for k in (1, 2)]
+    alone = [make_runner(redo=True).run(unit).record.metrics for unit in units]
+    runner = make_runner(redo=True)
+    with runner.together(4):
+        assert [runner.run(unit).record.metrics for unit in units] == alone
+
+
 def test_a_threshold_is_each_seeds_own(make_runner, make_unit):
     runner = make_runner(threshold=Rule())
     with runner.together(2):
