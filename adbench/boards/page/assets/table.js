@@ -174,5 +174,6 @@ function renderTables() {
     count += members.length;
     byId(`table-${index}`).replaceChildren(renderTable(index, members));
   });
-  byId("count").textContent = count === methods.length ? `${count} methods` : `${count} of ${methods.length} methods`;
+  const all = `${methods.length} method${methods.length === 1 ? "" : "s"}`;
+  byId("count").textContent = count === methods.length ? all : `${count} of ${all}`;
 }
