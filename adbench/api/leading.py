@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from adbench.api.shortlist import Block, bounded_shortlist, in_blocks
+from adbench.api.shortlist import QUERIES, Block, bounded_shortlist, in_blocks
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-TOGETHER = 512  # queries that are multiplied together
 STEP = 32  # axes are counted in such steps
 UNIT = 2.0**-24  # roundoff of float32
 
@@ -83,7 +82,7 @@ class LeadingRows:
         query = query - self._center
         lengths, cut = query.norm(dim=1), query @ self._axes
         blocks = in_blocks(self._rows, self._own, self._height)
-        found, beyond = bounded_shortlist(-2 * cut, blocks, k + spare[0], k + spare[1], TOGETHER)
+        found, beyond = bounded_shortlist(-2 * cut, blocks, k + spare[0], k + spare[1], QUERIES)
         channels, count = self._axes.shape
         moved = count**0.5 * (channels + 2) * UNIT * (lengths + self._reach)
         rounded = (2 * count + 4) * UNIT * (lengths.square() + self._reach**2)

@@ -7,14 +7,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from adbench.api.leading import LeadingRows
-from adbench.api.shortlist import Block, HalfRows, halves_pay, shortlist
+from adbench.api.shortlist import QUERIES, Block, HalfRows, halves_pay, shortlist
 from adbench.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 BLOCK, DEVICE_BLOCK = 1 << 21, 1 << 28  # elements of one temporary: what a CPU caches, what keeps a GPU busy
-QUERIES = 512  # that are multiplied together
 SPARE = 4
 
 
@@ -41,7 +40,7 @@ class ExactIndex:
     the k-th's place, and its squared distance differs by at most twice that.
 
     Many vectors of many channels that lie near few dimensions are compared on their leading axes first (`LeadingRows`);
-    a query for which the candidates cannot be vouched for is asked again in full.
+    a query for which the candidates cannot be vouched for is asked again among more of them, then in full.
 
     On a GPU the product is in half precision and finds k + 32 candidates, but at least 36; a query for which these
     cannot be vouched for by the bound of `HalfRows` is asked again in float32.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
+QUERIES = 512  # that are multiplied together
 GROUPS, LARGEST_GROUP = 256, 32
 SPARE_HALVES = 32
 HALF_ROUNDOFF = 2.0**-11

@@ -179,7 +179,8 @@ class Runner:
         scored: Scored | None = self._memo.find((about, seed)) or self._memo.find((about, "any seed"))
         if scored is None:
             scored = self._predict(work)
-            self._memo.keep((about, seed if scored.drew else "any seed"), scored, scored.nbytes)
+            if self._memo.budget:  # to know its size, all of it is read
+                self._memo.keep((about, seed if scored.drew else "any seed"), scored, scored.nbytes)
         work.draft.runtime, work.draft.facts = scored.runtime, scored.facts
         return scored
 
