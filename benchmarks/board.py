@@ -76,7 +76,7 @@ def record(method: int, category: str, seed: int, dice: random.Random) -> dict[s
     cost = {"extract_s": 10 * dice.random(), "fit_s": 20 * dice.random(), "test_s": 1 + dice.random()}
     cost |= {"ms_per_image": {"p50": 20 * dice.random() + 5, "p95": 60.0}, "peak_memory_mb": 900 + 99 * dice.random()}
     return {
-        "schema": 2,
+        "schema": 3,
         "id": identity(canonical_json(recipe), category, sha, PROTOCOL, seed),
         "status": "ok",
         "reason": "",

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -41,6 +41,7 @@ class Unit(NamedTuple):
     """A category, and what a method sees and says of it."""
 
     train: Sequence[Sample]
+    digests: Mapping[str, str]
     labels: np.ndarray
     scores: np.ndarray
     make: Callable[[], Method]
@@ -55,7 +56,8 @@ def unit_of(recipe: str, dataset, category: str, limit: int | None, workdir: Pat
     task = make_task(dataset, category, Protocol(limit_train=limit), seed=0)
     backbone = Method.of(components_of(whole, registry)).backbone
     backbone.prepare(ctx)
-    kept = Kept(FeatureCache(workdir, 1 << 34).shelf({"category": category}), task.digests)
+    digests = {alias: task.digests[name] for name, alias in task.aliases.items()}
+    kept = Kept(FeatureCache(workdir, 1 << 34).shelf({"category": category}), digests)
 
     def make() -> Method:
         method = replace(Method.of(components_of(whole, registry)), backbone=backbone)
@@ -63,7 +65,8 @@ def unit_of(recipe: str, dataset, category: str, limit: int | None, workdir: Pat
         return method
 
     def look(samples: Sequence[Sample]) -> ExtractedStream:
-        return ExtractedStream(ImageLoader(dataset, make().preprocess, 8, 2), samples, backbone, Clock("cpu"), kept)
+        loader = ImageLoader(dataset, make().preprocess, 8, 2, task.aliases)
+        return ExtractedStream(loader, samples, backbone, Clock("cpu"), kept)
 
     for _ in look((*task.train, *task.test)):
         pass
@@ -71,7 +74,7 @@ def unit_of(recipe: str, dataset, category: str, limit: int | None, workdir: Pat
     method.fit({Source.TRAIN: look(task.train)}, ctx)
     fit_s = time.perf_counter() - start
     scores = method.aggregate([one for part in look(task.test) for one in split_scores(*method.score(part))]).numpy()
-    return Unit(task.train, np.array([s.anomalous for s in task.test]), scores, make, look, ctx, fit_s)
+    return Unit(task.train, task.digests, np.array([s.anomalous for s in task.test]), scores, make, look, ctx, fit_s)
 
 
 def show(category: str, unit: Unit, rules: Sequence[Rule]) -> None:
@@ -83,7 +86,7 @@ def show(category: str, unit: Unit, rules: Sequence[Rule]) -> None:
     for way, many in WAYS.items():
         start = time.perf_counter()
         with patch.object(crossfit, "MANY", many):
-            normal = crossfit.normal_scores(unit.make, unit.train, unit.look, unit.look, unit.ctx)
+            normal = crossfit.normal_scores(unit.make, unit.train, unit.digests, unit.look, unit.look, unit.ctx)
         cost = (time.perf_counter() - start) / unit.fit_s
         for rule in rules:
             found = deploy(rule, normal, unit.labels, unit.scores)

@@ -108,6 +108,15 @@ def read_annex(folder: Path) -> Annex:
     return annex
 
 
+def upgrade(annex: Annex, records: Iterable[ResultRecord]) -> None:
+    """Hang what lies beside records of an older schema on the ids that they have today."""
+    for record in records:
+        for lines in (annex.details, annex.pictures):
+            line = lines.pop(record.former_id, None)
+            if line is not None:
+                lines.setdefault(record.id, _ID.sub(f'"id":"{record.id}"', line, count=1))
+
+
 def _lines(file: Path) -> list[str]:
     try:
         if file.stat().st_size > MAX_FILE_BYTES:
@@ -133,7 +142,7 @@ def attach(annex: Annex, on_board: Iterable[ResultRecord], runs: Iterable[Found]
         if record is None or run.folder is None:
             continue
         try:
-            _take_details(annex, run.folder, record.id)
+            _take_details(annex, run.folder, run.record)
             if gallery and record.id in pictured - annex.pictures.keys():
                 _take_pictures(annex, record.id, gallery(run.folder, record))
         except AdbenchError as error:
@@ -149,12 +158,12 @@ def _first_seeds(records: Iterable[ResultRecord]) -> set[str]:
     return {record.id for record in first.values()}
 
 
-def _take_details(annex: Annex, folder: Path, record_id: str) -> None:
+def _take_details(annex: Annex, folder: Path, record: ResultRecord) -> None:
     if not (folder / DETAILS_FILE).is_file():
         return
     details = read_details(folder)
-    if details.id == record_id:
-        annex.details[record_id] = canonical_json(details.to_json())
+    if details.id in (record.id, record.former_id):
+        annex.details[record.id] = canonical_json({**details.to_json(), "id": record.id})
     else:
         annex.problems.append(f"{folder / DETAILS_FILE}: of another run; make it anew with 'adbench evaluate'")
 

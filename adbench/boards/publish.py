@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from adbench import Report, StorageError, Table
-from adbench.boards.annex import DETAILS, PICTURES, Annex, Gallery, annex_files, attach, read_annex
+from adbench.boards.annex import DETAILS, PICTURES, Annex, Gallery, annex_files, attach, read_annex, upgrade
 from adbench.boards.board import (
     BOARD_FILE,
     Board,
@@ -196,6 +196,7 @@ def read_shelf(folder: Path, outcome: Outcome) -> Shelf:
             shelf.unread[file.name].append(line)
             outcome.problems.append(found if isinstance(found, str) else _misplaced(found))
     shelf.annex = read_annex(folder)
+    upgrade(shelf.annex, (found.record for found in shelf.found))
     return shelf
 
 

@@ -89,7 +89,7 @@ def _read_line(line: str, where: str, before: RecipeInfo | None) -> Found | str:
         return str(error)
     if before == record.recipe:  # a method's records share one, and what is made of it once
         record = record.model_copy(update={"recipe": before})
-    found = Found(record, where, text=line)
+    found = Found(record, where, text=None if record.former_id else line)  # an older schema is written anew
     return refusal(found) or found
 
 

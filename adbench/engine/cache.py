@@ -98,7 +98,7 @@ class FeatureCache:
 
 @dataclass(frozen=True)
 class Kept:
-    """A shelf for samples whose content is known: `digests` by id."""
+    """A shelf for images whose content is known: `digests` by alias."""
 
     shelf: Shelf
     digests: Mapping[str, str]

@@ -7,7 +7,7 @@ few, each image is left out once, which costs about K fits of a small bank.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from adbench.api.features import FeatureStream, ImageScores
 from adbench.engine.contract import is_out_of_memory
 from adbench.engine.method import Method, split_scores
 from adbench.engine.threshold import NormalScores
+from adbench.engine.twins import groups_of
 from adbench.errors import AdbenchError, UnitTimeout
 
 HELD_OUT = 0.2
@@ -40,7 +41,12 @@ class Fold:
 
 
 def normal_scores(
-    make: Callable[[], Method], samples: Sequence[Sample], learn: Look, look: Look, ctx: Context
+    make: Callable[[], Method],
+    samples: Sequence[Sample],
+    digests: Mapping[str, str],
+    learn: Look,
+    look: Look,
+    ctx: Context,
 ) -> NormalScores:
     """Scores of normal images, each by a bank that was fitted without it.
 
@@ -49,6 +55,7 @@ def normal_scores(
     Args:
         make: a method, prepared and not fitted; called once a fold.
         samples: the normal training images.
+        digests: the content of each, by id.
         learn: what the backbone sees in some of them to learn from, in every view.
         look: what it sees in some of them to be judged.
         ctx: of the unit; decides who is left out.
@@ -56,10 +63,10 @@ def normal_scores(
     Raises:
         UnitTimeout: the unit's time is up.
     """
-    source, folds = folds_of(samples, ctx)
+    source, folds = folds_of(samples, digests, ctx)
     try:
         method = make()
-        reason = _why_not(method, samples)
+        reason = _why_not(method, samples, folds)
         if reason:
             return NormalScores(np.zeros(0, np.float32), source, reason)
         parts = [_judged(method if fold is folds[0] else make(), fold, learn, look, ctx) for fold in folds]
@@ -73,16 +80,30 @@ def normal_scores(
     return NormalScores(np.concatenate(parts), source)
 
 
-def folds_of(samples: Sequence[Sample], ctx: Context) -> tuple[str, list[Fold]]:
-    """How the scores come about, in words, and who is left out when: at random, as the conformal bound asks for."""
-    order = ctx.rng("threshold-folds").permutation(len(samples))
+def folds_of(samples: Sequence[Sample], digests: Mapping[str, str], ctx: Context) -> tuple[str, list[Fold]]:
+    """How the scores come about, in words, and who is left out when: at random, as the conformal bound asks for.
+
+    Images of one content are left out together, since a bank that has learned one of them knows the other.
+    """
+    groups = groups_of(samples, digests)
+    order = ctx.rng("threshold-folds").permutation(len(groups)).tolist()
     if len(samples) >= MANY:
-        left_out = [order[: round(HELD_OUT * len(samples))]]
+        left_out = [_share(groups, order, round(HELD_OUT * len(samples)))]
         source = f"held-out {100 * HELD_OUT:.0f} %"
     else:
-        left_out = np.array_split(order, min(FOLDS, len(samples)))
+        left_out = [part.tolist() for part in np.array_split(order, min(FOLDS, len(order)))]
         source = f"cross-fitted k={len(left_out)}"
-    return source, [_fold(samples, set(part.tolist())) for part in left_out]
+    return source, [_fold(samples, {place for group in part for place in groups[group]}) for part in left_out]
+
+
+def _share(groups: Sequence[Sequence[int]], order: Sequence[int], images: int) -> list[int]:
+    """The first groups in order that have no more images together; the smallest group where each has more."""
+    taken, count = [], 0
+    for group in order:
+        if count + len(groups[group]) <= images:
+            taken.append(group)
+            count += len(groups[group])
+    return taken or [min(order, key=lambda group: len(groups[group]))]
 
 
 def _fold(samples: Sequence[Sample], judged: set[int]) -> Fold:
@@ -92,11 +113,13 @@ def _fold(samples: Sequence[Sample], judged: set[int]) -> Fold:
     )
 
 
-def _why_not(method: Method, samples: Sequence[Sample]) -> str:
+def _why_not(method: Method, samples: Sequence[Sample], folds: Sequence[Fold]) -> str:
     if method.bank.learns_from is Source.TEST:
         return "the bank learns from the test images: no normal image can be left out of it"
     if not method.walks(Source.TRAIN):
         return "the method learns from no normal image, and a threshold would have to"
+    if len(samples) > 1 and not folds[0].learn:
+        return "all normal images have one content, and it cannot be learned from and judged"
     return "a single normal image cannot be learned from and judged" if len(samples) < 2 else ""
 
 

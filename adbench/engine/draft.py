@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
 from adbench.api.backbone import Weights
-from adbench.api.bank import Source
 from adbench.api.component import Component
 from adbench.api.dataset import Dataset
-from adbench.engine.compat import learns_from
+from adbench.engine.aliases import with_ids
 from adbench.engine.protocol import Protocol, Task
 from adbench.engine.provenance import provenance_of
 from adbench.engine.record import (
@@ -27,8 +26,10 @@ from adbench.engine.record import (
     Status,
     TaskInfo,
     canonical_json,
+    identity,
     read_record,
 )
+from adbench.engine.regime import given_by, names_a_category
 from adbench.engine.settings import is_here, place
 from adbench.engine.spec import Part, Recipe, part_infos, spec_of
 from adbench.engine.threshold import Threshold
@@ -146,6 +147,7 @@ class Draft:
     weights: Sequence[Weights] = ()
     runtime: str = "torch"
     facts: Mapping[str, float] = field(default_factory=dict)
+    drew: bool | None = None
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     spec: dict[str, Any] = field(init=False)
 
@@ -155,13 +157,18 @@ class Draft:
     @property
     def id(self) -> str:
         """sha256 of what decides the score."""
-        task = {
-            "category": self.unit.category,
-            "samples": self.task.sha,
-            "protocol": self.unit.protocol.model_dump(mode="json"),
-            "seed": self.unit.seed,
-        }
-        return hashlib.sha256(canonical_json({"recipe": self.spec, "task": task}).encode()).hexdigest()
+        return self._identity(self.task.sha)
+
+    @property
+    def former_id(self) -> str:
+        """The id that the same unit had before records of schema 3."""
+        return self._identity(self.task.former_sha)
+
+    def _identity(self, samples_sha: str) -> str:
+        unit = self.unit
+        return identity(
+            canonical_json(self.spec), unit.category, samples_sha, unit.protocol.model_dump(mode="json"), unit.seed
+        )
 
     @property
     def folder(self) -> Path:
@@ -174,7 +181,8 @@ class Draft:
         own = self.out / name
         if own.exists() or not is_here(self.out):
             return own
-        return next(self.out.glob(f"[!.]*-{self.id[:12]}"), own)
+        others = (self.out.glob(f"[!.]*-{name[:12]}") for name in (self.id, self.former_id))
+        return next(chain.from_iterable(others), own)
 
     def record(self) -> ResultRecord | None:
         """The record of an earlier run, however it ended."""
@@ -194,8 +202,8 @@ class Draft:
         return self._record("ok", cost=cost, metrics=metrics)
 
     def failed(self, status: Status, reason: str) -> ResultRecord:
-        """The record of a unit that did not."""
-        return self._record(status, reason=reason)
+        """The record of a unit that did not. A reason that names images by alias comes to name them by id."""
+        return self._record(status, reason=with_ids(reason, self.task.aliases))
 
     def _record(
         self, status: Status, *, reason: str = "", cost: Cost | None = None, metrics: Mapping[str, MetricInfo] = _NONE
@@ -219,26 +227,20 @@ class Draft:
                 samples_sha=self.task.sha,
                 skipped=list(self.task.skipped),
             ),
-            regime=_regime(unit, self.task, self.components, self.weights),
+            regime=self._regime(),
             metrics=dict(metrics),
             cost=cost,
             facts=dict(self.facts),
+            drew=self.drew,
             predictions=None,
             provenance=provenance_of(self.device, self.runtime, self.weights, dists, self.started),
         )
 
-
-def _regime(unit: Unit, task: Task, components: Components, weights: Sequence[Weights]) -> Regime:
-    sources = learns_from(components)
-    told = unit.protocol.class_names and any(
-        "class_name" in part.needs for parts in components.values() for part in parts
-    )
-    return Regime(
-        train_images=len(task.train) if Source.TRAIN in sources else 0,
-        test_set=Source.TEST in sources,
-        class_names=told,
-        anomalies=False,
-        tuned_per_category=False,
-        tuned_on_test=unit.dataset.board_name in unit.recipe.tuned_on,
-        random_weights=any(item.random for item in weights),
-    )
+    def _regime(self) -> Regime:
+        unit, task = self.unit, self.task
+        return Regime(
+            **given_by(self.components, unit.protocol, task.train),
+            tuned_per_category=names_a_category(self.spec, unit.dataset.categories()),
+            tuned_on_test=unit.dataset.board_name in unit.recipe.tuned_on,
+            random_weights=any(item.random for item in self.weights),
+        )

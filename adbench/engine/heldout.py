@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from adbench.api.dataset import Sample
+from adbench.engine.twins import groups_of
 from adbench.errors import DataError
 
 
@@ -43,12 +44,10 @@ def held_out(category: str, samples: Sequence[Sample], digests: Mapping[str, str
     Raises:
         DataError: a part would be left without good or without defective images.
     """
-    groups: dict[str, list[int]] = {}
-    for place in sorted(range(len(samples)), key=lambda place: samples[place].id):
-        groups.setdefault(digests[samples[place].id], []).append(place)
+    groups = groups_of(samples, digests)
     choosing: set[int] = set()
     for anomalous in (False, True):
-        alike = [group for group in groups.values() if samples[group[0]].anomalous is anomalous]
+        alike = [group for group in groups if samples[group[0]].anomalous is anomalous]
         choosing |= _take(sorted(alike, key=lambda group: _order(samples[group[0]])), share)
     places = range(len(samples))
     parting = Parting(tuple(sorted(choosing)), tuple(place for place in places if place not in choosing))

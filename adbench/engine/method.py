@@ -19,7 +19,8 @@ from adbench.api.scorer import Scorer
 from adbench.api.stages import Aggregator, Augmenter, Masker, Neck, Preprocessor
 from adbench.engine.contract import blame, check_image_scores, check_scores
 from adbench.engine.lazy import Lazy
-from adbench.engine.stream import ChangedStream, apply_necks, find_object
+from adbench.engine.sealed import Seal, SealedStream
+from adbench.engine.stream import apply_necks, find_object
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Method:
     """The parts of a recipe, by slot.
 
     Attributes:
-        seen_whole: ids of the images so far of which the masker left nothing.
+        seen_whole: aliases of the images so far of which the masker left nothing.
     """
 
     preprocess: tuple[Preprocessor, ...]
@@ -79,13 +80,15 @@ class Method:
                 part.prepare(ctx)
 
     def fit(self, streams: Mapping[Source, FeatureStream], ctx: Context) -> None:
-        """Fit the necks that learn, in order, then the bank."""
+        """Fit the necks that learn, in order, then the bank. None of them sees more of a stream than its features."""
+        seal = Seal()
         for index, neck in enumerate(self.necks):
             if neck.learns:
-                with blame(neck, "fit"):
-                    neck.fit(ChangedStream(streams[Source.TRAIN], partial(apply_necks, self.necks[:index])), ctx)
-        with blame(self.bank, "fit"):
-            self.bank.fit(ChangedStream(streams[self.bank.learns_from], self.learn), ctx)
+                stream = SealedStream(streams[Source.TRAIN], partial(apply_necks, self.necks[:index]), seal)
+                with seal.reopened(), blame(neck, "fit"):
+                    neck.fit(stream, ctx)
+        with seal.reopened(), blame(self.bank, "fit"):
+            self.bank.fit(SealedStream(streams[self.bank.learns_from], self.learn, seal), ctx)
 
     def learn(self, features: Features) -> Features:
         """What the bank is given: features after all necks, with the foreground where it leaves out the rest."""

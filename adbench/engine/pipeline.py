@@ -18,6 +18,7 @@ from adbench.api.bank import Source
 from adbench.api.dataset import Sample
 from adbench.api.memo import Memo
 from adbench.api.metric import Metric
+from adbench.engine.aliases import with_ids
 from adbench.engine.cache import FeatureCache, Kept
 from adbench.engine.chance import Chance, WatchedContext
 from adbench.engine.claim import claim
@@ -26,15 +27,15 @@ from adbench.engine.compat import require_compatible
 from adbench.engine.contract import blame, is_out_of_memory
 from adbench.engine.crossfit import normal_scores
 from adbench.engine.draft import Draft, Outcome, Unit
-from adbench.engine.embedding import MOST, embed, image_vectors
+from adbench.engine.embedding import MOST, embed
 from adbench.engine.evaluate import Judge, measure
 from adbench.engine.geometry import MapSpec
-from adbench.engine.method import Method, split_scores
+from adbench.engine.method import Method
 from adbench.engine.predictions import Predictions
-from adbench.engine.protocol import Task, make_task
+from adbench.engine.protocol import make_task
 from adbench.engine.record import ResultRecord, Status, new_run, write_record
 from adbench.engine.result import Result, deployed
-from adbench.engine.said import Said
+from adbench.engine.scoring import in_order_of, masking, places_in, repeats, score_stream
 from adbench.engine.seen import Seen
 from adbench.engine.settings import Settings, choose_device
 from adbench.engine.sight import Sights
@@ -75,6 +76,8 @@ class Runner:
     _sights: Sights = field(init=False)
     _learned: Learned | None = None
     _memo: Memo = field(default_factory=Memo)
+    _results: Memo = field(default_factory=Memo)
+    """What was said of the test images. Apart from what components remember, who must not find it: it has ids."""
     _seen: Seen = field(default_factory=Seen)
 
     def __post_init__(self) -> None:
@@ -88,11 +91,14 @@ class Runner:
     @contextmanager
     def together(self, units: int) -> Iterator[None]:
         """What one of so many units that look at the same images has computed is kept for the others."""
-        self._memo.budget = MEMO_BYTES if units > 1 else 0
+        memos = self._memo, self._results
+        for memo in memos:
+            memo.budget = MEMO_BYTES if units > 1 else 0
         try:
             yield
         finally:
-            self._memo.forget()
+            for memo in memos:
+                memo.forget()
 
     def run(self, unit: Unit, *, wait: bool = True) -> Outcome | None:
         """Run a unit, or find that it has ended. What goes wrong with it is in the record, not raised.
@@ -176,12 +182,12 @@ class Runner:
     def _scored(self, work: Work) -> Scored:
         """What the unit says of the test images; what another one of these said, if it must be the same."""
         about, seed = scoring_of(work), work.draft.unit.seed
-        scored: Scored | None = self._memo.find((about, seed)) or self._memo.find((about, "any seed"))
+        scored: Scored | None = self._results.find((about, seed)) or self._results.find((about, "any seed"))
         if scored is None:
             scored = self._predict(work)
-            if self._memo.budget:  # to know its size, all of it is read
-                self._memo.keep((about, seed if scored.drew else "any seed"), scored, scored.nbytes)
-        work.draft.runtime, work.draft.facts = scored.runtime, scored.facts
+            if self._results.budget:  # to know its size, all of it is read
+                self._results.keep((about, seed if scored.drew else "any seed"), scored, scored.nbytes)
+        work.draft.runtime, work.draft.facts, work.draft.drew = scored.runtime, scored.facts, scored.drew
         return scored
 
     def _predict(self, work: Work) -> Scored:
@@ -192,23 +198,24 @@ class Runner:
             learned = self._learned = None  # the old bank goes before the new one comes
             learned = self._learned = self._learn(work, memory)
         method = replace(learned.method, scorer=work.method.scorer, aggregator=work.method.aggregator)
-        test = self._look(work, "score", work.draft.task.test)
+        task = work.draft.task
+        test = self._look(work, "score", task.blind_test)
         vectors: list[np.ndarray] = []
         with work.clock.measure("test"):
-            predictions = _score(method, test, vectors if self._to_show(test) else None)
+            predictions = score_stream(method, test, vectors if self._to_show(test) else None)
         self._sights.tell(work.sight.backbone)
         return Scored(
-            predictions,
+            in_order_of(task, predictions),
             cost_of(work.clock, memory, learned, test),
             drew=learned.drew or work.chance.drew,
             runtime="+".join(sorted(learned.runtimes | test.runtimes)),
-            facts={**method.bank.facts(), **_masking(method, work.draft.task)},
-            vectors=vectors,
+            facts={**method.bank.facts(), **masking(method, task), **repeats(task)},
+            vectors=[vectors[place] for place in places_in(task)] if vectors else [],
         )
 
     def _learn(self, work: Work, memory: PeakMemory) -> Learned:
         task, method, clock = work.draft.task, work.method, work.clock
-        train, test = self._look_all_ways(work, "learn", task.train), self._look(work, "learn", task.test)
+        train, test = self._look_all_ways(work, "learn", task.train), self._look(work, "learn", task.blind_test)
         nothing = self._look(work, "learn", ())
         with clock.measure("fit"):
             streams = {
@@ -247,7 +254,14 @@ class Runner:
         seen: Callable[[int], None] | None = None,
     ) -> ExtractedStream:
         settings, method, draft = self.settings, work.method, work.draft
-        loader = ImageLoader(draft.unit.dataset, method.preprocess, settings.batch_size, settings.workers, view)
+        loader = ImageLoader(
+            draft.unit.dataset,
+            method.preprocess,
+            settings.batch_size,
+            settings.workers,
+            draft.task.aliases,
+            view,
+        )
         return ExtractedStream(
             loader,
             samples,
@@ -266,7 +280,9 @@ class Runner:
         about = dict(work.sight.about)
         if view is not None:
             about["view"] = {"augmenter": self._sights.part(view.augmenter), "number": view.number}
-        return Kept(work.cache.shelf(about), work.draft.task.digests)
+        task = work.draft.task
+        digests = {alias: task.digests[name] for name, alias in task.aliases.items()}
+        return Kept(work.cache.shelf(about), digests)
 
     def _cache_for(self, method: Method, ctx: WatchedContext) -> FeatureCache | None:
         """The cache, or else the scratch folder, if features are walked over repeatedly."""
@@ -280,7 +296,7 @@ class Runner:
         """Scores of normal images by banks that were fitted without them; None where nobody wants a threshold."""
         if self.settings.threshold is None:
             return None
-        unit, samples = work.draft.unit, work.draft.task.train
+        unit, task = work.draft.unit, work.draft.task
         apart = replace(work, clock=Clock(self.settings.device, self._memo))  # for what it counts is no part of the fit
 
         def make() -> Method:
@@ -290,7 +306,8 @@ class Runner:
 
         learn, judge = partial(self._look_all_ways, apart, "threshold"), partial(self._look, apart, "threshold")
         with work.clock.measure("threshold"):
-            return normal_scores(make, samples, learn, judge, work.ctx)
+            scores = normal_scores(make, task.train, task.digests, learn, judge, work.ctx)
+        return replace(scores, reason=with_ids(scores.reason, task.aliases))
 
     def _judge(self, work: Work, predictions: Predictions) -> Judge:
         unit, settings = work.draft.unit, self.settings
@@ -360,38 +377,3 @@ class Runner:
         """Tell trackers; what they complain of must not cost a result."""
         problems = self.registry.call_each("job_finished", record=record.to_json())
         return tuple(f"plugin {problem.dist!r}: {problem.reason}" for problem in problems)
-
-
-def _masking(method: Method, task: Task) -> dict[str, float]:
-    """How many images were seen whole, as the masker left nothing of them; nothing to say without a masker."""
-    if method.masker is None:
-        return {}
-    counts = {"train": task.train, "test": task.test} if method.masks_bank else {"test": task.test}
-    return {
-        f"seen_whole_{name}": float(sum(sample.id in method.seen_whole for sample in samples))
-        for name, samples in counts.items()
-    }
-
-
-def _score(method: Method, stream: ExtractedStream, vectors: list[np.ndarray] | None) -> Predictions:
-    """Score every image of the stream. A lap of the clock is what the features cost when new, and the scoring.
-
-    Args:
-        method: fitted.
-        stream: the test images.
-        vectors: takes a vector of each image, if there is one.
-    """
-    said, clock = Said(), stream.clock
-    clock.add("score", 0.0)
-    for features in stream:
-        started = clock.now()
-        query, found = method.score(features)
-        scores = split_scores(query, found)
-        scoring = clock.now() - started
-        said.add(scores, features.geometry)
-        clock.add("score", scoring)
-        clock.add("test-extract", stream.spent)
-        clock.lap(stream.spent + scoring, len(features))
-        if vectors is not None:
-            vectors += image_vectors(features)
-    return said.predictions(method.aggregate(said).float().cpu().numpy())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
 from typing import Literal
 from weakref import WeakKeyDictionary
@@ -13,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from adbench.api.bank import Source
 from adbench.api.dataset import Dataset, Sample
+from adbench.engine.aliases import aliases_of, blind_order
+from adbench.engine.record import bounded_sha
 from adbench.errors import DataError
 
 
@@ -51,9 +54,10 @@ class Task:
     Attributes:
         train: normal images.
         test: images to judge.
-        sha: sha256 over ids and contents of all of them, in hex.
+        sha: sha256 over ids and contents of all of them, and where training ends and test begins, in hex.
         skipped: ids of files that were left out because they cannot be read.
         digests: the content of each image, by id.
+        former_sha: what `sha` was before records of schema 3: without that boundary.
     """
 
     train: tuple[Sample, ...]
@@ -61,6 +65,17 @@ class Task:
     sha: str
     skipped: tuple[str, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict, compare=False)
+    former_sha: str = ""
+
+    @cached_property
+    def aliases(self) -> Mapping[str, str]:
+        """What components call each image, by its id."""
+        return aliases_of((*self.train, *self.test), self.digests, self.sha)
+
+    @cached_property
+    def blind_test(self) -> tuple[Sample, ...]:
+        """The test images in the order in which components get them, which says nothing of their labels."""
+        return blind_order(self.test, self.aliases)
 
     @property
     def duplicates(self) -> tuple[str, ...]:
@@ -93,7 +108,8 @@ def make_task(dataset: Dataset, category: str, protocol: Protocol, seed: int, *,
         if not samples:
             raise DataError(f"category {category!r} has no readable {name}; add some, or leave the category out")
     digests = _digests(dataset, (*train, *test))
-    return Task(train, test, _samples_sha((*train, *test), digests), tuple(skipped), digests)
+    former = _sequence_sha((*train, *test), digests)
+    return Task(train, test, bounded_sha(former, len(train), len(test)), tuple(skipped), digests, former)
 
 
 def _draw(pool: tuple[Sample, ...], shots: int | None, seed: int, category: str) -> tuple[Sample, ...]:
@@ -151,7 +167,7 @@ def _digests(dataset: Dataset, samples: Sequence[Sample]) -> dict[str, str]:
     return {sample.id: known.digest(dataset, sample) for sample in samples}
 
 
-def _samples_sha(samples: Sequence[Sample], digests: Mapping[str, str]) -> str:
+def _sequence_sha(samples: Sequence[Sample], digests: Mapping[str, str]) -> str:
     digest = hashlib.sha256()
     for sample in samples:
         digest.update(f"{sample.id}\0{sample.defect}\0{digests[sample.id]}\n".encode())

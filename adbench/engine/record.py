@@ -12,12 +12,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from adbench.engine.settings import is_here
 from adbench.errors import StorageError
 
-SCHEMA = 2
+SCHEMA = 3
 RECORD_FILE = "record.json"
 MAX_RECORD_BYTES = 4 << 20
 
@@ -66,7 +73,9 @@ class TaskInfo(_Part):
     protocol: dict[str, Any]
     train: int = Field(description="normal images learned from")
     test: int = Field(description="images judged")
-    samples_sha: str = Field(description="sha256 over ids and contents of all of them")
+    samples_sha: str = Field(
+        description="sha256 over ids and contents of all of them, and where training ends and test begins"
+    )
     skipped: list[str] = Field(default_factory=list, description="files left out by --skip-bad")
     duplicates: list[str] | None = Field(None, description="test images that are training images too, by content")
 
@@ -154,7 +163,7 @@ class Provenance(_Part):
 class ResultRecord(_Part):
     """The whole record. `id` is the sha256 of what decides the score."""
 
-    schema_version: int = Field(SCHEMA, alias="schema")
+    schema_version: int = Field(SCHEMA, alias="schema", ge=1)
     id: str = Field(pattern=r"^[0-9a-f]{64}$")
     status: Status
     reason: str = ""
@@ -167,14 +176,34 @@ class ResultRecord(_Part):
         default_factory=dict,
         description="figures of the bank, such as its recall, and images of which the masker left nothing",
     )
+    drew: bool | None = Field(
+        None, description="whether another seed could have given other scores; null in records of older schemas"
+    )
     predictions: PredictionsInfo | None
     provenance: Provenance
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
+    @cached_property
+    def former_id(self) -> str:
+        """The id that the record had in the older schema that it was read from; else empty. No part of the record."""
+        return ""
+
     def to_json(self) -> dict[str, Any]:
-        """JSON-compatible, keys as in the schema."""
-        return self.model_dump(mode="json", by_alias=True)
+        """JSON-compatible, keys as in the schema; without `drew` where it is unknown."""
+        return self.model_dump(mode="json", by_alias=True, exclude={"drew"} if self.drew is None else None)
+
+
+def bounded_sha(sequence_sha: str, train: int, test: int) -> str:
+    """The sha256 that stands for the images of a unit.
+
+    Args:
+        sequence_sha: sha256 over ids, defects and contents, training images first. Schemas 1 and 2 had that alone, so
+            that two and three images were the same as three and two.
+        train: how many of the images are training images.
+        test: how many are test images.
+    """
+    return hashlib.sha256(f"{train} {test} {sequence_sha}".encode()).hexdigest()
 
 
 def identity(spec_json: str, category: str, samples_sha: str, protocol: Mapping[str, Any], seed: int) -> str:
@@ -220,7 +249,7 @@ def _parse_slowly(text: str, where: str) -> ResultRecord:
         data = json.loads(text)
         if isinstance(data, dict) and isinstance(data.get("schema"), int) and data["schema"] > SCHEMA:
             raise StorageError(f"{where}: schema {data['schema']} is newer than {SCHEMA}; upgrade adbench-core")
-        return ResultRecord.model_validate(_upgraded(data))
+        return _upgraded(ResultRecord.model_validate(data))
     except ValidationError as error:
         first = error.errors()[0]
         spot = ".".join(str(part) for part in first["loc"])
@@ -229,9 +258,28 @@ def _parse_slowly(text: str, where: str) -> ResultRecord:
         raise StorageError(f"{where}: not readable as JSON: {error}") from None
 
 
-def _upgraded(data: Any) -> Any:
-    """A record of an older schema as one of today's. Schema 2 only added fields, all of which have a default."""
-    return {**data, "schema": SCHEMA} if isinstance(data, dict) and data.get("schema") == 1 else data
+def _upgraded(record: ResultRecord) -> ResultRecord:
+    """A record of an older schema as one of today's.
+
+    Schema 2 only added fields that have a default. Schema 3 keeps the boundary between training and test images in
+    `samples_sha`, and with it the id. Where the old id does not follow from the old record, it stays, and gives the
+    record away as edited.
+    """
+    if record.schema_version == SCHEMA:
+        return record
+    task, recipe = record.task, record.recipe
+    new_sha = task.samples_sha and bounded_sha(task.samples_sha, task.train, task.test)
+    followed = record.id == identity(recipe.spec_json, task.category, task.samples_sha, task.protocol, task.seed)
+    new_id = identity(recipe.spec_json, task.category, new_sha, task.protocol, task.seed) if followed else record.id
+    upgraded = record.model_copy(
+        update={
+            "schema_version": SCHEMA,
+            "id": new_id,
+            "task": task.model_copy(update={"samples_sha": new_sha}),
+        }
+    )
+    upgraded.__dict__["former_id"] = record.id  # as `cached_property` keeps it: records that differ in it are equal
+    return upgraded
 
 
 def read_record(path: Path) -> ResultRecord:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import groupby, islice
 from typing import TypeVar
@@ -56,6 +56,7 @@ class ImageLoader:
     Args:
         dataset, preprocess: whence images come, and how they are prepared.
         batch_size, workers: images a batch, and threads that read ahead.
+        aliases: what components call each image, by its id.
         view: what is seen of an image before its preparation; None for the image itself.
     """
 
@@ -65,9 +66,10 @@ class ImageLoader:
         preprocess: Sequence[Preprocessor],
         batch_size: int,
         workers: int,
+        aliases: Mapping[str, str],
         view: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        self.dataset, self.preprocess, self.view = dataset, preprocess, view
+        self.dataset, self.preprocess, self.aliases, self.view = dataset, preprocess, aliases, view
         self.batch_size, self.workers = batch_size, workers
 
     def prepare(self, sample: Sample) -> Prepared:
@@ -89,9 +91,13 @@ class ImageLoader:
     def batches(self, samples: Sequence[Sample]) -> Iterator[Batch]:
         """Batches in the order of the samples; a batch ends early where the size changes."""
         prepared = read_ahead(self.prepare, samples, self.workers, 2 * self.batch_size)
-        named = zip((sample.id for sample in samples), prepared, strict=True)
+        named = zip(self.names(samples), prepared, strict=True)
         for group in self.grouped(named, lambda item: item[1][0].shape):
             yield _batch(group)
+
+    def names(self, samples: Iterable[Sample]) -> list[str]:
+        """What components call these images."""
+        return [self.aliases[sample.id] for sample in samples]
 
     def grouped(self, items: Iterable[Item], size: Callable[[Item], object]) -> Iterator[list[Item]]:
         """Neighbours of one size, at most a batch of them."""
@@ -149,11 +155,11 @@ class ExtractedStream(FeatureStream):
 
     @property
     def ids(self) -> Sequence[str]:
-        return [sample.id for sample in self.samples]
+        return self.loader.names(self.samples)
 
     def __iter__(self) -> Iterator[Features]:
-        kept = self._kept
-        for known, neighbours in groupby(self.samples, lambda sample: kept is not None and kept.has(sample.id)):
+        kept, aliases = self._kept, self.loader.aliases
+        for known, neighbours in groupby(self.samples, lambda one: kept is not None and kept.has(aliases[one.id])):
             samples = list(neighbours)
             for features in self._recall(kept, samples) if kept is not None and known else self._look(samples):
                 self.seen(len(features))
@@ -172,7 +178,7 @@ class ExtractedStream(FeatureStream):
 
     def _recall(self, kept: Kept, samples: Sequence[Sample]) -> Iterator[Features]:
         """Features that are kept; what turns out to be damaged or gone is looked at again."""
-        names = [sample.id for sample in samples]
+        names = self.loader.names(samples)
         both = zip(samples, read_ahead(kept.get, names, self.loader.workers, 2 * self.loader.batch_size), strict=True)
         for group in self.loader.grouped(both, lambda item: _shape(item[1])):
             looked = [sample for sample, _ in group]
@@ -184,7 +190,7 @@ class ExtractedStream(FeatureStream):
             self.recalled += len(there)
             self.runtimes |= {entry.runtime for entry in there}
             images = torch.stack([self.loader.prepare(sample)[0] for sample in looked]) if self._images else None
-            joined = _joined([sample.id for sample in looked], there)
+            joined = _joined(self.loader.names(looked), there)
             yield self._given(_changed(joined, lambda tensor: tensor.to(self.clock.device)), images)
 
     def _keep(self, features: Features) -> None:
@@ -284,20 +290,6 @@ class ViewedStream(FeatureStream):
             yield from view
 
 
-class ChangedStream(FeatureStream):
-    """Another stream's features after a change."""
-
-    def __init__(self, source: FeatureStream, change: Callable[[Features], Features]) -> None:
-        self.source, self.change = source, change
-
-    @property
-    def ids(self) -> Sequence[str]:
-        return self.source.ids
-
-    def __iter__(self) -> Iterator[Features]:
-        return map(self.change, self.source)
-
-
 def apply_necks(necks: Sequence[Neck], features: Features) -> Features:
     """Features after all necks, without gradients."""
     for neck in necks:
@@ -315,7 +307,7 @@ def find_object(
     Args:
         masker: None for no foreground.
         features: of some images.
-        nothing: called with the id of each image of which nothing is left.
+        nothing: called with the alias of each image of which nothing is left.
     """
     if masker is None:
         return features

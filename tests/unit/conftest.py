@@ -60,7 +60,7 @@ def record_json(
         "bank_mb": 4.0,
     }
     return {
-        "schema": 2,
+        "schema": 3,
         "id": identity(canonical_json(spec), category, shown, rules, seed),
         "status": status,
         "reason": "" if done else "scorer 'knn' broke its contract",

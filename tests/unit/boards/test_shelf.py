@@ -24,7 +24,7 @@ def test_a_run_is_read(make_run, make_record):
     ("edit", "said"),
     [
         (lambda data: data.update(extra=1), "extra"),
-        (lambda data: data.update(schema=99), "newer than 2"),
+        (lambda data: data.update(schema=99), "newer than 3"),
         (lambda data: data["metrics"]["image-auroc"].update(value=1.5), "figures from 0 to 1"),
         (lambda data: data["metrics"]["image-auroc"].update(value=float("nan")), "not writable as JSON"),
         (lambda data: data["cost"].update(fit_s=-1.0), "cost fit_s is -1.0"),

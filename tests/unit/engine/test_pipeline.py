@@ -3,12 +3,13 @@ import signal
 import threading
 import time
 import weakref
+from typing import ClassVar
 
 import pytest
 import torch
 
-from adbench import DataError, Masker, Neck, Source, StorageError, UsageError, Weights, WeightsError, hookimpl
-from adbench.builtin.toy import ToyMahalanobis, ToyNearest, ToyPixels, ToyVectors
+from adbench import DataError, Masker, Neck, Scores, Source, StorageError, UsageError, Weights, WeightsError, hookimpl
+from adbench.builtin.toy import ToyMahalanobis, ToyNearest, ToyPixels, ToyTestVectors, ToyVectors
 from adbench.engine import pipeline
 from adbench.engine.details import read_details
 from adbench.engine.pipeline import Runner, Settings, choose_device
@@ -74,6 +75,107 @@ def test_a_record_counts_the_images_of_which_the_masker_left_nothing(make_runner
     assert "seen_whole_test" not in make_runner().run(make_unit()).record.facts
 
 
+class Oracle(ToyNearest):
+    """Says what the names of the images say, and notes them."""
+
+    name = "oracle"
+    names: ClassVar[list[str]] = []
+
+    def score(self, query, bank):
+        type(self).names.extend(query.ids)
+        labels = torch.tensor([float("spot" in name) for name in query.ids])
+        return Scores(patches=labels[:, None, None].expand(query.patches.shape[:3]).clone())
+
+
+class Nosy(ToyVectors):
+    """Notes every text that it can find in what it is given, and what an error says."""
+
+    name = "nosy"
+    texts: ClassVar[list[str]] = []
+
+    def fit(self, features, ctx):
+        held = [getattr(features, name) for name in dir(features) if not name.startswith("__")]
+        type(self).texts += [repr(held), repr(ctx), *features.ids]
+        try:
+            super().fit(features, ctx)
+        except Exception as error:
+            type(self).texts.append(f"{error!r} {error.__cause__!r} {error.__context__!r}")
+            raise
+
+
+def test_no_component_learns_a_label_from_a_name_or_a_place(make_runner, make_unit):
+    Oracle.names.clear()
+    runner = make_runner(Oracle)
+    record = runner.run(make_unit(bank="toy-vectors", scorer="oracle")).record
+    assert record.metrics["image-auroc"].value == 0.5
+    assert Oracle.names == sorted(Oracle.names), "the order is that of the aliases, which are hashes"
+    assert not any(word in name for name in Oracle.names for word in ("bolt", "test", "good", "spot", "/"))
+
+
+def test_predictions_stand_under_the_ids_of_the_dataset_in_their_order(make_runner, make_unit):
+    unit = make_unit()
+    outcome = make_runner().run(unit)
+    predictions = read_predictions(outcome.folder, outcome.record.predictions)
+    assert predictions.ids == tuple(sample.id for sample in unit.dataset.split("bolt").test)
+    assert outcome.record.metrics["pixel-auroc"].value > 0.9
+
+
+def test_an_image_has_one_name_in_the_bank_and_in_the_query(make_runner, make_unit):
+    Oracle.names.clear()
+
+    class Remembering(ToyTestVectors):
+        name = "remembering"
+        seen = ()
+
+        def fit(self, features, ctx):
+            type(self).seen = tuple(features.ids)
+            super().fit(features, ctx)
+
+    runner = make_runner(Oracle, Remembering)
+    unit = make_unit(bank="remembering", scorer="oracle", protocol=Protocol(allow=(Source.TEST,)))
+    assert runner.run(unit).record.status == "ok"
+    assert list(Remembering.seen) == Oracle.names
+
+
+def test_no_path_reaches_a_bank_not_even_in_an_error(make_runner, make_unit, parts):
+    (parts / "bolt" / "train" / "good" / "002.png").write_bytes(b"no image")
+    Nosy.texts.clear()
+    runner = make_runner(Nosy)
+    outcome = runner.run(make_unit(bank="nosy", scorer="toy-nearest"))
+    assert outcome.record.status == "failed"
+    assert "train/good/002.png" in outcome.record.reason
+    assert len(Nosy.texts) > 3
+    assert not any(word in text for text in Nosy.texts for word in ("bolt", "good", str(parts)))
+
+
+def test_a_reason_names_images_as_the_dataset_does(make_runner, make_unit):
+    class Unsure(ToyNearest):
+        name = "unsure"
+
+        def score(self, query, bank):
+            scores = super().score(query, bank)
+            scores.patches[0] = torch.nan
+            return scores
+
+    runner = make_runner(Unsure)
+    record = runner.run(make_unit(bank="toy-vectors", scorer="unsure")).record
+    assert "NaN or infinity for bolt/test/" in record.reason
+
+
+def test_a_record_says_whether_anything_was_drawn(make_runner, make_unit):
+    class Drawing(ToyMahalanobis):
+        name = "drawing"
+
+        def score(self, query, bank):
+            torch.rand(1)
+            return super().score(query, bank)
+
+    runner = make_runner(Drawing)
+    for scorer, drew in (("toy-mahalanobis", False), ("drawing", True)):
+        record = runner.run(make_unit(bank="toy-gaussian", scorer=scorer)).record
+        assert (record.status, record.drew) == ("ok", drew)
+
+
 class Untrained(Masker):
     """Sees everything, with weights that were never trained."""
 
@@ -136,7 +238,7 @@ def test_missing_weights_stop_everything(make_runner, make_unit, raising):
 
 
 def test_a_bug_of_our_own_is_not_hidden(make_runner, make_unit, monkeypatch):
-    monkeypatch.setattr("adbench.engine.pipeline.split_scores", lambda *_: 1 / 0)
+    monkeypatch.setattr("adbench.engine.scoring.split_scores", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         make_runner().run(make_unit())
 
@@ -200,7 +302,7 @@ def test_a_bank_of_the_test_set_costs_one_look_at_it(make_runner, make_unit):
     runner = make_runner(Seeing)
     unit = make_unit(backbone="seeing", bank="toy-test-vectors", protocol=Protocol(allow=(Source.TEST,)))
     assert runner.run(unit).record.status == "ok"
-    assert sorted(seen) == sorted(sample.id for sample in unit.dataset.split("bolt").test)
+    assert len(seen) == len(set(seen)) == len(unit.dataset.split("bolt").test)
 
 
 def test_features_of_the_training_images_are_let_go_before_scoring(make_runner, make_unit):

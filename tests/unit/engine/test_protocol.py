@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from adbench import DataError
+from adbench import DataError, Dataset, Sample, Split
 from adbench.builtin.datasets import Folder
 from adbench.engine.protocol import Protocol, make_task
 
@@ -70,3 +70,28 @@ def test_test_images_that_are_learned_from_are_found(parts):
     shutil.copy(parts / "bolt/train/good/001.png", parts / "bolt/test/good/copy.png")
     assert make_task(Folder(root=parts), "bolt", Protocol(), 0).duplicates == ("bolt/test/good/copy",)
     assert make_task(Folder(root=parts), "bolt", Protocol(shots=1), 0).duplicates == ()  # the draw has another image
+
+
+def test_the_boundary_between_training_and_test_is_kept():
+    images = [Sample(f"image/{index}") for index in range(5)]
+
+    class Divided(Dataset):
+        name = "divided"
+
+        class Config(Dataset.Config):
+            train: int
+
+        def categories(self):
+            return ["image"]
+
+        def split(self, category):
+            return Split(tuple(images[: self.config.train]), tuple(images[self.config.train :]))
+
+        def digest(self, sample):
+            return sample.id
+
+        image = mask = revision = None
+
+    two, three = (make_task(Divided(train=train), "image", Protocol(), 0) for train in (2, 3))
+    assert two.former_sha == three.former_sha
+    assert two.sha != three.sha

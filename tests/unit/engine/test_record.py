@@ -9,8 +9,10 @@ from adbench import StorageError
 from adbench.engine.record import (
     MAX_RECORD_BYTES,
     ResultRecord,
+    bounded_sha,
     canonical_json,
     find_runs,
+    identity,
     new_run,
     parse_record,
     read_record,
@@ -20,7 +22,7 @@ from adbench.engine.record import (
 
 def make_record(**changes):
     data = {
-        "schema": 2,
+        "schema": 3,
         "id": "0" * 64,
         "status": "ok",
         "recipe": {"name": "mine", "spec": {}, "parts": []},
@@ -64,7 +66,7 @@ def test_a_record_round_trips(tmp_path):
     record = make_record()
     write_record(tmp_path, record)
     assert read_record(tmp_path) == record
-    assert json.loads((tmp_path / "record.json").read_text())["schema"] == 2
+    assert json.loads((tmp_path / "record.json").read_text())["schema"] == 3
 
 
 json_values = st.recursive(
@@ -103,7 +105,7 @@ def test_a_spec_survives_the_file(spec):
         ("{", "not readable as JSON"),
         ("[]", "not a record"),
         ("{}", "not a record"),
-        ('{"schema": 99}', "newer than 2; upgrade"),
+        ('{"schema": 99}', "newer than 3; upgrade"),
         ("[" * 100_000, "not readable as JSON"),
         (" " * (MAX_RECORD_BYTES + 1), "larger than"),
     ],
@@ -155,3 +157,40 @@ def test_a_record_that_cannot_be_written_leaves_the_old_one_whole(tmp_path, monk
         write_record(tmp_path, make_record(status="failed"))
     assert read_record(tmp_path).status == "ok"
     assert [path.name for path in tmp_path.iterdir()] == ["record.json"]
+
+
+def older(**task):
+    """A record of schema 2, as JSON."""
+    data = make_record().to_json()
+    data["task"] |= {"samples_sha": "5" * 64, "train": 2, "test": 3, **task}
+    shown = data["task"]
+    data["id"] = identity("{}", shown["category"], shown["samples_sha"], shown["protocol"], shown["seed"])
+    return {**data, "schema": 2}
+
+
+def test_a_record_of_schema_2_gets_the_boundary_and_a_new_id():
+    data = older()
+    record = parse_record(json.dumps(data), "here")
+    assert (record.schema_version, record.former_id) == (3, data["id"])
+    assert record.task.samples_sha == bounded_sha("5" * 64, 2, 3)
+    assert record.id == identity("{}", "brick", record.task.samples_sha, {}, 0) != data["id"]
+    assert parse_record(json.dumps(older(train=3, test=2)), "here").id != record.id
+    again = parse_record(json.dumps(record.to_json()), "here")
+    assert (again, again.former_id) == (record, "")
+
+
+def test_a_record_without_images_keeps_its_id():
+    data = older(samples_sha="")
+    record = parse_record(json.dumps(data), "here")
+    assert (record.task.samples_sha, record.id) == ("", data["id"])
+
+
+def test_an_edited_record_of_schema_2_stays_an_edited_one():
+    data = {**older(), "id": "e" * 64}
+    assert parse_record(json.dumps(data), "here").id == "e" * 64
+
+
+def test_what_was_drawn_is_unknown_in_older_records_and_takes_no_room_there():
+    assert parse_record(json.dumps(older()), "here").drew is None
+    assert "drew" not in make_record().to_json()
+    assert make_record(drew=False).to_json()["drew"] is False

@@ -19,8 +19,15 @@ def samples(parts):
     return Folder(root=parts).split("bolt").test
 
 
-def loader(parts, *steps, batch_size=4):
-    return ImageLoader(Folder(root=parts), steps, batch_size, workers=2)
+class Same(dict):
+    """Every image under its own id."""
+
+    def __missing__(self, name):
+        return name
+
+
+def loader(parts, *steps, batch_size=4, aliases=Same()):  # noqa: B008
+    return ImageLoader(Folder(root=parts), steps, batch_size, 2, aliases)
 
 
 def test_results_come_in_order_and_not_too_early():
@@ -59,7 +66,7 @@ def test_batches_end_where_the_size_changes(parts, samples):
             self.count = getattr(self, "count", 0) + 1
             return super().apply(image, geometry) if self.count > 3 else (image, geometry)
 
-    walk = ImageLoader(Folder(root=parts), [Crooked(size=32)], 4, workers=1).batches(samples)
+    walk = ImageLoader(Folder(root=parts), [Crooked(size=32)], 4, 1, Same()).batches(samples)
     assert [tuple(batch.images.shape) for batch in walk] == [(3, 3, 64, 64), (3, 3, 32, 32)]
 
 
@@ -68,6 +75,14 @@ def test_images_arrive_as_floats_from_0_to_1(parts, samples):
     assert batch.images.dtype == torch.float32
     assert 0.3 < float(batch.images.mean()) < 0.6
     assert batch.ids == tuple(sample.id for sample in samples[:4])
+
+
+def test_batches_and_streams_name_images_by_alias(parts, samples):
+    aliases = {sample.id: f"alias {number}" for number, sample in enumerate(samples)}
+    given = loader(parts, aliases=aliases)
+    assert [name for batch in given.batches(samples) for name in batch.ids] == list(aliases.values())
+    stream = ExtractedStream(given, samples, Counting(), Clock("cpu"))
+    assert list(stream.ids) == [name for features in stream for name in features.ids] == list(aliases.values())
 
 
 def test_a_bad_file_is_named(parts, samples):
