@@ -226,6 +226,7 @@ class Draft:
                 test=len(self.task.test),
                 samples_sha=self.task.sha,
                 skipped=list(self.task.skipped),
+                duplicates=list(self.task.duplicates) if self.task.sha else None,
             ),
             regime=self._regime(),
             metrics=dict(metrics),

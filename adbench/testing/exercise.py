@@ -16,9 +16,11 @@ from adbench import (
     Augmenter,
     Backbone,
     Bank,
+    Batch,
     Component,
     Dataset,
     Executor,
+    Features,
     Geometry,
     Job,
     Masker,
@@ -73,10 +75,15 @@ def _neck(neck: Neck, subject: Subject[Any], toys: Toys) -> object:
 
 
 def _backbone(backbone: Backbone, _: Subject[Any], toys: Toys) -> object:
+    return extracted(backbone, toys.batch)
+
+
+def extracted(backbone: Backbone, batch: Batch) -> Features:
+    """What a backbone sees in a batch."""
     try:
-        return backbone.extract(toys.batch)
+        return backbone.extract(batch)
     except UsageError:  # it cannot cut images of this size into patches: then as it wants them
-        return backbone.extract(prepared_as_named(backbone, toys.batch))
+        return backbone.extract(prepared_as_named(backbone, batch))
 
 
 def _preprocessor(step: Preprocessor, _: Subject[Any], toys: Toys) -> object:

@@ -8,6 +8,7 @@ redraw can too.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -105,13 +106,17 @@ def pick(features: Features, which: slice) -> Features:
     )
 
 
+def names(of: str, count: int) -> tuple[str, ...]:
+    """Ids such as the engine gives to images: hexadecimal digits that tell nothing."""
+    return tuple(hashlib.sha256(f"{of} {number}".encode()).hexdigest()[:16] for number in range(count))
+
+
 def image_batch(height: int, width: int, images: int) -> Batch:
     """Soft coloured noise: a few waves of each colour, different in each image."""
     generator = torch.Generator().manual_seed(height * 10_000 + width)
     coarse = torch.rand(images, 3, 6, 6, generator=generator)
     fine = torch.nn.functional.interpolate(coarse, size=(height, width), mode="bilinear")
-    ids = tuple(f"image/{i:03}" for i in range(images))
-    return Batch(ids=ids, images=fine, geometry=(Geometry.whole(height, width),) * images)
+    return Batch(ids=names("batch", images), images=fine, geometry=(Geometry.whole(height, width),) * images)
 
 
 def _normal_patches(images: int, basis: Tensor, place: Tensor, generator: torch.Generator) -> Tensor:
@@ -140,7 +145,7 @@ def _features(folder: str, patches: Tensor, basis: Tensor) -> Features:
     colours = torch.sigmoid(channels_first[:, :3] / 4)
     images = colours.repeat_interleave(CELL, dim=2).repeat_interleave(CELL, dim=3)
     return Features(
-        ids=tuple(f"toy/{folder}/{i:03}" for i in range(len(patches))),
+        ids=names(folder, len(patches)),
         geometry=(Geometry.whole(*images.shape[-2:]),) * len(patches),
         patches=patches,
         layers={"layer1": patches.clone(), "layer2": deeper.permute(0, 2, 3, 1) @ basis},
@@ -155,6 +160,6 @@ def _scores(truth: Tensor, generator: torch.Generator) -> tuple[ImageScores, ...
     patches = torch.rand(truth.shape, generator=generator) + 9.5 * truth
     vectors = torch.randn(len(truth), CHANNELS, generator=generator)
     return tuple(
-        ImageScores(id=f"toy/test/{i:03}", patches=patches[i], image=float(patches[i].max()), vector=vectors[i])
-        for i in range(len(truth))
+        ImageScores(id=name, patches=patches[i], image=float(patches[i].max()), vector=vectors[i])
+        for i, name in enumerate(names("test", len(truth)))
     )

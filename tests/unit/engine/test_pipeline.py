@@ -1,4 +1,5 @@
 import gc
+import shutil
 import signal
 import threading
 import time
@@ -160,6 +161,15 @@ def test_a_reason_names_images_as_the_dataset_does(make_runner, make_unit):
     runner = make_runner(Unsure)
     record = runner.run(make_unit(bank="toy-vectors", scorer="unsure")).record
     assert "NaN or infinity for bolt/test/" in record.reason
+
+
+def test_a_record_names_test_images_that_are_training_images(make_runner, make_unit, parts):
+    assert make_runner().run(make_unit()).record.task.duplicates == []
+    shutil.copy(parts / "nut/train/good/001.png", parts / "nut/test/good/twin.png")
+    shutil.copy(parts / "nut/train/good/001.png", parts / "nut/train/good/twin.png")
+    record = make_runner().run(make_unit(category="nut")).record
+    assert record.task.duplicates == ["nut/test/good/twin"]
+    assert record.facts["repeated_train"] == 2
 
 
 def test_a_record_says_whether_anything_was_drawn(make_runner, make_unit):

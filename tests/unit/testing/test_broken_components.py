@@ -406,7 +406,7 @@ class ByName(Max):
     """Looks at the id."""
 
     def aggregate(self, scores):
-        return super().aggregate(scores) + torch.tensor([float(one.id[-1]) for one in scores])
+        return super().aggregate(scores) + torch.tensor([float(int(one.id[-1], 36)) for one in scores])
 
 
 # metrics
@@ -472,6 +472,53 @@ class Odd(Metric):
 
     def measure(self, evidence):
         return Measure(float("nan") if np.ptp(evidence.scores) == 0 else 1.0)
+
+
+# oracles
+
+
+class PathReader(toy.ToyNearest):
+    """Reads the label in the path."""
+
+    def score(self, query, bank):
+        scores = super().score(query, bank)
+        good = torch.tensor(["/good/" in name for name in query.ids])
+        return replace(scores, patches=torch.where(good[:, None, None], torch.zeros(()), scores.patches))
+
+
+class TableReader(toy.ToyNearest):
+    """Knows images by what they are called."""
+
+    def score(self, query, bank):
+        scores = super().score(query, bank)
+        known = torch.tensor([float(int(name[-1:], 36)) for name in query.ids])
+        return replace(scores, patches=scores.patches + known[:, None, None])
+
+
+class Counting(toy.ToyNearest):
+    """Finds the first images better than those that come later."""
+
+    count = 0
+
+    def score(self, query, bank):
+        self.count += len(query)
+        scores = super().score(query, bank)
+        return replace(scores, patches=scores.patches * self.count)
+
+
+class NamedVectors(toy.ToyVectors):
+    """Learns only from images of some names."""
+
+    def fit(self, features, ctx):
+        super().fit(features, ctx)
+        self.learned["vectors"] = self.learned["vectors"] * (1 + len(features.ids[0]))
+
+
+class NamedMax(Max):
+    """Adds what the name says."""
+
+    def aggregate(self, scores):
+        return super().aggregate(scores) + torch.tensor([float("crack" in one.id) for one in scores])
 
 
 # reports and executors
@@ -595,6 +642,11 @@ BROKEN = [
     (Stacked, "grids-may-differ", "RuntimeError"),
     (Negated, "perfect-and-reversed", "They reached 0.000"),
     (ByName, "constant-and-ties", "They got"),
+    (PathReader, "ids-do-not-matter", "'toy/test/good/008'"),
+    (TableReader, "ids-do-not-matter", "otherwise where images are called"),
+    (NamedVectors, "ids-do-not-matter", "otherwise where images are called"),
+    (NamedMax, "ids-do-not-matter", "'toy/test/crack/008'"),
+    (Counting, "order-is-irrelevant", "in another order"),
     (Levelless, "level-is-named", "'patch'"),
     (Optimist, "perfect-beats-reversed", "Perfect 0.5000"),
     (Optimist, "constant-scores-are-measured", "Constant 0.5000"),
