@@ -20,7 +20,7 @@ from adbench.api.truth import Truth
 from adbench.errors import ContractError, UsageError
 
 if TYPE_CHECKING:
-    from adbench.api.metric import MaskedMap
+    from adbench.api.truth import MaskedMap
 
 
 @dataclass(frozen=True)

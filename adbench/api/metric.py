@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from adbench.api.curve import Curve
-
-    MaskedMap = tuple[np.ndarray, np.ndarray]
+    from adbench.api.truth import MaskedMap
 
 
 @dataclass(frozen=True)

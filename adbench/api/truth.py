@@ -7,6 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
+MaskedMap = tuple[np.ndarray, np.ndarray]
+"""An anomaly map [H, W] float and its mask [H, W] bool."""
+
 
 @dataclass(frozen=True)
 class Truth:

@@ -25,7 +25,7 @@ from adbench.errors import ContractError, DataError
 if TYPE_CHECKING:
     from adbench.api.curve import Curve
     from adbench.api.ladder import JudgedMap
-    from adbench.api.metric import MaskedMap
+    from adbench.api.truth import MaskedMap
     from adbench.engine.device_curve import JudgedMaps
 
 Item = TypeVar("Item")

@@ -6,7 +6,8 @@ import pytest
 import torch
 from adbench_gaussian import gaussians as module
 from adbench_gaussian.covariance import inverse_factor
-from adbench_gaussian.gaussians import gaussians_of, squared_lengths
+from adbench_gaussian.gaussians import squared_lengths
+from adbench_gaussian.reading import gaussians_of
 
 from adbench import Context, GaussianBank
 from adbench.builtin.toy import ToyGaussian

@@ -1,8 +1,7 @@
 """Gaussians in the form in which distances to them are measured.
 
 `Gaussians` is what a scorer reads: `PlaceGaussians` holds one distribution for each place of the patch grid, PaDiM's
-form; `ClusterGaussians` holds some that a patch may belong to wherever it lies. `gaussians_of` gives either for any
-`GaussianBank`.
+form; `ClusterGaussians` holds some that a patch may belong to wherever it lies.
 
 Squared Mahalanobis distances, (x - m)^T P (x - m) (Mahalanobis, "On the generalised distance in statistics" (1936)),
 are computed from a factor F of the precision, P = F F^T, as the squared length of (x - m) F, or from P itself where
@@ -71,20 +70,6 @@ class GaussianMemory(GaussianBank):
         Raises:
             UsageError: nothing yet.
         """
-
-
-def gaussians_of(bank: GaussianBank) -> Gaussians:
-    """What a bank knows, whoever wrote it: one distribution a place, several, or a single one."""
-    from adbench_gaussian.clusters import ClusterGaussians
-    from adbench_gaussian.places import PlaceGaussians
-
-    if isinstance(bank, GaussianMemory):
-        return bank.gaussians
-    mean, precision = bank.mean.float(), bank.precision.float()
-    if mean.ndim == 3:
-        return PlaceGaussians(mean, precision, form="precision")
-    size = mean.shape[-1]
-    return ClusterGaussians(mean.reshape(-1, size), precision.reshape(-1, size, size), form="precision")
 
 
 def squared_lengths(offsets: Tensor, matrices: Tensor, form: Form) -> Tensor:

@@ -9,7 +9,8 @@ from pydantic import model_validator
 
 from adbench import Bank, Component, Field, GaussianBank, Scorer, Scores, UsageError
 from adbench_gaussian.clusters import ClusterGaussians
-from adbench_gaussian.gaussians import Gaussians, gaussians_of
+from adbench_gaussian.gaussians import Gaussians
+from adbench_gaussian.reading import gaussians_of
 from adbench_gaussian.smooth import Border, highest_smoothed
 
 if TYPE_CHECKING:
