@@ -19,7 +19,7 @@ from adbench.api.bank import (
 from adbench.api.component import Component, Config, Field, LocalFile, sha256_of
 from adbench.api.context import Context
 from adbench.api.cuda import CudaGraphed, to_device
-from adbench.api.dataset import GOOD, Dataset, Sample, Split
+from adbench.api.dataset import GOOD, Dataset, PassedOver, Sample, Split, Survey
 from adbench.api.executor import Ending, Executor, Job, Work
 from adbench.api.features import Batch, Features, FeatureStream, ImageScores, Scores
 from adbench.api.geometry import Geometry
@@ -51,6 +51,7 @@ from adbench.errors import (
     UnknownName,
     UsageError,
     WeightsError,
+    printable,
 )
 from adbench.hookspecs import hookimpl
 
@@ -98,6 +99,7 @@ __all__ = [
     "Neck",
     "Network",
     "NetworkBackbone",
+    "PassedOver",
     "PluginError",
     "Preprocessor",
     "PrototypeBank",
@@ -109,6 +111,7 @@ __all__ = [
     "Source",
     "Split",
     "StorageError",
+    "Survey",
     "Table",
     "UnitTimeout",
     "UnknownName",
@@ -123,6 +126,7 @@ __all__ = [
     "hub_file",
     "load_strictly",
     "nearest_among",
+    "printable",
     "random_weights",
     "read_state_dict",
     "seeded",

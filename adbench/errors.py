@@ -20,7 +20,23 @@ A message says who failed, what happened and how to fix it, in one or two senten
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Sequence
+
+
+def printable(text: object) -> str:
+    r"""A name on one line that any terminal and file takes.
+
+    Control characters, which a terminal might obey, and bytes that are no UTF-8 become escapes (``\x1b``, ``\xe9``).
+    """
+    return "".join(map(_printable, str(text)))
+
+
+def _printable(char: str) -> str:
+    if "\udc80" <= char <= "\udcff":  # how Python keeps a byte of a file name that is no UTF-8
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    category = unicodedata.category(char)
+    return char.encode("unicode_escape").decode() if category[0] == "C" or category in {"Zl", "Zp"} else char
 
 
 class AdbenchError(Exception):
@@ -75,11 +91,12 @@ class BadImage(DataError):
     Args:
         path: the file.
         problem: what is wrong with it.
+        advice: what to do about it; nobody is ever told to delete an annotation.
     """
 
-    def __init__(self, path: object, problem: str) -> None:
-        self.path = str(path)
-        super().__init__(f"{path}: {problem}; repair or remove it, or leave such files out with --skip-bad")
+    def __init__(self, path: object, problem: str, advice: str = "repair or remove it") -> None:
+        self.path, self.problem = str(path), problem
+        super().__init__(f"{printable(path)}: {problem}; {advice}, or leave such files out with --skip-bad")
 
 
 class WeightsError(AdbenchError):

@@ -47,6 +47,36 @@ class Split:
     test: tuple[Sample, ...]
 
 
+@dataclass(frozen=True)
+class PassedOver:
+    """A file that lies where a dataset's files lie, and is not read.
+
+    Attributes:
+        file: its path below the dataset's folder, or whatever finds it.
+        why: as a sentence goes on after the path, such as ``"lies one folder deeper than images do"``.
+    """
+
+    file: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.why}"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """How a dataset has read what lies there: what a person looks at before trusting a result.
+
+    Attributes:
+        labels: which images are normal and which are not, on one line, such as
+            ``"test: good 14 normal; crack 4, print 4 defective"``; empty if there is nothing to say.
+        passed_over: what looks like a part of the data and is not read.
+    """
+
+    labels: str = ""
+    passed_over: tuple[PassedOver, ...] = ()
+
+
 class Dataset(Component):
     """Categories of images, with truth for the test images."""
 
@@ -100,3 +130,18 @@ class Dataset(Component):
     @abstractmethod
     def revision(self) -> str:
         """A short name of the data's state for people, such as a version or where it was found."""
+
+    def survey(self, category: str = "") -> Survey | None:  # noqa: ARG002  whoever has files overrides it
+        """How the files of a category were read, without reading images; with no name, what lies in no category.
+
+        Optional: a dataset that finds files by their names overrides it. Then a run says it, its record counts what
+        was passed over, and ``adbench data verify`` lists that as wrong.
+
+        Returns:
+            None if no file could have been passed over, or nobody looked.
+
+        Raises:
+            UnknownName: no such category.
+            DataError: the category cannot be read at all.
+        """
+        return None

@@ -11,10 +11,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from adbench import GOOD, BadImage, DataError, Dataset, Field, Sample, Split, UnknownName, sha256_of
+from adbench import (
+    GOOD,
+    BadImage,
+    DataError,
+    Dataset,
+    Field,
+    Sample,
+    Split,
+    Survey,
+    UnknownName,
+    printable,
+    sha256_of,
+)
 from adbench.builtin.archive import Archive
 from adbench.builtin.images import read_image, read_mask, read_size
 from adbench.builtin.layout import Scan, is_category, scan_category, subfolders
+from adbench.builtin.leftovers import beside
+from adbench.builtin.names import spelt
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +42,11 @@ class FolderDataset(Dataset):
     """
 
     published: ClassVar[dict[str, tuple[int, int]]] = {}
+
+    @property
+    def normal(self) -> Sequence[str]:
+        """Names of folders that hold normal images besides ``good``; none: those whose names mean that."""
+        return ()
 
     @property
     @abstractmethod
@@ -53,12 +72,20 @@ class FolderDataset(Dataset):
         size = read_size(self.image_path(sample))
         if not sample.anomalous:
             return np.zeros(size, bool)
-        path = self.mask_path(sample)
-        return None if path is None else read_mask(path, size)
+        masks = [_read_mask(path, size) for path in self.mask_paths(sample)]
+        return np.logical_or.reduce(masks) if masks else None
 
     def digest(self, sample: Sample) -> str:
-        image, mask = sha256_of(self.image_path(sample)), self.mask_path(sample)
-        return image if mask is None else hashlib.sha256(f"{image} {sha256_of(mask)}".encode()).hexdigest()
+        image, masks = sha256_of(self.image_path(sample)), self.mask_paths(sample)
+        read = " ".join([image, *map(sha256_of, masks)])
+        return hashlib.sha256(read.encode()).hexdigest() if masks else image
+
+    def survey(self, category: str = "") -> Survey:
+        if category:
+            scan = self._scan(category)
+            return Survey(scan.labels, scan.passed_over)
+        apart = self.published or self.root in self._folders.values()
+        return Survey() if apart else Survey(passed_over=tuple(beside(self.root, self._folders.values())))
 
     def revision(self) -> str:
         return "folder"
@@ -78,28 +105,31 @@ class FolderDataset(Dataset):
             raise UnknownName("sample", sample.id, images, f"of {self.title}")
         return images[sample.id]
 
-    def mask_path(self, sample: Sample) -> Path | None:
-        """The mask file of a sample, or None where its kind of defect has no annotation.
+    def mask_paths(self, sample: Sample) -> tuple[Path, ...]:
+        """The mask files of a sample, of which the union counts; none where its kind of defect has no annotation.
 
         Raises:
             BadImage: other images of its kind have a mask, this one has none.
         """
         path, scan = self.image_path(sample), self._scan(sample.id.split("/")[0])
-        mask = scan.masks.get(sample.id)
-        if mask is None and sample.defect in scan.annotated:
-            raise BadImage(path, f"has no mask {path.stem}_mask.png in ground_truth/{sample.defect}")
-        return mask
+        masks = scan.masks.get(sample.id, ())
+        if not masks and sample.defect in scan.annotated:
+            missing = f"has no mask {printable(path.stem)}_mask.png in ground_truth/{printable(sample.defect)}"
+            raise BadImage(path, missing, advice="add it")
+        return masks
 
     @cached_property
     def _folders(self) -> dict[str, Path]:
         """The folder of each category."""
         root = self.root
-        folders = [root] if is_category(root) else [path for path in subfolders(root, root) if is_category(path)]
-        named = {path.name: path for path in folders if not self.published or path.name in self.published}
+        below = [path for path in subfolders(root, root) if is_category(path, root)]
+        folders = [root] if is_category(root, root) else below
+        named = {spelt(path.name): path for path in folders if not self.published or path.name in self.published}
         if not named:
+            left = [] if self.published else list(beside(root, ()))
             raise DataError(
-                f"{self.title}: {root} holds no category; each one is a folder with train/{GOOD} and test in it,"
-                " and ROOT is such a folder or the one above"
+                f"{self.title}: {printable(root)} holds no category; each one is a folder with train/{GOOD} and test in"
+                " it, and ROOT is such a folder or the one above" + "".join(f"; {found}" for found in left[:3])
             )
         return named
 
@@ -111,7 +141,7 @@ class FolderDataset(Dataset):
         if category not in self._folders:
             raise UnknownName("category", category, self._folders, f"of {self.title}")
         if category not in self._scans:
-            self._scans[category] = scan_category(category, self._folders[category], self.root)
+            self._scans[category] = scan_category(category, self._folders[category], self.root, self.normal)
         return self._scans[category]
 
 
@@ -122,11 +152,20 @@ class Folder(FolderDataset):
 
     class Config(Dataset.Config):
         root: Path = Field(description="a folder of categories, or of one category, in MVTec AD's layout")
+        normal: tuple[str, ...] = Field(
+            (),
+            description=f"names of folders of normal images besides {GOOD!r}, joined by '+'; all others are then"
+            " defective. When left out, names that mean normal are taken so, such as 'ok'",
+        )
         called: str = Field(
             "", pattern=r"^[A-Za-z0-9._-]{0,80}$", description="what records call it; the folder's name when left out"
         )
 
     config: Config
+
+    @property
+    def normal(self) -> Sequence[str]:
+        return self.config.normal
 
     @property
     def board_name(self) -> str:
@@ -153,8 +192,15 @@ def existing(path: Path, who: str) -> Path:
     folder = path.expanduser().resolve()
     if not folder.is_dir():
         what = "is no folder" if folder.exists() else "does not exist"
-        raise DataError(f"{who}: {path} {what}; give the folder that holds the images, or use --data demo")
+        raise DataError(f"{who}: {printable(path)} {what}; give the folder that holds the images, or use --data demo")
     return folder
+
+
+def _read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
+    try:
+        return read_mask(path, size)
+    except BadImage as error:  # an annotation is nothing to remove
+        raise BadImage(error.path, error.problem, advice="repair it") from None
 
 
 class MVTecAD(FolderDataset):
@@ -205,7 +251,7 @@ class MVTecAD(FolderDataset):
         places = list(self._places())
         for place in places:
             for folder in (place, place / self.name, place / "mvtec_anomaly_detection"):
-                if any(is_category(folder / category) for category in self.published):
+                if any(is_category(folder / category, folder.resolve()) for category in self.published):
                     return folder.resolve()
         raise DataError(
             f"{self.title} is not there (looked in {', '.join(map(str, places))}); get it with"

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+SUFFIXES = tuple(f".{kind}" for kind in str.split("png jpg jpeg jpe jfif bmp tif tiff webp ppm pgm pbm pnm"))
 """What counts as an image file, in lower case."""
 
 MAX_PIXELS = 170_000_000
 """The largest image that is decoded; checked in the header, so that a small file cannot fill the memory."""
 
-_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")
 _ORIENTATION, _LYING = 0x0112, {5, 6, 7, 8}
 _TURNING = (
     b"eXIf",
@@ -109,6 +109,8 @@ def _decode(path: Path) -> np.ndarray:
             content = _content(image)
             return _upright(_png(content), _orientation(image) if _may_be_turned(content) else 1)
         rawmode = _rawmode(image)
+        if image.format == "PPM" and image.mode == "RGB" and _most(image) > 255:
+            raise BadImage(path, "has colours of more than 8 bits, which would be cut: save it as PNG or TIFF")
         wide = ";16" in rawmode and not image.mode.startswith("I")
         image.load()
         pixels = _wide(path, image, rawmode) if wide else _pixels(image)
@@ -197,6 +199,12 @@ def _rawmode(image: Any) -> str:
     return first if isinstance(first, str) else ""
 
 
+def _most(image: Any) -> int:
+    """The number that is white in a file of the PPM family, as Pillow has read it."""
+    arguments = image.tile[0][3]
+    return int(arguments[1]) if isinstance(arguments, tuple) else 255
+
+
 def _pixels(image: Image.Image) -> np.ndarray:
     """Pixels of an image of at most 8 bits a channel, or of one channel of any depth."""
     import numpy as np
@@ -223,7 +231,7 @@ def _deep_gray(image: Image.Image) -> np.ndarray:
         if not (pixels.min() >= 0 and pixels.max() <= 1):
             raise ValueError("floating point pixels have to lie between 0 and 1")
         return np.asarray(pixels, np.float32)
-    if image.mode == "I":
+    if image.mode == "I" and image.format != "PPM":  # whose numbers Pillow brings to 0 to 65535
         raise ValueError("it has 32 bits a pixel, which do not say what white is; save it with 8 or 16 bits")
     return _unit(pixels)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any
 
 import click
@@ -71,6 +72,8 @@ def group() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
+    if isinstance(sys.stdout, TextIOWrapper):  # names of files that are no UTF-8 are shown as escapes
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(call(arguments))
 
 

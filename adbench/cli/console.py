@@ -15,7 +15,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.progress import TimeRemainingColumn as Remaining
 from rich.table import Table
 
+from adbench.errors import printable
+
 if TYPE_CHECKING:
+    from adbench.api.dataset import Survey
     from adbench.engine.dispatch import Refusal
     from adbench.engine.draft import Outcome
     from adbench.engine.record import ResultRecord
@@ -57,6 +60,19 @@ class Console:
     def begin(self, title: str) -> None:
         """A unit starts, or is found to have ended before."""
         self._say(f"[bold]{escape(title)}[/]")
+
+    def survey(self, title: str, survey: Survey) -> None:
+        """How the files of a category were read, and how many were not."""
+        left = survey.passed_over
+        if survey.labels:
+            self._say(f"{escape(printable(title))}: {escape(survey.labels)}")
+        if left:
+            files = "1 file is" if len(left) == 1 else f"{len(left)} files are"
+            said = (
+                f"{title}: {files} passed over, such as {left[0].file}, which {left[0].why};"
+                " 'adbench data verify' lists all"
+            )
+            self._say(f"[yellow]{escape(printable(said))}[/]")
 
     def note(self, sentence: str) -> None:
         """Something that a person should know, and that stops nothing."""
@@ -125,7 +141,7 @@ class Console:
         if outcome.threshold is not None:
             self._say(f"  {escape(str(outcome.threshold))}")
         for name in record.task.skipped:
-            self._say(f"  left out, not readable: {escape(name)}")
+            self._say(f"  left out, not readable: {escape(printable(name))}")
         if (outcome.folder / "traceback.txt").exists():
             self._say(f"  details: {escape(str(outcome.folder))}/traceback.txt")
         if outcome.unsaved is not None:

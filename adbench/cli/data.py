@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import click
 
-from adbench.errors import DataError, UsageError
+from adbench.errors import DataError, UsageError, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -75,7 +75,8 @@ def get_command(name: str, root: Path | None) -> None:
 def verify_command(data: str, root: Path | None) -> int:
     """Read every image and mask of a dataset, and list what is wrong: exit code 1 if anything is.
 
-    Test images that only look like a training image are warnings.
+    Files that are passed over are wrong, too: a result says nothing of them. Test images that only look like a training
+    image are warnings.
     """
     from adbench.cli.options import dataset_from
     from adbench.engine.verify import problems
@@ -89,9 +90,20 @@ def verify_command(data: str, root: Path | None) -> int:
             found += 1
             click.echo(problem)
     _warn_of_near_duplicates(dataset)
+    for line in _labels(dataset):
+        click.echo(line)
     summary = "; ".join(_whereabouts(dataset))
     click.echo(f"{found} problems in {summary}" if found else f"sound: {summary}")
     return 1 if found else 0
+
+
+def _labels(dataset: Dataset) -> Iterator[str]:
+    """How the folders of each category were read."""
+    for category in dataset.categories():
+        with suppress(DataError):  # which is among the problems
+            survey = dataset.survey(category)
+            if survey is not None and survey.labels:
+                yield f"{printable(category)}: {survey.labels}"
 
 
 def _warn_of_near_duplicates(dataset: Dataset) -> None:
@@ -111,8 +123,8 @@ def _whereabouts(dataset: Dataset) -> list[str]:
         categories = dataset.categories()
     except DataError as error:
         return [str(error)]
-    where = getattr(dataset, "root", "embedded")
-    return [f"{where}: {len(categories)} categories, {_counts(dataset)} ({', '.join(categories)})"]
+    where, names = printable(getattr(dataset, "root", "embedded")), printable(", ".join(categories))
+    return [f"{where}: {len(categories)} categories, {_counts(dataset)} ({names})"]
 
 
 def _counts(dataset: Dataset) -> str:

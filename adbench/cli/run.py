@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -18,8 +19,10 @@ from adbench.cli.options import (
     parse_rule,
     task_options,
 )
+from adbench.errors import DataError
 
 if TYPE_CHECKING:
+    from adbench.api.dataset import Dataset
     from adbench.api.executor import Executor
     from adbench.cli.console import Console
     from adbench.engine.dispatch import Dispatcher
@@ -114,6 +117,7 @@ def command(**options: Any) -> int:
     plan.require_units()
     executor = _executor(registry, options)
     require_writable(options["out"])
+    tell_surveys(plan, console)
     return _run(registry, plan, executor, settings_from(options), console, options)
 
 
@@ -124,6 +128,22 @@ def _executor(registry: Registry, options: dict[str, Any]) -> Executor:
     if options["address"] is not None:
         part = Part(name=part.name, options={**part.options, "address": options["address"]})
     return cast("Executor", part.make("executor", registry))
+
+
+def tell_surveys(plan: Plan, console: Console) -> None:
+    """Say once how the folders of each dataset and category were read, and what was passed over."""
+    seen = {(id(unit.dataset), unit.category): unit for unit in plan.units}
+    for dataset in {id(unit.dataset): unit.dataset for unit in seen.values()}.values():
+        _tell_survey(dataset, "", console)
+    for unit in seen.values():
+        _tell_survey(unit.dataset, unit.category, console)
+
+
+def _tell_survey(dataset: Dataset, category: str, console: Console) -> None:
+    with suppress(DataError):  # the unit will fail of it, with a record
+        survey = dataset.survey(category)
+        if survey is not None:
+            console.survey("/".join(filter(None, [dataset.board_name, category])), survey)
 
 
 def settings_from(options: dict[str, Any]) -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -76,7 +77,7 @@ class Unit:
 
 @lru_cache(maxsize=8)
 def _dataset(part: str, registry: Registry) -> Dataset:
-    return cast("Dataset", Part.model_validate_json(part).make("dataset", registry))
+    return cast("Dataset", Part.model_validate(json.loads(part)).make("dataset", registry))
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,9 @@ class Outcome:
 class Draft:
     """A record in the making.
 
+    Attributes:
+        passed_over: files of the category that the dataset has not read; None where it cannot say.
+
     Raises:
         UsageError: a file that an option names cannot be read.
     """
@@ -148,6 +152,7 @@ class Draft:
     runtime: str = "torch"
     facts: Mapping[str, float] = field(default_factory=dict)
     drew: bool | None = None
+    passed_over: int | None = None
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     spec: dict[str, Any] = field(init=False)
 
@@ -231,7 +236,7 @@ class Draft:
             regime=self._regime(),
             metrics=dict(metrics),
             cost=cost,
-            facts=dict(self.facts),
+            facts={**self.facts, **({} if self.passed_over is None else {"files_passed_over": self.passed_over})},
             drew=self.drew,
             predictions=None,
             provenance=provenance_of(self.device, self.runtime, self.weights, dists, self.started),

@@ -132,6 +132,9 @@ class Runner:
         unit, settings = draft.unit, self.settings
         with blame(unit.dataset, "split"):
             draft.task = make_task(unit.dataset, unit.category, unit.protocol, unit.seed, skip_bad=settings.skip_bad)
+        with blame(unit.dataset, "survey"):
+            survey = unit.dataset.survey(unit.category)
+            draft.passed_over = None if survey is None else len(survey.passed_over)
         with claim(settings.out, draft.id, wait=wait) as mine:
             if not mine:
                 return None

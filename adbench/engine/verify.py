@@ -24,8 +24,8 @@ NEAR = 20
 
 
 def problems(dataset: Dataset, watch: Watch) -> Iterator[str]:
-    """One sentence for each thing that is wrong: numbers that differ from the published ones, images and masks that
-    cannot be read or do not fit, and pictures that are in both train and test.
+    """One sentence for each thing that is wrong: files that were passed over, numbers that differ from the published
+    ones, images and masks that cannot be read or do not fit, and pictures that are in both train and test.
 
     Args:
         dataset: where it has an attribute `published`, training and test images of each category are counted.
@@ -37,14 +37,21 @@ def problems(dataset: Dataset, watch: Watch) -> Iterator[str]:
     published: Mapping[str, tuple[int, int]] = getattr(dataset, "published", {})
     there = dataset.categories()
     yield from (f"category {name!r} is missing" for name in sorted(set(published) - set(there)))
+    yield from _passed_over(dataset)
     for category in there:
         try:
             split = dataset.split(category)
         except DataError as error:
             yield str(error)
             continue
+        yield from _passed_over(dataset, category)
         yield from _miscounted(category, split, published.get(category))
         yield from _spoilt(dataset, category, split, watch)
+
+
+def _passed_over(dataset: Dataset, category: str = "") -> Iterator[str]:
+    survey = dataset.survey(category)
+    yield from (str(found) for found in (survey.passed_over if survey else ()))
 
 
 def _miscounted(category: str, split: Split, published: tuple[int, int] | None) -> Iterator[str]:
