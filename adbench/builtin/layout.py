@@ -26,7 +26,7 @@ from typing import Generic, TypeVar
 
 from adbench import GOOD, DataError, PassedOver, Sample, Split, printable
 from adbench.builtin.images import SUFFIXES
-from adbench.builtin.leftovers import leads_out, leftovers
+from adbench.builtin.leftovers import is_hidden, leads_out, leftovers
 from adbench.builtin.names import image_stems, is_zero, masked_stem, meaning, numbered_stem, part_named, same, spelt
 
 T = TypeVar("T")
@@ -134,8 +134,8 @@ class _Scanner:
             owner = stems.get(masked_stem(path.stem) or "")
             if owner is not None:
                 raise DataError(
-                    f"{printable(path)} is called like the mask of {printable(owner.name)}, and lies among the images;"
-                    f" move it to {printable(self.folder / 'ground_truth' / kind.name)}, or rename it if it is an image"
+                    f"{printable(path)} is called like the mask of {printable(owner.name)} and lies among the images;"
+                    " move it into ground_truth, or rename it if it is an image"
                 )
             within = [] if part_named(kind.name) == part and kind.parent == self.folder else [spelt(kind.name)]
             sample = Sample("/".join([self.category, part, *within, spelt(path.stem)]), defect)
@@ -295,7 +295,7 @@ def _entries(folder: Path, root: Path, wanted: Callable[[Path], bool]) -> Iterat
         found = sorted(folder.iterdir()) if folder.is_dir() else []
     except OSError as error:
         raise DataError(f"{printable(folder)} cannot be listed: {error.strerror}; make it readable") from None
-    return (path for path in found if not path.name.startswith(".") and not leads_out(path, root) and wanted(path))
+    return (path for path in found if not is_hidden(path.name) and not leads_out(path, root) and wanted(path))
 
 
 def _owner(mask: Path, images: _Named[str]) -> str | None:

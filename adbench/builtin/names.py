@@ -19,14 +19,18 @@ PARTS = {
 """The folders of a category, and what people call them."""
 
 _NORMAL = frozenset(
-    str.split("good goods ok oks okay normal normals nominal healthy intact flawless faultless perfect 正常 良品 合格")
+    str.split(
+        "good goods ok oks okay normal normals nominal healthy intact flawless faultless perfect spotless unblemished"
+        " nofinding nofindings fehlerfrei einwandfrei 正常 良品 合格"
+    )
 )
 _SAYS_NOTHING = frozenset(
     str.split(
-        "negative negatives neg positive positives pos clean pass passed accept accepted fine correct io gut reference"
-        " references ref golden gold template templates none nothing background regular standard true conform conforme"
-        " class0 label0 image images img imgs picture pictures photo photos data all test testing mixed unlabeled"
-        " unlabelled rgb groundtruth gt mask masks labels annotations"
+        "negative negatives neg positive positives pos clean pass passed passing accept accepted acceptable fine"
+        " correct valid sound safe benign io gut gute bon bons bonne buono bueno goed conform conforme control"
+        " reference references ref golden gold template templates none nothing background regular standard true class0"
+        " label0 image images img imgs picture pictures photo photos data all test testing mixed unlabeled unlabelled"
+        " rgb groundtruth gt mask masks labels annotations"
     )
 )
 """Names that some use for normal images, some for defective ones, and some for both or for masks."""

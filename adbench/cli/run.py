@@ -19,7 +19,6 @@ from adbench.cli.options import (
     parse_rule,
     task_options,
 )
-from adbench.errors import DataError
 
 if TYPE_CHECKING:
     from adbench.api.dataset import Dataset
@@ -140,7 +139,7 @@ def tell_surveys(plan: Plan, console: Console) -> None:
 
 
 def _tell_survey(dataset: Dataset, category: str, console: Console) -> None:
-    with suppress(DataError):  # the unit will fail of it, with a record
+    with suppress(Exception):  # whatever it is, the unit will fail of it, with a record
         survey = dataset.survey(category)
         if survey is not None:
             console.survey("/".join(filter(None, [dataset.board_name, category])), survey)

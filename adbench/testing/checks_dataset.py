@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from adbench import Dataset, Sample, Split, UnknownName
+from adbench import Dataset, Sample, Split, Survey, UnknownName, printable
 from adbench.testing.check import Broken, Rule, Subject, require
 from adbench.testing.exercise import fingerprint
 
@@ -87,6 +87,18 @@ def check_revision_and_digests_are_stable(subject: Subject[Dataset]) -> None:
         require(digest == second.digest(sample), f"The digest of {sample.id} changed.")
 
 
+def check_surveys_name_files(subject: Subject[Dataset]) -> None:
+    """`survey` of each category, and of no category, is None or a `Survey` of printable text, and stays the same."""
+    dataset = subject.ready()
+    for category in ("", *dataset.categories()):
+        survey = dataset.survey(category)
+        require(survey is None or isinstance(survey, Survey), f"That of {category!r} is {survey!r}.")
+        require(survey == dataset.survey(category), f"That of {category!r} changed.")
+        said = [] if survey is None else [survey.labels, *map(str, survey.passed_over)]
+        odd = [line for line in said if line != printable(line)]
+        require(not odd, f"That of {category!r} says {odd[:1]}, which not every terminal and file takes.")
+
+
 def _splits(dataset: Dataset) -> Iterator[tuple[str, Split]]:
     yield from ((category, dataset.split(category)) for category in dataset.categories())
 
@@ -108,5 +120,6 @@ RULES: dict[str, tuple[Rule, ...]] = {
         check_images_are_rgb,
         check_masks_fit_images,
         check_revision_and_digests_are_stable,
+        check_surveys_name_files,
     )
 }

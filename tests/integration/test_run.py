@@ -151,3 +151,32 @@ def test_a_transductive_bank_runs_where_it_is_allowed(run, records):
     assert record.regime.test_set
     assert record.regime.train_images == 0
     assert record.metrics["image-auroc"].value > 0.5
+
+
+def test_how_folders_were_read_is_told_once_and_what_was_not_is_counted(run, records, parts):
+    (parts / "bolt" / "test" / "good").rename(parts / "bolt" / "test" / "OK")
+    (parts / "bolt" / "test" / "spot" / "more").mkdir()
+    (parts / "bolt" / "test" / "spot" / "000.png").rename(parts / "bolt" / "test" / "spot" / "more" / "000.png")
+    (parts / "bolt" / "ground_truth" / "spot" / "000_mask.png").unlink()
+    (parts / "spare").mkdir()
+    (parts / "nut" / "test" / "good" / "000.png").rename(parts / "spare" / "000.png")
+    code, printed = run("--seed", "0", "--seed", "1", "--shots", "1")
+    assert code == 0
+    assert printed.err.count("parts/bolt: train: good 4 normal; test: OK 3 normal; spot 2 defective") == 1
+    assert "parts/bolt: 1 file is passed over, such as bolt/test/spot/more/000.png, which lies in" in printed.err
+    assert "parts: 1 file is passed over, such as spare, which holds images" in printed.err
+    counts = {(record.task.category, record.facts["files_passed_over"]) for record in records()}
+    assert counts == {("bolt", 1.0), ("nut", 0.0)}
+    assert {record.metrics["image-auroc"].value for record in records()} == {1.0}
+
+
+def test_json_leaves_what_is_told_of_files_to_the_other_stream(run, parts):
+    (parts / "bolt" / "overview.png").write_bytes(b"")
+    _, printed = run("--category", "bolt", "--json")
+    assert len(printed.out.splitlines()) == 1
+    assert "overview.png" in printed.err
+
+
+def test_a_dataset_that_cannot_say_counts_nothing(run, records):
+    run(data="demo", method=(*TOY, "--limit-train", "2", "--limit-test", "1", "--category", "brick", "--no-figures"))
+    assert [record.facts for record in records()] == [{}]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adbench import GOOD, BadImage, DataError, Sample, UnknownName, UsageError
+from adbench import GOOD, BadImage, DataError, Sample, Survey, UnknownName, UsageError
 from adbench.builtin.datasets import Folder, MVTecAD
 
 DATA = Path(os.environ.get("ADBENCH_TEST_DATA") or Path(__file__).parents[3].parent / "shared" / "data")
@@ -248,3 +248,90 @@ def test_real_images(name, category, train, test):
         mask = folder.mask(sample)
         assert mask.shape == folder.image(sample).shape[:2]
         assert mask.any() == sample.anomalous
+
+
+def test_the_union_of_several_masks_counts_and_all_are_in_the_digest(root):
+    masks = root / "nut" / "ground_truth" / "scratch"
+    (masks / "02_mask.png").unlink()
+    for name, row in (("000.png", 1), ("001.png", 4)):
+        mask = np.zeros((6, 8), np.uint8)
+        mask[row, 2] = 255
+        (masks / "02").mkdir(exist_ok=True)
+        Image.fromarray(mask).save(masks / "02" / name)
+    folder = Folder(root=root)
+    sample = folder.split("nut").test[1]
+    assert np.argwhere(folder.mask(sample)).tolist() == [[1, 2], [4, 2]]
+    read = [folder.image_path(sample), masks / "02" / "000.png", masks / "02" / "001.png"]
+    shas = " ".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in read)
+    assert folder.digest(sample) == hashlib.sha256(shas.encode()).hexdigest()
+
+
+def test_digests_of_an_image_and_of_an_image_with_a_mask_stay_what_they_were(root):
+    folder = Folder(root=root)
+    good, scratch, _ = folder.split("nut").test
+    assert folder.digest(good) == sha(folder.image_path(good))
+    (mask,) = folder.mask_paths(scratch)
+    both = f"{sha(folder.image_path(scratch))} {sha(mask)}"
+    assert folder.digest(scratch) == hashlib.sha256(both.encode()).hexdigest()
+
+
+def sha(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_survey_says_how_folders_were_read_and_what_was_not(root):
+    picture(root / "nut" / "test" / "OK" / "7.png")
+    picture(root / "nut" / "train" / "good" / "cam" / "7.png")
+    picture(root / "spare" / "7.png")
+    folder = Folder(root=root)
+    survey = folder.survey("nut")
+    assert survey.labels == "train: good 2 normal; test: OK 1, good 1 normal; scratch 2 defective"
+    assert [item.file for item in survey.passed_over] == ["nut/train/good/cam/7.png"]
+    assert [str(item) for item in folder.survey().passed_over] == ["spare: holds images, but neither train nor test"]
+    assert Folder(root=root / "nut").survey() == Survey()
+    with pytest.raises(UnknownName):
+        folder.survey("bolts")
+
+
+def test_an_option_settles_what_names_mean(root):
+    (root / "nut" / "test" / "good").rename(root / "nut" / "test" / "clean")
+    with pytest.raises(DataError, match="the name may mean normal or defective"):
+        Folder(root=root).split("nut")
+    normal, defective = Folder(root=root, normal=["clean"]), Folder(root=root, normal=["good"])
+    assert [sample.defect for sample in normal.split("nut").test] == [GOOD, "scratch", "scratch"]
+    assert [sample.defect for sample in defective.split("nut").test] == ["clean", "scratch", "scratch"]
+
+
+@pytest.mark.parametrize("spoil", ["size", "empty"])
+def test_nobody_is_told_to_delete_a_mask(root, spoil):
+    mask = root / "nut" / "ground_truth" / "scratch" / "02_mask.png"
+    if spoil == "size":
+        picture(mask, 255, (3, 3))
+    else:
+        mask.write_bytes(b"")
+    folder = Folder(root=root)
+    with pytest.raises(BadImage, match="02_mask.png: .*; repair it, or leave such files out with --skip-bad") as caught:
+        folder.mask(folder.split("nut").test[1])
+    assert "remove" not in str(caught.value)
+
+
+def test_a_root_that_holds_no_category_says_what_it_holds(tmp_path):
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "nut").symlink_to(tmp_path)
+    with pytest.raises(DataError, match=r"holds no category.*; nut: is a link that leads out of the dataset's folder"):
+        Folder(root=tmp_path / "root").categories()
+
+
+def test_names_that_are_no_utf8(root):
+    (root / "bolt").rename(root / os.fsdecode(b"bolt\xe9"))
+    picture(root / os.fsdecode(b"bolt\xe9") / "train" / "good" / os.fsdecode(b"\xe9.png"), 9)
+    folder = Folder(root=root)
+    assert folder.categories() == [r"bolt\xe9", "nut"]
+    sample = folder.split(r"bolt\xe9").train[-1]
+    assert sample.id == r"bolt\xe9/train/good/\xe9"
+    assert (folder.image(sample) == 9).all()
+    folder.image_path(sample).write_bytes(b"no image")
+    with pytest.raises(BadImage) as caught:
+        folder.image(sample)
+    assert str(caught.value).encode("utf-8").startswith(os.fsencode(root.resolve()))
+    assert r"bolt\xe9/train/good/\xe9.png: is no image" in str(caught.value)

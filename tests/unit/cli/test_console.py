@@ -4,7 +4,7 @@ import json
 import pytest
 from rich.console import Console as RichConsole
 
-from adbench import StorageError
+from adbench import PassedOver, StorageError, Survey
 from adbench.cli.console import Console
 from adbench.engine.draft import Outcome
 
@@ -44,6 +44,21 @@ def test_what_could_not_be_saved_and_what_trackers_complain_of(console, make_out
     said = capsys.readouterr().err
     assert "not saved: disk full" in said
     assert "plugin 'x': down" in said
+
+
+def test_how_files_were_read_is_told_with_what_was_not(console, capsys):
+    left = (PassedOver("bolt/\x1b[0m.gif", "is of the kind gif"), PassedOver("bolt/b.png", "lies deeper"))
+    console.survey("parts/[bolt]", Survey("test: good 3 normal; cut 2 defective", left))
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        "parts/[bolt]: test: good 3 normal; cut 2 defective",
+        r"parts/[bolt]: 2 files are passed over, such as bolt/\x1b[0m.gif, which is of the kind gif;"
+        " 'adbench data verify' lists all",
+    ]
+    console.survey("parts/bolt", Survey("", left[:1]))
+    assert "bolt: 1 file is passed over" in capsys.readouterr().err
+    console.survey("parts/bolt", Survey())
+    assert capsys.readouterr().err == ""
 
 
 def test_a_unit_done_before_is_said_to_be(console, make_outcome, capsys):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -84,6 +85,39 @@ def test_a_mask_of_another_size_and_one_without_an_image(root):
     assert "1_mask.png: the mask has 3x3 pixels, its image has 6x8" in call("verify", str(root), expect=1)
     mask.rename(mask.with_name("7_mask.png"))
     assert "7_mask.png: a mask with no partner" in call("verify", str(root), expect=1)
+
+
+def test_what_was_passed_over_is_listed_and_nothing_is_sound_then(root):
+    deeper = root / "train" / "good" / "cam" / "7.png"
+    deeper.parent.mkdir()
+    shutil.copy(root / "train" / "good" / "0.png", deeper)
+    shutil.copy(root / "train" / "good" / "0.png", root / "test" / "bent" / "7.gif")
+    output = call("verify", str(root), expect=1)
+    assert "train/good/cam/7.png: lies in a folder inside a folder of images" in output
+    assert "test/bent/7.gif: is of the kind gif" in output
+    assert "2 problems" in output
+    assert "sound" not in output
+
+
+def test_how_folders_were_read_is_told(root):
+    (root / "test" / "good").rename(root / "test" / "OK")
+    assert "nut: train: good 2 normal; test: OK 1 normal; bent 2 defective" in call("verify", str(root))
+
+
+def test_what_lies_beside_the_categories_is_listed(root):
+    (root.parent / "bolt" / "Images").mkdir(parents=True)
+    shutil.copy(root / "train" / "good" / "0.png", root.parent / "bolt" / "Images" / "0.png")
+    output = call("verify", str(root.parent), expect=1)
+    assert "bolt: holds images, but neither train nor test" in output
+
+
+def test_names_that_are_no_utf8_or_that_a_terminal_would_obey(root):
+    shutil.copy(root / "train" / "good" / "0.png", root / "test" / "good" / os.fsdecode(b"\xe9.png"))
+    (root / "train" / "\x1b[31m.png").write_bytes(b"")
+    output = call("verify", str(root), expect=1)
+    assert r"nut/test/good/\xe9 is the same picture as nut/train/good/0" in output
+    assert r"train/\x1b[31m.png: lies beside the folders of images" in output
+    output.encode("utf-8")
 
 
 def test_a_copy_in_another_format_is_a_duplicate(root):

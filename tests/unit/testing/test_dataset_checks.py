@@ -9,7 +9,7 @@ from itertools import count
 import numpy as np
 import pytest
 
-from adbench import DataError, Dataset, Sample, Split, UnknownName
+from adbench import DataError, Dataset, PassedOver, Sample, Split, Survey, UnknownName
 from adbench.testing import Broken, Unavailable, checks_for, parametrize_with_checks
 
 SERIAL = count()
@@ -134,6 +134,27 @@ class Hashless(Memory):
         return sample.id
 
 
+class Obeyed(Memory):
+    """Tells a terminal what to do."""
+
+    def survey(self, category=""):
+        return Survey("good 3 normal", (PassedOver("noise/\x1b[2J.gif", "is of the kind gif"),))
+
+
+class Forgetful(Memory):
+    """Says another thing each time."""
+
+    def survey(self, category=""):
+        return Survey(f"good {next(SERIAL)} normal")
+
+
+class Listing(Memory):
+    """Surveys in a form of its own."""
+
+    def survey(self, category=""):
+        return ["noise/0.gif"]
+
+
 class Absent(Memory):
     """Is not on this machine."""
 
@@ -159,6 +180,9 @@ def test_conforms(check):
         (Cropped, "masks-fit-images", "(8, 8), image (8, 9)"),
         (Unmarked, "masks-fit-images", "the mask is empty"),
         (Restless, "revision-and-digests-are-stable", "changed"),
+        (Obeyed, "surveys-name-files", r"says ['noise/\x1b[2J.gif"),
+        (Forgetful, "surveys-name-files", "changed"),
+        (Listing, "surveys-name-files", "is ['noise/0.gif']"),
         (Hashless, "revision-and-digests-are-stable", "is 'noise/train/0'"),
     ],
 )
