@@ -222,13 +222,13 @@ class _Scanner:
 
     def _nothing(self, part: str, what: str, where: Path) -> str:
         """There is no image of a part; what was passed over may be why."""
-        said = (
-            f"category {self.category!r} has no {what} image: put normal images into {printable(where)}"
-            f" ({', '.join(suffix[1:] for suffix in SUFFIXES)})"
-        )
+        said = f"category {self.category!r} has no {what} image: put normal images into {printable(where)}"
         depth = len(self.folder.relative_to(self.root).parts)
         left = [found for found in self._passed_over() if part_named(Path(found.file).parts[depth]) in {part, None}]
-        return said + (f"; {len(left)} files are passed over, such as {left[0]}" if left else "")
+        if not left:
+            return f"{said} ({', '.join(suffix[1:] for suffix in SUFFIXES)})"
+        files = "1 file is" if len(left) == 1 else f"{len(left)} files are"
+        return f"{said}; {files} passed over, such as {left[0].file}, which {left[0].why}"
 
     def _odd_training(self, kind: Path, file: Path, beside: Mapping[Path, object]) -> str:
         where = printable(self.folder / "test" / kind.name)

@@ -118,7 +118,7 @@ def test_training_images_of_another_name_are_refused(nut, name):
 def test_test_images_in_no_folder_say_nothing(nut):
     folder = nut("train/good/0.png", "test/0.png", "test/1.png")
     with pytest.raises(
-        DataError, match=r"no test image: .*2 files are passed over, such as nut/test/0\.png: lies in no"
+        DataError, match=r"no test image: .*2 files are passed over, such as nut/test/0\.png, which lies in no"
     ):
         scan(folder)
 
