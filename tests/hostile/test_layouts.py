@@ -14,6 +14,7 @@ from PIL import Image
 
 from adbench import AdbenchError, BadImage, DataError, Dataset, Sample, Split
 from adbench.builtin.datasets import Folder
+from adbench.builtin.images import read_image
 from adbench.cli import call
 from adbench.engine.record import find_runs, read_record
 from adbench.engine.verify import problems
@@ -260,3 +261,27 @@ def test_messages_about_files_never_hold_what_cannot_be_written():
     error = BadImage(Path(os.fsdecode(b"/data/\xff\x1b[2J.png")), "is empty")
     assert isinstance(error, AdbenchError)
     assert str(error).startswith(r"/data/\xff\x1b[2J.png: is empty")
+
+
+@pytest.mark.parametrize(
+    ("name", "white", "channels"),
+    [
+        ("a.pgm", 255, 1),
+        ("a.ppm", 255, 3),
+        ("a.pnm", 7, 1),
+        ("a.pgm", 4095, 1),
+        ("a.pgm", 65535, 1),
+        ("a.ppm", 1023, 3),
+    ],
+)
+def test_the_ppm_family_is_read_exactly_or_refused(name, white, channels, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, white + 1, (5, 7, channels)).astype(">u2" if white > 255 else "u1")
+    path = tmp_path / name
+    path.write_bytes(b"P%d 7 5 %d\n" % (5 if channels == 1 else 6, white) + pixels.tobytes())
+    if channels == 3 and white > 255:  # Pillow would cut it to 8 bits
+        with pytest.raises(BadImage, match="more than 8 bits"):
+            read_image(path)
+        return
+    image = read_image(path)
+    scale = 1 if image.dtype == np.float32 else 255
+    assert np.abs(image / scale - pixels / white).max() < (1e-5 if white > 255 else 1 / 500)
