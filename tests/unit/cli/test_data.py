@@ -137,6 +137,17 @@ def test_a_picture_that_was_changed_a_little_is_a_warning(tmp_path):
     assert "sound" in output
 
 
+def test_training_images_that_look_alike_are_one_warning(tmp_path):
+    for name in ("train/good/0", "train/good/1", "train/good/2", "test/good/0", "test/bent/0"):
+        picture(tmp_path / f"nut/{name}.png", seed=sum(map(ord, name)))
+    path = tmp_path / "nut/train/good/1.png"
+    for number in (3, 4):
+        Image.open(path).save(tmp_path / f"nut/train/good/{number}.jpg", quality=60 + number)
+    output = call("verify", str(tmp_path / "nut"))
+    assert output.count("warning") == 1
+    assert "nut: 2 training images look like another training image" in output
+
+
 def test_what_looks_for_twins_may_be_missing(root, monkeypatch):
     monkeypatch.setitem(sys.modules, "imagehash", None)
     assert "warning: near-duplicates are looked for with imagehash; run 'pip install" in call("verify", str(root))
