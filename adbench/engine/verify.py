@@ -96,8 +96,8 @@ def _content(image: np.ndarray) -> str:
 
 
 def near_duplicates(dataset: Dataset, watch: Watch) -> Iterator[str]:
-    """One sentence for each test image that looks like a training image, packed anew or the same part once more, and one
-    for all training images that look like another one.
+    """One sentence for each test image that looks like a training image, and one for all training images that look like
+    another one: packed anew, or the same part once more.
 
     Compared are perceptual hashes of the images' coarse structure (Zauner, "Implementation and benchmarking of
     perceptual image hash functions", 2010, section 3.2.1). That is no proof, and no error, but worth knowing.
