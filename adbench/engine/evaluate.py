@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby, islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -15,7 +15,8 @@ from adbench.api.dataset import Dataset, Sample
 from adbench.api.metric import Evidence, Metric
 from adbench.api.truth import Truth
 from adbench.engine.contract import blame
-from adbench.engine.geometry import MapSpec, anomaly_map, anomaly_maps, foreground_on_grid, mask_on_grid
+from adbench.engine.drawn import mask_on_grid
+from adbench.engine.geometry import MapSpec, anomaly_map, anomaly_maps, foreground_on_grid
 from adbench.engine.predictions import Predictions
 from adbench.engine.record import MetricInfo
 from adbench.engine.seen import Seen
@@ -30,8 +31,24 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
+VANISHED, EMPTY = "vanished_defects", "empty_masks"
+"""What records call the counts of `Judge.facts`."""
 BATCH_PIXELS = 1 << 24
 """Pixels of the maps that are made at once on a GPU, at about 20 bytes each."""
+
+
+class Annotation(NamedTuple):
+    """What is known of one defective image.
+
+    Attributes:
+        truth: on the evaluation grid; None where there is no annotation.
+        vanished: defects that the grid is too coarse to show, and that were kept all the same.
+        empty: whether there is a mask, and it marks nothing.
+    """
+
+    truth: Truth | None
+    vanished: int = 0
+    empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,6 +63,7 @@ class Judge:
         device: where curves are computed, in torch's words.
         workers: threads that read masks ahead.
         seen: what judges before this one have read of the images.
+        annotations: what this one has read of the defective images, by id.
     """
 
     dataset: Dataset
@@ -56,6 +74,7 @@ class Judge:
     device: str = "cpu"
     workers: int = 2
     seen: Seen = field(default_factory=Seen)
+    annotations: dict[str, Annotation] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         if tuple(sample.id for sample in self.samples) != self.predictions.ids:
@@ -81,12 +100,26 @@ class Judge:
         sample = self.samples[index]
         if not sample.anomalous:
             return Truth.nothing(self.grid or self.predictions.geometry[index].original)
-        return self.seen.get((self.dataset, sample.id, self.grid), partial(self._read_truth, sample), _bytes)
+        key = self.dataset, sample.id, self.grid
+        annotation = self.annotations[sample.id] = self.seen.get(key, partial(self._read, sample), _bytes)
+        return annotation.truth
 
-    def _read_truth(self, sample: Sample) -> Truth | None:
+    def _read(self, sample: Sample) -> Annotation:
+        """The annotation of a defective image. A mask that marks nothing is none: the defect is somewhere."""
         with blame(self.dataset, "mask"):
             mask = self.dataset.mask(sample)
-        return None if mask is None else Truth.of(mask_on_grid(mask, self.grid))
+        if mask is None or not mask.any():
+            return Annotation(None, empty=mask is not None)
+        marked, vanished = mask_on_grid(mask, self.grid)
+        return Annotation(Truth.of(marked), vanished)
+
+    def facts(self) -> dict[str, float]:
+        """What a record counts of the masks that were read: those that mark nothing, if there are any, and, on a grid
+        of its own, defects that it is too coarse to show."""
+        found = self.annotations.values()
+        vanished, empty = sum(one.vanished for one in found), sum(one.empty for one in found)
+        facts = {} if self.grid is None or not found else {VANISHED: float(vanished)}
+        return facts | ({EMPTY: float(empty)} if empty else {})
 
     def masked_maps(self) -> Iterator[MaskedMap]:
         """Map and mask of every annotated test image."""
@@ -140,8 +173,9 @@ class Judge:
         )
 
 
-def _bytes(truth: Truth | None) -> int:
+def _bytes(annotation: Annotation) -> int:
     """With the sizes of the regions, which are found here and now, in the thread that reads."""
+    truth = annotation.truth
     return 0 if truth is None else truth.positions.nbytes + truth.sizes.nbytes
 
 

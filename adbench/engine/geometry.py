@@ -8,6 +8,10 @@ Every step on the way is linear and works on rows and columns alone, so that a m
 the way back through crop, padding and resize to the pixels on which the dataset is evaluated. The matrices are built in
 float64 and kept; images of one size share them. What is not linear, a floor and morphology, comes after that, where a
 recipe asks for it (`engine/shaping.py`).
+
+Metrics rank pixels, so that pixels which are equal have to be equal to the last bit. Where neighbouring patches have
+equal scores, the products are exact: weights are whole multiples of 2**-28 that add up to 1, sums are float64, and each
+of the two products is rounded once, to float32. A plateau of 24-bit scores then comes out as it went in.
 """
 
 from __future__ import annotations
@@ -34,6 +38,11 @@ _SCIPY_BORDER = {"symmetric": "reflect", "reflect": "mirror"}
 
 Upsample = Literal["bilinear", "bilinear-corners", "nearest"]
 Border = Literal["symmetric", "reflect"]
+
+_UNIT = 2.0**28
+"""What weights are multiples of the inverse of: with the 24 bits of a score, a product has no more than float64 holds."""
+_SAFE = 1e-30, 1e37
+"""Products of float32 neither underflow nor overflow where the highest magnitude lies between these."""
 
 _LATER = {"kernel", "floor", "morphology"}
 """Options that older records do not have: left out of the identity where they are not set, so that ids stay."""
@@ -115,7 +124,7 @@ def anomaly_map(
 
     spec = spec or MapSpec()
     rows, columns = (_Axis.of(axis, scores.shape, geometry, evaluation or geometry.original) for axis in (0, 1))
-    values = _product(_matrix(rows, spec), np.asarray(scores, np.float32), _matrix(columns, spec))
+    values = _mapped(rows, np.asarray(scores, np.float32), columns, spec)
     if spec.shaping is not None:
         values[rows.seen(), columns.seen()] = shaped(values[rows.seen(), columns.seen()], spec.shaping)
     return _lowest_outside(values, rows.seen(), columns.seen())
@@ -126,14 +135,15 @@ def anomaly_maps(
 ) -> Tensor:
     """The anomaly maps of several images of one geometry, made on the device where their scores [B, h, w] are.
 
-    In float64, rounded at the end: whatever shortcut a GPU is told to take with float32, ranks stay what they are.
+    In float64, rounded after each product: whatever shortcut a GPU is told to take with float32, ranks stay what they
+    are, and plateaus stay plateaus.
 
     Returns:
         [B, H, W] float32.
     """
     axes = [_Axis.of(axis, scores.shape[1:], geometry, evaluation or geometry.original) for axis in (0, 1)]
     rows, columns = (_matrix_on(str(scores.device), axis, spec) for axis in axes)
-    values = (rows @ scores.double() @ columns.T).float()
+    values = ((rows @ scores.double()).float().double() @ columns.T).float()
     seen = values[:, axes[0].seen(), axes[1].seen()]
     if spec.shaping is not None:
         seen.copy_(shaped_on_device(seen, spec.shaping))
@@ -143,25 +153,6 @@ def anomaly_maps(
     whole = lowest.expand_as(values).clone()
     whole[:, axes[0].seen(), axes[1].seen()] = seen
     return whole
-
-
-def mask_on_grid(mask: np.ndarray, evaluation: tuple[int, int] | None) -> np.ndarray:
-    """A mask on the evaluation grid: the nearest pixel as torchvision and anomalib take it, the one above and left.
-
-    Args:
-        mask: [H, W] bool.
-        evaluation: height and width of the grid, or None for the mask's own pixels.
-
-    Returns:
-        Bool, of the grid's size.
-    """
-    import numpy as np
-
-    if evaluation in (None, mask.shape):
-        return mask
-    height, width = evaluation
-    taken: np.ndarray = mask[np.ix_(_nearest(mask.shape[0], height), _nearest(mask.shape[1], width))]
-    return taken
 
 
 def foreground_on_grid(
@@ -223,11 +214,32 @@ class _Axis(NamedTuple):
         return slice(int(first), int(end))
 
 
+def _mapped(rows: _Axis, scores: np.ndarray, columns: _Axis, spec: MapSpec) -> np.ndarray:
+    """[grid, grid] float32: in float32, or exactly where equal scores lie side by side or float32 has no room."""
+    if not _needs_care(scores):
+        return _product(_matrix(rows, spec), scores, _matrix(columns, spec))
+    return _product(_exact_matrix(rows, spec), scores, _exact_matrix(columns, spec))
+
+
+def _needs_care(scores: np.ndarray) -> bool:
+    """Whether rounding could tell apart what is equal: a plateau of at least two patches, or numbers near the limits."""
+    import numpy as np
+
+    if (scores[1:] == scores[:-1]).any() or (scores[:, 1:] == scores[:, :-1]).any() or 1 in scores.shape:
+        return True
+    return not _SAFE[0] <= np.abs(scores).max() <= _SAFE[1]
+
+
 def _product(rows: np.ndarray, scores: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """``rows @ scores @ columns.T``, the cheaper side first."""
+    """``rows @ scores @ columns.T`` in float32, the cheaper side first; each product in the precision of the matrices."""
+    import numpy as np
+
+    kind = rows.dtype
     by_rows = len(rows) * scores.shape[1] <= scores.shape[0] * len(columns)
-    product: np.ndarray = (rows @ scores) @ columns.T if by_rows else rows @ (scores @ columns.T)
-    return product
+    half = rows @ scores.astype(kind, copy=False) if by_rows else scores.astype(kind, copy=False) @ columns.T
+    half = half.astype(np.float32, copy=False).astype(kind, copy=False)
+    product: np.ndarray = half @ columns.T if by_rows else rows @ half
+    return product.astype(np.float32, copy=False)
 
 
 def _lowest_outside(values: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
@@ -243,7 +255,27 @@ def _lowest_outside(values: np.ndarray, rows: slice, columns: slice) -> np.ndarr
 
 @lru_cache(maxsize=128)
 def _matrix(axis: _Axis, spec: MapSpec) -> np.ndarray:
-    """[grid, patches] float32: all steps along one axis. Every row adds up to 1."""
+    """[grid, patches] float32: all steps along one axis. Every row adds up to 1, but for rounding."""
+    import numpy as np
+
+    matrix: np.ndarray = np.ascontiguousarray(_way(axis, spec), dtype=np.float32)
+    matrix.flags.writeable = False
+    return matrix
+
+
+@lru_cache(maxsize=128)
+def _exact_matrix(axis: _Axis, spec: MapSpec) -> np.ndarray:
+    """`_matrix` in float64. Every row adds up to 1 exactly, and every sum of a part of it is exact too."""
+    import numpy as np
+
+    sums = _way(axis, spec).cumsum(axis=1)
+    matrix: np.ndarray = np.diff(np.rint(sums * (_UNIT / sums[:, -1:])), axis=1, prepend=0) / _UNIT
+    matrix.flags.writeable = False
+    return matrix
+
+
+def _way(axis: _Axis, spec: MapSpec) -> np.ndarray:
+    """[grid, patches] float64: all steps along one axis."""
     import numpy as np
 
     if spec.at == "input":
@@ -254,17 +286,15 @@ def _matrix(axis: _Axis, spec: MapSpec) -> np.ndarray:
             places = _corners_met(places, axis.patches, (axis.stop - axis.start) * axis.grid / axis.original)
         way = way[_cells(places, axis.patches)] if spec.upsample == "nearest" else _resample(way, places)
         way = _smoothed(way, spec)
-    matrix: np.ndarray = np.ascontiguousarray(way, dtype=np.float32)
-    matrix.flags.writeable = False
-    return matrix
+    return way
 
 
 @lru_cache(maxsize=32)
 def _matrix_on(device: str, axis: _Axis, spec: MapSpec) -> Tensor:
-    """`_matrix` on a device, in float64."""
+    """`_exact_matrix` on a device."""
     import torch
 
-    return torch.from_numpy(_matrix(axis, spec).astype("float64")).to(device)
+    return torch.from_numpy(_exact_matrix(axis, spec).copy()).to(device)
 
 
 @lru_cache(maxsize=16)
@@ -278,7 +308,7 @@ def _upsampling(patches: int, prepared: int, mode: Upsample) -> np.ndarray:
     import numpy as np
 
     if mode == "nearest":
-        nearest: np.ndarray = np.eye(patches)[_nearest(patches, prepared)]
+        nearest: np.ndarray = np.eye(patches)[nearest_cells(patches, prepared)]
         return nearest
     places = (np.arange(prepared) + 0.5) * (patches / prepared)
     return _resample(np.eye(patches), places if mode == "bilinear" else _corners_met(places, patches, prepared))
@@ -329,7 +359,7 @@ def _cells(places: np.ndarray, cells: int) -> np.ndarray:
     return cell
 
 
-def _nearest(cells: int, pixels: int) -> np.ndarray:
+def nearest_cells(cells: int, pixels: int) -> np.ndarray:
     """[pixels] the cell that each pixel takes, rounded exactly as PyTorch rounds: in single precision."""
     import numpy as np
 

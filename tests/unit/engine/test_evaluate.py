@@ -67,6 +67,66 @@ def test_an_image_without_annotation_is_left_out_of_the_maps(make_judge, monkeyp
     assert len(judge.evidence().labels) == 6
 
 
+def without_masks(judge, monkeypatch, empty: int) -> None:
+    """The first so many defective images have a mask that marks nothing."""
+    read = judge.dataset.mask
+    emptied = [sample.id for sample in judge.samples if sample.anomalous][:empty]
+    monkeypatch.setattr(judge.dataset, "mask", lambda sample: read(sample) & (sample.id not in emptied))
+
+
+def test_a_mask_that_marks_nothing_is_no_annotation_and_is_counted(make_judge, monkeypatch):
+    judge = make_judge()
+    without_masks(judge, monkeypatch, 1)
+    assert [mask.any() for _, mask in judge.masked_maps()] == [False] * 3 + [True] * 2
+    assert judge.facts() == {"empty_masks": 1}
+    assert len(judge.evidence().labels) == 6
+
+
+def test_figures_do_not_fall_where_one_mask_is_empty(make_judge, monkeypatch):
+    """Scores that find every defect: a mask that marks nothing must not make false alarms of them."""
+    whole, partial = make_judge(), make_judge()
+    maps = [np.kron(mask, 1.0).astype(np.float32) for _, mask in whole.masked_maps()]
+    perfect = replace(
+        whole.predictions,
+        geometry=(Geometry.whole(64, 64),) * 6,
+        patches=tuple(maps),
+    )
+    whole, partial = replace(whole, predictions=perfect), replace(partial, predictions=perfect)
+    assert whole.evidence().pixel_curve.average_precision == 1
+    without_masks(partial, monkeypatch, 1)
+    assert partial.evidence().pixel_curve.average_precision == 1
+
+
+def test_where_all_masks_are_empty_pixel_metrics_are_undefined(make_judge, monkeypatch):
+    judge = make_judge()
+    without_masks(judge, monkeypatch, 3)
+    assert judge.evidence().pixel_curve.auroc is None
+    assert judge.facts() == {"empty_masks": 3}
+
+
+@pytest.mark.parametrize(
+    ("grid", "told"), [(None, {}), ((64, 64), {"vanished_defects": 0}), ((16, 16), {"vanished_defects": 6})]
+)
+def test_defects_that_a_coarse_grid_would_lose_are_kept_and_counted(make_judge, monkeypatch, grid, told):
+    judge = make_judge(grid=grid)
+    mask = np.zeros((64, 64), bool)
+    mask[9:12, 21:24] = mask[9:12, 41:44] = True  # between the pixels 8 and 12, that a grid of 16 takes
+    monkeypatch.setattr(judge.dataset, "mask", lambda sample: mask)
+    assert [mask.any() for _, mask in judge.masked_maps()] == [False] * 3 + [True] * 3
+    assert judge.facts() == told
+
+
+@pytest.mark.parametrize("constant", [0.1, -3.7, 1e-20, 1e30])
+@pytest.mark.parametrize("grid", [None, (48, 40)])
+def test_constant_maps_rank_nothing(make_judge, constant, grid):
+    """Half of all pairs are right by chance, and the curve of regions is its diagonal."""
+    judge = make_judge(grid=grid)
+    flat = tuple(np.full((5, 7), constant, np.float32) for _ in judge.samples)
+    judge = replace(judge, predictions=replace(judge.predictions, patches=flat), spec=MapSpec())
+    for curve in (judge.evidence().pixel_curve, curve_on_device(judge.judged_batches, "cpu")):
+        assert (curve.auroc, curve.aupro(0.3)) == (0.5, pytest.approx(0.15))
+
+
 def test_judges_share_what_they_have_read(make_judge, monkeypatch):
     seen = Seen()
     first = list(make_judge(seen=seen).masked_maps())

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from adbench import Geometry
 from adbench.builtin.preprocess import CenterCrop, CropToMultiple, Pad, Resize
-from adbench.engine.geometry import MapSpec, anomaly_map, anomaly_maps, foreground_on_grid, mask_on_grid
+from adbench.engine.geometry import MapSpec, anomaly_map, anomaly_maps, foreground_on_grid
 
 RAW = MapSpec(sigma=0)
 
@@ -247,19 +247,6 @@ def test_matrices_are_shared_and_cannot_be_changed():
     np.testing.assert_allclose(_matrix(axis, MapSpec()).sum(axis=1), 1, atol=1e-6)
 
 
-@pytest.mark.parametrize("size", [(900, 900), (300, 215), (100, 100)])
-def test_masks_are_resized_as_torchvision_does_it(size):
-    mask = np.random.default_rng(0).random(size) > 0.5
-    expected = functional.interpolate(torch.from_numpy(mask)[None, None].float(), size=(256, 256))[0, 0].numpy() > 0
-    np.testing.assert_array_equal(mask_on_grid(mask, (256, 256)), expected)
-
-
-def test_masks_stay_as_they_are_on_their_own_grid():
-    mask = np.eye(9, 12, dtype=bool)
-    assert mask_on_grid(mask, None) is mask
-    np.testing.assert_array_equal(mask_on_grid(mask, (9, 12)), mask)
-
-
 def test_the_foreground_lies_where_its_patches_are():
     """A 4 x 4 crop of a 6 x 8 image, in 2 x 2 patches; what the crop removed is no part of it."""
     geometry = Geometry.whole(6, 8).windowed(1, 2, 4, 4)
@@ -273,3 +260,79 @@ def test_the_foreground_of_a_padded_image_is_cut_to_the_image():
     geometry = Geometry.whole(4, 4).windowed(-2, 0, 8, 4)
     found = foreground_on_grid(np.array([[1.0], [0.0], [1.0], [0.0]], np.float32), geometry)
     assert found.tolist() == [[False] * 4] * 2 + [[True] * 4] * 2
+
+
+WAYS = {
+    "whole": (Geometry.whole(60, 90).resized(48, 72), None),
+    "cropped": (CROPPED, None),
+    "padded": (PADDED, (32, 40)),
+    "squashed": (Geometry.whole(1024, 900).resized(256, 256), (256, 256)),
+    "enlarged": (Geometry.whole(300, 300).resized(224, 224), None),
+}
+SPECS = st.builds(
+    lambda upsample, smooth, **rest: MapSpec(upsample=upsample, sigma=smooth[0], kernel=smooth[1], **rest),
+    upsample=st.sampled_from(["bilinear", "bilinear-corners", "nearest"]),
+    smooth=st.sampled_from([(0, None), (4.0, None), (1.0, 5), (7.3, None), (2.5, 33), (40.0, None)]),
+    at=st.sampled_from(["input", "evaluation"]),
+    border=st.sampled_from(["symmetric", "reflect"]),
+    morphology=st.sampled_from([None, "open:3", "close:5", "dilate:7", "erode:3"]),
+)
+CONSTANTS = st.floats(width=32, allow_nan=False, allow_infinity=False)
+
+
+def both(values: np.ndarray, way: str, spec: MapSpec) -> list[np.ndarray]:
+    """The map by NumPy, and as a device makes it."""
+    geometry, grid = WAYS[way]
+    of_device = anomaly_maps(torch.from_numpy(values)[None], geometry, spec, grid)[0].numpy()
+    return [anomaly_map(values, geometry, spec, grid), of_device]
+
+
+@settings(max_examples=200, deadline=None)
+@given(way=st.sampled_from(sorted(WAYS)), spec=SPECS, constant=CONSTANTS)
+def test_a_constant_map_stays_constant(way, spec, constant):
+    for found in both(np.full((7, 9), constant, np.float32), way, spec):
+        assert (found == np.float32(constant)).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(way=st.sampled_from(sorted(WAYS)), spec=SPECS, values=st.lists(CONSTANTS, min_size=9, max_size=9))
+def test_what_differs_along_one_axis_only_does_so_in_the_map(way, spec, values):
+    across = np.tile(np.array(values, np.float32), (7, 1))
+    for found in both(across, way, spec):
+        shown = found[5:55] if way == "cropped" else found
+        assert (shown == shown[0]).all()
+    for found in both(np.ascontiguousarray(across.T), way, spec):
+        shown = found[:, 20:70] if way == "cropped" else found
+        assert (shown.T == shown[:, 0]).all()
+
+
+def test_half_a_constant_map_is_a_plateau_beside_scores_that_differ():
+    values = scores(32, 32)
+    values[:, :16] = np.float32(0.3)
+    found = anomaly_map(values, Geometry.whole(512, 512).resized(256, 256), MapSpec())
+    assert (found[:, : 256 - 32 - 16] == np.float32(0.3)).all()  # but for the reach of the kernel and a patch
+    assert len(np.unique(found[:, 260:])) > 100_000
+
+
+@settings(max_examples=60, deadline=None)
+@given(way=st.sampled_from(sorted(WAYS)), spec=SPECS, seed=st.integers(0, 1000))
+def test_care_for_plateaus_changes_nothing_but_the_rounding(way, spec, seed):
+    """Two equal patches send a map the exact way; it comes out as the quick way makes it."""
+    values = np.random.default_rng(seed).random((7, 9), dtype=np.float32)
+    quick, _ = both(values, way, spec)
+    values[3, 4] = values[3, 5] + np.float32(2**-24)
+    nearly, _ = both(values, way, spec)
+    values[3, 4] = values[3, 5]
+    exactly, on_device = both(values, way, spec)
+    np.testing.assert_allclose(exactly, nearly, atol=1e-6)
+    np.testing.assert_allclose(exactly, on_device, atol=2e-7)
+    assert quick.shape == exactly.shape
+
+
+@pytest.mark.parametrize("scale", [1e-41, 1e-38, 1.0, 2e38])
+def test_maps_near_the_limits_of_float32_keep_their_order(scale):
+    values = (scores(6, 6) * np.float64(scale)).astype(np.float32)
+    found = anomaly_map(values, Geometry.whole(96, 96), MapSpec())
+    assert np.isfinite(found).all()
+    expected = anomaly_map(scores(6, 6), Geometry.whole(96, 96), MapSpec())
+    assert np.corrcoef((found / np.float64(scale)).ravel(), expected.ravel())[0, 1] > 0.99
