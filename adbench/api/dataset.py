@@ -145,3 +145,10 @@ class Dataset(Component):
             DataError: the category cannot be read at all.
         """
         return None
+
+    def remarks(self, category: str) -> Sequence[str]:  # noqa: ARG002  whoever reads files overrides it
+        """What a person should know of how a category's files had to be read, a sentence each, as far as they were.
+
+        Optional. A run says each once, and ``adbench data verify`` when it has read all files.
+        """
+        return ()

@@ -7,6 +7,7 @@ import os
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -25,13 +26,19 @@ from adbench import (
     sha256_of,
 )
 from adbench.builtin.archive import Archive
-from adbench.builtin.images import read_image, read_mask, read_size
+from adbench.builtin.images import has_16_bits, read_image, read_size
 from adbench.builtin.layout import Scan, is_category, scan_category, subfolders
 from adbench.builtin.leftovers import beside
 from adbench.builtin.names import spelt
+from adbench.builtin.masks import Marks, read_mask_file
+from adbench.builtin.remarks import Remarks
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+_PEEK = 3
+"""Training images of a category that are looked into, where their headers tell of 16 bits, before all are read."""
 
 
 class FolderDataset(Dataset):
@@ -63,8 +70,22 @@ class FolderDataset(Dataset):
     def split(self, category: str) -> Split:
         return self._scan(category).split
 
+    @property
+    def white(self) -> float | None:
+        """What number is white in images of more than 8 bits a channel; None for what the bits can hold."""
+        return None
+
+    @property
+    def marks(self) -> Marks:
+        """Whether light or dark marks a defect in masks. Those of published data are known to be light."""
+        return "light"
+
     def image(self, sample: Sample) -> np.ndarray:
-        return read_image(self.image_path(sample))
+        path = self.image_path(sample)
+        pixels = read_image(path, self.white)
+        if pixels.dtype != "uint8" and has_16_bits(path):
+            self._remarks(sample).add_peak(round(float(pixels.max()) * (self.white or 65535)))
+        return pixels
 
     def mask(self, sample: Sample) -> np.ndarray | None:
         import numpy as np
@@ -72,13 +93,13 @@ class FolderDataset(Dataset):
         size = read_size(self.image_path(sample))
         if not sample.anomalous:
             return np.zeros(size, bool)
-        masks = [_read_mask(path, size) for path in self.mask_paths(sample)]
+        masks = [self._read_mask(path, size, sample) for path in self.mask_paths(sample)]
         return np.logical_or.reduce(masks) if masks else None
 
     def digest(self, sample: Sample) -> str:
         image, masks = sha256_of(self.image_path(sample)), self.mask_paths(sample)
-        read = " ".join([image, *map(sha256_of, masks)])
-        return hashlib.sha256(read.encode()).hexdigest() if masks else image
+        read = " ".join([image, *map(sha256_of, masks), *self._said()])
+        return image if read == image else hashlib.sha256(read.encode()).hexdigest()
 
     def survey(self, category: str = "") -> Survey:
         if category:
@@ -86,6 +107,24 @@ class FolderDataset(Dataset):
             return Survey(scan.labels, scan.passed_over)
         apart = self.published or self.root in self._folders.values()
         return Survey() if apart else Survey(passed_over=tuple(beside(self.root, self._folders.values())))
+
+    def _read_mask(self, path: Path, size: tuple[int, int], sample: Sample) -> np.ndarray:
+        marked, remark = read_mask_file(path, size, self.marks)
+        self._remarks(sample).add_mask(path, remark)
+        return marked
+
+    def _said(self) -> Iterator[str]:
+        """What somebody has said of how pixels are read, which decides them as the files do."""
+        return iter(())
+
+    def remarks(self, category: str) -> Sequence[str]:
+        split, remarks = self.split(category), self._remarked[category]
+        if remarks.peak < 0:
+            for sample in split.train[:_PEEK]:
+                with suppress(BadImage):  # which whoever needs it will say
+                    if has_16_bits(self.image_path(sample)):
+                        self.image(sample)
+        return list(remarks.sentences(category, self.white))
 
     def revision(self) -> str:
         return "folder"
@@ -134,6 +173,13 @@ class FolderDataset(Dataset):
         return named
 
     @cached_property
+    def _remarked(self) -> dict[str, Remarks]:
+        return {category: Remarks() for category in self._folders}
+
+    def _remarks(self, sample: Sample) -> Remarks:
+        return self._remarked[sample.id.split("/")[0]]
+
+    @cached_property
     def _scans(self) -> dict[str, Scan]:
         return {}
 
@@ -160,12 +206,37 @@ class Folder(FolderDataset):
         called: str = Field(
             "", pattern=r"^[A-Za-z0-9._-]{0,80}$", description="what records call it; the folder's name when left out"
         )
+        white: float | None = Field(
+            None,
+            gt=0,
+            allow_inf_nan=False,
+            description="the number that is white in images of more than 8 bits, such as 4095 from a camera of 12 bits;"
+            " default: what the file's bits can hold",
+        )
+        marks: Marks = Field(
+            "auto",
+            description="whether light or dark marks a defect in masks; auto: light, and what marks most of an image is"
+            " refused",
+        )
 
     config: Config
 
     @property
     def normal(self) -> Sequence[str]:
         return self.config.normal
+
+    def white(self) -> float | None:
+        return self.config.white
+
+    @property
+    def marks(self) -> Marks:
+        return self.config.marks
+
+    def _said(self) -> Iterator[str]:
+        if self.white is not None:
+            yield f"white={self.white!r}"
+        if self.marks != "auto":
+            yield f"marks={self.marks}"
 
     @property
     def board_name(self) -> str:
@@ -194,13 +265,6 @@ def existing(path: Path, who: str) -> Path:
         what = "is no folder" if folder.exists() else "does not exist"
         raise DataError(f"{who}: {printable(path)} {what}; give the folder that holds the images, or use --data demo")
     return folder
-
-
-def _read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
-    try:
-        return read_mask(path, size)
-    except BadImage as error:  # an annotation is nothing to remove
-        raise BadImage(error.path, error.problem, advice="repair it") from None
 
 
 class MVTecAD(FolderDataset):

@@ -1,0 +1,64 @@
+"""What a person should know of how files were read, and nobody would see in a figure: a line for each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+
+_DEPTHS = (8, 10, 12, 14)
+"""Bits a channel of cameras whose images are kept in files of 16."""
+
+
+@dataclass
+class Remarks:
+    """Of one category, as far as its files have been read; any thread may add to them.
+
+    Attributes:
+        masks: by how masks had to be read, the files.
+        peak: the highest number in images of 16 bits a channel; below 0 before one was read.
+    """
+
+    masks: dict[str, dict[Path, None]] = field(default_factory=dict)
+    peak: int = -1
+    _lock: Lock = field(default_factory=Lock, repr=False)
+
+    def add_mask(self, path: Path, remark: str) -> None:
+        """Note how a mask had to be read; an empty remark is none."""
+        if remark:
+            with self._lock:
+                self.masks.setdefault(remark, {})[path] = None
+
+    def add_peak(self, peak: int) -> None:
+        """Note the highest number of an image."""
+        with self._lock:
+            self.peak = max(self.peak, peak)
+
+    def sentences(self, category: str, white: float | None) -> Iterator[str]:
+        """A sentence for each kind of remark.
+
+        Args:
+            category: named in each.
+            white: what somebody has said is white.
+        """
+        for remark, files in sorted(self.masks.items()):
+            first, more = next(iter(files)), len(files) - 1
+            others = f" (and {more} more masks like it)" if more else ""
+            yield f"{category}: the mask {first.parent.name}/{first.name} {remark}{others}"
+        yield from self._about_white(category, white)
+
+    def _about_white(self, category: str, white: float | None) -> Iterator[str]:
+        if white is not None and self.peak > white:
+            yield f"{category}: the highest number in an image is {self.peak}; what is above white={white:g} is white too"
+        if white is not None or self.peak < 0:
+            return
+        for bits in _DEPTHS:
+            if self.peak < 1 << bits:
+                full = (1 << bits) - 1
+                yield (
+                    f"{category}: images have 16 bits, and the highest number seen is {self.peak}, which fits {bits}: if"
+                    f" the camera has {bits} bits, all is {1 << 16 - bits} times too dark; say --data"
+                    f" folder:root=...,white={full}"
+                )
+                return
