@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from adbench import Table, Weights
+from adbench.boards.annotations import annotation_rows
 from adbench.boards.board import Board
 from adbench.boards.text import plain
 from adbench.boards.tidy import Tidy, tidy
@@ -46,6 +47,7 @@ def integrity_table(board: Board, records: Sequence[ResultRecord]) -> Table:
         ("identities follow from recipe and task", f"all {len(records)} records"),
         ("all rows saw the same images", _all_but(_on_other_images(data), "not {}")),
         ("no test image is a training image", _duplicates(records)),
+        *annotation_rows(records),
         ("weights were trained", _all_but((method.label for method in data.methods if method.random), "not of {}")),
         ("made from committed code", _committed(records)),
     )

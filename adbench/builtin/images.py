@@ -2,9 +2,7 @@
 
 What is decided here, once:
 
-- Pillow reads the header, and imagecodecs the pixels of a PNG: it needs half the time and, like Pillow, keeps other
-  threads running. TIFF is tifffile's (`builtin/tiff.py`). Everything else is Pillow's, JPEG too, since imagecodecs takes
-  a truncated JPEG for a whole one.
+- imagecodecs decodes PNG, tifffile TIFF (`builtin/tiff.py`), and Pillow everything else (`builtin/decoders.py`).
 - 8 bits a channel stay uint8; more bits become float32 of 0 to 1. What is white is what the bits can hold, or what the
   caller says: cameras of 10 to 14 bits write files of 16.
 - Alpha is ignored: the colour under it is kept, as inspection cameras write it.
@@ -16,15 +14,21 @@ Masks are read by a rule of their own (`builtin/masks.py`).
 
 from __future__ import annotations
 
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from adbench import BadImage
-from adbench.builtin.raster import LYING, MAX_PIXELS, Raster, bad_image, check_size, upright
+from adbench.builtin.decoders import (
+    by_pillow,
+    colours,
+    content_of,
+    may_be_turned,
+    opened,
+    orientation_of,
+    png_pixels,
+)
+from adbench.builtin.masks import read_mask
+from adbench.builtin.raster import LYING, MAX_PIXELS, Raster, bad_image, upright
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,14 +37,7 @@ if TYPE_CHECKING:
 SUFFIXES = tuple(f".{kind}" for kind in str.split("png jpg jpeg jpe jfif bmp tif tiff webp ppm pgm pbm pnm"))
 """What counts as an image file, in lower case."""
 
-FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")
-_ORIENTATION = 0x0112
-_TURNING = (
-    b"eXIf",
-    *(kind + key for kind in (b"tEXt", b"zTXt", b"iTXt") for key in (b"XML:com.adobe.xmp", b"Raw profile type exif")),
-)
-"""How the chunks of a PNG begin that can say how the camera was held."""
-_WARNINGS = threading.Lock()
+__all__ = ["MAX_PIXELS", "SUFFIXES", "has_16_bits", "read_image", "read_mask", "read_size"]
 
 
 def read_image(path: Path, white: float | None = None) -> np.ndarray:
@@ -140,22 +137,6 @@ def _of_tiff(path: Path, white: float | None) -> np.ndarray:
         return by_pillow(path)
 
 
-def by_pillow(path: Path) -> np.ndarray:
-    """[H, W] or [H, W, 3] uint8: a TIFF of colours or a compression that tifffile leaves to others."""
-    # From an open file: given a path, Pillow maps the file and takes what lies on its side for upright.
-    with path.open("rb") as file, opened(path, file) as image:
-        _refuse_deep(path, image)
-        image.load()
-        return upright(colours(image), orientation_of(image))
-
-
-def _refuse_deep(path: Path, image: Image.Image) -> None:
-    """Pillow cuts colour of 16 bits to 8, and reads other depths as it pleases."""
-    bits: Any = image.tag_v2.get(258, (1,)) if image.format == "TIFF" else ()  # type: ignore[attr-defined]
-    if image.mode.startswith(("I", "F")) or any(depth > 8 for depth in bits):
-        raise BadImage(path, "has more than 8 bits a channel in colours that are not RGB; save it as gray or RGB")
-
-
 def developed(path: Path, raster: Raster, white: float | None) -> np.ndarray:
     """[H, W] or [H, W, 3], uint8 or float32: what the numbers in a file show.
 
@@ -166,7 +147,8 @@ def developed(path: Path, raster: Raster, white: float | None) -> np.ndarray:
 
     numbers, top = raster.numbers, raster.white
     if raster.palette is not None:
-        return raster.palette[np.minimum(numbers, len(raster.palette) - 1)]
+        shown: np.ndarray = raster.palette[np.minimum(numbers, len(raster.palette) - 1)]
+        return shown
     if top is not None and top <= 255:
         levels = _as_bytes(numbers, top)
         return 255 - levels if raster.inverted else levels
@@ -209,57 +191,6 @@ def unit_of(numbers: np.ndarray, white: float, *, clip: bool = False) -> np.ndar
     return np.minimum(unit, np.float32(1)) if clip else unit
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No Pillow warnings; what they warn of is judged here. One thread at a time: the filters are the process's."""
-    with _WARNINGS, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="PIL")
-        yield
-
-
-@contextmanager
-def opened(path: Path, file: BinaryIO | None = None, formats: tuple[str, ...] = FORMATS) -> Iterator[Image.Image]:
-    """An image whose header has been read and found small enough."""
-    from PIL import Image
-
-    with _quiet():
-        image = Image.open(path if file is None else file, formats=formats)
-    with image:
-        check_size(path, image.width, image.height)
-        yield image
-
-
-def orientation_of(image: Image.Image) -> int:
-    """EXIF's number for how the camera was held; asked after the pixels, since it may be stored behind them."""
-    with _quiet():
-        return int(image.getexif().get(_ORIENTATION, 1))
-
-
-def content_of(image: Any) -> bytes:
-    """The bytes of an opened file; no more than its pixels can need (8 each), and 16 MB for what is no pixel."""
-    image.fp.seek(0)
-    content: bytes = image.fp.read(10 * image.width * image.height + (1 << 24))
-    return content
-
-
-def may_be_turned(content: bytes) -> bool:
-    """Whether a PNG has a chunk, before or behind the pixels, that can say how the camera was held."""
-    at = 8
-    while at < len(content) and not content.startswith(b"IEND", at + 4):
-        if content.startswith(_TURNING, at + 4):
-            return True
-        at += 12 + int.from_bytes(content[at : at + 4], "big")
-    return False
-
-
-def png_pixels(content: bytes) -> np.ndarray:
-    """[H, W] or [H, W, 2 to 4] uint8 or uint16, alpha last, of a PNG of any kind."""
-    from imagecodecs import png_decode
-
-    pixels: np.ndarray = png_decode(content)
-    return pixels
-
-
 def _png(content: bytes, white: float | None) -> np.ndarray:
     """[H, W] or [H, W, 3], uint8 or float32, of a PNG of any kind."""
     import numpy as np
@@ -268,18 +199,3 @@ def _png(content: bytes, white: float | None) -> np.ndarray:
     if pixels.ndim == 3:  # alpha comes last: behind one channel or behind three
         pixels = pixels[:, :, 0] if pixels.shape[2] == 2 else pixels[:, :, :3]
     return unit_of(pixels, white or 65535, clip=white is not None) if pixels.dtype == np.uint16 else pixels
-
-
-def colours(image: Image.Image) -> np.ndarray:
-    """[H, W] or [H, W, 3] uint8: the pixels of an image of at most 8 bits a channel, without alpha."""
-    import numpy as np
-
-    if image.mode in {"L", "RGB"}:
-        return np.array(image)
-    if image.mode == "1":
-        return np.array(image.convert("L"))
-    if image.mode == "LA":
-        return np.array(image.getchannel("L"))
-    if image.mode in {"P", "PA", "RGBA", "RGBa", "La"}:
-        return np.array(image.convert("RGBA"))[:, :, :3]
-    return np.array(image.convert("RGB"))

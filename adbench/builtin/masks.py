@@ -1,10 +1,10 @@
-"""Reads mask files by one rule, whatever the tool that wrote them; `docs/protocol.md` has it in words, with its reasons.
+"""Reads mask files by one rule, whatever tool wrote them; `docs/protocol.md` has it in words, with its reasons.
 
 1. A file may be read in up to three ways: as what a viewer shows, by its alpha, and by the numbers that it stores (the
    indexes of a palette, the bits of a WhiteIsZero TIFF). The first that tells a defect from what is normal counts.
 2. The lowest number is normal: 0, wherever the mask has any.
-3. Numbers that all lie below 128 are classes: whatever is not normal is marked. So are those that lie in areas, or count
-   on without a gap.
+3. Numbers that all lie below 128 are classes: whatever is not normal is marked. So are those that lie in areas, or that
+   count on without a gap.
 4. All else is a picture, with soft edges or the ringing of a JPEG: marked is what is at least half as bright as the
    brightest.
 5. What marks more than half of the image and more than half of its border is inverted, and refused, unless somebody
@@ -18,7 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from adbench import BadImage
-from adbench.builtin.images import FORMATS, content_of, may_be_turned, opened, orientation_of, png_pixels
+from adbench.builtin.decoders import (
+    FORMATS,
+    by_pillow,
+    content_of,
+    may_be_turned,
+    opened,
+    orientation_of,
+    png_pixels,
+)
 from adbench.builtin.raster import Raster, bad_image, upright
 
 if TYPE_CHECKING:
@@ -31,11 +39,11 @@ Marks: TypeAlias = Literal["auto", "light", "dark"]
 CLASSES = 128
 """Numbers below it are classes. A picture of a mask has brighter pixels: half of white is 128."""
 AREA = 2.5
-"""Of the four neighbours of a pixel in an area so many are equal to it, on average, or more: 2.7 in a square of 9 pixels,
+"""Of the four neighbours of a pixel in an area more than so many are equal to it, on average: 2.7 in a square of 9, but
 2 along a soft edge. Measured: of what JPEG at qualities of 10 to 98 leaves around shapes, no more than 2.3."""
 GRAY = 0.2
-"""A picture with more of its pixels between a quarter and three quarters of the brightest, and with more of them than of
-bright ones, is a photograph. Where alpha has a shape, any number of them says that the colours are one."""
+"""A picture with more of its pixels between one and seven eighths of the brightest, and with more of them than of
+brighter ones, is a photograph. Where alpha has a shape, any number of them says that the colours are one."""
 _FAINT = 64
 """The brightest number of a JPEG that shows anything: below it, drawing and ringing look alike."""
 
@@ -100,7 +108,6 @@ def read_mask_file(path: Path, size: tuple[int, int], marks: Marks = "auto") -> 
 
 def _raster(path: Path) -> Raster:
     """What a file stores."""
-    from adbench.builtin.images import by_pillow
     from adbench.builtin.tiff import NotForUs, is_tiff, read_tiff
 
     if is_tiff(path):
@@ -115,7 +122,7 @@ def _raster(path: Path) -> Raster:
             turned = orientation_of(image) if may_be_turned(content) else 1
         else:
             image.load()
-            raster, turned = _of_pillow(image, lossy=_is_lossy(image)), orientation_of(image)
+            raster, turned = _of_pillow(image, lossy=_is_lossy(path, image)), orientation_of(image)
     alpha = raster.alpha
     return raster._replace(
         numbers=upright(raster.numbers, turned), alpha=None if alpha is None else upright(alpha, turned)
@@ -152,10 +159,12 @@ def _of_pillow(image: Image.Image, *, lossy: bool) -> Raster:
     return Raster(np.array(image.convert("RGB")), 255, alpha=alpha, lossy=lossy)
 
 
-def _is_lossy(image: Image.Image) -> bool:
+def _is_lossy(path: Path, image: Image.Image) -> bool:
+    """A WebP says at its start that it is lossless, if it is."""
     if image.format != "WEBP":
         return image.format == "JPEG"
-    return b"VP8 " in content_of(image)[12:1024]
+    with path.open("rb") as file:
+        return b"VP8L" not in file.read(1 << 12)
 
 
 def _ways(path: Path, raster: Raster, marks: Marks) -> Iterator[_Way]:
@@ -211,7 +220,7 @@ def _chosen(path: Path, ways: list[_Way], marks: Marks) -> MaskFile:
         raise BadImage(path, problems[0])
     everything = all(way.plane.all() for way in ways)
     plane = np.full(ways[0].plane.shape, everything)
-    return MaskFile(plane, "marks the whole image" if everything else "marks nothing")
+    return MaskFile(plane, "marks the whole image" if everything else "")
 
 
 def _inverted(marked: np.ndarray, marks: Marks) -> str:
@@ -222,8 +231,8 @@ def _inverted(marked: np.ndarray, marks: Marks) -> str:
     if marks != "auto" or not (marked.mean() > 0.5 and border.mean() > 0.5):
         return ""
     return (
-        f"the mask marks {marked.mean():.0%} of the image and most of its border, as one does that is inverted; say what"
-        " marks a defect with the option 'marks' of the dataset, light or dark (folder:root=...,marks=dark)"
+        f"the mask marks {marked.mean():.0%} of the image and most of its border, as one does that is inverted; say"
+        " what marks a defect with the option 'marks' of the dataset, light or dark (folder:root=...,marks=dark)"
     )
 
 
@@ -256,7 +265,8 @@ def _middle(plane: np.ndarray, lossy: bool) -> float:
 
 def _classes(plane: np.ndarray, between: np.ndarray) -> bool:
     """Whether numbers stand for classes or for objects: all are low, or they count on without a gap beyond a byte, or
-    the middle ones lie in areas, where most neighbours are equal. In soft edges and in ringing they are not."""
+    the middle ones lie in areas, where most neighbours are equal. In soft edges and in ringing they are not.
+    """
     import numpy as np
 
     highest = int(plane.max())
@@ -266,12 +276,12 @@ def _classes(plane: np.ndarray, between: np.ndarray) -> bool:
         return True
     down, across = plane[1:] == plane[:-1], plane[:, 1:] == plane[:, :-1]
     equal = 2 * (np.count_nonzero(down & between[1:]) + np.count_nonzero(across & between[:, 1:]))
-    return equal > AREA * np.count_nonzero(between)
+    return bool(equal > AREA * np.count_nonzero(between))
 
 
 def _photograph(plane: np.ndarray, most: float) -> bool:
     """Whether gray is most of what a picture shows, and more than so much of all."""
-    quarter = float(plane.max()) / 4
-    bright = plane > 3 * quarter
-    gray = (plane > quarter) & ~bright
+    eighth = float(plane.max()) / 8
+    bright = plane > 7 * eighth
+    gray = (plane > eighth) & ~bright
     return bool(gray.sum() > bright.sum() and gray.mean() > most)

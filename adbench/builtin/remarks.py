@@ -49,16 +49,14 @@ class Remarks:
         yield from self._about_white(category, white)
 
     def _about_white(self, category: str, white: float | None) -> Iterator[str]:
-        if white is not None and self.peak > white:
-            yield f"{category}: the highest number in an image is {self.peak}; what is above white={white:g} is white too"
         if white is not None or self.peak < 0:
             return
         for bits in _DEPTHS:
             if self.peak < 1 << bits:
                 full = (1 << bits) - 1
                 yield (
-                    f"{category}: images have 16 bits, and the highest number seen is {self.peak}, which fits {bits}: if"
-                    f" the camera has {bits} bits, all is {1 << 16 - bits} times too dark; say --data"
+                    f"{category}: images have 16 bits, and the highest number seen is {self.peak}, which fits {bits}:"
+                    f" if the camera has {bits} bits, all is {1 << 16 - bits} times too dark; say --data"
                     f" folder:root=...,white={full}"
                 )
                 return

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from adbench import BadImage
 from adbench.builtin.raster import LYING, MAX_PIXELS, Raster, check_size, upright
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy as np
     from tifffile import TiffPage
 
@@ -51,14 +51,14 @@ def is_tiff(path: Path) -> bool:
 
 def tiff_size(path: Path) -> tuple[int, int]:
     """Height and width of the first picture, upright, from its header."""
-    with _Opened(path) as page:
+    with _opened(path) as page:
         height, width = page.imagelength, page.imagewidth
         return (width, height) if _orientation(page) in LYING else (height, width)
 
 
 def tiff_bits(path: Path) -> int:
     """The bits a channel of the first picture, where they are whole numbers without a sign; else 0."""
-    with _Opened(path) as page:
+    with _opened(path) as page:
         return page.bitspersample if page.dtype is not None and page.dtype.kind == "u" else 0
 
 
@@ -70,49 +70,33 @@ def read_tiff(path: Path) -> Raster:
         BadImage: it is truncated, too large, or lies about itself.
         Exception: whatever tifffile raises where it meets damaged data.
     """
-    with _Opened(path) as page:
+    with _opened(path) as page:
         _check_kind(page)
         _check_segments(path, page)
         return _raster(path, page)
 
 
-class _Opened:
+@contextmanager
+def _opened(path: Path) -> Iterator[TiffPage]:
     """The first page of a file whose header has been found small enough."""
+    from tifffile import TiffFile
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it complains of is judged here
+    with TiffFile(path) as file:
+        page = cast("TiffPage", file.pages.first)
+        _check_header(path, page)
+        yield page
 
-    def __enter__(self) -> TiffPage:
-        from tifffile import TiffFile, TiffPage
 
-        logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it complains of is judged here
-        self._file = TiffFile(self._path)
-        try:
-            page = self._file.pages.first
-            if not isinstance(page, TiffPage):  # pragma: no cover - the first page is never a bare frame
-                raise TypeError("it has no first page")
-            self._check(page)
-        except BaseException:
-            self._file.close()
-            raise
-        return page
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def _check(self, page: TiffPage) -> None:
-        check_size(self._path, page.imagewidth, page.imagelength)
-        if page.is_tiled:
-            check_size(self._path, page.tilewidth, page.tilelength)
-        if (
-            page.imagedepth != 1
-            or not 1 <= page.samplesperpixel <= _SAMPLES
-            or 0 in (page.imagewidth, page.imagelength)
-        ):
-            raise ValueError("its header tells of no picture")
-        itemsize = 1 if page.dtype is None else page.dtype.itemsize
-        if page.imagewidth * page.imagelength * page.samplesperpixel * itemsize > 8 * MAX_PIXELS:
-            raise BadImage(self._path, f"its pixels need more than {8 * MAX_PIXELS:,} bytes")
+def _check_header(path: Path, page: TiffPage) -> None:
+    check_size(path, page.imagewidth, page.imagelength)
+    if page.is_tiled:
+        check_size(path, page.tilewidth, page.tilelength)
+    if page.imagedepth != 1 or not 1 <= page.samplesperpixel <= _SAMPLES or 0 in (page.imagewidth, page.imagelength):
+        raise ValueError("its header tells of no picture")
+    itemsize = 1 if page.dtype is None else page.dtype.itemsize
+    if page.imagewidth * page.imagelength * page.samplesperpixel * itemsize > 8 * MAX_PIXELS:
+        raise BadImage(path, f"its pixels need more than {8 * MAX_PIXELS:,} bytes")
 
 
 def _orientation(page: TiffPage) -> int:

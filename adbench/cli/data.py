@@ -92,6 +92,7 @@ def verify_command(data: str, root: Path | None) -> int:
     _warn_of_near_duplicates(dataset)
     for line in _labels(dataset):
         click.echo(line)
+    _warn_of_remarks(dataset)
     summary = "; ".join(_whereabouts(dataset))
     click.echo(f"{found} problems in {summary}" if found else f"sound: {summary}")
     return 1 if found else 0
@@ -115,6 +116,14 @@ def _warn_of_near_duplicates(dataset: Dataset) -> None:
                 click.echo(f"warning: {warning}")
     except UsageError as error:
         click.echo(f"warning: {error}", err=True)
+
+
+def _warn_of_remarks(dataset: Dataset) -> None:
+    """How files had to be read; all of them have been by now."""
+    for category in dataset.categories():
+        with suppress(DataError):  # which is among the problems
+            for remark in dataset.remarks(category):
+                click.echo(f"warning: {remark}")
 
 
 def _whereabouts(dataset: Dataset) -> list[str]:

@@ -93,7 +93,7 @@ def _evaluate(
     evidence, known = judge.evidence(), [cast("Metric", entry.cls()) for entry in registry.entries("metric")]
     metrics = measure(known, evidence)
     metrics = with_intervals(metrics, judge, draws) if draws else _kept(record.metrics, metrics)
-    after = record.model_copy(update={"metrics": metrics})
+    after = record.model_copy(update={"metrics": metrics, "facts": {**record.facts, **judge.facts()}})
     if after != record:
         write_record(folder, after)
     if not draws and rule is None:

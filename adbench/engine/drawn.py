@@ -59,7 +59,7 @@ def _lost(mask: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> tuple[np.n
 
 
 def _touched(cells: int, places: np.ndarray) -> np.ndarray:
-    """[grid, cells] 1 where a pixel of the grid touches a pixel of the mask: it holds it, or takes it as its nearest."""
+    """[grid, cells] 1 where a pixel of the grid touches one of the mask: it holds it, or takes it as its nearest."""
     import numpy as np
 
     touched = np.zeros((len(places), cells), np.float32)

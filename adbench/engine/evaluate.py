@@ -115,11 +115,24 @@ class Judge:
 
     def facts(self) -> dict[str, float]:
         """What a record counts of the masks that were read: those that mark nothing, if there are any, and, on a grid
-        of its own, defects that it is too coarse to show."""
+        of its own, defects that it is too coarse to show.
+        """
         found = self.annotations.values()
         vanished, empty = sum(one.vanished for one in found), sum(one.empty for one in found)
         facts = {} if self.grid is None or not found else {VANISHED: float(vanished)}
         return facts | ({EMPTY: float(empty)} if empty else {})
+
+    def remarks(self) -> Iterator[str]:
+        """A sentence for each of the facts that a person should know of."""
+        facts, empty = self.facts(), [name for name, one in self.annotations.items() if one.empty]
+        if empty:
+            yield (
+                f"{len(empty)} of {len(self.annotations)} defective images have a mask that marks nothing, such as"
+                f" {min(empty)}: they are left out of the pixel metrics"
+            )
+        if self.grid is not None and facts.get(VANISHED):
+            grid = "x".join(map(str, self.grid))
+            yield f"{facts[VANISHED]:.0f} defects would vanish on {grid} pixels: they are kept as the pixels they touch"
 
     def masked_maps(self) -> Iterator[MaskedMap]:
         """Map and mask of every annotated test image."""

@@ -40,7 +40,7 @@ Upsample = Literal["bilinear", "bilinear-corners", "nearest"]
 Border = Literal["symmetric", "reflect"]
 
 _UNIT = 2.0**28
-"""What weights are multiples of the inverse of: with the 24 bits of a score, a product has no more than float64 holds."""
+"""Weights are multiples of its inverse: with the 24 bits of a score, a product has no more than float64 holds."""
 _SAFE = 1e-30, 1e37
 """Products of float32 neither underflow nor overflow where the highest magnitude lies between these."""
 
@@ -222,7 +222,7 @@ def _mapped(rows: _Axis, scores: np.ndarray, columns: _Axis, spec: MapSpec) -> n
 
 
 def _needs_care(scores: np.ndarray) -> bool:
-    """Whether rounding could tell apart what is equal: a plateau of at least two patches, or numbers near the limits."""
+    """Whether rounding could tell apart what is equal: a plateau of two patches or more, or numbers near the limits."""
     import numpy as np
 
     if (scores[1:] == scores[:-1]).any() or (scores[:, 1:] == scores[:, :-1]).any() or 1 in scores.shape:
@@ -231,7 +231,7 @@ def _needs_care(scores: np.ndarray) -> bool:
 
 
 def _product(rows: np.ndarray, scores: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """``rows @ scores @ columns.T`` in float32, the cheaper side first; each product in the precision of the matrices."""
+    """``rows @ scores @ columns.T`` as float32, the cheaper side first; each product as precise as the matrices are."""
     import numpy as np
 
     kind = rows.dtype

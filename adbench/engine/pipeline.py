@@ -79,6 +79,7 @@ class Runner:
     _results: Memo = field(default_factory=Memo)
     """What was said of the test images. Apart from what components remember, who must not find it: it has ids."""
     _seen: Seen = field(default_factory=Seen)
+    _remarked: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.settings = replace(self.settings, device=choose_device(self.settings.device))
@@ -145,6 +146,7 @@ class Runner:
 
     def _perform(self, draft: Draft, method: Method) -> Outcome:
         """Run the unit. Nothing may interrupt the writing of its record."""
+        self._remark(draft.unit)
         clock, settings, charged = Clock(self.settings.device, self._memo), self.settings, self._memo.charged
         with clock.measure("wall"), deadline(settings.timeout), self._work(draft, method, clock) as work:
             scored = self._scored(work)
@@ -153,12 +155,23 @@ class Runner:
                 judge = self._judge(work, predictions)
                 result = self._result(judge, scored.vectors)
                 metrics = measure(self._metrics(), result.evidence)
+                draft.facts = {**draft.facts, **judge.facts()}
+            self._remark(draft.unit, judge)
         times = {
             "threshold_s": clock.seconds.get("threshold", 0.0),
             "evaluate_s": clock.seconds["evaluate"],
             "wall_s": clock.seconds["wall"] - (self._memo.charged - charged),
         }
         return self._save(draft, draft.done(scored.cost.model_copy(update=times), metrics), result)
+
+    def _remark(self, unit: Unit, judge: Judge | None = None) -> None:
+        """Say what is known of how the images and masks were read, once."""
+        with blame(unit.dataset, "remarks"):
+            sentences = [*unit.dataset.remarks(unit.category), *(() if judge is None else judge.remarks())]
+        for sentence in sentences:
+            if sentence not in self._remarked:
+                self._remarked.add(sentence)
+                self.note(sentence)
 
     @contextmanager
     def _work(self, draft: Draft, method: Method, clock: Clock) -> Iterator[Work]:

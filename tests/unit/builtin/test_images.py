@@ -15,9 +15,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from adbench import BadImage
-from adbench.builtin import images
-from adbench.builtin.images import MAX_PIXELS, read_image, read_size
-from adbench.builtin.masks import read_mask
+from adbench.builtin import decoders
+from adbench.builtin.images import MAX_PIXELS, read_image, read_mask, read_size
 
 RGB = np.random.default_rng(3).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 GRAY = RGB[:, :, 0].copy()
@@ -329,7 +328,7 @@ def test_what_follows_a_png_is_not_read(tmp_path):
     with path.open("ab") as file:
         file.truncate(1 << 25)
     with Image.open(path) as picture:
-        assert len(images.content_of(picture)) == 10 * 6 * 9 + (1 << 24)
+        assert len(decoders.content_of(picture)) == 10 * 6 * 9 + (1 << 24)
     same(read_image(path), RGB)
 
 

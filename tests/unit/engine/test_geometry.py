@@ -303,7 +303,7 @@ def test_what_differs_along_one_axis_only_does_so_in_the_map(way, spec, values):
         assert (shown == shown[0]).all()
     for found in both(np.ascontiguousarray(across.T), way, spec):
         shown = found[:, 20:70] if way == "cropped" else found
-        assert (shown.T == shown[:, 0]).all()
+        assert (shown[:, 0] == shown.T).all()
 
 
 def test_half_a_constant_map_is_a_plateau_beside_scores_that_differ():
