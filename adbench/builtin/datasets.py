@@ -29,8 +29,8 @@ from adbench.builtin.archive import Archive
 from adbench.builtin.images import has_16_bits, read_image, read_size
 from adbench.builtin.layout import Scan, is_category, scan_category, subfolders
 from adbench.builtin.leftovers import beside
-from adbench.builtin.names import spelt
 from adbench.builtin.masks import Marks, read_mask_file
+from adbench.builtin.names import spelt
 from adbench.builtin.remarks import Remarks
 
 if TYPE_CHECKING:

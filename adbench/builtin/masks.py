@@ -44,6 +44,7 @@ AREA = 2.5
 GRAY = 0.2
 """A picture with more of its pixels between one and seven eighths of the brightest, and with more of them than of
 brighter ones, is a photograph. Where alpha has a shape, any number of them says that the colours are one."""
+_REPAIR = "repair it"
 _FAINT = 64
 """The brightest number of a JPEG that shows anything: below it, drawing and ringing look alike."""
 
@@ -58,6 +59,13 @@ class MaskFile(NamedTuple):
 
     marked: np.ndarray
     remark: str = ""
+
+
+class _Problem(NamedTuple):
+    """Why a file tells nothing, and what to do about it: never to remove it, since an annotation is somebody's work."""
+
+    said: str
+    advice: str
 
 
 class _Way(NamedTuple):
@@ -94,15 +102,15 @@ def read_mask_file(path: Path, size: tuple[int, int], marks: Marks = "auto") -> 
     Raises:
         BadImage: the file cannot be read, has another size than its image, is inverted, or is a photograph.
     """
-    with bad_image(path):
-        raster = _raster(path)
+    try:
+        with bad_image(path):
+            raster = _raster(path)
+    except BadImage as error:
+        raise BadImage(path, error.problem, advice=_REPAIR) from None
     height, width = raster.numbers.shape[:2]
     if (height, width) != size:
-        raise BadImage(
-            path,
-            f"the mask has {height}x{width} pixels, its image has {size[0]}x{size[1]}; a smaller one may have been"
-            " shrunk or cut: save it in its image's size",
-        )
+        problem = f"the mask has {height}x{width} pixels, its image has {size[0]}x{size[1]}"
+        raise BadImage(path, problem, advice="save it in its image's size, from which it may have been shrunk or cut")
     return _chosen(path, list(_ways(path, raster, marks)), marks)
 
 
@@ -184,7 +192,8 @@ def _ways(path: Path, raster: Raster, marks: Marks) -> Iterator[_Way]:
 
 def _check_numbers(path: Path, numbers: np.ndarray) -> None:
     if numbers.dtype.kind != "u" and not (numbers.min() >= 0 and numbers.max() < float("inf")):
-        raise BadImage(path, "holds numbers that are negative or not finite, and does not say which are normal")
+        said = "holds numbers that are negative or not finite, and does not say which are normal"
+        raise BadImage(path, said, advice=_REPAIR)
 
 
 def _brightness(shown: np.ndarray) -> np.ndarray:
@@ -212,31 +221,32 @@ def _chosen(path: Path, ways: list[_Way], marks: Marks) -> MaskFile:
     problems = []
     for way in telling:
         found = _marked(way, most=GRAY if len(ways) == 1 else 0)
-        wrong = found if isinstance(found, str) else _inverted(found.marked, marks)
-        if not wrong and isinstance(found, MaskFile):
+        if isinstance(found, MaskFile) and not _inverted(found.marked, marks):
             return found
-        problems.append(wrong)
+        problems.append(found if isinstance(found, _Problem) else _inversion(found.marked))
     if problems:
-        raise BadImage(path, problems[0])
+        raise BadImage(path, *problems[0])
     everything = all(way.plane.all() for way in ways)
     plane = np.full(ways[0].plane.shape, everything)
     return MaskFile(plane, "marks the whole image" if everything else "")
 
 
-def _inverted(marked: np.ndarray, marks: Marks) -> str:
-    """Why a mask is taken for an inverted one; empty if it is not."""
+def _inverted(marked: np.ndarray, marks: Marks) -> bool:
+    """Whether a mask looks like an inverted one, and nobody has said that it is none."""
     import numpy as np
 
     border = np.concatenate([marked[0], marked[-1], marked[:, 0], marked[:, -1]])
-    if marks != "auto" or not (marked.mean() > 0.5 and border.mean() > 0.5):
-        return ""
-    return (
-        f"the mask marks {marked.mean():.0%} of the image and most of its border, as one does that is inverted; say"
-        " what marks a defect with the option 'marks' of the dataset, light or dark (folder:root=...,marks=dark)"
+    return bool(marks == "auto" and marked.mean() > 0.5 and border.mean() > 0.5)
+
+
+def _inversion(marked: np.ndarray) -> _Problem:
+    return _Problem(
+        f"the mask marks {marked.mean():.0%} of the image and most of its border, as one does that is inverted",
+        "say what marks a defect with the option 'marks' of the dataset, light or dark (folder:root=...,marks=dark)",
     )
 
 
-def _marked(way: _Way, most: float) -> MaskFile | str:
+def _marked(way: _Way, most: float) -> MaskFile | _Problem:
     """What one way marks, or why it marks nothing that could be told."""
     plane = way.plane
     lowest, highest = plane.min(), plane.max()
@@ -250,9 +260,10 @@ def _marked(way: _Way, most: float) -> MaskFile | str:
     if not way.lossy and _classes(plane, between):
         return MaskFile(bright | between, "; ".join(said))
     if way.lossy and highest < _FAINT:
-        return f"the mask is a lossy file without white, whose highest number is {highest}; save it as PNG"
+        said = f"the mask is a lossy file without white, whose highest number is {highest}"
+        return _Problem(said, "save it as PNG from where it was drawn")
     if _photograph(plane, most):
-        return "is a photograph and no mask: most of what it shows is gray"
+        return _Problem("is a photograph and no mask: most of what it shows is gray", "put the mask in its place")
     what = "is a lossy file" if way.lossy else "has soft edges"
     return MaskFile(bright, "; ".join([*said, f"{what}: what is at least half as bright as the brightest is marked"]))
 

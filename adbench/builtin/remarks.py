@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
+from adbench import printable
+
 _DEPTHS = (8, 10, 12, 14)
 """Bits a channel of cameras whose images are kept in files of 16."""
 
@@ -45,7 +47,7 @@ class Remarks:
         for remark, files in sorted(self.masks.items()):
             first, more = next(iter(files)), len(files) - 1
             others = f" (and {more} more masks like it)" if more else ""
-            yield f"{category}: the mask {first.parent.name}/{first.name} {remark}{others}"
+            yield f"{printable(category)}: the mask {printable(f'{first.parent.name}/{first.name}')} {remark}{others}"
         yield from self._about_white(category, white)
 
     def _about_white(self, category: str, white: float | None) -> Iterator[str]:
@@ -55,7 +57,7 @@ class Remarks:
             if self.peak < 1 << bits:
                 full = (1 << bits) - 1
                 yield (
-                    f"{category}: images have 16 bits, and the highest number seen is {self.peak}, which fits {bits}:"
+                    f"{printable(category)}: images have 16 bits, and the highest number seen is {self.peak}, which fits {bits}:"
                     f" if the camera has {bits} bits, all is {1 << 16 - bits} times too dark; say --data"
                     f" folder:root=...,white={full}"
                 )

@@ -16,6 +16,7 @@ of the two products is rounded once, to float32. A plateau of 24-bit scores then
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -41,6 +42,8 @@ Border = Literal["symmetric", "reflect"]
 
 _UNIT = 2.0**28
 """Weights are multiples of its inverse: with the 24 bits of a score, a product has no more than float64 holds."""
+_BAND = 64
+"""Rows of a matrix that are multiplied together: they reach over few patches, and fill a processor."""
 _SAFE = 1e-30, 1e37
 """Products of float32 neither underflow nor overflow where the highest magnitude lies between these."""
 
@@ -218,7 +221,7 @@ def _mapped(rows: _Axis, scores: np.ndarray, columns: _Axis, spec: MapSpec) -> n
     """[grid, grid] float32: in float32, or exactly where equal scores lie side by side or float32 has no room."""
     if not _needs_care(scores):
         return _product(_matrix(rows, spec), scores, _matrix(columns, spec))
-    return _product(_exact_matrix(rows, spec), scores, _exact_matrix(columns, spec))
+    return _exact_product(_exact_bands(rows, spec), scores, _exact_bands(columns, spec))
 
 
 def _needs_care(scores: np.ndarray) -> bool:
@@ -231,15 +234,27 @@ def _needs_care(scores: np.ndarray) -> bool:
 
 
 def _product(rows: np.ndarray, scores: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """``rows @ scores @ columns.T`` as float32, the cheaper side first; each product as precise as the matrices are."""
+    """``rows @ scores @ columns.T``, the cheaper side first."""
+    by_rows = len(rows) * scores.shape[1] <= scores.shape[0] * len(columns)
+    product: np.ndarray = (rows @ scores) @ columns.T if by_rows else rows @ (scores @ columns.T)
+    return product
+
+
+def _exact_product(rows: Sequence[_Band], scores: np.ndarray, columns: Sequence[_Band]) -> np.ndarray:
+    """The same in float64, of matrices in bands, each product rounded to float32; no slower, since nothing is
+    multiplied by the 0 outside of the bands.
+    """
     import numpy as np
 
-    kind = rows.dtype
-    by_rows = len(rows) * scores.shape[1] <= scores.shape[0] * len(columns)
-    half = rows @ scores.astype(kind, copy=False) if by_rows else scores.astype(kind, copy=False) @ columns.T
-    half = half.astype(np.float32, copy=False).astype(kind, copy=False)
-    product: np.ndarray = half @ columns.T if by_rows else rows @ half
-    return product.astype(np.float32, copy=False)
+    half = np.empty((rows[-1].pixels.stop, scores.shape[1]), np.float32)
+    product = np.empty((len(half), columns[-1].pixels.stop), np.float32)
+    whole = scores.astype(np.float64)
+    for band in rows:
+        half[band.pixels] = band.weights @ whole[band.patches]
+    whole = half.astype(np.float64)
+    for band in columns:
+        product[:, band.pixels] = whole[:, band.patches] @ band.weights.T
+    return product
 
 
 def _lowest_outside(values: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
@@ -263,15 +278,35 @@ def _matrix(axis: _Axis, spec: MapSpec) -> np.ndarray:
     return matrix
 
 
-@lru_cache(maxsize=128)
 def _exact_matrix(axis: _Axis, spec: MapSpec) -> np.ndarray:
     """`_matrix` in float64. Every row adds up to 1 exactly, and every sum of a part of it is exact too."""
     import numpy as np
 
     sums = _way(axis, spec).cumsum(axis=1)
     matrix: np.ndarray = np.diff(np.rint(sums * (_UNIT / sums[:, -1:])), axis=1, prepend=0) / _UNIT
-    matrix.flags.writeable = False
     return matrix
+
+
+class _Band(NamedTuple):
+    """Some rows of a matrix, without the columns that are 0 in all of them."""
+
+    pixels: slice
+    patches: slice
+    weights: np.ndarray
+
+
+@lru_cache(maxsize=128)
+def _exact_bands(axis: _Axis, spec: MapSpec) -> tuple[_Band, ...]:
+    """`_exact_matrix` in bands."""
+    import numpy as np
+
+    matrix, bands = _exact_matrix(axis, spec), []
+    for start in range(0, len(matrix), _BAND):
+        rows = matrix[start : start + _BAND]
+        used = np.flatnonzero(rows.any(axis=0))
+        patches = slice(int(used[0]), int(used[-1]) + 1)
+        bands.append(_Band(slice(start, start + len(rows)), patches, np.ascontiguousarray(rows[:, patches])))
+    return tuple(bands)
 
 
 def _way(axis: _Axis, spec: MapSpec) -> np.ndarray:
@@ -294,7 +329,7 @@ def _matrix_on(device: str, axis: _Axis, spec: MapSpec) -> Tensor:
     """`_exact_matrix` on a device."""
     import torch
 
-    return torch.from_numpy(_exact_matrix(axis, spec).copy()).to(device)
+    return torch.from_numpy(_exact_matrix(axis, spec)).to(device)
 
 
 @lru_cache(maxsize=16)

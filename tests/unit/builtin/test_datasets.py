@@ -335,3 +335,84 @@ def test_names_that_are_no_utf8(root):
         folder.image(sample)
     assert str(caught.value).encode("utf-8").startswith(os.fsencode(root.resolve()))
     assert r"bolt\xe9/train/good/\xe9.png: is no image" in str(caught.value)
+
+
+def deep(root: Path, highest: int) -> None:
+    """All images of 'nut' with 16 bits, whose highest number is this."""
+    for path in (root / "nut").glob("t*/*/*.png"):
+        Image.fromarray(np.linspace(0, highest, 48).reshape(6, 8).astype(np.uint16)).save(path)
+
+
+@pytest.mark.parametrize(("highest", "bits"), [(255, 8), (1023, 10), (4000, 12), (16383, 14)])
+def test_what_a_camera_of_fewer_bits_has_left_dark_is_said(root, highest, bits):
+    deep(root, highest)
+    (said,) = Folder(root=root).remarks("nut")  # it looks into a few images, if nobody has read any
+    assert f"the highest number seen is {highest}, which fits {bits}" in said
+    assert f"white={(1 << bits) - 1}" in said
+    assert not Folder(root=root).remarks("bolt")
+
+
+def test_nothing_is_said_where_16_bits_are_used_or_somebody_has_said_what_white_is(root):
+    deep(root, 16384)
+    assert not Folder(root=root).remarks("nut")
+    deep(root, 4000)
+    assert not Folder(root=root, white=4095).remarks("nut")
+
+
+def test_the_highest_number_is_that_of_all_images_that_were_read(root):
+    deep(root, 900)
+    folder = Folder(root=root)
+    (sample, *_) = folder.split("nut").test
+    Image.fromarray(np.full((6, 8), 3000, np.uint16)).save(folder.image_path(sample))
+    folder.image(sample)
+    assert "3000, which fits 12" in folder.remarks("nut")[0]
+
+
+def test_white_decides_the_pixels_and_with_them_the_identity(root):
+    deep(root, 4095)
+    plain, told = Folder(root=root), Folder(root=root, white=4095)
+    sample = plain.split("nut").train[0]
+    assert plain.image(sample).max() == pytest.approx(4095 / 65535)
+    assert told.image(sample).max() == 1
+    assert len({folder.digest(sample) for folder in (plain, told, Folder(root=root, white=4000))}) == 3
+    assert Folder(root=root, marks="auto").digest(sample) == plain.digest(sample)
+
+
+@pytest.mark.parametrize("white", [0, -1, float("inf"), float("nan")])
+def test_white_is_a_number_above_0(root, white):
+    with pytest.raises(UsageError):
+        Folder(root=root, white=white)
+
+
+def inverted(root: Path) -> None:
+    for path in (root / "nut" / "ground_truth").glob("*/*.png"):
+        with Image.open(path) as picture:
+            pixels = 255 - np.array(picture)
+        Image.fromarray(pixels).save(path)
+
+
+def test_what_marks_a_defect_can_be_said(root):
+    before = {sample.id: Folder(root=root).mask(sample) for sample in Folder(root=root).split("nut").test}
+    inverted(root)
+    told = Folder(root=root, marks="dark")
+    for sample in told.split("nut").test:
+        np.testing.assert_array_equal(told.mask(sample), before[sample.id])
+    defect = told.split("nut").test[1]
+    with pytest.raises(BadImage, match="marks=dark"):
+        Folder(root=root).mask(defect)
+    assert Folder(root=root, marks="light").mask(defect).sum() == 47
+    assert Folder(root=root, marks="light").digest(defect) != told.digest(defect)
+
+
+def test_how_masks_had_to_be_read_is_said_once_for_each_way(root):
+    for path in (root / "nut" / "ground_truth").glob("*/*.png"):
+        alpha = np.zeros((6, 8, 4), np.uint8)
+        alpha[2:4, 2:4, 3] = 255
+        Image.fromarray(alpha).save(path)
+    folder = Folder(root=root)
+    assert not folder.remarks("nut")
+    for sample in folder.split("nut").test:
+        folder.mask(sample)
+    (said,) = folder.remarks("nut")
+    assert said == "nut: the mask scratch/02_mask.png is read by its alpha (and 1 more masks like it)"
+    assert not folder.remarks("bolt")

@@ -295,12 +295,20 @@ def test_numbers_that_mean_nothing_are_refused(tmp_path, wrong):
 
 
 def test_a_mask_of_half_the_size_is_refused(tmp_path):
-    with pytest.raises(
-        BadImage, match=r"the mask has 48x48 pixels, its image has 96x96; .*save it in its image's size"
-    ):
+    with pytest.raises(BadImage, match=r"the mask has 48x48 pixels, its image has 96x96; save it in its image's size"):
         read_mask(saved(tmp_path / "a.png", WHITE[::2, ::2]), (96, 96))
 
 
 def test_cmyk_by_pillow(tmp_path):
     path = saved(tmp_path / "a.tif", Image.fromarray(np.dstack([WHITE] * 3)).convert("CMYK"))
     np.testing.assert_array_equal(read_mask(path, (96, 96)), SQUARE)
+
+
+def test_nobody_is_told_to_remove_an_annotation(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no image")
+    paths = [tmp_path / "a.png", saved(tmp_path / "b.png", 255 - WHITE), saved(tmp_path / "c.png", WHITE[:9])]
+    for path in (*paths, saved(tmp_path / "d.jpg", DISC.astype(np.uint8) * 9)):
+        with pytest.raises(BadImage) as refused:
+            read_mask(path, (96, 96))
+        assert "remove" not in str(refused.value)
+        assert path.name in str(refused.value)

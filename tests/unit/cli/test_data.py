@@ -191,3 +191,12 @@ def test_get_of_a_dataset_that_has_no_download():
 
     with pytest.raises(UsageError, match="dataset 'demo' cannot be downloaded"):
         call("get", "demo")
+
+
+def test_how_files_had_to_be_read_is_a_warning(root):
+    rng = np.random.default_rng(5)
+    for path in root.glob("t*/*/*.png"):
+        Image.fromarray(rng.integers(0, 4000, (6, 8)).astype(np.uint16)).save(path)
+    told = call("verify", str(root))
+    assert "fits 12: if the camera has 12 bits, all is 16 times too dark" in told
+    assert "the mask bent/0_mask.png marks the whole image (and 1 more masks like it)" in told

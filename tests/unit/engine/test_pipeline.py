@@ -6,8 +6,10 @@ import time
 import weakref
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from adbench import DataError, Masker, Neck, Scores, Source, StorageError, UsageError, Weights, WeightsError, hookimpl
 from adbench.builtin.toy import ToyMahalanobis, ToyNearest, ToyPixels, ToyTestVectors, ToyVectors
@@ -74,6 +76,29 @@ def test_a_record_counts_the_images_of_which_the_masker_left_nothing(make_runner
     assert "seen_whole_train" not in kept.facts, "normal images are learned from without a masker"
     assert kept.facts["seen_whole_test"] == kept.task.test
     assert "seen_whole_test" not in make_runner().run(make_unit()).record.facts
+
+
+def test_masks_that_mark_nothing_and_defects_that_a_grid_would_lose_are_counted_and_said_once(
+    make_runner, make_unit, parts
+):
+    first, second, *_ = sorted((parts / "bolt" / "ground_truth").glob("*/*.png"))
+    drawn = np.zeros((64, 64), np.uint8)
+    Image.fromarray(drawn).save(first)
+    drawn[9:12, 21:24] = 255
+    Image.fromarray(drawn).save(second)
+    told: list[str] = []
+    runner = make_runner()
+    runner.note = told.append
+    record = runner.run(make_unit(protocol=Protocol(evaluation=16))).record
+    assert (record.facts["vanished_defects"], record.facts["empty_masks"]) == (1, 1)
+    assert record.metrics["pixel-auroc"].value is not None
+    runner.run(make_unit(protocol=Protocol(evaluation=16), seed=1))
+    empty, vanished = told
+    assert "have a mask that marks nothing, such as bolt/test/" in empty
+    assert vanished == "1 defects would vanish on 16x16 pixels: they are kept as the pixels they touch"
+    whole = runner.run(make_unit()).record
+    assert "vanished_defects" not in whole.facts
+    assert whole.facts["empty_masks"] == 1
 
 
 class Oracle(ToyNearest):
