@@ -225,6 +225,7 @@ class Folder(FolderDataset):
     def normal(self) -> Sequence[str]:
         return self.config.normal
 
+    @property
     def white(self) -> float | None:
         return self.config.white
 

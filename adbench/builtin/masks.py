@@ -109,8 +109,12 @@ def read_mask_file(path: Path, size: tuple[int, int], marks: Marks = "auto") -> 
         raise BadImage(path, error.problem, advice=_REPAIR) from None
     height, width = raster.numbers.shape[:2]
     if (height, width) != size:
-        problem = f"the mask has {height}x{width} pixels, its image has {size[0]}x{size[1]}"
-        raise BadImage(path, problem, advice="save it in its image's size, from which it may have been shrunk or cut")
+        raise BadImage(
+            path,
+            f"the mask has {height}x{width} pixels, its image has {size[0]}x{size[1]}, and nothing says whether it was"
+            " shrunk or cut",
+            advice=_REPAIR,
+        )
     return _chosen(path, list(_ways(path, raster, marks)), marks)
 
 

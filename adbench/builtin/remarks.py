@@ -55,10 +55,9 @@ class Remarks:
             return
         for bits in _DEPTHS:
             if self.peak < 1 << bits:
-                full = (1 << bits) - 1
                 yield (
-                    f"{printable(category)}: images have 16 bits, and the highest number seen is {self.peak}, which fits {bits}:"
-                    f" if the camera has {bits} bits, all is {1 << 16 - bits} times too dark; say --data"
-                    f" folder:root=...,white={full}"
+                    f"{printable(category)}: images have 16 bits, and the highest number seen is {self.peak}, which"
+                    f" fits {bits}: if the camera has {bits} bits, all is {1 << 16 - bits} times too dark; say --data"
+                    f" folder:root=...,white={(1 << bits) - 1}"
                 )
                 return

@@ -9,20 +9,19 @@ the way back through crop, padding and resize to the pixels on which the dataset
 float64 and kept; images of one size share them. What is not linear, a floor and morphology, comes after that, where a
 recipe asks for it (`engine/shaping.py`).
 
-Metrics rank pixels, so that pixels which are equal have to be equal to the last bit. Where neighbouring patches have
-equal scores, the products are exact: weights are whole multiples of 2**-28 that add up to 1, sums are float64, and each
-of the two products is rounded once, to float32. A plateau of 24-bit scores then comes out as it went in.
+Where neighbouring patches have equal scores, the products are exact, so that plateaus stay plateaus
+(`engine/plateau.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import field_validator, model_validator
 
 from adbench.api.component import Config, Field
+from adbench.engine.plateau import Band, bands_of, exact_product, exact_weights, needs_care
 from adbench.engine.shaping import Shaping, shaped, shaped_on_device
 
 if TYPE_CHECKING:
@@ -39,13 +38,6 @@ _SCIPY_BORDER = {"symmetric": "reflect", "reflect": "mirror"}
 
 Upsample = Literal["bilinear", "bilinear-corners", "nearest"]
 Border = Literal["symmetric", "reflect"]
-
-_UNIT = 2.0**28
-"""Weights are multiples of its inverse: with the 24 bits of a score, a product has no more than float64 holds."""
-_BAND = 64
-"""Rows of a matrix that are multiplied together: they reach over few patches, and fill a processor."""
-_SAFE = 1e-30, 1e37
-"""Products of float32 neither underflow nor overflow where the highest magnitude lies between these."""
 
 _LATER = {"kernel", "floor", "morphology"}
 """Options that older records do not have: left out of the identity where they are not set, so that ids stay."""
@@ -219,41 +211,15 @@ class _Axis(NamedTuple):
 
 def _mapped(rows: _Axis, scores: np.ndarray, columns: _Axis, spec: MapSpec) -> np.ndarray:
     """[grid, grid] float32: in float32, or exactly where equal scores lie side by side or float32 has no room."""
-    if not _needs_care(scores):
+    if not needs_care(scores):
         return _product(_matrix(rows, spec), scores, _matrix(columns, spec))
-    return _exact_product(_exact_bands(rows, spec), scores, _exact_bands(columns, spec))
-
-
-def _needs_care(scores: np.ndarray) -> bool:
-    """Whether rounding could tell apart what is equal: a plateau of two patches or more, or numbers near the limits."""
-    import numpy as np
-
-    if (scores[1:] == scores[:-1]).any() or (scores[:, 1:] == scores[:, :-1]).any() or 1 in scores.shape:
-        return True
-    return not _SAFE[0] <= np.abs(scores).max() <= _SAFE[1]
+    return exact_product(_exact_bands(rows, spec), scores, _exact_bands(columns, spec))
 
 
 def _product(rows: np.ndarray, scores: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """``rows @ scores @ columns.T``, the cheaper side first."""
     by_rows = len(rows) * scores.shape[1] <= scores.shape[0] * len(columns)
     product: np.ndarray = (rows @ scores) @ columns.T if by_rows else rows @ (scores @ columns.T)
-    return product
-
-
-def _exact_product(rows: Sequence[_Band], scores: np.ndarray, columns: Sequence[_Band]) -> np.ndarray:
-    """The same in float64, of matrices in bands, each product rounded to float32; no slower, since nothing is
-    multiplied by the 0 outside of the bands.
-    """
-    import numpy as np
-
-    half = np.empty((rows[-1].pixels.stop, scores.shape[1]), np.float32)
-    product = np.empty((len(half), columns[-1].pixels.stop), np.float32)
-    whole = scores.astype(np.float64)
-    for band in rows:
-        half[band.pixels] = band.weights @ whole[band.patches]
-    whole = half.astype(np.float64)
-    for band in columns:
-        product[:, band.pixels] = whole[:, band.patches] @ band.weights.T
     return product
 
 
@@ -278,35 +244,10 @@ def _matrix(axis: _Axis, spec: MapSpec) -> np.ndarray:
     return matrix
 
 
-def _exact_matrix(axis: _Axis, spec: MapSpec) -> np.ndarray:
-    """`_matrix` in float64. Every row adds up to 1 exactly, and every sum of a part of it is exact too."""
-    import numpy as np
-
-    sums = _way(axis, spec).cumsum(axis=1)
-    matrix: np.ndarray = np.diff(np.rint(sums * (_UNIT / sums[:, -1:])), axis=1, prepend=0) / _UNIT
-    return matrix
-
-
-class _Band(NamedTuple):
-    """Some rows of a matrix, without the columns that are 0 in all of them."""
-
-    pixels: slice
-    patches: slice
-    weights: np.ndarray
-
-
 @lru_cache(maxsize=128)
-def _exact_bands(axis: _Axis, spec: MapSpec) -> tuple[_Band, ...]:
-    """`_exact_matrix` in bands."""
-    import numpy as np
-
-    matrix, bands = _exact_matrix(axis, spec), []
-    for start in range(0, len(matrix), _BAND):
-        rows = matrix[start : start + _BAND]
-        used = np.flatnonzero(rows.any(axis=0))
-        patches = slice(int(used[0]), int(used[-1]) + 1)
-        bands.append(_Band(slice(start, start + len(rows)), patches, np.ascontiguousarray(rows[:, patches])))
-    return tuple(bands)
+def _exact_bands(axis: _Axis, spec: MapSpec) -> tuple[Band, ...]:
+    """`_matrix` for products that leave plateaus plateaus."""
+    return bands_of(exact_weights(_way(axis, spec)))
 
 
 def _way(axis: _Axis, spec: MapSpec) -> np.ndarray:
@@ -326,10 +267,10 @@ def _way(axis: _Axis, spec: MapSpec) -> np.ndarray:
 
 @lru_cache(maxsize=32)
 def _matrix_on(device: str, axis: _Axis, spec: MapSpec) -> Tensor:
-    """`_exact_matrix` on a device."""
+    """`_matrix` on a device, in float64, for products that leave plateaus plateaus."""
     import torch
 
-    return torch.from_numpy(_exact_matrix(axis, spec)).to(device)
+    return torch.from_numpy(exact_weights(_way(axis, spec))).to(device)
 
 
 @lru_cache(maxsize=16)

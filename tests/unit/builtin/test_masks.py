@@ -295,7 +295,7 @@ def test_numbers_that_mean_nothing_are_refused(tmp_path, wrong):
 
 
 def test_a_mask_of_half_the_size_is_refused(tmp_path):
-    with pytest.raises(BadImage, match=r"the mask has 48x48 pixels, its image has 96x96; save it in its image's size"):
+    with pytest.raises(BadImage, match=r"the mask has 48x48 pixels, its image has 96x96, .* repair it"):
         read_mask(saved(tmp_path / "a.png", WHITE[::2, ::2]), (96, 96))
 
 
@@ -310,5 +310,5 @@ def test_nobody_is_told_to_remove_an_annotation(tmp_path):
     for path in (*paths, saved(tmp_path / "d.jpg", DISC.astype(np.uint8) * 9)):
         with pytest.raises(BadImage) as refused:
             read_mask(path, (96, 96))
-        assert "remove" not in str(refused.value)
+        assert "remove" not in str(refused.value).removeprefix(str(tmp_path))
         assert path.name in str(refused.value)
