@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 
 SUFFIXES = tuple(f".{kind}" for kind in str.split("png jpg jpeg jpe jfif bmp tif tiff webp ppm pgm pbm pnm"))
 """What counts as an image file, in lower case."""
+MASK_SUFFIXES = (*SUFFIXES, ".gif")
+"""What counts as a mask file: no camera writes a GIF, but people draw masks in them."""
 
-__all__ = ["MAX_PIXELS", "SUFFIXES", "has_16_bits", "read_image", "read_mask", "read_size"]
+__all__ = ["MASK_SUFFIXES", "MAX_PIXELS", "SUFFIXES", "has_16_bits", "read_image", "read_mask", "read_size"]
 
 
 def read_image(path: Path, white: float | None = None) -> np.ndarray:

@@ -19,13 +19,13 @@ lead out of ROOT: `Scan.passed_over` lists them all but the hidden ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from adbench import GOOD, DataError, PassedOver, Sample, Split, printable
-from adbench.builtin.images import SUFFIXES
+from adbench.builtin.images import MASK_SUFFIXES, SUFFIXES
 from adbench.builtin.leftovers import is_hidden, leads_out, leftovers
 from adbench.builtin.names import image_stems, is_zero, masked_stem, meaning, numbered_stem, part_named, same, spelt
 
@@ -157,7 +157,7 @@ class _Scanner:
                 images.setdefault(path.parent.name, {})[path.stem] = sample.id
         kinds = _Named({name: _Named(stems) for name, stems in images.items()})
         annotated = {self._pair_kind(folder, kinds) for folder in subfolders(truth, self.root)}
-        annotated |= {self._pair_flat(path, kinds) for path in _images_in(truth, self.root)}
+        annotated |= {self._pair_flat(path, kinds) for path in _images_in(truth, self.root, MASK_SUFFIXES)}
         return frozenset(annotated - {""})
 
     def _pair_kind(self, folder: Path, kinds: _Named[_Named[str]]) -> str:
@@ -166,7 +166,7 @@ class _Scanner:
         if images is None and self._is_normal(folder, {}):
             return ""
         numbered: dict[str, list[Path]] = {}
-        for path in _images_in(folder, self.root):
+        for path in _images_in(folder, self.root, MASK_SUFFIXES):
             owner = None if images is None else _owner(path, images)
             if owner is not None:
                 self._note(owner, (path,))
@@ -185,7 +185,7 @@ class _Scanner:
         """MVTec LOCO's masks: a folder for each image."""
         for inner in subfolders(folder, self.root):
             owner = _owner(inner, images)
-            if owner is not None and (paths := _images_in(inner, self.root)):
+            if owner is not None and (paths := _images_in(inner, self.root, MASK_SUFFIXES)):
                 self._note(owner, tuple(paths))
 
     def _pair_flat(self, path: Path, kinds: _Named[_Named[str]]) -> str:
@@ -286,8 +286,8 @@ def subfolders(folder: Path, root: Path) -> list[Path]:
     return list(_entries(folder, root, Path.is_dir))
 
 
-def _images_in(folder: Path, root: Path) -> list[Path]:
-    return [path for path in _entries(folder, root, Path.is_file) if path.suffix.lower() in SUFFIXES]
+def _images_in(folder: Path, root: Path, suffixes: Collection[str] = SUFFIXES) -> list[Path]:
+    return [path for path in _entries(folder, root, Path.is_file) if path.suffix.lower() in suffixes]
 
 
 def _entries(folder: Path, root: Path, wanted: Callable[[Path], bool]) -> Iterator[Path]:

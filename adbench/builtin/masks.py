@@ -264,8 +264,10 @@ def _marked(way: _Way, most: float) -> MaskFile | _Problem:
     if not way.lossy and _classes(plane, between):
         return MaskFile(bright | between, "; ".join(said))
     if way.lossy and highest < _FAINT:
-        said = f"the mask is a lossy file without white, whose highest number is {highest}"
-        return _Problem(said, "save it as PNG from where it was drawn")
+        return _Problem(
+            f"the mask is a lossy file without white, whose highest number is {highest}",
+            "save it as PNG from where it was drawn",
+        )
     if _photograph(plane, most):
         return _Problem("is a photograph and no mask: most of what it shows is gray", "put the mask in its place")
     what = "is a lossy file" if way.lossy else "has soft edges"

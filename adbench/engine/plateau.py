@@ -1,7 +1,7 @@
 """Products of matrices that leave equal scores equal, to the last bit.
 
 Metrics rank pixels. Where scores are a plateau, products in float32 round to neighbours of the true value, and the
-curve ranks that noise. Here weights are whole multiples of 2**-28 that add up to 1, sums are float64, and each of the two
+curve ranks that noise. Here weights are whole multiples of 2**-28 that add up to 1, sums are float64, and each of both
 products is rounded once, to float32. Of a plateau of scores with 24 bits every sum is then exact, in whatever order a
 library adds, and the plateau comes out as it went in.
 """
@@ -58,7 +58,8 @@ def exact_product(rows: Sequence[Band], scores: np.ndarray, columns: Sequence[Ba
     """``rows @ scores @ columns.T`` as float32, in float64. No slower: nothing is multiplied by the 0 beside a band.
 
     Args:
-        rows, columns: matrices of `exact_weights`, in bands.
+        rows: a matrix of `exact_weights`, in bands.
+        columns: another one.
         scores: [h, w] float32.
     """
     half = np.empty((rows[-1].pixels.stop, scores.shape[1]), np.float32)

@@ -416,3 +416,13 @@ def test_how_masks_had_to_be_read_is_said_once_for_each_way(root):
     (said,) = folder.remarks("nut")
     assert said == "nut: the mask scratch/02_mask.png is read by its alpha (and 1 more masks like it)"
     assert not folder.remarks("bolt")
+
+
+def test_a_mask_may_be_a_gif(root):
+    for path in (root / "nut" / "ground_truth").glob("*/*.png"):
+        with Image.open(path) as picture:
+            picture.save(path.with_suffix(".gif"))
+        path.unlink()
+    folder = Folder(root=root)
+    assert [folder.mask(sample).sum() for sample in folder.split("nut").test] == [0, 1, 1]
+    assert not folder.survey("nut").passed_over
