@@ -83,8 +83,9 @@ class FolderDataset(Dataset):
     def image(self, sample: Sample) -> np.ndarray:
         path = self.image_path(sample)
         pixels = read_image(path, self.white)
-        if pixels.dtype != "uint8" and has_16_bits(path):
-            self._remarks(sample).add_peak(round(float(pixels.max()) * (self.white or 65535)))
+        remarks = self._remarks(sample)
+        if pixels.dtype != "uint8" and self.white is None and remarks.wants_peaks and has_16_bits(path):
+            remarks.add_peak(round(float(pixels.max()) * 65535))
         return pixels
 
     def mask(self, sample: Sample) -> np.ndarray | None:
@@ -119,12 +120,12 @@ class FolderDataset(Dataset):
 
     def remarks(self, category: str) -> Sequence[str]:
         split, remarks = self.split(category), self._remarked[category]
-        if remarks.peak < 0:
+        if remarks.peak < 0 and self.white is None:
             for sample in split.train[:_PEEK]:
                 with suppress(BadImage):  # which whoever needs it will say
                     if has_16_bits(self.image_path(sample)):
                         self.image(sample)
-        return list(remarks.sentences(category, self.white))
+        return list(remarks.sentences(category))
 
     def revision(self) -> str:
         return "folder"

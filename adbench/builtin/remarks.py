@@ -37,27 +37,28 @@ class Remarks:
         with self._lock:
             self.peak = max(self.peak, peak)
 
-    def sentences(self, category: str, white: float | None) -> Iterator[str]:
-        """A sentence for each kind of remark.
+    @property
+    def wants_peaks(self) -> bool:
+        """Whether a higher number could still be news."""
+        return self.peak < 1 << _DEPTHS[-1]
 
-        Args:
-            category: named in each.
-            white: what somebody has said is white.
-        """
-        for remark, files in sorted(self.masks.items()):
-            first, more = next(iter(files)), len(files) - 1
+    def sentences(self, category: str) -> Iterator[str]:
+        """A sentence for each kind of remark, which names the category."""
+        with self._lock:
+            found = sorted((remark, next(iter(files)), len(files) - 1) for remark, files in self.masks.items())
+        for remark, first, more in found:
             others = f" (and {more} more masks like it)" if more else ""
             yield f"{printable(category)}: the mask {printable(f'{first.parent.name}/{first.name}')} {remark}{others}"
-        yield from self._about_white(category, white)
+        if self.peak >= 0:
+            yield from self._about_white(category)
 
-    def _about_white(self, category: str, white: float | None) -> Iterator[str]:
-        if white is not None or self.peak < 0:
-            return
+    def _about_white(self, category: str) -> Iterator[str]:
         for bits in _DEPTHS:
             if self.peak < 1 << bits:
+                most = (1 << bits) - 1
                 yield (
-                    f"{printable(category)}: images have 16 bits, and the highest number seen is {self.peak}, which"
-                    f" fits {bits}: if the camera has {bits} bits, all is {1 << 16 - bits} times too dark; say --data"
-                    f" folder:root=...,white={(1 << bits) - 1}"
+                    f"{printable(category)}: images have 16 bits, and no number above {most} was seen, which fits {bits}:"
+                    f" if the camera has {bits} bits, all is {1 << 16 - bits} times too dark; say --data"
+                    f" folder:root=...,white={most}"
                 )
                 return
