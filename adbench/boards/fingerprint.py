@@ -21,6 +21,9 @@ DEFINITIONS: Mapping[str, Any] = {
 }
 """How the metrics of docs/protocol.md are computed, and how shots are drawn: whoever changes that, changes this."""
 
+ON_A_GRID: Mapping[str, Any] = {"small regions": "one that the nearest pixels lose marks the pixels that it touches"}
+"""What is defined besides where maps are judged on a grid of their own."""
+
 
 def fingerprint(data: Tidy, regime: Regime, threshold: str = "") -> str:
     """Eight hexadecimal digits, the same for figures that may be compared and hardly for others.
@@ -38,7 +41,7 @@ def terms(data: Tidy, regime: Regime, threshold: str = "") -> dict[str, Any]:
     board = data.board
     return {
         "dataset": board.dataset,
-        "definitions": DEFINITIONS,
+        "definitions": DEFINITIONS if board.protocol.evaluation == "original" else {**DEFINITIONS, **ON_A_GRID},
         "metrics": {name: data.versions.get(name) for name in board.metrics},
         "protocol": board.protocol.rules(),
         "seeds": board.protocol.seeds,

@@ -6,7 +6,7 @@ import pytest
 from adbench.api.curve import curve_of_maps
 from adbench.api.metric import Evidence
 from adbench.boards.board import Board
-from adbench.boards.fingerprint import DEFINITIONS, fingerprint, terms
+from adbench.boards.fingerprint import DEFINITIONS, ON_A_GRID, fingerprint, terms
 from adbench.boards.tidy import Regime, tidy
 from adbench.builtin.metrics_pixel import PixelAupro05, PixelAupro30
 from adbench.engine.protocol import Protocol, _draw
@@ -37,6 +37,12 @@ def test_it_is_eight_digits_and_depends_on_nothing_else(make_record):
 )  # fmt: skip
 def test_every_rule_of_the_protocol_is_in_it(make_record, rules):
     assert print_of(board(**rules), [make_record()]) != print_of(board(), [make_record()])
+
+
+def test_how_masks_come_to_a_grid_is_in_it_where_there_is_one(make_record):
+    data = tidy(board(evaluation="256"), [make_record()])
+    assert terms(data, Regime())["definitions"] == {**DEFINITIONS, **ON_A_GRID}
+    assert terms(tidy(board(), [make_record()]), Regime())["definitions"] == DEFINITIONS
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,8 @@ def test_what_fits_fewer_bits(peak, bits, times):
     remarks.add_peak(peak)
     remarks.add_peak(peak // 2)
     (said,) = remarks.sentences("nut")
-    assert (
-        f"no number above {(1 << bits) - 1} was seen, which fits {bits}: if the camera has {bits} bits, all is {times} times too dark"
-        in said
-    )
+    assert f"no number above {(1 << bits) - 1} was seen, which fits {bits}: if" in said
+    assert f"the camera has {bits} bits, all is {times} times too dark" in said
     assert said.endswith(f"white={(1 << bits) - 1}")
     assert remarks.wants_peaks
 
