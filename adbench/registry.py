@@ -160,7 +160,7 @@ class Registry:
         for name, plugin in self.manager.list_name_plugin():
             try:
                 self._call(plugin, hook, **arguments)
-            except Exception as error:  # noqa: BLE001  a stranger's hook may raise anything
+            except (Exception, SystemExit, GeneratorExit) as error:  # noqa: BLE001  a stranger's hook may raise anything
                 yield Problem(name.partition(":")[0], f"its {hook} hook raised {type(error).__name__}: {error}")
 
     def _call(self, plugin: Any, hook: str, **arguments: Any) -> None:

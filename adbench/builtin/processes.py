@@ -74,10 +74,19 @@ def _gpus() -> list[str]:
 
 
 def _endings(work: str, jobs: Iterator[Job], shares: Sequence[Share]) -> Generator[Ending, None, None]:
-    with TemporaryDirectory(prefix="adbench-slots-") as folder:
+    from filelock import FileLock
+
+    from adbench.builtin.worker import clear_up
+
+    with TemporaryDirectory(prefix="adbench-slots-", ignore_cleanup_errors=True) as folder:
+        owner = FileLock(Path(folder, "owner.lock"))  # tells whoever sweeps that the folder has an owner
+        owner.acquire()
         for job in jobs:  # a pool that broke is followed by another
             with _pool(Path(folder), shares) as pool:
-                yield from _through(pool, work, chain([job], jobs), len(shares))
+                for ending in _through(pool, work, chain([job], jobs), len(shares)):
+                    if ending.answer is None:
+                        clear_up(Path(folder))
+                    yield ending
 
 
 @contextmanager
@@ -85,7 +94,7 @@ def _pool(folder: Path, shares: Sequence[Share]) -> Iterator[ProcessPool]:
     """Workers that start with the first job, and are stopped at once at the end, whatever they are at."""
     from pebble import ProcessPool
 
-    from adbench.builtin.worker import Spawning, settle
+    from adbench.builtin.worker import Spawning, clear_up, settle
 
     pool: Any = ProcessPool(len(shares), initializer=settle, initargs=(folder, shares), context=Spawning())
     try:
@@ -93,6 +102,7 @@ def _pool(folder: Path, shares: Sequence[Share]) -> Iterator[ProcessPool]:
     finally:
         pool.stop()
         pool.join()
+        clear_up(folder)
 
 
 def _through(pool: ProcessPool, work: str, jobs: Iterator[Job], workers: int) -> Iterator[Ending]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,8 +18,21 @@ from pkgutil import resolve_name
 from threading import Thread
 from typing import Any
 
+from filelock import FileLock, Timeout
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows
+    fcntl = None  # type: ignore[assignment]
+
 ENDED = 256
 """What `Worker.exitcode` says in place of 0, which no system uses."""
+
+OWN = ".own"
+"""What the name of a worker's folder of temporary files ends in, after its process id."""
+
+MOST = 1000
+"""Characters of what an error says."""
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 _held: list[Any] = []  # the lock of this worker's slot, for as long as the worker lives
@@ -59,12 +74,20 @@ class Share:
 def settle(folder: Path, shares: Sequence[Share]) -> None:
     """Begin a worker's life, before it is given anything to do.
 
+    The worker leads a group of processes, so that what it leaves behind can be ended with it, and its temporary files
+    lie in a folder that goes with it.
+
     Args:
-        folder: where the locks of the slots are.
+        folder: of the pool, with the locks of the slots.
         shares: one for each slot.
     """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # at once, and inside C code too
+    if hasattr(os, "setsid"):
+        os.setsid()
     Thread(target=_end_with_parent, daemon=True).start()
+    own = folder / f"{os.getpid()}{OWN}"
+    own.mkdir()
+    os.environ["TMPDIR"] = tempfile.tempdir = str(own)
     share = shares[_free_slot(folder, len(shares))]
     os.environ.update(share.environment())
     if "torch" in sys.modules:  # the user's script imported it, and it has read its environment
@@ -76,21 +99,65 @@ def _end_with_parent() -> None:
     parent = parent_process()
     if parent is not None:
         parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
+        end_group(os.getpid(), signal.SIGTERM)
+
+
+def end_group(leader: int, number: int) -> None:
+    """Send a signal to a worker and all that it has started."""
+    with suppress(OSError):
+        if hasattr(os, "killpg"):
+            os.killpg(leader, number)
+        else:
+            os.kill(leader, number)
+
+
+def clear_up(folder: Path) -> None:
+    """End what dead workers of a pool have left running, and remove their temporary files."""
+    for own in folder.glob(f"*{OWN}"):
+        worker = int(own.name.removesuffix(OWN))
+        if not _lives(worker):
+            if hasattr(signal, "SIGKILL"):
+                end_group(worker, signal.SIGKILL)
+            shutil.rmtree(own, ignore_errors=True)
+
+
+def _lives(worker: int) -> bool:
+    try:
+        os.kill(worker, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _free_slot(folder: Path, slots: int) -> int:
     """A slot that no living worker holds: the system lets go of a dead one's lock."""
-    from filelock import FileLock, Timeout
-
     while True:
         for slot in range(slots):
-            with suppress(Timeout):
-                lock = FileLock(folder / f"{slot}.lock")
-                lock.acquire(blocking=False)
-                _held.append(lock)
+            with suppress(OSError, Timeout):
+                _held.append(_lock(folder / f"{slot}.lock"))
                 return slot
         time.sleep(0.05)
+
+
+def _lock(file: Path) -> object:
+    """Lock a file for this process alone, where that can be: a fork of it, which may live on, holds nothing.
+
+    Raises:
+        OSError, Timeout: another process has it.
+    """
+    if fcntl is None:
+        lock = FileLock(file)
+        lock.acquire(blocking=False)
+        return lock
+    opened = file.open("wb")
+    try:
+        fcntl.lockf(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        opened.close()
+        raise
+    return opened
 
 
 def answer(work: str, order: str) -> tuple[str | None, str]:
@@ -100,5 +167,13 @@ def answer(work: str, order: str) -> tuple[str | None, str]:
     """
     try:
         return resolve_name(work)(order), ""
-    except Exception as error:  # noqa: BLE001 - it may be anything, also a module that cannot be imported
-        return None, f"it raised {type(error).__name__}: {error}".strip()
+    except BaseException as error:  # noqa: BLE001 - it may be anything, also a module that cannot be imported
+        return None, f"it raised {type(error).__name__}: {_said(error)}".strip()
+
+
+def _said(error: BaseException) -> str:
+    """What an error says, if it can, and not at any length."""
+    try:
+        return str(error)[:MOST]
+    except BaseException:  # noqa: BLE001
+        return ""

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import time
+from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
+from threading import Thread
 from typing import Any
 
 import click
 
 import adbench
+from adbench.engine.interrupt import stoppable
 from adbench.errors import AdbenchError, PluginError, UnknownName, UsageError
+
+PATIENCE = 3.0
+"""Seconds that threads which components left behind, and what runs at exit, may take when all is done."""
 
 _COMMANDS = {
     "board": "Build, show and check leaderboards.",
@@ -71,18 +80,35 @@ def group() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and leave the process with its exit code."""
+    """Run the command line and leave the process with its exit code, also where components left threads behind."""
     if isinstance(sys.stdout, TextIOWrapper):  # names of files that are no UTF-8 are shown as escapes
         sys.stdout.reconfigure(errors="backslashreplace")
-    sys.exit(call(arguments))
+    code = call(arguments)
+    Thread(target=_leave, args=(code,), daemon=True).start()
+    sys.exit(code)
+
+
+def _leave(code: int) -> None:
+    """End the process, if threads or what runs at its exit have not let it end by itself."""
+    time.sleep(PATIENCE)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+    os._exit(code)
 
 
 def call(arguments: list[str] | None = None) -> int:
     """Run the command line; errors meant for the user become one line on standard error.
 
     Returns:
-        0 when all went well, 1 when something failed, 2 when the command cannot be meant, 130 after Ctrl-C.
+        0 when all went well, 1 when something failed, 2 when the command cannot be meant, 128 and the signal's number
+        after one: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.
     """
+    with stoppable():
+        return _call(arguments)
+
+
+def _call(arguments: list[str] | None) -> int:
     try:
         result: Any = group.main(args=arguments, prog_name="adbench", standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -93,7 +119,12 @@ def call(arguments: list[str] | None = None) -> int:
     except AdbenchError as error:
         click.echo(f"error: {error}", err=True)
         return 2 if isinstance(error, UsageError) else 1
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        return 130
+    except (click.Abort, KeyboardInterrupt) as stop:
+        number = signal.Signals(getattr(stop.__cause__ or stop, "number", signal.SIGINT))
+        with suppress(OSError):  # the terminal may be gone
+            click.echo("interrupted" if number == signal.SIGINT else f"stopped by {number.name}", err=True)
+        return 128 + number
+    except SystemExit as error:
+        click.echo(f"error: a component ended the command, by SystemExit({error.code!r})", err=True)
+        return 1
     return result if isinstance(result, int) else 0

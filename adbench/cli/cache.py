@@ -32,7 +32,7 @@ def info_command(cache: Path | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from adbench.engine.cache import shelves
+    from adbench.engine.cache import abandoned, shelves
 
     if cache is None or not cache.is_dir():
         click.echo(f"{cache or 'no cache'}: nothing is kept")
@@ -47,6 +47,9 @@ def info_command(cache: Path | None) -> None:
         table.add_row(*_row(info))
     Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160).print(table)
     size = sum(info.size for info in infos)
+    left = [draft.stat().st_size for draft in abandoned(cache / "features")]
+    if left:
+        click.echo(f"left by writers that were killed, until the next run: {len(left)} drafts, {_mb(sum(left))} MB")
     free = shutil.disk_usage(cache).free
     click.echo(
         f"features: {_mb(size)} MB; exported networks: {_mb(_size(cache / 'runtimes'))} MB; "

@@ -7,7 +7,7 @@ import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console as RichConsole
 from rich.markup import escape
@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.progress import TimeRemainingColumn as Remaining
 from rich.table import Table
 
-from adbench.errors import printable
+from adbench.errors import StorageError, printable
 
 if TYPE_CHECKING:
     from adbench.api.dataset import Survey
@@ -48,12 +48,16 @@ class Console:
 
     Args:
         quiet: no table: standard output belongs to records.
+
+    Attributes:
+        records: where records go; None for standard output.
     """
 
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
         self.err = RichConsole(stderr=True, highlight=False)
         self.out = RichConsole(highlight=False, width=None if sys.stdout.isatty() else 120)
+        self.records: TextIO | None = None
         self._bars: Progress | None = None
         self._bar: TaskID | None = None
 
@@ -150,8 +154,15 @@ class Console:
             self._say(f"  [yellow]{escape(note)}[/]")
 
     def record(self, outcome: Outcome) -> None:
-        """The record as one line of JSON on standard output."""
-        print(json.dumps(outcome.record.to_json(), sort_keys=True), flush=True)  # noqa: T201
+        """The record as one line of JSON on standard output, or where `records` leads.
+
+        Raises:
+            StorageError: nobody takes it.
+        """
+        try:
+            print(json.dumps(outcome.record.to_json(), sort_keys=True), file=self.records or sys.stdout, flush=True)
+        except OSError as error:
+            raise StorageError(f"cannot print a record: {error.strerror or error}; the runs so far are kept") from None
 
     def interrupted(self, done: int, total: int, out: Path) -> None:
         """After Ctrl-C: what is kept, and how to go on."""

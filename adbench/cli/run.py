@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -62,7 +65,8 @@ _run_option = partial(option, section="Run")
     type=click.FloatRange(0),
     default=0,
     metavar="SECONDS",
-    help="Give a unit up after so long.",
+    help="Give a unit up after so long. With --executor process it ends seconds later, whatever it does; the executor"
+    " inline can only ask it to, as soon as Python runs.",
     show_default="never",
 )
 @_run_option("--redo", is_flag=True, help="Run units again that ended before, however they ended.")
@@ -87,10 +91,16 @@ _run_option = partial(option, section="Run")
     default="inline",
     show_default=True,
     metavar="PART",
-    help="Where units run, such as process:workers=4.",
+    help="Where units run, such as process:workers=4. A component that ends its process, or hangs and heeds no"
+    " --timeout, costs its own unit with process, and the whole command with inline.",
 )
 @_run_option("--address", metavar="ADDRESS", help="Of the cluster, for an executor that has one.")
-@_run_option("--json", "as_json", is_flag=True, help="Print the records, one a line, and nothing else on stdout.")
+@_run_option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the records, one a line, and nothing else on stdout: what components print goes to stderr.",
+)
 @cache_options
 def command(**options: Any) -> int:
     """Run a method, or many, on every category of a dataset.
@@ -116,8 +126,10 @@ def command(**options: Any) -> int:
     plan.require_units()
     executor = _executor(registry, options)
     require_writable(options["out"])
+    tidy_up(options["out"], options["cache"], console)
     tell_surveys(plan, console)
-    return _run(registry, plan, executor, settings_from(options), console, options)
+    with records_alone(console) if options["as_json"] else nullcontext():
+        return _run(registry, plan, executor, settings_from(options), console, options)
 
 
 def _executor(registry: Registry, options: dict[str, Any]) -> Executor:
@@ -167,13 +179,56 @@ def require_writable(out: Path) -> None:
         StorageError: they cannot.
     """
     from adbench.engine.record import storage_errors
+    from adbench.engine.scratch import Scratch
     from adbench.engine.settings import is_here
 
     with storage_errors(out):
         out.mkdir(parents=True, exist_ok=True)
         if is_here(out):
-            with tempfile.TemporaryDirectory(prefix=".probe-", dir=out) as folder:
-                (Path(folder) / "probe").write_bytes(b"\0" * 4096)
+            with Scratch(".probe-", out) as folder:
+                (folder / "probe").write_bytes(b"\0" * 4096)
+
+
+def tidy_up(out: Path, cache: Path | None, console: Console) -> None:
+    """Remove what killed runs have left behind, here and among temporary files, and say so."""
+    from adbench.engine.cache import sweep_drafts
+    from adbench.engine.claim import sweep_claims
+    from adbench.engine.scratch import DRAFTS, sweep
+    from adbench.engine.settings import is_here
+
+    count, freed = sweep(Path(tempfile.gettempdir()))
+    if is_here(out):
+        drafts, more = sweep(out, DRAFTS)
+        count, freed = count + drafts + sweep_claims(out), freed + more
+    if cache is not None:
+        drafts, more = sweep_drafts(cache / "features")
+        count, freed = count + drafts, freed + more
+    if count:
+        console.note(f"removed {count} leftovers of runs that were killed ({freed / 1e6:.1f} MB)")
+
+
+@contextmanager
+def records_alone(console: Console) -> Iterator[None]:
+    """Standard output is the records'; whatever else comes there, from Python, C or a child, goes to standard error."""
+    given, kept = sys.stdout, -1
+    given.flush()
+    console.records = given
+    with suppress(OSError, ValueError):  # it is closed, or no file
+        console.records = os.fdopen(os.dup(given.fileno()), "w", encoding=given.encoding, errors=given.errors)
+    with suppress(OSError):
+        kept = os.dup(1)
+        os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        with suppress(OSError):  # a component closed what is not its own
+            os.dup2(kept, 1)
+            os.close(kept)
+        if console.records is not given:
+            with suppress(OSError):
+                console.records.close()
+        console.records = None
 
 
 def _run(
@@ -192,7 +247,8 @@ def _run(
         dispatcher.run(plan.branches)
     except KeyboardInterrupt:
         well = sum(outcome.well for outcome in dispatcher.outcomes)
-        console.interrupted(well, len(plan.units), options["out"])
+        with suppress(OSError):  # the terminal may be gone
+            console.interrupted(well, len(plan.units), options["out"])
         raise
     finally:
         console.close()

@@ -11,16 +11,20 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adbench.api.features import Features
 from adbench.api.geometry import Geometry
+from adbench.engine.bound import Bound, forget
 from adbench.engine.record import canonical_json
+from adbench.engine.scratch import is_abandoned, speak_for
 from adbench.errors import StorageError
 
 if TYPE_CHECKING:
@@ -28,9 +32,10 @@ if TYPE_CHECKING:
 
 ABOUT_FILE = "about.json"
 SUFFIX = ".safetensors"
-SHARE_OF_FREE_DISK = 0.1
-ROOM_AFTER_EVICTION = 0.9
-"""How full the cache is after the least recently used files went: some room, so that not each new file evicts one."""
+DRAFT = ".draft-"
+
+Room = Callable[[int], AbstractContextManager[bool]]
+"""Makes room for so many bytes, and says whether there is any."""
 
 _FIELDS = ("patches", "image", "foreground")
 _LAYER = "layer."
@@ -65,7 +70,6 @@ class FeatureCache:
     limit: int | None = None
     note: Callable[[str], None] = lambda _: None
     _told: set[str] = field(default_factory=set)
-    _used: int | None = None
 
     def shelf(self, about: Mapping[str, Any]) -> Shelf:
         """The shelf for everything that one way of looking sees.
@@ -82,18 +86,10 @@ class FeatureCache:
             self._told.add(kind)
             self.note(sentence)
 
-    def grown(self, size: int) -> None:
-        """A file of so many bytes has come; the least recently used go if there are too many."""
-        self._used = sum(item.size for item in files(self.root)) if self._used is None else self._used + size
-        if self._used > self.bytes_allowed:
-            self._used = evict(self.root, int(ROOM_AFTER_EVICTION * self.bytes_allowed))
-
     @cached_property
-    def bytes_allowed(self) -> int:
-        """`limit`, or a tenth of what the disk could give."""
-        if self.limit is not None:
-            return self.limit
-        return int(SHARE_OF_FREE_DISK * (shutil.disk_usage(self.root).free + (self._used or 0)))
+    def bound(self) -> Bound:
+        """Keeps the files of all processes together within the limit."""
+        return Bound(self.root, self.limit, partial(evict, self.root))
 
 
 @dataclass(frozen=True)
@@ -126,31 +122,38 @@ class Shelf:
 
     def has(self, digest: str) -> bool:
         """Whether there is a file for the image of this content; it may still turn out to be damaged."""
-        return self._file(digest).exists()
+        return os.path.exists(self._file(digest))  # noqa: PTH110 - `Path.exists` raises in a folder that is closed to us
 
     def get(self, digest: str) -> Entry | None:
         """The features of the image of this content; None if there are none, or none that can be trusted."""
         file = self._file(digest)
         try:
             entry = _read(file)
-            os.utime(file)
         except FileNotFoundError:
             return None
         except StorageError as error:
-            self.cache.tell("damaged", f"{error}; it is thrown away and made again")
-            file.unlink(missing_ok=True)
+            self._throw_away(file, error)
             return None
-        except OSError:  # read, but the time of use could not be noted: a cache that may only be read
-            return entry
+        with suppress(OSError):  # a cache that may only be read does not note the time of use
+            os.utime(file)
         return entry
+
+    def _throw_away(self, file: Path, error: StorageError) -> None:
+        """Of a damaged file it is told, and it goes, if this process may delete it."""
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as why:
+            self.cache.tell("stuck", f"{error}, and cannot be thrown away ({why.strerror or why}); it is not used")
+        else:
+            self.cache.tell("damaged", f"{error}; it is thrown away and made again")
 
     def put(self, digest: str, entry: Entry) -> None:
         """Keep the features of one image, if the folder can be written."""
         try:
             data = _packed(entry)
             self._begin()
-            _write(self._file(digest), data)
-            self.cache.grown(len(data))
+            if not _write(self._file(digest), data, self.cache.bound.room_for):
+                self.cache.tell("large", f"features of {len(data):,} bytes are not kept: that is more than the limit")
         except OSError as error:
             why = error.strerror or error
             self.cache.tell(
@@ -167,16 +170,38 @@ class Shelf:
             _write(about, json.dumps(self.about, indent=1, sort_keys=True).encode())
 
 
-def _write(file: Path, data: bytes) -> None:
-    """A file that appears whole; of two that write it at once, the last one's stays."""
-    handle, draft = tempfile.mkstemp(prefix=".draft-", dir=file.parent)
+def _write(file: Path, data: bytes, room: Room = lambda _: nullcontext(enter_result=True)) -> bool:
+    """A file that appears whole, if there is room; of two that write it at once, the last one's stays.
+
+    The draft is locked while it is written, so that a sweeper knows it from one whose writer is dead. Where another
+    machine's sweeper does not see the lock, the file is written again.
+    """
+    for last in (False, True):
+        handle, draft = tempfile.mkstemp(prefix=DRAFT, dir=file.parent)
+        try:
+            with os.fdopen(handle, "wb") as opened:
+                speak_for(handle)
+                opened.write(data)
+                opened.flush()
+                with room(len(data) - _size(file)) as fits:
+                    if fits:
+                        Path(draft).replace(file)
+        except FileNotFoundError:
+            if last:
+                raise
+        else:
+            return fits
+        finally:
+            Path(draft).unlink(missing_ok=True)
+    raise AssertionError
+
+
+def _size(file: Path) -> int:
+    """Bytes of a file that may be there."""
     try:
-        with os.fdopen(handle, "wb") as opened:
-            opened.write(data)
-        Path(draft).replace(file)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
+        return file.stat().st_size
+    except OSError:
+        return 0
 
 
 def _packed(entry: Entry) -> bytes:
@@ -195,7 +220,7 @@ def _packed(entry: Entry) -> bytes:
         for name, tensor in named.items()
         if tensor is not None
     }
-    flat = {name: named[name][0].cpu().clone().contiguous() for name in once.values()}
+    flat = {name: named[name][0].detach().cpu().clone().contiguous() for name in once.values()}
     said = {"ms": entry.ms, "runtime": entry.runtime, "layers": list(features.layers or ()), "twins": twins}
     head = canonical_json({"geometry": asdict(features.geometry[0]), **said})
     return save(flat, metadata={"head": head, "checksum": _checksum(head, flat)})
@@ -211,6 +236,8 @@ def _read(file: Path) -> Entry:
     from safetensors import SafetensorError, safe_open
 
     try:
+        if not stat.S_ISREG(file.stat().st_mode):  # to open a pipe would take for ever
+            raise StorageError(f"the kept features {file} are no file")
         with safe_open(file, framework="pt") as opened:
             said = opened.metadata() or {}
             flat = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118  it is no mapping
@@ -266,7 +293,11 @@ def files(root: Path) -> Iterator[CacheFile]:
 
 
 def evict(root: Path, target: int) -> int:
-    """Delete the least recently used files until the rest has at most `target` bytes; returns the bytes of the rest."""
+    """Delete the least recently used files until the rest has at most `target` bytes; returns the bytes of the rest.
+
+    What dead writers left behind goes first.
+    """
+    sweep_drafts(root)
     there = sorted(files(root), key=lambda item: item.used)
     total = sum(item.size for item in there)
     for item in there:
@@ -275,6 +306,23 @@ def evict(root: Path, target: int) -> int:
         item.path.unlink(missing_ok=True)
         total -= item.size
     return total
+
+
+def sweep_drafts(root: Path) -> tuple[int, int]:
+    """Delete drafts that nobody writes any more; returns how many, and their bytes."""
+    count = freed = 0
+    for draft in list(abandoned(root)):
+        with suppress(OSError):
+            count, freed = count + 1, freed + _size(draft)
+            draft.unlink(missing_ok=True)
+    return count, freed
+
+
+def abandoned(root: Path) -> Iterator[Path]:
+    """Drafts that nobody writes any more."""
+    for draft in root.glob(f"*/{DRAFT}*"):
+        if is_abandoned(draft):
+            yield draft
 
 
 @dataclass(frozen=True)
@@ -327,4 +375,5 @@ def clear(root: Path) -> int:
         except OSError as error:
             raise StorageError(f"cannot clear {info.folder}: {error.strerror or error}") from None
         freed += info.size
+    forget(root)
     return freed

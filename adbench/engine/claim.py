@@ -37,7 +37,30 @@ def claim(out: Path, name: str, *, wait: bool) -> Iterator[bool]:
     try:
         yield True
     finally:
-        file.unlink(missing_ok=True)  # whoever waits for it holds the file, and looks again whether the unit is done
+        _let_go(file, lock)
+
+
+def _let_go(file: Path, lock: FileLock) -> None:
+    """Release a claim. Whoever waits for it holds the file, and looks again whether the unit is done."""
+    with suppress(OSError):
+        file.unlink(missing_ok=True)
+    with suppress(OSError):  # a component closed the file
         lock.release()
-        with suppress(OSError):  # others have claims there
-            file.parent.rmdir()
+    with suppress(OSError):  # others have claims there
+        file.parent.rmdir()
+
+
+def sweep_claims(out: Path) -> int:
+    """Remove the files of claims whose processes are dead; returns how many."""
+    count = 0
+    if not is_here(out):
+        return count
+    for file in (out / CLAIMS).glob("*.lock"):
+        lock = FileLock(file)
+        try:
+            lock.acquire(blocking=False)
+        except (OSError, NotImplementedError, Timeout):
+            continue
+        _let_go(file, lock)
+        count += 1
+    return count

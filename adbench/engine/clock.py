@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import signal
 import sys
 import threading
@@ -11,11 +12,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import BinaryIO
 
 from adbench.api.memo import Memo
+from adbench.engine.words import words_of
 from adbench.errors import UnitTimeout
 
 MB = 2**20
+
+INSISTENCE = 1.0
+"""Seconds between two alarms, the first of which may have been swallowed."""
+GRACE = 3.0
+"""Seconds that a unit has to end by itself, once its time is up."""
 
 
 @dataclass
@@ -111,26 +119,69 @@ def _process_peak_bytes() -> int:
 
 
 @contextmanager
-def deadline(seconds: float | None) -> Iterator[None]:
-    """Stop the block after so many seconds. Works in the main thread of a system with alarms (not on Windows); a call
-    that never returns to Python is stopped when it does.
+def deadline(seconds: float | None, last_words: BinaryIO | None = None) -> Iterator[None]:
+    """Stop the block after so many seconds, again and again, as a component may swallow that.
+
+    An alarm stops it, in the main thread of a system with alarms (not on Windows), and as soon as Python runs: a call
+    that never returns to Python is stopped when it does. What could not be stopped, or hid that it was, has failed when
+    it ends. A worker goes further.
+
+    Args:
+        seconds: None for no limit.
+        last_words: of a worker, which may be ended with all that it does: `GRACE` seconds later the process ends,
+            whatever it is at, C code that lets no Python run included, and writes its stack into this open file.
 
     Raises:
-        UnitTimeout: time is up.
+        UnitTimeout: time is up, whatever the block made of that.
     """
-    usable = threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGALRM")
-    if not seconds or not usable:
+    if not seconds:
         yield
         return
+    late, began = f"stopped after {seconds:g} s (--timeout)", time.monotonic()
+    try:
+        with _doom(seconds + GRACE, last_words), _alarm(seconds, late):
+            yield
+    except UnitTimeout:
+        raise
+    except Exception as error:
+        if time.monotonic() - began >= seconds:
+            raise UnitTimeout(f"{late}, which was taken for something else: {words_of(error)}") from error
+        raise
+    if time.monotonic() - began >= seconds:
+        raise UnitTimeout(late)
+
+
+@contextmanager
+def _alarm(seconds: float, late: str) -> Iterator[None]:
+    """Raise an error after so many seconds, and every `INSISTENCE` seconds then."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGALRM"):
+        yield
+        return
+    armed = True
 
     def expire(_signal: int, _frame: FrameType | None) -> None:
-        raise UnitTimeout(f"stopped after {seconds:g} s (--timeout)")
+        if armed:
+            raise UnitTimeout(late)
 
     before = signal.signal(signal.SIGALRM, expire)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, INSISTENCE)
     try:
         yield
     finally:
+        armed = False
         signal.setitimer(signal.ITIMER_REAL, 0)
         # An alarm that was on its way must not meet the system's own handler, which ends the process
         signal.signal(signal.SIGALRM, signal.SIG_IGN if before is signal.SIG_DFL else before)
+
+
+@contextmanager
+def _doom(seconds: float, last_words: BinaryIO | None) -> Iterator[None]:
+    """End the process after so many seconds, from a thread that needs no Python to run."""
+    if last_words is None:
+        yield
+        return
+    faulthandler.dump_traceback_later(seconds, exit=True, file=last_words)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -13,6 +16,8 @@ from adbench.api.component import Component
 from adbench.api.features import Batch, Features, Scores
 from adbench.api.geometry import Geometry
 from adbench.api.stages import Augmenter, Masker, Neck, Preprocessor
+from adbench.engine.interrupt import is_stop
+from adbench.engine.words import named, words_of
 from adbench.errors import AdbenchError, ContractError, UnitTimeout
 
 
@@ -24,30 +29,44 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error means that memory ran out, on the host or on the device."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    text = str(error)
-    return isinstance(error, RuntimeError) and ("DefaultCPUAllocator" in text or "not enough memory" in text)
+    text = words_of(error) if isinstance(error, RuntimeError) else ""
+    return "DefaultCPUAllocator" in text or "not enough memory" in text
 
 
 @contextmanager
 def blame(component: Component, step: str) -> Iterator[None]:
     """Name the component in whatever goes wrong inside the block.
 
+    A fork of the process that comes out of a component ends here: the engine goes on in the one that it began in.
+
     Raises:
         UnitTimeout: time ran out while the component was at work.
-        ComponentCrash: it raised an error that is not ours. Running out of memory passes through as it is.
+        ComponentCrash: it raised anything that is not ours, `SystemExit` and the like included. Running out of memory
+            passes through as it is, and so does a user who stops the run.
     """
+    process = os.getpid()
     try:
         yield
     except UnitTimeout as error:
-        if error.args and "still in" in str(error):
+        said = words_of(error)
+        if "still in" in said:
             raise
-        raise UnitTimeout(f"{error}: {component.title} was still in {step}()") from None
+        raise UnitTimeout(f"{said}: {component.title} was still in {step}()") from None
     except AdbenchError:
         raise
-    except Exception as error:
-        if is_out_of_memory(error):
+    except BaseException as error:
+        if is_stop(error) or is_out_of_memory(error):
             raise
-        raise ComponentCrash(f"{component.title} raised {type(error).__name__} in {step}(): {error}") from error
+        raise ComponentCrash(f"{component.title} raised {in_step(error, step)}") from error
+    finally:
+        if os.getpid() != process:
+            os._exit(0)
+
+
+def in_step(error: BaseException, step: str) -> str:
+    """What was raised, and where, in words."""
+    kind, _, said = named(error).partition(": ")
+    return f"{kind} in {step}()" + (f": {said}" if said else "")
 
 
 def check_prepared(step: Preprocessor, image: Tensor, geometry: Geometry) -> None:
@@ -108,6 +127,15 @@ def check_scores(scorer: Component, query: Features, scores: Scores, gives: froz
 def check_image_scores(aggregator: Component, scores: Tensor, ids: Sequence[str]) -> None:
     """One finite score for each image of the test set."""
     _check(aggregator, "aggregate()", scores, len(ids), 1, "[N]", ids)
+
+
+def check_facts(bank: Component, facts: object) -> None:
+    """Facts are finite numbers by name."""
+    if not isinstance(facts, Mapping):
+        raise ContractError(bank.title, f"facts() must return a mapping, got {type(facts).__name__}")
+    for name, value in facts.items():
+        if not isinstance(name, str) or not isinstance(value, Real) or not math.isfinite(value):
+            raise ContractError(bank.title, f"facts() must be finite numbers by name, got {name!r}: {value!r}")
 
 
 def _check_filled(who: Component, step: str, promised: frozenset[str], features: Features) -> None:

@@ -130,5 +130,5 @@ def _judged(method: Method, fold: Fold, learn: Look, look: Look, ctx: Context) -
     images: list[ImageScores] = []
     for features in look(fold.judge):
         images += split_scores(*method.score(features))
-    scores: np.ndarray = method.aggregate(images).float().cpu().numpy()
+    scores: np.ndarray = method.aggregate(images).detach().float().cpu().numpy()
     return scores

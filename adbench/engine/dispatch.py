@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import uuid4
 
 from adbench.api.executor import Ending, Executor, Job, Work
+from adbench.engine.claim import sweep_claims
+from adbench.engine.clock import GRACE
 from adbench.engine.draft import Draft, Outcome, Unit
+from adbench.engine.interrupt import go_on, is_stop, stoppable
 from adbench.engine.plan import Branch
+from adbench.engine.post import Post, Sign
 from adbench.engine.protocol import make_task
 from adbench.engine.record import ResultRecord, canonical_json, new_run, write_record
-from adbench.engine.settings import Settings
+from adbench.engine.scratch import Scratch
+from adbench.engine.settings import Settings, is_here
 from adbench.engine.spec import components_of
-from adbench.errors import AdbenchError, DataError, StorageError, UsageError, WeightsError
+from adbench.engine.words import named, words_of
+from adbench.errors import AdbenchError, StorageError, UsageError, WeightsError
 from adbench.registry import Registry
 
 if TYPE_CHECKING:
@@ -24,6 +33,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 60.0
 """Seconds beyond its units' timeouts after which a job is killed: it starts a process and loads a backbone."""
+STARTS = 2
+"""So often a job is given out whose workers die before they are at any unit, until one is blamed."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +87,10 @@ class Answer:
         return cls([Outcome.from_json(item) for item in data["outcomes"]], refusals, data["notes"])
 
 
-def order_of(units: Sequence[Unit], settings: Settings) -> str:
-    """What a worker needs to know, as JSON."""
-    return canonical_json({"settings": settings.to_json(), "units": [unit.to_json() for unit in units]})
+def order_of(units: Sequence[Unit], settings: Settings, sign: Path | None = None) -> str:
+    """What a worker needs to know, as JSON; `sign` is the file in which it says which unit it is at."""
+    about = {"settings": settings.to_json(), "sign": None if sign is None else str(sign)}
+    return canonical_json({**about, "units": [unit.to_json() for unit in units]})
 
 
 def fulfil(order: str) -> str:
@@ -90,9 +102,10 @@ def fulfil(order: str) -> str:
     try:
         runner = _runner(canonical_json(data["settings"]))
         runner.note = answer.notes.append
+        runner.post.file = None if data["sign"] is None else Path(data["sign"])
         units = [Unit.from_json(unit, installed()) for unit in data["units"]]
     except AdbenchError as error:  # another machine: no such GPU, plugin or dataset there
-        answer.refusals.append(Refusal("all of a job", str(error), isinstance(error, WeightsError)))
+        answer.refusals.append(Refusal("all of a job", words_of(error), isinstance(error, WeightsError)))
         return answer.to_json()
     return run_units(runner, units, Hearing(), answer).to_json()
 
@@ -109,23 +122,33 @@ def run_units(runner: Runner, units: Sequence[Unit], hearing: Hearing, answer: A
     """Run units one after another. Those at which another process is at work come last, and are waited for then."""
     busy = []
     with runner.together(len(units)):
-        for unit in units:
+        for place, unit in enumerate(units):
+            runner.post.place = place
             if not _run_one(runner, unit, hearing, answer, wait=False):
-                busy.append(unit)
+                busy.append((place, unit))
             if answer.outcomes and answer.outcomes[-1].unsaved is not None:
                 return answer  # the next could not be written either
-        for unit in busy:
+        for place, unit in busy:
+            runner.post.place = place
             _run_one(runner, unit, hearing, answer, wait=True)
     return answer
 
 
 def _run_one(runner: Runner, unit: Unit, hearing: Hearing, answer: Answer, *, wait: bool) -> bool:
     """Run a unit; False if another process is at it and is not to be waited for."""
+    go_on()
     hearing.begin(unit.title)
     try:
         outcome = runner.run(unit, wait=wait)
     except (UsageError, WeightsError) as error:
-        refusal = Refusal(unit.title, str(error), isinstance(error, WeightsError))
+        refusal = Refusal(unit.title, words_of(error), isinstance(error, WeightsError))
+        answer.refusals.append(refusal)
+        hearing.refused(refusal)
+        return True
+    except BaseException as error:  # before there was a record to put it into
+        if is_stop(error):
+            raise
+        refusal = Refusal(unit.title, f"a part of its recipe raised {named(error)}", weights=False)
         answer.refusals.append(refusal)
         hearing.refused(refusal)
         return True
@@ -152,14 +175,23 @@ class Dispatcher:
     outcomes: list[Outcome] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     _before: dict[str, ResultRecord | None] = field(default_factory=dict)
+    _starts: Counter[int] = field(default_factory=Counter)
 
     def run(self, branches: Sequence[Branch]) -> None:
-        """Run all units that have not ended before, until all have or results cannot be written any more."""
+        """Run all units that have not ended before, until all have or results cannot be written any more.
+
+        Raises:
+            Stopped: the user stops it, by Ctrl-C, SIGTERM or SIGHUP.
+        """
+        with stoppable(), _signs(self.settings.out, self.executor) as signs:
+            self._run(branches, signs)
+
+    def _run(self, branches: Sequence[Branch], signs: Path | None) -> None:
         todo: list[Sequence[Unit]] = [
             left for branch in branches if (left := [unit for unit in branch.units if not self._settled(unit)])
         ]
         while todo:
-            todo = self._round(todo)
+            todo = self._round(todo, signs)
 
     def _settled(self, unit: Unit) -> bool:
         """Whether a unit has ended, here or elsewhere, and is not to be run again; finds out without loading torch."""
@@ -175,41 +207,52 @@ class Dispatcher:
     def _draft(self, unit: Unit) -> Draft:
         components = components_of(unit.recipe, self.registry)
         draft = Draft(unit, components, self.registry, self.settings.out, "cpu")
-        with suppress(DataError):  # the unit itself will fail of it, with a record
+        try:
             draft.task = make_task(
                 unit.dataset, unit.category, unit.protocol, unit.seed, skip_bad=self.settings.skip_bad
             )
+        except BaseException as error:  # the unit itself will fail of it, with a record
+            if is_stop(error):
+                raise
         return draft
 
-    def _round(self, todo: Sequence[Sequence[Unit]]) -> list[Sequence[Unit]]:
+    def _round(self, todo: Sequence[Sequence[Unit]], signs: Path | None) -> list[Sequence[Unit]]:
         """Run each group of units as a job; returns what is left of those jobs whose worker died."""
-        jobs = {self._job(units): units for units in todo}
+        files = [None if signs is None else signs / uuid4().hex for _ in todo]
+        jobs = {self._job(units, file): _Given(units, file) for units, file in zip(todo, files, strict=True)}
         left = []
-        endings = self.executor.run(self._here(jobs) if self.executor.here else fulfil, list(jobs))
-        with closing(endings):  # whatever happens here, no worker outlives it
+        with ExitStack() as stack:
+            work = stack.enter_context(self._here(jobs)) if self.executor.here else fulfil
+            endings = stack.enter_context(closing(self.executor.run(work, list(jobs))))  # no worker outlives it
             for ending in endings:
+                given = jobs[ending.job]
                 if ending.answer is None:
-                    rest = self._bury(ending, jobs[ending.job])
+                    rest = self._bury(ending, given)
                     left += [rest] if rest else []
                 elif not self.executor.here:
                     self._hear(Answer.from_json(ending.answer))
+                Post.clear(given.sign)
                 if any(outcome.unsaved is not None for outcome in self.outcomes):
                     return []
         return left
 
-    def _job(self, units: Sequence[Unit]) -> Job:
+    def _job(self, units: Sequence[Unit], sign: Path | None = None) -> Job:
         timeout = self.settings.timeout
-        limit = None if timeout is None else PATIENCE + timeout * len(units)
-        return Job(Branch(tuple(units)).title, order_of(units, self.settings), limit)
+        limit = None if timeout is None else PATIENCE + (timeout + GRACE) * len(units)
+        return Job(Branch(tuple(units)).title, order_of(units, self.settings, sign), limit)
 
-    def _here(self, jobs: Mapping[Job, Sequence[Unit]]) -> Work:
+    @contextmanager
+    def _here(self, jobs: Mapping[Job, _Given]) -> Iterator[Work]:
         """Work for this process, whose progress is heard as it is made."""
         from adbench.engine.pipeline import Runner
 
         runner = Runner(self.registry, self.settings, self.hearing.watch, self.hearing.note)
         hearing = Hearing(begin=self.hearing.begin, end=self._ended, refused=self._refused)
-        orders = {job.order: units for job, units in jobs.items()}
-        return lambda order: run_units(runner, orders[order], hearing, Answer()).to_json()
+        orders = {job.order: given.units for job, given in jobs.items()}
+        try:
+            yield lambda order: run_units(runner, orders[order], hearing, Answer()).to_json()
+        finally:
+            runner.close()
 
     def _hear(self, answer: Answer) -> None:
         for note in answer.notes:
@@ -228,25 +271,64 @@ class Dispatcher:
         self.refusals.append(refusal)
         self.hearing.refused(refusal)
 
-    def _bury(self, ending: Ending, units: Sequence[Unit]) -> Sequence[Unit]:
-        """A worker died: what it finished counts, the unit at which it died has failed; returns those behind it."""
-        for index, unit in enumerate(units):
-            if self._settled(unit):
-                continue
-            self.hearing.begin(unit.title)
-            self._ended(self._lost(unit, ending))
-            return units[index + 1 :]
-        return ()
+    def _bury(self, ending: Ending, given: _Given) -> Sequence[Unit]:
+        """A worker died: what it finished counts, the unit that it was at has failed; returns the others.
 
-    def _lost(self, unit: Unit, ending: Ending) -> Outcome:
+        A worker that was between two units, or waited for another process, takes no unit with it. Where it was is only
+        known if it said so. A job whose workers die without a word is given out again once; from then on, each such
+        death costs the first unit that has not ended.
+        """
+        sign = Post.read(given.sign)
+        sweep_claims(self.settings.out)
+        left = [unit for unit in given.units if not self._settled(unit)]
+        at = None if sign is None or sign.unit is None else given.units[sign.unit]
+        if any(unit is at for unit in left):
+            return self._lose([unit for unit in left if unit is at], ending, sign, left)
+        if len(left) < len(given.units) or (sign is not None and sign.waits):
+            return left
+        self._starts[id(left[-1])] += 1
+        return left if self._starts[id(left[-1])] < STARTS else self._lose(left[:1], ending, sign, left)
+
+    def _lose(self, lost: Sequence[Unit], ending: Ending, sign: Sign | None, left: Sequence[Unit]) -> Sequence[Unit]:
+        """Record that units were lost; returns the others."""
+        for unit in lost:
+            self.hearing.begin(unit.title)
+            self._ended(self._lost(unit, ending, sign))
+        return [unit for unit in left if not any(unit is other for other in lost)]
+
+    def _lost(self, unit: Unit, ending: Ending, sign: Sign | None) -> Outcome:
         """The record of a unit that took its worker with it."""
         draft = self._draft(unit)
-        record = draft.failed("timeout" if ending.timeout else "failed", f"never answered: {ending.lost}")
+        late = sign is not None and sign.late
+        words = f"stopped after {self.settings.timeout} s (--timeout), with its process, as it did not stop by itself"
+        reason = words if late else f"never answered: {ending.lost}"
+        record = draft.failed("timeout" if late or ending.timeout else "failed", reason)
         if draft.has_result():
             return Outcome(record, draft.folder)
         try:
             with new_run(self.settings.out, draft.folder.name) as folder:
+                if sign is not None and sign.stack:
+                    (folder / "traceback.txt").write_text(sign.stack, encoding="utf-8", errors="backslashreplace")
                 write_record(folder, record)
         except StorageError as error:
             return Outcome(record, draft.folder, unsaved=error)
         return Outcome(record, draft.folder)
+
+
+class _Given(NamedTuple):
+    """Units that were given out as a job, and where its worker says which of them it is at."""
+
+    units: Sequence[Unit]
+    sign: Path | None
+
+
+@contextmanager
+def _signs(out: Path, executor: Executor) -> Iterator[Path | None]:
+    """A folder in which workers elsewhere say what they are at: among the runs, which all of them see."""
+    if executor.here:
+        yield None
+        return
+    with suppress(OSError):
+        out.mkdir(parents=True, exist_ok=True) if is_here(out) else None
+    with Scratch(".posts-", out) if is_here(out) and out.is_dir() else Scratch() as folder:
+        yield folder

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,9 +30,11 @@ from adbench.engine.record import (
     read_record,
 )
 from adbench.engine.regime import given_by, names_a_category
-from adbench.engine.settings import is_here, place
+from adbench.engine.runs import ID, folder_of
+from adbench.engine.settings import place
 from adbench.engine.spec import Part, Recipe, part_infos, spec_of
 from adbench.engine.threshold import Threshold
+from adbench.engine.words import MOST_OF_A_REASON, bounded
 from adbench.errors import StorageError
 from adbench.registry import Registry
 
@@ -182,12 +183,8 @@ class Draft:
         The same unit may have been run under another name of its recipe; then it is that run's folder.
         """
         words = f"{self.unit.category}-{self.unit.recipe.name}-s{self.unit.seed}"
-        name = f"{re.sub(r'[^A-Za-z0-9._+-]+', '-', words)[:80].lstrip('.')}-{self.id[:12]}"
-        own = self.out / name
-        if own.exists() or not is_here(self.out):
-            return own
-        others = (self.out.glob(f"[!.]*-{name[:12]}") for name in (self.id, self.former_id))
-        return next(chain.from_iterable(others), own)
+        name = f"{re.sub(r'[^A-Za-z0-9._+-]+', '-', words)[:80].lstrip('.')}-{self.id[:ID]}"
+        return folder_of(self.out, name, self.former_id)
 
     def record(self) -> ResultRecord | None:
         """The record of an earlier run, however it ended."""
@@ -208,7 +205,7 @@ class Draft:
 
     def failed(self, status: Status, reason: str) -> ResultRecord:
         """The record of a unit that did not. A reason that names images by alias comes to name them by id."""
-        return self._record(status, reason=with_ids(reason, self.task.aliases))
+        return self._record(status, reason=bounded(with_ids(reason, self.task.aliases), MOST_OF_A_REASON))
 
     def _record(
         self, status: Status, *, reason: str = "", cost: Cost | None = None, metrics: Mapping[str, MetricInfo] = _NONE

@@ -28,9 +28,9 @@ def image_vectors(features: Features) -> list[np.ndarray]:
     Of several layers the deepest counts, which sees most of the image.
     """
     if features.image is not None:
-        return list(features.image.float().cpu().numpy())
+        return list(features.image.detach().float().cpu().numpy())
     patches = features.patches if features.layers is None else [*features.layers.values()][-1]
-    return [] if patches is None else list(patches.float().mean(dim=(1, 2)).cpu().numpy())
+    return [] if patches is None else list(patches.detach().float().mean(dim=(1, 2)).cpu().numpy())
 
 
 def embed(vectors: Sequence[np.ndarray]) -> list[tuple[float, float]] | None:

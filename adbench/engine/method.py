@@ -17,7 +17,7 @@ from adbench.api.context import Context
 from adbench.api.features import Features, FeatureStream, ImageScores, Scores
 from adbench.api.scorer import Scorer
 from adbench.api.stages import Aggregator, Augmenter, Masker, Neck, Preprocessor
-from adbench.engine.contract import blame, check_image_scores, check_scores
+from adbench.engine.contract import blame, check_facts, check_image_scores, check_scores
 from adbench.engine.lazy import Lazy
 from adbench.engine.sealed import Seal, SealedStream
 from adbench.engine.stream import apply_necks, find_object
@@ -122,6 +122,13 @@ class Method:
         with blame(self.masker, "weights"):
             return self.masker.weights()
 
+    def facts(self) -> dict[str, float]:
+        """What the bank tells of itself."""
+        with blame(self.bank, "facts"):
+            facts = self.bank.facts()
+            check_facts(self.bank, facts)
+            return {name: float(value) for name, value in facts.items()}
+
     def bank_bytes(self) -> int:
         """Size of what the bank learned."""
         with blame(self.bank, "state"):
@@ -143,9 +150,9 @@ def _only_foreground(query: Features, scores: Scores) -> Scores:
 
 def split_scores(query: Features, scores: Scores) -> list[ImageScores]:
     """A batch's scores image by image, on the CPU."""
-    patches = None if scores.patches is None else scores.patches.float().cpu()
+    patches = None if scores.patches is None else scores.patches.detach().float().cpu()
     image = None if scores.image is None else scores.image.tolist()
-    vector = None if query.image is None else query.image.float().cpu()
+    vector = None if query.image is None else query.image.detach().float().cpu()
     foreground = None if query.foreground is None else query.foreground.cpu()
     return [
         ImageScores(

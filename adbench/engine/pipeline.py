@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
-import traceback
 from collections.abc import Callable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -17,42 +14,44 @@ import torch
 from adbench.api.bank import Source
 from adbench.api.dataset import Sample
 from adbench.api.memo import Memo
-from adbench.api.metric import Metric
 from adbench.engine.aliases import with_ids
 from adbench.engine.cache import FeatureCache, Kept
 from adbench.engine.chance import Chance, WatchedContext
 from adbench.engine.claim import claim
-from adbench.engine.clock import Clock, PeakMemory, deadline
+from adbench.engine.clock import GRACE, Clock, PeakMemory, deadline
 from adbench.engine.compat import require_compatible
-from adbench.engine.contract import blame, is_out_of_memory
+from adbench.engine.contract import blame
 from adbench.engine.crossfit import normal_scores
 from adbench.engine.draft import Draft, Outcome, Unit
 from adbench.engine.embedding import MOST, embed
 from adbench.engine.evaluate import Judge, measure
 from adbench.engine.geometry import MapSpec
+from adbench.engine.interrupt import go_on, is_stop
 from adbench.engine.method import Method
+from adbench.engine.post import Post
 from adbench.engine.predictions import Predictions
 from adbench.engine.protocol import make_task
-from adbench.engine.record import ResultRecord, Status, new_run, write_record
 from adbench.engine.result import Result, deployed
 from adbench.engine.scoring import in_order_of, masking, places_in, repeats, score_stream
+from adbench.engine.scratch import Scratch, delete
 from adbench.engine.seen import Seen
 from adbench.engine.settings import Settings, choose_device
 from adbench.engine.sight import Sights
 from adbench.engine.spec import components_of
+from adbench.engine.store import Store
 from adbench.engine.stream import ExtractedStream, ImageLoader, TimedStream, ViewedStream
+from adbench.engine.surroundings import undisturbed
 from adbench.engine.threshold import NormalScores
 from adbench.engine.views import View, views_of
+from adbench.engine.words import bounded
 from adbench.engine.work import Learned, Scored, Work, cost_of, learning_of, scoring_of
-from adbench.errors import AdbenchError, StorageError, UnitTimeout, WeightsError
+from adbench.errors import WeightsError
 from adbench.registry import Registry
 
 Watch = Callable[[str, int, int], None]
 """Told the name of a stage, how many images are done, and of how many."""
 
 MEMO_BYTES = 1 << 28
-
-_LESS_MEMORY = "use a smaller --batch-size, smaller images, or a bank that keeps less"
 
 
 @dataclass
@@ -64,6 +63,7 @@ class Runner:
     Attributes:
         watch: told how far a stage is.
         note: told sentences that a user should see.
+        post: where a worker says which unit it is at.
 
     Raises:
         UsageError: a GPU is asked for and there is none.
@@ -73,7 +73,9 @@ class Runner:
     settings: Settings
     watch: Watch = lambda _stage, _done, _total: None
     note: Callable[[str], None] = lambda _: None
+    post: Post = field(default_factory=Post)
     _sights: Sights = field(init=False)
+    _store: Store = field(init=False)
     _learned: Learned | None = None
     _memo: Memo = field(default_factory=Memo)
     _results: Memo = field(default_factory=Memo)
@@ -84,10 +86,11 @@ class Runner:
     def __post_init__(self) -> None:
         self.settings = replace(self.settings, device=choose_device(self.settings.device))
         self._sights = Sights(self.registry, self.settings, self._say)
+        self._store = Store(self.registry, self.settings, lambda: self.watch("write", 0, 0))
 
     def _say(self, sentence: str) -> None:
         """Tell whoever listens by then."""
-        self.note(sentence)
+        self.note(bounded(sentence))
 
     @contextmanager
     def together(self, units: int) -> Iterator[None]:
@@ -117,28 +120,40 @@ class Runner:
             return self._attempt(draft, Method.of(components), wait=wait)
         except WeightsError:
             raise
-        except AdbenchError as error:
-            trace = "".join(traceback.format_exception(error.__cause__)) if error.__cause__ else ""
-            status: Status = "timeout" if isinstance(error, UnitTimeout) else "failed"
-            return self._save(draft, draft.failed(status, str(error)), trace=trace)
-        except Exception as error:
-            if not is_out_of_memory(error):
+        except BaseException as error:
+            if is_stop(error):
+                go_on()
                 raise
-            self._learned = None
-            told = f"{self.settings.device} ({str(error).strip().partition(chr(10))[0][:200] or 'no details'})"
-            return self._save(draft, draft.failed("out-of-memory", f"out of memory on {told}; {_LESS_MEMORY}"))
+            self.forget()  # what failed may have been left half done
+            return self._store.failed(draft, error)
+        finally:
+            self.post.leave()
+
+    def forget(self) -> None:
+        """Let go of the last bank, and of the folder that it may keep files in."""
+        if self._learned is not None:
+            self._learned.scratch.close()
+        self._learned = None
+
+    def close(self) -> None:
+        """Let go of all that is kept for the next unit."""
+        self.forget()
+        self._sights.close()
 
     def _attempt(self, draft: Draft, method: Method, *, wait: bool) -> Outcome | None:
         """Find that the unit has ended, or run it, alone."""
         unit, settings = draft.unit, self.settings
-        with blame(unit.dataset, "split"):
+        self.post.stand()
+        with undisturbed(), blame(unit.dataset, "split"):
             draft.task = make_task(unit.dataset, unit.category, unit.protocol, unit.seed, skip_bad=settings.skip_bad)
-        with blame(unit.dataset, "survey"):
+        with undisturbed(), blame(unit.dataset, "survey"):
             survey = unit.dataset.survey(unit.category)
             draft.passed_over = None if survey is None else len(survey.passed_over)
+        self.post.wait()
         with claim(settings.out, draft.id, wait=wait) as mine:
             if not mine:
                 return None
+            self.post.stand()
             record = draft.record()
             if record is not None and not settings.again(record.status):
                 return Outcome(record, draft.folder, fresh=False)
@@ -147,14 +162,14 @@ class Runner:
     def _perform(self, draft: Draft, method: Method) -> Outcome:
         """Run the unit. Nothing may interrupt the writing of its record."""
         self._remark(draft.unit)
-        clock, settings, charged = Clock(self.settings.device, self._memo), self.settings, self._memo.charged
-        with clock.measure("wall"), deadline(settings.timeout), self._work(draft, method, clock) as work:
+        clock, charged = Clock(self.settings.device, self._memo), self._memo.charged
+        with clock.measure("wall"), undisturbed(), self._limit(), self._work(draft, method, clock) as work:
             scored = self._scored(work)
             predictions = replace(scored.predictions, normal=self._normal_scores(work))
             with clock.measure("evaluate"):
                 judge = self._judge(work, predictions)
                 result = self._result(judge, scored.vectors)
-                metrics = measure(self._metrics(), result.evidence)
+                metrics = measure(self._store.metrics(), result.evidence)
                 draft.facts = {**draft.facts, **judge.facts()}
             self._remark(draft.unit, judge)
         times = {
@@ -162,7 +177,17 @@ class Runner:
             "evaluate_s": clock.seconds["evaluate"],
             "wall_s": clock.seconds["wall"] - (self._memo.charged - charged),
         }
-        return self._save(draft, draft.done(scored.cost.model_copy(update=times), metrics), result)
+        return self._store.save(draft, draft.done(scored.cost.model_copy(update=times), metrics), result)
+
+    @contextmanager
+    def _limit(self) -> Iterator[None]:
+        """The unit's time, after which a worker ends with all that it does, if nothing less will help."""
+        seconds = self.settings.timeout
+        with self.post.last_words() as file:
+            self.post.stand(seconds and seconds + GRACE)
+            with deadline(seconds, file):
+                yield
+        self.post.stand()
 
     def _remark(self, unit: Unit, judge: Judge | None = None) -> None:
         """Say what is known of how the images and masks were read, once."""
@@ -175,14 +200,18 @@ class Runner:
 
     @contextmanager
     def _work(self, draft: Draft, method: Method, clock: Clock) -> Iterator[Work]:
-        """Everything prepared, and a scratch folder that goes with the block."""
-        with tempfile.TemporaryDirectory(prefix="adbench-") as scratch:
-            ctx = self._context(draft.unit, Path(scratch))
+        """Everything prepared, and a scratch folder that goes with the block, or with the bank if that stays."""
+        scratch = Scratch()
+        try:
+            ctx = self._context(draft.unit, scratch.folder("work"))
             sight = self._sights.of(draft, method, ctx)
             method, chance = replace(method, backbone=sight.backbone), Chance(ctx)
             method.prepare(ctx)
             draft.weights = [*sight.weights, *method.mask_weights()]
-            yield Work(draft, method, sight, ctx, clock, self._cache_for(method, ctx), chance)
+            yield Work(draft, method, sight, ctx, clock, self._cache_for(method, scratch), chance, scratch)
+        finally:
+            if self._learned is None or self._learned.scratch is not scratch:
+                scratch.close()
 
     def _context(self, unit: Unit, scratch: Path) -> WatchedContext:
         return WatchedContext(
@@ -211,7 +240,7 @@ class Runner:
         memory = PeakMemory(self.settings.device)
         learned = self._learned
         if learned is None or learned.key != learning_of(work):
-            learned = self._learned = None  # the old bank goes before the new one comes
+            self.forget()  # the old bank goes before the new one comes
             learned = self._learned = self._learn(work, memory)
         method = replace(learned.method, scorer=work.method.scorer, aggregator=work.method.aggregator)
         task = work.draft.task
@@ -225,7 +254,7 @@ class Runner:
             cost_of(work.clock, memory, learned, test),
             drew=learned.drew or work.chance.drew,
             runtime="+".join(sorted(learned.runtimes | test.runtimes)),
-            facts={**method.bank.facts(), **masking(method, task), **repeats(task)},
+            facts={**method.facts(), **masking(method, task), **repeats(task)},
             vectors=[vectors[place] for place in places_in(task)] if vectors else [],
         )
 
@@ -245,6 +274,7 @@ class Runner:
         return Learned(
             learning_of(work),
             method,
+            work.scratch,
             work.chance.drew,
             seconds["extract"],
             fit_s,
@@ -300,12 +330,12 @@ class Runner:
         digests = {alias: task.digests[name] for name, alias in task.aliases.items()}
         return Kept(work.cache.shelf(about), digests)
 
-    def _cache_for(self, method: Method, ctx: WatchedContext) -> FeatureCache | None:
-        """The cache, or else the scratch folder, if features are walked over repeatedly."""
+    def _cache_for(self, method: Method, scratch: Scratch) -> FeatureCache | None:
+        """The cache, or else a place in the scratch folder, if features are walked over repeatedly."""
         of_train = method.walks(Source.TRAIN)
         again = of_train > 1 or (of_train > 0 and self.settings.threshold is not None)
         if self._sights.cache is None and (again or method.walks(Source.TEST) > 0):
-            return FeatureCache(ctx.workdir, note=self.note)
+            return FeatureCache(scratch.folder("features"), note=self.note)
         return self._sights.cache
 
     def _normal_scores(self, work: Work) -> NormalScores | None:
@@ -314,15 +344,18 @@ class Runner:
             return None
         unit, task = work.draft.unit, work.draft.task
         apart = replace(work, clock=Clock(self.settings.device, self._memo))  # for what it counts is no part of the fit
+        ctx = replace(work.ctx, workdir=work.scratch.folder("threshold"))  # nor may its files be taken for those of it
 
         def make() -> Method:
+            delete(ctx.workdir)
+            work.scratch.folder("threshold")
             method = replace(Method.of(components_of(unit.recipe, self.registry)), backbone=work.sight.backbone)
-            method.prepare(work.ctx)
+            method.prepare(ctx)
             return method
 
         learn, judge = partial(self._look_all_ways, apart, "threshold"), partial(self._look, apart, "threshold")
         with work.clock.measure("threshold"):
-            scores = normal_scores(make, task.train, task.digests, learn, judge, work.ctx)
+            scores = normal_scores(make, task.train, task.digests, learn, judge, ctx)
         return replace(scores, reason=with_ids(scores.reason, task.aliases))
 
     def _judge(self, work: Work, predictions: Predictions) -> Judge:
@@ -361,35 +394,3 @@ class Runner:
             self.watch(stage, done, total)
 
         return seen
-
-    def _metrics(self) -> list[Metric]:
-        return [cast("Metric", entry.cls()) for entry in self.registry.entries("metric")]
-
-    def _save(
-        self,
-        draft: Draft,
-        record: ResultRecord,
-        result: Result | None = None,
-        trace: str = "",
-    ) -> Outcome:
-        """Write a record and what belongs to it; a result that cannot be written is still handed back."""
-        if record.status != "ok" and draft.has_result():
-            return Outcome(record, draft.folder, notes=self._tell_plugins(record))
-        unsaved = None
-        try:
-            with new_run(self.settings.out, draft.folder.name) as folder:
-                if result is not None:
-                    self.watch("write", 0, 0)
-                    record = result.write(folder, record, self._metrics(), figures=self.settings.figures)
-                if trace:
-                    (folder / "traceback.txt").write_text(trace, encoding="utf-8")
-                write_record(folder, record)
-        except StorageError as error:
-            unsaved = error
-        threshold = None if result is None else result.threshold
-        return Outcome(record, draft.folder, threshold=threshold, unsaved=unsaved, notes=self._tell_plugins(record))
-
-    def _tell_plugins(self, record: ResultRecord) -> tuple[str, ...]:
-        """Tell trackers; what they complain of must not cost a result."""
-        problems = self.registry.call_each("job_finished", record=record.to_json())
-        return tuple(f"plugin {problem.dist!r}: {problem.reason}" for problem in problems)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import platform
+import re
 import subprocess
 from collections.abc import Iterable
 from datetime import datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -41,7 +43,7 @@ def provenance_of(
     """
     import torch
 
-    commit, dirty = git_state(Path(adbench.__file__).parent)
+    commit, dirty = _own_state()
     return Provenance(
         adbench=adbench.__version__,
         git=commit,
@@ -65,6 +67,7 @@ def device_name(device: str) -> str:
     return f"{_processor()}, {torch.get_num_threads()} threads"
 
 
+@cache
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -74,15 +77,24 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
+@cache
+def _own_state() -> tuple[str | None, bool | None]:
+    """Of adbench itself, as it was when the process needed it first: the code that runs is the one that was read."""
+    return git_state(Path(adbench.__file__).parent)
+
+
 def git_state(folder: Path) -> tuple[str | None, bool | None]:
     """Commit and whether there are uncommitted changes; (None, None) for an installed package."""
+    if not (folder.parent / ".git").exists():
+        return None, None  # installed, perhaps into an environment inside somebody else's repository
     try:
-        if Path(_git(folder, "rev-parse", "--show-toplevel")) != folder.parent:
-            return None, None  # installed into an environment inside somebody else's repository
-        commit = _git(folder, "rev-parse", "HEAD")
-        return commit, bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))
+        said = _git(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no").splitlines()
     except (OSError, subprocess.SubprocessError):
         return None, None
+    commit = next((line.split()[-1] for line in said if line.startswith("# branch.oid ")), "")
+    if not re.fullmatch(r"[0-9a-f]{40,64}", commit):
+        return None, None  # nothing was committed yet
+    return commit, any(not line.startswith("#") for line in said)
 
 
 def _git(folder: Path, *arguments: str) -> str:
@@ -97,10 +109,13 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def _versions(names: Iterable[str]) -> dict[str, str]:
-    found = {}
-    for name in sorted(set(names)):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    found = {name: _version(name) for name in sorted(set(names))}
+    return {name: installed for name, installed in found.items() if installed is not None}
+
+
+@cache
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

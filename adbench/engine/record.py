@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -21,6 +20,7 @@ from pydantic import (
     model_serializer,
 )
 
+from adbench.engine.scratch import Scratch
 from adbench.engine.settings import is_here
 from adbench.errors import StorageError
 
@@ -314,13 +314,13 @@ def new_run(root: Path, name: str) -> Iterator[Path]:
     here = is_here(root)
     with storage_errors(root):
         root.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{name[:12]}-", dir=root if here else None))
-    try:
-        yield draft
+        scratch = Scratch(".draft-", root) if here else Scratch()
+    with scratch as folder:
         with storage_errors(root):
-            (_publish if here else _upload)(draft, root / name)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+            (folder / "run").mkdir()
+        yield folder / "run"
+        with storage_errors(root):
+            (_publish if here else _upload)(folder / "run", root / name)
 
 
 def _publish(draft: Path, final: Path) -> None:
@@ -334,10 +334,9 @@ def _publish(draft: Path, final: Path) -> None:
                 raise
         else:
             return
-        old = Path(tempfile.mkdtemp(prefix=".old-", dir=final.parent))
         with suppress(FileNotFoundError):  # another process was quicker
-            final.rename(old / final.name)
-        shutil.rmtree(old, ignore_errors=True)
+            final.rename(draft.parent / "old")
+        shutil.rmtree(draft.parent / "old", ignore_errors=True)
 
 
 def _upload(draft: Path, final: Path) -> None:

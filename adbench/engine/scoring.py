@@ -73,4 +73,4 @@ def score_stream(method: Method, stream: ExtractedStream, vectors: list[np.ndarr
         clock.lap(stream.spent + scoring, len(features))
         if vectors is not None:
             vectors += image_vectors(features)
-    return said.predictions(method.aggregate(said).float().cpu().numpy())
+    return said.predictions(method.aggregate(said).detach().float().cpu().numpy())

@@ -15,6 +15,7 @@ from adbench.engine.draft import Draft
 from adbench.engine.method import Method
 from adbench.engine.provenance import device_name
 from adbench.engine.record import canonical_json
+from adbench.engine.scratch import Scratch
 from adbench.engine.settings import Settings
 from adbench.errors import WeightsError
 from adbench.registry import Registry
@@ -46,7 +47,7 @@ class Sights:
         self._registry, self._settings, self._note = registry, settings, note
         folder = settings.cache
         self.cache = None if folder is None else FeatureCache(folder / "features", settings.cache_limit, note)
-        self._loaded: tuple[str, Backbone] | None = None
+        self._loaded: tuple[str, Backbone, Scratch] | None = None
         self._refused: dict[str, WeightsError] = {}
         self._told_notes: set[str] = set()
 
@@ -60,17 +61,24 @@ class Sights:
         if key in self._refused:
             raise self._refused[key]
         if self._loaded is None or self._loaded[0] != key:
-            self._loaded = None
-            self._loaded = key, self._prepared(method.backbone, ctx, key)
+            self.close()
+            scratch = Scratch()
+            self._loaded = key, self._prepared(method.backbone, ctx, key, scratch), scratch
         backbone = self._loaded[1]
         with blame(backbone, "weights"):
             weights = backbone.weights()
         return Sight(backbone, weights, self._about(draft, method, backbone, weights, ctx))
 
-    def _prepared(self, backbone: Backbone, ctx: Context, key: str) -> Backbone:
+    def close(self) -> None:
+        """Let go of the backbone, and of the folder that it may keep files in."""
+        if self._loaded is not None:
+            self._loaded[2].close()
+        self._loaded = None
+
+    def _prepared(self, backbone: Backbone, ctx: Context, key: str, scratch: Scratch) -> Backbone:
         try:
             with blame(backbone, "prepare"):
-                backbone.prepare(replace(ctx, seed=0))  # one way of looking for all seeds
+                backbone.prepare(replace(ctx, seed=0, workdir=scratch.path))  # one way of looking for all seeds
         except WeightsError as error:
             self._refused[key] = error
             raise

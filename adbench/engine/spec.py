@@ -14,8 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from adbench.api.component import Component
 from adbench.engine.geometry import MapSpec
+from adbench.engine.interrupt import is_stop
 from adbench.engine.record import PartInfo
-from adbench.errors import UsageError
+from adbench.engine.words import named
+from adbench.errors import AdbenchError, UsageError
 from adbench.registry import Registry
 
 SLOTS = {
@@ -75,10 +77,17 @@ class Part(BaseModel):
         """The component itself, made but not prepared.
 
         Raises:
-            UnknownName, UsageError: no such component or option.
+            UnknownName, UsageError: no such component or option, or it cannot be made.
         """
         cls = registry.get(kind, self.name).cls
-        return cls(**{key: _fit(cls, key, value) for key, value in self.options.items()})
+        try:
+            return cls(**{key: _fit(cls, key, value) for key, value in self.options.items()})
+        except AdbenchError:
+            raise
+        except BaseException as error:
+            if is_stop(error):
+                raise
+            raise UsageError(f"{kind} {self.name!r} cannot be made: it raised {named(error)}") from error
 
 
 def _fit(cls: type[Component], option: str, value: Any) -> Any:

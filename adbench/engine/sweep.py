@@ -162,7 +162,7 @@ class Sweep:
             aggregator.prepare(Context(seed=run.record.task.seed, workdir=Path(scratch)))
             scores = aggregator.aggregate(kept)
             check_image_scores(aggregator, scores, run.judge.predictions.ids)
-        found: np.ndarray = scores.float().cpu().numpy()
+        found: np.ndarray = scores.detach().float().cpu().numpy()
         return found
 
 

@@ -16,6 +16,7 @@ from adbench.engine.draft import Draft
 from adbench.engine.method import Method
 from adbench.engine.predictions import Predictions
 from adbench.engine.record import Cost, Quantiles, canonical_json
+from adbench.engine.scratch import Scratch
 from adbench.engine.sight import Sight
 from adbench.engine.stream import ExtractedStream
 
@@ -25,11 +26,13 @@ class Learned:
     """A method after fitting, and what that cost. Units that differ only in how they score share it.
 
     Attributes:
+        scratch: where it may keep files that scoring reads; it is there for as long as this is.
         drew: whether another seed could have given another one.
     """
 
     key: str
     method: Method
+    scratch: Scratch
     drew: bool
     extract_s: float
     fit_s: float
@@ -70,6 +73,7 @@ class Work:
     Attributes:
         cache: where features are kept, if they are.
         chance: whether anything was drawn since the backbone was ready.
+        scratch: files of the unit, in `work` those of its components.
     """
 
     draft: Draft
@@ -79,6 +83,7 @@ class Work:
     clock: Clock
     cache: FeatureCache | None
     chance: Chance
+    scratch: Scratch
 
 
 def learning_of(work: Work) -> str:

@@ -31,11 +31,9 @@ def check_fit_twice_is_fit_once(subject: Subject[Bank]) -> None:
     """Fitting twice on the same images is the same as fitting once."""
     given = toys()
     bank = _fitted(subject, given)
-    once = fingerprint(_contents(bank, given))
+    once = fingerprint(contents(bank, given))
     bank.fit(stream_for(bank, given), subject.ctx)
-    require(
-        fingerprint(_contents(bank, given)) == once, "The second fit changed what was learned; start afresh in fit."
-    )
+    require(fingerprint(contents(bank, given)) == once, "The second fit changed what was learned; start afresh in fit.")
 
 
 def check_state_round_trip(subject: Subject[Bank]) -> None:
@@ -49,7 +47,7 @@ def check_state_round_trip(subject: Subject[Bank]) -> None:
     require(not odd, f"No tensors: {', '.join(odd)}.")
     other = subject.ready()
     other.restore(load(save({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})))
-    same = fingerprint(_contents(other, given)) == fingerprint(_contents(bank, given))
+    same = fingerprint(contents(other, given)) == fingerprint(contents(bank, given))
     require(same, "The restored bank knows something else than the one it came from.")
 
 
@@ -117,7 +115,7 @@ def check_planted_defect_is_told_apart(subject: Subject[Bank]) -> None:
 
 def check_dropped_patches_teach_nothing(subject: Subject[Bank]) -> None:
     """A bank that drops patches learns the same whatever lies outside the foreground."""
-    contents = []
+    learned = []
     for noise in (0.0, 1000.0):
         given = toys()
         bank = subject.ready()
@@ -130,8 +128,8 @@ def check_dropped_patches_teach_nothing(subject: Subject[Bank]) -> None:
             patches=torch.where(inside[..., None], patches, patches + noise), foreground=inside
         )
         bank.fit(given.train, subject.ctx)
-        contents.append(fingerprint(_contents(bank, given)))
-    require(contents[0] == contents[1], "What lies outside the foreground changes what is learned.")
+        learned.append(fingerprint(contents(bank, given)))
+    require(learned[0] == learned[1], "What lies outside the foreground changes what is learned.")
 
 
 class Untouchable(FeatureStream):
@@ -154,7 +152,7 @@ def _fitted(subject: Subject[Bank], given: Toys) -> Bank:
     return bank
 
 
-def _contents(bank: Bank, given: Toys) -> object:
+def contents(bank: Bank, given: Toys) -> object:
     """What a scorer would read from the bank; its state, for a kind that is none of the six."""
     read = next((read for kind, read in _READERS.items() if isinstance(bank, kind)), None)
     return bank.state() if read is None else read(bank, given.test.features)

@@ -43,6 +43,7 @@ def _rules(kind: str, *, metadata_only: bool) -> Iterator[Rule]:
     if not metadata_only and kind in _MODULES:
         yield from import_module("adbench.testing.checks_all").RULES
         yield from import_module("adbench.testing.checks_blind").RULES.get(kind, ())
+        yield from import_module("adbench.testing.checks_state").RULES.get(kind, ())
         yield from import_module(f"adbench.testing.{_MODULES[kind]}").RULES[kind]
 
 

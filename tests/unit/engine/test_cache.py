@@ -1,5 +1,7 @@
 import json
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from safetensors.torch import save_file
 
 from adbench import Features, Geometry
 from adbench.engine import cache as module
-from adbench.engine.cache import Entry, FeatureCache, clear, evict, files, shelves
+from adbench.engine.cache import Entry, FeatureCache, abandoned, clear, evict, files, shelves
 
 ABOUT = {"backbone": {"name": "net", "options": {}}, "runtime": "torch"}
 
@@ -116,8 +118,8 @@ def test_the_least_recently_used_goes_first(cache):
 
 def test_the_default_limit_is_a_tenth_of_the_disk(cache, monkeypatch):
     cache.mkdir()
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
-    assert FeatureCache(cache).bytes_allowed == 100
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
+    assert FeatureCache(cache).bound.allowed == 100
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), OSError(30, "Read-only file system")])
@@ -206,3 +208,96 @@ def test_an_entry_of_another_version_is_made_again_and_told_of(cache):
     assert "cannot be read ('runtime')" in notes[0]
     shelf.put("a", entry())
     assert shelf.get("a").runtime == "torch"
+
+
+WRITER = """
+import sys, torch
+from pathlib import Path
+from adbench import Features, Geometry
+from adbench.engine.cache import Entry, FeatureCache
+shelf = FeatureCache(Path(sys.argv[1]), 300_000, note=print).shelf({"a": 1})
+for number in range(30):
+    features = Features(("x",), (Geometry.whole(8, 8),), patches=torch.randn(1, 8, 8, 100))
+    shelf.put(f"{sys.argv[2]}-{number}", Entry(features, 1.0, "torch"))
+"""
+
+
+def test_four_processes_keep_to_one_limit(cache):
+    command = [sys.executable, "-c", WRITER, str(cache)]
+    writers = [subprocess.Popen([*command, str(who)], stdout=subprocess.PIPE) for who in range(4)]
+    most = 0
+    while any(writer.poll() is None for writer in writers):
+        most = max(most, sum(item.size for item in files(cache)))
+    assert [writer.communicate()[0] for writer in writers] == [b""] * 4
+    assert 200_000 < most <= 300_000
+    assert list(abandoned(cache)) == []
+
+
+def test_what_a_killed_writer_leaves_is_swept_with_the_next_eviction(cache, shelf):
+    shelf.put("a", entry())
+    (shelf.folder / ".draft-dead").write_bytes(bytes(1 << 20))
+    assert [path.name for path in abandoned(cache)] == [".draft-dead"]
+    evict(cache, 1 << 30)
+    assert not (shelf.folder / ".draft-dead").exists()
+    assert shelf.has("a")
+
+
+def test_a_damaged_entry_that_cannot_be_thrown_away_is_told_and_not_used(cache, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    told = []
+    shelf = FeatureCache(cache, 1 << 30, note=told.append).shelf(ABOUT)
+    shelf.put("a", entry())
+    (file,) = files(cache)
+    file.path.write_bytes(b"damaged")
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert shelf.get("a") is None
+    assert shelf.get("a") is None
+    (note,) = told
+    assert "cannot be thrown away (Permission denied); it is not used" in note
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to(path)])
+def test_what_is_no_file_is_none(cache, make):
+    told = []
+    shelf = FeatureCache(cache, 1 << 30, note=told.append).shelf(ABOUT)
+    shelf.put("a", entry())
+    make(shelf.folder / "b.safetensors")
+    assert shelf.get("b") is None
+    assert "the kept features" in told[0]
+    shelf.put("b", entry())
+
+
+def test_a_folder_that_is_closed_to_us_has_nothing(shelf, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.stat", refuse)
+    assert not shelf.has("a")
+
+
+def test_a_draft_that_was_swept_by_mistake_is_written_again(shelf, monkeypatch):
+    real, lost = Path.replace, []
+
+    def sweep_first(self, target):
+        if not lost and ".draft-" in self.name:
+            lost.append(self)
+            self.unlink()
+        return real(self, target)
+
+    shelf.put("a", entry())
+    monkeypatch.setattr(Path, "replace", sweep_first)
+    shelf.put("b", entry())
+    assert lost
+    assert shelf.has("b")
+
+
+def test_what_is_larger_than_the_limit_is_told_and_not_kept(cache):
+    told = []
+    shelf = FeatureCache(cache, 10, note=told.append).shelf(ABOUT)
+    shelf.put("a", entry())
+    shelf.put("b", entry())
+    assert list(files(cache)) == []
+    (note,) = told
+    assert "more than the limit" in note

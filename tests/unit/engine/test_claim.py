@@ -2,7 +2,7 @@ import subprocess
 import sys
 import threading
 
-from adbench.engine.claim import claim
+from adbench.engine.claim import claim, sweep_claims
 
 
 def test_a_unit_is_ours_once(tmp_path):
@@ -51,3 +51,16 @@ def test_a_folder_that_cannot_be_locked_stops_nobody(tmp_path):
     (tmp_path / "file").write_text("")
     with claim(tmp_path / "file", "unit", wait=False) as mine:
         assert mine
+
+
+def test_claims_of_the_dead_are_swept_and_those_of_the_living_stay(tmp_path):
+    code = (
+        "import os, sys; from pathlib import Path; from adbench.engine.claim import claim\n"
+        "with claim(Path(sys.argv[1]), 'dead', wait=False): os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    with claim(tmp_path, "living", wait=False):
+        assert sweep_claims(tmp_path) == 1
+        assert [path.name for path in (tmp_path / ".claims").iterdir()] == ["living.lock"]
+    assert list(tmp_path.iterdir()) == []
+    assert sweep_claims(tmp_path) == 0

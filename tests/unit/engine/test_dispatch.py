@@ -1,4 +1,6 @@
 import json
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -6,13 +8,18 @@ from adbench import Ending, Executor, StorageError, WeightsError
 from adbench.builtin.executors import Inline
 from adbench.builtin.toy import ToyPixels, ToyVectors
 from adbench.engine import dispatch
+from adbench.engine.claim import claim
 from adbench.engine.dispatch import Answer, Dispatcher, Hearing, Refusal, fulfil, order_of
 from adbench.engine.draft import Outcome, Unit
 from adbench.engine.plan import Branch
-from adbench.engine.record import find_runs, read_record
+from adbench.engine.post import Post
+from adbench.engine.record import Cost, Quantiles, find_runs, new_run, read_record, write_record
 from adbench.engine.settings import Settings
 from adbench.engine.threshold import Rule, Threshold
 
+COST = Cost(
+    extract_s=0, fit_s=0, test_s=0, ms_per_image=Quantiles(p50=0, p95=0), peak_memory_mb=0, peak_gpu_mb=None, bank_mb=0
+)
 THRESHOLD = Threshold(method="sigma", source="held-out 20 %", normals=40, k=2.0, value=0.5)
 
 
@@ -32,6 +39,8 @@ class Elsewhere(Executor):
             after, timeout = loss
             order = json.loads(job.order)
             work(json.dumps({**order, "units": order["units"][:after]}))
+            if after < len(order["units"]):
+                Post(Path(order["sign"]), after).stand()
             yield Ending(job, None, "its process was killed (signal 9)", timeout)
 
 
@@ -161,7 +170,7 @@ def test_where_results_cannot_be_written_the_rest_is_not_tried(dispatcher, branc
     def full(*_):
         raise StorageError("disk full")
 
-    monkeypatch.setattr("adbench.engine.pipeline.write_record", full)
+    monkeypatch.setattr("adbench.engine.store.write_record", full)
     made = dispatcher(executor())
     made.run([branch(0, 1), branch(0, category="nut")])
     (outcome,) = made.outcomes
@@ -208,4 +217,84 @@ def test_what_travels_arrives_as_it_was(dispatcher, branch, registry, make_recor
 def test_jobs_have_a_limit_only_where_units_have_one(dispatcher, branch):
     units = branch(0, 1).units
     assert dispatcher()._job(units).limit is None
-    assert dispatcher(timeout=10.0)._job(units).limit == dispatch.PATIENCE + 20
+    assert dispatcher(timeout=10.0)._job(units).limit == dispatch.PATIENCE + 20 + 2 * dispatch.GRACE
+
+
+class Dying(Executor):
+    """Its workers die at what the test says."""
+
+    name = "dying"
+    deaths = ()
+
+    def run(self, work, jobs):
+        for job in jobs:
+            order, death = json.loads(job.order), next(self.deaths, None)
+            if death is None:
+                yield Ending(job, work(job.order))
+                continue
+            death(Post(Path(order["sign"])))
+            yield Ending(job, None, "its process was killed (signal 9)")
+
+
+def at(place):
+    def say(post):
+        post.place = place
+        post.stand()
+
+    return say
+
+
+@pytest.mark.parametrize(
+    ("deaths", "failed"),
+    [
+        ([at(2)], {2}),
+        ([at(0), at(0)], {0, 1}),
+        ([lambda post: post.wait()] * 5, set()),
+        ([lambda post: post.leave()], set()),
+        ([lambda post: None], set()),
+        ([lambda post: None] * 2, {0}),
+        ([lambda post: None] * 4, {0, 1, 2}),
+        ([lambda post: post.leave()] * 3, {0, 1}),
+        ([lambda post: post.file.write_text("{")] * 2, {0}),
+    ],
+)
+def test_the_unit_that_a_worker_was_at_has_failed_and_no_other(dispatcher, branch, deaths, failed):
+    executor = Dying()
+    executor.deaths = iter(deaths)
+    made = dispatcher(executor)
+    made.run([branch(0, 1, 2, 3)])
+    statuses = {outcome.record.task.seed: outcome.record.status for outcome in made.outcomes}
+    assert statuses == {seed: "failed" if seed in failed else "ok" for seed in range(4)}
+    assert len(made.outcomes) == 4
+    assert [path for path in made.settings.out.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_unit_that_another_process_holds_is_not_blamed(dispatcher, branch, registry):
+    made = dispatcher(Dying())
+    units = branch(0, 1).units
+    held = made._draft(units[0])
+    other = ExitStack()
+    assert other.enter_context(claim(made.settings.out, held.id, wait=False))
+    made.executor.deaths = iter([at(1)])
+    real = made.executor.run
+
+    def run(work, jobs):
+        if made.outcomes:  # the other process ends well in the meantime
+            with new_run(made.settings.out, held.folder.name) as folder:
+                write_record(folder, held.done(COST, {}))
+            other.close()
+        return real(work, jobs)
+
+    made.executor.run = run
+    made.run([Branch(units)])
+    statuses = {outcome.record.task.seed: outcome.record.status for outcome in made.outcomes}
+    assert statuses == {0: "ok", 1: "failed"}
+
+
+def test_a_part_that_raises_before_there_is_a_record_refuses_its_unit(dispatcher, branch, monkeypatch):
+    made = dispatcher()
+    made.run([])
+    monkeypatch.setattr("adbench.engine.pipeline.Draft", lambda *_: {}["no"])
+    made.run([branch(0)])
+    (refusal,) = made.refusals
+    assert "a part of its recipe raised KeyError" in refusal.reason

@@ -13,8 +13,9 @@ from PIL import Image
 
 from adbench import DataError, Masker, Neck, Scores, Source, StorageError, UsageError, Weights, WeightsError, hookimpl
 from adbench.builtin.toy import ToyMahalanobis, ToyNearest, ToyPixels, ToyTestVectors, ToyVectors
-from adbench.engine import pipeline
+from adbench.engine import store
 from adbench.engine.details import read_details
+from adbench.engine.interrupt import Stopped
 from adbench.engine.pipeline import Runner, Settings, choose_device
 from adbench.engine.predictions import read_predictions
 from adbench.engine.protocol import Protocol
@@ -272,10 +273,12 @@ def test_missing_weights_stop_everything(make_runner, make_unit, raising):
         make_runner(Raising).run(make_unit(bank="raising"))
 
 
-def test_a_bug_of_our_own_is_not_hidden(make_runner, make_unit, monkeypatch):
+def test_a_bug_of_our_own_costs_its_unit_and_is_not_hidden(make_runner, make_unit, monkeypatch):
     monkeypatch.setattr("adbench.engine.scoring.split_scores", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        make_runner().run(make_unit())
+    outcome = make_runner().run(make_unit())
+    assert outcome.record.status == "failed"
+    assert "adbench raised ZeroDivisionError: division by zero" in outcome.record.reason
+    assert "ZeroDivisionError" in (outcome.folder / "traceback.txt").read_text()
 
 
 def test_the_backbone_stays_loaded_until_it_would_be_another(make_runner, make_unit):
@@ -406,7 +409,9 @@ def test_a_unit_that_fails_leaves_no_thread_and_no_scratch(
     (tmp_path / "scratch").mkdir()
     raising(ValueError("no"))
     before = threading.active_count()
-    outcome = make_runner(Slow, Raising, timeout=0.5, batch_size=1).run(make_unit(bank=bank))
+    runner = make_runner(Slow, Raising, timeout=0.5, batch_size=1)
+    outcome = runner.run(make_unit(bank=bank))
+    runner.close()
     assert outcome.record.status == ("timeout" if bank == "slow" else "failed")
     assert threading.active_count() == before
     assert list((tmp_path / "scratch").iterdir()) == []
@@ -414,13 +419,13 @@ def test_a_unit_that_fails_leaves_no_thread_and_no_scratch(
 
 def test_writing_is_not_under_the_deadline(make_runner, make_unit, monkeypatch):
     alarms = []
-    written = pipeline.write_record
+    written = store.write_record
 
     def noting(folder, record):
         alarms.append(signal.getitimer(signal.ITIMER_REAL)[0])
         written(folder, record)
 
-    monkeypatch.setattr(pipeline, "write_record", noting)
+    monkeypatch.setattr(store, "write_record", noting)
     assert make_runner(timeout=600).run(make_unit()).record.status == "ok"
     assert alarms == [0]
 
@@ -617,3 +622,109 @@ def test_what_the_page_shows_is_there_with_and_without_pictures(make_runner, mak
     details = read_details(drawn.folder)
     assert len(details.embedding) == len(details.images)
     assert details.model_copy(update={"embedding": None}) == few
+
+
+class Filing(ToyVectors):
+    """Keeps its vectors in a file, and reads it whenever it is asked."""
+
+    name = "filing"
+    learned = None
+
+    @property
+    def vectors(self):
+        return torch.load(self.file)
+
+    def fit(self, features, ctx):
+        super().fit(features, ctx)
+        self.file = ctx.workdir / "vectors.pt"
+        assert not self.file.exists(), "a scratch folder is empty"
+        torch.save(self.learned["vectors"], self.file)
+
+
+class FilingPixels(ToyPixels):
+    """Keeps what it needs in a file, and reads it whenever it looks."""
+
+    name = "filing-pixels"
+
+    def prepare(self, ctx):
+        self.file = ctx.workdir / "weights"
+        self.file.write_text("weights")
+
+    def extract(self, batch):
+        assert self.file.read_text() == "weights"
+        return super().extract(batch)
+
+
+@pytest.fixture
+def scratch(tmp_path, monkeypatch):
+    """Where temporary folders are made."""
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
+    return tmp_path / "scratch"
+
+
+def test_the_folder_of_a_bank_lives_as_long_as_the_bank(make_runner, make_unit, scratch):
+    runner = make_runner(Filing, FilingPixels, threshold=Rule("sigma", k=3.0))
+    parts = {"backbone": "filing-pixels", "bank": "filing"}
+    scores = []
+    for aggregate in ("max", "mean", "max"):
+        record = runner.run(make_unit(**parts, aggregate=aggregate, seed=0)).record
+        assert (record.status, record.reason) == ("ok", "")
+        scores.append(record.metrics["pixel-auroc"].value)
+    alone = make_runner(redo=True)
+    record = alone.run(make_unit(**parts, aggregate="mean")).record
+    assert record.metrics["pixel-auroc"].value == scores[1] == scores[0]
+    assert len(list(scratch.iterdir())) == 4, "of two runners, those of the bank and of the backbone"
+    runner.close()
+    alone.close()
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_bank_that_goes_takes_its_folder_with_it(make_runner, make_unit, scratch):
+    runner = make_runner(Filing)
+    for seed in range(3):
+        assert runner.run(make_unit(bank="filing", seed=seed)).record.status == "ok"
+    assert len(list(scratch.iterdir())) == 2
+    runner.close()
+
+
+def test_the_features_of_a_unit_lie_apart_from_what_components_keep(make_runner, make_unit, scratch):
+    seen = []
+
+    class Looking(ToyVectors):
+        """Walks twice, and looks into its folder then."""
+
+        name, passes = "looking", 2
+
+        def fit(self, features, ctx):
+            super().fit(features, ctx)
+            seen.extend(ctx.workdir.iterdir())
+            for path in ctx.workdir.parent.rglob("*.safetensors"):
+                path.unlink()
+            super().fit(features, ctx)
+
+    assert make_runner(Looking).run(make_unit(bank="looking")).record.status == "ok"
+    assert seen == []
+
+
+def test_a_failed_unit_takes_its_bank_with_it(make_runner, make_unit):
+    class Spoiling(ToyNearest):
+        """Spoils the bank that it reads, and fails."""
+
+        name = "spoiling"
+
+        def score(self, query, bank):
+            bank.learned["vectors"].zero_()
+            raise ValueError("no")
+
+    runner = make_runner(Spoiling)
+    calm = runner.run(make_unit()).record.metrics
+    again = make_runner(redo=True)
+    assert again.run(make_unit(scorer="spoiling")).record.status == "failed"
+    assert again.run(make_unit()).record.metrics == calm
+
+
+def test_a_stop_of_the_user_is_no_failure(make_runner, make_unit, raising):
+    raising(Stopped(signal.SIGTERM))
+    with pytest.raises(Stopped):
+        make_runner(Raising).run(make_unit(bank="raising"))

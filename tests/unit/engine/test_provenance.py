@@ -5,6 +5,7 @@ import pytest
 
 import adbench
 from adbench import Weights
+from adbench.engine import provenance
 from adbench.engine.provenance import git_state, provenance_of
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=timezone.utc)
@@ -61,3 +62,20 @@ def test_provenance_names_what_took_part():
     assert "threads" in found.device
     assert {"numpy", "torch", "adbench-core"} <= set(found.packages)
     assert "never-installed" not in found.packages
+
+
+def test_git_is_asked_once_for_all_records_of_a_process(monkeypatch):
+    asked = []
+    real = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda *words, **options: asked.append(words) or real(*words, **options))
+    provenance._own_state.cache_clear()
+    for _ in range(5):
+        provenance_of("cpu", "torch", [], ["adbench-core"], NOON)
+    assert len(asked) <= 1
+
+
+def test_a_checkout_without_a_commit_has_none(tmp_path):
+    package = tmp_path.resolve() / "new" / "package"
+    package.mkdir(parents=True)
+    git(package.parent, "init")
+    assert git_state(package) == (None, None)

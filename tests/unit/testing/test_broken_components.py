@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -219,6 +222,41 @@ class Amnesiac(toy.ToyEnergy):
 
     def restore(self, state):
         self.learned = {"std": torch.ones(16), **state}
+
+
+class Filing(toy.ToyVectors):
+    """Keeps its vectors in a file in its own scratch folder, which is how it may be done."""
+
+    @property
+    def vectors(self):
+        return torch.load(self.file)
+
+    def fit(self, features, ctx):
+        super().fit(features, ctx)
+        self.file = ctx.workdir / "vectors.pt"
+        torch.save(self.learned["vectors"], self.file)
+
+
+class Losing(toy.ToyVectors):
+    """Keeps them in a place that all banks of its kind share."""
+
+    place: ClassVar = {}
+
+    @property
+    def vectors(self):
+        return self.place["vectors"]
+
+    def fit(self, features, ctx):
+        super().fit(features, ctx)
+        self.place.update(self.learned)
+
+
+class Fleeting(Filing):
+    """Keeps them in a folder that goes when it has learned."""
+
+    def fit(self, features, ctx):
+        with tempfile.TemporaryDirectory() as folder:
+            super().fit(features, replace(ctx, workdir=Path(folder)))
 
 
 class Crowded(toy.ToyEnergy):
@@ -619,6 +657,8 @@ BROKEN = [
     (Anonymous, "weights-are-named", "'unknown'"),
     (Hoarding, "fit-twice-is-fit-once", "start afresh"),
     (Amnesiac, "state-round-trip", "something else"),
+    (Losing, "state-survives", "answers otherwise after another unit"),
+    (Fleeting, "state-survives", "FileNotFoundError"),
     (Crowded, "one-image-is-enough", "'std' is not finite"),
     (Undemanding, "empty-stream-is-refused", "without a word"),
     (Peeking, "nothing-is-never-read", "walked over the stream"),
@@ -676,6 +716,12 @@ def test_the_check_sees_it(broken, name, seen):
         check()
     assert seen in str(caught.value)
     assert str(caught.value).startswith(f"{component.title}: {check.sentence}")
+
+
+def test_a_bank_that_keeps_a_file_in_its_folder_survives():
+    for check in checks_for(Filing()):
+        if check.name in ("state-survives", "planted-defect-is-told-apart", "fit-twice-is-fit-once"):
+            check()
 
 
 def test_every_check_is_seen_to_fail():

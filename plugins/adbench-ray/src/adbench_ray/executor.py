@@ -15,6 +15,9 @@ from pydantic import field_validator
 from adbench import Ending, Executor, Field, Job, UsageError, Work
 from adbench_ray.connection import connected
 
+MOST = 1000
+"""Characters of what an error says."""
+
 
 class Ray(Executor):
     """On a Ray cluster, each job as a task of its own; Ray waits until a machine has room for it.
@@ -98,8 +101,16 @@ def answer(work: Work, order: str) -> Iterator[tuple[str | None, str]]:
 def _answer(work: Work, order: str) -> tuple[str | None, str]:
     try:
         return work(order), ""
-    except Exception as error:  # noqa: BLE001 - not every exception survives the way between processes
-        return None, f"it raised {type(error).__name__}: {error}".strip()
+    except BaseException as error:  # noqa: BLE001 - not every exception survives the way between processes
+        return None, f"it raised {type(error).__name__}: {_said(error)}".strip()
+
+
+def _said(error: BaseException) -> str:
+    """What an error says, if it can, and not at any length."""
+    try:
+        return str(error)[:MOST]
+    except BaseException:  # noqa: BLE001
+        return ""
 
 
 def _endings(ray: Any, tasks: Iterable[Task]) -> Generator[Ending, None, None]:
