@@ -25,6 +25,7 @@ from adbench.api.features import Batch, Features, FeatureStream, ImageScores, Sc
 from adbench.api.geometry import Geometry
 from adbench.api.memo import Memo
 from adbench.api.metric import Evidence, Measure, Metric
+from adbench.api.plain import read_yaml
 from adbench.api.report import Report, Table
 from adbench.api.runtime import Network, NetworkBackbone
 from adbench.api.scorer import Scorer
@@ -129,6 +130,7 @@ __all__ = [
     "printable",
     "random_weights",
     "read_state_dict",
+    "read_yaml",
     "seeded",
     "sha256_of",
     "to_device",

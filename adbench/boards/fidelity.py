@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from adbench import StorageError, Table
+from adbench import StorageError, Table, read_yaml
 from adbench.boards.board import Board
 from adbench.boards.table import DASH, figure
 from adbench.boards.text import plain
@@ -85,14 +84,10 @@ def read_published(path: Path) -> list[Published]:
     if not path.is_file():
         return []
     try:
-        if path.stat().st_size > MAX_PUBLISHED_BYTES:
-            raise StorageError(f"{path}: larger than {MAX_PUBLISHED_BYTES >> 20} MiB")
-        return _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))).published
+        return _File.model_validate(read_yaml(path, "a file of published figures", MAX_PUBLISHED_BYTES)).published
     except ValidationError as error:
         first = error.errors()[0]
-        raise StorageError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise StorageError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
+        raise StorageError(f"{path}: {plain('.'.join(map(str, first['loc'])))}: {first['msg']}") from None
 
 
 def published_tables(board: Board, published: Sequence[Published]) -> list[Table]:
