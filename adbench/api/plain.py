@@ -46,6 +46,11 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(char if char.isprintable() else " " for char in text)
 
 
+def is_there(path: Path) -> bool:
+    """Whether anything lies there, be it a link to nowhere."""
+    return os.path.lexists(path) if type(path) is type(Path()) else path.exists()
+
+
 def open_plain(path: Path, what: str = "", inside: Path | None = None) -> BinaryIO:
     """A file, opened for reading; whatever else may be there is refused, and nothing blocks.
 
@@ -102,9 +107,7 @@ def read_plain(path: Path, most: int, what: str, inside: Path | None = None) -> 
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise StorageError(
-            f"{path}: no UTF-8 text, cannot decode byte {error.start}; repair or remove it"
-        ) from None
+        raise StorageError(f"{path}: no UTF-8 text, cannot decode byte {error.start}; repair or remove it") from None
 
 
 def _size(count: int) -> str:
@@ -219,4 +222,4 @@ class _Scales:
             raise StorageError(f"stands for more than {self.most} values; this is not {self.what}")
 
 
-__all__ = ["one_line", "open_plain", "parse_json", "parse_yaml", "printable", "read_plain", "read_yaml"]
+__all__ = ["is_there", "one_line", "open_plain", "parse_json", "parse_yaml", "printable", "read_plain", "read_yaml"]

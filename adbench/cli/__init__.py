@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 import adbench
+from adbench.cli.screen import echo, visible
 from adbench.errors import AdbenchError, PluginError, UnknownName, UsageError
 
 _COMMANDS = {
@@ -88,12 +89,13 @@ def call(arguments: list[str] | None = None) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
+        error.message = visible(error.message)
         error.show()
         return error.exit_code
     except AdbenchError as error:
-        click.echo(f"error: {error}", err=True)
+        echo(f"error: {error}", err=True)
         return 2 if isinstance(error, UsageError) else 1
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        echo("interrupted", err=True)
         return 130
     return result if isinstance(result, int) else 0

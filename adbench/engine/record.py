@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +21,7 @@ from pydantic import (
     model_serializer,
 )
 
-from adbench.api.plain import one_line, parse_json, read_plain, require_shallow
+from adbench.api.plain import is_there, one_line, parse_json, read_plain, require_shallow
 from adbench.engine.settings import is_here
 from adbench.errors import StorageError
 
@@ -305,12 +304,10 @@ def find_runs(root: Path) -> list[Path]:
     """
     if not is_here(root):
         return [root] if (root / RECORD_FILE).is_file() else sorted(_parents(root.glob(f"[!.]*/{RECORD_FILE}")))
-    if os.path.lexists(root / RECORD_FILE):
+    if is_there(root / RECORD_FILE):
         return [root]
     try:
-        return sorted(
-            child for child in root.iterdir() if child.name[0] != "." and os.path.lexists(child / RECORD_FILE)
-        )
+        return sorted(child for child in root.iterdir() if child.name[0] != "." and is_there(child / RECORD_FILE))
     except OSError:
         return []
 

@@ -22,6 +22,11 @@ PROTOCOL = {
 }
 
 
+RAW_FILE = "raw-scores"
+RAW = b"raw scores, as far as boards look at them"
+RAW_SHA = hashlib.sha256(RAW).hexdigest()
+
+
 def sha(value: object) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
@@ -79,7 +84,7 @@ def record_json(
         "regime": given,
         "metrics": {"image-auroc": figure, "pixel-auroc": figure} if done else {},
         "cost": cost if done else None,
-        "predictions": {"file": "predictions.safetensors", "sha256": "0" * 64} if done else None,
+        "predictions": {"file": RAW_FILE, "sha256": RAW_SHA} if done else None,
         "provenance": {
             "adbench": "0.1.0",
             "git": None,
@@ -102,15 +107,22 @@ def make_record() -> Callable[..., ResultRecord]:
 
 @pytest.fixture
 def make_run(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a record into `tmp_path/runs/<number>` and returns the folder; `edit` changes the JSON before."""
+    """Writes a record and raw scores into `tmp_path/runs/<number>`, and returns the folder.
 
-    def make(*args: Any, edit: Callable[[dict[str, Any]], Any] = lambda data: None, **options: Any) -> Path:
+    `edit` changes the JSON before; with `raw=False` there are no raw scores, as beside a stranger's record.
+    """
+
+    def make(
+        *args: Any, edit: Callable[[dict[str, Any]], Any] = lambda data: None, raw: bool = True, **options: Any
+    ) -> Path:
         data = record_json(*args, **options)
         edit(data)
         runs = tmp_path / "runs"
         folder = runs / f"{len(list(runs.glob('*'))):03d}"
         folder.mkdir(parents=True)
         (folder / RECORD_FILE).write_text(json.dumps(data), encoding="utf-8")
+        if raw and data["status"] == "ok":
+            (folder / RAW_FILE).write_bytes(RAW)
         return folder
 
     return make

@@ -14,7 +14,7 @@ from adbench.builtin.reports import Csv, Markdown
 from adbench.engine.details import Details, write_details
 
 PRESS = Press(Markdown(), Csv())
-WEBP = "data:image/webp;base64,UklGRg=="
+WEBP = "data:image/webp;base64,UklGRiQAAABXRUJQVlA4IBgAAABQAQCdASoEAAQAB0CWJaQABHQAAAAAAAA="
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def root(tmp_path):
 
 
 def details(record_id, score=0.5):
-    images = [{"id": "a/test/good/0", "defect": "good", "score": score}]
+    images = [{"id": f"a/test/good/{number}", "defect": "good", "score": score} for number in range(10)]
     return Details.model_validate({"id": record_id, "images": images, "by_defect": {}, "curves": {}})
 
 
@@ -53,7 +53,7 @@ def test_details_go_with_their_record(make_run, root):
     run = with_details(make_run())
     build([run], root, PRESS)
     make_run(images="others", started="2027-01-01T00:00:00+00:00")
-    build([run.parent], root, PRESS)
+    build([run.parent], root, PRESS, replacing=True)
     assert lines(root, "details") == []
     assert not list(root.glob("*/*/details/*.jsonl"))
     assert check(root, PRESS).problems == []

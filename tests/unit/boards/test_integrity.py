@@ -5,6 +5,7 @@ import pytest
 from adbench.boards.board import Board
 from adbench.boards.integrity import forged, integrity_table
 from adbench.boards.shelf import read_run
+from adbench.boards.tidy import tidy
 
 BOARD = Board.model_validate(
     {"title": "Demo", "dataset": "demo", "protocol": {"train": "all"}, "metrics": ["image-auroc"]}
@@ -12,7 +13,7 @@ BOARD = Board.model_validate(
 
 
 def found(records):
-    return dict(integrity_table(BOARD, records).rows)
+    return dict(integrity_table(tidy(BOARD, records)).rows)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,7 @@ def test_a_clean_board(make_record):
     clean = clean.model_copy(update={"task": clean.task.model_copy(update={"duplicates": []})})
     assert found([clean]) == {
         "identities follow from recipe and task": "all 1 records",
+        "raw scores were seen": "yes",
         "all rows saw the same images": "yes",
         "no test image is a training image": "yes",
         "weights were trained": "yes",
@@ -67,7 +69,7 @@ def test_what_was_found_is_named(make_record):
     dirty = dirty.model_copy(update={"provenance": dirty.provenance.model_copy(update={"dirty": True})})
     said = found([dirty, leaky, odd])
     assert said["all rows saw the same images"] == "not odd on bottle"
-    assert said["no test image is a training image"] == "not bottle/test/good/1; nobody looked in 2 of 3 records"
+    assert said["no test image is a training image"] == "not bottle/test/good/1"
     assert said["weights were trained"] == "not of two"
     assert said["made from committed code"] == "0 of 1 records; 2 made by an installed release"
 

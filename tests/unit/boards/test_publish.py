@@ -188,7 +188,8 @@ def test_published_figures_stand_on_the_page_and_in_no_table_of_ranks(make_run, 
 def test_thresholds_of_runs_stand_on_the_page(make_run, make_record, root):
     run = make_run()
     found = {"method": "sigma", "source": "held-out 20 %", "normals": 40, "k": 3.0, "value": 1.0, "f1": 0.5}
-    details = {"schema": 1, "id": make_record().id, "images": [], "by_defect": {}, "curves": {}, "threshold": found}
+    images = [{"id": f"{number}", "defect": "good", "score": 0.5} for number in range(10)]
+    details = {"schema": 1, "id": make_record().id, "images": images, "by_defect": {}, "curves": {}, "threshold": found}
     (run / "details.json").write_text(json.dumps(details), encoding="utf-8")
     build([run], root, PRESS)
     assert "## Deployed, mean + 3 sigma" in (root / "demo/full-shot/README.md").read_text(encoding="utf-8")
@@ -217,7 +218,9 @@ def test_one_name_may_have_many_specs(make_run, root):
 
 
 def test_nothing_to_read_is_said(root, tmp_path):
-    assert "holds no run" in build([tmp_path / "nowhere"], root, PRESS).problems[0]
+    with pytest.raises(StorageError, match="holds no run"):
+        build([tmp_path / "nowhere"], root, PRESS)
+    assert not root.exists()
     with pytest.raises(StorageError, match="board build"):
         check(tmp_path / "nowhere", PRESS)
 

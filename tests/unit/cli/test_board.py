@@ -111,7 +111,7 @@ def painter(monkeypatch):
 
     def gallery(folder, record, dataset):
         painted[folder.name] = dataset.name
-        return {"a/test/good/0": "data:image/webp;base64,UklGRg=="}
+        return {"a/test/good/0": "data:image/webp;base64,UklGRiQAAABXRUJQVlA4IBgAAABQAQCdASoEAAQAB0CWJaQABHQAAAAAAAA="}
 
     monkeypatch.setattr("adbench.engine.gallery.gallery", gallery)
     return painted
