@@ -199,9 +199,9 @@ class _Scales:
             elif isinstance(event, yaml.ScalarEvent):
                 self._add(1, 0, event.anchor)
 
-    def _meant_by(self, anchor: str) -> tuple[int, int]:
-        if anchor not in self._known:
-            raise StorageError(f"the alias {one_line(anchor, 50)!r} stands for nothing, or for itself")
+    def _meant_by(self, anchor: str | None) -> tuple[int, int]:
+        if anchor is None or anchor not in self._known:
+            raise StorageError(f"the alias {one_line(str(anchor), 50)!r} stands for nothing, or for itself")
         return self._known[anchor]
 
     def _close(self) -> None:

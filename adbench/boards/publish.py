@@ -27,7 +27,7 @@ from adbench.boards.shelf import Found
 from adbench.boards.shelves import RECORDS, Outcome, Shelf, new_shelves, place, read_runs, shelves_below
 from adbench.boards.table import standings_tables, tables
 from adbench.boards.text import plain, words
-from adbench.boards.tidy import method_key, method_name, short_keys, unit_of
+from adbench.boards.tidy import Unit, method_key, method_name, short_keys, shots_of, unit_of
 from adbench.engine.record import storage_errors
 
 README, PAGE = "README.md", "index.html"
@@ -163,7 +163,7 @@ def _page(text: str) -> str:
 def _record_files(shelf: Shelf) -> dict[Path, str]:
     """One file a method, one line a record, sorted by category and seed; what lies beside the records likewise."""
     methods: dict[str, list[Found]] = defaultdict(list)
-    for found in sorted(shelf.found, key=lambda found: (unit_of(found.record), found.record.id)):
+    for found in sorted(shelf.found, key=_order):
         methods[method_key(found.record)].append(found)
     short = short_keys(methods)
     named = {f"{_file_words(members)}{short[key]}.jsonl": members for key, members in methods.items()}
@@ -173,6 +173,10 @@ def _record_files(shelf: Shelf) -> dict[Path, str]:
     files = {shelf.folder / RECORDS / name: "".join(f"{line}\n" for line in rows) for name, rows in lines.items()}
     beside = {name: [found.record for found in members] for name, members in named.items()}
     return {**files, **annex_files(shelf.annex, shelf.folder, beside)}
+
+
+def _order(found: Found) -> tuple[Unit, int, str]:
+    return unit_of(found.record), shots_of(found.record), found.record.id
 
 
 def _file_words(members: Sequence[Found]) -> str:

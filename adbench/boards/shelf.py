@@ -22,6 +22,9 @@ MAX_COUNT = 10**9
 MAX_NAME = 500
 """Characters: twice what a folder's name may have."""
 MAX_METRICS = 200
+MAX_PARTS = 200
+MAX_SPEC = 256 << 10
+"""Characters of a recipe with all its options, which a page shows."""
 _METRIC = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 """What the registry takes."""
 
@@ -124,6 +127,8 @@ def _too_much(record: ResultRecord) -> Iterator[str]:
     for what, name in {**names, "revision": record.task.revision}.items():
         if len(name) > MAX_NAME:
             yield f"its {what} has a name of {len(name)} characters; names have at most {MAX_NAME}"
+    if len(record.recipe.parts) > MAX_PARTS or len(record.recipe.spec_json) > MAX_SPEC:
+        yield f"its recipe has more than {MAX_PARTS} parts, or {MAX_SPEC >> 10} KiB of options"
     if len(record.metrics) > MAX_METRICS:
         yield f"it has {len(record.metrics)} metrics; a record has at most {MAX_METRICS}"
     for name in record.metrics:

@@ -26,13 +26,13 @@ def known_here(data: str | None = None, witness: Witness | None = None) -> Known
     from dataclasses import replace
 
     from adbench.boards.known import Known
-    from adbench.engine.derived import contradiction
+    from adbench.engine.derived import Declarations
     from adbench.registry import installed
 
     registry = installed()
     known = Known(
         versions={entry.name: entry.cls.version for entry in registry.entries("metric")},
-        contradiction=lambda record: contradiction(record, registry),
+        contradiction=Declarations(registry).contradiction,
         duplicates=_Data(registry, data).duplicates,
     )
     return known if witness is None else replace(known, witness=witness)

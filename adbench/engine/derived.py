@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from adbench.api.component import Component
 from adbench.api.dataset import Dataset
 from adbench.engine.protocol import Protocol, make_task
-from adbench.engine.record import ResultRecord
+from adbench.engine.record import ResultRecord, canonical_json
 from adbench.engine.regime import declared_by, names_a_category
 from adbench.engine.spec import SLOTS
 from adbench.errors import AdbenchError
@@ -28,29 +28,48 @@ class Difference(NamedTuple):
     found: Any
 
 
-def contradiction(record: ResultRecord, registry: Registry) -> str:
-    """Why a record's regime is not what its components are given; empty where it is.
-
-    Components are asked as they are installed, whatever version the record names: what a bank learns from is what it
-    is. Where one is not installed, only what the spec itself shows is looked at.
+class Declarations:
+    """What installed components declare, asked once for each recipe and protocol.
 
     Args:
-        record: may be a stranger's.
         registry: of the components.
     """
-    regime, spec = record.regime, record.recipe.spec
-    try:
-        if names_a_category(spec, [record.task.category]) and not regime.tuned_per_category:
-            return _sentence("tuned_per_category", said=False, found=True)
-        declared = _declared(record, registry)
-    except (AttributeError, IndexError, KeyError, TypeError, ValidationError):
-        return "its spec is no recipe, or its protocol none; run it again"
-    for name, found in declared.items():
-        if getattr(regime, name) != found:
-            return _sentence(name, said=getattr(regime, name), found=found)
-    if regime.anomalies and not declared.get("train_images", 1):
-        return _sentence("anomalies", said=True, found=False)
-    return ""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._known: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def contradiction(self, record: ResultRecord) -> str:
+        """Why a record's regime is not what its components are given; empty where it is.
+
+        Components are asked as they are installed, whatever version the record names: what a bank learns from is what
+        it is. Where one is not installed, only what the spec itself shows is looked at.
+
+        Args:
+            record: may be a stranger's.
+        """
+        regime, spec = record.regime, record.recipe.spec
+        try:
+            if names_a_category(spec, [record.task.category]) and not regime.tuned_per_category:
+                return _sentence("tuned_per_category", said=False, found=True)
+            declared = self._declared(record)
+        except (AttributeError, IndexError, KeyError, TypeError, ValidationError):
+            return "its spec is no recipe, or its protocol none; run it again"
+        for name, found in declared.items():
+            if getattr(regime, name) != found:
+                return _sentence(name, said=getattr(regime, name), found=found)
+        if regime.anomalies and not declared.get("train_images", 1):
+            return _sentence("anomalies", said=True, found=False)
+        return ""
+
+    def _declared(self, record: ResultRecord) -> dict[str, Any]:
+        key = record.recipe.spec_sha, canonical_json(record.task.protocol)
+        if key not in self._known:
+            self._known[key] = _declared(record, self._registry)
+        declared = dict(self._known[key])
+        if declared:
+            declared["train_images"] *= record.task.train
+        return declared
 
 
 def _sentence(name: str, *, said: object, found: object) -> str:
@@ -61,7 +80,10 @@ def _sentence(name: str, *, said: object, found: object) -> str:
 
 
 def _declared(record: ResultRecord, registry: Registry) -> dict[str, Any]:
-    """The part of the regime that the components decide; nothing where one of them is not installed."""
+    """The part of the regime that the components decide, as if there was one training image.
+
+    Nothing where one of them is not installed.
+    """
     made: dict[str, list[Component]] = {}
     whole = True
     for slot, kind in SLOTS.items():
@@ -72,7 +94,7 @@ def _declared(record: ResultRecord, registry: Registry) -> dict[str, Any]:
             part, complete = _asked(registry.get(kind, item["name"]).cls, item.get("options") or {})
             made[slot].append(part)
             whole = whole and complete
-    declared = declared_by(made, Protocol.model_validate(record.task.protocol), record.task.train)
+    declared = declared_by(made, Protocol.model_validate(record.task.protocol), 1)
     if not whole:  # an option may decide whether a component reads the object's name
         del declared["class_names"]
     return declared
@@ -117,7 +139,7 @@ def differences(before: ResultRecord, after: ResultRecord) -> Iterator[Differenc
         before: of a unit.
         after: of the same unit, run here.
     """
-    pairs = [("id", before.id, after.id), ("status", before.status, after.status)]
+    pairs: list[tuple[str, Any, Any]] = [("id", before.id, after.id), ("status", before.status, after.status)]
     pairs += [(f"task.{name}", *_both(before.task, after.task, name)) for name in ("train", "test", "samples_sha")]
     pairs += [("task.skipped", sorted(before.task.skipped), sorted(after.task.skipped))]
     pairs += [
