@@ -23,6 +23,7 @@ MAX_YAML_BYTES = 1 << 20
 MAX_YAML_NODES = 100_000
 """Scalars, lists and mappings, with every alias counted as the whole that it stands for."""
 
+_BLOCK = 1 << 20
 _KINDS = {
     stat.S_ISFIFO: "a pipe",
     stat.S_ISCHR: "a device",
@@ -99,15 +100,26 @@ def read_plain(path: Path, most: int, what: str, inside: Path | None = None) -> 
     """
     with open_plain(path, what, inside) as file:
         try:
-            content = file.read(most + 1)
+            content = _read(file, most)
         except OSError as error:
             raise StorageError(f"{path}: {error.strerror or error}") from None
-    if len(content) > most:
+    if content is None:
         raise StorageError(f"{path}: larger than {_size(most)}; this is not {what}")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise StorageError(f"{path}: no UTF-8 text, cannot decode byte {error.start}; repair or remove it") from None
+
+
+def _read(file: BinaryIO, most: int) -> bytes | None:
+    """All that is there, a block at a time; None where that is more than `most` bytes."""
+    blocks, left = [], most
+    while block := file.read(_BLOCK):
+        left -= len(block)
+        if left < 0:
+            return None
+        blocks.append(block)
+    return b"".join(blocks)
 
 
 def _size(count: int) -> str:

@@ -17,7 +17,8 @@ from typing import Annotated, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from adbench import AdbenchError, StorageError
-from adbench.api.plain import is_there, parse_json, read_plain
+from adbench.api.plain import is_there, read_plain
+from adbench.boards.manifest import Manifest
 from adbench.boards.shelf import Found
 from adbench.boards.tidy import row_key
 from adbench.engine.details import DETAILS_FILE, Details, parse_details, read_details
@@ -147,8 +148,8 @@ def is_small_picture(address: str) -> bool:
         return False
 
 
-def read_annex(folder: Path) -> Annex:
-    """What lies in a board's folder; a line without an id becomes a problem.
+def read_annex(folder: Path, manifest: Manifest) -> Annex:
+    """What lies in a board's folder; a line without an id, or that is not what came with its record, becomes a problem.
 
     Raises:
         StorageError: a file cannot be read, or is far too large.
@@ -157,28 +158,22 @@ def read_annex(folder: Path) -> Annex:
     for name, lines in ((DETAILS, annex.details), (PICTURES, annex.pictures)):
         for file in sorted((folder / name).glob("*.jsonl")):
             for number, line in enumerate(_lines(file, folder), start=1):
-                _hang(line, f"{file}:{number}", lines, annex.problems)
+                found = _ID.search(line)
+                fault = _fault(name, line, found and found[1], lines, manifest)
+                if fault:
+                    annex.problems.append(f"{file}:{number}: {fault}")
+                elif found:
+                    lines[found[1]] = line
     return annex
 
 
-def _hang(line: str, where: str, lines: dict[str, str], problems: list[str]) -> None:
-    """Put a line where its record will look for it; of two for one record the one that is canonical stays."""
-    found = _ID.search(line)
-    if found is None:
-        problems.append(f"{where}: belongs to no record; run 'adbench board build'")
-    elif found[1] in lines and (_owner(line) != found[1] or _owner(lines[found[1]]) == found[1]):
-        problems.append(f"{where}: another line belongs to record {found[1][:12]} already; remove one of them")
-    else:
-        lines[found[1]] = line
-
-
-def _owner(line: str) -> str:
-    """The record's id that a line has at its top, read in full; empty if it has none."""
-    try:
-        data = parse_json(line, "")
-    except StorageError:
-        return ""
-    return str(data.get("id")) if isinstance(data, dict) else ""
+def _fault(kind: str, line: str, record_id: str | None, lines: Mapping[str, str], manifest: Manifest) -> str:
+    """Why a line cannot lie beside a record; empty if it can."""
+    if record_id is None:
+        return "belongs to no record; run 'adbench board build'"
+    if not manifest.vouches_for_line(kind, record_id, line):
+        return f"not what came with record {record_id[:12]}; run 'adbench board build', which leaves it out"
+    return f"another line belongs to record {record_id[:12]} already; remove one of them" if record_id in lines else ""
 
 
 def upgrade(annex: Annex, records: Iterable[ResultRecord]) -> None:

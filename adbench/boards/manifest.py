@@ -50,6 +50,8 @@ class _File(BaseModel):
     schema_version: int = Field(1, alias="schema", ge=1, le=1)
     images: list[Images]
     records: dict[_Hash, _Hash]
+    details: dict[_Hash, _Hash] = Field(default_factory=dict)
+    pictures: dict[_Hash, _Hash] = Field(default_factory=dict)
 
 
 @dataclass
@@ -59,11 +61,13 @@ class Manifest:
     Attributes:
         images: by what they are the images of.
         records: id to `digest` of each record whose raw scores were seen.
+        beside: by kind, id to sha256 of the line that came with such a record.
         there: whether there was a file; a board from before there were manifests has none.
     """
 
     images: dict[Place, Images] = field(default_factory=dict)
     records: dict[str, str] = field(default_factory=dict)
+    beside: dict[str, dict[str, str]] = field(default_factory=dict)
     there: bool = False
 
     def vouches(self, record: ResultRecord) -> bool:
@@ -74,6 +78,21 @@ class Manifest:
         if not self.there:
             return record.status != "ok" or record.predictions is not None
         return self.records.get(record.id) == digest(record)
+
+    def vouches_for_line(self, kind: str, record_id: str, line: str) -> bool:
+        """Whether a line beside a record is the one that came with it; whatever lies beside an unverified one is."""
+        if not self.there or record_id not in self.records:
+            return True
+        return self.beside.get(kind, {}).get(record_id) == _sha256(line)
+
+    def learn_beside(self, kind: str, lines: Mapping[str, str]) -> None:
+        """Take over what lies beside records that are vouched for.
+
+        Args:
+            kind: "details" or "pictures".
+            lines: by the id of the record.
+        """
+        self.beside[kind] = {key: _sha256(line) for key, line in lines.items() if key in self.records}
 
     def learn(
         self, records: Sequence[ResultRecord], duplicates: Callable[[ResultRecord], Sequence[str] | None]
@@ -122,8 +141,15 @@ class Manifest:
     def to_text(self) -> str:
         """JSON with a line for each item, so that a new record changes few of them."""
         images = [canonical_json(self.images[place].model_dump()) for place in sorted(self.images)]
-        records = [f"{canonical_json(key)}:{canonical_json(self.records[key])}" for key in sorted(self.records)]
-        return f'{{"schema":1,\n"images":[{_lines(images)}],\n"records":{{{_lines(records)}}}}}\n'
+        hashes = {"records": self.records, **{kind: self.beside[kind] for kind in sorted(self.beside)}}
+        listed = [
+            f'"{kind}":{{{_lines(_items(known))}}}' for kind, known in hashes.items() if known or kind == "records"
+        ]
+        return ",\n".join(['{"schema":1', f'"images":[{_lines(images)}]', *listed]) + "}\n"
+
+
+def _items(known: Mapping[str, str]) -> list[str]:
+    return [f"{canonical_json(key)}:{canonical_json(known[key])}" for key in sorted(known)]
 
 
 def _lines(items: Sequence[str]) -> str:
@@ -143,7 +169,11 @@ def images_of(place: Place, samples_sha: str) -> Images:
 
 def digest(record: ResultRecord) -> str:
     """sha256 of the whole record, in its one spelling."""
-    return hashlib.sha256(canonical_json(record.to_json()).encode("utf-8", "surrogatepass")).hexdigest()
+    return _sha256(canonical_json(record.to_json()))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -160,4 +190,5 @@ def read_manifest(folder: Path) -> Manifest:
         file = _File.model_validate(data)
     except ValidationError as error:
         raise StorageError(f"{path}: {error.errors()[0]['msg']}; take it from the repository again") from None
-    return Manifest({images.place: images for images in file.images}, dict(file.records), there=True)
+    images = {images.place: images for images in file.images}
+    return Manifest(images, file.records, {"details": file.details, "pictures": file.pictures}, there=True)

@@ -81,7 +81,7 @@ def _build(runs: Sequence[Path], root: Path, press: Press, *, replacing: bool) -
     for shelf in shelves:
         shelf.settle(press.known, said, replacing=replacing)
         attach(shelf.annex, shelf.found, new, press.gallery)
-        shelf.annex.images = {record.id: record.task.test for record in shelf.records}
+        shelf.settle_beside()
     outcome.news += said.news
     outcome.problems += said.refused
     outcome.boards = [shelf.folder for shelf in shelves]
@@ -121,7 +121,7 @@ def _check(root: Path, press: Press) -> Outcome:
         raise StorageError(f"no {BOARD_FILE} below {root}; make one with 'adbench board build RUNS --out {root}'")
     for shelf in shelves:
         shelf.settle(press.known, said)
-        shelf.annex.images = {record.id: record.task.test for record in shelf.records}
+        shelf.settle_beside()
     outcome.problems += [*said.news, *said.refused]
     outcome.boards = [shelf.folder for shelf in shelves]
     gc.freeze()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from adbench import StorageError
-from adbench.boards.annex import Annex, read_annex, upgrade
+from adbench.boards.annex import DETAILS, PICTURES, Annex, read_annex, upgrade
 from adbench.boards.board import BOARD_FILE, Board, belongs, board_folder, default_board, describe, read_board
 from adbench.boards.known import Known
 from adbench.boards.manifest import Manifest, read_manifest
@@ -75,6 +75,12 @@ class Shelf:
             self.manifest.forget(each.record for each in measured if not each.stands)
         self.manifest.learn([each.record for each in measured], known.duplicates)
 
+    def settle_beside(self) -> None:
+        """Take into the manifest what lies beside its records now."""
+        self.annex.images = {record.id: record.task.test for record in self.records}
+        for kind, lines in ((DETAILS, self.annex.details), (PICTURES, self.annex.pictures)):
+            self.manifest.learn_beside(kind, lines)
+
     def tidy(self, known: Known) -> Tidy:
         """All that the board's tables are made of."""
         return tidy(self.board, self.records, self.manifest.truth(self.records, known.versions))
@@ -119,7 +125,7 @@ def read_shelf(folder: Path, outcome: Outcome, known: Known) -> Shelf:
             shelf.found.append(replace(found, measured=measured))
             if not measured and found.record.id in shelf.manifest.records:
                 outcome.problems.append(f"{found.where}: not as it was when it came; unverified until it is restored")
-    shelf.annex = read_annex(folder)
+    shelf.annex = read_annex(folder, shelf.manifest)
     upgrade(shelf.annex, (found.record for found in shelf.found))
     return shelf
 

@@ -338,13 +338,15 @@ def _names(rows: Mapping[_Row, Mapping[Unit, ResultRecord]]) -> dict[_Row, str]:
     of nothing that is measured.
     """
     short = short_keys(row.key for row in rows)
-    names = {row: plain(method_name(units.values())).translate(_OURS) or "unnamed" for row, units in rows.items()}
+    names = {row: method_name(units.values()) for row, units in rows.items()}
     owners: dict[tuple[str, bool], set[str]] = defaultdict(set)
     for row, name in names.items():
         owners[name, True].add(row.key)
         owners[name, row.unverified].add(row.key)
     return {
-        row: name if len(owners[name, row.unverified]) == 1 and _USUAL.fullmatch(name) else f"{name} ({short[row.key]})"
+        row: name
+        if len(owners[name, row.unverified]) == 1 and _USUAL.fullmatch(name)
+        else f"{plain(name).translate(_OURS) or 'unnamed'} ({short[row.key]})"
         for row, name in names.items()
     }
 
