@@ -25,7 +25,7 @@ from adbench.api.features import Batch, Features, FeatureStream, ImageScores, Sc
 from adbench.api.geometry import Geometry
 from adbench.api.memo import Memo
 from adbench.api.metric import Evidence, Measure, Metric
-from adbench.api.plain import read_yaml
+from adbench.api.plain import read_json, read_yaml
 from adbench.api.report import Report, Table
 from adbench.api.runtime import Network, NetworkBackbone
 from adbench.api.scorer import Scorer
@@ -129,6 +129,7 @@ __all__ = [
     "nearest_among",
     "printable",
     "random_weights",
+    "read_json",
     "read_state_dict",
     "read_yaml",
     "seeded",

@@ -142,6 +142,20 @@ def parse_json(text: str, where: str) -> Any:
     return value
 
 
+def read_json(path: Path, what: str, most: int = MAX_YAML_BYTES) -> Any:
+    """What a JSON file says.
+
+    Args:
+        path: where it is.
+        what: what it should be, for the message: ``"an architecture"``.
+        most: bytes that it may have.
+
+    Raises:
+        StorageError: it cannot be read, is no file, too large, nested too deeply, or no JSON.
+    """
+    return parse_json(read_plain(path, most, what), str(path))
+
+
 _TOO_DEEP = f"nested more than {MAX_DEPTH} deep; no file of adbench is"
 
 
@@ -234,4 +248,15 @@ class _Scales:
             raise StorageError(f"stands for more than {self.most} values; this is not {self.what}")
 
 
-__all__ = ["is_there", "one_line", "open_plain", "parse_json", "parse_yaml", "printable", "read_plain", "read_yaml"]
+__all__ = [
+    "is_there",
+    "one_line",
+    "open_plain",
+    "parse_json",
+    "parse_yaml",
+    "printable",
+    "read_json",
+    "read_plain",
+    "read_yaml",
+    "require_shallow",
+]
