@@ -38,11 +38,11 @@ _QUIETLY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 
 def one_line(text: str, most: int = MAX_LINE) -> str:
     """The text on one line, printable and of bounded length: nothing in it steers a terminal."""
     text = text[: 4 * most]
-    line = " ".join(printable(text).split())
+    line = " ".join(_blanked(text).split())
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
-def printable(text: str) -> str:
+def _blanked(text: str) -> str:
     """The text with a blank for each character that is not printable: a line break, an escape, half a surrogate."""
     return text if text.isprintable() else "".join(char if char.isprintable() else " " for char in text)
 
@@ -254,7 +254,6 @@ __all__ = [
     "open_plain",
     "parse_json",
     "parse_yaml",
-    "printable",
     "read_json",
     "read_plain",
     "read_yaml",

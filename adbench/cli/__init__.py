@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 import adbench
-from adbench.cli.screen import echo, visible
+from adbench.cli.screen import echo
 from adbench.errors import AdbenchError, PluginError, UnknownName, UsageError
 
 _COMMANDS = {
@@ -89,7 +89,6 @@ def call(arguments: list[str] | None = None) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
-        error.message = visible(error.message)
         error.show()
         return error.exit_code
     except AdbenchError as error:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MOST = 2000
 """Characters of one stranger's text that are shown."""
+USUAL_WIDTH = 80
 _UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Unicode's categories of what steers instead of being seen: control, format, half a character, breaks of lines."""
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -72,7 +73,18 @@ def screen(*, err: bool = False) -> RichConsole:
     from rich.console import Console as RichConsole
 
     stream: Any = sys.stderr if err else sys.stdout
-    return RichConsole(stderr=err, highlight=False, markup=False, emoji=False, force_terminal=stream.isatty())
+    console = RichConsole(stderr=err, highlight=False, markup=False, emoji=False, force_terminal=stream.isatty())
+    if console.width < 1:  # COLUMNS=0
+        console.width = USUAL_WIDTH
+    return console
+
+
+def say(console: RichConsole, *pieces: str | tuple[str, str]) -> None:
+    """Print a line: on a terminal broken between words, and never inside one, since a path is there to be copied."""
+    if console.is_terminal:
+        console.print(styled(*pieces), overflow="ignore", crop=False)
+    else:
+        console.print(styled(*pieces), soft_wrap=True)
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

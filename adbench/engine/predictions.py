@@ -129,9 +129,12 @@ def read_predictions(folder: Path, info: PredictionsInfo) -> Predictions:
 
 def _digest(path: Path, folder: Path) -> str:
     digest = hashlib.sha256()
-    with open_plain(path, "a file of raw scores", folder) as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    try:
+        with open_plain(path, "a file of raw scores", folder) as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except StorageError as error:
+        raise StorageError(f"{error}; run the unit again with --redo") from None
     return digest.hexdigest()
 
 
