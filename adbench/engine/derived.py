@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 from pydantic import ValidationError
 
 from adbench.api.component import Component
 from adbench.api.dataset import Dataset
+from adbench.api.metric import Evidence, Metric
+from adbench.engine.predictions import Predictions
 from adbench.engine.protocol import Protocol, make_task
 from adbench.engine.record import ResultRecord, canonical_json
 from adbench.engine.regime import declared_by, names_a_category
@@ -16,6 +19,8 @@ from adbench.engine.spec import SLOTS
 from adbench.errors import AdbenchError
 from adbench.registry import Registry
 
+ROUNDING = 1e-6
+"""By how much a metric of the same raw scores may differ between processors."""
 TOLERANCE = 1e-3
 """By how much a fact, such as the recall of a search, may differ between machines."""
 
@@ -128,6 +133,27 @@ def duplicates(record: ResultRecord, dataset: Dataset) -> tuple[str, ...] | None
     except (AdbenchError, ValidationError):
         return None
     return found.duplicates if found.sha == task.samples_sha else None
+
+
+def other_figures(
+    record: ResultRecord, predictions: Predictions, labels: Mapping[str, bool], metrics: Iterable[Metric]
+) -> Iterator[Difference]:
+    """Image metrics of a record that do not follow from its raw scores; masks are not needed, nor images.
+
+    Args:
+        record: may be a stranger's.
+        predictions: its raw scores.
+        labels: whether an image shows a defect, by its id, of all of them.
+        metrics: that are installed.
+    """
+    shown = np.array([labels[name] for name in predictions.ids])
+    evidence = Evidence(labels=shown, scores=predictions.scores)
+    for metric in metrics:
+        said = record.metrics.get(metric.name)
+        if metric.level == "image" and said is not None and said.version == metric.version:
+            found = metric.measure(evidence).value
+            if (said.value is None) != (found is None) or abs((said.value or 0) - (found or 0)) > ROUNDING:
+                yield Difference(metric.name, said.value, found)
 
 
 def differences(before: ResultRecord, after: ResultRecord) -> Iterator[Difference]:

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from adbench.engine.record import RECORD_FILE, ResultRecord, canonical_json, identity
 
@@ -23,7 +25,16 @@ PROTOCOL = {
 
 
 RAW_FILE = "raw-scores"
-RAW = b"raw scores, as far as boards look at them"
+
+
+def _raw_scores(ids: list[str], scores: list[float]) -> bytes:
+    """A file of raw scores of a method without maps."""
+    about = {"ids": ids, "geometry": [[[8, 8], [8, 8], [0, 0, 8, 8]]] * len(ids), "grids": None}
+    file: bytes = save({"scores": np.array(scores, np.float32)}, {"adbench": json.dumps(about)})
+    return file
+
+
+RAW = _raw_scores([f"image/{number}" for number in range(10)], [float(number) for number in range(10)])
 RAW_SHA = hashlib.sha256(RAW).hexdigest()
 
 
@@ -97,6 +108,12 @@ def record_json(
             "packages": {},
         },
     }
+
+
+@pytest.fixture
+def raw_scores() -> Callable[[list[str], list[float]], bytes]:
+    """Makes a file of raw scores."""
+    return _raw_scores
 
 
 @pytest.fixture
