@@ -26,10 +26,12 @@ class Said:
     Attributes:
         news: what changed.
         refused: what was not taken, and why.
+        replaced: ids of records on the board whose place others take.
     """
 
     news: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    replaced: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,7 @@ class Merge:
                 " another protocol; to put this one in its place, add --replace"
             )
         elif other.stands and not chosen.stands:
+            self.said.replaced.add(other.record.id)
             self.said.news.append(f"{other.where}: replaced by {chosen.where}, a run of the {same}")
         elif other.stands:
             self.said.refused.append(

@@ -65,9 +65,9 @@ class Shelf:
         """
         images = {place: images.samples_sha for place, images in self.manifest.images.items()}
         merged = Merge(images, known.versions, replacing, said).merge(self.found)
-        kept = {each.record.id for each in merged}
+        kept = {each.record.id: each for each in merged}
         for each in self.found:
-            if each.stands and not replacing and each.record.id not in kept:
+            if each.stands and each.record.id not in said.replaced and _is_left(each, kept.get(each.record.id)):
                 self.unread[_file_of(each)].append(each.line)
         self.found = merged
         measured = [each for each in merged if each.measured]
@@ -84,6 +84,11 @@ class Shelf:
     def tidy(self, known: Known) -> Tidy:
         """All that the board's tables are made of."""
         return tidy(self.board, self.records, self.manifest.truth(self.records, known.versions))
+
+
+def _is_left(found: Found, kept: Found | None) -> bool:
+    """Whether a line of the board is neither the one that counts nor what that was merged from."""
+    return kept is None or (kept.measured and not found.measured and kept.line != found.line)
 
 
 def _file_of(found: Found) -> str:

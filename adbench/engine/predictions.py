@@ -20,6 +20,8 @@ from adbench.engine.threshold import NormalScores
 from adbench.errors import StorageError
 
 PREDICTIONS_FILE = "predictions.safetensors"
+MAX_PIXELS = 1 << 29
+"""Of an image that raw scores may be of: a map of it takes 2 GiB."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,10 @@ def _require_whole(header: _Header, scores: np.ndarray, patches: list[int] | Non
         raise ValueError(f"scores are not {count} finite numbers")
     if len(header.geometry) != count or (header.grids is not None and len(header.grids) != count):
         raise ValueError(f"not as many places and grids as the {count} images")
+    for (height, width), (rows, columns), box in header.geometry:
+        whole = 0 < height * width <= MAX_PIXELS and 0 < rows * columns <= MAX_PIXELS and min(height, width, rows) > 0
+        if not whole or not all(abs(end) <= MAX_PIXELS for end in box):
+            raise ValueError(f"an image of {height} x {width} pixels, prepared as {rows} x {columns}, is none")
     if header.grids is not None:
         sizes = [height * width if height > 0 and width > 0 else -1 for height, width in header.grids]
         if min(sizes, default=1) < 1 or patches != [sum(sizes)]:

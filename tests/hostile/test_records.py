@@ -457,6 +457,33 @@ class TestDeletionAndOutvoting:
         assert rows(board)["honest"][1:] == ("1", "80.0 ± 0.0")
         assert len(outcome.problems) == (4 if raw else 0)
 
+    def test_lines_that_do_not_count_stay_in_their_file(self, board, root):
+        before = sum(len(file.read_text().splitlines()) for file in board.glob("records/*"))
+        again = canonical_json(record(auroc=0.1))
+        (board / "records" / "aaa.jsonl").write_text(again + "\n")
+        for _ in range(2):
+            assert any("is the same run" in problem for problem in build([], root, PRESS).problems)
+        assert again in (board / "records" / "aaa.jsonl").read_text()
+        assert sum(len(file.read_text().splitlines()) for file in board.glob("records/*")) == before + 1
+        assert rows(board)["honest"][1:] == ("1", "80.0 ± 0.0")
+
+    def test_replacing_one_method_leaves_the_lines_of_others(self, board, root, strange):
+        invented = [canonical_json(data) for data in self.invented()]
+        (board / "records" / "aaa.jsonl").write_text("\n".join(invented) + "\n")
+        put(strange, record("other", k=8))
+        build([strange], root, PRESS, replacing=True)
+        assert {line["id"] for line in lines(board)} >= {json.loads(line)["id"] for line in invented}
+        assert rows(board)["honest"][1:] == ("1", "80.0 ± 0.0")
+
+    def test_a_success_takes_the_place_of_a_failure_for_good(self, root, strange):
+        failed = record("late", status="failed", images="none yet")
+        build([put(strange, failed, raw=False)], root, PRESS)
+        outcome = build([put(strange, record("late"))], root, PRESS)
+        assert outcome.problems == []
+        assert "replaced by" in outcome.news[0]
+        assert check(root, PRESS).problems == []
+        assert [line["status"] for line in lines(root / "demo/full-shot")] == ["ok"]
+
     def test_who_means_to_replace_says_so_and_it_is_shown(self, board, root, strange):
         for data in self.invented():
             put(strange, data)
@@ -915,3 +942,60 @@ class TestSuitesAndRecipes:
         (root / "published.yaml").write_text(text if len(text) < 2 << 20 else text * 3)
         with pytest.raises(StorageError, match=r"published\.yaml"):
             build([], root, PRESS)
+
+
+def raw_file(*, scores=(0.5, 0.25), patches=None, **about):
+    import numpy as np
+    from safetensors.numpy import save
+
+    header = {"ids": ["a", "b"], "geometry": [[[8, 8], [8, 8], [0, 0, 8, 8]]] * 2, "grids": None, **about}
+    arrays = {"scores": np.array(scores, np.float32)}
+    if patches is not None:
+        arrays["patches"] = np.zeros(patches, np.float32)
+    text = header.pop("text", None) or json.dumps(header)
+    return save(arrays, {"adbench": text})
+
+
+class TestRawScores:
+    """A file of raw scores that is not what it says is one sentence, before any map of it is made."""
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"",
+            b"\xff" * 64,
+            raw_file(scores=(float("nan"), 0.5)),
+            raw_file(scores=(float("inf"), 0.5)),
+            raw_file(scores=(0.5,)),
+            raw_file(ids=["a"] * 80_000),
+            raw_file(geometry=[[[100_000, 100_000], [8, 8], [0, 0, 8, 8]]] * 2),
+            raw_file(geometry=[[[8, 8], [0, 8], [0, 0, 8, 8]]] * 2),
+            raw_file(geometry=[[[8, 8], [8, 8], [0, 0, 1e308, 8]]] * 2),
+            raw_file(geometry=[[[8, 8], [8, 8], [0, 0, float("nan"), 8]]] * 2),
+            raw_file(grids=[[2, 2], [2, 2]]),
+            raw_file(grids=[[2, 2], [2, 2]], patches=9),
+            raw_file(grids=[[1000, 1000], [2, 2]], patches=8),
+            raw_file(grids=[[-1, -4], [2, 2]], patches=8),
+            raw_file(grids=[[2, 2]], patches=4),
+            raw_file(text="[" * 100_000),
+            raw_file(text="null"),
+        ],
+    )
+    @pytest.mark.usefixtures("within")
+    def test_is_refused(self, tmp_path, content):
+        from adbench.engine.predictions import read_predictions
+        from adbench.engine.record import PredictionsInfo
+
+        (tmp_path / "raw").write_bytes(content)
+        info = PredictionsInfo(file="raw", sha256=hashlib.sha256(content).hexdigest())
+        with pytest.raises(StorageError, match="--redo"):
+            read_predictions(tmp_path, info)
+
+    def test_one_that_is_right_is_read(self, tmp_path):
+        from adbench.engine.predictions import read_predictions
+        from adbench.engine.record import PredictionsInfo
+
+        content = raw_file(grids=[[2, 2], [1, 3]], patches=7)
+        (tmp_path / "raw").write_bytes(content)
+        found = read_predictions(tmp_path, PredictionsInfo(file="raw", sha256=hashlib.sha256(content).hexdigest()))
+        assert [patch.shape for patch in found.patches] == [(2, 2), (1, 3)]
