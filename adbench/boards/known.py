@@ -57,8 +57,9 @@ def _nothing_against(_: ResultRecord) -> str:
     return ""
 
 
-def _nobody_looks(_: ResultRecord) -> None:
-    return None
+def nobody_looks(_: ResultRecord) -> None:
+    """Says of no record whether its test images are training images too."""
+    return
 
 
 @dataclass(frozen=True)
@@ -76,4 +77,4 @@ class Known:
     versions: Mapping[str, int] = field(default_factory=dict)
     contradiction: Callable[[ResultRecord], str] = _nothing_against
     witness: Witness = raw_scores_beside
-    duplicates: Callable[[ResultRecord], Sequence[str] | None] = _nobody_looks
+    duplicates: Callable[[ResultRecord], Sequence[str] | None] = nobody_looks

@@ -79,7 +79,7 @@ def _build(runs: Sequence[Path], root: Path, press: Press, *, replacing: bool) -
     homeless = place(new, shelves)
     shelves = sorted([*shelves, *new_shelves(homeless, shelves, root, outcome)], key=lambda shelf: shelf.folder)
     for shelf in shelves:
-        shelf.settle(press.known, said, replacing=replacing)
+        shelf.settle(press.known, said, replacing=replacing, looking=True)
         attach(shelf.annex, shelf.found, new, press.gallery)
         shelf.settle_beside()
     outcome.news += said.news

@@ -10,7 +10,7 @@ from pathlib import Path
 from adbench import StorageError
 from adbench.boards.annex import DETAILS, PICTURES, Annex, read_annex, upgrade
 from adbench.boards.board import BOARD_FILE, Board, belongs, board_folder, default_board, describe, read_board
-from adbench.boards.known import Known
+from adbench.boards.known import Known, nobody_looks
 from adbench.boards.manifest import Manifest, read_manifest
 from adbench.boards.merging import Merge, Said
 from adbench.boards.shelf import Found, read_lines, read_run
@@ -58,10 +58,17 @@ class Shelf:
         """The records alone."""
         return [found.record for found in self.found]
 
-    def settle(self, known: Known, said: Said, *, replacing: bool = False) -> None:
+    def settle(self, known: Known, said: Said, *, replacing: bool = False, looking: bool = False) -> None:
         """Decide which record counts for each row and unit, and take into the manifest what was measured.
 
         No line of the board is lost: one that does not count stays in its file.
+
+        Args:
+            known: what the adbench that is installed knows.
+            said: takes a sentence for everything that is not as it was given.
+            replacing: whether new records are meant to take the place of others.
+            looking: whether to look for duplicates where nobody has. Whoever only reads a board does not, so that a
+                board is the same wherever its data is.
         """
         images = {place: images.samples_sha for place, images in self.manifest.images.items()}
         merged = Merge(images, known.versions, replacing, said).merge(self.found)
@@ -73,7 +80,7 @@ class Shelf:
         measured = [each for each in merged if each.measured]
         if replacing:
             self.manifest.forget(each.record for each in measured if not each.stands)
-        self.manifest.learn([each.record for each in measured], known.duplicates)
+        self.manifest.learn([each.record for each in measured], known.duplicates if looking else nobody_looks)
 
     def settle_beside(self) -> None:
         """Take into the manifest what lies beside its records now."""

@@ -58,9 +58,10 @@ class _Data:
     def witness(self, folder: Path, record: ResultRecord) -> str:
         """Why a record's figures cannot be known to follow from raw scores; empty where nothing speaks against it."""
         from adbench.boards.known import raw_scores_beside
+        from adbench.engine.settings import is_here
 
         unseen = raw_scores_beside(folder, record)
-        if unseen or record.predictions is None:
+        if unseen or record.predictions is None or not is_here(folder):
             return unseen
         from adbench.engine.derived import other_figures
         from adbench.engine.predictions import read_predictions

@@ -3,10 +3,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from adbench import StorageError
+from adbench.boards.known import Known
 from adbench.boards.publish import GENERATED, Press, build, check
 from adbench.boards.shelf import to_line
 from adbench.builtin.reports import Csv, Markdown
@@ -242,3 +244,18 @@ def test_a_whole_board_may_be_moved(make_run, root, tmp_path):
     build([make_run()], root, PRESS)
     shutil.copytree(root, tmp_path / "elsewhere")
     assert check(tmp_path / "elsewhere", PRESS).problems == []
+
+
+def test_a_check_does_not_look_at_data(make_run, root):
+    build([make_run()], root, PRESS)
+    looked = []
+    press = replace(PRESS, known=Known(duplicates=lambda record: looked.append(record.id) or ["a/test/good/1"]))
+    assert check(root, press).problems == []
+    assert looked == []
+    build([], root, press)
+    assert len(looked) == 1
+    page = (root / "demo/full-shot/README.md").read_text(encoding="utf-8")
+    assert "| no test image is a training image | not a/test/good/1 |" in page
+    assert check(root, PRESS).problems == []
+    build([], root, PRESS)
+    assert '"duplicates":["a/test/good/1"]' in (root / "demo/full-shot/manifest.json").read_text(encoding="utf-8")
