@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adbench import StorageError
 from adbench.api.plain import is_there, parse_json, read_plain
+from adbench.boards.shelf import Found
 from adbench.boards.tidy import Truth, Unit, most_seen, shots_of, unit_of
 from adbench.engine.record import ResultRecord, canonical_json
 
@@ -60,7 +61,7 @@ class Manifest:
 
     Attributes:
         images: by what they are the images of.
-        records: id to `digest` of each record whose raw scores were seen.
+        records: id to sha256 of the line of each record whose raw scores were seen.
         beside: by kind, id to sha256 of the line that came with such a record.
         there: whether there was a file; a board from before there were manifests has none.
     """
@@ -70,14 +71,15 @@ class Manifest:
     beside: dict[str, dict[str, str]] = field(default_factory=dict)
     there: bool = False
 
-    def vouches(self, record: ResultRecord) -> bool:
-        """Whether the record is as it was when its raw scores were seen.
+    def vouches(self, found: Found) -> bool:
+        """Whether a record on the board is as it was when its raw scores were seen.
 
         Records on a board that has no manifest yet were looked at when they came; it gets one when it is next built.
         """
+        record = found.record
         if not self.there:
             return record.status != "ok" or record.predictions is not None
-        return self.records.get(record.id) == digest(record)
+        return record.id in self.records and self.records[record.id] == _sha256(found.line)
 
     def vouches_for_line(self, kind: str, record_id: str, line: str) -> bool:
         """Whether a line beside a record is the one that came with it; whatever lies beside an unverified one is."""
@@ -94,17 +96,15 @@ class Manifest:
         """
         self.beside[kind] = {key: _sha256(line) for key, line in lines.items() if key in self.records}
 
-    def learn(
-        self, records: Sequence[ResultRecord], duplicates: Callable[[ResultRecord], Sequence[str] | None]
-    ) -> None:
+    def learn(self, measured: Sequence[Found], duplicates: Callable[[ResultRecord], Sequence[str] | None]) -> None:
         """Take over records whose raw scores were seen: all of them, and the images of units that are new.
 
         Args:
-            records: all that stand on the board and are measured.
+            measured: all that stand on the board and are.
             duplicates: finds test images that are training images too, where a record does not say.
         """
-        self.there, self.records = True, {record.id: digest(record) for record in records}
-        done = [record for record in records if record.status == "ok"]
+        self.there, self.records = True, {found.record.id: _sha256(found.line) for found in measured}
+        done = [found.record for found in measured if found.record.status == "ok"]
         for place, sha in most_seen(done).items():
             self.images.setdefault(place, images_of(place, sha))
         for record in done:
@@ -124,15 +124,15 @@ class Manifest:
             if found is not None:
                 self.images[known.place] = known.model_copy(update={"duplicates": tuple(sorted(found))})
 
-    def truth(self, records: Iterable[ResultRecord], versions: Mapping[str, int]) -> Truth:
+    def truth(self, found: Iterable[Found], versions: Mapping[str, int]) -> Truth:
         """What decides on a board.
 
         Args:
-            records: all that stand on it.
+            found: all records that stand on it.
             versions: of the metrics that are installed.
         """
         return Truth(
-            unverified=frozenset(record.id for record in records if not self.vouches(record)),
+            unverified=frozenset(each.record.id for each in found if not each.measured),
             images={place: images.samples_sha for place, images in self.images.items()},
             duplicates={p: images.duplicates for p, images in self.images.items() if images.duplicates is not None},
             versions=versions,
@@ -165,11 +165,6 @@ def images_of(place: Place, samples_sha: str) -> Images:
     """Images of which nothing else is known yet."""
     shots, unit = place
     return Images(category=unit.category, shots=shots, seed=unit.seed, samples_sha=samples_sha)
-
-
-def digest(record: ResultRecord) -> str:
-    """sha256 of the whole record, in its one spelling."""
-    return _sha256(canonical_json(record.to_json()))
 
 
 def _sha256(text: str) -> str:

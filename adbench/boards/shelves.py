@@ -80,7 +80,7 @@ class Shelf:
         measured = [each for each in merged if each.measured]
         if replacing:
             self.manifest.forget(each.record for each in measured if not each.stands)
-        self.manifest.learn([each.record for each in measured], known.duplicates if looking else nobody_looks)
+        self.manifest.learn(measured, known.duplicates if looking else nobody_looks)
 
     def settle_beside(self) -> None:
         """Take into the manifest what lies beside its records now."""
@@ -90,7 +90,7 @@ class Shelf:
 
     def tidy(self, known: Known) -> Tidy:
         """All that the board's tables are made of."""
-        return tidy(self.board, self.records, self.manifest.truth(self.records, known.versions))
+        return tidy(self.board, self.records, self.manifest.truth(self.found, known.versions))
 
 
 def _is_left(found: Found, kept: Found | None) -> bool:
@@ -133,7 +133,7 @@ def read_shelf(folder: Path, outcome: Outcome, known: Known) -> Shelf:
                 shelf.unread[file.name].append(line)
                 outcome.problems.append(against)
                 continue
-            measured = shelf.manifest.vouches(found.record)
+            measured = shelf.manifest.vouches(found)
             shelf.found.append(replace(found, measured=measured))
             if not measured and found.record.id in shelf.manifest.records:
                 outcome.problems.append(f"{found.where}: not as it was when it came; unverified until it is restored")
