@@ -249,7 +249,7 @@ def tidy(board: Board, records: Sequence[ResultRecord], truth: Truth = _NOTHING_
     """Sort a board's records out. The order of the records does not matter.
 
     Unverified records decide nothing: they fill no gap of a row that was measured, and name no category, seed, image or
-    version that others have to have.
+    version that others have to have. Nor does a method that ended well nowhere.
 
     Args:
         board: says the categories and metrics.
@@ -257,12 +257,14 @@ def tidy(board: Board, records: Sequence[ResultRecord], truth: Truth = _NOTHING_
         truth: what they have no say in. Where it says nothing, what most measured records have counts.
     """
     measured = [record for record in records if record.id not in truth.unverified] or list(records)
-    known = sorted({record.task.category for record in measured})
+    well = {method_key(record) for record in measured if record.status == "ok"}
+    asked = [record for record in measured if method_key(record) in well] or measured
+    known = sorted({record.task.category for record in asked})
     return Tidy(
         board=board,
         records=tuple(records),
         categories=tuple(known) if board.categories is None else board.categories,
-        seeds=tuple(sorted({record.task.seed for record in measured})),
+        seeds=tuple(sorted({record.task.seed for record in asked})),
         methods=_methods(records, truth.unverified),
         images={**most_seen(measured), **truth.images},
         duplicates=truth.duplicates,

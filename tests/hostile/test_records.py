@@ -518,6 +518,12 @@ class TestDeletionAndOutvoting:
         build([], root, PRESS)
         assert rows(board)["honest"][1:] == ("1", "80.0 ± 0.0")
 
+    def test_nor_does_a_run_that_failed_on_one(self, board, root, strange):
+        put(strange, record("liar", "no-such", k=9, status="failed"), raw=False)
+        build([strange], root, PRESS)
+        assert rows(board)["honest"][1:] == ("1", "80.0 ± 0.0")
+        assert "— 0/4" in rows(board)["liar"][2]
+
     def test_a_failure_takes_the_place_of_no_success(self, board, root, strange):
         for category, seed in HONEST:
             data = record("honest", category, seed, status="failed", images="invented")
