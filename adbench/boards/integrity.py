@@ -11,6 +11,12 @@ from adbench.boards.tidy import Tidy, shots_of, unit_of
 from adbench.engine.record import ResultRecord, identity
 
 SHOWN = 6
+FACTS = {
+    "near_duplicates": "no test image looks like a training image",
+    "repeated_train": "no training image is there twice",
+    "files_passed_over": "all files of the dataset were read",
+}
+"""Counts that records may have, and what they are counts of exceptions to."""
 
 
 def forged(record: ResultRecord) -> str:
@@ -53,13 +59,14 @@ def _tuned_on(record: ResultRecord) -> Sequence[str]:
 
 def integrity_table(data: Tidy) -> Table:
     """What was looked at, and what was found: a line for each check."""
-    records = data.records
+    records, counting = data.records, list(_counting(data))
     rows = (
         ("identities follow from recipe and task", f"all {len(records)} records"),
         ("raw scores were seen", _all_but((method.label for method in data.methods if method.unverified), "not of {}")),
         ("all rows saw the same images", _all_but(_on_other_images(data), "not {}")),
         ("no test image is a training image", _duplicates(data)),
-        *annotation_rows(records),
+        *annotation_rows(counting),
+        *_counted(counting),
         ("weights were trained", _all_but((method.label for method in data.methods if method.random), "not of {}")),
         ("made from committed code", _committed(records)),
     )
@@ -91,6 +98,23 @@ def _duplicates(data: Tidy) -> str:
         return found
     missing = f"not looked at in {unknown} of {len(data.images)} units: run 'adbench board build' where the data is"
     return f"{found}; {missing}" if looked else missing
+
+
+def _counting(data: Tidy) -> Iterator[ResultRecord]:
+    """Measured records of units that ended well, on the board's images: those whose counts are believed."""
+    for method in (each for each in data.methods if not each.unverified):
+        yield from (each for each in method.records.values() if each.status == "ok" and not data.strange(each))
+
+
+def _counted(records: Sequence[ResultRecord]) -> Iterator[tuple[str, str]]:
+    """What records count of their images, where any does: by category the most that one says."""
+    for fact, checked in FACTS.items():
+        most: dict[str, float] = {}
+        for record in (each for each in records if fact in each.facts):
+            most[record.task.category] = max(record.facts[fact], most.get(record.task.category, 0.0))
+        if most:
+            named = {f"{plain(category)} ({count:g})" for category, count in most.items() if count}
+            yield checked, _all_but(named, "not {}")
 
 
 def _committed(records: Sequence[ResultRecord]) -> str:

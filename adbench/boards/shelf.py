@@ -19,6 +19,7 @@ from adbench.engine.record import RECORD_FILE, RecipeInfo, ResultRecord, canonic
 MAX_FILE_BYTES = 256 << 20
 MAX_COST = 1e12
 MAX_COUNT = 10**9
+MAX_SEED = (1 << 64) - 1
 MAX_NAME = 500
 """Characters: twice what a folder's name may have."""
 MAX_METRICS = 200
@@ -136,11 +137,12 @@ def _too_much(record: ResultRecord) -> Iterator[str]:
             yield f"metric {plain(name)!r} has a name that no metric can have: lower case words joined by '-'"
 
 
-def _counts(record: ResultRecord) -> Iterator[tuple[str, int]]:
+def _counts(record: ResultRecord) -> Iterator[tuple[str, int, int]]:
+    """Whole numbers of a record, each with its name and the most that it can be."""
     task = record.task
-    yield from {"seed": task.seed, "train": task.train, "test": task.test}.items()
+    yield from (("seed", task.seed, MAX_SEED), ("train", task.train, MAX_COUNT), ("test", task.test, MAX_COUNT))
     for name, info in record.metrics.items():
-        yield f"version of metric {name!r}", info.version
+        yield f"version of metric {name!r}", info.version, MAX_COUNT
 
 
 def _strange_figures(record: ResultRecord) -> Iterator[str]:
@@ -149,9 +151,9 @@ def _strange_figures(record: ResultRecord) -> Iterator[str]:
         for value in (info.value, *(info.interval or ())):
             if value is not None and not 0 <= value <= 1:
                 yield f"metric {plain(name)!r} is {value}; boards show figures from 0 to 1"
-    for name, count in _counts(record):
-        if not 0 <= count <= MAX_COUNT:
-            yield f"{name} is {plain(str(count)[:40])}; it has to be between 0 and {MAX_COUNT}"
+    for name, count, most in _counts(record):
+        if not 0 <= count <= most:
+            yield f"{name} is {plain(str(count)[:40])}; it has to be between 0 and {most}"
     for name, value in record.facts.items():
         if not math.isfinite(value):
             yield f"fact {plain(name)!r} is {value}; it has to be a number"

@@ -624,6 +624,31 @@ class TestHuge:
         assert len(problem) < 1000
         assert "other" in rows(board)
 
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda data: data["cost"].update(test_s=5e-324),
+            lambda data: data["cost"].update(test_s=0.0, fit_s=0.0, bank_mb=0.0),
+            lambda data: data["cost"].update(dict.fromkeys(("test_s", "fit_s", "bank_mb", "peak_memory_mb"), 1e12)),
+            lambda data: data["task"].update(test=10**9, train=5),
+            lambda data: data.update(facts={f"f{n}": 1e308 for n in range(1000)}),
+            lambda data: data["metrics"]["image-auroc"].update(interval=[1.0, 0.0]),
+            lambda data: data["metrics"]["image-auroc"].update(value=5e-324),
+            lambda data: data["metrics"]["image-auroc"].update(value=None, reason="\x1b" * 100_000),
+            lambda data: data["provenance"].update(device="d" * 1_000_000, started="9" * 1_000_000),
+            lambda data: data["provenance"]["packages"].update({f"p{n}": "1" for n in range(10_000)}),
+            lambda data: data["recipe"].update(name=""),
+            lambda data: data["task"].update(category=""),
+        ],
+    )
+    def test_what_may_be_is_shown_in_little(self, board, root, strange, change):
+        for category, seed in HONEST:
+            put(strange, edited(record("odd", category, seed, k=9), change))
+        build([strange], root, PRESS)
+        assert rows(board)["honest"][2] in ("80.0 ± 0.0", "— 4/5", "— 4/6")
+        assert (board / "index.html").stat().st_size < 1_000_000
+        assert check(root, PRESS).problems == []
+
     def test_options_in_another_order_are_the_same_board(self, root, strange):
         data = record("unsorted")
         data["recipe"]["spec"]["scorer"][0] = {
