@@ -25,6 +25,7 @@ from adbench.api.features import Batch, Features, FeatureStream, ImageScores, Sc
 from adbench.api.geometry import Geometry
 from adbench.api.memo import Memo
 from adbench.api.metric import Evidence, Measure, Metric
+from adbench.api.plain import read_json, read_yaml
 from adbench.api.report import Report, Table
 from adbench.api.runtime import Network, NetworkBackbone
 from adbench.api.scorer import Scorer
@@ -128,7 +129,9 @@ __all__ = [
     "nearest_among",
     "printable",
     "random_weights",
+    "read_json",
     "read_state_dict",
+    "read_yaml",
     "seeded",
     "sha256_of",
     "to_device",

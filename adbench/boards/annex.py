@@ -5,7 +5,10 @@ A board shows few of them, so a line is read as text, and checked when its metho
 
 from __future__ import annotations
 
+import io
 import re
+import warnings
+from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +17,8 @@ from typing import Annotated, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from adbench import AdbenchError, StorageError
+from adbench.api.plain import is_there, read_plain
+from adbench.boards.manifest import Manifest
 from adbench.boards.shelf import Found
 from adbench.boards.tidy import row_key
 from adbench.engine.details import DETAILS_FILE, Details, parse_details, read_details
@@ -22,6 +27,12 @@ from adbench.engine.record import ResultRecord, canonical_json
 DETAILS, PICTURES = "details", "pictures"
 MAX_FILE_BYTES = 1 << 30
 MAX_PICTURES = 64
+MAX_SIDE = 1024
+"""Of a picture, in pixels; adbench draws them 288 wide."""
+MAX_IMAGES = 20_000
+"""Of one unit, whose details a page may show."""
+MAX_KINDS = 200
+MAX_NUMBER = 1e30
 _ID = re.compile(r'"id":"([0-9a-f]{64})"')
 """Keys of a line are sorted, so that the first of this form is the line's own."""
 
@@ -56,11 +67,13 @@ class Annex:
         details: of single images.
         pictures: of the images that a method got most wrong.
         problems: sentences about lines that turned out to be none.
+        images: how many test images a record has.
     """
 
     details: dict[str, str] = field(default_factory=dict)
     pictures: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    images: dict[str, int] = field(default_factory=dict)
     _parsed: dict[str, Details | None] = field(default_factory=dict)
 
     def details_of(self, record_id: str) -> Details | None:
@@ -75,7 +88,10 @@ class Annex:
         except StorageError as error:
             self.problems.append(str(error))
             return None
-        return details if details.id == record_id else None
+        fault = "of another record" if details.id != record_id else unshowable(details, self.images.get(record_id))
+        if fault:
+            self.problems.append(f"details of record {record_id[:12]}: {fault}; its row goes without")
+        return None if fault else details
 
     def pictures_of(self, record_id: str) -> Mapping[str, str]:
         """Addresses by image; none where there are none, or none that are well-formed."""
@@ -87,11 +103,53 @@ class Annex:
         except ValidationError as error:
             self.problems.append(f"pictures of record {record_id[:12]}: {error.errors()[0]['msg']}")
             return {}
-        return found.pictures if found.id == record_id else {}
+        if found.id != record_id:
+            return {}
+        if not all(is_small_picture(address) for address in found.pictures.values()):
+            self.problems.append(
+                f"pictures of record {record_id[:12]}: one is no picture of at most {MAX_SIDE} pixels a side; its row"
+                " goes without"
+            )
+            return {}
+        return found.pictures
 
 
-def read_annex(folder: Path) -> Annex:
-    """What lies in a board's folder; a line without an id becomes a problem.
+def unshowable(details: Details, images: int | None) -> str:
+    """Why details that fit their schema are none that a page can show; empty if they are.
+
+    Args:
+        details: of a record.
+        images: how many test images the record has, if that is known.
+    """
+    count, numbers = len(details.images), [image.score for image in details.images]
+    numbers += [value for point in details.embedding or () for value in point]
+    kinds = details.by_defect.values()
+    if not 0 < count <= MAX_IMAGES or count != (count if images is None else images):
+        return f"they are of {count} images" + ("" if images is None else f", the record is of {images}")
+    if len(kinds) > MAX_KINDS or any(len(values) > MAX_KINDS for values in kinds):
+        return f"they have more than {MAX_KINDS} kinds of defect, or metrics of one"
+    if any(value is not None and not 0 <= value <= 1 for values in kinds for value in values.values()):
+        return "a metric of a kind of defect is not between 0 and 1"
+    if any(abs(value) > MAX_NUMBER for value in numbers):
+        return f"a score or a point is beyond {MAX_NUMBER:g}"
+    return ""
+
+
+def is_small_picture(address: str) -> bool:
+    """Whether an address holds a picture, by its head, that a browser can show in little memory."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with Image.open(io.BytesIO(b64decode(address.partition(",")[2])), formats=["WEBP", "JPEG", "PNG"]) as found:
+                return max(found.size) <= MAX_SIDE and getattr(found, "n_frames", 1) == 1
+    except Exception:  # noqa: BLE001  whatever a library makes of a stranger's bytes, a picture it is not
+        return False
+
+
+def read_annex(folder: Path, manifest: Manifest) -> Annex:
+    """What lies in a board's folder; a line without an id, or that is not what came with its record, becomes a problem.
 
     Raises:
         StorageError: a file cannot be read, or is far too large.
@@ -99,13 +157,23 @@ def read_annex(folder: Path) -> Annex:
     annex = Annex()
     for name, lines in ((DETAILS, annex.details), (PICTURES, annex.pictures)):
         for file in sorted((folder / name).glob("*.jsonl")):
-            for number, line in enumerate(_lines(file), start=1):
+            for number, line in enumerate(_lines(file, folder), start=1):
                 found = _ID.search(line)
-                if found is None:
-                    annex.problems.append(f"{file}:{number}: belongs to no record; run 'adbench board build'")
-                else:
+                fault = _fault(name, line, found and found[1], lines, manifest)
+                if fault:
+                    annex.problems.append(f"{file}:{number}: {fault}")
+                elif found:
                     lines[found[1]] = line
     return annex
+
+
+def _fault(kind: str, line: str, record_id: str | None, lines: Mapping[str, str], manifest: Manifest) -> str:
+    """Why a line cannot lie beside a record; empty if it can."""
+    if record_id is None:
+        return "belongs to no record; run 'adbench board build'"
+    if not manifest.vouches_for_line(kind, record_id, line):
+        return f"not what came with record {record_id[:12]}; run 'adbench board build', which leaves it out"
+    return f"another line belongs to record {record_id[:12]} already; remove one of them" if record_id in lines else ""
 
 
 def upgrade(annex: Annex, records: Iterable[ResultRecord]) -> None:
@@ -117,30 +185,26 @@ def upgrade(annex: Annex, records: Iterable[ResultRecord]) -> None:
                 lines.setdefault(record.id, _ID.sub(f'"id":"{record.id}"', line, count=1))
 
 
-def _lines(file: Path) -> list[str]:
-    try:
-        if file.stat().st_size > MAX_FILE_BYTES:
-            raise StorageError(f"{file}: larger than {MAX_FILE_BYTES >> 20} MiB; remove it")
-        return file.read_bytes().decode("utf-8").split("\n")[:-1]
-    except (OSError, UnicodeDecodeError) as error:
-        raise StorageError(f"{file}: {error}; repair or remove it") from None
+def _lines(file: Path, folder: Path) -> list[str]:
+    return read_plain(file, MAX_FILE_BYTES, "a board's details or pictures", folder).split("\n")[:-1]
 
 
-def attach(annex: Annex, on_board: Iterable[ResultRecord], runs: Iterable[Found], gallery: Gallery | None) -> None:
+def attach(annex: Annex, on_board: Iterable[Found], runs: Iterable[Found], gallery: Gallery | None) -> None:
     """Take over what lies in the folders of runs whose records stand on a board.
 
     Args:
         annex: takes it; what cannot be used becomes one of its problems.
-        on_board: the board's records.
+        on_board: the board's records. What lies beside one that is measured is taken from measured runs only.
         runs: where records were found.
         gallery: makes the pictures that are missing, of the seed that a page shows.
     """
-    records = {record.id: record for record in on_board}
-    pictured = _first_seeds(records.values())
+    kept = {found.record.id: found for found in on_board}
+    pictured = _first_seeds([found.record for found in kept.values()])
     for run in runs:
-        record = records.get(run.record.id)
-        if record is None or run.folder is None:
+        own = kept.get(run.record.id)
+        if own is None or run.folder is None or (own.measured and not run.measured):
             continue
+        record = own.record
         try:
             _take_details(annex, run.folder, run.record)
             if gallery and record.id in pictured - annex.pictures.keys():
@@ -159,7 +223,7 @@ def _first_seeds(records: Iterable[ResultRecord]) -> set[str]:
 
 
 def _take_details(annex: Annex, folder: Path, record: ResultRecord) -> None:
-    if not (folder / DETAILS_FILE).is_file():
+    if not is_there(folder / DETAILS_FILE):
         return
     details = read_details(folder)
     if details.id in (record.id, record.former_id):

@@ -10,12 +10,11 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from adbench import Source, StorageError
+from adbench import Source, StorageError, read_yaml
 from adbench.boards.text import plain, slug
 from adbench.engine.record import ResultRecord, canonical_json
 
 BOARD_FILE = "board.yaml"
-MAX_BOARD_BYTES = 1 << 20
 DEFAULT_SEEDS = (0, 1, 2)
 DEFAULT_METRICS = (
     "image-auroc",
@@ -133,15 +132,11 @@ def read_board(path: Path) -> Board:
         StorageError: it cannot be read, or does not describe a board.
     """
     try:
-        if path.stat().st_size > MAX_BOARD_BYTES:
-            raise StorageError(f"{path}: larger than {MAX_BOARD_BYTES >> 20} MiB; this is no board")
-        return Board.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Board.model_validate(read_yaml(path, "a board"))
     except ValidationError as error:
         first = error.errors()[0]
         spot = ".".join(str(part) for part in first["loc"]) or "board"
-        raise StorageError(f"{path}: {spot}: {first['msg']}; see docs/protocol.md") from None
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise StorageError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
+        raise StorageError(f"{path}: {plain(spot)}: {first['msg']}; see docs/protocol.md") from None
 
 
 def belongs(record: ResultRecord, board: Board) -> bool:

@@ -7,12 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from adbench import Table
-from adbench.boards.board import Board
 from adbench.boards.fingerprint import fingerprint
 from adbench.boards.table import figure, title_of
 from adbench.boards.text import plain
-from adbench.boards.tidy import Method, Reading, Regime, Tidy, Unit, tidy
-from adbench.engine.record import ResultRecord
+from adbench.boards.tidy import Method, Reading, Regime, Tidy, Unit
 
 if TYPE_CHECKING:
     from adbench.engine.threshold import Threshold
@@ -44,17 +42,15 @@ _Found = Mapping[Unit, "Threshold"]
 _Row = tuple[Method, _Found]
 
 
-def deployed_tables(board: Board, records: Sequence[ResultRecord], thresholds: Thresholds) -> list[Table]:
+def deployed_tables(data: Tidy, thresholds: Thresholds) -> list[Table]:
     """Deployed figures, a table for each regime, rule and source; methods by name, since nothing here is ranked.
 
     Args:
-        board: whose records they are.
-        records: all of this board.
+        data: of the board.
         thresholds: of those records that have one.
     """
     if not thresholds:
         return []
-    data = tidy(board, records)
     tables = []
     for regime, methods in data.regimes():
         apart: dict[tuple[str, str], list[_Row]] = defaultdict(list)

@@ -6,15 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from adbench import StorageError, Table
+from adbench import StorageError, Table, read_yaml
 from adbench.boards.board import Board
 from adbench.boards.table import DASH, figure
 from adbench.boards.text import plain
-from adbench.boards.tidy import Method, Tidy, Unit, method_name, shots_of, tidy
-from adbench.engine.record import ResultRecord
+from adbench.boards.tidy import Method, Tidy, Unit, method_name, shots_of
 
 PUBLISHED_FILE = "published.yaml"
 MAX_PUBLISHED_BYTES = 4 << 20
@@ -85,14 +83,10 @@ def read_published(path: Path) -> list[Published]:
     if not path.is_file():
         return []
     try:
-        if path.stat().st_size > MAX_PUBLISHED_BYTES:
-            raise StorageError(f"{path}: larger than {MAX_PUBLISHED_BYTES >> 20} MiB")
-        return _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))).published
+        return _File.model_validate(read_yaml(path, "a file of published figures", MAX_PUBLISHED_BYTES)).published
     except ValidationError as error:
         first = error.errors()[0]
-        raise StorageError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise StorageError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
+        raise StorageError(f"{path}: {plain('.'.join(map(str, first['loc'])))}: {first['msg']}") from None
 
 
 def published_tables(board: Board, published: Sequence[Published]) -> list[Table]:
@@ -116,18 +110,17 @@ def published_tables(board: Board, published: Sequence[Published]) -> list[Table
     return [Table("Published, not measured", columns, rows, (PUBLISHED_NOTE,))]
 
 
-def fidelity_tables(board: Board, records: Sequence[ResultRecord], published: Sequence[Published]) -> list[Table]:
+def fidelity_tables(data: Tidy, published: Sequence[Published]) -> list[Table]:
     """Published and measured figures of recipes that reproduce a paper; no table where none claims to."""
-    claims = [entry for entry in published if entry.recipe and entry.concerns(board)]
+    claims = [entry for entry in published if entry.recipe and entry.concerns(data.board)]
     if not claims:
         return []
-    data = tidy(board, records)
     rows = tuple(row for entry in claims for row in _rows(entry, data))
     return [Table("Fidelity", COLUMNS, rows, (FIDELITY_NOTE,))]
 
 
 def _rows(entry: Published, data: Tidy) -> Iterator[tuple[str, ...]]:
-    methods = [method for method in data.methods if _is(method, entry)]
+    methods = [method for method in data.methods if _is(method, entry) and not method.unverified]
     for metric, tolerance in entry.tolerance.items():
         target = entry.figures[metric]
         head = (f"{entry.method} ({entry.given})", metric, f"{target:.1f}")

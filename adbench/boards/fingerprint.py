@@ -25,6 +25,9 @@ ON_A_GRID: Mapping[str, Any] = {"small regions": "one that the nearest pixels lo
 """What is defined besides where maps are judged on a grid of their own."""
 
 
+_LATER = {"tuned_on_test", "unverified", "unknown"}
+
+
 def fingerprint(data: Tidy, regime: Regime, threshold: str = "") -> str:
     """Eight hexadecimal digits, the same for figures that may be compared and hardly for others.
 
@@ -52,4 +55,4 @@ def terms(data: Tidy, regime: Regime, threshold: str = "") -> dict[str, Any]:
 
 def _given(regime: Regime) -> dict[str, Any]:
     """All of a regime; what came later only where it holds, so that the fingerprints of other rows stay."""
-    return {name: value for name, value in asdict(regime).items() if name != "tuned_on_test" or value}
+    return {name: value for name, value in asdict(regime).items() if name not in _LATER or value}

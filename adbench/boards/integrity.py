@@ -6,12 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from adbench import Table, Weights
 from adbench.boards.annotations import annotation_rows
-from adbench.boards.board import Board
 from adbench.boards.text import plain
-from adbench.boards.tidy import Tidy, tidy
+from adbench.boards.tidy import Tidy, shots_of, unit_of
 from adbench.engine.record import ResultRecord, identity
 
 SHOWN = 6
+FACTS = {
+    "near_duplicates": "no test image looks like a training image",
+    "repeated_train": "no training image is there twice",
+    "files_passed_over": "all files of the dataset were read",
+}
+"""Counts that records may have, and what they are counts of exceptions to."""
 
 
 def forged(record: ResultRecord) -> str:
@@ -31,6 +36,18 @@ def forged(record: ResultRecord) -> str:
         return (
             "its recipe and its regime disagree on whether the test labels chose options: it was edited; run it again"
         )
+    return _miscounted(record)
+
+
+def _miscounted(record: ResultRecord) -> str:
+    """Why the counts of a record cannot be those of its protocol; empty if they can."""
+    task, rules = record.task, record.task.protocol
+    for rule in ("shots", "limit_train"):
+        most = rules.get(rule)
+        if isinstance(most, int) and task.train > most:
+            return f"it learned from {task.train} images where its protocol gives {most}: it was edited; run it again"
+    if record.status == "ok" and not (task.train and task.test):
+        return "it ended well with no image to learn from, or none to judge: it was edited; run it again"
     return ""
 
 
@@ -40,14 +57,16 @@ def _tuned_on(record: ResultRecord) -> Sequence[str]:
     return named if isinstance(named, list) else ()
 
 
-def integrity_table(board: Board, records: Sequence[ResultRecord]) -> Table:
+def integrity_table(data: Tidy) -> Table:
     """What was looked at, and what was found: a line for each check."""
-    data = tidy(board, records)
+    records, counting = data.records, list(_counting(data))
     rows = (
         ("identities follow from recipe and task", f"all {len(records)} records"),
+        ("raw scores were seen", _all_but((method.label for method in data.methods if method.unverified), "not of {}")),
         ("all rows saw the same images", _all_but(_on_other_images(data), "not {}")),
-        ("no test image is a training image", _duplicates(records)),
-        *annotation_rows(records),
+        ("no test image is a training image", _duplicates(data)),
+        *annotation_rows(counting),
+        *_counted(counting),
         ("weights were trained", _all_but((method.label for method in data.methods if method.random), "not of {}")),
         ("made from committed code", _committed(records)),
     )
@@ -66,12 +85,36 @@ def _on_other_images(data: Tidy) -> Iterator[str]:
         yield from (f"{method.label} on {category}" for category in strange)
 
 
-def _duplicates(records: Sequence[ResultRecord]) -> str:
-    done = [record for record in records if record.status == "ok"]
-    unknown = sum(record.task.duplicates is None for record in done)
-    named = {name for record in done for name in record.task.duplicates or ()}
-    found = "nobody looked" if unknown == len(done) else _all_but(named, "not {}")
-    return f"{found}; nobody looked in {unknown} of {len(done)} records" if 0 < unknown < len(done) else found
+def _duplicates(data: Tidy) -> str:
+    """What the board knows of its images; a record is asked only where it knows nothing."""
+    looked = {place: set(names) for place, names in data.duplicates.items() if place in data.images}
+    for record in data.records:
+        place = shots_of(record), unit_of(record)
+        if record.task.duplicates is not None and place not in data.duplicates and not data.strange(record):
+            looked.setdefault(place, set()).update(record.task.duplicates)
+    found = _all_but({name for names in looked.values() for name in names}, "not {}")
+    unknown = len(data.images.keys() - looked.keys())
+    if not unknown:
+        return found
+    missing = f"not looked at in {unknown} of {len(data.images)} units: run 'adbench board build' where the data is"
+    return f"{found}; {missing}" if looked else missing
+
+
+def _counting(data: Tidy) -> Iterator[ResultRecord]:
+    """Measured records of units that ended well, on the board's images: those whose counts are believed."""
+    for method in (each for each in data.methods if not each.unverified):
+        yield from (each for each in method.records.values() if each.status == "ok" and not data.strange(each))
+
+
+def _counted(records: Sequence[ResultRecord]) -> Iterator[tuple[str, str]]:
+    """What records count of their images, where any does: by category the most that one says."""
+    for fact, checked in FACTS.items():
+        most: dict[str, float] = {}
+        for record in (each for each in records if fact in each.facts):
+            most[record.task.category] = max(record.facts[fact], most.get(record.task.category, 0.0))
+        if most:
+            named = {f"{plain(category)} ({count:g})" for category, count in most.items() if count}
+            yield checked, _all_but(named, "not {}")
 
 
 def _committed(records: Sequence[ResultRecord]) -> str:

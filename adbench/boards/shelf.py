@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from adbench import StorageError
+from adbench.api.plain import read_plain
 from adbench.boards.integrity import forged
 from adbench.boards.text import plain
-from adbench.boards.tidy import Unit, row_key, unit_of
 from adbench.engine.record import RECORD_FILE, RecipeInfo, ResultRecord, canonical_json, parse_record, read_record
 
 MAX_FILE_BYTES = 256 << 20
 MAX_COST = 1e12
-ROUNDING = 1e-6
-"""What another number of threads, another runtime or another processor may do to a figure (measured: 4e-9)."""
+MAX_COUNT = 10**9
+MAX_SEED = (1 << 64) - 1
+MAX_NAME = 500
+"""Characters: twice what a folder's name may have."""
+MAX_METRICS = 200
+MAX_PARTS = 200
+MAX_SPEC = 256 << 10
+"""Characters of a recipe with all its options, which a page shows."""
+_METRIC = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+"""What the registry takes."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +39,16 @@ class Found:
         where: for messages.
         folder: that of its run, where it was found in one.
         text: the line that it was read from, where it stands on a board already; it stays as it is.
+        stands: whether it is on a board already.
+        measured: whether raw scores were seen that its figures follow from.
     """
 
     record: ResultRecord
     where: str
     folder: Path | None = field(default=None, compare=False)
     text: str | None = field(default=None, compare=False)
+    stands: bool = field(default=False, compare=False)
+    measured: bool = field(default=True, compare=False)
 
     @cached_property
     def line(self) -> str:
@@ -59,7 +71,15 @@ def read_run(folder: Path) -> Found | str:
         found = Found(read_record(folder), str(folder / RECORD_FILE), folder)
     except StorageError as error:
         return str(error)
-    return refusal(found) or found
+    return refusal(found) or _as_on_a_board(found)
+
+
+def _as_on_a_board(found: Found) -> Found:
+    """The same as if it had been read from a board: what order its options came in makes no difference."""
+    former = found.record.former_id
+    record = parse_record(found.line, found.where)
+    record.__dict__["former_id"] = former
+    return replace(found, record=record)
 
 
 def read_lines(file: Path) -> Iterator[tuple[str, Found | str]]:
@@ -68,12 +88,7 @@ def read_lines(file: Path) -> Iterator[tuple[str, Found | str]]:
     Raises:
         StorageError: the file cannot be read, is no UTF-8 text or is far too large.
     """
-    try:
-        if file.stat().st_size > MAX_FILE_BYTES:
-            raise StorageError(f"{file}: larger than {MAX_FILE_BYTES >> 20} MiB; this is no file of records")
-        lines = file.read_bytes().decode("utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StorageError(f"{file}: {error}; repair or remove it") from None
+    lines = read_plain(file, MAX_FILE_BYTES, "a file of records").split("\n")
     before: RecipeInfo | None = None
     for number, line in enumerate(lines, start=1):
         if line.strip():
@@ -89,7 +104,8 @@ def _read_line(line: str, where: str, before: RecipeInfo | None) -> Found | str:
         return str(error)
     if before == record.recipe:  # a method's records share one, and what is made of it once
         record = record.model_copy(update={"recipe": before})
-    found = Found(record, where, text=None if record.former_id else line)  # an older schema is written anew
+    text = None if record.former_id else line  # an older schema is written anew
+    found = Found(record, where, text=text, stands=True)
     return refusal(found) or found
 
 
@@ -102,8 +118,31 @@ def refusal(found: Found) -> str:
         edited = forged(record)
     except (ValueError, RecursionError) as error:
         return f"{found.where}: not writable as JSON: {plain(str(error))}"
-    strange = edited or next(_strange_figures(record), "")
+    strange = edited or next(_too_much(record), "") or next(_strange_figures(record), "")
     return strange and f"{found.where}: {strange}"
+
+
+def _too_much(record: ResultRecord) -> Iterator[str]:
+    """A sentence for each name that is longer than any name is, or that no component can have."""
+    names = {"recipe": record.recipe.name, "dataset": record.task.dataset, "category": record.task.category}
+    for what, name in {**names, "revision": record.task.revision}.items():
+        if len(name) > MAX_NAME:
+            yield f"its {what} has a name of {len(name)} characters; names have at most {MAX_NAME}"
+    if len(record.recipe.parts) > MAX_PARTS or len(record.recipe.spec_json) > MAX_SPEC:
+        yield f"its recipe has more than {MAX_PARTS} parts, or {MAX_SPEC >> 10} KiB of options"
+    if len(record.metrics) > MAX_METRICS:
+        yield f"it has {len(record.metrics)} metrics; a record has at most {MAX_METRICS}"
+    for name in record.metrics:
+        if not _METRIC.fullmatch(name):
+            yield f"metric {plain(name)!r} has a name that no metric can have: lower case words joined by '-'"
+
+
+def _counts(record: ResultRecord) -> Iterator[tuple[str, int, int]]:
+    """Whole numbers of a record, each with its name and the most that it can be."""
+    task = record.task
+    yield from (("seed", task.seed, MAX_SEED), ("train", task.train, MAX_COUNT), ("test", task.test, MAX_COUNT))
+    for name, info in record.metrics.items():
+        yield f"version of metric {name!r}", info.version, MAX_COUNT
 
 
 def _strange_figures(record: ResultRecord) -> Iterator[str]:
@@ -112,6 +151,9 @@ def _strange_figures(record: ResultRecord) -> Iterator[str]:
         for value in (info.value, *(info.interval or ())):
             if value is not None and not 0 <= value <= 1:
                 yield f"metric {plain(name)!r} is {value}; boards show figures from 0 to 1"
+    for name, count, most in _counts(record):
+        if not 0 <= count <= most:
+            yield f"{name} is {plain(str(count)[:40])}; it has to be between 0 and {most}"
     for name, value in record.facts.items():
         if not math.isfinite(value):
             yield f"fact {plain(name)!r} is {value}; it has to be a number"
@@ -125,63 +167,3 @@ def _strange_figures(record: ResultRecord) -> Iterator[str]:
 def to_line(record: ResultRecord) -> str:
     """The record as canonical JSON, on one line."""
     return canonical_json(record.to_json())
-
-
-def merge(found: Iterable[Found], news: list[str]) -> list[Found]:
-    """One record for each row and unit, whatever the order.
-
-    Identical records merge. Records of one identity have to agree exactly on every metric that they share; of those the
-    one with most and newest metrics stays. Of two identities for one method and unit (the data or the protocol's images
-    have changed) the later stays, and `news` gets a sentence.
-
-    Raises:
-        StorageError: two records of one identity disagree: the run cannot be reproduced.
-    """
-    by_id: dict[str, list[Found]] = defaultdict(list)
-    for each in found:
-        by_id[each.record.id].append(each)
-    single = [_best(same) for same in by_id.values()]
-    by_unit: dict[tuple[tuple[str, int], Unit], list[Found]] = defaultdict(list)
-    for each in single:
-        by_unit[row_key(each.record), unit_of(each.record)].append(each)
-    return [_latest(rivals, news) for _, rivals in sorted(by_unit.items())]
-
-
-def _best(same: Sequence[Found]) -> Found:
-    """Of records with one identity the fullest, after making sure that they agree."""
-    if len(same) == 1:
-        return same[0]
-    ordered = sorted(same, key=lambda f: _fullness(f.record), reverse=True)
-    for index, first in enumerate(ordered):
-        for second in ordered[index + 1 :]:
-            _agree(first, second)
-    return ordered[0]
-
-
-def _fullness(record: ResultRecord) -> tuple[bool, int, int, int, str, str]:
-    figures = record.metrics.values()
-    versions, intervals = sum(info.version for info in figures), sum(info.interval is not None for info in figures)
-    return record.status == "ok", len(figures), versions, intervals, record.provenance.started, to_line(record)
-
-
-def _agree(first: Found, second: Found) -> None:
-    """Raise the alarm if two records of one identity measure different things, beyond `ROUNDING`."""
-    for name in sorted(first.record.metrics.keys() & second.record.metrics.keys()):
-        one, other = first.record.metrics[name], second.record.metrics[name]
-        if one.version == other.version and not _same(one.value, other.value):
-            raise StorageError(
-                f"{first.where} and {second.where} are the same run ({first.record.id[:12]}) with different results:"
-                f" {plain(name)} is {one.value} and {other.value}; find out what is not reproducible, then remove one"
-            )
-
-
-def _same(one: float | None, other: float | None) -> bool:
-    return one == other or (one is not None and other is not None and abs(one - other) <= ROUNDING)
-
-
-def _latest(rivals: Sequence[Found], news: list[str]) -> Found:
-    ordered = sorted(rivals, key=lambda f: (f.record.provenance.started, f.record.id), reverse=True)
-    latest = ordered[0]
-    later = f"a later run of the same method, category and seed is {latest.where}"
-    news.extend(f"{old.where}: left out, {later}" for old in ordered[1:])
-    return latest

@@ -10,7 +10,7 @@ from adbench import UsageError
 from adbench.boards.board import Board
 from adbench.boards.shelf import Found
 from adbench.boards.text import plain
-from adbench.boards.tidy import method_key, method_name, shots_of, unit_of
+from adbench.boards.tidy import method_key, method_name, short_keys, shots_of, unit_of
 
 SHOWN = 5
 
@@ -44,7 +44,8 @@ def of_one_method(found: Sequence[Found], named: str | None) -> list[Found]:
     names = {key: plain(method_name(each.record for each in members)) for key, members in methods.items()}
     chosen = [key for key, name in names.items() if named is None or named == name or key.startswith(named)]
     if len(chosen) != 1:
-        listed = ", ".join(f"{name} ({key})" for key, name in sorted(names.items(), key=lambda item: item[::-1]))
+        short = short_keys(names)
+        listed = ", ".join(f"{name} ({short[key]})" for key, name in sorted(names.items(), key=lambda item: item[::-1]))
         raise UsageError(f"name one method with --method: a name, or the key behind it, of {listed or 'none'}")
     return methods[chosen[0]]
 

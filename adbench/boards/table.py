@@ -13,15 +13,23 @@ from adbench.boards.board import Board
 from adbench.boards.fingerprint import fingerprint
 from adbench.boards.stats import LEAST_RANKED, Lookup, Ranking, compare, ranking
 from adbench.boards.text import plain
-from adbench.boards.tidy import Method, Reading, Regime, Tidy, Unit, tidy
-from adbench.engine.record import Cost, ResultRecord
+from adbench.boards.tidy import Method, Reading, Regime, Tidy, Unit
+from adbench.engine.record import Cost
 
 DASH = "—"
 DAGGER = "†"
+FIXED = "det."
+UNVERIFIED_NOTE = (
+    "Unverified: nobody has seen the raw scores that these figures should follow from. They are listed as their records"
+    " say, count for nothing and have no rank; 'adbench board submit' with the runs and their data verifies them."
+)
 SHOWN_NAMES = 6
+ROUNDING = 1e-6
+"""What another number of threads may do to a figure of the same method on the same images."""
 READ_AS = (
     "Figures are percent, higher is better: the mean over categories of the mean over seeds,"
-    " ± the sample standard deviation over seeds, then in brackets, where it was measured, the 95 % confidence interval"
+    f" ± the sample standard deviation over seeds, or {FIXED} where nothing was drawn at random and every seed had the"
+    " same images, so that all seeds are one run; then in brackets, where it was measured, the 95 % confidence interval"
     f" over draws of the test images. {DASH} 14/15: only 14 of 15 units (category and seed) are done, so there is no"
     " mean. Ties as shown share a rank."
 )
@@ -40,17 +48,19 @@ class Figure:
         spread: over seeds; None with one seed.
         mark: shown instead of a mean.
         interval: of 95 % confidence over draws of the test images; None unless all units have one.
+        fixed: whether no seed could have given anything else: there is no spread to speak of.
     """
 
     mean: float | None
     spread: float | None = None
     mark: str = ""
     interval: tuple[float, float] | None = None
+    fixed: bool = False
 
     def __str__(self) -> str:
         if self.mean is None:
             return self.mark
-        spread = "" if self.spread is None else f" ± {percent(self.spread)}"
+        spread = "" if self.spread is None else f" {FIXED}" if self.fixed else f" ± {percent(self.spread)}"
         interval = "" if self.interval is None else " [{}, {}]".format(*map(percent, self.interval))
         return f"{percent(self.mean)}{spread}{interval}"
 
@@ -74,15 +84,14 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.1f}"
 
 
-def tables(board: Board, records: Sequence[ResultRecord], details: Lookup = lambda _: None) -> list[Table]:
+def tables(data: Tidy, details: Lookup = lambda _: None) -> list[Table]:
     """The whole board: its heading, then standings, categories, statistics and costs of each regime.
 
     Args:
-        board: title, protocol, metrics.
-        records: all are of this board; their order does not matter.
+        data: of the board.
         details: finds those of a record by its id.
     """
-    data = tidy(board, records)
+    board = data.board
     result = [heading(board)]
     for regime, methods in data.regimes():
         ranked = standings(board, data, methods)
@@ -95,16 +104,15 @@ def tables(board: Board, records: Sequence[ResultRecord], details: Lookup = lamb
     return result
 
 
-def standings_tables(board: Board, records: Sequence[ResultRecord]) -> list[Table]:
+def standings_tables(data: Tidy) -> list[Table]:
     """The standings alone, a table for each regime."""
-    data = tidy(board, records)
+    board = data.board
     return [standings_table(board, data, regime, standings(board, data, ms)) for regime, ms in data.regimes()]
 
 
-def category_tables(board: Board, records: Sequence[ResultRecord], metric: str) -> list[Table]:
+def category_tables(data: Tidy, metric: str) -> list[Table]:
     """One metric by category, a table for each regime."""
-    data = tidy(board, records)
-    return [category_table(data, regime, standings(board, data, ms), metric) for regime, ms in data.regimes()]
+    return [category_table(data, regime, standings(data.board, data, ms), metric) for regime, ms in data.regimes()]
 
 
 def heading(board: Board) -> Table:
@@ -129,7 +137,16 @@ def figure(readings: Mapping[Unit, Reading], units: Sequence[Unit]) -> Figure:
     if not by_seed:
         return Figure(None, mark="n/a")
     means = [statistics.fmean(by_seed[seed]) for seed in sorted(by_seed)]
-    return Figure(statistics.fmean(means), _spread(means), interval=_interval(readings, units))
+    spread, fixed = _spread(means), _fixed(readings, units, means)
+    return Figure(statistics.fmean(means), spread, interval=_interval(readings, units), fixed=fixed)
+
+
+def _fixed(readings: Mapping[Unit, Reading], units: Sequence[Unit], means: Sequence[float]) -> bool:
+    """Whether nothing was drawn, all seeds of a category had the same images, and they do agree."""
+    images: dict[str, set[str]] = defaultdict(set)
+    for unit in units:
+        images[unit.category].add(readings[unit].fixed)
+    return max(means) - min(means) <= ROUNDING and all(len(seen) == 1 and "" not in seen for seen in images.values())
 
 
 def _spread(values: Sequence[float]) -> float | None:
@@ -159,10 +176,15 @@ def _interval(readings: Mapping[Unit, Reading], units: Sequence[Unit]) -> tuple[
 
 
 def standings(board: Board, data: Tidy, methods: Iterable[Method]) -> list[Standing]:
-    """Methods of one regime by rank; those without a rank last, by label. Figures that look alike share a rank."""
+    """Methods of one regime by rank; those without a rank last, by label. Figures that look alike share a rank.
+
+    What is unverified has none.
+    """
     figures = {method.label: {metric: overall(data, method, metric) for metric in board.metrics} for method in methods}
     by_label = {method.label: method for method in methods}
-    shown = {label: _shown(row[board.rank_by]) for label, row in figures.items()}
+    shown = {
+        label: None if by_label[label].unverified else _shown(row[board.rank_by]) for label, row in figures.items()
+    }
     better = {label: sum(other > own for other in shown.values() if other is not None) for label, own in _ranked(shown)}
     order = sorted(figures, key=lambda label: (label not in better, better.get(label, 0), label))
     return [
@@ -192,6 +214,7 @@ def standings_table(board: Board, data: Tidy, regime: Regime, ranked: Sequence[S
         for place in ranked
     )
     notes = [f"Categories: {len(data.categories)}; seeds: {', '.join(map(str, data.seeds))}."]
+    notes += [UNVERIFIED_NOTE] if regime.unverified else []
     notes += [f"{DAGGER} random weights, never trained."] if any(place.method.random for place in ranked) else []
     for place in ranked:
         notes += notes_on(board, data, place.method)

@@ -5,16 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 
+from adbench.api.plain import one_line
+
 MAX_TEXT = 200
 
 
 def plain(text: str) -> str:
     """The text on one line, printable and of bounded length."""
-    text = text[: 4 * MAX_TEXT]
-    if not text.isprintable():
-        text = "".join(char if char.isprintable() else " " for char in text)
-    line = " ".join(text.split())
-    return line if len(line) <= MAX_TEXT else line[: MAX_TEXT - 1] + "…"
+    return one_line(text, MAX_TEXT)
 
 
 def words(text: str) -> str:

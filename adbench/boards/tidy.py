@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
 from adbench.boards.board import Board
@@ -13,6 +14,10 @@ from adbench.boards.text import plain
 from adbench.engine.record import MetricInfo, ResultRecord
 
 Kept = TypeVar("Kept")
+
+_USUAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+"""A name that a recipe can have."""
+_OURS = str.maketrans({"(": "[", ")": "]", ",": ";"})
 
 
 class Unit(NamedTuple):
@@ -29,6 +34,8 @@ class Regime:
     Attributes are ordered so that the plainest regime sorts first.
     """
 
+    unverified: bool = False
+    """Nobody has seen raw scores that the figures follow from: listed, and never ranked."""
     tuned_on_test: bool = False
     transductive: bool = False
     anomalies: bool = False
@@ -38,6 +45,8 @@ class Regime:
     shots: int = 0
     outdated: tuple[str, ...] = ()
     """Metrics of the board that were measured with an older version, with that version."""
+    unknown: tuple[str, ...] = ()
+    """Metrics of the board whose version the adbench that is installed does not know, with that version."""
 
     def __str__(self) -> str:
         learned = "zero-shot" if self.zero_shot else f"{self.shots}-shot" if self.shots else "normal training images"
@@ -48,6 +57,8 @@ class Regime:
             "tuned on the test labels": self.tuned_on_test,
             "class names": self.class_names,
             f"older metrics ({', '.join(self.outdated)})": bool(self.outdated),
+            f"versions of metrics that are unknown here ({', '.join(self.unknown)})": bool(self.unknown),
+            "unverified": self.unverified,
         }
         return ", ".join([learned, *(text for text, holds in traits.items() if holds)])
 
@@ -61,12 +72,14 @@ class Reading:
         mark: shown in its place: "n/a", a status such as "failed", or what else keeps the figure from counting.
         reason: the sentence behind the mark.
         interval: of 95 % confidence over draws of the test images, where it was measured.
+        fixed: the images, where nothing was drawn at random: of the same images every seed gives the same; else empty.
     """
 
     value: float | None
     mark: str = ""
     reason: str = ""
     interval: tuple[float, float] | None = None
+    fixed: str = ""
 
     @property
     def counts(self) -> bool:
@@ -82,11 +95,13 @@ class Method:
         key: unique on the board; begins with `method_key`.
         label: for people, unique on the board; a hash follows the name where several specs share it.
         records: by unit.
+        unverified: whether nobody has seen the raw scores of its records.
     """
 
     key: str
     label: str
     records: Mapping[Unit, ResultRecord]
+    unverified: bool = False
 
     @cached_property
     def regime(self) -> Regime:
@@ -94,6 +109,7 @@ class Method:
         given = [record.regime for record in self.records.values()]
         done = [record.regime for record in self.records.values() if record.status == "ok"]
         return Regime(
+            unverified=self.unverified,
             tuned_on_test=any(regime.tuned_on_test for regime in given),
             transductive=any(regime.test_set for regime in given),
             anomalies=any(regime.anomalies for regime in given),
@@ -110,22 +126,46 @@ class Method:
 
 
 @dataclass(frozen=True)
+class Truth:
+    """What no record decides.
+
+    Attributes:
+        unverified: ids of the records whose raw scores nobody has seen.
+        images: the `samples_sha` that counts on a unit, for a number of shots.
+        duplicates: test images of such a unit that are training images too; absent where nobody looked.
+        versions: of each metric that is installed.
+    """
+
+    unverified: frozenset[str] = frozenset()
+    images: Mapping[tuple[int, Unit], str] = field(default_factory=dict)
+    duplicates: Mapping[tuple[int, Unit], tuple[str, ...]] = field(default_factory=dict)
+    versions: Mapping[str, int] = field(default_factory=dict)
+
+
+_NOTHING_KNOWN = Truth()
+
+
+@dataclass(frozen=True)
 class Tidy:
     """All that a board's tables are made of.
 
     Attributes:
         board: whose records they were.
+        records: all of them.
         categories, seeds: together, the units that a complete method has.
         methods: sorted by label.
         images: the `samples_sha` that counts on each unit, for each number of shots.
+        duplicates: test images of such a unit that are training images too; absent where nobody looked.
         versions: the version of each metric that counts.
     """
 
     board: Board
+    records: tuple[ResultRecord, ...]
     categories: tuple[str, ...]
     seeds: tuple[int, ...]
     methods: tuple[Method, ...]
     images: Mapping[tuple[int, Unit], str]
+    duplicates: Mapping[tuple[int, Unit], tuple[str, ...]]
     versions: Mapping[str, int]
     _kept: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -148,13 +188,17 @@ class Tidy:
     def _regimes(self) -> list[tuple[Regime, tuple[Method, ...]]]:
         apart: dict[Regime, list[Method]] = defaultdict(list)
         for method in self.methods:
-            apart[replace(method.regime, outdated=self._outdated(method))].append(method)
+            versions = self._versions_of(method)
+            older = tuple(f"{name} {version}" for name, version in versions if version < self.versions[name])
+            newer = tuple(f"{name} {version}" for name, version in versions if version > self.versions[name])
+            apart[replace(method.regime, outdated=older, unknown=newer)].append(method)
         return [(regime, tuple(apart[regime])) for regime in sorted(apart)]
 
-    def _outdated(self, method: Method) -> tuple[str, ...]:
-        versions = {(name, info.version) for record in method.records.values() for name, info in record.metrics.items()}
-        older = {(name, version) for name, version in versions if version != self.versions[name]}
-        return tuple(f"{name} {version}" for name, version in sorted(older) if name in self.board.metrics)
+    def _versions_of(self, method: Method) -> list[tuple[str, int]]:
+        """Of the board's metrics, in records that count."""
+        done = (record for record in method.records.values() if record.status == "ok")
+        found = {(name, info.version) for record in done for name, info in record.metrics.items()}
+        return sorted((name, version) for name, version in found if name in self.board.metrics)
 
     def readings(self, method: Method, metric: str) -> dict[Unit, Reading]:
         """What the method's records say of a metric, for each unit that it has a record of."""
@@ -169,21 +213,19 @@ class Tidy:
         """The method's records, and what stands in place of every figure of those that do not count."""
         found = ((unit, method.records[unit]) for unit in self.units if unit in method.records)
         return self.kept(
-            ("records", method.key), lambda: [(unit, record, self._unusable(record, unit)) for unit, record in found]
+            ("records", method.key), lambda: [(unit, record, self._unusable(record)) for unit, record in found]
         )
 
     def strange(self, record: ResultRecord) -> bool:
         """Whether a finished record saw other images than the ones that count."""
-        return self._differs(record, unit_of(record))
+        counting = self.images.get((shots_of(record), unit_of(record)), record.task.samples_sha)
+        return record.status == "ok" and record.task.samples_sha != counting
 
-    def _differs(self, record: ResultRecord, unit: Unit) -> bool:
-        return record.status == "ok" and record.task.samples_sha != self.images[shots_of(record), unit]
-
-    def _unusable(self, record: ResultRecord, unit: Unit) -> Reading | None:
+    def _unusable(self, record: ResultRecord) -> Reading | None:
         if record.status != "ok":
             return Reading(None, record.status, plain(record.reason) or "no reason given")
-        if self._differs(record, unit):
-            return Reading(None, "other images", "its images differ from those of the other records; run it again")
+        if self.strange(record):
+            return Reading(None, "other images", "its images are not those of the board; run it again")
         return None
 
     def _reading(self, record: ResultRecord, metric: str) -> Reading:
@@ -194,55 +236,52 @@ class Tidy:
             return Reading(
                 None, "old metric", f"not version {self.versions[metric]}; run 'adbench evaluate' on its run"
             )
-        return _value(info)
+        return _value(info, record.task.samples_sha if record.drew is False else "")
 
 
-def _value(info: MetricInfo) -> Reading:
+def _value(info: MetricInfo, fixed: str) -> Reading:
     if info.value is None:
         return Reading(None, "n/a", plain(info.reason) or "undefined")
-    return Reading(info.value, interval=info.interval)
+    return Reading(info.value, interval=info.interval, fixed=fixed)
 
 
-def tidy(board: Board, records: Sequence[ResultRecord]) -> Tidy:
+def tidy(board: Board, records: Sequence[ResultRecord], truth: Truth = _NOTHING_KNOWN) -> Tidy:
     """Sort a board's records out. The order of the records does not matter.
+
+    Unverified records decide nothing: they fill no gap of a row that was measured, and name no category, seed, image or
+    version that others have to have. Nor does a method that ended well nowhere.
 
     Args:
         board: says the categories and metrics.
-        records: all belong to the board; one for each method and unit.
+        records: all belong to the board; one for each method and unit, and for each of them maybe one unverified.
+        truth: what they have no say in. Where it says nothing, what most measured records have counts.
     """
-    return _tidy(board, _Records(tuple(records)))
-
-
-class _Records(NamedTuple):
-    """Records that are equal if they are the same ones: a board's tables are made from them one after another."""
-
-    records: tuple[ResultRecord, ...]
-
-    def __hash__(self) -> int:
-        return hash(tuple(map(id, self.records)))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Records) and list(map(id, self.records)) == list(map(id, other.records))
-
-
-@lru_cache(maxsize=1)
-def _tidy(board: Board, given: _Records) -> Tidy:
-    records = given.records
-    seeds = sorted({record.task.seed for record in records})
-    known = sorted({record.task.category for record in records})
+    measured = [record for record in records if record.id not in truth.unverified] or list(records)
+    well = {method_key(record) for record in measured if record.status == "ok"}
+    asked = [record for record in measured if method_key(record) in well] or measured
+    known = sorted({record.task.category for record in asked})
     return Tidy(
         board=board,
+        records=tuple(records),
         categories=tuple(known) if board.categories is None else board.categories,
-        seeds=tuple(seeds),
-        methods=_methods(records),
-        images=_images(records),
-        versions=_versions(records),
+        seeds=tuple(sorted({record.task.seed for record in asked})),
+        methods=_methods(records, truth.unverified),
+        images={**most_seen(measured), **truth.images},
+        duplicates=truth.duplicates,
+        versions={**_versions(records), **_versions(measured), **truth.versions},
     )
 
 
 def method_key(record: ResultRecord) -> str:
-    """Eight hexadecimal digits for the spec, which alone decides the score: records of one method share them."""
-    return record.recipe.spec_sha[:8]
+    """128 bits of the spec's hash, in hex: the spec alone decides the score, and records of one method share it."""
+    return record.recipe.spec_sha[:32]
+
+
+def short_keys(keys: Iterable[str]) -> dict[str, str]:
+    """The beginning of each key, as many digits as tell all of them apart, at least eight."""
+    known = set(keys)
+    digits = next(n for n in (8, 12, 16, 24, 32) if n == 32 or len({key[:n] for key in known}) == len(known))
+    return {key: key[:digits] for key in known}
 
 
 def method_name(records: Iterable[ResultRecord]) -> str:
@@ -266,36 +305,68 @@ def row_key(record: ResultRecord) -> tuple[str, int]:
     return method_key(record), shots_of(record)
 
 
-def _methods(records: Sequence[ResultRecord]) -> tuple[Method, ...]:
-    rows: dict[tuple[str, int], dict[Unit, ResultRecord]] = defaultdict(dict)
+class _Row(NamedTuple):
+    """What the records of one row of a board share."""
+
+    key: str
+    shots: int
+    unverified: bool
+
+    @property
+    def given(self) -> str:
+        """The shots, for people."""
+        return f"{self.shots or 'full'}-shot"
+
+
+def _methods(records: Iterable[ResultRecord], unverified: frozenset[str]) -> tuple[Method, ...]:
+    rows: dict[_Row, dict[Unit, ResultRecord]] = defaultdict(dict)
     for record in records:
-        rows[row_key(record)][unit_of(record)] = record
-    several = len({shots for _, shots in rows}) > 1
-    given = {row: f"{row[1] or 'full'}-shot" if several else "" for row in rows}
-    names = {row: plain(method_name(units.values())) or "unnamed" for row, units in rows.items()}
-    shared = Counter((name, row[1]) for row, name in names.items())
+        rows[_Row(*row_key(record), record.id in unverified)][unit_of(record)] = record
+    several = len({row.shots for row in rows}) > 1
+    names = _names(rows)
     methods = []
     for row, units in rows.items():
-        name = names[row] if shared[names[row], row[1]] == 1 else f"{names[row]} ({row[0]})"
-        key, label = "-".join(filter(None, [row[0], given[row]])), ", ".join(filter(None, [name, given[row]]))
-        methods.append(Method(key, label, dict(sorted(units.items()))))
+        given = [*([row.given] if several else []), *(["unverified"] if row.unverified else [])]
+        key, label = "-".join([row.key, *given]), ", ".join([names[row], *given])
+        methods.append(Method(key, label, dict(sorted(units.items())), row.unverified))
     return tuple(sorted(methods, key=lambda method: method.label))
 
 
-def _images(records: Iterable[ResultRecord]) -> dict[tuple[int, Unit], str]:
+def _names(rows: Mapping[_Row, Mapping[Unit, ResultRecord]]) -> dict[_Row, str]:
+    """What rows are called, each spec by its own name: the beginning of its key follows where several share it.
+
+    It also follows where a name is none that a recipe can have, since what looks alike need not be alike. Brackets and
+    commas belong to these labels: a name that has them cannot pass for another's. What is unverified changes the name
+    of nothing that is measured.
+    """
+    short = short_keys(row.key for row in rows)
+    names = {row: method_name(units.values()) for row, units in rows.items()}
+    owners: dict[tuple[str, bool], set[str]] = defaultdict(set)
+    for row, name in names.items():
+        owners[name, True].add(row.key)
+        owners[name, row.unverified].add(row.key)
+    return {
+        row: name
+        if len(owners[name, row.unverified]) == 1 and _USUAL.fullmatch(name)
+        else f"{plain(name).translate(_OURS) or 'unnamed'} ({short[row.key]})"
+        for row, name in names.items()
+    }
+
+
+def most_seen(records: Iterable[ResultRecord]) -> dict[tuple[int, Unit], str]:
     """For each unit the images that most finished records saw, of equally many the latest."""
     seen: dict[tuple[int, Unit], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for record in (each for each in records if each.status == "ok"):
         seen[shots_of(record), unit_of(record)][record.task.samples_sha].append(record.provenance.started)
     return {
-        unit: max(by_sha, key=lambda sha: (len(by_sha[sha]), max(by_sha[sha]), sha)) for unit, by_sha in seen.items()
+        place: max(by_sha, key=lambda sha: (len(by_sha[sha]), max(by_sha[sha]), sha)) for place, by_sha in seen.items()
     }
 
 
 def _versions(records: Iterable[ResultRecord]) -> dict[str, int]:
-    """The newest version of each metric that any record has."""
-    newest: dict[str, int] = {}
-    for record in records:
+    """The version of each metric that most finished records have, of equally many the newest."""
+    seen: dict[str, Counter[int]] = defaultdict(Counter)
+    for record in (each for each in records if each.status == "ok"):
         for name, info in record.metrics.items():
-            newest[name] = max(info.version, newest.get(name, info.version))
-    return newest
+            seen[name][info.version] += 1
+    return {name: max(counts, key=lambda version: (counts[version], version)) for name, counts in seen.items()}

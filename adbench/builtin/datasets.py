@@ -20,9 +20,11 @@ from adbench import (
     Field,
     Sample,
     Split,
+    StorageError,
     Survey,
     UnknownName,
     printable,
+    read_yaml,
     sha256_of,
 )
 from adbench.builtin.archive import Archive
@@ -370,12 +372,10 @@ def _from_settings(path: Path, dataset: str) -> Iterator[Path]:
     """
     if not path.is_file():
         return
-    import yaml
-
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        settings = read_yaml(path, "a file of settings") or {}
         named = (settings.get("datasets") or {}).get(dataset)
-    except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
+    except (StorageError, AttributeError) as error:
         raise DataError(f"{path} cannot be read: {error}; write 'datasets: {{{dataset}: /path/to/it}}'") from None
     if named is not None:
         yield (path.parent.parent / Path(str(named)).expanduser()).resolve()

@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 import adbench
+from adbench.cli.screen import echo
 from adbench.engine.interrupt import stoppable
 from adbench.errors import AdbenchError, PluginError, UnknownName, UsageError
 
@@ -117,14 +118,14 @@ def _call(arguments: list[str] | None) -> int:
         error.show()
         return error.exit_code
     except AdbenchError as error:
-        click.echo(f"error: {error}", err=True)
+        echo(f"error: {error}", err=True)
         return 2 if isinstance(error, UsageError) else 1
     except (click.Abort, KeyboardInterrupt) as stop:
         number = signal.Signals(getattr(stop.__cause__ or stop, "number", signal.SIGINT))
         with suppress(OSError):  # the terminal may be gone
-            click.echo("interrupted" if number == signal.SIGINT else f"stopped by {number.name}", err=True)
+            echo("interrupted" if number == signal.SIGINT else f"stopped by {number.name}", err=True)
         return 128 + number
     except SystemExit as error:
-        click.echo(f"error: a component ended the command, by SystemExit({error.code!r})", err=True)
+        echo(f"error: a component ended the command, by SystemExit({error.code!r})", err=True)
         return 1
     return result if isinstance(result, int) else 0

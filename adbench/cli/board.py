@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from adbench.cli.known import known_here
 from adbench.cli.options import dataset_from, places
+from adbench.cli.screen import echo, screen, styled
 from adbench.cli.submit import submit_command, verify_command
 from adbench.errors import StorageError, UnknownName
 
@@ -17,10 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rich.table import Table as RichTable
+    from rich.text import Text
 
     from adbench.api.report import Report, Table
     from adbench.boards.annex import Gallery
-    from adbench.boards.publish import Outcome, Press, Shelf
+    from adbench.boards.known import Known
+    from adbench.boards.publish import Press
+    from adbench.boards.shelves import Outcome, Shelf
+    from adbench.boards.tidy import Tidy
     from adbench.engine.record import ResultRecord
 
 _WIDTH = 160
@@ -50,19 +56,32 @@ command.add_command(verify_command)
     is_flag=True,
     help="Show images of RUNS on the pages, also of data that must not be published: keep such pages to yourself.",
 )
-@click.option("--data", metavar="NAME|PATH", help="The dataset for --pictures, where the record's name is not enough.")
-def build_command(runs: tuple[Path, ...], out: Path, pictures: bool, data: str | None) -> int:
+@click.option(
+    "--data",
+    metavar="NAME|PATH",
+    help="The dataset, where the record's name is not enough: for --pictures, and to look for test images among those"
+    " that were trained on where records do not say.",
+)
+@click.option(
+    "--replace",
+    "replacing",
+    is_flag=True,
+    help="Let records of RUNS take the place of others for the same method, category and seed; each is said.",
+)
+def build_command(runs: tuple[Path, ...], out: Path, pictures: bool, data: str | None, replacing: bool) -> int:
     """Put the records of RUNS on their boards, and write tables and pages anew.
 
-    A record that no board takes gets a new board with default rules, to be edited by hand.
+    A record that no board takes gets a new board with default rules, to be edited by hand. One whose raw scores are not
+    beside it is listed apart, as unverified. What stands on a board stays, unless --replace says otherwise.
     """
     from dataclasses import replace
 
     from adbench.boards.publish import build
 
-    outcome = build(runs, out, replace(press(), gallery=_gallery(data, every=pictures)))
+    printed = replace(press(), gallery=_gallery(data, every=pictures), known=known_here(data))
+    outcome = build(runs, out, printed, replacing=replacing)
     for folder in outcome.boards:
-        click.echo(f"{folder}: written")
+        echo(f"{folder}: written")
     return report(outcome)
 
 
@@ -74,7 +93,7 @@ def check_command(root: Path) -> int:
 
     outcome = check(root, press())
     if not outcome.problems:
-        click.echo(f"{root}: all as the records say; boards: {len(outcome.boards)}")
+        echo(f"{root}: all as the records say; boards: {len(outcome.boards)}")
     return report(outcome)
 
 
@@ -83,43 +102,45 @@ def check_command(root: Path) -> int:
 @click.option("--metric", help="Show this metric by category, instead of the standings.")
 def show_command(path: Path, metric: str | None) -> int:
     """Show the boards below PATH: leaderboards, one board, or a folder of runs."""
-    from rich.console import Console
+    from adbench.boards.shelves import Outcome
 
-    from adbench.boards.publish import Outcome
-
-    outcome = Outcome()
-    shelves = _shelves(path, outcome)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
+    outcome, known = Outcome(), known_here()
+    shelves = _shelves(path, outcome, known)
+    console = screen()
+    console.width = console.width if sys.stdout.isatty() else _WIDTH
     for shelf in shelves:
-        for table in _tables(shelf, metric):
+        for table in _tables(shelf.tidy(known), metric):
             console.print(_drawn(table))
             for note in table.notes:
-                console.print(note, markup=False, style="dim", soft_wrap=True)
+                console.print(styled((note, "dim")), soft_wrap=True)
             console.print()
     return report(outcome)
 
 
-def _shelves(path: Path, outcome: Outcome) -> list[Shelf]:
+def _shelves(path: Path, outcome: Outcome, known: Known) -> list[Shelf]:
     """The boards to show.
 
     Raises:
         StorageError: there is nothing to show.
     """
-    from adbench.boards.publish import default_shelves, find_boards, read_runs, read_shelf
-    from adbench.boards.shelf import merge
+    from adbench.boards.merging import Said
+    from adbench.boards.shelves import default_shelves, find_boards, read_runs, read_shelf
+    from adbench.engine.record import find_runs
 
-    boards = find_boards(path)
-    shelves = [read_shelf(board, outcome) for board in boards]
-    if not boards:
-        shelves = default_shelves(read_runs([path], outcome), path, outcome)
-    if not shelves and not outcome.problems:
+    boards, said = find_boards(path), Said()
+    if not boards and not find_runs(path):
         raise StorageError(f"{path}: no board and no run; make one with 'adbench run', then 'adbench board build runs'")
+    shelves = [read_shelf(board, outcome, known) for board in boards]
+    if not boards:
+        shelves = default_shelves(read_runs([path], outcome, known), path, outcome)
     for shelf in shelves:
-        shelf.found = merge(shelf.found, outcome.news)
+        shelf.settle(known, said)
+    outcome.news += said.news
+    outcome.problems += said.refused
     return shelves
 
 
-def _tables(shelf: Shelf, metric: str | None) -> list[Table]:
+def _tables(data: Tidy, metric: str | None) -> list[Table]:
     """Heading and standings, or heading and one metric by category.
 
     Raises:
@@ -127,28 +148,28 @@ def _tables(shelf: Shelf, metric: str | None) -> list[Table]:
     """
     from adbench.boards.table import category_tables, heading, standings_tables
 
-    records = [found.record for found in shelf.found]
+    board = data.board
     if metric is None:
-        return [heading(shelf.board), *standings_tables(shelf.board, records)]
-    known = {*shelf.board.metrics, *(name for record in records for name in record.metrics)}
+        return [heading(board), *standings_tables(data)]
+    known = {*board.metrics, *(name for record in data.records for name in record.metrics)}
     if metric not in known:
-        raise UnknownName("metric", metric, known, f"on board {shelf.board.title!r}")
-    return [heading(shelf.board), *category_tables(shelf.board, records, metric)]
+        raise UnknownName("metric", metric, known, f"on board {board.title!r}")
+    return [heading(board), *category_tables(data, metric)]
 
 
-def _drawn(table: Table) -> RichTable | str:
-    """A table for the terminal; text is shown as it is, never as markup."""
-    from rich.markup import escape
+def _drawn(table: Table) -> RichTable | Text:
+    """A table for the terminal; text is shown as it is, never as markup, and nothing in it steers the terminal."""
     from rich.table import Table as RichTable
-    from rich.text import Text
 
     if not table.columns:
-        return f"[bold]{escape(table.title)}[/]"
-    drawn = RichTable(title=Text(table.title), title_justify="left")
+        return styled((table.title, "bold"))
+    drawn = RichTable(title=styled(table.title), title_justify="left")
     for column in table.columns:
-        drawn.add_column(Text(column.replace("-", "\n", 1)), justify="left" if column == "method" else "right")
+        first, dash, rest = column.partition("-")
+        header = styled(first) if not dash else styled(first).append("\n").append_text(styled(rest))
+        drawn.add_column(header, justify="left" if column == "method" else "right")
     for row in table.rows:
-        drawn.add_row(*map(Text, row))
+        drawn.add_row(*map(styled, row))
     return drawn
 
 
@@ -173,18 +194,18 @@ def _gallery(data: str | None, *, every: bool) -> Gallery:
 
 
 def press() -> Press:
-    """The reports that print boards."""
+    """The reports that print boards, with what is known here."""
     from adbench.boards.publish import Press
     from adbench.registry import installed
 
     markdown, table = (cast("Report", installed().get("report", name).cls()) for name in ("markdown", "csv"))
-    return Press(markdown=markdown, csv=table)
+    return Press(markdown=markdown, csv=table, known=known_here())
 
 
 def report(outcome: Outcome) -> int:
     """Say what was found; the exit code."""
     for line in outcome.news:
-        click.echo(line, err=True)
+        echo(line, err=True)
     for line in outcome.problems:
-        click.echo(f"error: {line}", err=True)
+        echo(f"error: {line}", err=True)
     return 1 if outcome.problems else 0

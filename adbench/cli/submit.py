@@ -9,22 +9,19 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from adbench.cli.known import known_here
 from adbench.cli.options import places
 from adbench.cli.origin import dataset_of
-from adbench.errors import DataError, StorageError, UsageError
+from adbench.cli.screen import counted, echo, visible
+from adbench.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
-    from adbench.api.dataset import Dataset
-    from adbench.boards.publish import Outcome, Shelf
     from adbench.boards.shelf import Found
+    from adbench.boards.shelves import Outcome, Shelf
     from adbench.engine.record import ResultRecord
-    from adbench.registry import Registry
 
 TOLERANCE = 0.001
 """A tenth of a point, the last digit that boards show: what another device or thread count may move."""
-ROUNDING = 1e-9
-"""Metrics of the same raw scores differ by rounding at most."""
-
 _data_option = click.option(
     "--data", metavar="NAME|PATH", help="The dataset, where the record's own name is not enough (a folder)."
 )
@@ -41,28 +38,43 @@ _data_option = click.option(
     show_default=True,
     help="The leaderboards' folder, in a checkout of the repository.",
 )
-def submit_command(runs: tuple[Path, ...], data: str | None, method: str | None, out: Path) -> int:
+@click.option(
+    "--replace",
+    "replacing",
+    is_flag=True,
+    help="Let these records take the place of others for the same method, category and seed; each is said.",
+)
+def submit_command(runs: tuple[Path, ...], data: str | None, method: str | None, out: Path, replacing: bool) -> int:
     """Re-check all records of one method in RUNS, and put them on the boards, ready for a pull request.
 
-    Checked are schema, identity, the raw scores' hash, all metrics (where the dataset is here), that every category and
-    seed of the board is there, and that weights are trained. Nothing is written unless all is well.
+    Checked are schema, identity, regime, the raw scores' hash, counts, all metrics and intervals from the raw scores,
+    that every category and seed of the board is there, and that weights are trained. Nothing is written unless all is
+    well. Where raw scores or the dataset are not here, the record is listed apart, as unverified, without a rank.
     """
-    from adbench.boards.publish import Outcome, build, read_runs
+    from dataclasses import replace
+
+    from adbench.boards.publish import build
+    from adbench.boards.shelves import Outcome, read_runs
     from adbench.boards.submission import of_one_method
     from adbench.cli.board import press, report
+    from adbench.cli.recheck import Recheck
 
-    outcome = Outcome()
-    found = of_one_method(list(read_runs(runs, outcome)), method)
+    outcome, recheck = Outcome(), Recheck(data)
+    found = of_one_method(list(read_runs(runs, outcome, known_here(data, lambda *_: ""))), method)
     _examine(found, out, outcome)
-    for each in found:
-        _remeasure(each, data, outcome)
+    unseen = [recheck.witness(_folder(each), each.record) for each in found]
+    outcome.problems += recheck.faults
     if outcome.problems:
-        click.echo(f"nothing written: {len(outcome.problems)} problems", err=True)
+        echo(f"nothing written: {counted(len(outcome.problems), 'problem')}", err=True)
         return report(outcome)
-    built = build([_folder(each) for each in found], out, press())
+    printed = replace(press(), known=known_here(data, recheck.witness))
+    built = build([_folder(each) for each in found], out, printed, replacing=replacing)
     built.news[:0] = outcome.news
-    name = found[0].record.recipe.name
-    click.echo(f"{len(found)} records of {name!r} are below {out}; commit that folder, and open a pull request")
+    name, again = found[0].record.recipe.name, sum(not reason for reason in unseen)
+    echo(
+        f"{counted(len(found), 'record')} of {visible(name, 100)!r} below {out}, {again} of them measured again; commit"
+        " that folder, and open a pull request"
+    )
     return report(built)
 
 
@@ -88,58 +100,15 @@ def _examine(found: Sequence[Found], out: Path, outcome: Outcome) -> None:
 
 
 def _shelves(out: Path, outcome: Outcome) -> Iterator[Shelf]:
-    from adbench.boards.publish import find_boards, read_shelf
+    from adbench.boards.shelves import find_boards, read_shelf
 
-    return (read_shelf(folder, outcome) for folder in find_boards(out))
+    return (read_shelf(folder, outcome, known_here()) for folder in find_boards(out))
 
 
 def _categories(shelf: Shelf, taken: Sequence[Found]) -> tuple[str, ...]:
     """Those that the board names, or else all that its records know."""
     known = {each.record.task.category for each in (*shelf.found, *taken)}
     return tuple(sorted(known)) if shelf.board.categories is None else shelf.board.categories
-
-
-def _remeasure(found: Found, data: str | None, outcome: Outcome) -> None:
-    """Read the raw scores, and compute every metric of the record from them, if its dataset is here."""
-    from adbench.engine.predictions import read_predictions
-    from adbench.registry import installed
-
-    record, registry, folder = found.record, installed(), _folder(found)
-    try:
-        if record.predictions is not None:
-            read_predictions(folder, record.predictions)
-        dataset = _dataset_here(registry, record, data)
-        if isinstance(dataset, str):
-            outcome.news.append(f"warning: {found.where}: not measured again: {dataset}")
-        elif record.predictions is not None:
-            outcome.problems += [
-                f"{found.where}: {sentence}" for sentence in _changed(registry, record, folder, dataset)
-            ]
-    except (DataError, StorageError) as error:
-        outcome.problems.append(f"{found.where}: {error}")
-
-
-def _dataset_here(registry: Registry, record: ResultRecord, data: str | None) -> Dataset | str:
-    """The record's dataset, or a sentence why it cannot be looked at."""
-    try:
-        dataset = dataset_of(registry, record, data)
-        dataset.categories()
-    except (DataError, StorageError) as error:
-        return str(error)
-    return dataset
-
-
-def _changed(registry: Registry, record: ResultRecord, folder: Path, dataset: Dataset) -> Iterator[str]:
-    """A sentence for each metric of the record that comes out differently."""
-    from adbench.api.metric import Metric
-    from adbench.engine.again import compare, judge_of
-    from adbench.engine.evaluate import measure
-
-    metrics = [cast("Metric", entry.cls()) for entry in registry.entries("metric")]
-    measured = measure(metrics, judge_of(folder, record, dataset).evidence())
-    for metric, was, now, agrees in compare(record, record.model_copy(update={"metrics": measured}), ROUNDING):
-        if metric in record.metrics and not agrees:
-            yield f"{metric} is {was}, and {now} when measured again; run 'adbench evaluate' on it"
 
 
 @click.command("verify")
@@ -155,11 +124,12 @@ def _changed(registry: Registry, record: ResultRecord, folder: Path, dataset: Da
 )
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 def verify_command(record: Path, data: str | None, prefix: str, tolerance: float, device: str) -> int:
-    """Run the recipe of RECORD again, on its own task, and compare every metric: exit code 1 if one disagrees.
+    """Run the recipe of RECORD again, on its own task, and compare: exit code 1 if anything disagrees.
 
-    RECORD is a run's folder, a record.json, or a board's file of records. Nothing is taken from the cache.
+    Compared are every metric, regime, counts, images, weights and all else that follows from running it. RECORD is a
+    run's folder, a record.json, or a board's file of records. Nothing is taken from the cache.
     """
-    records = [each for each in _records(record) if each.id.startswith(prefix)]
+    records = [each for each in _records(record) if prefix in ("", each.id[: len(prefix)])]
     if not records:
         raise UsageError(f"{record}: no record has an id that begins with {prefix!r}")
     agreed = [_verify(each, data, tolerance, device) for each in records]
@@ -180,23 +150,26 @@ def _records(path: Path) -> list[ResultRecord]:
 def _verify(record: ResultRecord, data: str | None, tolerance: float, device: str) -> bool:
     """Run one record again, print the comparison, and say whether it holds."""
     from adbench.engine.again import compare
+    from adbench.engine.derived import differences
 
-    title = f"{record.recipe.name} on {record.task.category}, seed {record.task.seed} ({record.id[:12]})"
+    name = visible(record.recipe.name, 100)
+    title = f"{name} on {visible(record.task.category, 100)}, seed {record.task.seed} ({record.id[:12]})"
     if record.status != "ok":
         raise UsageError(f"{title}: it ended as {record.status!r}; there is nothing to compare")
     after = _rerun(record, data, device)
-    click.echo(f"{title}: run again on {after.provenance.device}, then on {record.provenance.device}")
+    echo(f"{title}: run again on {after.provenance.device}, then on {record.provenance.device}")
     if after.status != "ok":
-        click.echo(f"  {after.status}: {after.reason}")
+        echo(f"  {after.status}: {after.reason}")
         return False
     rows = list(compare(record, after, tolerance))
     for metric, was, now, agrees in rows:
         apart = "" if was is None or now is None else f"{now - was:+.6f}"
-        click.echo(
-            f"  {metric:16} {_figure(was):>9} {_figure(now):>9} {apart:>10}  {'agrees' if agrees else 'DIFFERS'}"
-        )
-    held = all(row.agrees for row in rows)
-    click.echo(f"  {'verified' if held else 'not reproduced'}, tolerance {tolerance:g}")
+        echo(f"  {metric:16} {_figure(was):>9} {_figure(now):>9} {apart:>10}  {'agrees' if agrees else 'DIFFERS'}")
+    others = list(differences(record, after))
+    for what, said, found in others:
+        echo(f"  {what}: {visible(said, 200)}, and {visible(found, 200)} here  DIFFERS")
+    held = all(row.agrees for row in rows) and not others
+    echo(f"  {'verified' if held else 'not reproduced'}, tolerance {tolerance:g}")
     return held
 
 
@@ -220,7 +193,7 @@ def _rerun(record: ResultRecord, data: str | None, device: str) -> ResultRecord:
             figures=False,
             runtime=record.provenance.runtime,
         )
-        outcome = Runner(registry, settings, note=lambda sentence: click.echo(f"  {sentence}", err=True)).run(unit)
+        outcome = Runner(registry, settings, note=lambda sentence: echo(f"  {sentence}", err=True)).run(unit)
     if outcome is None:
         raise StorageError("another process is at this unit")
     return outcome.record

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from adbench.api.dataset import GOOD
 from adbench.api.metric import Evidence, Metric
+from adbench.api.plain import one_line, parse_json, read_plain
 from adbench.engine.predictions import Predictions
 from adbench.engine.record import canonical_json, storage_errors
 from adbench.engine.threshold import Threshold
@@ -180,13 +180,9 @@ def read_details(path: Path) -> Details:
     Raises:
         StorageError: they cannot be read, are too large or are none.
     """
-    file = path / DETAILS_FILE if path.is_dir() else path
-    try:
-        if file.stat().st_size > MAX_DETAILS_BYTES:
-            raise StorageError(f"{file}: larger than {_LIMIT}; these are no details of adbench")
-        return parse_details(file.read_text(encoding="utf-8"), str(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise StorageError(f"{file}: {error}") from None
+    folder = path if path.is_dir() else None
+    file = path / DETAILS_FILE if folder else path
+    return parse_details(read_plain(file, MAX_DETAILS_BYTES, "a file of details", folder), str(file))
 
 
 def parse_details(text: str, where: str) -> Details:
@@ -197,11 +193,10 @@ def parse_details(text: str, where: str) -> Details:
     """
     if len(text) > MAX_DETAILS_BYTES:
         raise StorageError(f"{where}: larger than {_LIMIT}; these are no details of adbench")
+    data = parse_json(text, where)
     try:
-        return Details.model_validate(json.loads(text))
+        return Details.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        spot = ".".join(str(part) for part in first["loc"])
+        spot = one_line(".".join(str(part) for part in first["loc"]), 100)
         raise StorageError(f"{where}: no details of adbench: {spot}: {first['msg']}") from None
-    except (ValueError, RecursionError) as error:
-        raise StorageError(f"{where}: not readable as JSON: {error}") from None

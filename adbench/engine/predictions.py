@@ -9,17 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError, safe_open
 
-from adbench.api.component import sha256_of
 from adbench.api.geometry import Geometry
+from adbench.api.plain import open_plain
 from adbench.engine.filed import Filed
 from adbench.engine.record import PredictionsInfo, storage_errors
 from adbench.engine.threshold import NormalScores
-from adbench.errors import StorageError, UsageError
+from adbench.errors import StorageError
 
 PREDICTIONS_FILE = "predictions.safetensors"
+MAX_PIXELS = 1 << 29
+"""Of an image that raw scores may be of: a map of it takes 2 GiB."""
 
 
 @dataclass(frozen=True)
@@ -108,14 +110,15 @@ def read_predictions(folder: Path, info: PredictionsInfo) -> Predictions:
     """
     path = folder / Path(info.file).name
     try:
-        if sha256_of(path) != info.sha256:
+        if _digest(path, folder) != info.sha256:
             raise StorageError(f"{path}: not the file that the record was made with; run the unit again with --redo")
         with safe_open(path, framework="numpy") as file:
             header = _Header.model_validate(json.loads((file.metadata() or {}).get("adbench", "null")))
             scores = file.get_tensor("scores")
             normal = None if header.normal is None else NormalScores(file.get_tensor("normal"), *header.normal)
+            _require_whole(header, scores, file.get_slice("patches").get_shape() if header.grids is not None else None)
         patches = None if header.grids is None else _filed(path, header.grids)
-    except (OSError, UsageError, SafetensorError, ValueError, KeyError, ValidationError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StorageError(f"{path}: not readable as predictions ({error}); run the unit again with --redo") from None
     return Predictions(
         ids=tuple(header.ids),
@@ -124,6 +127,34 @@ def read_predictions(folder: Path, info: PredictionsInfo) -> Predictions:
         patches=patches,
         normal=normal,
     )
+
+
+def _digest(path: Path, folder: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with open_plain(path, "a file of raw scores", folder) as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except StorageError as error:
+        raise StorageError(f"{error}; run the unit again with --redo") from None
+    return digest.hexdigest()
+
+
+def _require_whole(header: _Header, scores: np.ndarray, patches: list[int] | None) -> None:
+    """Raise `ValueError` if a file does not hold what its header says: it may be a stranger's."""
+    count = len(header.ids)
+    if scores.shape != (count,) or scores.dtype != np.float32 or not np.isfinite(scores).all():
+        raise ValueError(f"scores are not {count} finite numbers")
+    if len(header.geometry) != count or (header.grids is not None and len(header.grids) != count):
+        raise ValueError(f"not as many places and grids as the {count} images")
+    for (height, width), (rows, columns), box in header.geometry:
+        whole = 0 < height * width <= MAX_PIXELS and 0 < rows * columns <= MAX_PIXELS and min(height, width, rows) > 0
+        if not whole or not all(abs(end) <= MAX_PIXELS for end in box):
+            raise ValueError(f"an image of {height} x {width} pixels, prepared as {rows} x {columns}, is none")
+    if header.grids is not None:
+        sizes = [height * width if height > 0 and width > 0 else -1 for height, width in header.grids]
+        if min(sizes, default=1) < 1 or patches != [sum(sizes)]:
+            raise ValueError("patch scores are not as many as their grids say")
 
 
 def _filed(path: Path, grids: Iterable[tuple[int, int]]) -> Filed:

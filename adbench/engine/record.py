@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from pydantic import (
     model_serializer,
 )
 
+from adbench.api.plain import is_there, one_line, parse_json, read_plain, require_shallow
 from adbench.engine.scratch import Scratch
 from adbench.engine.settings import is_here
 from adbench.errors import StorageError
@@ -240,22 +241,25 @@ def parse_record(text: str, where: str) -> ResultRecord:
         record = ResultRecord.model_validate_json(text)  # a third faster than what follows, which knows other schemas
     except ValidationError:
         return _parse_slowly(text, where)
-    return record if record.schema_version == SCHEMA else _parse_slowly(text, where)
+    if record.schema_version != SCHEMA:
+        return _parse_slowly(text, where)
+    require_shallow([record.recipe.spec, record.task.protocol], where)
+    return record
 
 
 def _parse_slowly(text: str, where: str) -> ResultRecord:
     """A record of an older schema, or why it is none."""
+    data = parse_json(text, where)
+    if isinstance(data, dict) and isinstance(data.get("schema"), int) and data["schema"] > SCHEMA:
+        raise StorageError(f"{where}: schema {data['schema']} is newer than {SCHEMA}; upgrade adbench-core")
     try:
-        data = json.loads(text)
-        if isinstance(data, dict) and isinstance(data.get("schema"), int) and data["schema"] > SCHEMA:
-            raise StorageError(f"{where}: schema {data['schema']} is newer than {SCHEMA}; upgrade adbench-core")
         return _upgraded(ResultRecord.model_validate(data))
     except ValidationError as error:
         first = error.errors()[0]
-        spot = ".".join(str(part) for part in first["loc"])
+        spot = one_line(".".join(str(part) for part in first["loc"]), 100)
         raise StorageError(f"{where}: not a record of adbench: {spot}: {first['msg']}") from None
-    except (ValueError, RecursionError) as error:
-        raise StorageError(f"{where}: not readable as JSON: {error}") from None
+    except ValueError as error:
+        raise StorageError(f"{where}: not writable as JSON: {one_line(str(error), 200)}") from None
 
 
 def _upgraded(record: ResultRecord) -> ResultRecord:
@@ -288,20 +292,28 @@ def read_record(path: Path) -> ResultRecord:
     Raises:
         StorageError: it cannot be read or is no record.
     """
-    file = path / RECORD_FILE if path.is_dir() else path
-    try:
-        if file.stat().st_size > MAX_RECORD_BYTES:
-            raise StorageError(f"{file}: larger than {MAX_RECORD_BYTES >> 20} MiB; this is no record of adbench")
-        return parse_record(file.read_text(encoding="utf-8"), str(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise StorageError(f"{file}: {error}") from None
+    folder = path if path.is_dir() else None
+    file = path / RECORD_FILE if folder else path
+    return parse_record(read_plain(file, MAX_RECORD_BYTES, "a record of adbench", folder), str(file))
 
 
 def find_runs(root: Path) -> list[Path]:
-    """Folders below `root` (or `root` itself) that hold a record, sorted."""
-    if (root / RECORD_FILE).is_file():
+    """Folders below `root` (or `root` itself) that hold a record, or what is called one, sorted.
+
+    What is called one may be a pipe, or a link to nowhere: `read_record` says what is wrong with it.
+    """
+    if not is_here(root):
+        return [root] if (root / RECORD_FILE).is_file() else sorted(_parents(root.glob(f"[!.]*/{RECORD_FILE}")))
+    if is_there(root / RECORD_FILE):
         return [root]
-    return sorted(path.parent for path in root.glob(f"[!.]*/{RECORD_FILE}"))
+    try:
+        return sorted(child for child in root.iterdir() if child.name[0] != "." and is_there(child / RECORD_FILE))
+    except OSError:
+        return []
+
+
+def _parents(files: Iterable[Path]) -> Iterator[Path]:
+    return (file.parent for file in files)
 
 
 @contextmanager

@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from adbench.api.component import Component
+from adbench.api.plain import one_line, read_yaml
 from adbench.engine.geometry import MapSpec
 from adbench.engine.interrupt import is_stop
 from adbench.engine.record import PartInfo
 from adbench.engine.words import named
-from adbench.errors import AdbenchError, UsageError
+from adbench.errors import AdbenchError, StorageError, UsageError
 from adbench.registry import Registry
 
 SLOTS = {
@@ -35,6 +35,8 @@ SLOTS = {
 LATER = {"augment"}
 """Slots that came after the first records: left out of an identity where empty, so that it stays what it was."""
 
+MAX_RECIPE_NODES = 10_000
+"""Parts, options and their values; the largest recipe that anybody published has 60."""
 MAX_NAME = 100
 NAME = rf"^[A-Za-z0-9][A-Za-z0-9._+-]{{0,{MAX_NAME - 1}}}$"
 
@@ -197,14 +199,13 @@ def read_recipe(path: Path) -> Recipe:
         UsageError: the file cannot be read, is no YAML or no recipe.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Recipe.model_validate(data)
+        return Recipe.model_validate(read_yaml(path, "a recipe", nodes=MAX_RECIPE_NODES))
     except ValidationError as error:
         first = error.errors()[0]
-        spot = ".".join(str(part) for part in first["loc"])
+        spot = one_line(".".join(str(part) for part in first["loc"]), 100)
         raise UsageError(f"recipe {path}: {spot}: {first['msg']}") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"recipe {path}: {error}") from None
+    except StorageError as error:
+        raise UsageError(f"recipe {error}") from None
 
 
 def complete(recipe: Recipe, registry: Registry) -> Recipe:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from adbench.api.bank import Source
 from adbench.api.dataset import Dataset
+from adbench.api.plain import one_line, read_yaml
 from adbench.engine.plan import Assignment
 from adbench.engine.protocol import Protocol
 from adbench.engine.spec import SLOTS, Part, Recipe, name_of, parts_in, read_recipe
-from adbench.errors import AdbenchError, UnknownName, UsageError
+from adbench.errors import AdbenchError, StorageError, UnknownName, UsageError
 from adbench.registry import Registry
 
 MAX_SUITE_BYTES = 1 << 20
+MAX_RECIPES = 10_000
+"""That one suite, or one ``--all``, may ask for. A grid is counted before it is written out."""
+MAX_UNITS = 1_000_000
+"""Recipes on tasks with seeds that a suite may ask for; categories are counted where they are named."""
+SHOWN_FAULTS = 10
 _NAMED = ("augment", "preprocess", "backbone", "neck", "masker", "bank", "scorer", "aggregate")
 
 
@@ -46,6 +52,11 @@ class TaskSpec(_Frozen):
     class_names: bool = False
 
     _one = field_validator("categories", "shots", "seeds", mode="before")(_listed)
+
+    @property
+    def size(self) -> int:
+        """Units for each recipe, as far as the file tells."""
+        return max(1, len(self.categories)) * len(self.shots) * len(self.seeds)
 
     def protocols(self) -> Iterator[Protocol]:
         """One for each number of shots."""
@@ -82,9 +93,23 @@ class Grid(_Frozen):
             return None
         return [[] if choice == "none" else _listed(choice) for choice in _listed(value)]
 
+    @property
+    def size(self) -> int:
+        """How many combinations there are."""
+        return math.prod(map(len, self._axes().values()))
+
+    def _axes(self) -> dict[str, tuple[Any, ...]]:
+        return {slot: getattr(self, slot) for slot in _NAMED if getattr(self, slot) is not None}
+
     def recipes(self) -> Iterator[Recipe]:
-        """Every combination, backbones first."""
-        axes = {slot: getattr(self, slot) for slot in _NAMED if getattr(self, slot) is not None}
+        """Every combination, backbones first.
+
+        Raises:
+            UsageError: there are more than `MAX_RECIPES`.
+        """
+        if self.size > MAX_RECIPES:
+            raise UsageError(f"a grid of {self.size} combinations is more than {MAX_RECIPES}; name fewer parts at once")
+        axes = self._axes()
         for choice in product(*axes.values()):
             parts = dict(zip(axes, choice, strict=True))
             yield Recipe(name=name_of(parts), features=self.features, **parts)
@@ -153,22 +178,37 @@ def read_suite(path: Path) -> Suite:
         UsageError: the file cannot be read, is no YAML or no suite.
     """
     try:
-        if path.stat().st_size > MAX_SUITE_BYTES:
-            raise UsageError(f"suite {path}: larger than {MAX_SUITE_BYTES >> 20} MiB; this is no suite")
-        suite = Suite.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        suite = Suite.model_validate(read_yaml(path, "a suite", MAX_SUITE_BYTES))
     except ValidationError as error:
         raise UsageError(f"suite {path}: {'; '.join(_faults(error))}") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"suite {path}: {error}") from None
+    except StorageError as error:
+        raise UsageError(f"suite {error}") from None
+    _require_bounded(suite, path)
     tasks = tuple(task.model_copy(update={"data": _located(task.data, path)}) for task in suite.tasks)
     recipes = tuple(item.model_copy(update={"recipe": _located(item.recipe, path)}) for item in suite.recipes)
     return suite.model_copy(update={"tasks": tasks, "recipes": recipes})
 
 
+def _require_bounded(suite: Suite, path: Path) -> None:
+    """Raise `UsageError` where the suite asks for more than any machine does, before any of it is written out."""
+    recipes = len(suite.recipes) + (suite.grid.size if suite.grid else 0)
+    units = recipes * sum(task.size for task in suite.tasks)
+    if recipes > MAX_RECIPES:
+        raise UsageError(
+            f"suite {path}: asks for {recipes} recipes, more than {MAX_RECIPES}; make several suites of it"
+        )
+    if units > MAX_UNITS:
+        raise UsageError(f"suite {path}: asks for {units} units, more than {MAX_UNITS}; make several suites of it")
+
+
 def _faults(error: ValidationError) -> Iterator[str]:
-    for fault in error.errors():
-        spot = ".".join(str(part) for part in fault["loc"]) or "suite"
+    """A sentence a fault; of many only the first."""
+    faults = error.errors()
+    for fault in faults[:SHOWN_FAULTS]:
+        spot = one_line(".".join(str(part) for part in fault["loc"]), 100) or "suite"
         yield f"{spot}: {fault['msg'].removeprefix('Value error, ')}"
+    if len(faults) > SHOWN_FAULTS:
+        yield f"and {len(faults) - SHOWN_FAULTS} more"
 
 
 def _located(text: str, file: Path) -> str:

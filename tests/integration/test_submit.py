@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import pytest
@@ -64,10 +65,92 @@ def test_a_whole_row_is_handed_in(said, at):
     assert said("check")[0] == 0
 
 
-def test_without_the_data_the_metrics_are_not_measured_again(said, at):
-    code, _, err = said("submit", "runs")
+def standings(at):
+    with (at / "leaderboards/parts/full-shot/table.csv").open(encoding="utf-8", newline="") as file:
+        return {row["method"]: (row["rank"], row["image-auroc"]) for row in csv.DictReader(file)}
+
+
+def test_without_the_data_a_row_is_unverified(said, at):
+    code, out, err = said("submit", "runs")
     assert code == 0
-    assert err.count("not measured again: it was made on the folder 'parts'; say where it is with --data") == 4
+    assert "0 of them measured again" in out
+    assert err.count("unverified, and listed apart: not measured again") == 4
+    ((label, (rank, _)),) = standings(at).items()
+    assert (label.endswith(", unverified"), rank) == (True, "—")
+    assert said("submit", "runs", "--data", "parts")[0] == 0
+    ((label, (rank, _)),) = standings(at).items()
+    assert ("unverified" in label, rank) == (False, "1")
+
+
+def invented(folder):
+    def change(data):
+        data["predictions"] = None
+        data["metrics"]["image-auroc"]["value"] = 1.0
+
+    edit(folder, change)
+
+
+def gone(folder):
+    (folder / "predictions.safetensors").unlink()
+
+
+@pytest.mark.parametrize("change", [invented, gone])
+def test_figures_without_raw_scores_have_no_rank(said, at, change):
+    for folder in find_runs(at / "runs"):
+        change(folder)
+    code, _, err = said("submit", "runs", "--data", "parts")
+    assert code == 0
+    assert err.count("unverified, and listed apart") == 4
+    assert [rank for rank, _ in standings(at).values()] == ["—"]
+    assert said("check")[0] == 0
+
+
+def details(change):
+    def edited(folder):
+        file = folder / "details.json"
+        data = json.loads(file.read_text(encoding="utf-8"))
+        change(data)
+        file.write_text(json.dumps(data), encoding="utf-8")
+
+    return edited
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (details(lambda data: data["images"][0].update(score=9.0)), "has images that do not follow"),
+        (details(lambda data: data["images"].reverse()), "has images that do not follow"),
+        (details(lambda data: data["curves"].update(roc=[[0.0, 1.0], [1.0, 1.0]])), "has curves that do not follow"),
+        (details(lambda data: data.update(id="0" * 64)), "is of another run"),
+        (lambda folder: edit(folder, lambda data: data["task"].update(test=5)), "its test is 5, and 6 with this data"),
+        (
+            lambda folder: edit(folder, lambda data: data["metrics"]["image-ap"].update(interval=[0.1, 0.2])),
+            "the interval of image-ap is (0.1, 0.2)",
+        ),
+        (lambda folder: edit(folder, lambda data: data["metrics"]["image-ap"].update(version=9)), "by its version 9"),
+        (
+            lambda folder: edit(folder, lambda data: data["regime"].update(train_images=0)),
+            "from its components it is 4",
+        ),
+    ],
+)
+def test_all_that_follows_from_the_raw_scores_is_checked(said, at, change, fault):
+    change(find_runs(at / "runs")[0])
+    code, _, err = said("submit", "runs", "--data", "parts")
+    assert code == 1
+    assert fault in err
+    assert records(at) == []
+
+
+def test_verify_compares_what_is_derived_too(said, at):
+    folder = find_runs(at / "runs")[0]
+    edit(folder, lambda data: data["task"].update(test=5, skipped=["bolt/test/good/9"]))
+    edit(folder, lambda data: data["recipe"].update(parts=data["recipe"]["parts"][1:]))
+    edit(folder, lambda data: data.update(drew=not data["drew"], facts={"recall": 0.5}))
+    code, out, _ = said("verify", folder, "--data", "parts", "--device", "cpu")
+    assert code == 1
+    named = [line.split(":")[0].strip() for line in out.splitlines() if line.endswith("DIFFERS")]
+    assert named == ["task.test", "task.skipped", "recipe.parts", "drew", "facts.recall"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from adbench.engine.record import RECORD_FILE, ResultRecord, canonical_json, identity
 
@@ -20,6 +22,20 @@ PROTOCOL = {
     "allow": ["nothing", "train"],
     "class_names": False,
 }
+
+
+RAW_FILE = "raw-scores"
+
+
+def _raw_scores(ids: list[str], scores: list[float]) -> bytes:
+    """A file of raw scores of a method without maps."""
+    about = {"ids": ids, "geometry": [[[8, 8], [8, 8], [0, 0, 8, 8]]] * len(ids), "grids": None}
+    file: bytes = save({"scores": np.array(scores, np.float32)}, {"adbench": json.dumps(about)})
+    return file
+
+
+RAW = _raw_scores([f"image/{number}" for number in range(10)], [float(number) for number in range(10)])
+RAW_SHA = hashlib.sha256(RAW).hexdigest()
 
 
 def sha(value: object) -> str:
@@ -79,7 +95,7 @@ def record_json(
         "regime": given,
         "metrics": {"image-auroc": figure, "pixel-auroc": figure} if done else {},
         "cost": cost if done else None,
-        "predictions": {"file": "predictions.safetensors", "sha256": "0" * 64} if done else None,
+        "predictions": {"file": RAW_FILE, "sha256": RAW_SHA} if done else None,
         "provenance": {
             "adbench": "0.1.0",
             "git": None,
@@ -95,6 +111,12 @@ def record_json(
 
 
 @pytest.fixture
+def raw_scores() -> Callable[[list[str], list[float]], bytes]:
+    """Makes a file of raw scores."""
+    return _raw_scores
+
+
+@pytest.fixture
 def make_record() -> Callable[..., ResultRecord]:
     """Makes a record; every argument of `record_json` can be given."""
     return lambda *args, **options: ResultRecord.model_validate(record_json(*args, **options))
@@ -102,15 +124,22 @@ def make_record() -> Callable[..., ResultRecord]:
 
 @pytest.fixture
 def make_run(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a record into `tmp_path/runs/<number>` and returns the folder; `edit` changes the JSON before."""
+    """Writes a record and raw scores into `tmp_path/runs/<number>`, and returns the folder.
 
-    def make(*args: Any, edit: Callable[[dict[str, Any]], Any] = lambda data: None, **options: Any) -> Path:
+    `edit` changes the JSON before; with `raw=False` there are no raw scores, as beside a stranger's record.
+    """
+
+    def make(
+        *args: Any, edit: Callable[[dict[str, Any]], Any] = lambda data: None, raw: bool = True, **options: Any
+    ) -> Path:
         data = record_json(*args, **options)
         edit(data)
         runs = tmp_path / "runs"
         folder = runs / f"{len(list(runs.glob('*'))):03d}"
         folder.mkdir(parents=True)
         (folder / RECORD_FILE).write_text(json.dumps(data), encoding="utf-8")
+        if raw and data["status"] == "ok":
+            (folder / RAW_FILE).write_bytes(RAW)
         return folder
 
     return make

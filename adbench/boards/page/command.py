@@ -23,10 +23,10 @@ def recipe_lines(record: ResultRecord) -> list[str]:
     spec = record.recipe.spec
     name = record.recipe.name if _NAME.fullmatch(record.recipe.name) else words(record.recipe.name) or "unnamed"
     try:
-        slots = [f"{slot}: {json.dumps(value)}" for slot in SLOTS for value in _slot(spec, slot)]
+        slots = [f"{slot}: {json.dumps(value, sort_keys=True)}" for slot in SLOTS for value in _slot(spec, slot)]
     except (KeyError, TypeError, AttributeError):
         return []
-    rest = [f"{key}: {json.dumps(spec[key])}" for key in ("map", "features", "tuned_on") if key in spec]
+    rest = [f"{key}: {json.dumps(spec[key], sort_keys=True)}" for key in ("map", "features", "tuned_on") if key in spec]
     return [f"recipe: {name}", *slots, *rest]
 
 

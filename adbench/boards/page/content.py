@@ -15,10 +15,10 @@ from adbench.boards.page.command import command_line, file_name, recipe_lines
 from adbench.boards.page.costs import costs_of
 from adbench.boards.page.detail import Shared, detail_of
 from adbench.boards.stats import compare, ranking
-from adbench.boards.table import Figure, Standing, figure, notes_on, percent, standings
+from adbench.boards.table import FIXED, Figure, Standing, figure, notes_on, percent, standings
 from adbench.boards.text import plain
-from adbench.boards.tidy import Method, Reading, Regime, Tidy, Unit, tidy
-from adbench.engine.record import ResultRecord, canonical_json
+from adbench.boards.tidy import Method, Reading, Regime, Tidy, Unit
+from adbench.engine.record import canonical_json
 
 ROOM = 1_500_000
 """Bytes that details and pictures may fill: with the scripts and the figures of 500 methods a page stays below 3 MB."""
@@ -30,21 +30,20 @@ Row: TypeAlias = tuple[Method, dict[str, Any]]
 """A method and its JSON."""
 
 
-def content(board: Board, records: Sequence[ResultRecord], annex: Annex) -> dict[str, Any]:
+def content(data: Tidy, annex: Annex) -> dict[str, Any]:
     """All that the page's scripts read.
 
     Args:
-        board: title, protocol, metrics.
-        records: all are of this board; their order does not matter.
+        data: of the board.
         annex: details of single images, and pictures.
     """
-    data, shared = tidy(board, records), Shared()
+    board, shared = data.board, Shared()
     groups = [(regime, standings(board, data, methods)) for regime, methods in data.regimes()]
     rows = [row for number, (_, places) in enumerate(groups) for row in _rows(board, data, shared, number, places)]
     _add_details(rows, board, data, shared, annex)
     return {
         "schema": 1,
-        "board": _board(board, data, records),
+        "board": _board(board, data),
         "groups": [_group(data, regime, places, annex) for regime, places in groups],
         "methods": [row for _, row in rows],
         "notes": _about_details([row for _, row in rows]),
@@ -60,7 +59,7 @@ def _about_details(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"Single images are shown of {shown} of {len(rows)} methods: those that have details, the best first."]
 
 
-def _board(board: Board, data: Tidy, records: Sequence[ResultRecord]) -> dict[str, Any]:
+def _board(board: Board, data: Tidy) -> dict[str, Any]:
     return {
         "title": plain(board.title),
         "dataset": plain(board.dataset),
@@ -69,7 +68,7 @@ def _board(board: Board, data: Tidy, records: Sequence[ResultRecord]) -> dict[st
         "rank_by": plain(board.rank_by),
         "categories": list(map(plain, data.categories)),
         "seeds": list(data.seeds),
-        "records": len(records),
+        "records": len(data.records),
     }
 
 
@@ -79,7 +78,7 @@ def _group(data: Tidy, regime: Regime, places: Sequence[Standing], annex: Annex)
     return {
         "name": str(regime),
         "fingerprint": fingerprint(data, regime),
-        "rankings": [_ranking(data, methods, metric) for metric in data.board.metrics] if few else None,
+        "rankings": None if regime.unverified or not few else [_ranking(data, methods, m) for m in data.board.metrics],
         "tests": _tests(data, [place.method for place in places if place.rank is not None], annex) if few else None,
     }
 
@@ -109,9 +108,16 @@ def _ranking(data: Tidy, methods: Sequence[Method], metric: str) -> dict[str, An
 
 def _rows(board: Board, data: Tidy, shared: Shared, group: int, places: Sequence[Standing]) -> Iterator[Row]:
     """The methods of one group, each with its rank by every metric."""
-    ranks = zip(*(ranks_of([place.figures[metric] for place in places]) for metric in board.metrics), strict=True)
+    ranks = zip(*(_ranks(places, metric) for metric in board.metrics), strict=True)
     for place, own in zip(places, ranks, strict=True):
         yield place.method, {"group": group, "ranks": own, **_method(board, data, place, shared)}
+
+
+def _ranks(places: Sequence[Standing], metric: str) -> list[int | None]:
+    """What is unverified has no rank by any metric; a group has either no such method or no other."""
+    if any(place.method.unverified for place in places):
+        return [None] * len(places)
+    return ranks_of([place.figures[metric] for place in places])
 
 
 def ranks_of(figures: Sequence[Figure]) -> list[int | None]:
@@ -144,10 +150,12 @@ def _method(board: Board, data: Tidy, place: Standing, shared: Shared) -> dict[s
     }
 
 
-def _cell_with_spread(cell: Figure) -> list[float] | str:
-    """The same, with the spread over seeds where there is one."""
+def _cell_with_spread(cell: Figure) -> list[float | str] | str:
+    """The same, with the spread over seeds where there is one, or with the word that there can be none."""
     if cell.mean is None:
         return cell.mark
+    if cell.fixed and cell.spread is not None:
+        return [float(percent(cell.mean)), FIXED]
     return [float(percent(value)) for value in (cell.mean, cell.spread) if value is not None]
 
 
@@ -172,25 +180,26 @@ def _rounded(value: float) -> float:
 
 
 def _add_details(rows: Sequence[Row], board: Board, data: Tidy, shared: Shared, annex: Annex) -> None:
-    """Give details, then pictures, to as many methods as there is room for, the best of all groups first."""
+    """Give details, then pictures, to as many methods as there is room for, the best of all groups first.
+
+    What is too large costs nobody else his place.
+    """
     by = board.metrics.index(board.rank_by)
     best_first = sorted(rows, key=lambda row: (row[1]["ranks"][by] or len(rows) + 1, row[1]["group"]))
     room = ROOM
     for method, row in best_first:
-        before = shared.size
+        before, mark = shared.size, shared.mark()
         found = detail_of(method, data.categories, board.metrics, annex, shared)
-        room -= len(canonical_json(found)) + shared.size - before
-        if room < 0:
-            return
-        if found:
-            row["details"] = found
+        needed = len(canonical_json(found)) + shared.size - before
+        if needed > room:
+            shared.back_to(mark)
+        elif found:
+            row["details"], room = found, room - needed
     for method, row in best_first:
         found = _pictures_of(method, row.get("details", {}), annex)
-        room -= len(canonical_json(found))
-        if room < 0:
-            return
-        if found:
-            row["pictures"] = found
+        needed = len(canonical_json(found))
+        if found and needed <= room:
+            row["pictures"], room = found, room - needed
 
 
 def _pictures_of(method: Method, details: Mapping[str, Any], annex: Annex) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,4 +60,5 @@ def costs_of(method: Method) -> Costs:
 
 def _speed(done: Sequence[tuple[ResultRecord, Cost]]) -> float | None:
     seconds = sum(cost.test_s for _, cost in done)
-    return sum(record.task.test for record, _ in done) / seconds if seconds else None
+    speed = sum(record.task.test for record, _ in done) / seconds if seconds else math.inf
+    return speed if math.isfinite(speed) else None

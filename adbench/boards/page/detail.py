@@ -39,6 +39,13 @@ class Pool:
             self.size += len(key)
         return self._places[key]
 
+    def forget(self, after: int) -> None:
+        """Drop all values from a number on: what refers to them is not shown."""
+        for key in [key for key, place in self._places.items() if place >= after]:
+            del self._places[key]
+            self.size -= len(key)
+        del self.values[after:]
+
 
 @dataclass
 class Shared:
@@ -58,6 +65,15 @@ class Shared:
     def size(self) -> int:
         """Of everything as JSON, in bytes."""
         return self.lines.size + self.tests.size + self.points.size
+
+    def mark(self) -> tuple[int, int, int]:
+        """What there is now, for `back_to`."""
+        return len(self.lines.values), len(self.tests.values), len(self.points.values)
+
+    def back_to(self, mark: tuple[int, int, int]) -> None:
+        """Drop what came since."""
+        for pool, after in zip((self.lines, self.tests, self.points), mark, strict=True):
+            pool.forget(after)
 
     def to_json(self) -> dict[str, Any]:
         """Values by number."""
@@ -118,7 +134,7 @@ def _corners(curve: Sequence[tuple[float, float]]) -> list[list[int]]:
 
 
 def _on_a_grid(points: Sequence[tuple[float, float]]) -> list[list[int]]:
-    """Points within 0 to 999; both axes keep one scale, since distances are what an embedding shows."""
+    """Points, of which there are some, within 0 to 999; one scale for both axes, since distances are what they show."""
     columns = list(zip(*points, strict=True))
     span = max(max(column) - min(column) for column in columns) or 1.0
     return [[round(999 * (value - min(column)) / span) for value in column] for column in columns]

@@ -62,9 +62,15 @@ def _summary(content: Mapping[str, Any]) -> dict[str, Any]:
     for number, group in enumerate(content["groups"]):
         first = [row for row in methods if row["group"] == number and row["ranks"][by] == 1]
         labels = ", ".join(row["label"] for row in first) or "none yet"
-        figure = " ± ".join(f"{value:.1f}" for value in first[0]["figures"][by]) if first else "—"
+        figure = _figure(first[0]["figures"][by]) if first else "—"
         best.append({"group": group["name"], "label": labels, "figure": figure})
     return {**board, "methods": len(methods), "best": best}
+
+
+def _figure(cell: Sequence[float | str]) -> str:
+    """`91.0 ± 0.9`, `91.0 det.` or `91.0`."""
+    mean, *spread = (value if isinstance(value, str) else f"{value:.1f}" for value in cell)
+    return " ".join([mean, *spread]) if isinstance(cell[-1], str) else " ± ".join([mean, *spread])
 
 
 def _closed(script: str) -> str:

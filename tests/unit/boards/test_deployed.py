@@ -5,6 +5,7 @@ import pytest
 from adbench.boards.board import Board
 from adbench.boards.deployed import deployed_tables, read_thresholds
 from adbench.boards.table import DASH
+from adbench.boards.tidy import tidy
 from adbench.engine.details import Curves, Details, ImageDetail
 from adbench.engine.record import canonical_json
 from adbench.engine.threshold import Threshold
@@ -29,7 +30,7 @@ def only(tables):
 def test_a_row_is_the_mean_of_means(make_record):
     records = [make_record(seed=seed) for seed in (0, 1)]
     found = {records[0].id: threshold(0.8), records[1].id: threshold(0.7)}
-    table = only(deployed_tables(BOARD, records, found))
+    table = only(deployed_tables(tidy(BOARD, records), found))
     assert table.title == "Deployed, conformal, 5 % false alarms: normal training images"
     row = dict(zip(table.columns, table.rows[0], strict=True))
     assert (row["precision"], row["F1"], row["oracle gap"]) == ("90.0 ± 0.0", "75.0 ± 7.1", "20.0 ± 7.1")
@@ -40,9 +41,9 @@ def test_a_row_is_the_mean_of_means(make_record):
 
 def test_no_mean_without_all_units_and_nothing_without_any(make_record):
     records = [make_record(), make_record(category="cable"), make_record("other")]
-    table = only(deployed_tables(BOARD, records, {records[0].id: threshold()}))
+    table = only(deployed_tables(tidy(BOARD, records), {records[0].id: threshold()}))
     assert [row[:2] for row in table.rows] == [("knn", f"{DASH} 1/2")]
-    assert deployed_tables(BOARD, records, {}) == []
+    assert deployed_tables(tidy(BOARD, records), {}) == []
 
 
 def test_what_came_about_differently_is_listed_apart(make_record):
@@ -53,7 +54,7 @@ def test_what_came_about_differently_is_listed_apart(make_record):
         threshold(alpha=0.1),
         threshold(method="sigma", alpha=None, k=3.0),
     ]
-    tables = deployed_tables(BOARD, records, {r.id: kind for r, kind in zip(records, kinds, strict=True)})
+    tables = deployed_tables(tidy(BOARD, records), {r.id: kind for r, kind in zip(records, kinds, strict=True)})
     assert [table.rows[0][0] for table in tables] == ["c", "a", "b", "d"]
     assert len({table.rows[0][-1] for table in tables}) == 4
     assert tables[-1].title.startswith("Deployed, mean + 3 sigma")
@@ -64,7 +65,7 @@ def test_why_there_is_no_threshold_is_said(make_record):
     record = make_record()
     nothing = dict.fromkeys(("value", "precision", "recall", "f1", "fpr", "oracle_f1", "oracle_gap"))
     found = threshold(**nothing, reason="conformal needs 19 normal images | [x](http://evil)")
-    table = only(deployed_tables(BOARD, [record], {record.id: found}))
+    table = only(deployed_tables(tidy(BOARD, [record]), {record.id: found}))
     assert table.rows[0][1:7] == ("n/a",) * 6
     assert table.notes[-1].startswith("knn: no threshold: conformal needs 19")
 

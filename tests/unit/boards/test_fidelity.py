@@ -9,6 +9,7 @@ from adbench import StorageError
 from adbench.boards.board import Board
 from adbench.boards.fidelity import Published, fidelity_tables, published_tables, read_published
 from adbench.boards.table import DASH
+from adbench.boards.tidy import tidy
 from adbench.registry import installed
 
 SHIPPED = Path(__file__).parents[3] / "leaderboards" / "published.yaml"
@@ -39,7 +40,7 @@ def row_of(tables):
     ("auroc", "apart", "result"), [(0.9, "-1.0", "pass"), (0.93, "+2.0", "fail"), (0.89, "-2.0", "fail")]
 )
 def test_measured_minus_published(make_record, auroc, apart, result):
-    row = row_of(fidelity_tables(board(), [make_record(auroc=auroc)], [claim()]))
+    row = row_of(fidelity_tables(tidy(board(), [make_record(auroc=auroc)]), [claim()]))
     assert (row["published"], row["difference"], row["tolerance"], row["result"]) == ("91.0", apart, "1.5", result)
     assert row["measured"] == f"{100 * auroc:.1f}"
 
@@ -47,22 +48,22 @@ def test_measured_minus_published(make_record, auroc, apart, result):
 def test_the_category_that_is_furthest_is_named(make_record):
     targets = {"image-auroc": {"bottle": 92.0, "cable": 85.0, "screw": 10.0}}
     records = [make_record(), make_record(category="cable")]
-    assert row_of(fidelity_tables(board(), records, [claim(categories=targets)]))["furthest"] == "cable +5.0"
+    assert row_of(fidelity_tables(tidy(board(), records), [claim(categories=targets)]))["furthest"] == "cable +5.0"
 
 
 def test_what_was_not_measured_is_no_failure(make_record):
-    row = row_of(fidelity_tables(board(), [make_record("another")], [claim()]))
+    row = row_of(fidelity_tables(tidy(board(), [make_record("another")]), [claim()]))
     assert (row["recipe"], row["measured"], row["result"]) == ("knn", DASH, "not measured")
-    part = row_of(fidelity_tables(board(), [make_record(), make_record("b", category="c")], [claim()]))
+    part = row_of(fidelity_tables(tidy(board(), [make_record(), make_record("b", category="c")]), [claim()]))
     assert (part["measured"], part["result"]) == (f"{DASH} 1/2", "not measured")
 
 
 def test_shots_have_to_be_the_same(make_record):
     few = board(shots=[1, 4])
     records = [make_record(protocol={"shots": shots}, auroc=value) for shots, value in ((1, 0.5), (4, 0.9))]
-    row = row_of(fidelity_tables(few, records, [claim(shots=4)]))
+    row = row_of(fidelity_tables(tidy(few, records), [claim(shots=4)]))
     assert (row["recipe"], row["measured"], row["result"]) == ("knn, 4-shot", "90.0", "pass")
-    assert fidelity_tables(board(), records, [claim(shots=4)]) == []
+    assert fidelity_tables(tidy(board(), records), [claim(shots=4)]) == []
 
 
 def test_published_figures_are_listed_by_name_and_never_ranked():

@@ -5,6 +5,7 @@ import pytest
 from adbench.boards.board import Board
 from adbench.boards.integrity import forged, integrity_table
 from adbench.boards.shelf import read_run
+from adbench.boards.tidy import Truth, tidy
 
 BOARD = Board.model_validate(
     {"title": "Demo", "dataset": "demo", "protocol": {"train": "all"}, "metrics": ["image-auroc"]}
@@ -12,7 +13,7 @@ BOARD = Board.model_validate(
 
 
 def found(records):
-    return dict(integrity_table(BOARD, records).rows)
+    return dict(integrity_table(tidy(BOARD, records)).rows)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,7 @@ def test_a_clean_board(make_record):
     clean = clean.model_copy(update={"task": clean.task.model_copy(update={"duplicates": []})})
     assert found([clean]) == {
         "identities follow from recipe and task": "all 1 records",
+        "raw scores were seen": "yes",
         "all rows saw the same images": "yes",
         "no test image is a training image": "yes",
         "weights were trained": "yes",
@@ -67,9 +69,27 @@ def test_what_was_found_is_named(make_record):
     dirty = dirty.model_copy(update={"provenance": dirty.provenance.model_copy(update={"dirty": True})})
     said = found([dirty, leaky, odd])
     assert said["all rows saw the same images"] == "not odd on bottle"
-    assert said["no test image is a training image"] == "not bottle/test/good/1; nobody looked in 2 of 3 records"
+    assert said["no test image is a training image"] == "not bottle/test/good/1"
     assert said["weights were trained"] == "not of two"
     assert said["made from committed code"] == "0 of 1 records; 2 made by an installed release"
+
+
+def test_counts_of_images_are_told_where_there_are_any(make_record):
+    few, many, none = (
+        make_record(name, category=category).model_copy(update={"facts": facts})
+        for name, category, facts in (
+            ("a", "cable", {"repeated_train": 2.0, "files_passed_over": 0.0}),
+            ("b", "cable", {"repeated_train": 3.0}),
+            ("c", "bolt", {"repeated_train": 0.0}),
+        )
+    )
+    said = found([few, many, none])
+    assert said["no training image is there twice"] == "not cable (3)"
+    assert said["all files of the dataset were read"] == "yes"
+    assert "no test image looks like a training image" not in said
+    truth = Truth(unverified=frozenset([many.id]))
+    shown = dict(integrity_table(tidy(BOARD, [few, many, none], truth)).rows)
+    assert shown["no training image is there twice"] == "not cable (2)"
 
 
 def test_many_names_are_counted(make_record):

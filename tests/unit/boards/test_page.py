@@ -79,8 +79,8 @@ def records(make_record):
 
 
 def test_ranks_and_figures_are_those_of_the_tables(make_record):
-    shown = content(board(), records(make_record), Annex())
-    (table,) = standings_tables(board(), records(make_record))
+    shown = content(tidy(board(), records(make_record)), Annex())
+    (table,) = standings_tables(tidy(board(), records(make_record)))
     rank = {row[1]: row[0].rstrip("=") for row in table.rows}
     figures = {row[1]: row[2] for row in table.rows}
     for method in shown["methods"]:
@@ -95,7 +95,7 @@ def test_what_is_missing_has_its_mark_and_no_rank(make_record):
         make_record("part", category="a"),
         make_record("part", category="b", status="failed"),
     ]
-    part = next(method for method in content(board(), found, Annex())["methods"] if method["label"] == "part")
+    part = next(method for method in content(tidy(board(), found), Annex())["methods"] if method["label"] == "part")
     assert part["figures"][0] == "— 1/4"
     assert part["by"][0] == ["— 1/2", "— 0/2"]
     assert part["ranks"] == (None, None)
@@ -104,7 +104,7 @@ def test_what_is_missing_has_its_mark_and_no_rank(make_record):
 
 def test_methods_of_different_regimes_are_ranked_apart(make_record):
     found = [make_record("x", auroc=0.5), make_record("y", auroc=0.9, test_set=True), make_record("z", auroc=0.7)]
-    shown = content(board(), found, Annex())
+    shown = content(tidy(board(), found), Annex())
     assert [(m["label"], m["group"], m["ranks"][0]) for m in shown["methods"]] == [
         ("z", 0, 1),
         ("x", 0, 2),
@@ -125,10 +125,10 @@ def test_ties_share_a_place():
 def test_the_order_of_records_does_not_matter(make_record):
     found = records(make_record)
     annex = annex_of(details(found[0]))
-    first = board_html(content(board(), found, annex))
+    first = board_html(content(tidy(board(), found), annex))
     for seed in range(3):
         mixed = random.Random(seed).sample(found, len(found))
-        assert board_html(content(board(), mixed, annex)) == first
+        assert board_html(content(tidy(board(), mixed), annex)) == first
 
 
 def test_times_of_different_devices_are_never_mixed(make_record):
@@ -147,10 +147,10 @@ def test_a_method_that_only_failed_has_no_cost(make_record):
 
 def test_critical_differences_need_three_methods_and_categories(make_record):
     found = [make_record(name, category=c, auroc=0.5 + 0.1 * i) for i, name in enumerate("xyz") for c in "abc"]
-    ranking = content(board(), found, Annex())["groups"][0]["rankings"][0]
-    keys = {method["label"]: method["key"] for method in content(board(), found, Annex())["methods"]}
+    ranking = content(tidy(board(), found), Annex())["groups"][0]["rankings"][0]
+    keys = {method["label"]: method["key"] for method in content(tidy(board(), found), Annex())["methods"]}
     assert ranking["ranks"] == {keys["z"]: 1.0, keys["y"]: 2.0, keys["x"]: 3.0}
-    assert content(board(), found[:6], Annex())["groups"][0]["rankings"] == [None, None]
+    assert content(tidy(board(), found[:6]), Annex())["groups"][0]["rankings"] == [None, None]
 
 
 # Single images
@@ -158,7 +158,7 @@ def test_critical_differences_need_three_methods_and_categories(make_record):
 
 def test_details_are_of_the_first_seed_that_has_any(make_record):
     found = [make_record(seed=seed) for seed in (0, 1, 2)]
-    shown = content(board(), found, annex_of(details(found[2]), details(found[1])))
+    shown = content(tidy(board(), found), annex_of(details(found[2]), details(found[1])))
     (method,) = shown["methods"]
     unit = method["details"]["bottle"]
     assert (unit["seed"], unit["scores"]) == (1, [0.1, 0.2, 0.9])
@@ -170,7 +170,7 @@ def test_details_are_of_the_first_seed_that_has_any(make_record):
 
 def test_methods_share_what_is_the_same(make_record):
     found = [make_record("x"), make_record("y", k=2)]
-    shown = content(board(), found, annex_of(*map(details, found)))
+    shown = content(tidy(board(), found), annex_of(*map(details, found)))
     assert [m["details"]["bottle"]["test"] for m in shown["methods"]] == [0, 0]
     assert len(shown["shared"]["tests"]) == len(shown["shared"]["points"]) == 1
     assert shown["notes"] == []
@@ -178,11 +178,11 @@ def test_methods_share_what_is_the_same(make_record):
 
 def test_the_best_have_details_while_there_is_room(make_record, monkeypatch):
     found = [make_record(name, auroc=auroc) for name, auroc in (("x", 0.7), ("y", 0.9), ("z", 0.8))]
-    alone = content(board(), found[:1], annex_of(details(found[0])))
+    alone = content(tidy(board(), found[:1]), annex_of(details(found[0])))
     common = [alone["shared"]["tests"][0], alone["shared"]["points"][0]]
     room = 2 * len(canonical_json(alone["methods"][0]["details"])) + sum(len(canonical_json(each)) for each in common)
     monkeypatch.setattr(content_module, "ROOM", room + 10)
-    shown = content(board(), found, annex_of(*map(details, found)))
+    shown = content(tidy(board(), found), annex_of(*map(details, found)))
     assert [(m["label"], "details" in m) for m in shown["methods"]] == [("y", True), ("z", True), ("x", False)]
     assert shown["notes"] == ["Single images are shown of 2 of 3 methods: those that have details, the best first."]
 
@@ -191,7 +191,7 @@ def test_intervals_are_shown_where_the_record_has_them(make_record):
     record = make_record()
     info = record.metrics["image-auroc"].model_copy(update={"interval": (0.8, 0.95)})
     record = record.model_copy(update={"metrics": {**record.metrics, "image-auroc": info}})
-    (method,) = content(board(), [record], annex_of(details(record)))["methods"]
+    (method,) = content(tidy(board(), [record]), annex_of(details(record)))["methods"]
     assert method["details"]["bottle"]["intervals"] == [[80.0, 95.0], None]
 
 
@@ -206,7 +206,7 @@ def test_a_pool_holds_a_value_once_and_knows_its_size():
 
 def test_strangers_text_is_text(make_record):
     found = [make_record(EVIL, category=EVIL, device=EVIL), make_record("y", category=EVIL)]
-    page = board_html(content(board(title=EVIL), found, Annex()))
+    page = board_html(content(tidy(board(title=EVIL), found), Annex()))
     assert "<script>alert" not in page
     assert "\\u003cscript\\u003ealert" in page
     assert any(method["label"].startswith("<script>alert") for method in payload(page)["methods"])
@@ -216,7 +216,7 @@ def test_strangers_text_is_text(make_record):
 
 
 def test_nothing_but_the_package_s_own_scripts_may_run(make_record):
-    page = board_html(content(board(), records(make_record), Annex()))
+    page = board_html(content(tidy(board(), records(make_record)), Annex()))
     (policy,) = re.findall(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', page)
     rules = dict(rule.strip().split(" ", 1) for rule in html.unescape(policy).split(";"))
     sources = lambda kind: re.findall(r"'sha256-([^']+)'", rules[kind])  # noqa: E731
@@ -231,7 +231,7 @@ def test_nothing_but_the_package_s_own_scripts_may_run(make_record):
 
 
 def test_a_page_asks_nobody_for_anything(make_record):
-    page = board_html(content(board(), records(make_record), Annex()))
+    page = board_html(content(tidy(board(), records(make_record)), Annex()))
     markup = re.sub(r"<script.*?</script>|<style>.*?</style>", "", page, flags=re.DOTALL)
     assert not re.search(r'(?:src|href)="(?:[a-z]+:)?//', markup)
     assert not re.search(r"<(?:link|iframe|object|embed|base)\b", markup)
@@ -256,7 +256,7 @@ def test_the_libraries_are_those_that_the_readme_names():
 
 def test_the_index_names_the_best_of_each_group(make_record):
     found = [make_record("x", auroc=0.5), make_record(EVIL, auroc=0.9, test_set=True)]
-    page = index_html(["demo/full shot"], [content(board(title=EVIL), found, Annex())])
+    page = index_html(["demo/full shot"], [content(tidy(board(title=EVIL), found), Annex())])
     assert 'href="demo/full%20shot/index.html"' in page
     assert '<td>normal training images</td><td>x</td><td class="number">50.0</td>' in page
     assert "<script>alert" not in page
@@ -264,7 +264,7 @@ def test_the_index_names_the_best_of_each_group(make_record):
 
 
 def test_an_empty_board_has_a_page():
-    assert payload(board_html(content(board(), [], Annex())))["methods"] == []
+    assert payload(board_html(content(tidy(board(), []), Annex())))["methods"] == []
 
 
 # The command

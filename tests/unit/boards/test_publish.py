@@ -3,10 +3,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from adbench import StorageError
+from adbench.boards.known import Known
 from adbench.boards.publish import GENERATED, Press, build, check
 from adbench.boards.shelf import to_line
 from adbench.builtin.reports import Csv, Markdown
@@ -188,7 +190,8 @@ def test_published_figures_stand_on_the_page_and_in_no_table_of_ranks(make_run, 
 def test_thresholds_of_runs_stand_on_the_page(make_run, make_record, root):
     run = make_run()
     found = {"method": "sigma", "source": "held-out 20 %", "normals": 40, "k": 3.0, "value": 1.0, "f1": 0.5}
-    details = {"schema": 1, "id": make_record().id, "images": [], "by_defect": {}, "curves": {}, "threshold": found}
+    images = [{"id": f"{number}", "defect": "good", "score": 0.5} for number in range(10)]
+    details = {"schema": 1, "id": make_record().id, "images": images, "by_defect": {}, "curves": {}, "threshold": found}
     (run / "details.json").write_text(json.dumps(details), encoding="utf-8")
     build([run], root, PRESS)
     assert "## Deployed, mean + 3 sigma" in (root / "demo/full-shot/README.md").read_text(encoding="utf-8")
@@ -217,7 +220,9 @@ def test_one_name_may_have_many_specs(make_run, root):
 
 
 def test_nothing_to_read_is_said(root, tmp_path):
-    assert "holds no run" in build([tmp_path / "nowhere"], root, PRESS).problems[0]
+    with pytest.raises(StorageError, match="holds no run"):
+        build([tmp_path / "nowhere"], root, PRESS)
+    assert not root.exists()
     with pytest.raises(StorageError, match="board build"):
         check(tmp_path / "nowhere", PRESS)
 
@@ -239,3 +244,18 @@ def test_a_whole_board_may_be_moved(make_run, root, tmp_path):
     build([make_run()], root, PRESS)
     shutil.copytree(root, tmp_path / "elsewhere")
     assert check(tmp_path / "elsewhere", PRESS).problems == []
+
+
+def test_a_check_does_not_look_at_data(make_run, root):
+    build([make_run()], root, PRESS)
+    looked = []
+    press = replace(PRESS, known=Known(duplicates=lambda record: looked.append(record.id) or ["a/test/good/1"]))
+    assert check(root, press).problems == []
+    assert looked == []
+    build([], root, press)
+    assert len(looked) == 1
+    page = (root / "demo/full-shot/README.md").read_text(encoding="utf-8")
+    assert "| no test image is a training image | not a/test/good/1 |" in page
+    assert check(root, PRESS).problems == []
+    build([], root, PRESS)
+    assert '"duplicates":["a/test/good/1"]' in (root / "demo/full-shot/manifest.json").read_text(encoding="utf-8")

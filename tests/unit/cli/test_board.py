@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import json
 import subprocess
 import sys
 
@@ -111,7 +113,7 @@ def painter(monkeypatch):
 
     def gallery(folder, record, dataset):
         painted[folder.name] = dataset.name
-        return {"a/test/good/0": "data:image/webp;base64,UklGRg=="}
+        return {"a/test/good/0": "data:image/webp;base64,UklGRiQAAABXRUJQVlA4IBgAAABQAQCdASoEAAQAB0CWJaQABHQAAAAAAAA="}
 
     monkeypatch.setattr("adbench.engine.gallery.gallery", gallery)
     return painted
@@ -141,3 +143,50 @@ def test_a_board_is_built_without_torch(at, make_run):
         "import sys; from adbench.cli import call; call(['board', 'build', 'runs']); sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+
+
+def with_labels(folder, bad):
+    """Details that call the first images good and the others bad."""
+    data = json.loads((folder / "record.json").read_text())
+    images = [{"id": f"image/{n}", "defect": "good" if n < bad else "crack", "score": float(n)} for n in range(10)]
+    details = {"schema": 1, "id": data["id"], "images": images, "by_defect": {}, "curves": {}}
+    (folder / "details.json").write_text(json.dumps(details))
+
+
+@pytest.mark.parametrize(("auroc", "unverified"), [(1.0, False), (0.9, True)])
+def test_image_metrics_follow_from_raw_scores_where_labels_are_known(at, make_run, capsys, auroc, unverified):
+    with_labels(make_run(auroc=auroc), 5)
+    assert call(["board", "build", "runs"]) == 0
+    assert ("image-auroc is 0.9, and 1.0 from its raw scores" in capsys.readouterr().err) == unverified
+    assert ("knn, unverified" in (at / "leaderboards/demo/full-shot/table.csv").read_text()) == unverified
+
+
+@pytest.mark.parametrize(
+    ("ids", "said"),
+    [(None, "cannot be read"), (["a"], "of 1 images, and it is of 10")],
+)
+def test_raw_scores_that_are_none_verify_nothing(at, make_run, raw_scores, capsys, ids, said):
+    content = b"no scores" if ids is None else raw_scores(ids, [1.0])
+    sha = hashlib.sha256(content).hexdigest()
+    folder = make_run(edit=lambda data: data["predictions"].update(sha256=sha))
+    next(folder.glob("raw*")).write_bytes(content)
+    assert call(["board", "build", "runs"]) == 0
+    assert said in capsys.readouterr().err
+
+
+def test_a_record_is_replaced_on_purpose_only(at, make_run, capsys):
+    make_run()
+    assert call(["board", "build", "runs"]) == 0
+    make_run(images="others", auroc=0.5)
+    assert call(["board", "build", "runs"]) == 1
+    assert "add --replace" in capsys.readouterr().err
+    assert call(["board", "build", "runs", "--replace"]) == 0
+    assert "replaced by" in capsys.readouterr().err
+    assert call(["board", "check"]) == 0
+
+
+def test_a_path_with_a_mistake_changes_nothing(at, make_run, capsys):
+    make_run()
+    assert call(["board", "build", "runs", "rusn"]) == 1
+    assert "error: rusn: holds no run" in capsys.readouterr().err
+    assert not (at / "leaderboards").exists()

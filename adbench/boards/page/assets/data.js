@@ -21,8 +21,9 @@ const membersOf = (group) => methods.filter((method) => method.group === group);
 /** The number in a cell of the data, or null where a mark stands in its place. */
 const numberIn = (cell) => (Array.isArray(cell) ? cell[0] : typeof cell === "number" ? cell : null);
 
-/** A cell as it is shown: `91.0 ± 0.9`, `91.0`, or its mark. */
+/** A cell as it is shown: `91.0 ± 0.9`, `91.0 det.`, `91.0`, or its mark. */
 function shown(cell) {
+  if (Array.isArray(cell) && typeof cell[1] === "string") return `${cell[0].toFixed(1)} ${cell[1]}`;
   if (Array.isArray(cell)) return cell.map((value) => value.toFixed(1)).join(" ± ");
   return typeof cell === "number" ? cell.toFixed(1) : (cell ?? NONE);
 }

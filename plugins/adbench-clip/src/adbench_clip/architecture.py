@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from adbench import UnknownName, UsageError
+from adbench import StorageError, UnknownName, UsageError, read_json
 
 
 @dataclass(frozen=True)
@@ -109,8 +108,8 @@ def _known(model: str) -> Architecture:
 
 def _read(file: Path) -> Architecture:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+        content = read_json(file, "an architecture")
+    except StorageError as error:
         raise UsageError(f"{file}: the architecture cannot be read ({error}); give a JSON file") from None
     if not (isinstance(content, dict) and isinstance(content.get("vision_cfg"), dict) and "embed_dim" in content):
         raise UsageError(f"{file}: this is no architecture of open_clip; it needs 'embed_dim' and 'vision_cfg'")

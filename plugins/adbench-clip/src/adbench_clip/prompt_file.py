@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from adbench import UsageError
+from adbench import StorageError, UsageError, read_yaml
 
 FOLDER = Path(__file__).parent / "prompt_sets"
 """The sets that come with the package, a YAML file each."""
@@ -43,11 +41,10 @@ def read_prompts(file: Path) -> PromptSet:
         UsageError: the file cannot be read, is no YAML, or has another form; the message says where.
     """
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = str(error).split("\n", maxsplit=1)[0]
+        content = read_yaml(file, "a file of prompts")
+    except StorageError as error:
         known = ", ".join(sorted(path.stem for path in FOLDER.glob("*.yaml")))
-        raise UsageError(f"prompts {file}: {reason}; give a YAML file, or one of {known}") from None
+        raise UsageError(f"prompts {error}; give a YAML file, or one of {known}") from None
     if not isinstance(content, dict):
         raise UsageError(f"prompts {file}: this is no mapping; {_FORM}")
     unknown = sorted(map(str, content.keys() - {"normal", "abnormal", "templates", "source"}))

@@ -1,0 +1,261 @@
+"""Files and texts that a stranger may have written: read in bounded time and memory, shown without what they hide.
+
+A runs folder, a recipe or a board may come from anybody. What lies there need not be a file (a pipe never ends, a
+device answers forever), need not be small, and need not be what it is called. Whoever reads one reads it here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from adbench.errors import StorageError
+
+MAX_LINE = 2000
+"""Characters of one message."""
+MAX_DEPTH = 40
+"""Levels of lists and mappings in each other; the deepest that adbench writes has eight."""
+MAX_YAML_BYTES = 1 << 20
+MAX_YAML_NODES = 100_000
+"""Scalars, lists and mappings, with every alias counted as the whole that it stands for."""
+
+_BLOCK = 1 << 20
+_KINDS = {
+    stat.S_ISFIFO: "a pipe",
+    stat.S_ISCHR: "a device",
+    stat.S_ISBLK: "a device",
+    stat.S_ISSOCK: "a socket",
+    stat.S_ISDIR: "a folder",
+}
+_QUIETLY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+"""A pipe that takes the place of a file between look and opening does not block either."""
+
+
+def one_line(text: str, most: int = MAX_LINE) -> str:
+    """The text on one line, printable and of bounded length: nothing in it steers a terminal."""
+    text = text[: 4 * most]
+    line = " ".join(_blanked(text).split())
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def _blanked(text: str) -> str:
+    """The text with a blank for each character that is not printable: a line break, an escape, half a surrogate."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else " " for char in text)
+
+
+def is_there(path: Path) -> bool:
+    """Whether anything lies there, be it a link to nowhere."""
+    return os.path.lexists(path) if type(path) is type(Path()) else path.exists()
+
+
+def open_plain(path: Path, what: str = "", inside: Path | None = None) -> BinaryIO:
+    """A file, opened for reading; whatever else may be there is refused, and nothing blocks.
+
+    Args:
+        path: where it is; may be behind an address.
+        what: what it should be, for the message.
+        inside: a folder that no link may lead out of.
+
+    Raises:
+        StorageError: it is not there, cannot be read, or is no file.
+    """
+    try:
+        if type(path) is not type(Path()):
+            return cast("BinaryIO", path.open("rb"))
+        if inside is not None and path.is_symlink() and not path.resolve().is_relative_to(inside.resolve()):
+            raise StorageError(f"{path}: a link that leaves its folder; put the file itself there")
+        _require_file(path, path.stat(), what)
+        handle = os.open(path, _QUIETLY)
+        try:
+            _require_file(path, os.fstat(handle), what)
+        except StorageError:
+            os.close(handle)
+            raise
+        return os.fdopen(handle, "rb")
+    except (OSError, ValueError, RuntimeError) as error:
+        raise StorageError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _require_file(path: Path, found: os.stat_result, what: str) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        kind = next((word for test, word in _KINDS.items() if test(found.st_mode)), "no file")
+        raise StorageError(f"{path}: {kind}, where {what or 'a file'} should be; remove it")
+
+
+def read_plain(path: Path, most: int, what: str, inside: Path | None = None) -> str:
+    """The text of a file.
+
+    Args:
+        path: where it is; may be behind an address.
+        most: bytes that it may have; no more are read.
+        what: what it should be, for the message: ``"a record of adbench"``.
+        inside: a folder that no link may lead out of.
+
+    Raises:
+        StorageError: it cannot be read, is no file, too large or no UTF-8.
+    """
+    with open_plain(path, what, inside) as file:
+        try:
+            content = _read(file, most)
+        except OSError as error:
+            raise StorageError(f"{path}: {error.strerror or error}") from None
+    if content is None:
+        raise StorageError(f"{path}: larger than {_size(most)}; this is not {what}")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise StorageError(f"{path}: no UTF-8 text, cannot decode byte {error.start}; repair or remove it") from None
+
+
+def _read(file: BinaryIO, most: int) -> bytes | None:
+    """All that is there, a block at a time; None where that is more than `most` bytes."""
+    blocks, left = [], most
+    while block := file.read(_BLOCK):
+        left -= len(block)
+        if left < 0:
+            return None
+        blocks.append(block)
+    return b"".join(blocks)
+
+
+def _size(count: int) -> str:
+    return f"{count >> 20} MiB" if count >= 1 << 20 else f"{count} bytes"
+
+
+def parse_json(text: str, where: str) -> Any:
+    """JSON of bounded depth.
+
+    Raises:
+        StorageError: it is none, or nested too deeply.
+    """
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise StorageError(f"{where}: not readable as JSON: {_TOO_DEEP}") from None
+    except ValueError as error:
+        raise StorageError(f"{where}: not readable as JSON: {one_line(str(error), 200)}") from None
+    require_shallow(value, where)
+    return value
+
+
+def read_json(path: Path, what: str, most: int = MAX_YAML_BYTES) -> Any:
+    """What a JSON file says.
+
+    Args:
+        path: where it is.
+        what: what it should be, for the message: ``"an architecture"``.
+        most: bytes that it may have.
+
+    Raises:
+        StorageError: it cannot be read, is no file, too large, nested too deeply, or no JSON.
+    """
+    return parse_json(read_plain(path, most, what), str(path))
+
+
+_TOO_DEEP = f"nested more than {MAX_DEPTH} deep; no file of adbench is"
+
+
+def require_shallow(value: Any, where: str) -> None:
+    """Raise `StorageError` if lists and mappings of a JSON value lie in each other too deeply to be walked."""
+    level, depth = [value], 0
+    while level:
+        if depth > MAX_DEPTH:
+            raise StorageError(f"{where}: {_TOO_DEEP}")
+        inner = [item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list)]
+        level, depth = [item for items in inner for item in items], depth + 1
+
+
+def read_yaml(path: Path, what: str, most: int = MAX_YAML_BYTES, nodes: int = MAX_YAML_NODES) -> Any:
+    """What a YAML file says. Every file of settings, recipes and boards is read here.
+
+    Args:
+        path: where it is.
+        what: what it should be, for the message: ``"a recipe"``.
+        most: bytes that it may have.
+        nodes: scalars, lists and mappings that it may stand for, aliases written out.
+
+    Raises:
+        StorageError: it cannot be read, is too large, nested too deeply, stands for too much, or is no YAML.
+    """
+    return parse_yaml(read_plain(path, most, what), str(path), what, nodes)
+
+
+def parse_yaml(text: str, where: str, what: str, nodes: int = MAX_YAML_NODES) -> Any:
+    """What YAML says; see `read_yaml`."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        _Scales(nodes, what).weigh(yaml.parse(text, Loader=loader))
+        return yaml.load(text, Loader=loader)  # noqa: S506  one of the two safe loaders
+    except StorageError as error:
+        raise StorageError(f"{where}: {error}") from None
+    except Exception as error:  # noqa: BLE001  a malformed scalar makes PyYAML raise nearly anything
+        raise StorageError(f"{where}: not readable as YAML: {one_line(str(error), 300)}") from None
+
+
+class _Scales:
+    """Counts what the events of a YAML stream stand for, aliases written out."""
+
+    def __init__(self, most: int, what: str) -> None:
+        self.most, self.what, self.total = most, what, 0
+        self._known: dict[str, tuple[int, int]] = {}
+        self._opened: list[tuple[str | None, int, int]] = []  # anchor, values before it, levels inside
+
+    def weigh(self, events: Iterable[Any]) -> None:
+        """Count, and stop where there are too many.
+
+        Raises:
+            StorageError: it stands for too much, is nested too deeply, or an alias is inside of what it stands for.
+        """
+        import yaml
+
+        for event in events:
+            if isinstance(event, yaml.CollectionStartEvent):
+                self._opened.append((event.anchor, self.total, 0))
+                self._add(1, 0)
+            elif isinstance(event, yaml.CollectionEndEvent):
+                self._close()
+            elif isinstance(event, yaml.AliasEvent):
+                self._add(*self._meant_by(event.anchor))
+            elif isinstance(event, yaml.ScalarEvent):
+                self._add(1, 0, event.anchor)
+
+    def _meant_by(self, anchor: str | None) -> tuple[int, int]:
+        if anchor is None or anchor not in self._known:
+            raise StorageError(f"the alias {one_line(str(anchor), 50)!r} stands for nothing, or for itself")
+        return self._known[anchor]
+
+    def _close(self) -> None:
+        anchor, before, levels = self._opened.pop()
+        weight, self.total = self.total - before, before
+        self._add(weight, levels + 1, anchor)
+
+    def _add(self, weight: int, levels: int, anchor: str | None = None) -> None:
+        self.total += weight
+        if anchor is not None:
+            self._known[anchor] = weight, levels
+        if self._opened:
+            name, before, inside = self._opened[-1]
+            self._opened[-1] = name, before, max(inside, levels)
+        if len(self._opened) + levels > MAX_DEPTH:
+            raise StorageError(_TOO_DEEP)
+        if self.total > self.most:
+            raise StorageError(f"stands for more than {self.most} values; this is not {self.what}")
+
+
+__all__ = [
+    "is_there",
+    "one_line",
+    "open_plain",
+    "parse_json",
+    "parse_yaml",
+    "read_json",
+    "read_plain",
+    "read_yaml",
+    "require_shallow",
+]
