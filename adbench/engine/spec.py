@@ -125,7 +125,9 @@ def _item(text: str, item: str) -> str:
     if item[:1] not in ('"', "'"):
         return item
     if len(item) < 2 or not re.fullmatch(_QUOTED, item):
-        raise UsageError(f"{text!r}: the quote before {item[1:21]!r} is not closed; close it behind the value{_QUOTING}")
+        raise UsageError(
+            f"{text!r}: the quote before {item[1:21]!r} is not closed; close it behind the value{_QUOTING}"
+        )
     return Quoted(item[1:-1])
 
 

@@ -160,9 +160,8 @@ class Sweep:
         kept = _kept_scores(run, whole_known=self.own.aggregate.name == "scorer")
         with tempfile.TemporaryDirectory(prefix="adbench-") as scratch, blame(aggregator, "aggregate"):
             aggregator.prepare(Context(seed=run.record.task.seed, workdir=Path(scratch)))
-            scores = aggregator.aggregate(kept)
-            check_image_scores(aggregator, scores, run.judge.predictions.ids)
-        found: np.ndarray = scores.float().cpu().numpy()
+            scores = check_image_scores(aggregator, aggregator.aggregate(kept), run.judge.predictions.ids)
+        found: np.ndarray = scores.cpu().numpy()
         return found
 
 

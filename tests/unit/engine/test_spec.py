@@ -152,7 +152,10 @@ def test_what_cannot_be_read_names_the_quotes(text, said):
         Part.parse(text)
 
 
-@given(st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\"'"), min_size=1), st.sampled_from("\"'"))
+@given(
+    st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\"'"), min_size=1),
+    st.sampled_from("\"'"),
+)
 def test_any_text_without_quotes_can_be_written_in_them(value, quote):
     assert Part.parse(f"x:first=1,y={quote}{value}{quote},last=2").options == {"first": "1", "y": value, "last": "2"}
 
