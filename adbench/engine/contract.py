@@ -15,7 +15,6 @@ from adbench.api.geometry import Geometry
 from adbench.api.stages import Augmenter, Masker, Neck, Preprocessor
 from adbench.errors import AdbenchError, ContractError, UnitTimeout
 
-
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 """What features and scores may be given as. Scores become float32."""
 

@@ -78,7 +78,7 @@ class Part(BaseModel):
         return cls(name=name.strip(), options=options)
 
     def settled(self, cls: type[Component]) -> Part:
-        """The same where a quoted text is the list that an option wants: it then means the same once written as JSON."""
+        """The same, a quoted text being the list that an option wants: it means the same once written as JSON."""
         fitted = {key: _fit(cls, key, value) for key, value in self.options.items() if isinstance(value, Quoted)}
         return Part(name=self.name, options={**self.options, **fitted}) if fitted else self
 

@@ -207,7 +207,7 @@ def test_features_too_large_for_16_bits_are_blamed_on_the_backbone(look, monkeyp
     def extract(self, batch):
         seen = ToyPixels.extract(self, batch)
         large = {"patches": seen.patches, "image": seen.patches.mean((1, 2))}[field].clone()
-        large.flatten()[0] = -1e5
+        large[(0,) * large.ndim] = -1e5
         return seen.having(**{field: large})
 
     monkeypatch.setattr(Counting, "extract", extract)
