@@ -97,7 +97,8 @@ def command(**options: Any) -> int:
 
     A method is a recipe, or a backbone and a scorer. A PART is a component's name (see 'adbench list'), with its
     options after a colon; lists are joined by '+'; a value with a comma stands in quotes, and the whole in others for
-    the shell: 'onnx:path="a,b.onnx"'. A PART of which there may be several is given repeatedly, or as 'none'. A unit (one method, category and seed) that has ended before is not run again.
+    the shell: 'onnx:path="a,b.onnx"'. A PART of which there may be several is given repeatedly, or as 'none'. A unit
+    (one method, category and seed) that has ended before is not run again.
 
     \b
     adbench run --recipe patchcore-lite --data demo
