@@ -1,4 +1,4 @@
-"""Raw scores on disk: patch scores, foregrounds, image scores and geometry as safetensors. Truth is never among them."""
+"""Raw scores on disk: patch and image scores, foregrounds and geometry as safetensors. Truth is never among them."""
 
 from __future__ import annotations
 

@@ -53,9 +53,9 @@ def test_arrays_of_truth_values_take_a_byte_each():
 
 def test_arrays_of_many_lie_apart_and_one_file_is_open():
     many = [filled(*(array + number for array in ARRAYS)) for number in range(50)]
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     more = [filled(*(array + number for array in ARRAYS)) for number in range(50)]
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
     for number, filed in enumerate((*many, *more)):
         for found, array in zip(filed, ARRAYS, strict=True):
             np.testing.assert_array_equal(found, array + number % 50)
@@ -119,10 +119,10 @@ def test_arrays_may_begin_anywhere_in_a_file(path):
 
 
 def test_a_file_is_open_only_while_it_is_read(path):
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     many = [stored(path) for _ in range(20)]
     assert [one[1].tolist() for one in many] == [[[0]]] * 20
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_a_file_that_has_become_another_is_refused(path):

@@ -1,6 +1,6 @@
 import hashlib
 import json
-import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -127,7 +127,7 @@ def test_a_run_may_have_thousands_of_results_at_hand(tmp_path):
     for number in range(3):
         (tmp_path / str(number)).mkdir()
         infos.append(write_predictions(tmp_path / str(number), predictions((np.full((2, 3), number, np.float32),))))
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     read = [read_predictions(tmp_path / str(number), info) for number, info in enumerate(infos)]
     assert [one.patches[0].tolist() for one in read] == [[[number] * 3] * 2 for number in range(3)]
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
