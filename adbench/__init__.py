@@ -16,6 +16,7 @@ from adbench.api.bank import (
     Source,
     VectorBank,
 )
+from adbench.api.checkpoints import below, best_part, is_head
 from adbench.api.component import Component, Config, Field, LocalFile, sha256_of
 from adbench.api.context import Context
 from adbench.api.cuda import CudaGraphed, to_device
@@ -36,6 +37,7 @@ from adbench.api.weights import (
     load_strictly,
     random_weights,
     read_state_dict,
+    refuse_what_is_no_model,
     seeded,
     weights_of,
 )
@@ -121,14 +123,18 @@ __all__ = [
     "WeightsError",
     "WeightsOption",
     "Work",
+    "below",
+    "best_part",
     "exact_search",
     "hookimpl",
     "hub_file",
+    "is_head",
     "load_strictly",
     "nearest_among",
     "printable",
     "random_weights",
     "read_state_dict",
+    "refuse_what_is_no_model",
     "seeded",
     "sha256_of",
     "to_device",

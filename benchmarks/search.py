@@ -80,9 +80,7 @@ def contenders(query: Tensor, vectors: Tensor, k: int, metric: str) -> list[Call
 
 def excluding(arguments: argparse.Namespace) -> None:
     """784 queries an image, 255 images that own the vectors; seconds of the processor, which others disturb least."""
-    print(
-        "| queries x vectors x channels | metric | nothing left out, ms | images that own nothing | images of the bank |"
-    )
+    print("| queries x vectors x channels | metric | nothing left out, ms | strangers | images of the bank |")
     print("|---|---|---:|---:|---:|")
     for size, channels in ((200_000, 152), (200_000, 384)):
         query, vectors = features(784, channels, 1), features(size, channels, 0)
@@ -105,7 +103,7 @@ def crowded(arguments: argparse.Namespace) -> None:
     """Half of the vectors are copies of a few, as the even ground of photographs gives them."""
     query, vectors = features(784, 384, 1), features(100_000, 384, 0)
     vectors[::2], query[::2] = vectors[:20].repeat(2500, 1), vectors[:20].repeat(20, 1)[:392]
-    seconds, (distances, indices) = fastest(lambda: ExactIndex(vectors).search(query, arguments.k), arguments.repeat)
+    seconds, (_, indices) = fastest(lambda: ExactIndex(vectors).search(query, arguments.k), arguments.repeat)
     lowest = int(indices[::2, 0].max())
     print(f"half of 100,000 vectors are copies of 20: {1e3 * seconds:.0f} ms; the highest index found is {lowest}")
 

@@ -261,7 +261,7 @@ class ExactIndex:
         return Block(rows, own, torch.arange(len(rows), device=rows.device))
 
     def _hidden(self, queries: int, exclude: Sequence[str] | None) -> tuple[Hidden | None, Tensor]:
-        """What is hidden from the queries once these are in the order of their owners, and that order; None if nothing."""
+        """What is hidden from the queries in the order of their owners, and that order; None if nothing is."""
         import torch
 
         if exclude is None:

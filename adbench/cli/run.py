@@ -48,8 +48,8 @@ _run_option = partial(option, section="Run")
     type=click.Choice(["auto", "torch", "onnxruntime", "openvino"]),
     default="auto",
     show_default=True,
-    help="What computes the backbone; auto takes OpenVINO, else ONNX Runtime, where it is installed and gives what torch"
-    " gives (to 1e-4), else torch.",
+    help="What computes the backbone; auto takes OpenVINO, else ONNX Runtime, where installed and equal to torch (to"
+    " 1e-4), else torch.",
 )
 @out_option
 @_run_option(

@@ -106,7 +106,7 @@ def test_of_equals_that_may_be_found_the_lowest_index(name, path):
     images=st.integers(0, 4),
     seed=st.integers(0, 99),
 )
-def test_any_number_of_twins(distinct, copies, channels, most, k, metric, images, seed):
+def test_any_number_of_twins(distinct, copies, channels, most, k, metric, images, seed):  # noqa: PLR0917
     vectors = whole(distinct, channels, seed=seed, most=most + 1).repeat(copies, 1) - most / 2
     vectors = vectors[torch.randperm(len(vectors), generator=torch.Generator().manual_seed(seed))]
     query = torch.cat([vectors[:5], whole(7, channels, seed=seed + 1, most=5)])
