@@ -16,6 +16,7 @@ from adbench.api.bank import (
     Source,
     VectorBank,
 )
+from adbench.api.checkpoints import below, best_part, is_head
 from adbench.api.component import Component, Config, Field, LocalFile, sha256_of
 from adbench.api.context import Context
 from adbench.api.cuda import CudaGraphed, to_device
@@ -37,6 +38,7 @@ from adbench.api.weights import (
     load_strictly,
     random_weights,
     read_state_dict,
+    refuse_what_is_no_model,
     seeded,
     weights_of,
 )
@@ -122,9 +124,12 @@ __all__ = [
     "WeightsError",
     "WeightsOption",
     "Work",
+    "below",
+    "best_part",
     "exact_search",
     "hookimpl",
     "hub_file",
+    "is_head",
     "load_strictly",
     "nearest_among",
     "printable",
@@ -132,6 +137,7 @@ __all__ = [
     "read_json",
     "read_state_dict",
     "read_yaml",
+    "refuse_what_is_no_model",
     "seeded",
     "sha256_of",
     "to_device",

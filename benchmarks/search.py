@@ -2,6 +2,7 @@
 
     python benchmarks/search.py           exact search
     python benchmarks/search.py --index   ivf, hnsw and pq beside it (building them takes minutes)
+    python benchmarks/search.py --exclude the same search with images left out, and among many equal vectors
 
 All exact ways measure their candidates' distances directly; the answers are compared. The plain product without any
 selection is what none can beat. Vectors are noise around a few thousand places, which is how features lie.
@@ -37,11 +38,12 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--index", action="store_true", help="measure the approximate indexes, not the exact search")
+    parser.add_argument("--exclude", action="store_true", help="measure what leaving out images costs")
     parser.add_argument("--size", type=int, default=200_000, help="vectors in an approximate index")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     faiss.omp_set_num_threads(arguments.threads)
-    (approximate if arguments.index else exact)(arguments)
+    (approximate if arguments.index else excluding if arguments.exclude else exact)(arguments)
 
 
 def exact(arguments: argparse.Namespace) -> None:
@@ -74,6 +76,36 @@ def contenders(query: Tensor, vectors: Tensor, k: int, metric: str) -> list[Call
         return nearest_among(query, vectors, torch.from_numpy(found), k, metric)
 
     return [lambda: index.search(query, k), lambda: exact_search(query, vectors, k, metric), by_faiss]
+
+
+def excluding(arguments: argparse.Namespace) -> None:
+    """784 queries an image, 255 images that own the vectors; seconds of the processor, which others disturb least."""
+    print("| queries x vectors x channels | metric | nothing left out, ms | strangers | images of the bank |")
+    print("|---|---|---:|---:|---:|")
+    for size, channels in ((200_000, 152), (200_000, 384)):
+        query, vectors = features(784, channels, 1), features(size, channels, 0)
+        owners = [f"image {number // 784}" for number in range(size)]
+        asking = (None, ["a stranger"] * 784, ["image 3"] * 300 + ["image 4"] * 484)
+        for metric in ("l2", "cosine"):
+            index = ExactIndex(vectors, metric, owners=owners)
+            index.search(query, arguments.k, asking[2])
+            best = [float("inf")] * len(asking)
+            for place in list(range(len(asking))) * arguments.repeat:  # in turns
+                began = time.process_time()
+                index.search(query, arguments.k, asking[place])
+                best[place] = min(best[place], time.process_time() - began)
+            ratios = " | ".join(f"{1e3 * seconds:.0f} ms, {seconds / best[0]:.2f}x" for seconds in best[1:])
+            print(f"| 784 x {size:,} x {channels} | {metric} | {1e3 * best[0]:.0f} | {ratios} |", flush=True)
+    crowded(arguments)
+
+
+def crowded(arguments: argparse.Namespace) -> None:
+    """Half of the vectors are copies of a few, as the even ground of photographs gives them."""
+    query, vectors = features(784, 384, 1), features(100_000, 384, 0)
+    vectors[::2], query[::2] = vectors[:20].repeat(2500, 1), vectors[:20].repeat(20, 1)[:392]
+    seconds, (_, indices) = fastest(lambda: ExactIndex(vectors).search(query, arguments.k), arguments.repeat)
+    lowest = int(indices[::2, 0].max())
+    print(f"half of 100,000 vectors are copies of 20: {1e3 * seconds:.0f} ms; the highest index found is {lowest}")
 
 
 def approximate(arguments: argparse.Namespace) -> None:

@@ -10,6 +10,8 @@ from adbench.api.shortlist import QUERIES, Block, bounded_shortlist, in_blocks
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from adbench.api.owners import Hidden
+
 STEP = 32  # axes are counted in such steps
 UNIT = 2.0**-24  # roundoff of float32
 
@@ -71,18 +73,21 @@ class LeadingRows:
             reach = max(reach, float(moved.norm(dim=1).max()))
         return cls(rows, center, axes, reach, height)
 
-    def shortlist(self, query: Tensor, k: int, spare: tuple[int, int] = SPARE) -> tuple[Tensor, Tensor]:
-        """Candidates [Q, K], and the distance that every other row has at least [Q].
+    def shortlist(
+        self, query: Tensor, k: int, spare: tuple[int, int] = SPARE, hidden: Hidden | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Candidates [Q, K], and the distance that every other row has at least [Q], those that are hidden apart.
 
         Args:
             query: [Q, C], prepared as the rows were.
             k: how many are looked for.
             spare: how many more there are, of all rows and of a block, if there are so many.
+            hidden: rows that a query must not find; they may be among the candidates.
         """
         query = query - self._center
         lengths, cut = query.norm(dim=1), query @ self._axes
         blocks = in_blocks(self._rows, self._own, self._height)
-        found, beyond = bounded_shortlist(-2 * cut, blocks, k + spare[0], k + spare[1], QUERIES)
+        found, beyond = bounded_shortlist(-2 * cut, blocks, k + spare[0], k + spare[1], QUERIES, hidden)
         channels, count = self._axes.shape
         moved = count**0.5 * (channels + 2) * UNIT * (lengths + self._reach)
         rounded = (2 * count + 4) * UNIT * (lengths.square() + self._reach**2)

@@ -1,24 +1,19 @@
-"""What computes a backbone's network: torch, or on a CPU whatever is fastest and gives the same.
+"""What computes a backbone's network: torch, or on a CPU what is faster and gives the same.
 
 `Context.runtime` says what is wanted:
 
 - ``torch``: always possible.
 - ``onnxruntime``, ``openvino``: on a CPU in float32; an error where that is not possible, never another in its place.
 - ``auto``: torch on a GPU, in half precision, and where `Context.cache` is None, since exporting anew each time would
-  cost more than it saves. Otherwise the fastest of torch and those installed, measured once for each network, image
-  size and machine. What fails is left out, with a note.
+  cost more than it saves. Otherwise the first of `PREFERENCE` that is installed and gives what torch gives, else torch.
+  No clock has a say: two machines with the same packages compute by the same. What fails is left out, with a note.
 
 Whatever is not torch is compared with torch on the first images of each size.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import platform
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +29,10 @@ if TYPE_CHECKING:
     from adbench.api.context import Context
     from adbench.api.exports import Compute
 
-TOLERANCE = 1e-3
+PREFERENCE = ("openvino", "onnxruntime")
+"""What ``auto`` takes before torch, in this order: the faster first, as measured in ``benchmarks/README.md``."""
+
+TOLERANCE = 1e-4
 """The `relative_error` up to which a runtime's answers count as torch's."""
 
 MOST_SIZES = 4
@@ -42,9 +40,6 @@ MOST_SIZES = 4
 
 CPU_SLICE = 4
 """Images that go through torch on a CPU together: maps of more are too large for the allocator to reuse."""
-
-TRIAL_ROUNDS, TRIAL_SECONDS = 3, 3.0
-"""How often each runtime is tried, and after how long no further round begins."""
 
 
 @dataclass(frozen=True)
@@ -147,31 +142,15 @@ class Network:
         return by_torch
 
     def _tried(self, by_torch: _Candidate, sample: Tensor, key: str) -> _Candidate:
-        """The runtime that was named, or the fastest that gives what torch gives."""
-        if self._named:
-            return self._candidates(self._runtimes, sample, key)[0]
-        verdict = self._folder and self._folder / f"{key}.{_machine()[:16]}.trial"
-        seconds = _remembered(verdict, ("torch", *self._runtimes))
-        if seconds is None:
-            tried = [by_torch, *self._candidates(self._runtimes, sample, key)]
-            seconds = _trial(tried, sample)
-            if len(tried) > len(self._runtimes):  # with one that failed it is tried again, for its note
-                self._keep(verdict, json.dumps(seconds).encode())
-        else:
-            first = min(seconds, key=seconds.__getitem__)
-            tried = [by_torch] if first == "torch" else [by_torch, *self._candidates((first,), sample, key)]
-        return min(tried, key=lambda candidate: seconds[candidate.runtime])
-
-    def _candidates(self, runtimes: Sequence[str], sample: Tensor, key: str) -> list[_Candidate]:
-        """Those of the runtimes that give what torch gives."""
+        """The first of the runtimes that gives what torch gives, else torch."""
         wanted = self._by_torch(sample)
         try:
             content = self._exported(sample[:1], key)
         except Exception as error:  # noqa: BLE001 - an exporter runs a model's own code on symbols
             self._give_up(f"the network cannot be exported to ONNX ({_first_line(error)})")
-            return []
-        found = (self._candidate(runtime, content, sample, wanted) for runtime in runtimes)
-        return [candidate for candidate in found if candidate]
+            return by_torch
+        found = (self._candidate(runtime, content, sample, wanted) for runtime in self._runtimes)
+        return next(filter(None, found), by_torch)
 
     def _candidate(self, runtime: str, content: bytes, sample: Tensor, wanted: list[Tensor]) -> _Candidate | None:
         import torch
@@ -222,7 +201,7 @@ def _considered(ctx: Context, single: bool, who: str) -> tuple[str, ...]:
     if wish == "torch":
         return ()
     if wish == "auto":
-        return tuple(filter(installed, NEEDED)) if on_cpu and single and ctx.cache else ()
+        return tuple(filter(installed, PREFERENCE)) if on_cpu and single and ctx.cache else ()
     if wish not in NEEDED:
         raise UnknownName("runtime", wish, ["auto", "torch", *NEEDED])
     if not on_cpu:
@@ -243,41 +222,6 @@ def relative_error(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> float:
     off = [torch.linalg.vector_norm((f - w).flatten(1), dim=1) for f, w in zip(found, wanted, strict=True)]
     size = [torch.linalg.vector_norm(w.flatten(1), dim=1).clamp_min(1e-12) for w in wanted]
     return float((torch.stack(off) / torch.stack(size)).max())
-
-
-def _trial(candidates: Sequence[_Candidate], sample: Tensor) -> dict[str, float]:
-    """Seconds that each takes, at best; in turns, so that whatever else the machine does meets all of them."""
-    best = {candidate.runtime: float("inf") for candidate in candidates}
-    begin = time.perf_counter()
-    for done in range(TRIAL_ROUNDS):
-        if done and time.perf_counter() - begin > TRIAL_SECONDS:
-            break
-        for candidate in candidates:
-            started = time.perf_counter()
-            candidate.compute(sample)
-            best[candidate.runtime] = min(best[candidate.runtime], time.perf_counter() - started)
-    return best
-
-
-def _remembered(path: Path | None, runtimes: Sequence[str]) -> dict[str, float] | None:
-    """The seconds of an earlier trial of these runtimes, or None."""
-    content = kept(path) if path else None
-    seconds: dict[str, float] | None = json.loads(content) if content else None
-    return seconds if seconds and seconds.keys() == set(runtimes) else None
-
-
-def _machine() -> str:
-    """What decides which runtime is faster, other than the network: processor, threads, versions."""
-    from importlib.metadata import version
-
-    import torch
-
-    processor = platform.processor()
-    with suppress(OSError, StopIteration):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        processor = next(line for line in lines if line.startswith("model name"))
-    versions = {name: version(name) for name in NEEDED if installed(name)}
-    return digest_of({"cpu": processor, "cores": os.cpu_count(), "threads": torch.get_num_threads(), **versions})
 
 
 def _first_line(error: Exception) -> str:

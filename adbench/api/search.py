@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from adbench.api.crowds import Slack, Twins, nearest_of_crowd
 from adbench.api.leading import LeadingRows
+from adbench.api.owners import Hidden, Owners
 from adbench.api.shortlist import QUERIES, Block, HalfRows, halves_pay, shortlist
 from adbench.errors import UsageError
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BLOCK, DEVICE_BLOCK = 1 << 21, 1 << 28  # elements of one temporary: what a CPU caches, what keeps a GPU busy
-SPARE = 4
+SPARE = 4, 60  # candidates beyond those looked for where a product cannot tell these apart
 
 
 def exact_search(
@@ -36,8 +38,11 @@ class ExactIndex:
     A matrix product finds the k nearest of each query and the one after them. Distances are then measured directly,
     from the differences, so that each is exact to float32 for the vector it belongs to. The product is off by at most
     (2 C + 4) 2^-24 (|q|² + |v|²), for l2 relative to the bank's mean. Where the next one lies that close to the k-th,
-    k + 4 candidates are measured, but at least 8: only if more others than these lie that close can one of them take
-    the k-th's place, and its squared distance differs by at most twice that.
+    k + 4 candidates are measured, but at least 8, then 60 more than those looked for; if even the one after these is as
+    close, a product in float64 says which vectors can be the nearest, and all of these are measured. So the answer is
+    always that of measuring every distance in float32 and sorting, the lower index first among equals.
+
+    Vectors that a query must not find count as infinitely far in every product.
 
     Many vectors of many channels that lie near few dimensions are compared on their leading axes first (`LeadingRows`);
     a query for which the candidates cannot be vouched for is asked again among more of them, then in full.
@@ -91,59 +96,125 @@ class ExactIndex:
         import torch
 
         query = query.to(self.vectors.device, torch.float32)
-        distances = query.new_empty(len(query), k)
-        indices = torch.empty(len(query), k, dtype=torch.int64, device=query.device)
-        for asking, allowed in self._groups(len(query), exclude):
-            check_count(k, len(self.vectors) if allowed is None else len(allowed))
-            if self._halves is not None and allowed is None:
-                found = self._by_halves(self._halves, query, k)
-            elif self._leading is not None and allowed is None:
-                found = self._by_leading(self._leading, query, k)
-            else:
-                found = self._by_floats(query[asking], k, allowed)
-            distances[asking], indices[asking] = found
-        return distances, indices
+        hidden, order = self._hidden(len(query), exclude)
+        check_count(k, len(self.vectors) - (0 if hidden is None else hidden.largest()))
+        if hidden is None:
+            return self._found(query, k, None)
+        back = order.argsort()
+        distances, indices = self._found(query[order], k, hidden)
+        return distances[back], indices[back]
 
-    def _by_halves(self, halves: HalfRows, query: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    def _found(self, query: Tensor, k: int, hidden: Hidden | None) -> tuple[Tensor, Tensor]:
+        if self._halves is not None:
+            return self._by_halves(self._halves, query, k, hidden)
+        if self._leading is not None:
+            return self._by_leading(self._leading, query, k, hidden)
+        return self._by_floats(query, k, hidden)
+
+    def _nearest(self, query: Tensor, candidates: Tensor, k: int, hidden: Hidden | None) -> tuple[Tensor, Tensor]:
+        without = None if hidden is None else hidden.among(candidates)
+        return nearest_among(query, self.vectors, candidates, k, self.metric, without)
+
+    def _by_halves(self, halves: HalfRows, query: Tensor, k: int, hidden: Hidden | None) -> tuple[Tensor, Tensor]:
+        import torch
+
         asked = self._asked(query)
-        candidates, beyond = halves.shortlist(asked, max(k, self.TOGETHER))
-        distances, indices = nearest_among(query, self.vectors, candidates, k, self.metric)
-        near = distances[:, -1] - 1 if self._center is None else distances[:, -1].square() - (asked / 2).square().sum(1)
+        candidates, beyond = halves.shortlist(asked, max(k, self.TOGETHER), hidden)
+        distances, indices = self._nearest(query, candidates, k, hidden)
+        cosine = self._center is None
+        farthest = distances[:, -1] if cosine else distances[:, -1].square()
+        base = torch.ones_like(farthest) if cosine else (asked / 2).square().sum(1)
+        near = farthest - base + (query.shape[1] + 4) * 2.0**-23 * (farthest + base)  # as measured, at most
         again = halves.doubtful(asked, near, beyond).nonzero().squeeze(1)
         if len(again):
-            distances[again], indices[again] = self._by_floats(query[again], k, None)
+            distances[again], indices[again] = self._by_floats(query[again], k, _some(hidden, again))
         return distances, indices
 
     def _by_leading(
-        self, leading: LeadingRows, query: Tensor, k: int, spare: tuple[int, int] = LeadingRows.SPARE
+        self,
+        leading: LeadingRows,
+        query: Tensor,
+        k: int,
+        hidden: Hidden | None,
+        spare: tuple[int, int] = LeadingRows.SPARE,
     ) -> tuple[Tensor, Tensor]:
-        candidates, beyond = leading.shortlist(self._prepared(query), max(k, self.TOGETHER), spare)
-        distances, indices = nearest_among(query, self.vectors, candidates, k, self.metric)
+        candidates, beyond = leading.shortlist(self._prepared(query), max(k, self.TOGETHER), spare, hidden)
+        distances, indices = self._nearest(query, candidates, k, hidden)
         farthest = distances[:, -1] if self._center is not None else (2 * distances[:, -1]).sqrt()
         sure = (1 + query.shape[1] * 2.0**-23) * farthest < beyond
         again = (~sure).nonzero().squeeze(1)
-        if len(again) and spare != leading.MANY:
-            distances[again], indices[again] = self._by_leading(leading, query[again], k, leading.MANY)
-        elif len(again):
-            distances[again], indices[again] = self._by_floats(query[again], k, None)
+        if not len(again):
+            return distances, indices
+        others = _some(hidden, again)
+        if spare == leading.MANY:
+            distances[again], indices[again] = self._by_floats(query[again], k, others)
+        else:
+            distances[again], indices[again] = self._by_leading(leading, query[again], k, others, leading.MANY)
         return distances, indices
 
-    def _by_floats(self, query: Tensor, k: int, allowed: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _by_floats(self, query: Tensor, k: int, hidden: Hidden | None, step: int = 0) -> tuple[Tensor, Tensor]:
         asked = self._asked(query)
-        near, candidates = shortlist(asked, self._blocks(allowed), k + 1, QUERIES)
-        distances, indices = nearest_among(query, self.vectors, candidates[:, :k], k, self.metric)
-        close = near[:, k:] <= near[:, k - 1 : k] + 4 * self._roundoff(asked)  # [Q, 0] where there are only k
-        doubtful = close.any(1).nonzero().squeeze(1)
-        if len(doubtful):
-            wanted = max(k, self.TOGETHER) + SPARE
-            _, candidates = shortlist(asked[doubtful], self._blocks(allowed), wanted, QUERIES)
-            found = nearest_among(query[doubtful], self.vectors, candidates, k, self.metric)
-            distances[doubtful], indices[doubtful] = found
+        wanted = 1 + (k if step == 0 else max(k, self.TOGETHER) + SPARE[step - 1])
+        near, candidates = shortlist(asked, self._blocks(), wanted, QUERIES, hidden)
+        everything = near.shape[1] < wanted
+        distances, indices = self._nearest(query, candidates if everything else candidates[:, :-1], k, hidden)
+        sure = near[:, -1] > near[:, k - 1] + 4 * self._roundoff(asked)
+        again = (~sure).nonzero().squeeze(1)
+        if everything or not len(again):
+            return distances, indices
+        others = _some(hidden, again)
+        if step < len(SPARE):
+            distances[again], indices[again] = self._by_floats(query[again], k, others, step + 1)
+        else:
+            distances[again], indices[again] = self._of_crowd(query[again], k, others)
         return distances, indices
+
+    def _of_crowd(self, query: Tensor, k: int, hidden: Hidden | None) -> tuple[Tensor, Tensor]:
+        """As `crowds` says; of vectors that are equal only the first k can be an answer."""
+        import torch
+
+        if hidden is None:
+            return self._of_crowd_among(query, k, self._twins.first(k, None))
+        parts = []
+        for number, queries in hidden.runs:
+            allowed = hidden.owners.owned != number
+            parts.append(self._of_crowd_among(query[queries], k, self._twins.first(k, allowed)))
+        return torch.cat([distance for distance, _ in parts]), torch.cat([index for _, index in parts])
+
+    def _of_crowd_among(self, query: Tensor, k: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        ready, own = self._doubled(query)
+        channels, l2 = query.shape[1], self._center is not None
+        most = own + max(float(block.own.max()) for block in self._double_blocks(rows))
+        slack = Slack((channels + 4) * 2.0**-24, 0.0 if l2 else (channels + 6) * 2.0**-24, channels * 2.0**-50 * most)
+
+        def measure(queries: Tensor, found: Tensor) -> Tensor:
+            return pair_distances(query, self.vectors, queries, found, self.metric)
+
+        return nearest_of_crowd(ready.mul_(-2), own, slack, lambda: self._double_blocks(rows), k, measure)
+
+    def _double_blocks(self, rows: Tensor) -> Iterator[Block]:
+        import torch
+
+        for index in torch.split(rows, max(1, min(self._height(), BLOCK // QUERIES))):
+            yield Block(*self._doubled(self.vectors[index]), index)
+
+    def _doubled(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows [M, C] float64 and what each adds to a squared distance [M]; for cosine to twice the distance."""
+        from torch.nn.functional import normalize
+
+        if self._center is not None:
+            ready = rows.double() - self._center.double()
+            return ready, ready.square().sum(1)
+        ready = normalize(rows.float(), dim=-1).double()
+        return ready, ready.square().sum(1) + (ready == 0).all(1)
+
+    @cached_property
+    def _twins(self) -> Twins:
+        return Twins.of(self.vectors, self._height())
 
     def _roundoff(self, asked: Tensor) -> Tensor:
-        """[Q, 1] by how much the product may be off, and at least by how much a distance measured directly."""
-        queries = asked.square().sum(1, keepdim=True) / (1 if self._center is None else 4)
+        """[Q] by how much the product may be off, and at least by how much a distance measured directly."""
+        queries = asked.square().sum(1) / (1 if self._center is None else 4)
         return (2 * asked.shape[1] + 4) * 2.0**-24 * (queries + self._reach)
 
     @cached_property
@@ -165,20 +236,19 @@ class ExactIndex:
         block = BLOCK if self.vectors.device.type == "cpu" else DEVICE_BLOCK
         return max(1, block // max(QUERIES, self.vectors.shape[1]))
 
-    def _blocks(self, allowed: Tensor | None = None) -> Iterator[Block]:
-        """All rows, or those that are allowed, prepared."""
+    def _blocks(self) -> Iterator[Block]:
+        """All rows, prepared."""
         import torch
 
-        every = torch.arange(len(self.vectors), device=self.vectors.device) if allowed is None else allowed
+        every = torch.arange(len(self.vectors), device=self.vectors.device)
         for start in range(0, len(every), self._height()):
-            index = every[start : start + self._height()]
-            part = slice(start, start + len(index)) if allowed is None else index  # a slice copies nothing
+            part = slice(start, start + self._height())  # a slice copies nothing
             if self._kept is not None:
-                yield Block(self._kept.rows[part], self._kept.own[part], index)
+                yield Block(self._kept.rows[part], self._kept.own[part], every[part])
             else:
                 rows = self._prepared(self.vectors[part])
                 own = rows.new_zeros(len(rows)) if self._center is None else rows.square().sum(1)
-                yield Block(rows, own, index)
+                yield Block(rows, own, every[part])
 
     def _everything(self) -> Block:
         """All rows in one block."""
@@ -190,28 +260,25 @@ class ExactIndex:
             rows[block.index], own[block.index] = block.rows, block.own
         return Block(rows, own, torch.arange(len(rows), device=rows.device))
 
-    def _groups(self, queries: int, exclude: Sequence[str] | None) -> Iterator[tuple[Tensor | slice, Tensor | None]]:
-        """Queries that may match the same vectors, and which vectors those are (None for all)."""
+    def _hidden(self, queries: int, exclude: Sequence[str] | None) -> tuple[Hidden | None, Tensor]:
+        """What is hidden from the queries in the order of their owners, and that order; None if nothing is."""
         import torch
 
         if exclude is None:
-            yield slice(None), None
-            return
+            return None, torch.empty(0)
         if self.owners is None or len(self.owners) != len(self.vectors) or len(exclude) != queries:
             raise UsageError("a search with exclusions needs the owner of each vector and one id for each query")
-        numbers, owned = self._ownership
-        asked = torch.tensor([numbers.get(own, -1) for own in exclude], dtype=torch.int64, device=owned.device)
-        for number in torch.unique(asked).tolist():
-            yield (asked == number).nonzero().squeeze(1), (owned != number).nonzero().squeeze(1)
+        numbers, order = self._ownership.numbers(exclude).sort(stable=True)
+        hidden = Hidden(self._ownership, numbers)
+        return (hidden if hidden.groups else None), order
 
     @cached_property
-    def _ownership(self) -> tuple[dict[str, int], Tensor]:
-        """A number for each owner, and the number of each vector's owner."""
-        import torch
+    def _ownership(self) -> Owners:
+        return Owners(self.owners or (), self.vectors.device)
 
-        numbers: dict[str, int] = {}
-        owned = [numbers.setdefault(owner, len(numbers)) for owner in self.owners or ()]
-        return numbers, torch.tensor(owned, device=self.vectors.device)
+
+def _some(hidden: Hidden | None, index: Tensor) -> Hidden | None:
+    return None if hidden is None else hidden[index]
 
 
 def check_count(k: int, available: int) -> None:
@@ -224,7 +291,9 @@ def check_count(k: int, available: int) -> None:
         raise UsageError(f"cannot find {k} neighbours among {available} vectors; ask for 1 to {available}")
 
 
-def nearest_among(query: Tensor, vectors: Tensor, candidates: Tensor, k: int, metric: str) -> tuple[Tensor, Tensor]:
+def nearest_among(
+    query: Tensor, vectors: Tensor, candidates: Tensor, k: int, metric: str, without: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """The k nearest of some candidates, measured directly, from the differences.
 
     Args:
@@ -233,20 +302,33 @@ def nearest_among(query: Tensor, vectors: Tensor, candidates: Tensor, k: int, me
         candidates: [Q, K] indices of vectors for each query, none twice.
         k: how many of them; at most K.
         metric: ``"l2"`` or ``"cosine"``.
+        without: [Q, K] bool, candidates that come after all others and are NaN away; None for none.
 
     Returns:
         Distances [Q, k] float32 and indices [Q, k], nearest first, the lower index among equals.
     """
     import torch
 
-    candidates = candidates.sort(1).values
+    candidates, order = candidates.sort(1)
     measure = _euclidean if metric == "l2" else _cosine
     block = BLOCK if vectors.device.type == "cpu" else DEVICE_BLOCK
     height = max(1, block // max(1, candidates.shape[1] * query.shape[1]))
     parts = zip(torch.split(query, height), torch.split(candidates, height), strict=True)
     distances = torch.cat([measure(some[:, None], _rows(vectors, near)) for some, near in parts])
+    if without is not None:
+        distances.masked_fill_(without.gather(1, order), float("nan"))
     ordered, order = distances.sort(stable=True, dim=1)
     return ordered[:, :k], candidates.gather(1, order[:, :k])
+
+
+def pair_distances(query: Tensor, vectors: Tensor, queries: Tensor, rows: Tensor, metric: str) -> Tensor:
+    """[P] float32 distances of pairs, measured as by `nearest_among`: some queries [P] and vectors [P] by index."""
+    import torch
+
+    measure = _euclidean if metric == "l2" else _cosine
+    height = max(1, (BLOCK if vectors.device.type == "cpu" else DEVICE_BLOCK) // max(1, query.shape[1]))
+    parts = zip(torch.split(queries, height), torch.split(rows, height), strict=True)
+    return torch.cat([measure(query[some], vectors[near].float()) for some, near in parts])
 
 
 def _rows(vectors: Tensor, index: Tensor) -> Tensor:

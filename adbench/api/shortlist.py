@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from adbench.api.owners import Hidden
+
 QUERIES = 512  # that are multiplied together
 GROUPS, LARGEST_GROUP = 256, 32
 SPARE_HALVES = 32
@@ -43,7 +45,9 @@ def in_blocks(rows: Tensor, own: Tensor, height: int) -> Iterator[Block]:
     return (Block(*part) for part in zip(*parts, strict=True))
 
 
-def shortlist(asked: Tensor, blocks: Iterable[Block], k: int, height: int) -> tuple[Tensor, Tensor]:
+def shortlist(
+    asked: Tensor, blocks: Iterable[Block], k: int, height: int, hidden: Hidden | None = None
+) -> tuple[Tensor, Tensor]:
     """The k rows nearest to each query by the product, or all where there are fewer.
 
     Args:
@@ -51,6 +55,7 @@ def shortlist(asked: Tensor, blocks: Iterable[Block], k: int, height: int) -> tu
         blocks: all rows.
         k: how many.
         height: queries that are multiplied together.
+        hidden: rows that a query must not find: they count as infinitely far. Blocks are then of successive rows.
 
     Returns:
         How near they are [Q, k], the nearest first, and their indices [Q, k].
@@ -60,7 +65,10 @@ def shortlist(asked: Tensor, blocks: Iterable[Block], k: int, height: int) -> tu
     near = asked.new_empty(len(asked), 0)
     found = torch.empty(len(asked), 0, dtype=torch.int64, device=asked.device)
     for block in blocks:
-        parts = [_nearest_in(some, block, min(k, len(block.rows))) for some in torch.split(asked, height)]
+        parts = [
+            _nearest_in(asked[some], block, min(k, len(block.rows)), hidden and hidden[some])
+            for some in _parts(len(asked), height)
+        ]
         near = torch.cat([near, torch.cat([part for part, _ in parts])], 1)
         found = torch.cat([found, torch.cat([index for _, index in parts])], 1)
         near, best = near.topk(min(k, near.shape[1]), largest=False)
@@ -68,7 +76,14 @@ def shortlist(asked: Tensor, blocks: Iterable[Block], k: int, height: int) -> tu
     return near, found
 
 
-def bounded_shortlist(asked: Tensor, blocks: Iterable[Block], k: int, each: int, height: int) -> tuple[Tensor, Tensor]:
+def _parts(count: int, height: int) -> list[slice]:
+    """At least one, as `torch.split` gives."""
+    return [slice(start, start + height) for start in range(0, max(1, count), height)]
+
+
+def bounded_shortlist(
+    asked: Tensor, blocks: Iterable[Block], k: int, each: int, height: int, hidden: Hidden | None = None
+) -> tuple[Tensor, Tensor]:
     """As `shortlist`, but with at most `each` rows of a block, and what they may have kept out.
 
     Returns:
@@ -79,7 +94,7 @@ def bounded_shortlist(asked: Tensor, blocks: Iterable[Block], k: int, each: int,
     near, beyond = asked.new_empty(len(asked), 0), asked.new_full((len(asked),), float("inf"))
     found = torch.empty(len(asked), 0, dtype=torch.int64, device=asked.device)
     for block in blocks:
-        some, index = shortlist(asked, [block], each + 1, height)
+        some, index = shortlist(asked, [block], each + 1, height, hidden)
         near, found = torch.cat([near, some[:, :each]], 1), torch.cat([found, index[:, :each]], 1)
         near, best = near.topk(min(k + 1, near.shape[1]), largest=False)
         beyond = torch.cat([beyond[:, None], some[:, each:], near[:, k:]], 1).amin(1)
@@ -87,7 +102,7 @@ def bounded_shortlist(asked: Tensor, blocks: Iterable[Block], k: int, each: int,
     return found, beyond
 
 
-def _nearest_in(asked: Tensor, block: Block, k: int) -> tuple[Tensor, Tensor]:
+def _nearest_in(asked: Tensor, block: Block, k: int, hidden: Hidden | None) -> tuple[Tensor, Tensor]:
     """The k nearest rows of one block.
 
     They are among the k groups whose best are the best. Selecting from these takes a fraction of the time of selecting
@@ -96,6 +111,8 @@ def _nearest_in(asked: Tensor, block: Block, k: int) -> tuple[Tensor, Tensor]:
     import torch
 
     near = torch.addmm(block.own, asked, block.rows.T)
+    if hidden is not None:
+        hidden.hide(near, block.index)
     size = max(1, min(LARGEST_GROUP, near.shape[1] // GROUPS))
     groups = near.shape[1] // size
     if size == 1 or groups <= 8 * k:
@@ -136,16 +153,16 @@ class HalfRows:
         self._own = torch.cat([(block.own * self._scale**2).half() for block in blocks()])
         self._own_part = float(self._own.max())
 
-    def shortlist(self, asked: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    def shortlist(self, asked: Tensor, k: int, hidden: Hidden | None = None) -> tuple[Tensor, Tensor]:
         """Candidates [Q, k + 32], and a value that no other row is nearer than, by the product of halves [Q]."""
         halves = (asked * self._scale).half()
         blocks = in_blocks(self._rows, self._own, self._height)
-        near, found = shortlist(halves, blocks, k + SPARE_HALVES, max(1, (1 << 28) // self._height))
+        near, found = shortlist(halves, blocks, k + SPARE_HALVES, max(1, (1 << 28) // self._height), hidden)
         everything = near.shape[1] == len(self._rows)
         return found, near[:, -1].float().fill_(float("inf")) if everything else near[:, -1].float()
 
     def doubtful(self, asked: Tensor, near: Tensor, beyond: Tensor) -> Tensor:
-        """[Q] whether a row that is no candidate may be nearer than `near` [Q], the k-th candidate's true value."""
+        """[Q] whether a row that is no candidate may be as near as `near` [Q], the k-th candidate's true value."""
         error = 4 * HALF_ROUNDOFF * ((asked * self._scale).norm(dim=1) + self._own_part)
-        sure: Tensor = near * self._scale**2 + error <= beyond  # not of what overflowed to infinity or NaN
+        sure: Tensor = near * self._scale**2 + error < beyond  # not of what overflowed to infinity or NaN
         return ~sure

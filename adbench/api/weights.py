@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from adbench.api.backbone import Weights
+from adbench.api.checkpoints import mistaken_for, plain_names, unwrapped
 from adbench.api.component import _LocalFile, sha256_of
 from adbench.errors import WeightsError
 
@@ -28,29 +29,39 @@ WeightsOption = Annotated[Literal["pretrained", "random"] | Path, _LocalFile()]
 HUB_PATIENCE = 3.0
 """Seconds within which the hub must have answered; an error then arrives within five, imports included."""
 
-_WRAPPERS = ("state_dict", "model", "teacher")
-
 
 def read_state_dict(path: Path) -> State:
     """The named tensors of a weights file: safetensors, or torch's format read without executing anything.
 
-    A state dict that lies under ``state_dict``, ``model`` or ``teacher`` is unwrapped. No more memory is filled than
-    the file has bytes.
+    A state dict that lies under ``state_dict``, ``model``, ``teacher`` or the like is unwrapped; what compiling and
+    distributed training add to names (``_orig_mod.``), and prefixes that all names have (``module.``, ``model.``,
+    ``backbone.`` ...), are removed. No more memory is filled than the file has bytes.
 
     Raises:
         WeightsError: the file is missing, damaged, or holds something else than named tensors.
     """
     if not path.is_file():
         raise WeightsError(f"{path}: there is no such weights file; give weights=PATH of a .safetensors or .pth file")
+    refuse_what_is_no_model(path)
     found = _read_safetensors(path) if _is_safetensors(path) else _read_torch(path)
-    return _only_tensors(path, _unwrapped(found))
+    try:
+        return plain_names(_only_tensors(path, unwrapped(found)))
+    except ValueError as error:
+        raise WeightsError(f"{path}: this is not a state dict: {error}; save model.state_dict() alone") from None
 
 
-def _unwrapped(found: Any) -> Any:
-    inner = (
-        (found[key] for key in _WRAPPERS if isinstance(found.get(key), Mapping)) if isinstance(found, Mapping) else ()
-    )
-    return next((_unwrapped(state) for state in inner), found)
+def refuse_what_is_no_model(path: Path) -> None:
+    """Call a file what it is, if that is no model and no weights.
+
+    Raises:
+        WeightsError: it is a pointer, a web page, an archive, a text, or cannot be read.
+    """
+    try:
+        what = mistaken_for(path)
+    except OSError as error:
+        raise WeightsError(f"{path}: {error.strerror or error}; give the path of a file that can be read") from None
+    if what:
+        raise WeightsError(f"{path}: this is {what}")
 
 
 def _is_safetensors(path: Path) -> bool:
@@ -206,27 +217,31 @@ def seeded(seed: int) -> Iterator[None]:
         torch.random.set_rng_state(before)
 
 
-def load_strictly(model: nn.Module, state: Mapping[str, Tensor], who: str) -> None:
+def load_strictly(
+    model: nn.Module, state: Mapping[str, Tensor], who: str, unused: Callable[[str], bool] = lambda _: False
+) -> None:
     """Give a model exactly these weights.
 
     Args:
-        model: keeps its own tensors where the state's lack, which is an error; afterwards it shares the state's.
+        model: has what is used and nothing else; where the state lacks a tensor it keeps its own, which is an error.
         state: named tensors.
         who: whose weights they are, for the message.
+        unused: whether a tensor of this name, which the model does not have, may be left out, as a head may.
 
     Raises:
         WeightsError: a tensor is missing, too many, or of another shape.
     """
     own = model.state_dict()
     faults = {
-        "missing": [key for key in own if key not in state],
-        "unexpected": [key for key in state if key not in own],
+        "missing": [key for key in own if key not in state and not key.endswith("num_batches_tracked")],
+        "unexpected": [key for key in state if key not in own and not unused(key)],
         "of another shape": [key for key in own if key in state and own[key].shape != state[key].shape],
     }
     if any(faults.values()):
         told = "; ".join(f"{len(keys)} {what} ({_few(keys)})" for what, keys in faults.items() if keys)
         raise WeightsError(f"{who}: the weights are those of another model: {told}; name the model they belong to")
-    model.load_state_dict(dict(state), assign=True)
+    taken = {key: state[key].to(tensor.dtype) for key, tensor in own.items() if key in state}
+    model.load_state_dict(taken, strict=False, assign=True)
 
 
 def _few(keys: list[str]) -> str:

@@ -291,8 +291,7 @@ def parse_part(registry: Registry, slot: str, text: str) -> Part:
         UnknownName: no such component.
     """
     part = Part.parse(text)
-    registry.get(SLOTS[slot], part.name)
-    return part
+    return part.settled(registry.get(SLOTS[slot], part.name).cls)
 
 
 def dataset_from(registry: Registry, data: str, root: str | None = None) -> Dataset:

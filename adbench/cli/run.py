@@ -51,7 +51,8 @@ _run_option = partial(option, section="Run")
     type=click.Choice(["auto", "torch", "onnxruntime", "openvino"]),
     default="auto",
     show_default=True,
-    help="What computes the backbone; auto takes the fastest that is installed and gives what torch gives.",
+    help="What computes the backbone; auto takes OpenVINO, else ONNX Runtime, where installed and equal to torch (to"
+    " 1e-4), else torch.",
 )
 @out_option
 @_run_option(
@@ -106,8 +107,9 @@ def command(**options: Any) -> int:
     """Run a method, or many, on every category of a dataset.
 
     A method is a recipe, or a backbone and a scorer. A PART is a component's name (see 'adbench list'), with its
-    options after a colon; lists are joined by '+'; a PART of which there may be several is given repeatedly, or as
-    'none'. A unit (one method, category and seed) that has ended before is not run again.
+    options after a colon; lists are joined by '+'; a value with a comma stands in quotes, and the whole in others for
+    the shell: 'onnx:path="a,b.onnx"'. A PART of which there may be several is given repeatedly, or as 'none'. A unit
+    (one method, category and seed) that has ended before is not run again.
 
     \b
     adbench run --recipe patchcore-lite --data demo

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from adbench.cli.options import parse_part
 from adbench.cli.origin import dataset_of
 from adbench.engine.geometry import MapSpec
+from adbench.engine.spec import split_unquoted
 from adbench.errors import AdbenchError, StorageError, UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def _items(name: str, texts: Sequence[str]) -> list[str]:
     """
     items: list[str] = []
     for text in texts:
-        for number, piece in enumerate(text.split(",")):
+        for number, piece in enumerate(split_unquoted(text, ",")):
             if number and "=" in piece.partition(":")[0]:
                 items[-1] += f",{piece}"
             elif piece.strip():

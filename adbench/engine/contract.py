@@ -20,6 +20,13 @@ from adbench.engine.interrupt import is_stop
 from adbench.engine.words import named, words_of
 from adbench.errors import AdbenchError, ContractError, UnitTimeout
 
+FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+"""What features and scores may be given as. Scores become float32."""
+
+HALF_MAX = torch.finfo(torch.float16).max
+
+_NAMES = ", ".join(str(kind).removeprefix("torch.") for kind in FLOATS)
+
 
 class ComponentCrash(AdbenchError):
     """A component raised something that is no `AdbenchError`; the cause carries the traceback."""
@@ -84,18 +91,44 @@ def check_view(augmenter: Augmenter, image: Tensor, seen: Tensor) -> None:
         raise ContractError(augmenter.title, f"view() must return an image of its input's shape {wanted}, got {got}")
 
 
-def check_features(backbone: Backbone, batch: Batch, features: Features) -> None:
-    """Features belong to the batch, have the right shapes and no gaps, and fill what the backbone promised."""
+def check_features(backbone: Backbone, batch: Batch, features: Features) -> Features:
+    """Features belong to the batch, have the right shapes and no gaps, and fill what the backbone promised.
+
+    Returns:
+        The same without a graph of gradients.
+    """
     if features.ids != batch.ids or features.geometry != batch.geometry:
         raise ContractError(backbone.title, "extract() must hand on the batch's ids and geometry")
-    _check_filled(backbone, "extract()", backbone.provides(backbone.config) - {"text"}, features)
+    return _checked(backbone, "extract()", backbone.provides(backbone.config) - {"text"}, features)
 
 
-def check_neck(neck: Neck, before: Features, after: Features) -> None:
-    """A neck keeps the images and their order, leaves no gaps, and fills what it promised."""
+def check_neck(neck: Neck, before: Features, after: Features) -> Features:
+    """A neck keeps the images and their order, leaves no gaps, and fills what it promised.
+
+    Returns:
+        The same without a graph of gradients.
+    """
     if after.ids != before.ids or after.geometry != before.geometry:
         raise ContractError(neck.title, "apply() must hand on the ids and geometry of its input")
-    _check_filled(neck, "apply()", neck.provides(neck.config), after)
+    return _checked(neck, "apply()", neck.provides(neck.config), after)
+
+
+def check_rounded(backbone: Component, features: Features, rounded: Features) -> None:
+    """Features that were finite still are so in 16 bits.
+
+    Raises:
+        ContractError: one is larger than float16 can be.
+    """
+    before, after = _tensors(features), _tensors(rounded)
+    for name, tensor in after.items():
+        if not _finite(tensor):
+            bad = (~torch.isfinite(tensor.reshape(len(features), -1)).all(dim=1)).nonzero()[0]
+            largest = float(before[name][bad].abs().max())
+            raise ContractError(
+                backbone.title,
+                f"extract()'s {name} is up to {largest:.3g} for {features.ids[int(bad)]}, which 'features: float16'"
+                f" cannot hold ({HALF_MAX:g} at most); set the recipe's features to float32",
+            )
 
 
 def check_foreground(masker: Masker, features: Features, mask: Tensor) -> None:
@@ -108,25 +141,31 @@ def check_foreground(masker: Masker, features: Features, mask: Tensor) -> None:
         raise ContractError(masker.title, f"mask() must return a mask of the grid's shape {shapes}")
 
 
-def check_scores(scorer: Component, query: Features, scores: Scores, gives: frozenset[str]) -> None:
-    """Scores are finite, one for each place of the grid and each image, and what the scorer promised."""
+def check_scores(scorer: Component, query: Features, scores: Scores, gives: frozenset[str]) -> Scores:
+    """Scores are finite, one for each place of the grid and each image, and what the scorer promised.
+
+    Returns:
+        The same as float32, without a graph of gradients.
+    """
     if not isinstance(scores, Scores):
         raise ContractError(scorer.title, f"score() must return Scores, got {type(scores).__name__}")
     for field in gives:
         if getattr(scores, field) is None:
             raise ContractError(scorer.title, f"it promises the {field} score but score() left it empty")
-    if scores.patches is not None:
-        _check(scorer, "score()'s patches", scores.patches, len(query), 3, "[B, H, W]", query.ids)
-        if query.patches is not None and scores.patches.shape != query.patches.shape[:3]:
-            wanted, got = list(query.patches.shape[:3]), list(scores.patches.shape)
+    patches, image = scores.patches, scores.image
+    if patches is not None:
+        patches = _score(scorer, "score()'s patches", patches, len(query), 3, "[B, H, W]", query.ids)
+        if query.patches is not None and patches.shape != query.patches.shape[:3]:
+            wanted, got = list(query.patches.shape[:3]), list(patches.shape)
             raise ContractError(scorer.title, f"score() must return patches of the grid's shape {wanted}, got {got}")
-    if scores.image is not None:
-        _check(scorer, "score()'s image", scores.image, len(query), 1, "[B]", query.ids)
+    if image is not None:
+        image = _score(scorer, "score()'s image", image, len(query), 1, "[B]", query.ids)
+    return Scores(patches, image)
 
 
-def check_image_scores(aggregator: Component, scores: Tensor, ids: Sequence[str]) -> None:
-    """One finite score for each image of the test set."""
-    _check(aggregator, "aggregate()", scores, len(ids), 1, "[N]", ids)
+def check_image_scores(aggregator: Component, scores: Tensor, ids: Sequence[str]) -> Tensor:
+    """One finite score for each image of the test set; the same as float32, without a graph of gradients."""
+    return _score(aggregator, "aggregate()", scores, len(ids), 1, "[N]", ids)
 
 
 def check_facts(bank: Component, facts: object) -> None:
@@ -138,27 +177,68 @@ def check_facts(bank: Component, facts: object) -> None:
             raise ContractError(bank.title, f"facts() must be finite numbers by name, got {name!r}: {value!r}")
 
 
-def _check_filled(who: Component, step: str, promised: frozenset[str], features: Features) -> None:
+def _checked(who: Component, step: str, promised: frozenset[str], features: Features) -> Features:
     """What was promised is there, and what is there has the right shape and is finite."""
     for field in promised:
         if getattr(features, field) is None:
             raise ContractError(who.title, f"it promises {field!r} but {step} left it empty")
-    for name, grid in {"patches": features.patches, **(features.layers or {})}.items():
-        if grid is not None:
-            _check(who, f"{step}'s {name}", grid, len(features), 4, "[B, H, W, C]", features.ids)
-    if features.image is not None:
-        _check(who, f"{step}'s image", features.image, len(features), 2, "[B, D]", features.ids)
+    patches, layers, image = features.patches, features.layers, features.image
+    if patches is not None:
+        patches = _check(who, f"{step}'s patches", patches, len(features), 4, "[B, H, W, C]", features.ids)
+    if layers is not None:
+        layers = {
+            name: _check(who, f"{step}'s {name}", layer, len(features), 4, "[B, H, W, C]", features.ids)
+            for name, layer in layers.items()
+        }
+    if image is not None:
+        image = _check(who, f"{step}'s image", image, len(features), 2, "[B, D]", features.ids)
+    return features.having(patches=patches, layers=layers, image=image)
 
 
-def _check(who: Component, what: str, tensor: Tensor, count: int, ndim: int, shape: str, ids: Sequence[str]) -> None:
+def _tensors(features: Features) -> dict[str, Tensor]:
+    """What a backbone has seen, by name."""
+    found = {"patches": features.patches, "image": features.image, **(features.layers or {})}
+    return {name: tensor for name, tensor in found.items() if tensor is not None}
+
+
+def _check(who: Component, what: str, tensor: Tensor, count: int, ndim: int, shape: str, ids: Sequence[str]) -> Tensor:
+    """A tensor that keeps the rules, without its graph of gradients."""
     if not isinstance(tensor, Tensor):
         raise ContractError(who.title, f"{what} must be a tensor {shape}, got {type(tensor).__name__}")
     if tensor.ndim != ndim or tensor.shape[0] != count:
         raise ContractError(who.title, f"{what} must be {shape} for {count} images, got {list(tensor.shape)}")
-    if bool(torch.isfinite(tensor.sum(dtype=torch.float32))):
-        return  # a sum is soon made, and is not finite if one of its terms is not
-    bad = ~torch.isfinite(tensor.reshape(count, -1)).all(dim=1)
-    if bool(bad.any()):
+    if tensor.dtype not in FLOATS or tensor.layout != torch.strided:
+        got = str(tensor.dtype if tensor.layout == torch.strided else tensor.layout).removeprefix("torch.")
+        raise ContractError(who.title, f"{what} must be floating point ({_NAMES}) and dense, got {got}; return float32")
+    tensor = tensor.detach().resolve_neg()
+    if not _finite(tensor):
+        bad = ~torch.isfinite(tensor.float().reshape(count, -1)).all(dim=1)
         raise ContractError(
-            who.title, f"{what} must be finite, but has NaN or infinity for {ids[int(bad.nonzero()[0])]}"
+            who.title,
+            f"{what} must be finite, but has NaN or infinity for {ids[int(bad.nonzero()[0])]}{_narrow(who, tensor)}",
         )
+    return tensor
+
+
+def _finite(tensor: Tensor) -> bool:
+    """Whether all is, in float32; a sum is soon made, and is not finite if one of its terms is not."""
+    return bool(torch.isfinite(tensor.sum(dtype=torch.float32))) or bool(torch.isfinite(tensor.float()).all())
+
+
+def _narrow(who: Component, tensor: Tensor) -> str:
+    """What else to say where the type was too small."""
+    if tensor.dtype == torch.float64 and bool(torch.isfinite(tensor).all()):
+        return " in float32; scale what is returned"
+    half = tensor.dtype == torch.float16 or getattr(who.config, "precision", "") == "float16"
+    return f"; float16 ends at {HALF_MAX:g}: let it compute in float32 or bfloat16" if half else ""
+
+
+def _score(who: Component, what: str, tensor: Tensor, count: int, ndim: int, shape: str, ids: Sequence[str]) -> Tensor:
+    """A score that keeps the rules as float32: exactly, or from float64 rounded to 7 digits."""
+    tensor = _check(who, what, tensor, count, ndim, shape, ids)
+    found = tensor.float()
+    if tensor.dtype == torch.float64 and bool((lost := (found == 0) & (tensor != 0)).any()):
+        raise ContractError(
+            who.title, f"{what} must fit into float32, but has {float(tensor[lost][0]):.3g}; return their logarithm"
+        )
+    return found

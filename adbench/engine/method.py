@@ -103,7 +103,7 @@ class Method:
         query = self.see(features)
         with blame(self.scorer, "score"), torch.no_grad():
             scores = self.scorer.score(query, self.bank)
-            check_scores(self.scorer, query, scores, self.scorer.gives(self.scorer.config))
+            scores = check_scores(self.scorer, query, scores, self.scorer.gives(self.scorer.config))
         return query, _only_foreground(query, scores)
 
     def aggregate(self, images: Sequence[ImageScores]) -> Tensor:
@@ -112,8 +112,7 @@ class Method:
             scores = self.aggregator.aggregate(
                 counted(images, dropped=self.masker is not None and self.masker.config.test == "drop")
             )
-            check_image_scores(self.aggregator, scores, [image.id for image in images])
-        return scores
+            return check_image_scores(self.aggregator, scores, [image.id for image in images])
 
     def mask_weights(self) -> tuple[Weights, ...]:
         """What the masker runs on."""

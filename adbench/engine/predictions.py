@@ -1,20 +1,20 @@
-"""Raw scores on disk: patch scores, image scores and geometry as safetensors. Truth is never among them."""
+"""Raw scores on disk: patch and image scores, foregrounds and geometry as safetensors. Truth is never among them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 from safetensors import SafetensorError, safe_open
 
 from adbench.api.geometry import Geometry
 from adbench.api.plain import open_plain
-from adbench.engine.filed import Filed
+from adbench.engine.filed import BOOL, FLOAT32, Stored, seal_of
 from adbench.engine.record import PredictionsInfo, storage_errors
 from adbench.engine.threshold import NormalScores
 from adbench.errors import StorageError
@@ -22,6 +22,8 @@ from adbench.errors import StorageError
 PREDICTIONS_FILE = "predictions.safetensors"
 MAX_PIXELS = 1 << 29
 """Of an image that raw scores may be of: a map of it takes 2 GiB."""
+
+KINDS = {"patches": FLOAT32, "foreground": BOOL}
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,8 @@ class Predictions:
         geometry: where each prepared image lies in its original.
         scores: [N] float32, one score an image.
         patches: one [h, w] float32 an image, in memory or on disk, or None for methods without a map.
-        foreground: one [h, w] an image, not 0 where a patch is the object's, or None where nothing was masked. It is
-            for pictures of the run, and no part of the file.
+        foreground: one [h, w] bool an image, True where a patch is the object's, on the grid of its patches; None where
+            nothing was masked, and in files of before foregrounds were kept. Without patches it is not written.
         normal: image scores of normal training images that the bank had not seen, which thresholds are made of; None
             where nobody asked for them.
     """
@@ -54,7 +56,7 @@ class _Header(BaseModel):
 
     ids: list[str]
     geometry: list[tuple[tuple[int, int], tuple[int, int], tuple[float, float, float, float]]]
-    grids: list[tuple[int, int]] | None
+    grids: list[tuple[NonNegativeInt, NonNegativeInt]] | None
     normal: tuple[str, str] | None = Field(None, description="where the normal scores come from, or why there are none")
 
 
@@ -82,12 +84,16 @@ def _parts(predictions: Predictions) -> Iterator[bytes]:
         normal=None if normal is None else (normal.source, normal.reason),
     )
     about: dict[str, object] = {"__metadata__": {"adbench": header.model_dump_json()}}
-    arrays = {} if normal is None else {"normal": len(normal.values)}
-    arrays |= {} if header.grids is None else {"patches": sum(height * width for height, width in header.grids)}
+    places = sum(height * width for height, width in header.grids or ())
+    masks = None if patches is None else predictions.foreground
+    arrays = {} if normal is None else {"normal": ("F32", 4, len(normal.values))}
+    arrays |= {} if patches is None else {"patches": ("F32", 4, places)}
+    arrays |= {"scores": ("F32", 4, len(predictions.scores))}
+    arrays |= {} if masks is None else {"foreground": ("BOOL", 1, places)}
     end = 0
-    for name, count in {**arrays, "scores": len(predictions.scores)}.items():
-        start, end = end, end + 4 * count
-        about[name] = {"dtype": "F32", "shape": [count], "data_offsets": [start, end]}
+    for name, (kind, each, count) in arrays.items():
+        start, end = end, end + each * count
+        about[name] = {"dtype": kind, "shape": [count], "data_offsets": [start, end]}
     text = json.dumps(about, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
     yield len(text).to_bytes(8, "little")
@@ -96,6 +102,7 @@ def _parts(predictions: Predictions) -> Iterator[bytes]:
         yield _little_endian(normal.values)
     yield from map(_little_endian, patches or ())
     yield _little_endian(predictions.scores)
+    yield from (mask.astype(BOOL).tobytes() for mask in masks or ())
 
 
 def _little_endian(array: np.ndarray) -> bytes:
@@ -110,21 +117,27 @@ def read_predictions(folder: Path, info: PredictionsInfo) -> Predictions:
     """
     path = folder / Path(info.file).name
     try:
+        seal = seal_of(path)
         if _digest(path, folder) != info.sha256:
             raise StorageError(f"{path}: not the file that the record was made with; run the unit again with --redo")
         with safe_open(path, framework="numpy") as file:
             header = _Header.model_validate(json.loads((file.metadata() or {}).get("adbench", "null")))
             scores = file.get_tensor("scores")
             normal = None if header.normal is None else NormalScores(file.get_tensor("normal"), *header.normal)
-            _require_whole(header, scores, file.get_slice("patches").get_shape() if header.grids is not None else None)
-        patches = None if header.grids is None else _filed(path, header.grids)
+            _require_whole(header, scores)
+        patches, foreground = (_stored(path, name, header.grids, seal) for name in ("patches", "foreground"))
+        if header.grids is not None and patches is None:
+            raise ValueError("its patches are missing")
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise StorageError(f"{path}: not readable as predictions ({error}); run the unit again with --redo") from None
+        raise StorageError(
+            f"{path}: not readable as predictions ({_reason(error)}); run the unit again with --redo"
+        ) from None
     return Predictions(
         ids=tuple(header.ids),
         geometry=tuple(Geometry(*item) for item in header.geometry),
         scores=scores,
         patches=patches,
+        foreground=foreground,
         normal=normal,
     )
 
@@ -140,7 +153,7 @@ def _digest(path: Path, folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _require_whole(header: _Header, scores: np.ndarray, patches: list[int] | None) -> None:
+def _require_whole(header: _Header, scores: np.ndarray) -> None:
     """Raise `ValueError` if a file does not hold what its header says: it may be a stranger's."""
     count = len(header.ids)
     if scores.shape != (count,) or scores.dtype != np.float32 or not np.isfinite(scores).all():
@@ -153,16 +166,30 @@ def _require_whole(header: _Header, scores: np.ndarray, patches: list[int] | Non
             raise ValueError(f"an image of {height} x {width} pixels, prepared as {rows} x {columns}, is none")
     if header.grids is not None:
         sizes = [height * width if height > 0 and width > 0 else -1 for height, width in header.grids]
-        if min(sizes, default=1) < 1 or patches != [sum(sizes)]:
-            raise ValueError("patch scores are not as many as their grids say")
+        if min(sizes, default=1) < 1:
+            raise ValueError("a grid of patch scores has no places")
 
 
-def _filed(path: Path, grids: Iterable[tuple[int, int]]) -> Filed:
-    """The patch scores of each image, left in the file."""
-    file = path.open("rb")
-    size = int.from_bytes(file.read(8), "little")
-    start, _ = json.loads(file.read(size))["patches"]["data_offsets"]
-    return Filed(file, grids, 8 + size + start)
+def _reason(error: Exception) -> str:
+    text = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+    return " ".join(text.split())[:200]
+
+
+def _stored(path: Path, name: str, grids: Sequence[tuple[int, int]] | None, seal: object) -> Stored | None:
+    """The patch scores or the foreground of each image, left in the file; None where it has none.
+
+    Raises:
+        ValueError: the file has them in another size or type.
+    """
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        about = json.loads(file.read(size)).get(name)
+    if about is None or grids is None:
+        return None
+    (start, end), kind = about["data_offsets"], KINDS[name]
+    if end - start != kind.itemsize * sum(height * width for height, width in grids):
+        raise ValueError(f"its {name} have another size than its grids")
+    return Stored(path, grids, 8 + size + start, kind, seal)
 
 
 __all__ = ["PREDICTIONS_FILE", "Predictions", "read_predictions", "write_predictions"]

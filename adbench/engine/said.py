@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 import torch
 
 from adbench.api.features import ImageScores
-from adbench.engine.filed import Filed
+from adbench.engine.filed import BOOL, Filed
 from adbench.engine.predictions import Predictions
 from adbench.errors import StorageError
 
@@ -31,13 +31,13 @@ class _Row(NamedTuple):
 
 
 class Said(Sequence[ImageScores]):
-    """The scores of all images so far. Patch scores and vectors lie in a file without a name, which goes with them."""
+    """The scores of all images so far. Patch scores, vectors and foregrounds lie on disk, and go with this object."""
 
     def __init__(self) -> None:
         self._rows: list[_Row] = []
         self._geometry: list[Geometry] = []
         self._alike: dict[Geometry, Geometry] = {}
-        self._patches, self._vectors, self._foreground = (Filed(tempfile.TemporaryFile()) for _ in range(3))  # noqa: SIM115
+        self._patches, self._vectors, self._foreground = Filed(), Filed(), Filed(BOOL)
 
     def add(self, scores: Iterable[ImageScores], geometry: Iterable[Geometry]) -> None:
         """Take the scores of some more images, and where their pixels come from.
@@ -73,7 +73,7 @@ class Said(Sequence[ImageScores]):
         row = self._rows[index]
         arrays = (self._patches, row.patches), (self._vectors, row.vector), (self._foreground, row.foreground)
         patches, vector, foreground = (_read(*array) for array in arrays)
-        return ImageScores(row.id, patches, row.image, vector, None if foreground is None else foreground.bool())
+        return ImageScores(row.id, patches, row.image, vector, foreground)
 
     def predictions(self, scores: np.ndarray) -> Predictions:
         """With the score [N] of each image."""

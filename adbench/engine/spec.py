@@ -63,17 +63,28 @@ class Part(BaseModel):
     def parse(cls, text: str) -> Part:
         """The command line's form: ``name`` or ``name:option=value,option=value``; lists are joined by ``+``.
 
+        A value, or an item of a list, that begins with a quote (single or double) goes to the next such quote that
+        ``,``, ``+`` or the end follows, and is taken as it stands, commas, plus signs and other quotes included. A
+        backslash is a letter like any other.
+
         Raises:
-            UsageError: an option without ``=``.
+            UsageError: an option without ``=``, or named twice, or a quote that is not closed.
         """
         name, _, rest = text.partition(":")
         options: dict[str, Any] = {}
-        for item in filter(None, rest.split(",")):
-            key, equals, value = item.partition("=")
+        for item in filter(str.strip, split_unquoted(rest, ",")):
+            key, equals, value = (word.strip() for word in item.partition("="))
             if not equals:
-                raise UsageError(f"{text!r}: {item!r} has no '='; write NAME:OPTION=VALUE,OPTION=VALUE")
-            options[key.strip()] = value.strip()
+                raise UsageError(f"{text!r}: {item!r} has no '='; write NAME:OPTION=VALUE,OPTION=VALUE{_QUOTING}")
+            if key in options:
+                raise UsageError(f"{text!r} gives {key!r} twice; give it once{_QUOTING}")
+            options[key] = _unquoted(text, value)
         return cls(name=name.strip(), options=options)
+
+    def settled(self, cls: type[Component]) -> Part:
+        """The same, a quoted text being the list that an option wants: it means the same once written as JSON."""
+        fitted = {key: _fit(cls, key, value) for key, value in self.options.items() if isinstance(value, Quoted)}
+        return Part(name=self.name, options={**self.options, **fitted}) if fitted else self
 
     def make(self, kind: str, registry: Registry) -> Component:
         """The component itself, made but not prepared.
@@ -92,11 +103,52 @@ class Part(BaseModel):
             raise UsageError(f"{kind} {self.name!r} cannot be made: it raised {named(error)}") from error
 
 
+class Quoted(str):
+    """A text that stood in quotes: a ``+`` in it joins no list."""
+
+    __slots__ = ()
+
+
+_QUOTED = r"""(?:"[^"]*(?:"(?!\s*(?:[,+]|$))[^"]*)*"|'[^']*(?:'(?!\s*(?:[,+]|$))[^']*)*')"""
+"""From a quote to the next one of its kind that ends an item."""
+
+_QUOTING = """; a value with a comma stands in quotes, and in a shell the whole in others: 'NAME:OPTION="a,b"'"""
+
+
+def split_unquoted(text: str, mark: str) -> list[str]:
+    """The pieces of a text between marks (a comma or a plus sign), but not those marks that stand in quotes."""
+    begin = r"(?<![^=,+\s])"  # a quote elsewhere is a letter: 'it's here'
+    pieces, start = [], 0
+    for found in re.finditer(rf"{begin}{_QUOTED}|{re.escape(mark)}", text):
+        if found[0] == mark:
+            pieces.append(text[start : found.start()])
+            start = found.end()
+    return [*pieces, text[start:]]
+
+
+def _unquoted(text: str, value: str) -> Any:
+    """A value of the command line without its quotes; a list where items of one stand in quotes."""
+    items = [_item(text, item.strip()) for item in split_unquoted(value, "+")]
+    return value if not any(isinstance(item, Quoted) for item in items) else items if len(items) > 1 else items[0]
+
+
+def _item(text: str, item: str) -> str:
+    if item[:1] not in ('"', "'"):
+        return item
+    if len(item) < 2 or not re.fullmatch(_QUOTED, item):
+        raise UsageError(
+            f"{text!r}: the quote before {item[1:21]!r} is not closed; close it behind the value{_QUOTING}"
+        )
+    return Quoted(item[1:-1])
+
+
 def _fit(cls: type[Component], option: str, value: Any) -> Any:
     """A text from the command line as a list, where the option wants one: ``2+3``."""
     field = cls.Config.model_fields.get(option)
     if field is None or not isinstance(value, str) or not _takes_list(field.annotation):
         return value
+    if isinstance(value, Quoted):
+        return value if _takes_text(field.annotation) else [value]
     return value if value == "" or (_takes_text(field.annotation) and "+" not in value) else value.split("+")
 
 

@@ -18,7 +18,7 @@ from adbench.api.geometry import Geometry
 from adbench.api.stages import Masker, Neck, Preprocessor
 from adbench.engine.cache import Entry, Kept
 from adbench.engine.clock import Clock
-from adbench.engine.contract import blame, check_features, check_foreground, check_neck, check_prepared
+from adbench.engine.contract import blame, check_features, check_foreground, check_neck, check_prepared, check_rounded
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -202,7 +202,9 @@ class ExtractedStream(FeatureStream):
     def _rounded(self, features: Features) -> Features:
         if not self._half:
             return features
-        return _changed(features, lambda tensor: tensor.half() if tensor.is_floating_point() else tensor)
+        rounded = _changed(features, lambda tensor: tensor.half() if tensor.is_floating_point() else tensor)
+        check_rounded(self.backbone, features, rounded)
+        return rounded
 
     def _given(self, features: Features, images: Tensor | None) -> Features:
         """Features as banks and scorers get them: of 32 bits, with images for parts that read them."""
@@ -215,8 +217,7 @@ def extract(backbone: Backbone, batch: Batch) -> Features:
     """A checked call of the backbone, without gradients."""
     with blame(backbone, "extract"), torch.no_grad():
         features = backbone.extract(batch)
-        check_features(backbone, batch, features)
-        return features
+        return check_features(backbone, batch, features)
 
 
 def _changed(features: Features, change: Callable[[Tensor], Tensor]) -> Features:
@@ -294,8 +295,7 @@ def apply_necks(necks: Sequence[Neck], features: Features) -> Features:
     """Features after all necks, without gradients."""
     for neck in necks:
         with blame(neck, "apply"), torch.no_grad():
-            before, features = features, neck.apply(features)
-            check_neck(neck, before, features)
+            features = check_neck(neck, features, neck.apply(features))
     return features
 
 

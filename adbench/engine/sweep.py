@@ -24,7 +24,7 @@ from adbench.engine.heldout import Parting
 from adbench.engine.lazy import Lazy
 from adbench.engine.record import ResultRecord, canonical_json
 from adbench.engine.spec import Part
-from adbench.errors import DataError, UsageError
+from adbench.errors import DataError, StorageError, UsageError
 from adbench.registry import Registry
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ class Sweep:
 
         Raises:
             DataError: the metric is undefined on them.
+        StorageError: the runs do not keep what an aggregator would have seen.
         """
         different: dict[str, Setting] = {}
         for setting in (self.own, *settings):
@@ -160,9 +161,8 @@ class Sweep:
         kept = _kept_scores(run, whole_known=self.own.aggregate.name == "scorer")
         with tempfile.TemporaryDirectory(prefix="adbench-") as scratch, blame(aggregator, "aggregate"):
             aggregator.prepare(Context(seed=run.record.task.seed, workdir=Path(scratch)))
-            scores = aggregator.aggregate(kept)
-            check_image_scores(aggregator, scores, run.judge.predictions.ids)
-        found: np.ndarray = scores.detach().float().cpu().numpy()
+            scores = check_image_scores(aggregator, aggregator.aggregate(kept), run.judge.predictions.ids)
+        found: np.ndarray = scores.cpu().numpy()
         return found
 
 
@@ -198,17 +198,26 @@ def require_aggregable(part: Part, own: Part, scorer: Scorer, registry: Registry
 
 
 def _kept_scores(run: Run, *, whole_known: bool) -> Sequence[ImageScores]:
-    """What an aggregator reads; the scorer's own image score only where the run handed that on."""
+    """What an aggregator reads; the scorer's own image score only where the run handed that on.
+
+    Raises:
+        StorageError: the masker drops patches, and the run is from before their places were kept.
+    """
     import torch
 
     from adbench.engine.method import counted
 
     said = run.judge.predictions
     dropped = any(part["options"].get("test") == "drop" for part in run.record.recipe.spec["masker"])
+    if dropped and said.foreground is None:
+        raise StorageError(
+            f"the scores of {run.record.recipe.name!r} were kept without the foreground, which its masker (test=drop)"
+            " lets an aggregate see alone; run it again with --redo, or sweep over maps only"
+        )
 
     def read(place: int) -> ImageScores:
         patches = None if said.patches is None else torch.from_numpy(said.patches[place])
-        inside = None if said.foreground is None else torch.from_numpy(said.foreground[place] != 0)
+        inside = None if said.foreground is None else torch.from_numpy(said.foreground[place])
         image = float(said.scores[place]) if whole_known else None
         return ImageScores(said.ids[place], patches, image, foreground=inside)
 

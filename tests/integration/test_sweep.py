@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from adbench.builtin.demo import Demo
 from adbench.cli import call
 from adbench.engine.again import judge_of, protocol_of, task_of
 from adbench.engine.heldout import held_out
-from adbench.engine.record import find_runs, read_record
+from adbench.engine.predictions import read_predictions, write_predictions
+from adbench.engine.record import find_runs, read_record, write_record
 
 METHOD = ("--backbone", "toy-pixels", "--scorer", "toy-nearest")
 USUAL = {"aggregate": {"max": {}}, "map": {"upsample": "bilinear", "sigma": 4.0, "at": "input", "border": "symmetric"}}
@@ -209,3 +211,60 @@ def test_an_image_score_that_was_kept_may_be_weighed_and_one_that_was_not_is_nam
     (value,) = [one["value"] for one in said["contests"][0]["tried"] if "local-global" in one["aggregate"]]
     figures = [read_record(folder).metrics["image-auroc"].value for folder in find_runs(tmp_path / "weighed")]
     assert value == pytest.approx(sum(figures) / 2)
+
+
+def masked(out, *words):
+    run(out, *METHOD, "--masker", "toy-border:test=drop", "--data", "demo", "--category", "brick", *words)
+    return out
+
+
+SMALL = ("--limit-train", "3", "--limit-test", "2")
+
+
+@pytest.fixture(scope="module")
+def dropped(tmp_path_factory):
+    """A masker that lets only the object's patches count for the image score."""
+    return masked(tmp_path_factory.mktemp("dropped") / "runs", *SMALL)
+
+
+def test_a_sweep_judges_the_method_that_runs_where_a_masker_drops_patches(dropped, tmp_path, capsys):
+    capsys.readouterr()
+    assert (
+        call(
+            [
+                "sweep",
+                str(dropped),
+                "--aggregate",
+                "mean,top-fraction:fraction=0.2,quantile:q=0.9",
+                "--oracle",
+                "--json",
+            ]
+        )
+        == 0
+    )
+    (contest,) = json.loads(capsys.readouterr().out)["contests"]
+    found = {json.dumps(one["aggregate"]): one["value"] for one in contest["tried"]}
+    assert len(found) == 4
+    for words in (("mean",), ("top-fraction:fraction=0.2",), ("quantile:q=0.9",)):
+        out = masked(tmp_path / words[0].partition(":")[0], *SMALL, "--aggregate", *words)
+        (folder,) = find_runs(out)
+        record = read_record(folder)
+        (part,) = record.recipe.spec["aggregate"]
+        told = json.dumps({part["name"]: part["options"]})
+        assert found[told] == record.metrics["image-auroc"].value
+
+
+def test_a_run_without_the_foreground_is_not_swept_over_as_another_method(dropped, tmp_path, capsys):
+    shutil.copytree(dropped, tmp_path / "runs")
+    (folder,) = find_runs(tmp_path / "runs")
+    record = read_record(folder)
+    kept = read_predictions(folder, record.predictions)
+    assert kept.foreground is not None
+    old = write_predictions(folder, replace(kept, patches=list(kept.patches), foreground=None))
+    write_record(folder, record.model_copy(update={"predictions": old}))
+    capsys.readouterr()
+    assert call(["sweep", str(tmp_path / "runs"), "--aggregate", "mean", "--oracle"]) == 1
+    heard = capsys.readouterr().err
+    assert "without the foreground" in heard
+    assert "--redo" in heard
+    assert call(["sweep", str(tmp_path / "runs"), "--sigma", "2", "--oracle"]) == 0

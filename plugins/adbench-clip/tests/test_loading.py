@@ -43,8 +43,10 @@ def test_a_file_of_another_resolution_is_interpolated_as_open_clip_does_it(tiny,
     assert torch.equal(visual.positional_embedding, state["visual.positional_embedding"])
 
 
-def test_the_prefix_of_distributed_training_and_half_precision_are_taken(tiny, whole, tmp_path, ready, batch):
-    state = {f"module.{name}": tensor.half() for name, tensor in load_file(whole[1]).items()}
+@pytest.mark.parametrize("prefix", ["module.", "model.", "_orig_mod.", "module._orig_mod.model."])
+@pytest.mark.parametrize("beside", [{}, {"visual.head.weight": torch.ones(3)}, {"visual.fc.bias": torch.ones(3)}])
+def test_what_training_leaves_and_half_precision_are_taken(prefix, beside, tiny, whole, tmp_path, ready, batch):
+    state = {f"{prefix}{name}": tensor.half() for name, tensor in {**load_file(whole[1]), **beside}.items()}
     torch.save({"state_dict": state, "epoch": 3}, tmp_path / "training.pt")
     found, wanted = (
         ready(Clip(architecture=tiny, weights=path)).extract(batch(1)).image

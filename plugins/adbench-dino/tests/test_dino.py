@@ -5,12 +5,13 @@ import subprocess
 import sys
 
 import pytest
+import timm
 import torch
 from adbench_dino.dino import Dino
 from adbench_dino.dinov2 import DinoV2
 from adbench_dino.dinov3 import MODELS, DinoV3
 
-from adbench import Batch, Context, Geometry, UnknownName, UsageError
+from adbench import Batch, Context, Geometry, UnknownName, UsageError, WeightsError
 
 pytestmark = pytest.mark.slow
 
@@ -26,8 +27,6 @@ def ready(backbone: Dino) -> Dino:
 
 
 def test_every_size_is_a_model_of_timm():
-    import timm
-
     known = set(timm.list_pretrained())
     assert set(MODELS.values()) <= known
     every = [DinoV2(size=s, registers=r).model for s in ("small", "base", "large", "giant") for r in (True, False)]
@@ -154,3 +153,28 @@ def test_runtimes_give_what_torch_gives(kind, options, cell, runtime, tmp_path):
         assert worst(backbone.extract(given), plain.extract(given)) <= 1e-3
     assert (backbone.runtime, backbone.notes) == (runtime, ())
     assert len(list(tmp_path.glob("runtimes/*.onnx"))) == 2
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "backbone.", "module._orig_mod.", "teacher.backbone."])
+@pytest.mark.parametrize("beside", [{}, {"head.weight": torch.ones(4, 192)}, {"dino_head.mlp.0.weight": torch.ones(3)}])
+def test_weights_are_taken_as_training_leaves_them(prefix, beside, tmp_path):
+    backbone = ready(DinoV3(size="tiny", weights="random", layers=3))
+    state = timm.create_model(backbone.model).state_dict()
+    torch.save(state, tmp_path / "plain.pth")
+    used = {name: tensor for name, tensor in state.items() if not name.startswith("blocks.9")}
+    torch.save({"model": {prefix + name: tensor for name, tensor in used.items()} | beside}, tmp_path / "w.pth")
+    found, wanted = (
+        ready(DinoV3(size="tiny", layers=3, weights=tmp_path / name)).extract(batch(64, 64))
+        for name in ("w.pth", "plain.pth")
+    )
+    assert torch.equal(found.patches, wanted.patches)
+    assert torch.equal(found.image, wanted.image)
+
+
+@pytest.mark.parametrize("missing", ["blocks.2.", "norm.", "patch_embed."])
+def test_what_is_used_must_be_there(missing, tmp_path):
+    backbone = DinoV3(size="tiny", layers=3, weights=tmp_path / "w.pth")
+    state = timm.create_model(backbone.model).state_dict()
+    torch.save({name: tensor for name, tensor in state.items() if not name.startswith(missing)}, tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match=f"another model: .*missing .{missing[:-1]}"):
+        ready(backbone)

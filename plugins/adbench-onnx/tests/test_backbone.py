@@ -155,7 +155,7 @@ def test_several_inputs_have_to_be_told_apart(tmp_path):
 
 def test_a_file_that_is_no_model(tmp_path):
     path = tmp_path / "photo.onnx"
-    path.write_bytes(b"\x89PNG no model")
+    path.write_bytes(b"\x08\x09 no model")
     with pytest.raises(WeightsError, match="photo.onnx: ONNX Runtime cannot load it"):
         ready(path)
 
@@ -184,13 +184,13 @@ def test_input_that_is_no_image(tmp_path):
 def test_output_that_is_no_map(tmp_path):
     nodes = [conv(), helper.make_node("Reshape", ["maps", "vector"], ["out"])]
     path = model(tmp_path / "vector.onnx", nodes, ["out"])
-    with pytest.raises(UsageError, match="output 'out' of vector.onnx has rank 2"):
+    with pytest.raises(UsageError, match=r"vector.onnx: output 'out' is .*, of rank 2"):
         ready(path).extract(batch())
 
 
 def test_images_of_another_size_than_the_model_was_exported_for(tmp_path):
     path = model(tmp_path / "fixed.onnx", [conv()], ["maps"], shape=("b", 3, 32, 32))
-    with pytest.raises(UsageError, match=r"fixed.onnx: it does not take a batch of shape \[2, 3, 32, 48\]; resize"):
+    with pytest.raises(UsageError, match=r"fixed.onnx takes images of 32x32 pixels .*, not of 32x48; write"):
         ready(path).extract(batch())
 
 

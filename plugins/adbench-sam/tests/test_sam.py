@@ -237,3 +237,14 @@ def test_missing_weights_end_the_run_with_one_line(parts, tmp_path, capsys):
     assert code != 0
     assert "none.pth" in told
     assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module.model."])
+@pytest.mark.parametrize("form", ["meta", "hugging face"])
+def test_weights_are_taken_as_training_leaves_them(file, lively, tmp_path, images, prefix, form):
+    from adbench_sam.formats import to_hugging_face
+
+    state = lively.model.state_dict() if form == "meta" else to_hugging_face(lively.model.state_dict())
+    expected = ready(weights=file).mask(features(images, (45, 35)))
+    torch.save({"state_dict": {prefix + name: tensor for name, tensor in state.items()}}, tmp_path / "w.pth")
+    assert torch.equal(ready(weights=tmp_path / "w.pth").mask(features(images, (45, 35))), expected)

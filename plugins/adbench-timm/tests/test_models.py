@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from adbench_timm.models import EfficientNetLite0, ResNet18, Timm, TimmBackbone,
 from adbench_timm.packaged import packaged_weights
 from safetensors.torch import save_file
 
-from adbench import Batch, Context, Geometry, UnknownName, UsageError, WeightsError
+from adbench import Batch, Context, Geometry, UnknownName, UsageError, WeightsError, load_strictly
 
 
 def batch(height: int = 64, width: int = 96, count: int = 2) -> Batch:
@@ -116,7 +117,7 @@ class TestWeights:
 
     def test_a_file_of_another_model(self, tmp_path):
         save_file(timm.create_model("resnet10t").state_dict(), tmp_path / "w.safetensors")
-        with pytest.raises(WeightsError, match="not those of timm's resnet18"):
+        with pytest.raises(WeightsError, match="those of another model: .* missing"):
             ready(ResNet18(weights=tmp_path / "w.safetensors"))
         with pytest.raises(WeightsError, match="those of another model"):
             ready(EfficientNetLite0(weights=tmp_path / "w.safetensors"))
@@ -147,7 +148,8 @@ class TestWeights:
         image = image[:, :, top : top + side, left : left + side]
         image = torch.nn.functional.interpolate(image, size=(224, 224), mode="bicubic", antialias=True).clamp(0, 1)
         backbone = EfficientNetLite0()
-        model = backbone.loaded(torch.load(packaged_weights(), weights_only=True)).eval()
+        model, state = backbone.model_and_state(torch.load(packaged_weights(), weights_only=True))
+        load_strictly(model.eval(), state, "lite0")
         with torch.no_grad():
             best = int(model((image - 0.5) / 0.5).argmax())
         assert best in classes
@@ -221,3 +223,92 @@ def test_the_rotary_table_of_a_grid_is_made_once(monkeypatch):
     for height in (64, 96, 64, 64):
         backbone.extract(batch(height, 96))
     assert made == [[4, 6], [6, 6]]
+
+
+def resnet():
+    torch.manual_seed(0)
+    return timm.create_model("resnet18").state_dict()
+
+
+def headless(state):
+    return {name: tensor for name, tensor in state.items() if not name.startswith(("fc.", "head."))}
+
+
+def prefixed(prefix, state):
+    return {prefix + name: tensor for name, tensor in state.items()}
+
+
+class TestCheckpoints:
+    """Of one network, as training leaves them: all give the same features."""
+
+    FORMS: ClassVar = {
+        "without head": headless,
+        "three classes": lambda state: {**state, "fc.weight": torch.ones(3, 512), "fc.bias": torch.ones(3)},
+        "module": lambda state: prefixed("module.", state),
+        "module, no head": lambda state: prefixed("module.", headless(state)),
+        "compiled": lambda state: prefixed("_orig_mod.", state),
+        "compiled in parallel": lambda state: prefixed("module._orig_mod.", state),
+        "model.backbone beside a head": lambda state: {
+            **prefixed("model.backbone.", headless(state)),
+            "model.head.weight": torch.ones(4, 9),
+        },
+        "wrapped": lambda state: {"state_dict": prefixed("backbone.", headless(state)), "epoch": 3},
+        "wrapped twice": lambda state: {"teacher": {"model": prefixed("backbone.", state)}, "student": {}},
+        "without layer4": lambda state: {n: t for n, t in headless(state).items() if not n.startswith("layer4")},
+        "without counts": lambda state: {n: t for n, t in state.items() if not n.endswith("num_batches_tracked")},
+        "another head's name": lambda state: {**headless(state), "classifier.weight": torch.ones(5, 512)},
+    }
+
+    @pytest.mark.parametrize("form", FORMS)
+    def test_are_taken(self, form, tmp_path):
+        save_file(resnet(), tmp_path / "plain.safetensors")
+        torch.save(self.FORMS[form](resnet()), tmp_path / "w.pth")
+        plain, other = (ready(ResNet18(weights=tmp_path / name)) for name in ("plain.safetensors", "w.pth"))
+        seen, wanted = other.extract(batch()), plain.extract(batch())
+        for name, layer in wanted.layers.items():
+            assert torch.equal(seen.layers[name], layer)
+
+    @pytest.mark.parametrize(
+        ("form", "told"),
+        [
+            (lambda state: {n: t for n, t in state.items() if not n.startswith("layer2.1")}, r"missing \(layer2\.1"),
+            (lambda state: {**state, "layer1.2.conv1.weight": torch.ones(64, 64, 3, 3)}, "1 unexpected"),
+            (
+                lambda state: {**state, "conv1.weight": torch.ones(64, 1, 7, 7)},
+                r"of another shape \(conv1|not those of",
+            ),
+            (lambda state: prefixed("strange.", state), "missing"),
+        ],
+    )
+    def test_what_is_used_must_be_there(self, form, told, tmp_path):
+        torch.save(form(resnet()), tmp_path / "w.pth")
+        with pytest.raises(WeightsError, match=told):
+            ready(ResNet18(weights=tmp_path / "w.pth"))
+
+    def test_half_precision_is_not_what_is_folded_in(self, tmp_path):
+        halves = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in resnet().items()}
+        torch.save(halves, tmp_path / "w.pth")
+        torch.save({name: tensor.float() for name, tensor in halves.items()}, tmp_path / "same.pth")
+        half, same = (ready(ResNet18(weights=tmp_path / name)).extract(batch()) for name in ("w.pth", "same.pth"))
+        assert torch.equal(half.layers["layer3"], same.layers["layer3"])
+
+    def test_a_transformer_of_timm(self, tmp_path):
+        torch.manual_seed(0)
+        state = timm.create_model("vit_tiny_patch16_224", num_classes=7).state_dict()
+        torch.save({"model": prefixed("module.", headless(state))}, tmp_path / "w.pth")
+        options = {"model": "vit_tiny_patch16_224", "layers": 3}
+        save_file(
+            timm.create_model("vit_tiny_patch16_224").state_dict() | headless(state), tmp_path / "plain.safetensors"
+        )
+        found, wanted = (
+            ready(Timm(weights=tmp_path / name, **options)).extract(batch(64, 96)).patches
+            for name in ("w.pth", "plain.safetensors")
+        )
+        assert torch.equal(found, wanted)
+
+    def test_lite0_of_the_package_without_its_classifier(self, tmp_path):
+        state = torch.load(packaged_weights(), weights_only=True)
+        torch.save(prefixed("module.", dict(list(state.items())[:-2])), tmp_path / "w.pth")
+        found = ready(EfficientNetLite0(weights=tmp_path / "w.pth")).extract(batch())
+        wanted = ready(EfficientNetLite0()).extract(batch())
+        assert all(torch.equal(found.layers[name], layer) for name, layer in wanted.layers.items())

@@ -67,12 +67,6 @@ def files(cache, suffix=".onnx"):
     return sorted((cache / "runtimes").glob(f"*{suffix}"))
 
 
-@pytest.fixture(autouse=True)
-def others_are_faster(monkeypatch):
-    """Of the candidates of a trial the last, so that the outcome does not depend on the machine."""
-    monkeypatch.setattr(module, "_trial", lambda tried, _: {each.runtime: 1 / (1 + i) for i, each in enumerate(tried)})
-
-
 class TestNamed:
     @pytest.mark.parametrize("keeps", [True, False])
     @pytest.mark.parametrize("runtime", OTHERS)
@@ -132,11 +126,40 @@ class TestNamed:
 
 
 class TestAuto:
-    def test_takes_the_fastest(self, tmp_path):
+    def test_takes_the_first_of_a_written_order(self, tmp_path):
+        """No clock is read: which one it is does not depend on the machine."""
+        assert module.PREFERENCE == ("openvino", "onnxruntime")
+        assert not hasattr(module, "time")
         net = network("auto", tmp_path)
         assert net.runtime == "auto"
         assert relative_error(net(images()), truth(images())) <= 1e-5
         assert (net.runtime, net.notes) == (OTHERS[-1], ())
+
+    def test_takes_the_second_where_the_first_is_not_installed(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(module, "installed", lambda runtime: runtime == "onnxruntime")
+        net = network("auto", tmp_path)
+        net(images())
+        assert (net.runtime, net.notes) == ("onnxruntime", ())
+
+    def test_only_what_is_needed_is_opened(self, tmp_path, monkeypatch):
+        opened, plain = [], module.opened
+        monkeypatch.setattr(module, "opened", lambda runtime, *rest: opened.append(runtime) or plain(runtime, *rest))
+        network("auto", tmp_path)(images())
+        assert opened == ["openvino"]
+
+    @pytest.mark.parametrize(("off", "taken"), [(3e-5, "openvino"), (3e-4, "onnxruntime")])
+    def test_equal_means_to_one_in_ten_thousand(self, off, taken, tmp_path, monkeypatch):
+        plain = module.opened
+
+        def opened(runtime, *rest):
+            compute = plain(runtime, *rest)
+            return compute if runtime != "openvino" else lambda given: [found * (1 + off) for found in compute(given)]
+
+        monkeypatch.setattr(module, "opened", opened)
+        net = network("auto", tmp_path)
+        net(images())
+        assert net.runtime == taken
+        assert len(net.notes) == (taken != "openvino")
 
     def test_is_torch_where_nothing_is_kept(self):
         net = network("auto", None)
@@ -190,19 +213,10 @@ class TestCache:
     def test_is_used_the_next_time(self, tmp_path, monkeypatch):
         network("auto", tmp_path)(images())
         monkeypatch.setattr(module, "exported", None)
-        monkeypatch.setattr(module, "_trial", None)
         net = network("auto", tmp_path)
         assert relative_error(net(images()), truth(images())) <= 1e-5
         assert net.runtime == OTHERS[-1]
         assert network("onnxruntime", tmp_path)(images())
-
-    def test_a_trial_that_torch_won_opens_nothing(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(module, "_trial", lambda tried, _: {each.runtime: 1 + i for i, each in enumerate(tried)})
-        network("auto", tmp_path)(images())
-        monkeypatch.setattr(module, "opened", None)
-        net = network("auto", tmp_path)
-        net(images())
-        assert net.runtime == "torch"
 
     def test_is_by_size_weights_and_identity(self, tmp_path):
         for net, given in [
@@ -227,15 +241,6 @@ class TestCache:
         assert network("onnxruntime", tmp_path)(images())
         assert len(file.read_bytes()) == len(whole)
 
-    def test_a_damaged_trial_is_repeated(self, tmp_path):
-        network("auto", tmp_path)(images())
-        (file,) = files(tmp_path, ".trial")
-        file.write_bytes(b"{}")
-        net = network("auto", tmp_path)
-        net(images())
-        assert net.runtime == OTHERS[-1]
-        assert len(file.read_bytes()) > 32
-
     def test_that_cannot_be_written_is_said_and_done_without(self, tmp_path):
         (tmp_path / "runtimes").write_text("in the way")
         net = network("auto", tmp_path)
@@ -245,7 +250,7 @@ class TestCache:
 
     def test_leaves_no_drafts(self, tmp_path):
         network("auto", tmp_path)(images())
-        assert {file.suffix for file in (tmp_path / "runtimes").iterdir()} == {".onnx", ".trial"}
+        assert {file.suffix for file in (tmp_path / "runtimes").iterdir()} == {".onnx"}
         assert not list((tmp_path / "runtimes").glob(".*"))
 
     @pytest.mark.slow
@@ -264,16 +269,6 @@ class TestCache:
             out, err = process.communicate()
             assert (process.returncode, out.strip()) == (0, "()"), err
         assert len(files(tmp_path)) == 1
-
-
-def test_the_trial_takes_the_best_of_its_rounds(monkeypatch):
-    monkeypatch.undo()
-    calls = []
-    candidates = [module._Candidate(name, lambda given, name=name: calls.append(name)) for name in ("a", "b")]
-    seconds = module._trial(candidates, images())
-    assert calls == ["a", "b"] * module.TRIAL_ROUNDS
-    assert seconds.keys() == {"a", "b"}
-    assert all(spent > 0 for spent in seconds.values())
 
 
 def test_slices_of_a_batch_are_the_batch():

@@ -201,10 +201,7 @@ def test_leading_axes_give_the_answers_of_all_channels(name, metric, k, leading)
     k = min(k, len(vectors))
     found = ExactIndex(vectors, metric).search(query, k)
     expected = exact_search(query, vectors, k, metric)
-    if name in {"all nearly alike", "some zeros"}:  # more neighbours are equally near than either way measures
-        torch.testing.assert_close(found[0], expected[0], rtol=1e-6, atol=3e-7)
-    else:
-        torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("metric", ["l2", "cosine"])

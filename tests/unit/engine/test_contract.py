@@ -2,8 +2,18 @@ import pytest
 import torch
 
 from adbench import Batch, ContractError, Features, Geometry, Scores, UnitTimeout
+from adbench.builtin.aggregators import Max
+from adbench.builtin.necks import L2
 from adbench.builtin.toy import ToyNearest, ToyPixels
-from adbench.engine.contract import ComponentCrash, blame, check_features, check_scores, is_out_of_memory
+from adbench.engine.contract import (
+    ComponentCrash,
+    blame,
+    check_features,
+    check_image_scores,
+    check_neck,
+    check_scores,
+    is_out_of_memory,
+)
 
 IDS = ("a", "b")
 GEOMETRY = (Geometry.whole(8, 8),) * 2
@@ -75,3 +85,60 @@ def test_running_out_of_memory_is_no_crash():
         torch.empty(1 << 60, dtype=torch.uint8)
     assert is_out_of_memory(error.value)
     assert not is_out_of_memory(RuntimeError("something else"))
+
+
+@pytest.mark.parametrize("kind", [torch.complex64, torch.bool, torch.int64, torch.uint8])
+def test_scores_that_are_no_floats_are_refused(kind):
+    named = str(kind).removeprefix("torch.")
+    with pytest.raises(ContractError, match=f"floating point .* got {named}; return float32"):
+        check_scores(ToyNearest(), features(), Scores(torch.zeros(2, 4, 4, dtype=kind)), frozenset({"patches"}))
+    with pytest.raises(ContractError, match=f"image must be floating point .* got {named}"):
+        check_scores(ToyNearest(), features(), Scores(image=torch.zeros(2, dtype=kind)), frozenset({"image"}))
+    with pytest.raises(ContractError, match=rf"aggregate\(\) must be floating point .* got {named}"):
+        check_image_scores(Max(), torch.zeros(2, dtype=kind), IDS)
+    with pytest.raises(ContractError, match=f"patches must be floating point .* got {named}"):
+        check_features(ToyPixels(), BATCH, features(patches=torch.zeros(2, 4, 4, 3, dtype=kind)))
+
+
+def test_sparse_scores_are_refused():
+    with pytest.raises(ContractError, match="dense, got sparse_coo"):
+        check_scores(ToyNearest(), features(), Scores(torch.zeros(2, 4, 4).to_sparse()), frozenset({"patches"}))
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_scores_become_float32_without_gradients(kind):
+    given = torch.full((2, 4, 4), 0.5, dtype=kind).requires_grad_()
+    image = torch.nn.Parameter(torch.ones(2, dtype=kind))
+    found = check_scores(ToyNearest(), features(), Scores(given * 1, image), frozenset({"patches"}))
+    for tensor in (found.patches, found.image, check_image_scores(Max(), image * 2, IDS)):
+        assert tensor.dtype == torch.float32
+        assert not tensor.requires_grad
+        tensor.numpy()
+
+
+def test_a_lazily_negated_score_can_be_read():
+    negated = torch.ones(2, dtype=torch.complex64).conj().imag
+    assert negated.is_neg()
+    assert check_image_scores(Max(), negated, IDS).numpy().tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(1e200, "infinity for b in float32; scale"), (1e-200, "has 1e-200; return")]
+)
+def test_a_float64_that_float32_cannot_hold_is_refused(value, said):
+    scores = torch.zeros(2, 4, 4, dtype=torch.float64)
+    scores[1, 2, 3] = value
+    with pytest.raises(ContractError, match=said):
+        check_scores(ToyNearest(), features(), Scores(scores), frozenset({"patches"}))
+
+
+def test_features_lose_their_gradients():
+    given = torch.rand(2, 4, 4, 3).requires_grad_()
+    seen = features(patches=given, layers={"deep": given * 2}, image=given.mean((1, 2)))
+    for found in (check_features(ToyPixels(), BATCH, seen), check_neck(L2(), features(), seen)):
+        assert not any(tensor.requires_grad for tensor in (found.patches, found.layers["deep"], found.image))
+
+
+def test_what_overflows_in_float16_says_so():
+    with pytest.raises(ContractError, match="infinity for a; float16 ends at 65504: let it compute in float32"):
+        check_features(ToyPixels(), BATCH, features(patches=torch.full((2, 4, 4, 3), torch.inf, dtype=torch.float16)))

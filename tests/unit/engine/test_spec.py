@@ -1,5 +1,7 @@
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from adbench import UnknownName, UsageError
@@ -114,3 +116,55 @@ def test_a_recipe_that_sets_no_later_option_of_the_map_keeps_its_id(registry):
     whole = complete(recipe(map={"sigma": 2.0}), registry)
     spec = spec_of(whole, components_of(whole, registry))
     assert spec["map"] == {"upsample": "bilinear", "sigma": 2.0, "at": "input", "border": "symmetric"}
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ('onnx:path="/d/a,b.onnx",layers=x', {"path": "/d/a,b.onnx", "layers": "x"}),
+        ("onnx:path='/d/a,b+c=d:e \"q\".onnx'", {"path": '/d/a,b+c=d:e "q".onnx'}),
+        (r"onnx:path=C:\Users\me\a.onnx", {"path": r"C:\Users\me\a.onnx"}),
+        (r'onnx:path="C:\a,b\x.onnx",strip=1', {"path": r"C:\a,b\x.onnx", "strip": "1"}),
+        ("onnx:path=/it's/here.onnx,layers=a", {"path": "/it's/here.onnx", "layers": "a"}),
+        ('x:y="a"b",c=d', {"y": 'a"b', "c": "d"}),
+        ('x: y = "/d/a b" , c = d ', {"y": "/d/a b", "c": "d"}),
+        ("x:y=/d/a b=c", {"y": "/d/a b=c"}),
+        ("x:y=''", {"y": ""}),
+        ("x:,y=1,,", {"y": "1"}),
+        ('x:y="a+b"+c', {"y": ["a+b", "c"]}),
+    ],
+)
+def test_a_value_may_stand_in_quotes(text, options):
+    assert Part.parse(text).options == options
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x:path=/d/a,b.onnx", "'b.onnx' has no '='.*in quotes"),
+        ('x:path="/d/a,c=b.onnx', "not closed"),
+        ("x:path='a\"", "not closed"),
+        ("x:k=1,k=2", "gives 'k' twice"),
+    ],
+)
+def test_what_cannot_be_read_names_the_quotes(text, said):
+    with pytest.raises(UsageError, match=said):
+        Part.parse(text)
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\"'"), min_size=1),
+    st.sampled_from("\"'"),
+)
+def test_any_text_without_quotes_can_be_written_in_them(value, quote):
+    assert Part.parse(f"x:first=1,y={quote}{value}{quote},last=2").options == {"first": "1", "y": value, "last": "2"}
+
+
+def test_a_quoted_item_is_one_item_even_after_json(registry):
+    cls = registry.get("preprocessor", "resize").cls
+    written = Part.parse('resize:size="6"+4').settled(cls).model_dump(mode="json")
+    assert list(Part.model_validate(written).make("preprocessor", registry).config.size) == [6, 4]
+    from adbench_timm.models import Timm
+
+    part = Part.parse('timm:layers="a+b"').settled(Timm)
+    assert Part.model_validate(part.model_dump(mode="json")).make("backbone", registry).config.layers == ("a+b",)

@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from adbench import BadImage
+from adbench import BadImage, ContractError
 from adbench.builtin.datasets import Folder
 from adbench.builtin.preprocess import Resize
 from adbench.builtin.toy import ToyPixels
@@ -200,6 +200,21 @@ def test_features_of_16_bits_are_the_same_be_they_new_or_kept(look, kept):
     assert torch.equal(new, recalled)
     assert torch.equal(new, full.half().float())
     assert not torch.equal(new, full)
+
+
+@pytest.mark.parametrize("field", ["patches", "image"])
+def test_features_too_large_for_16_bits_are_blamed_on_the_backbone(look, monkeypatch, field):
+    def extract(self, batch):
+        seen = ToyPixels.extract(self, batch)
+        large = {"patches": seen.patches, "image": seen.patches.mean((1, 2))}[field].clone()
+        large[(0,) * large.ndim] = -1e5
+        return seen.having(**{field: large})
+
+    monkeypatch.setattr(Counting, "extract", extract)
+    next(iter(look()))
+    said = rf"extract\(\)'s {field} is up to 1e\+05 for .*'features: float16' cannot hold \(65504"
+    with pytest.raises(ContractError, match=said):
+        next(iter(look(half=True)))
 
 
 def test_a_part_that_walks_twice_pays_once(look, kept):

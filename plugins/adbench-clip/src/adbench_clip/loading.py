@@ -12,7 +12,10 @@ from adbench import (
     UsageError,
     Weights,
     WeightsError,
+    below,
+    best_part,
     hub_file,
+    is_head,
     load_strictly,
     random_weights,
     read_state_dict,
@@ -116,7 +119,7 @@ def vision_tower(config: ModelConfig, side: int | None, origin: Origin, who: str
         return model.visual, random_weights(model.visual.state_dict(), config.random_seed)
     state = _state(origin.path)
     resize_pos_embed(state, model)
-    load_strictly(model.visual, _below(state, "visual."), f"{who} ({config.made_of.name})")
+    load_strictly(model.visual, below(state, "visual"), f"{who} ({config.made_of.name})", is_head)
     return model.visual, weights_of(origin.path, origin.name)
 
 
@@ -158,21 +161,17 @@ def text_tower(config: ModelConfig, origin: Origin, who: str) -> Any:
 def _text_weights(path: Path, who: str) -> dict[str, Tensor]:
     """The text tower's, under the names that they have in a plain CLIP."""
     state = _state(path)
-    custom = _below(state, "text.")
-    beside = ("visual.", "logit_scale", "logit_bias")
-    found = custom or {name: tensor for name, tensor in state.items() if not name.startswith(beside)}
+    custom = below(state, "text")
+    found = custom or {name: tensor for name, tensor in state.items() if name.startswith(_TEXT)}
     if not found:
         raise WeightsError(f"{who}: {path} has weights of a vision tower alone; give a file of the whole CLIP model")
     return found
 
 
+_TEXT = ("text.", "token_embedding.", "transformer.", "text_projection", "ln_final.", "positional_embedding")
+
+
 def _state(path: Path) -> dict[str, Tensor]:
-    """Named tensors, without the prefix that distributed training leaves, and in full precision."""
-    state = read_state_dict(path)
-    if all(name.startswith("module.") for name in state):
-        state = _below(state, "module.")
+    """Named tensors of the CLIP model, in full precision, without the prefixes that training leaves."""
+    state = best_part(read_state_dict(path), lambda part: sum(name.startswith(("visual.", *_TEXT)) for name in part))
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
-
-
-def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}

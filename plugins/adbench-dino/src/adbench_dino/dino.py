@@ -20,9 +20,11 @@ from adbench import (
     NetworkBackbone,
     UnknownName,
     UsageError,
-    Weights,
+    WeightsError,
     WeightsOption,
+    best_part,
     hub_file,
+    is_head,
     load_strictly,
     random_weights,
     read_state_dict,
@@ -96,9 +98,12 @@ class Dino(NetworkBackbone):
 
         with seeded(self.config.random_seed):
             model: Any = timm.create_model(self.model, **self.architecture_options())
-        self._weights = self._fill(model, source)
+        own = model.state_dict()
+        self._weights = weights_of(*source) if source else random_weights(own, self.config.random_seed)
         self._blocks = self._chosen(len(model.feature_info))
         model.prune_intermediate_layers(self._blocks, prune_norm=False, prune_head=False)
+        if source is not None:
+            self._fill(model, read_state_dict(source[0]), set(own))
         model.eval().requires_grad_(requires_grad=False)
         self._model = model.to(ctx.device, getattr(torch, self.config.precision))
         self._network = Network(
@@ -151,9 +156,18 @@ class Dino(NetworkBackbone):
         repo = f"timm/{self.model}"
         return (option, option.name) if isinstance(option, Path) else (hub_file(repo, "model.safetensors"), repo)
 
-    def _fill(self, model: Any, source: tuple[Path, str] | None) -> Weights:
-        """Give the model the weights that were asked for; what a record says of them."""
-        if source is None:
-            return random_weights(model.state_dict(), self.config.random_seed)
-        load_strictly(model, self.renamed(read_state_dict(source[0])), f"{self.title} ({self.model})")
-        return weights_of(*source)
+    def _fill(self, model: Any, state: dict[str, Tensor], whole: set[str]) -> None:
+        """Give the pruned model its weights; there may be more of those of the whole model, and of heads."""
+
+        def fits(part: dict[str, Tensor]) -> int:
+            try:
+                return len(whole & self.renamed(part).keys())
+            except KeyError:  # a part of a network
+                return 0
+
+        who = f"{self.title} ({self.model})"
+        try:
+            named = self.renamed(best_part(state, fits))
+        except KeyError as error:
+            raise WeightsError(f"{who}: the weights are those of another model: {error} is missing") from None
+        load_strictly(model, named, who, lambda name: name in whole or is_head(name))

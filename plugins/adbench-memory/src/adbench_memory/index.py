@@ -6,6 +6,8 @@
 | ``hnsw`` | all that a walk over a graph of near neighbours does not meet | Malkov and Yashunin, PAMI 2020 |
 | ``pq`` | no vector, but most of each: distances come from product-quantised codes | Jegou et al., PAMI 2011 |
 
+Of vectors that are equally near the lowest index comes first among the candidates; a lower one may not be proposed.
+
 What they miss is measured: some vectors are held out while an index is built, and asked for. Everything is on the CPU,
 and deterministic: the parts of faiss that draw have fixed seeds, and a graph is built by one thread.
 """

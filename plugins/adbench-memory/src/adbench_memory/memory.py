@@ -91,9 +91,11 @@ class VectorMemory(VectorBank):
     def search(
         self, query: Tensor, k: int, metric: str = "l2", exclude: Sequence[str] | None = None
     ) -> tuple[Tensor, Tensor]:
+        if exclude is not None and len(exclude) == len(query) and set(exclude).isdisjoint(self.learned.ids):
+            exclude = None  # nobody asks for what is here
         if self.config.index == "exact":
             return self._search_once(query, k, metric, exclude)
-        if not set(exclude or ()).isdisjoint(self.learned.ids):
+        if exclude is not None:
             raise UsageError(
                 f"{self.title} with index={self.config.index} cannot leave out an image's own vectors; use index=exact"
             )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import field_validator
 
 from adbench import Backbone, Batch, Component, Context, Features, Field, LocalFile, UsageError, Weights
 
@@ -12,14 +13,19 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from adbench_onnx.finding import Finding, Told
     from adbench_onnx.session import Model
+
+GRAY = (0.299, 0.587, 0.114)
+"""What red, green and blue are worth in a gray image: ITU-R BT.601, as in Pillow's and OpenCV's conversions."""
 
 
 class Onnx(Backbone):
     """Any ONNX model: its outputs of rank 4 (feature maps) and rank 3 (tokens) are the layers.
 
-    With exactly one output named in `layers`, that output is the patches as well. The image vector is the mean over the
-    last layer's places.
+    Layout, size and number of the images that it takes, and how its outputs are laid out, are found out from what it
+    declares and by letting noise through; a note says what was found. With exactly one output named in `layers`, that
+    output is the patches as well. The image vector is the mean over the last layer's places.
     """
 
     name = "onnx"
@@ -30,19 +36,33 @@ class Onnx(Backbone):
         path: LocalFile = Field(description="the ONNX file")
         layers: tuple[str, ...] = Field((), description="outputs to use, joined by +; all of them when left out")
         input: str | None = Field(None, description="name of the image input; the only one when left out")
-        mean: tuple[float, float, float] = Field(
-            (0.485, 0.456, 0.406), description="subtracted from RGB values of 0 to 1"
+        mean: tuple[float, ...] = Field(
+            (0.485, 0.456, 0.406), description="subtracted from values of 0 to 1: of RGB, or one for all"
         )
-        std: tuple[float, float, float] = Field((0.229, 0.224, 0.225), description="what they are then divided by")
-        layout: Literal["nchw", "nhwc"] = Field("nchw", description="where outputs of rank 4 have their channels")
-        strip: int = Field(0, ge=0, description="leading tokens to drop from outputs of rank 3: class and registers")
+        std: tuple[float, ...] = Field((0.229, 0.224, 0.225), description="what they are then divided by")
+        layout: Literal["auto", "nchw", "nhwc"] = Field(
+            "auto", description="where outputs of rank 4 have their channels; auto: found out"
+        )
+        strip: int | None = Field(
+            None,
+            ge=0,
+            description="leading tokens to drop from outputs of rank 3: class and registers; found out when left out",
+        )
         grid: tuple[int, int] | None = Field(
             None, description="rows and columns of tokens; from the image when left out"
         )
         threads: int = Field(0, ge=0, le=256, description="CPU threads; 0: as many as torch")
 
+        @field_validator("mean", "std")
+        @classmethod
+        def _one_or_three(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+            if len(value) not in (1, 3):
+                raise ValueError("give one number, or three joined by +: red, green and blue")
+            return value
+
     config: Config
     _model: Model
+    _finding: Finding
     _device: str
 
     @classmethod
@@ -52,23 +72,37 @@ class Onnx(Backbone):
 
     @classmethod
     def defaults(cls, config: Any) -> Mapping[str, Any]:
+        """Images of the size that the model takes, 256x256 where it takes any."""
         neck = [] if len(config.layers) == 1 else ["concat-layers"]
-        return {"preprocess": [{"resize": {"size": [256, 256]}}], "neck": neck}
+        finding = _found_in(config)
+        size = (256, 256) if finding is None else finding.form.size
+        return {"preprocess": [{"resize": {"size": list(size)}}], "neck": neck}
+
+    def identity(self) -> dict[str, Any]:
+        """As everywhere; what is found out stands as it would have been written: ``nchw``, no leading tokens."""
+        options, finding = super().identity(), _found_in(self.config)
+        if finding is not None:
+            maps, tokens = finding.plain
+            options["layout"] = "nchw" if maps and self.config.layout == "auto" else options["layout"]
+            options["strip"] = 0 if tokens and self.config.strip is None else options["strip"]
+        return options
 
     def prepare(self, ctx: Context) -> None:
-        """Open the file on the context's device.
+        """Open the file on the context's device, and find out how it is used.
 
         Raises:
             WeightsError: it cannot be read, or is no ONNX model in one file.
-            UnknownName, UsageError: `layers` or `input` do not fit the model, the device is not there, or another
-                runtime is asked for.
+            UnknownName, UsageError: `layers` or `input` do not fit the model, the device is not there, another runtime
+                is asked for, or the model does not show how its outputs are laid out.
         """
         if ctx.runtime not in ("auto", "onnxruntime"):
             raise UsageError(f"{self.title}: it runs on ONNX Runtime, not on {ctx.runtime}; use --runtime auto")
+        from adbench_onnx.finding import find
         from adbench_onnx.session import open_model
 
         options = self.config
         self._model = open_model(options.path, options.layers, options.input, options.threads, ctx.device)
+        self._finding = find(self._model, _told(options), named=bool(options.layers))
         self._device = ctx.device
 
     def weights(self) -> tuple[Weights, ...]:
@@ -78,51 +112,73 @@ class Onnx(Backbone):
     def runtime(self) -> str:
         return "onnxruntime"
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was found out."""
+        return (f"{self.title}: {self._model.file}: {self._finding}",)
+
     def extract(self, batch: Batch) -> Features:
         """Layers by output name.
 
         Raises:
-            UsageError: the model does not take images of this size, or an output is neither map nor tokens.
+            UsageError: the model does not take images of this size, or tokens make no grid.
         """
-        arrays = self._model.run(self._normalised(batch.images))
         size = batch.images.shape[2], batch.images.shape[3]
-        layers = {name: self._layer(name, array, size) for name, array in zip(self._model.outputs, arrays, strict=True)}
+        arrays = dict(zip(self._model.outputs, self._answers(batch.images, size), strict=True))
+        layers = {name: self._layer(name, arrays[name], size) for name in self._finding.outputs}
         patches = layers[self.config.layers[0]] if len(self.config.layers) == 1 else None
-        image = layers[self._model.outputs[-1]].float().mean((1, 2))
+        image = list(layers.values())[-1].float().mean((1, 2))
         return Features(batch.ids, batch.geometry, patches, layers, image, images=batch.images)
 
+    def _answers(self, images: Tensor, size: tuple[int, int]) -> list[np.ndarray]:
+        from adbench_onnx.forms import answers
+        from adbench_onnx.session import DoesNotRunError
+
+        form, reason = self._finding.form, ""
+        if form.fits(size):
+            try:
+                return answers(self._model, form, self._normalised(images))
+            except DoesNotRunError as error:
+                reason = f" ({error})"
+        height, width = form.size
+        raise UsageError(
+            f"{self.title}: {self._model.file} takes images of {height}x{width} pixels (height x width), not of"
+            f" {size[0]}x{size[1]}; write --preprocess resize:size={height}+{width}{reason}"
+        )
+
     def _normalised(self, images: Tensor) -> np.ndarray:
-        """In NumPy: threads of torch, still spinning, would take the cores from ONNX Runtime's."""
+        """[B, C, H, W]; in NumPy: threads of torch, still spinning, would take the cores from ONNX Runtime's."""
         import numpy as np
 
-        mean, std = (np.array(values, np.float32)[:, None, None] for values in (self.config.mean, self.config.std))
-        array: np.ndarray = images.detach().cpu().float().numpy() - mean
-        array /= std
-        array = array.transpose(0, 2, 3, 1) if self._model.channels_last else array
-        return np.ascontiguousarray(array, np.float16 if self._model.half else np.float32)
+        array: np.ndarray = images.detach().cpu().float().numpy()
+        mean, std = (np.array(values, np.float32) for values in (self.config.mean, self.config.std))
+        if self._finding.form.channels == 1:
+            array = np.tensordot(array, np.array(GRAY, np.float32), (1, 0))[:, None]
+            mean, std = mean.mean(keepdims=True), std.mean(keepdims=True)
+        array = array - mean[:, None, None]
+        array /= std[:, None, None]
+        return array
 
     def _layer(self, name: str, array: np.ndarray, size: tuple[int, int]) -> Tensor:
         """One output as [B, H, W, C] on the device."""
         import torch
 
-        found = torch.from_numpy(array).to(self._device)
-        if found.ndim == 4:
-            return found.permute(0, 2, 3, 1) if self.config.layout == "nchw" else found
-        if found.ndim == 3:
-            tokens = found[:, self.config.strip :]
-            return tokens.reshape(len(tokens), *self._grid(name, tokens.shape[1], size), -1)
-        raise UsageError(
-            f"{self.title}: output {name!r} of {self._model.file} has rank {found.ndim}; name outputs of rank 4 (maps)"
-            " or 3 (tokens) with layers=NAME+NAME"
-        )
+        from adbench_onnx.layouts import refuse
 
-    def _grid(self, name: str, tokens: int, size: tuple[int, int]) -> tuple[int, int]:
-        """Rows and columns of tokens: as told, or those of square patches that fill the image."""
-        side = max(1, round(math.sqrt(size[0] * size[1] / max(1, tokens))))
-        rows, columns = self.config.grid or (size[0] // side, size[1] // side)
-        if rows * columns != tokens:
-            raise UsageError(
-                f"{self.title}: {tokens} tokens of output {name!r} do not make a grid of {rows}x{columns}; drop class"
-                " and register tokens with strip=N, or give grid=ROWS+COLUMNS"
-            )
-        return rows, columns
+        try:
+            found: Tensor = self._finding.outputs[name].grid(torch.from_numpy(array).to(self._device), size)
+        except ValueError:
+            raise refuse(self._model.file, name, array.shape) from None
+        return found
+
+
+def _told(config: Any) -> Told:
+    from adbench_onnx.finding import Told
+
+    return Told(config.layout, config.strip, config.grid)
+
+
+def _found_in(config: Any) -> Finding | None:
+    from adbench_onnx.finding import found_in
+
+    return found_in(config.path, config.layers, config.input, _told(config))

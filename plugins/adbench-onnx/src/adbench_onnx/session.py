@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adbench import UnknownName, UsageError, WeightsError
+from adbench import UnknownName, UsageError, WeightsError, refuse_what_is_no_model
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,6 +16,17 @@ if TYPE_CHECKING:
 
 LARGEST = 2 << 30
 """Bytes of a model file: an ONNX file is one protobuf message, which cannot be larger."""
+
+
+KINDS = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64"}
+"""Types of images and of outputs that can be layers, as ONNX Runtime and as NumPy call them."""
+
+_OUTSIDE = re.compile(rb"\x0a\x08location\x12(.)", re.DOTALL)
+"""In a model's bytes where the name of a file with weights begins; its length comes first."""
+
+
+class DoesNotRunError(Exception):
+    """The model does not take what it was given; the text is the runtime's."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +39,9 @@ class Model:
         session: the runtime's own object.
         input: name of the image input.
         shape: of the input as declared; a dimension that is free is None.
-        half: whether the input is float16.
+        kind: NumPy's name of the input's type.
         outputs: names of the outputs to compute, in order.
+        left_out: names of outputs that nobody named and that are neither maps nor tokens.
     """
 
     file: str
@@ -36,36 +49,22 @@ class Model:
     session: InferenceSession
     input: str
     shape: tuple[int | None, ...]
-    half: bool
+    kind: str
     outputs: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
-    @property
-    def channels_last(self) -> bool:
-        """Whether the input is [B, H, W, 3] instead of [B, 3, H, W]."""
-        return self.shape[3] == 3 and self.shape[1] != 3
-
-    def run(self, images: np.ndarray) -> list[np.ndarray]:
-        """The outputs for a batch in the input's layout; image by image where the model takes only one.
+    def compute(self, images: np.ndarray) -> list[np.ndarray]:
+        """The outputs for images in the input's own layout.
 
         Raises:
-            UsageError: the model does not take such images.
+            DoesNotRunError: the model does not take such images.
         """
-        import numpy as np
-
-        single = self.shape[0] == 1
-        parts = [images[i : i + 1] for i in range(len(images))] if single else [images]
-        return [np.concatenate(pieces) for pieces in zip(*(self._run(part) for part in parts), strict=True)]
-
-    def _run(self, images: np.ndarray) -> list[np.ndarray]:
-        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
+        from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
         try:
-            found: list[np.ndarray] = self.session.run(list(self.outputs), {self.input: images})
-        except (Fail, InvalidArgument, RuntimeException) as error:
-            raise UsageError(
-                f"{self.file}: it does not take a batch of shape {list(images.shape)}; resize images to the size that"
-                f" the model was exported for ({_first_line(error)})"
-            ) from None
+            found: list[np.ndarray] = self.session.run(list(self.outputs), {self.input: images.astype(self.kind)})
+        except (errors.Fail, errors.InvalidArgument, errors.RuntimeException) as error:
+            raise DoesNotRunError(_first_line(error)) from None
         return found
 
 
@@ -87,19 +86,26 @@ def open_model(path: Path, layers: tuple[str, ...], image_input: str | None, thr
     content = _read(path)
     session = _session(path, content, threads, device)
     declared = _input(path, session, image_input)
-    known = [output.name for output in session.get_outputs()]
+    known = {output.name: output for output in session.get_outputs()}
     for name in layers:
         if name not in known:
             raise UnknownName("output", name, known, f"of {path.name}")
+    able = tuple(name for name, output in known.items() if _may_be_layer(output))
     return Model(
         file=path.name,
         sha256=hashlib.sha256(content).hexdigest(),
         session=session,
         input=declared.name,
-        shape=tuple(size if isinstance(size, int) else None for size in declared.shape),
-        half=declared.type == "tensor(float16)",
-        outputs=layers or tuple(known),
+        shape=tuple(size if isinstance(size, int) and size > 0 else None for size in declared.shape),
+        kind=KINDS[declared.type],
+        outputs=layers or able or tuple(known),
+        left_out=() if layers or not able else tuple(name for name in known if name not in able),
     )
+
+
+def _may_be_layer(output: Any) -> bool:
+    """Whether an output is declared as maps, as tokens, or not at all."""
+    return output.type in KINDS and len(output.shape or ()) in (0, 3, 4)
 
 
 def _read(path: Path) -> bytes:
@@ -108,9 +114,11 @@ def _read(path: Path) -> bytes:
         size = path.stat().st_size
         if size > LARGEST:
             raise WeightsError(f"{path}: {size} bytes are more than an ONNX file can have ({LARGEST}); export it again")
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise WeightsError(f"{path}: {error.strerror or error}; give the path of an ONNX file: path=FILE") from None
+    refuse_what_is_no_model(path)
+    return content
 
 
 def _session(path: Path, content: bytes, threads: int, device: str) -> InferenceSession:
@@ -121,9 +129,21 @@ def _session(path: Path, content: bytes, threads: int, device: str) -> Inference
     except UsageError:
         raise
     except Exception as error:  # noqa: BLE001 - the runtime's errors for a bad file have no common base
+        outside = _OUTSIDE.search(content)
+        if outside:
+            name = content[outside.end() : outside.end() + outside[1][0]].decode(errors="replace")
+            raise WeightsError(
+                f"{path}: its weights lie in another file ({name!r}), which no record would know; write it with its"
+                f" weights inside: onnx.save(onnx.load({path.name!r}), 'whole.onnx')"
+            ) from None
+        if "NOT_IMPLEMENTED" in str(error):
+            raise WeightsError(
+                f"{path}: ONNX Runtime has no code for one of its operators in its type; export it in float32"
+                f" ({_first_line(error)})"
+            ) from None
         raise WeightsError(
-            f"{path}: ONNX Runtime cannot load it as a model in one file; export it again, with its weights inside"
-            f" ({_first_line(error)})"
+            f"{path}: ONNX Runtime cannot load it as a model: it is cut short, damaged, or something else; fetch or"
+            f" export it again ({_first_line(error)})"
         ) from None
 
 
@@ -166,7 +186,7 @@ def _input(path: Path, session: InferenceSession, name: str | None) -> Any:
     if name is not None and name not in declared:
         raise UnknownName("input", name, declared, f"of {path.name}")
     found = declared[name or next(iter(declared))]
-    if len(found.shape) != 4 or found.type not in ("tensor(float)", "tensor(float16)"):
+    if len(found.shape) != 4 or found.type not in KINDS:
         raise UsageError(
             f"{path.name}: input {found.name!r} is {found.type} of rank {len(found.shape)}; a backbone needs a floating"
             " point image of rank 4"

@@ -16,6 +16,7 @@ from adbench import (
     Masker,
     Weights,
     WeightsOption,
+    best_part,
     hub_file,
     load_strictly,
     random_weights,
@@ -158,6 +159,8 @@ class Sam(Masker):
         """Give the network the weights that were asked for; what a record says of them."""
         if source is None:
             return random_weights(network.model.state_dict(), self.config.random_seed)
-        state = network.renamed(read_state_dict(source[0]))
+        own = network.model.state_dict().keys()
+        part = best_part(read_state_dict(source[0]), lambda some: len(own & network.renamed(some).keys()))
+        state = network.renamed(part)
         load_strictly(network.model, state, f"{self.title} ({self.config.model})")
         return weights_of(*source)

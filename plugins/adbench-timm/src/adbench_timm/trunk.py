@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import timm
 from timm.models import split_model_name_tag
 from torch import Tensor, nn
+from torch.nn.modules.module import _IncompatibleKeys
 
-from adbench import UnknownName, UsageError, WeightsError
+from adbench import UnknownName, UsageError, WeightsError, is_head, load_strictly
 from adbench_timm.folding import fold_batch_norms
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ class Trunk(nn.Module):
         model: any timm model that has `forward_intermediates`; it is pruned and changed in place.
         layers: timm's feature indices or module names, such as ``2`` or ``"layer2"``.
         who: for messages.
+        state: weights under the names of the whole model; those that the trunk does not use may be missing or of other
+            shapes. None to keep the model's own.
 
     Attributes:
         names: module names of the layers, of growing depth.
@@ -32,9 +37,12 @@ class Trunk(nn.Module):
     Raises:
         UsageError: the model gives no intermediate features.
         UnknownName: it has no such layer.
+        WeightsError: the weights are those of another model.
     """
 
-    def __init__(self, model: Any, layers: Sequence[int | str], who: str) -> None:
+    def __init__(
+        self, model: Any, layers: Sequence[int | str], who: str, state: Mapping[str, Tensor] | None = None
+    ) -> None:
         super().__init__()
         if not hasattr(model, "forward_intermediates"):
             raise UsageError(f"{who}: timm's {type(model).__name__} gives no intermediate features; name another model")
@@ -43,7 +51,10 @@ class Trunk(nn.Module):
         self.names = [modules[index] for index in self.indices]
         self.config: dict[str, Any] = model.pretrained_cfg
         self.sized = self.config.get("fixed_input_size", False) and not getattr(model, "dynamic_img_size", False)
+        whole = set(model.state_dict())
         model.prune_intermediate_layers(self.indices, prune_norm=True, prune_head=True)
+        if state is not None:
+            load_strictly(model, state, who, lambda name: name in whole or is_head(name))
         self.model = model
         self.eval().requires_grad_(requires_grad=False)
         fold_batch_norms(self)
@@ -113,27 +124,51 @@ def described(name: str, who: str) -> PretrainedCfg | None:
     return timm.get_pretrained_cfg(name)
 
 
-def built(name: str, who: str, state: dict[str, Tensor] | None = None) -> Any:
-    """A timm model for images of any size where it allows that.
+def built(name: str, who: str) -> Any:
+    """A timm model with initial weights, for images of any size where it allows that.
+
+    Raises:
+        UnknownName: timm has no such model.
+    """
+    described(name, who)
+    return _created(name, {})
+
+
+def built_for(name: str, who: str, state: Mapping[str, Tensor]) -> tuple[Any, dict[str, Tensor]]:
+    """A timm model with initial weights, and weights for it under its own names.
 
     Args:
         name: architecture and tag.
         who: for messages.
-        state: weights in any form that timm itself converts for this model; None for initial weights.
+        state: weights in any form that timm itself converts for this model.
 
     Raises:
         UnknownName: timm has no such model.
-        WeightsError: the weights are not this model's.
+        WeightsError: the weights are of no form that timm knows for it.
     """
     described(name, who)
-    options: dict[str, Any] = {}
-    if state is not None:
-        options = {"pretrained": True, "pretrained_cfg_overlay": {"state_dict": state}}
     try:
-        return _created(name, options)
-    except (RuntimeError, LookupError, ValueError) as error:
+        with _loading() as converted:
+            overlay = {"state_dict": dict(state), "label_offset": 0}
+            model = _created(name, {"pretrained": True, "pretrained_cfg_overlay": overlay})
+    except (RuntimeError, LookupError, ValueError, AttributeError, TypeError) as error:
         reason = " ".join(str(error).split())[:160]
         raise WeightsError(f"{who}: the weights are not those of timm's {name} ({reason}); name their model") from None
+    return model, dict(converted)
+
+
+@contextmanager
+def _loading() -> Iterator[dict[str, Tensor]]:
+    """What timm would load, instead of its loading it: it would insist on the head, or else on nothing."""
+    found: dict[str, Tensor] = {}
+
+    def note(_: nn.Module, state: Mapping[str, Tensor], *__: object, **___: object) -> _IncompatibleKeys:
+        found.clear()
+        found.update(state)
+        return _IncompatibleKeys([], [])
+
+    with patch.object(nn.Module, "load_state_dict", note):
+        yield found
 
 
 def _created(name: str, options: dict[str, Any]) -> Any:

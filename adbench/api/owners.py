@@ -1,0 +1,102 @@
+"""Who owns which vectors, and which of them a query must not find."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+NOBODY = -1
+
+
+class Owners:
+    """The owner of each vector, as a number.
+
+    Args:
+        owners: N ids.
+        device: of the vectors.
+
+    Attributes:
+        owned: [N] number of each vector's owner.
+    """
+
+    def __init__(self, owners: Sequence[str], device: torch.device) -> None:
+        import torch
+
+        self._numbers: dict[str, int] = {}
+        numbers = [self._numbers.setdefault(owner, len(self._numbers)) for owner in owners]
+        self.owned = torch.tensor(numbers, dtype=torch.int64, device=device)
+        self._order = self.owned.argsort(stable=True)
+        self.counts: list[int] = torch.bincount(self.owned, minlength=len(self._numbers)).tolist()
+        self._ends: list[int] = torch.tensor(self.counts, dtype=torch.int64).cumsum(0).tolist()
+
+    def numbers(self, ids: Sequence[str]) -> Tensor:
+        """[Q] the numbers of these owners; `NOBODY` for those of no vector."""
+        import torch
+
+        found = [self._numbers.get(one, NOBODY) for one in ids]
+        return torch.tensor(found, dtype=torch.int64, device=self.owned.device)
+
+    def rows(self, number: int) -> Tensor:
+        """[M] ascending: the vectors of an owner."""
+        end = self._ends[number]
+        return self._order[end - self.counts[number] : end]
+
+
+class Hidden:
+    """For each query the owner whose vectors it must not find.
+
+    Args:
+        owners: of the vectors.
+        numbers: [Q]; equal ones together cost least.
+    """
+
+    def __init__(self, owners: Owners, numbers: Tensor) -> None:
+        self.owners, self.numbers = owners, numbers
+
+    def __getitem__(self, index: Tensor | slice) -> Hidden:
+        """For some of the queries."""
+        return Hidden(self.owners, self.numbers[index])
+
+    @cached_property
+    def runs(self) -> list[tuple[int, slice]]:
+        """Owners, `NOBODY` among them, and the neighbouring queries that must not find what is theirs."""
+        import torch
+
+        numbers, counts = torch.unique_consecutive(self.numbers, return_counts=True)
+        ends = counts.cumsum(0).tolist()
+        each = zip(numbers.tolist(), counts.tolist(), ends, strict=True)
+        return [(number, slice(end - count, end)) for number, count, end in each]
+
+    @property
+    def groups(self) -> list[tuple[int, slice]]:
+        """The same of owners that own something."""
+        return [run for run in self.runs if run[0] != NOBODY]
+
+    def largest(self) -> int:
+        """The most vectors that are hidden from one query."""
+        return max((self.owners.counts[number] for number, _ in self.groups), default=0)
+
+    def hide(self, near: Tensor, index: Tensor) -> None:
+        """Make infinite, in [Q, M] of the vectors with the successive indices `index` [M], what must not be found."""
+        first = int(index[0])
+        for number, queries in self.groups:
+            rows = self.owners.rows(number)
+            start, end = (int(place) for place in _between(rows, first, first + len(index)))
+            if start < end:
+                near[queries].index_fill_(1, rows[start:end] - first, float("inf"))
+
+    def among(self, candidates: Tensor) -> Tensor:
+        """[Q, K] where candidates must not be found."""
+        return self.owners.owned[candidates] == self.numbers[:, None]
+
+
+def _between(rows: Tensor, first: int, last: int) -> Tensor:
+    """Where ascending rows reach `first`, and where `last`."""
+    import torch
+
+    return torch.searchsorted(rows, torch.tensor([first, last], device=rows.device))

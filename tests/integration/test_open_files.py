@@ -1,0 +1,38 @@
+"""Results that are remembered for other units do not hold files open."""
+
+import subprocess
+import sys
+import textwrap
+
+
+def test_more_results_are_remembered_than_files_may_be_open(tmp_path):
+    script = """
+        import resource
+        from pathlib import Path
+
+        from adbench.engine.draft import Unit
+        from adbench.engine.pipeline import Runner
+        from adbench.engine.protocol import Protocol
+        from adbench.engine.settings import Settings
+        from adbench.engine.spec import Recipe, complete
+        from adbench.builtin.demo import Demo
+        from adbench.registry import load_registry
+
+        resource.setrlimit(resource.RLIMIT_NOFILE, (48, 48))
+        registry = load_registry()
+        runner = Runner(registry, Settings(out=Path("runs"), device="cpu", figures=False))
+        parts = {"backbone": "toy-pixels", "scorer": "toy-nearest"}
+        with runner.together(60):
+            for number in range(60):
+                recipe = {"recipe": f"q{number}", **parts, "aggregate": {"quantile": {"q": number / 60}}}
+                whole = complete(Recipe.model_validate(recipe), registry)
+                unit = Unit(whole, Demo(), "brick", 0, Protocol(limit_train=2, limit_test=1))
+                outcome = runner.run(unit)
+                assert outcome.record.status == "ok", outcome.record.error
+                assert outcome.unsaved is None, outcome.unsaved
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len(list((tmp_path / "runs").glob("brick-*"))) == 60
