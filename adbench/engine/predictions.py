@@ -125,9 +125,7 @@ def read_predictions(folder: Path, info: PredictionsInfo) -> Predictions:
             scores = file.get_tensor("scores")
             normal = None if header.normal is None else NormalScores(file.get_tensor("normal"), *header.normal)
             _require_whole(header, scores)
-        patches, foreground = (_stored(path, name, header.grids, seal) for name in ("patches", "foreground"))
-        if header.grids is not None and patches is None:
-            raise ValueError("its patches are missing")
+        patches, foreground = _both_stored(path, header.grids, seal)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StorageError(
             f"{path}: not readable as predictions ({_reason(error)}); run the unit again with --redo"
@@ -173,6 +171,16 @@ def _require_whole(header: _Header, scores: np.ndarray) -> None:
 def _reason(error: Exception) -> str:
     text = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
     return " ".join(text.split())[:200]
+
+
+def _both_stored(
+    path: Path, grids: Sequence[tuple[int, int]] | None, seal: object
+) -> tuple[Stored | None, Stored | None]:
+    """Patch scores and foreground; raises `ValueError` where there are grids, and no patch scores for them."""
+    patches, foreground = (_stored(path, name, grids, seal) for name in ("patches", "foreground"))
+    if grids is not None and patches is None:
+        raise ValueError("its patches are missing")
+    return patches, foreground
 
 
 def _stored(path: Path, name: str, grids: Sequence[tuple[int, int]] | None, seal: object) -> Stored | None:
