@@ -3,6 +3,7 @@ from __future__ import annotations
 from adbench.boards.annotations import _SAID, annotation_rows
 from adbench.boards.board import Board
 from adbench.boards.integrity import integrity_table
+from adbench.boards.tidy import tidy
 from adbench.engine.evaluate import EMPTY, VANISHED
 
 
@@ -37,7 +38,7 @@ def test_a_board_shows_them(make_record):
     board = Board.model_validate(
         {"title": "Demo", "dataset": "demo", "protocol": {"train": "all"}, "metrics": ["image-auroc"]}
     )
-    shown = dict(integrity_table(board, [with_facts(make_record(), vanished_defects=4.0)]).rows)
+    shown = dict(integrity_table(tidy(board, [with_facts(make_record(), vanished_defects=4.0)])).rows)
     assert shown["no defect is smaller than a pixel of the grid"].startswith("4 vanish")
 
 
