@@ -57,8 +57,8 @@ class Remarks:
             if self.peak < 1 << bits:
                 most = (1 << bits) - 1
                 yield (
-                    f"{printable(category)}: images have 16 bits, and no number is above {most}, which fits {bits}:"
-                    f" if the camera has {bits} bits, all is {1 << 16 - bits} times too dark; say --data"
+                    f"{printable(category)}: images have 16 bits, and no number above {most} was seen, which fits"
+                    f" {bits}: if the camera has {bits} bits, all is {1 << 16 - bits} times too dark; say --data"
                     f" folder:root=...,white={most}"
                 )
                 return

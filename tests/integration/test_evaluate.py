@@ -2,7 +2,9 @@
 
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from adbench.cli import call
 from adbench.engine.details import DETAILS_FILE, read_details
@@ -115,3 +117,22 @@ def test_no_rule_is_refused(evaluate, capsys):
 
 def test_too_few_draws_are_refused(evaluate):
     assert evaluate("--intervals", "--draws", "10") != 0
+
+
+def test_defects_that_a_grid_would_lose_are_counted_in_records_made_before(parts, tmp_path, capsys):
+    """On a smaller grid, masks of an older adbench lost small defects without counting them."""
+    for path in (parts / "bolt" / "ground_truth").glob("*/*.png"):
+        drawn = np.zeros((64, 64), np.uint8)
+        drawn[9:12, 21:24] = 255
+        Image.fromarray(drawn).save(path)
+    method = ("--backbone", "toy-pixels", "--scorer", "toy-nearest", "--no-figures", "--evaluation", "16")
+    assert call(["run", *method, "--data", str(parts), "--category", "bolt", "--out", str(tmp_path / "runs")]) == 0
+    (folder,) = find_runs(tmp_path / "runs")
+    told = read_record(folder)
+    assert told.facts["vanished_defects"] > 0
+    assert "would vanish on 16x16 pixels" in " ".join(capsys.readouterr().err.split())
+    data = json.loads((folder / "record.json").read_text())
+    del data["facts"]["vanished_defects"]
+    (folder / "record.json").write_text(json.dumps(data))
+    assert call(["evaluate", str(folder), "--data", str(parts)]) == 0
+    assert read_record(folder) == told

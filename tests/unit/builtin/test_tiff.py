@@ -283,3 +283,22 @@ def test_a_large_picture_is_refused_by_its_header(tmp_path):
     assert content != (tmp_path / "a.tif").read_bytes()
     with pytest.raises(BadImage, match=f"more than {MAX_PIXELS:,}"):
         read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "lzma", "zstd"])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"])
+def test_8_bits_that_pillow_wrote_are_read_as_pillow_reads_them(tmp_path, mode, compression):
+    drawn = np.kron(np.random.default_rng(0).integers(0, 256, (5, 6, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+    if compression == "jpeg" and mode in {"1", "P", "LA", "RGBA"}:
+        pytest.skip("libtiff does not write these as JPEG, or alpha with losses")
+    Image.fromarray(drawn).convert(mode).save(tmp_path / "a.tif", compression=compression)
+    with Image.open(tmp_path / "a.tif") as opened:
+        expected = np.array(opened.convert("RGB"))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), expected)
+
+
+@pytest.mark.parametrize("compression", ["group3", "group4", "tiff_ccitt"])
+def test_what_a_fax_sends(tmp_path, compression):
+    drawn = np.random.default_rng(0).random((40, 60)) > 0.5
+    Image.fromarray(drawn).save(tmp_path / "a.tif", compression=compression)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif")[:, :, 2], drawn * np.uint8(255))
