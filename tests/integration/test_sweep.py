@@ -9,6 +9,7 @@ import pytest
 
 from adbench.boards.board import Board
 from adbench.boards.table import standings_tables
+from adbench.boards.tidy import tidy
 from adbench.builtin.demo import Demo
 from adbench.cli import call
 from adbench.engine.again import judge_of, protocol_of, task_of
@@ -105,7 +106,7 @@ def test_an_oracle_gives_the_figures_of_a_run_and_its_rows_stand_apart(sweep, ru
     assert all(record.regime.tuned_on_test for record in tuned)
     rules = {"train": "all", "seeds": [0], "limit_train": 4, "limit_test": 3}
     board = {"title": "Demo", "dataset": "demo", "protocol": rules}
-    tables = standings_tables(Board.model_validate({**board, "metrics": ["image-auroc"]}), [*honest, *tuned])
+    tables = standings_tables(tidy(Board.model_validate({**board, "metrics": ["image-auroc"]}), [*honest, *tuned]))
     assert [table.title for table in tables] == [
         "Standings: normal training images",
         "Standings: normal training images, tuned on the test labels",

@@ -12,6 +12,7 @@ def from_outside(number):
     """A signal as somebody else sends it: not by this process's own `os.kill`, of which Python tells."""
     pid = os.fork()
     if pid == 0:
+        time.sleep(0.1)  # until the parent has left the hooks of its fork, where an exception would be ignored
         os.kill(os.getppid(), number)
         os._exit(0)
     os.waitpid(pid, 0)
