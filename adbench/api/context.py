@@ -21,7 +21,8 @@ class Context:
     Attributes:
         seed: the board's seed for this unit.
         device: where tensors go, such as ``"cpu"`` or ``"cuda:0"``.
-        workdir: a scratch folder that disappears with the unit.
+        workdir: a scratch folder, empty at first, that is there for as long as what was made with it: that of a bank or
+            a backbone for as long as these are used, which may be for several units. Nobody else writes into it.
         class_name: the object's name, where the protocol grants it, else None.
         runtime: what should compute the backbone: ``"auto"``, ``"torch"``, ``"onnxruntime"`` or ``"openvino"``.
         cache: a folder that stays, for what is costly to make and cheap to check, such as an exported network; None

@@ -156,6 +156,7 @@ class Draft:
     passed_over: int | None = None
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     spec: dict[str, Any] = field(init=False)
+    _folder: tuple[str, Path] | None = None
 
     def __post_init__(self) -> None:
         self.spec = spec_of(self.unit.recipe, self.components)  # once: it reads the files that options name
@@ -180,14 +181,19 @@ class Draft:
     def folder(self) -> Path:
         """Readable and unique: category, recipe, seed and the start of the id.
 
-        The same unit may have been run under another name of its recipe; then it is that run's folder.
+        The same unit may have been run under another name of its recipe; then it is that run's folder. `record` looks
+        whether another process has put it there in the meantime.
         """
-        words = f"{self.unit.category}-{self.unit.recipe.name}-s{self.unit.seed}"
-        name = f"{re.sub(r'[^A-Za-z0-9._+-]+', '-', words)[:80].lstrip('.')}-{self.id[:ID]}"
-        return folder_of(self.out, name, self.former_id)
+        key = self.id
+        if self._folder is None or self._folder[0] != key:
+            words = f"{self.unit.category}-{self.unit.recipe.name}-s{self.unit.seed}"
+            name = f"{re.sub(r'[^A-Za-z0-9._+-]+', '-', words)[:80].lstrip('.')}-{key[:ID]}"
+            self._folder = key, folder_of(self.out, name, self.former_id)
+        return self._folder[1]
 
     def record(self) -> ResultRecord | None:
         """The record of an earlier run, however it ended."""
+        self._folder = None
         try:
             record = read_record(self.folder)
         except StorageError:

@@ -1,12 +1,13 @@
-"""Finds a unit's folder among many runs: the folder is looked through once, and again only after it has changed."""
+"""Finds a unit's folder among many runs: they are looked through once, and again only after there was a change."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 from adbench.engine.settings import is_here
 
@@ -16,10 +17,14 @@ TICK_NS = 50_000_000
 """Two changes of a folder that are nearer than this may bear the same time."""
 
 
-class _Look(NamedTuple):
-    changed: int
-    at: int
-    names: dict[str, str]
+@dataclass
+class _Look:
+    """The last look at a folder: when it was changed before, when it was looked at, and what was there by then."""
+
+    changed: int = 0
+    at: int = 0
+    seen: set[str] = field(default_factory=set)
+    names: dict[str, str] = field(default_factory=dict)
 
 
 def folder_of(out: Path, name: str, *former: str) -> Path:
@@ -33,26 +38,33 @@ def folder_of(out: Path, name: str, *former: str) -> Path:
     own = out / name
     if own.exists() or not is_here(out):
         return own
-    names = _index(out)
-    return out / next((names[key] for key in (name[-ID:], *(old[:ID] for old in former)) if key in names), name)
+    keys = (name[-ID:], *(old[:ID] for old in former))
+    found = next((names[key] for names in [_index(out)] for key in keys if key in names), name)
+    if found != name and not (out / found).exists():  # it has gone, and perhaps another one is behind it
+        _last.cache_clear()
+        names = _index(out)
+        found = next((names[key] for key in keys if key in names), name)
+    return out / found
 
 
-def _index(out: Path) -> dict[str, str]:
-    """Names of the folders by how their ids begin, as they are now, whoever has put them there."""
+def _index(out: Path) -> Mapping[str, str]:
+    """Names of the folders by how their ids begin, whoever has put them there; some may be gone by now."""
+    look = _last(str(out))
     try:
         changed = out.stat().st_mtime_ns
+        if look.changed == changed and look.at - changed > TICK_NS:
+            return look.names
+        look.changed, look.at, there = changed, time.time_ns(), set(os.listdir(out))  # noqa: PTH208
     except OSError:
         return {}
-    look = _last(str(out))
-    if look and look[0].changed == changed and look[0].at - changed > TICK_NS:
-        return look[0].names
-    at = time.time_ns()
-    names = {name[-ID:]: name for name in sorted(os.listdir(out)) if name[:1] != "." and name[-ID - 1 : -ID] == "-"}  # noqa: PTH208
-    look[:] = [_Look(changed, at, names)]
-    return names
+    for name in sorted(there - look.seen):
+        if name[0] != "." and name[-ID - 1 : -ID] == "-":
+            look.names[name[-ID:]] = name
+    look.seen = there
+    return look.names
 
 
 @lru_cache(maxsize=8)
-def _last(_out: str) -> list[_Look]:
+def _last(_out: str) -> _Look:
     """Where the last look at a folder is kept."""
-    return []
+    return _Look()

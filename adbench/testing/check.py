@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from adbench import AdbenchError, Component, Context, DataError, Dataset, WeightsError
+from adbench.engine.interrupt import is_stop
+from adbench.engine.words import named, words_of
 
 C = TypeVar("C", bound=Component)
 
@@ -93,9 +95,11 @@ class Check:
             except Unavailable:
                 raise
             except (Broken, AdbenchError) as error:
-                raise Broken(f"{self.component.title}: {self.sentence} {error}") from error
-            except Exception as error:
-                seen = f"It raised {type(error).__name__}: {error}"
+                raise Broken(f"{self.component.title}: {self.sentence} {words_of(error)}") from error
+            except BaseException as error:
+                if is_stop(error):
+                    raise
+                seen = f"It raised {named(error)}"
                 raise Broken(f"{self.component.title}: {self.sentence} {seen}") from error
 
 

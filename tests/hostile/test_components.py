@@ -279,11 +279,11 @@ HARMLESS = (
     "print-child", "fork-and-return", "fork-and-raise", "fork-and-stay", "thread", "leave-folder", "grads", "none",
 )  # fmt: skip
 FATAL = {
-    "leave-process": ("failed", "its process ended by itself (status 0)"),
     "crash": ("failed", "its process was killed (signal 11)"),
     "swallow": ("timeout", "stopped after 2.0 s (--timeout), with its process"),
 }
 SLOWLY_FATAL = {
+    "leave-process": ("failed", "its process ended by itself (status 0)"),
     "hang-deaf": ("timeout", "stopped after 2.0 s (--timeout), with its process"),
     "kill": ("failed", "its process was killed (signal 9"),
     "bus": ("failed", "its process was killed (signal 7)"),
@@ -553,7 +553,7 @@ def test_a_thread_that_lives_does_not_keep_the_command(plugin, tmp_path):
     assert (spoken.code, spoken.records["living-thread"]["status"]) == (0, "ok")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_of_the_user_stops_the_run_and_cleans_up(plugin, tmp_path, number):
     (tmp_path / "scratch").mkdir()
     command = [sys.executable, "-c", "from adbench.cli import main; main()"]

@@ -724,6 +724,21 @@ def test_a_bank_that_keeps_a_file_in_its_folder_survives():
             check()
 
 
+@pytest.mark.parametrize("error", [SystemExit(0), KeyboardInterrupt(), GeneratorExit(), BaseException("base")])
+def test_whatever_a_component_raises_fails_its_check(error, monkeypatch):
+    monkeypatch.setattr("adbench.testing.check.is_stop", lambda _: False)
+
+    class Leaving(toy.ToyVectors):
+        """Leaves."""
+
+        def fit(self, features, ctx):
+            raise error
+
+    (check,) = [check for check in checks_for(Leaving()) if check.name == "one-image-is-enough"]
+    with pytest.raises(Broken, match=f"It raised {type(error).__name__}"):
+        check()
+
+
 def test_every_check_is_seen_to_fail():
     from adbench.testing.collect import _MODULES, _rules
 
