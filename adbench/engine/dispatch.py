@@ -300,7 +300,8 @@ class Dispatcher:
         """The record of a unit that took its worker with it."""
         draft = self._draft(unit)
         late = sign is not None and sign.late
-        words = f"stopped after {self.settings.timeout} s (--timeout), with its process, as it did not stop by itself"
+        after = f"stopped after {self.settings.timeout or 0:g} s (--timeout)"
+        words = f"{after}, with its process, as it did not stop by itself"
         reason = words if late else f"never answered: {ending.lost}"
         record = draft.failed("timeout" if late or ending.timeout else "failed", reason)
         if draft.has_result():

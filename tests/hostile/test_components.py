@@ -280,11 +280,11 @@ HARMLESS = (
 )  # fmt: skip
 FATAL = {
     "crash": ("failed", "its process was killed (signal 11)"),
-    "swallow": ("timeout", "stopped after 2.0 s (--timeout), with its process"),
+    "swallow": ("timeout", "stopped after 2 s (--timeout), with its process"),
 }
 SLOWLY_FATAL = {
     "leave-process": ("failed", "its process ended by itself (status 0)"),
-    "hang-deaf": ("timeout", "stopped after 2.0 s (--timeout), with its process"),
+    "hang-deaf": ("timeout", "stopped after 2 s (--timeout), with its process"),
     "kill": ("failed", "its process was killed (signal 9"),
     "bus": ("failed", "its process was killed (signal 7)"),
     "sigterm": ("failed", "its process was killed (signal 15)"),
