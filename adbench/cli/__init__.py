@@ -8,14 +8,14 @@ import sys
 import time
 from contextlib import suppress
 from importlib import import_module
-from io import TextIOWrapper
+from io import StringIO, TextIOWrapper
 from threading import Thread
 from typing import Any
 
 import click
 
 import adbench
-from adbench.cli.screen import echo
+from adbench.cli.screen import echo, visible
 from adbench.engine.interrupt import stoppable
 from adbench.errors import AdbenchError, PluginError, UnknownName, UsageError
 
@@ -82,7 +82,7 @@ def group() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code, also where components left threads behind."""
-    if isinstance(sys.stdout, TextIOWrapper):  # names of files that are no UTF-8 are shown as escapes
+    if isinstance(sys.stdout, TextIOWrapper):  # what an encoding cannot say is shown as escapes
         sys.stdout.reconfigure(errors="backslashreplace")
     code = call(arguments)
     Thread(target=_leave, args=(code,), daemon=True).start()
@@ -114,18 +114,39 @@ def _call(arguments: list[str] | None) -> int:
         result: Any = group.main(args=arguments, prog_name="adbench", standalone_mode=False)
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except click.ClickException as error:
-        error.show()
+    except (click.ClickException, click.Abort, KeyboardInterrupt, SystemExit, AdbenchError, OSError) as error:
+        return _told(error)
+    return result if isinstance(result, int) else 0
+
+
+def _told(error: BaseException) -> int:
+    """Say what went wrong in one line; the exit code."""
+    if isinstance(error, click.ClickException):
+        said = StringIO()
+        error.show(said)  # several lines: usage, and maybe a page of help
+        echo(*said.getvalue().rstrip("\n").split("\n"), err=True)
         return error.exit_code
-    except AdbenchError as error:
-        echo(f"error: {error}", err=True)
-        return 2 if isinstance(error, UsageError) else 1
-    except (click.Abort, KeyboardInterrupt) as stop:
-        number = signal.Signals(getattr(stop.__cause__ or stop, "number", signal.SIGINT))
-        with suppress(OSError):  # the terminal may be gone
-            echo("interrupted" if number == signal.SIGINT else f"stopped by {number.name}", err=True)
-        return 128 + number
-    except SystemExit as error:
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        return _stopped(error)
+    if any(isinstance(each, BrokenPipeError) for each in (error, error.__context__)):  # which click turns into an exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads any more: the rest goes nowhere
+        return 1
+    if isinstance(error, SystemExit):
         echo(f"error: a component ended the command, by SystemExit({error.code!r})", err=True)
         return 1
-    return result if isinstance(result, int) else 0
+    echo(f"error: {visible(_sentence(error))}", err=True)
+    return 2 if isinstance(error, UsageError) else 1
+
+
+def _stopped(error: BaseException) -> int:
+    """Say which signal ended the command; 128 and its number."""
+    number = signal.Signals(getattr(error.__cause__ or error, "number", signal.SIGINT))
+    with suppress(OSError):  # the terminal may be gone
+        echo("interrupted" if number == signal.SIGINT else f"stopped by {number.name}", err=True)
+    return 128 + number
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)

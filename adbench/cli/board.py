@@ -11,6 +11,7 @@ import click
 
 from adbench.cli.known import known_here
 from adbench.cli.options import dataset_from, places
+from adbench.cli.origin import Datasets
 from adbench.cli.screen import echo, screen, styled
 from adbench.cli.submit import submit_command, verify_command
 from adbench.errors import StorageError, UnknownName
@@ -178,16 +179,14 @@ def _gallery(data: str | None, *, every: bool) -> Gallery:
     from adbench.registry import installed
 
     registry = installed()
-    dataset_of = cache(lambda name: dataset_from(registry, data or name))
+    datasets, dataset_of = Datasets(registry, data), cache(lambda name: dataset_from(registry, data or name))
 
     def pictures(folder: Path, record: ResultRecord) -> Mapping[str, str]:
         from adbench.engine.gallery import gallery
 
         name = record.task.dataset
         if data is None and ("dataset", name) not in registry.components:
-            if every:
-                raise StorageError(f"{folder}: made on the folder {name!r}; say where it is with --data PATH")
-            return {}
+            return gallery(folder, record, datasets.of(folder, record)) if every else {}
         return gallery(folder, record, dataset_of(name)) if every or dataset_of(name).may_be_shown else {}
 
     return pictures

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from adbench.cli.options import cache_option
+from adbench.cli.screen import counted, echo, screen
 
 if TYPE_CHECKING:
     from adbench.engine.cache import ShelfInfo
@@ -29,29 +29,25 @@ def command() -> None:
 @cache_option
 def info_command(cache: Path | None) -> None:
     """Show what is kept, for which backbones, and when it was last used."""
-    from rich.console import Console
-    from rich.table import Table
-
+    from adbench.cli.grid import Column, Grid
     from adbench.engine.cache import abandoned, shelves
 
     if cache is None or not cache.is_dir():
-        click.echo(f"{cache or 'no cache'}: nothing is kept")
+        echo(f"{cache or 'no cache'}: nothing is kept")
         return
     infos = shelves(cache / "features")
-    table = Table(title=f"{cache}", title_justify="left")
-    for column in ("backbone", "preparation", "runtime", "device", "last used"):
-        table.add_column(column)
-    for column in ("images", "MB"):
-        table.add_column(column, justify="right")
+    words = [Column(name, words=True) for name in ("backbone", "preparation", "runtime", "device", "last used")]
+    table = Grid(str(cache), [*words, Column("images", "size"), Column("MB", "size")])
     for info in infos:
-        table.add_row(*_row(info))
-    Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160).print(table)
+        table.add(*_row(info))
+    table.print(screen())
     size = sum(info.size for info in infos)
     left = [draft.stat().st_size for draft in abandoned(cache / "features")]
     if left:
-        click.echo(f"left by writers that were killed, until the next run: {len(left)} drafts, {_mb(sum(left))} MB")
+        drafts = counted(len(left), "draft")
+        echo(f"left by writers that were killed, until the next run: {drafts}, {_mb(sum(left))} MB")
     free = shutil.disk_usage(cache).free
-    click.echo(
+    echo(
         f"features: {_mb(size)} MB; exported networks: {_mb(_size(cache / 'runtimes'))} MB; "
         f"masks: {_mb(_size(cache / 'masks'))} MB; free on this disk: {_mb(free)} MB"
     )
@@ -64,12 +60,12 @@ def clear_command(cache: Path | None) -> None:
     from adbench.engine.cache import clear
 
     if cache is None or not cache.is_dir():
-        click.echo(f"{cache or 'no cache'}: nothing is kept")
+        echo(f"{cache or 'no cache'}: nothing is kept")
         return
     freed = clear(cache / "features") + sum(_size(cache / name) for name in _OTHERS)
     for name in _OTHERS:
         shutil.rmtree(cache / name, ignore_errors=True)
-    click.echo(f"{cache}: {_mb(freed)} MB freed")
+    echo(f"{cache}: {_mb(freed)} MB freed")
 
 
 def _size(folder: Path) -> int:

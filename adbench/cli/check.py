@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 import click
 
+from adbench.cli.screen import echo, screen, styled
 from adbench.errors import PluginError, UnknownName, UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+
     from adbench.api.component import Component
     from adbench.registry import Registry
     from adbench.testing import Check, Outcome
@@ -95,35 +98,37 @@ def _checks(cls: type[Component], *, metadata_only: bool) -> list[Check]:
 
 def _run(checks: Iterable[Check]) -> Iterator[Outcome]:
     """Outcomes; on a terminal, the check at work is shown meanwhile."""
-    from rich.console import Console
-
     from adbench.testing import run_checks
 
-    with Console(stderr=True).status("checking") as status:
+    with screen(err=True).status("checking") as status:
         for outcome in run_checks(checks):
-            status.update(f"checked {outcome.check.component.title}: {outcome.check.name}")
+            status.update(styled(f"checked {outcome.check.component.title}: {outcome.check.name}"))
             yield outcome
 
 
 def _show(dist: str, outcomes: list[Outcome], needy: dict[str, str]) -> None:
     """A row a check, with the message where it did not pass, and a line of totals."""
-    import sys
-
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title=f"{escape(dist)}: does it keep its contracts?", title_justify="left")
-    for column in ("component", "rule", "result"):
-        table.add_column(column, overflow="fold")
+    rows = []
     for outcome in sorted(outcomes, key=lambda outcome: outcome.status.value == "FAIL"):  # failures last, to be seen
-        name, style = outcome.status.value, _STYLES[outcome.status.value]
         told = outcome.detail or outcome.check.sentence
         component = f"{outcome.check.component.kind} {outcome.check.component.name}"
-        table.add_row(escape(component), escape(told), f"[{style}]{name}[/]")
-    for component, reason in needy.items():
-        table.add_row(escape(component), escape(reason), "[dim]not here[/]")
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    console.print(table)
+        rows.append((component, told, outcome.status.value))
+    rows += [(component, reason, "not here") for component, reason in needy.items()]
+    title, console = f"{dist}: does it keep its contracts?", screen()
+    if console.is_terminal:
+        _draw(console, title, rows)
+    else:
+        echo(title, *(f"{result}  {component}  {told}" for component, told, result in rows))
     totals = Counter(outcome.status.value for outcome in outcomes)
-    console.print(", ".join(f"{count} {name}" for name, count in totals.items()) or "nothing to check")
+    echo(", ".join(f"{count} {name}" for name, count in totals.items()) or "nothing to check")
+
+
+def _draw(console: RichConsole, title: str, rows: Sequence[tuple[str, str, str]]) -> None:
+    from rich.table import Table
+
+    table = Table(title=styled(title), title_justify="left")
+    for column in ("component", "rule", "result"):
+        table.add_column(column, overflow="fold", min_width=min(len(column), console.width // 4))
+    for component, told, result in rows:
+        table.add_row(styled(component), styled(told), styled((result, _STYLES[result])))
+    console.print(table)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import click
 
-from adbench.errors import DataError, UsageError, printable
+from adbench.cli.screen import counted, echo, screen, visible
+from adbench.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -44,11 +45,11 @@ def list_command() -> None:
 
     for entry in installed().entries("dataset"):
         about = (entry.cls.__doc__ or "").strip().split("\n")[0]
-        click.echo(f"{entry.name}: {about}")
+        echo(f"{entry.name}: {about}")
         needed = [name for name, info in entry.cls.Config.model_fields.items() if info.is_required()]
         lines = [f"needs {', '.join(needed)}"] if needed else _whereabouts(cast("Dataset", entry.cls()))
         for line in lines:
-            click.echo(f"  {line}")
+            echo(f"  {line}")
 
 
 @command.command("get")
@@ -62,11 +63,12 @@ def get_command(name: str, root: Path | None) -> None:
     if not isinstance(dataset, Obtainable):
         raise UsageError(f"dataset {name!r} cannot be downloaded; see 'adbench data list'")
     archive = dataset.archive
-    click.echo(f"{archive.title}, from {archive.url}\nlicence: {archive.licence}\npublisher: {archive.page}", err=True)
+    about = f"licence: {archive.licence}", f"publisher: {archive.page}"
+    echo(f"{archive.title}, from {archive.url}", *about, err=True)
     with _byte_progress() as progress:
         target = dataset.download(root, progress)
-    click.echo(f"{name} is in {target}")
-    click.echo(f"check it with 'adbench data verify {name}{f' --root {root}' if root else ''}'", err=True)
+    echo(f"{name} is in {target}")
+    echo(f"check it with 'adbench data verify {name}{f' --root {root}' if root else ''}'", err=True)
 
 
 @command.command("verify")
@@ -88,13 +90,13 @@ def verify_command(data: str, root: Path | None) -> int:
     with _image_progress() as watch:
         for problem in problems(dataset, watch):
             found += 1
-            click.echo(problem)
+            echo(problem)
     _warn_of_near_duplicates(dataset)
     for line in _labels(dataset):
-        click.echo(line)
+        echo(line)
     _warn_of_remarks(dataset)
     summary = "; ".join(_whereabouts(dataset))
-    click.echo(f"{found} problems in {summary}" if found else f"sound: {summary}")
+    echo(f"{counted(found, 'problem')} in {summary}" if found else f"sound: {summary}")
     return 1 if found else 0
 
 
@@ -104,7 +106,7 @@ def _labels(dataset: Dataset) -> Iterator[str]:
         with suppress(DataError):  # which is among the problems
             survey = dataset.survey(category)
             if survey is not None and survey.labels:
-                yield f"{printable(category)}: {survey.labels}"
+                yield f"{category}: {survey.labels}"
 
 
 def _warn_of_near_duplicates(dataset: Dataset) -> None:
@@ -113,9 +115,9 @@ def _warn_of_near_duplicates(dataset: Dataset) -> None:
     try:
         with _image_progress() as watch:
             for warning in near_duplicates(dataset, lambda name, done, total: watch(f"{name}, twins", done, total)):
-                click.echo(f"warning: {warning}")
+                echo(f"warning: {warning}")
     except UsageError as error:
-        click.echo(f"warning: {error}", err=True)
+        echo(f"warning: {error}", err=True)
 
 
 def _warn_of_remarks(dataset: Dataset) -> None:
@@ -123,7 +125,7 @@ def _warn_of_remarks(dataset: Dataset) -> None:
     for category in dataset.categories():
         with suppress(DataError):  # which is among the problems
             for remark in dataset.remarks(category):
-                click.echo(f"warning: {remark}")
+                echo(f"warning: {remark}")
 
 
 def _whereabouts(dataset: Dataset) -> list[str]:
@@ -132,8 +134,10 @@ def _whereabouts(dataset: Dataset) -> list[str]:
         categories = dataset.categories()
     except DataError as error:
         return [str(error)]
-    where, names = printable(getattr(dataset, "root", "embedded")), printable(", ".join(categories))
-    return [f"{where}: {len(categories)} categories, {_counts(dataset)} ({names})"]
+    where = getattr(dataset, "root", "embedded")
+    return [
+        f"{where}: {counted(len(categories), 'category', 'categories')}, {_counts(dataset)} ({', '.join(categories)})"
+    ]
 
 
 def _counts(dataset: Dataset) -> str:
@@ -149,7 +153,7 @@ def _byte_progress() -> Iterator[Callable[[str, int, int | None], None]]:
     """Bars with rate and remaining time on a terminal; a line for each tenth otherwise."""
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    columns = TextColumn("{task.description:<12}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    columns = TextColumn("{task.description:<12}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn()
     with _bars(*columns, TimeRemainingColumn()) as bars:
         yield _Reporter(bars, "MB", 1_000_000)
 
@@ -159,17 +163,21 @@ def _image_progress() -> Iterator[Callable[[str, int, int | None], None]]:
     """The same for images."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-    columns = TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    columns = (
+        TextColumn("{task.description:<12}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with _bars(*columns) as bars:
         yield _Reporter(bars, "images", 1)
 
 
 @contextmanager
 def _bars(*columns: Any) -> Iterator[Progress]:
-    from rich.console import Console
     from rich.progress import Progress
 
-    console = Console(stderr=True)
+    console = screen(err=True)
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
         yield bars
 
@@ -190,10 +198,10 @@ class _Reporter:
 
     def __call__(self, stage: str, done: int, total: int | None) -> None:
         if stage not in self._tasks:
-            self._tasks[stage] = self._bars.add_task(stage, total=total)
+            self._tasks[stage] = self._bars.add_task(visible(stage), total=total)
         self._bars.update(self._tasks[stage], completed=done, total=total)
         tenth = done * 10 // total if total else 0
         if self._bars.disable and self._tenths.get(stage) != tenth:
             self._tenths[stage] = tenth
             of = f" of {total // self._per:,}" if total else ""
-            click.echo(f"{stage}: {done // self._per:,}{of} {self._unit}", err=True)
+            echo(f"{stage}: {done // self._per:,}{of} {self._unit}", err=True)

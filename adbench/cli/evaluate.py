@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import click
 
 from adbench.cli.options import parse_rule
-from adbench.cli.origin import dataset_of
+from adbench.cli.origin import Datasets
+from adbench.cli.screen import counted, echo, echo_json
+from adbench.cli.told import Told
 from adbench.errors import AdbenchError, StorageError
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 @click.command("evaluate")
 @click.argument("runs", type=click.Path(exists=True, path_type=Path), nargs=-1, required=True)
-@click.option("--data", metavar="NAME|PATH", help="The dataset, where the record's own name is not enough (a folder).")
+@click.option("--data", metavar="NAME|PATH", help="The dataset, where it is no longer where the runs found it.")
 @click.option("--intervals", is_flag=True, help="Add 95 % confidence intervals, and details.json where it is missing.")
 @click.option(
     "--draws",
@@ -46,61 +48,136 @@ def command(
 ) -> int:
     """Compute all metrics anew for every finished run in RUNS, and write them into its record.
 
-    A run whose data has changed since is refused, and left as it is. One that failed is left out.
-    """
-    from adbench.engine.record import find_runs, read_record
+    The data is looked for where the run found it, unless --data says otherwise. A run whose data has changed since is
+    refused, and left as it is. One that failed is left out. Printed are the runs of which something has changed.
+
+    \b
+    Exit codes:
+      0  every run with predictions is evaluated
+      1  one could not be; the others are
+      2  the command cannot be meant as it is written
+    """  # noqa: D301  \b is click's mark for a paragraph to keep as it is
+    from adbench.engine.record import find_runs
     from adbench.registry import installed
 
     folders = [folder for root in runs for folder in find_runs(root)]
     if not folders:
         raise StorageError(f"no record below {', '.join(map(str, runs))}; give a folder that 'adbench run' wrote")
-    failures = 0
-    for folder in folders:
-        try:
-            before = read_record(folder)
-            if before.predictions is None:
-                click.echo(f"{folder}: left out: it ended as {before.status!r}, without predictions", err=True)
-                continue
-            after, threshold = _evaluate(installed(), folder, before, data, draws if intervals else 0, rule)
-        except AdbenchError as error:
-            failures += 1
-            click.echo(f"error: {folder}: {error}", err=True)
-            continue
-        click.echo(json.dumps(after.to_json(), sort_keys=True) if as_json else _changes(folder, before, after))
-        if threshold is not None and not as_json:
-            click.echo(f"  {threshold}")
-    return 1 if failures else 0
+    registry, told = installed(), Told("run")
+    work = _Evaluation(registry, Datasets(registry, data), draws if intervals else 0, rule)
+    try:
+        found = [_one(work, folder, told, as_json=as_json) for folder in folders]
+    finally:
+        told.show()
+    if not as_json and True not in found and False in found:
+        echo(f"{counted(found.count(False), 'run')}: nothing has changed")
+    return 1 if told.failed else 0
 
 
-def _evaluate(
-    registry: Registry, folder: Path, record: ResultRecord, data: str | None, draws: int, rule: Rule | None
-) -> tuple[ResultRecord, Threshold | None]:
-    """The record with its metrics computed anew, written where they differ. Without draws, intervals stay as they are.
+def _one(work: _Evaluation, folder: Path, told: Told, *, as_json: bool) -> bool | None:
+    """Evaluate one run, and say what has changed of it; whether anything has, or None if it could not be evaluated."""
+    from adbench.engine.record import read_record
 
-    Returns:
-        The record, and the threshold of the rule, if one is asked for.
+    try:
+        before = read_record(folder)
+        if before.predictions is None:
+            told.left_out(f"it ended as {before.status!r}, without predictions", folder)
+            return None
+        after, beside = work.evaluate(folder, before)
+    except AdbenchError as error:
+        told.error(str(error), folder)
+        return None
+    changes = [*_changes(before, after), *beside]
+    if as_json:
+        echo_json(after.to_json())
+    elif changes:
+        echo(f"{folder}: {'; '.join(changes)}")
+    return bool(changes)
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    """How runs are evaluated.
+
+    Attributes:
+        draws: for intervals; without any, those that are there stay.
+        rule: sets the threshold anew; None to leave it.
+    """
+
+    registry: Registry
+    datasets: Datasets
+    draws: int
+    rule: Rule | None
+
+    def evaluate(self, folder: Path, record: ResultRecord) -> tuple[ResultRecord, list[str]]:
+        """The record with its metrics computed anew, written where they differ.
+
+        Returns:
+            The record, and what is to be said beside what has changed in it.
+
+        Raises:
+            AdbenchError: the run cannot be evaluated; the message says why.
+        """
+        from adbench.engine.again import judge_of
+        from adbench.engine.bootstrap import with_intervals
+        from adbench.engine.evaluate import measure
+        from adbench.engine.record import write_record
+
+        judge = judge_of(folder, record, self.datasets.of(folder, record))
+        evidence, known = judge.evidence(), [cast("Metric", entry.cls()) for entry in self.registry.entries("metric")]
+        metrics = measure(known, evidence)
+        metrics = with_intervals(metrics, judge, self.draws) if self.draws else _kept(record.metrics, metrics)
+        after = record.model_copy(update={"metrics": metrics, "facts": {**record.facts, **judge.facts()}})
+        beside = self._beside(folder, record, judge, known, evidence) if self.draws or self.rule else []
+        if after != record:
+            write_record(folder, after)
+        return after, beside
+
+    def _beside(
+        self, folder: Path, record: ResultRecord, judge: Judge, metrics: Sequence[Metric], evidence: Evidence
+    ) -> list[str]:
+        """Write the details of a run where they are missing or another threshold is asked for; what to say of them."""
+        from adbench.engine.details import details_of, write_details
+        from adbench.engine.result import deployed
+        from adbench.engine.threshold import Rule
+
+        before = _details_of(folder, record)
+        details = before
+        if details is None:
+            usual = deployed(judge, evidence, Rule())
+            details = details_of(record.id, judge, metrics, evidence).model_copy(update={"threshold": usual})
+        if self.rule is not None:
+            threshold = _threshold(self.rule, record, judge, details.threshold)
+            details = details.model_copy(update={"threshold": threshold})
+        if details != before:
+            write_details(folder, details)
+        made = [] if before is not None else ["details.json: new"]
+        return made if self.rule is None else [*made, str(details.threshold)]
+
+
+def _details_of(folder: Path, record: ResultRecord) -> Details | None:
+    """The details of a run; None where it has none of this record."""
+    from adbench.engine.details import DETAILS_FILE, read_details
+
+    details = read_details(folder) if (folder / DETAILS_FILE).exists() else None
+    return details if details is not None and details.id == record.id else None
+
+
+def _threshold(rule: Rule, record: ResultRecord, judge: Judge, before: Threshold | None) -> Threshold:
+    """What a rule makes of the scores of normal images that the run kept, or why it makes nothing of so few images.
 
     Raises:
-        AdbenchError: the run cannot be evaluated; the message says why.
+        StorageError: it kept none, and the rule could have used them.
     """
-    from adbench.engine.again import judge_of
-    from adbench.engine.bootstrap import with_intervals
-    from adbench.engine.details import write_details
-    from adbench.engine.evaluate import measure
-    from adbench.engine.record import write_record
+    from adbench.engine.again import deployed_again
 
-    judge = judge_of(folder, record, dataset_of(registry, record, data))
-    evidence, known = judge.evidence(), [cast("Metric", entry.cls()) for entry in registry.entries("metric")]
-    metrics = measure(known, evidence)
-    metrics = with_intervals(metrics, judge, draws) if draws else _kept(record.metrics, metrics)
-    after = record.model_copy(update={"metrics": metrics, "facts": {**record.facts, **judge.facts()}})
-    if after != record:
-        write_record(folder, after)
-    if not draws and rule is None:
-        return after, None
-    details = _details(folder, record.id, judge, known, evidence, rule)
-    write_details(folder, details)
-    return after, None if rule is None else details.threshold
+    threshold = deployed_again(rule, record, judge)
+    if threshold is not None:
+        return threshold
+    why = "it kept no scores of normal images"
+    if before is not None and before.value is None:
+        why = f"it made no scores of normal images, since {before.reason}"
+    raise StorageError(f"{why}; run it again with --redo --threshold {rule.words}")
 
 
 def _kept(before: Mapping[str, MetricInfo], after: Mapping[str, MetricInfo]) -> dict[str, MetricInfo]:
@@ -112,34 +189,31 @@ def _kept(before: Mapping[str, MetricInfo], after: Mapping[str, MetricInfo]) -> 
     }
 
 
-def _details(
-    folder: Path, record_id: str, judge: Judge, metrics: Sequence[Metric], evidence: Evidence, rule: Rule | None
-) -> Details:
-    """The details of a run, made anew where it has none of this record; with the threshold of a rule, if one is named.
+def _changes(before: ResultRecord, after: ResultRecord) -> Iterator[str]:
+    """In words, what differs: figures, and intervals of figures that are the same."""
+    moved: list[str] = []
+    gone: list[str] = []
+    added: list[str] = []
+    renewed: list[str] = []
+    for name in sorted({*before.metrics, *after.metrics}):
+        one, other = before.metrics.get(name), after.metrics.get(name)
+        if other is None:
+            gone.append(name)
+        elif one is None or (one.value, one.version, one.reason) != (other.value, other.version, other.reason):
+            moved.append(f"{name} {'new' if one is None else _percent(one)} -> {_percent(other)}")
+        elif one.interval != other.interval:
+            (added if one.interval is None else renewed).append(name)
+    if moved:
+        yield f"changed: {', '.join(moved)}"
+    if gone:
+        yield f"no longer measured: {', '.join(gone)}"
+    facts = [name for name in sorted({*before.facts, *after.facts}) if before.facts.get(name) != after.facts.get(name)]
+    if facts:
+        yield f"facts changed: {', '.join(facts)}"
+    for what, names in (("added", added), ("changed", renewed)):
+        if names:
+            yield f"intervals {what}: {', '.join(names)}"
 
-    Raises:
-        StorageError: a rule is named, and the run kept no scores of normal images.
-    """
-    from adbench.engine.details import DETAILS_FILE, details_of, read_details
-    from adbench.engine.result import deployed
-    from adbench.engine.threshold import Rule
 
-    details = read_details(folder) if (folder / DETAILS_FILE).exists() else None
-    if details is None or details.id != record_id:
-        usual = deployed(judge, evidence, Rule())
-        details = details_of(record_id, judge, metrics, evidence).model_copy(update={"threshold": usual})
-    if rule is None:
-        return details
-    threshold = deployed(judge, evidence, rule)
-    if threshold is None:
-        raise StorageError(
-            "it kept no scores of normal images; run it again with --redo, and not with --threshold none"
-        )
-    return details.model_copy(update={"threshold": threshold})
-
-
-def _changes(folder: Path, before: ResultRecord, after: ResultRecord) -> str:
-    """One line that says what has changed."""
-    names = sorted({*before.metrics, *after.metrics})
-    changed = [name for name in names if before.metrics.get(name) != after.metrics.get(name)]
-    return f"{folder}: " + (f"changed: {', '.join(changed)}" if changed else f"{len(names)} metrics, none changed")
+def _percent(info: MetricInfo) -> str:
+    return "n/a" if info.value is None else f"{100 * info.value:.4g} %"

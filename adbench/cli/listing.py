@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from adbench.cli.screen import echo, echo_json
 from adbench.errors import UnknownName
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def command(kind: str | None, as_json: bool) -> None:
     rows = [row for row in _rows(registry) if kind in (None, row["kind"])]
     problems = [{"dist": problem.dist, "reason": problem.reason} for problem in registry.problems]
     if as_json:
-        click.echo(json.dumps({"components": rows, "problems": problems}, indent=1))
+        echo_json({"components": rows, "problems": problems}, indent=1)
         return
     _print(rows, problems, with_options=kind is not None)
 
@@ -68,11 +68,11 @@ def _print(rows: list[dict[str, Any]], problems: list[dict[str, str]], *, with_o
     last = None
     for row in rows:
         if row["kind"] != last:
-            click.secho(("" if last is None else "\n") + row["kind"], bold=True)
+            echo(*([] if last is None else [""]), row["kind"], bold=True)
             last = row["kind"]
-        click.echo(f"  {row['name']:<{width}}  {row['about']}  [{row['dist']}]")
+        echo(f"  {row['name']:<{width}}  {row['about']}  [{row['dist']}]")
         for name, option in (row["options"] if with_options else {}).items():
             default = "required" if option["required"] else f"default {option['default']}"
-            click.echo(f"  {'':<{width}}    {name}: {option['help']} ({default})")
+            echo(f"  {'':<{width}}    {name}: {option['help']} ({default})")
     for problem in problems:
-        click.secho(f"\nnot loaded: {problem['dist']}: {problem['reason']}", fg="red", err=True)
+        echo("", f"not loaded: {problem['dist']}: {problem['reason']}", fg="red", err=True)

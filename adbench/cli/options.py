@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -43,6 +45,21 @@ class SectionedCommand(click.Command):
         for title, entries in sections.items():
             with formatter.section(title):
                 formatter.write_dl(entries)
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers, of which "nan" and "inf" are none, whatever they compare to."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number.
+
+        Raises:
+            BadParameter: it is none, or out of range.
+        """
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no number that can be meant", param, ctx)
+        return number
 
 
 option = partial(click.option, cls=SectionedOption)
@@ -307,7 +324,9 @@ def dataset_from(registry: Registry, data: str, root: str | None = None) -> Data
         part = part if root is None else Part(name=part.name, options={**part.options, "root": root})
     elif root is not None:
         raise UsageError(f"--root {root} locates a dataset that has a name; --data {data} is a folder itself")
-    elif Path(data).exists() or "/" in data or "\\" in data:
+    elif not data.strip():
+        raise UsageError("--data is empty; give a dataset's name (see 'adbench data list') or a folder")
+    elif os.path.exists(data) or "/" in data or "\\" in data:  # noqa: PTH110  pathlib's own raises on long names
         part = Part(name="folder", options={"root": data})
     else:
         raise UnknownName("dataset or folder", data, known)

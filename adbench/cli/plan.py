@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from copy import copy
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,11 @@ import click
 from adbench.cli.options import SectionedCommand, method_options, out_option, task_options
 from adbench.cli.run import command as run_command
 from adbench.cli.run import settings_from
+from adbench.cli.screen import counted, echo, styled
 from adbench.errors import DataError
 
 if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
     from rich.tree import Tree
 
     from adbench.engine.draft import Unit
@@ -47,7 +50,13 @@ def command(**options: Any) -> int:
 
     Units below one line share what the backbone sees: each image is looked at once for all of them. Those below one
     bank share that bank.
-    """
+
+    \b
+    Exit codes:
+      0  every unit is done or can run
+      1  a unit would fail, or nothing can run
+      2  the command cannot be meant as it is written
+    """  # noqa: D301  \b is click's mark for a paragraph to keep as it is
     from adbench.cli.console import Console
     from adbench.cli.scope import plan_from
     from adbench.registry import installed
@@ -58,17 +67,51 @@ def command(**options: Any) -> int:
     console.cannot(left_out, plan.cannot, every=True)
     shown = _Shown(registry, settings_from(options), _forecast(options["out"]))
     for branch in plan.branches:
-        console.out.print(shown.tree(branch))
-    _say_totals(shown, plan)
+        _print(shown.tree(branch), console.out)
+    echo(*_totals(shown, plan))
     return 1 if shown.failing or (plan.cannot and not plan.branches) else 0
 
 
-def _say_totals(shown: _Shown, plan: Plan) -> None:
+def _totals(shown: _Shown, plan: Plan) -> Iterator[str]:
     left = len(plan.units) - shown.done - shown.failing
-    click.echo(f"{len(plan.units)} units in {len(plan.branches)} branches: {shown.done} done, {left} to run")
-    if left:
-        gap = f", and {shown.unknown} that nothing is known of" if shown.unknown else ""
-        click.echo(f"expected time, from past records: {_duration(shown.seconds)}{gap}")
+    failing = f", {shown.failing} to fail" if shown.failing else ""
+    size = f"{counted(len(plan.units), 'unit')} in {counted(len(plan.branches), 'branch', 'branches')}"
+    yield f"{size}: {shown.done} done, {left} to run{failing}"
+    if left and shown.unknown == left:
+        yield "expected time: unknown, since no unit like these has been run here"
+    elif left:
+        gap = f", and {counted(shown.unknown, 'unit')} that nothing is known of" if shown.unknown else ""
+        yield f"expected time, from past records: {_duration(shown.seconds)}{gap}"
+
+
+@dataclass
+class _Twig:
+    """A line, and the lines below it."""
+
+    said: str
+    twigs: list[_Twig] = field(default_factory=list)
+    aside: str = ""
+
+    def lines(self, depth: int = 0) -> Iterator[str]:
+        """As plain text: below is further to the right."""
+        yield "  " * depth + self.said + self.aside
+        for twig in self.twigs:
+            yield from twig.lines(depth + 1)
+
+    def drawn(self) -> Tree:
+        """As a tree for a terminal."""
+        from rich.tree import Tree
+
+        tree = Tree(styled(self.said, (self.aside, "dim")))
+        tree.children = [twig.drawn() for twig in self.twigs]
+        return tree
+
+
+def _print(twig: _Twig, out: RichConsole) -> None:
+    if out.is_terminal:
+        out.print(twig.drawn())
+    else:
+        echo(*twig.lines())
 
 
 class _Shown:
@@ -79,28 +122,20 @@ class _Shown:
         self.done = self.failing = self.unknown = 0
         self.seconds = 0.0
 
-    def tree(self, branch: Branch) -> Tree:
+    def tree(self, branch: Branch) -> _Twig:
         """A backbone on some images; below it what is learned from them; below that the scorers."""
-        from rich.markup import escape
-        from rich.tree import Tree
-
         left: list[Unit] = []
         images: list[int] = []
-        root = Tree("")
-        learned: dict[str, Tree] = {}
+        learned: dict[str, _Twig] = {}
         for unit in branch.units:
-            bank = _bank(unit)
-            if bank not in learned:
-                learned[bank] = root.add(escape(bank))
             state, count = self._state(unit)
-            learned[bank].add(escape(f"{_scorer(unit)}, seed {unit.seed}: {state}"))
+            bank = learned.setdefault(_bank(unit), _Twig(_bank(unit)))
+            bank.twigs.append(_Twig(f"{_scorer(unit)}, seed {unit.seed}: {state}"))
             if count:
                 left.append(unit)
                 images.append(count)
-        root.label = escape(f"{_sight(branch.units[0])} on {branch.title.partition(' on ')[2]}") + self._expected(
-            left, images
-        )
-        return root
+        root = f"{_sight(branch.units[0])} on {branch.title.partition(' on ')[2]}"
+        return _Twig(root, list(learned.values()), self._expected(left, images))
 
     def _expected(self, left: list[Unit], images: list[int]) -> str:
         from adbench.engine.plan import Branch
@@ -110,7 +145,7 @@ class _Shown:
         estimate = self.forecast.branch(Branch(tuple(left)), images)
         self.seconds += estimate.seconds
         self.unknown += estimate.unknown
-        return f"  [dim]about {_duration(estimate.seconds)}[/]" if estimate.seconds else ""
+        return f"  about {_duration(estimate.seconds)}" if estimate.seconds else ""
 
     def _state(self, unit: Unit) -> tuple[str, int]:
         """What there is of a unit, and how many images it has to see if it is to be run."""

@@ -66,7 +66,7 @@ class Recheck:
         if record.predictions is not None:
             read_predictions(folder, record.predictions)
         try:
-            dataset = dataset_of(installed(), record, self._data)
+            dataset = dataset_of(installed(), record, self._data, folder)
             dataset.categories()
         except AdbenchError as error:
             return f"not measured again: {error}"
@@ -153,21 +153,17 @@ def _other_details(record: ResultRecord, judge: Judge, folder: Path, metrics: li
     if said.id not in (record.id, record.former_id):
         yield f"{DETAILS_FILE} is of another run; {_ANEW}"
         return
-    again = {**found.model_dump(), "threshold": _threshold(said, judge)}
+    again = {**found.model_dump(), "threshold": _threshold(said, record, judge)}
     for name in ("images", "by_defect", "curves", "threshold"):
         if not _alike(said.model_dump()[name], again[name]):
             yield f"{DETAILS_FILE} has {name} that do not follow from the raw scores; {_ANEW}"
 
 
-def _threshold(said: Details, judge: Judge) -> dict[str, Any] | None:
+def _threshold(said: Details, record: ResultRecord, judge: Judge) -> dict[str, Any] | None:
     """The threshold that the same rule sets on the same normal scores."""
-    from adbench.engine.result import deployed
-    from adbench.engine.threshold import Rule
+    from adbench.engine.again import deployed_again
 
-    if said.threshold is None:
-        return None
-    options = {name: value for name in ("alpha", "k") if (value := getattr(said.threshold, name)) is not None}
-    found = deployed(judge, judge.evidence(), Rule(said.threshold.method, **options))
+    found = None if said.threshold is None else deployed_again(said.threshold.rule, record, judge)
     return None if found is None else found.model_dump()
 
 

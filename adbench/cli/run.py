@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from adbench.cli.options import (
+    FiniteRange,
     SectionedCommand,
     cache_options,
     method_options,
@@ -22,6 +23,7 @@ from adbench.cli.options import (
     parse_rule,
     task_options,
 )
+from adbench.errors import StorageError
 
 if TYPE_CHECKING:
     from adbench.api.dataset import Dataset
@@ -63,7 +65,7 @@ _run_option = partial(option, section="Run")
 )
 @_run_option(
     "--timeout",
-    type=click.FloatRange(0),
+    type=FiniteRange(0, 1e7),
     default=0,
     metavar="SECONDS",
     help="Give a unit up after so long. With --executor process it ends seconds later, whatever it does; the executor"
@@ -116,6 +118,13 @@ def command(**options: Any) -> int:
     adbench run --backbone dinov3 --scorer knn --data PATH
     adbench run --all --backbone resnet18 --bank full --bank coreset --scorer knn:k=1 --scorer knn:k=3 --data PATH
     adbench run --suite configs/suites/demo.yaml
+
+    \b
+    Exit codes:
+      0    every unit has a result, made now or before
+      1    a unit failed, could not begin, or could not be saved; the others ran
+      2    the command cannot be meant as it is written
+      130  stopped by Ctrl-C; the same command goes on from there
     """  # noqa: D301  \b is click's mark for a paragraph to keep as it is
     from adbench.cli.console import Console
     from adbench.cli.scope import plan_from
@@ -184,6 +193,8 @@ def require_writable(out: Path) -> None:
     from adbench.engine.scratch import Scratch
     from adbench.engine.settings import is_here
 
+    if is_here(out) and out.is_file():
+        raise StorageError(f"--out {out}: that is a file; give a folder, or a name that is free")
     with storage_errors(out):
         out.mkdir(parents=True, exist_ok=True)
         if is_here(out):
@@ -254,20 +265,20 @@ def _run(
         raise
     finally:
         console.close()
-    return _sum_up(dispatcher, len(plan.units), console, options)
+    return _sum_up(dispatcher, plan, console, options)
 
 
-def _sum_up(dispatcher: Dispatcher, total: int, console: Console, options: dict[str, Any]) -> int:
+def _sum_up(dispatcher: Dispatcher, plan: Plan, console: Console, options: dict[str, Any]) -> int:
     """Say how it went; the exit code.
 
     Raises:
         AdbenchError: not one unit could begin, and why.
     """
-    outcomes, refusals = dispatcher.outcomes, dispatcher.refusals
+    outcomes, refusals, total = dispatcher.outcomes, dispatcher.refusals, len(plan.units)
     if refusals and not outcomes:
         raise refusals[0].error()
     if len(outcomes) + len(refusals) < total:
         console.stopped(total - len(outcomes) - len(refusals), total)
     if not options["as_json"]:
-        console.summary(outcomes)
+        console.summary(outcomes, (unit.recipe for unit in plan.units))
     return 0 if not refusals and all(outcome.well for outcome in outcomes) else 1

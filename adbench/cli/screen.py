@@ -7,11 +7,13 @@ rich's markup or halves of characters. All of `adbench.cli` prints through here.
 from __future__ import annotations
 
 import json
+import re
 import sys
-import unicodedata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
+
+from adbench.errors import printable
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
@@ -20,9 +22,6 @@ if TYPE_CHECKING:
 MOST = 2000
 """Characters of one stranger's text that are shown."""
 USUAL_WIDTH = 80
-_UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-"""Unicode's categories of what steers instead of being seen: control, format, half a character, breaks of lines."""
-_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def visible(text: object, most: int = MOST) -> str:
@@ -35,16 +34,7 @@ def visible(text: object, most: int = MOST) -> str:
     said = str(text)
     if len(said) > most:
         said = f"{said[: most - most // 4]} … {said[-(most // 4) :]}"
-    return said if said.isascii() and said.isprintable() else "".join(map(_seen, said))
-
-
-def _seen(char: str) -> str:
-    if unicodedata.category(char) not in _UNSEEN:
-        return char
-    code = ord(char)
-    return _SHORT.get(char) or (
-        f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
-    )
+    return printable(said)
 
 
 def echo(*lines: object, err: bool = False, **style: Any) -> None:
@@ -54,9 +44,15 @@ def echo(*lines: object, err: bool = False, **style: Any) -> None:
         click.echo(click.style(said, **style) if style else said, err=err)
 
 
-def echo_json(value: Any, indent: int | None = None) -> None:
-    """Print a value as JSON, on one line unless `indent` is given. In ASCII: nothing in it steers a terminal."""
-    click.echo(json.dumps(value, sort_keys=indent is None, indent=indent))
+def echo_json(value: Any, indent: int | None = None, file: TextIO | None = None) -> None:
+    """Print a value as JSON, on one line unless `indent` is given. In ASCII: nothing in it steers a terminal.
+
+    Args:
+        value: to be printed.
+        indent: spaces before what is inside.
+        file: where it goes; standard output if nobody says.
+    """
+    click.echo(json.dumps(value, sort_keys=indent is None, indent=indent), file=file)
 
 
 def styled(*pieces: str | tuple[str, str]) -> Text:
@@ -81,10 +77,25 @@ def screen(*, err: bool = False) -> RichConsole:
 
 def say(console: RichConsole, *pieces: str | tuple[str, str]) -> None:
     """Print a line: on a terminal broken between words, and never inside one, since a path is there to be copied."""
-    if console.is_terminal:
-        console.print(styled(*pieces), overflow="ignore", crop=False)
-    else:
-        console.print(styled(*pieces), soft_wrap=True)
+    text = styled(*pieces)
+    indent = " " * (2 + len(text.plain) - len(text.plain.lstrip(" ")))
+    breaks = _breaks(text.plain, console.width, len(indent)) if console.is_terminal else []
+    for number, line in enumerate(text.divide(breaks)):
+        line.rstrip()
+        console.print(indent if number else "", line, sep="", soft_wrap=True)
+
+
+def _breaks(text: str, width: int, indent: int) -> list[int]:
+    """Where lines of at most so many cells begin, the first one apart; a longer word has a line of its own."""
+    from rich.cells import cell_len
+
+    found, used = [], indent - 2
+    for word in re.finditer(r"\S+\s*", text):
+        if used + cell_len(word[0].rstrip()) > width and used > indent:
+            found.append(word.start())
+            used = indent
+        used += cell_len(word[0])
+    return found
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from adbench.cli.known import known_here
-from adbench.cli.options import places
+from adbench.cli.options import FiniteRange, places
 from adbench.cli.origin import dataset_of
 from adbench.cli.screen import counted, echo, visible
 from adbench.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
+    from adbench.api.dataset import Dataset
     from adbench.boards.shelf import Found
     from adbench.boards.shelves import Outcome, Shelf
     from adbench.engine.record import ResultRecord
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 TOLERANCE = 0.001
 """A tenth of a point, the last digit that boards show: what another device or thread count may move."""
 _data_option = click.option(
-    "--data", metavar="NAME|PATH", help="The dataset, where the record's own name is not enough (a folder)."
+    "--data", metavar="NAME|PATH", help="The dataset, where neither the record's name nor the run's folder leads to it."
 )
 
 
@@ -117,7 +118,7 @@ def _categories(shelf: Shelf, taken: Sequence[Found]) -> tuple[str, ...]:
 @click.option("--id", "prefix", default="", metavar="ID", help="Only the record whose id begins so, in a file of many.")
 @click.option(
     "--tolerance",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     default=TOLERANCE,
     show_default=True,
     help="By how much a metric may differ, as a fraction.",
@@ -129,10 +130,13 @@ def verify_command(record: Path, data: str | None, prefix: str, tolerance: float
     Compared are every metric, regime, counts, images, weights and all else that follows from running it. RECORD is a
     run's folder, a record.json, or a board's file of records. Nothing is taken from the cache.
     """
+    from adbench.engine.record import RECORD_FILE
+
     records = [each for each in _records(record) if prefix in ("", each.id[: len(prefix)])]
     if not records:
         raise UsageError(f"{record}: no record has an id that begins with {prefix!r}")
-    agreed = [_verify(each, data, tolerance, device) for each in records]
+    folder = record if record.is_dir() else record.parent if record.name == RECORD_FILE else None
+    agreed = [_verify(each, _data_of(each, data, folder), tolerance, device) for each in records]
     return 0 if all(agreed) else 1
 
 
@@ -147,7 +151,17 @@ def _records(path: Path) -> list[ResultRecord]:
     return [each.record for each in found if not isinstance(each, str)]
 
 
-def _verify(record: ResultRecord, data: str | None, tolerance: float, device: str) -> bool:
+def _data_of(record: ResultRecord, data: str | None, folder: Path | None) -> Dataset:
+    """The dataset to run a record on again; where nobody names it, it is said which one that is."""
+    from adbench.registry import installed
+
+    dataset = dataset_of(installed(), record, data, folder)
+    if data is None:
+        echo(f"images: {getattr(dataset, 'root', dataset.name)}", err=True)
+    return dataset
+
+
+def _verify(record: ResultRecord, dataset: Dataset, tolerance: float, device: str) -> bool:
     """Run one record again, print the comparison, and say whether it holds."""
     from adbench.engine.again import compare
     from adbench.engine.derived import differences
@@ -156,7 +170,7 @@ def _verify(record: ResultRecord, data: str | None, tolerance: float, device: st
     title = f"{name} on {visible(record.task.category, 100)}, seed {record.task.seed} ({record.id[:12]})"
     if record.status != "ok":
         raise UsageError(f"{title}: it ended as {record.status!r}; there is nothing to compare")
-    after = _rerun(record, data, device)
+    after = _rerun(record, dataset, device)
     echo(f"{title}: run again on {after.provenance.device}, then on {record.provenance.device}")
     if after.status != "ok":
         echo(f"  {after.status}: {after.reason}")
@@ -177,14 +191,14 @@ def _figure(value: float | None) -> str:
     return "n/a" if value is None else f"{value:.6f}"
 
 
-def _rerun(record: ResultRecord, data: str | None, device: str) -> ResultRecord:
+def _rerun(record: ResultRecord, dataset: Dataset, device: str) -> ResultRecord:
     from adbench.engine.again import unit_of
     from adbench.engine.pipeline import Runner
     from adbench.engine.settings import Settings
     from adbench.registry import installed
 
     registry = installed()
-    unit = unit_of(record, dataset_of(registry, record, data), registry)
+    unit = unit_of(record, dataset, registry)
     with tempfile.TemporaryDirectory(prefix="adbench-") as scratch:
         settings = Settings(
             Path(scratch),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
@@ -11,14 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args, get_origin
 import click
 from pydantic import ValidationError
 
-from adbench.cli.options import parse_part
-from adbench.cli.origin import dataset_of
+from adbench.cli.options import FiniteRange, parse_part
+from adbench.cli.origin import Datasets
+from adbench.cli.screen import echo_json
+from adbench.cli.told import Told
 from adbench.engine.geometry import MapSpec
 from adbench.engine.spec import split_unquoted
 from adbench.errors import AdbenchError, StorageError, UnknownName, UsageError
 
 if TYPE_CHECKING:
-    from adbench.api.dataset import Dataset
     from adbench.api.metric import Metric
     from adbench.api.scorer import Scorer
     from adbench.engine.record import ResultRecord
@@ -53,13 +53,13 @@ def _map_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option(
     "--share",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=FiniteRange(0, 1, min_open=True, max_open=True),
     default=0.5,
     show_default=True,
     help="Of the test images that choose; the others report.",
 )
 @click.option("--oracle", is_flag=True, help="Choose and report on all test images: an upper bound, no result.")
-@click.option("--data", metavar="NAME|PATH", help="The dataset, where the record's own name is not enough (a folder).")
+@click.option("--data", metavar="NAME|PATH", help="The dataset, where it is no longer where the runs found it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON a method, and nothing else on stdout.")
 def command(folders: tuple[Path, ...], data: str | None, as_json: bool, **options: Any) -> int:
     """Try aggregates and maps on the finished runs in RUNS, from the scores they have kept.
@@ -67,28 +67,36 @@ def command(folders: tuple[Path, ...], data: str | None, as_json: bool, **option
     Image scores come from patch scores and never from the map, so that each is a choice of its own, made once for all
     categories. A part of the test images chooses, by their labels; what the choice is worth is said of the other
     part, beside the recipe's own setting. Nothing is written: the lines printed for the recipe carry the mark by
-    which boards list its rows apart.
-    """
+    which boards list its rows apart. The data is looked for where the runs found it, unless --data says otherwise.
+
+    \b
+    Exit codes:
+      0  every method with predictions was tried
+      1  one could not be; the others were
+      2  the command cannot be meant as it is written
+    """  # noqa: D301  \b is click's mark for a paragraph to keep as it is
     from adbench.cli.verdict import show, to_json
     from adbench.registry import installed
 
     registry = installed()
-    wanted, methods = _Wanted(registry, options), _methods(folders)
-    failures = 0
+    told = Told("run")
+    wanted, methods = _Wanted(registry, options), _methods(folders, told)
+    told.show()
+    datasets, failing = Datasets(registry, data), Told("method")
     for records in methods:
         try:
-            verdict = _judge(wanted, records, data)
+            verdict = _judge(wanted, records, datasets)
         except AdbenchError as error:
             if len(methods) == 1:
                 raise
-            failures += 1
-            click.echo(f"error: {next(iter(records.values())).recipe.name}: {error}", err=True)
+            failing.error(str(error), next(iter(records.values())).recipe.name)
             continue
         if as_json:
-            click.echo(json.dumps(to_json(verdict), sort_keys=True))
+            echo_json(to_json(verdict))
         else:
             show(verdict, options["share"])
-    return 1 if failures else 0
+    failing.show()
+    return 1 if told.failed or failing.failed else 0
 
 
 class _Wanted:
@@ -194,8 +202,12 @@ def _sentence(error: ValidationError) -> str:
     return said[:1].lower() + said[1:]
 
 
-def _methods(folders: Sequence[Path]) -> list[dict[Path, ResultRecord]]:
+def _methods(folders: Sequence[Path], told: Told) -> list[dict[Path, ResultRecord]]:
     """The runs that keep their scores, method by method: those of one recipe, dataset and protocol.
+
+    Args:
+        folders: of runs, or with runs in them.
+        told: hears of the others.
 
     Raises:
         StorageError: there is none.
@@ -204,20 +216,25 @@ def _methods(folders: Sequence[Path]) -> list[dict[Path, ResultRecord]]:
 
     methods: dict[tuple[str, str, str], dict[str, tuple[Path, ResultRecord]]] = {}
     for folder in (run for root in folders for run in find_runs(root)):
-        record = read_record(folder)
+        try:
+            record = read_record(folder)
+        except StorageError as error:
+            told.error(str(error), folder)
+            continue
         if record.predictions is None:
-            click.echo(f"{folder}: left out: it ended as {record.status!r}, without predictions", err=True)
+            told.left_out(f"it ended as {record.status!r}, without predictions", folder)
             continue
         key = record.recipe.spec_sha, record.task.dataset, canonical_json(record.task.protocol)
         methods.setdefault(key, {})[record.id] = folder, record
     if not methods:
+        told.show()
         raise StorageError(
             f"no run with predictions below {', '.join(map(str, folders))}; give a folder that 'adbench run' wrote"
         )
     return [dict(runs.values()) for runs in methods.values()]
 
 
-def _judge(wanted: _Wanted, records: dict[Path, ResultRecord], data: str | None) -> Verdict:
+def _judge(wanted: _Wanted, records: dict[Path, ResultRecord], datasets: Datasets) -> Verdict:
     """Sweep over one method.
 
     Raises:
@@ -226,7 +243,7 @@ def _judge(wanted: _Wanted, records: dict[Path, ResultRecord], data: str | None)
     from adbench.engine.sweep import Sweep, decide
 
     own = _own(next(iter(records.values())))
-    sweep = Sweep(wanted.registry, tuple(_runs(wanted, records, data)), own)
+    sweep = Sweep(wanted.registry, tuple(_runs(wanted, records, datasets)), own)
     contests = list(_contests(wanted, sweep))
     return decide(sweep, contests, wanted.reported(), oracle=wanted.oracle)
 
@@ -264,17 +281,16 @@ def _own(record: ResultRecord) -> Setting:
         raise StorageError(f"the spec of {record.recipe.name!r} is no recipe ({error!r}); run it anew") from None
 
 
-def _runs(wanted: _Wanted, records: dict[Path, ResultRecord], data: str | None) -> Iterator[Run]:
+def _runs(wanted: _Wanted, records: dict[Path, ResultRecord], datasets: Datasets) -> Iterator[Run]:
     """The runs with their scores, and who of their images does what; no image chooses and reports."""
     from adbench.engine.again import judge_of, protocol_of, task_of
     from adbench.engine.heldout import everything, held_out, require_apart
     from adbench.engine.sweep import Run
 
     roles: dict[str, dict[str, str]] = {"choosing": {}, "reporting": {}}
-    dataset: Dataset | None = None
     for folder, record in sorted(records.items(), key=lambda item: (item[1].task.category, item[1].task.seed)):
+        dataset = datasets.of(folder, record)
         try:
-            dataset = dataset or dataset_of(wanted.registry, record, data)  # one for all: it knows its files' contents
             judge, task = judge_of(folder, record, dataset), task_of(record, dataset, protocol_of(record))
         except AdbenchError as error:
             raise StorageError(f"{folder}: {error}") from None

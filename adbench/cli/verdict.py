@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-import click
+from adbench.cli.grid import Column, Grid
+from adbench.cli.screen import counted, echo, screen
 
 if TYPE_CHECKING:
     from adbench.engine.spec import Part
     from adbench.engine.sweep import Contest, Mean, Setting, Verdict
 
-_Shown: TypeAlias = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
-
 _OWN = "the recipe's own"
-_NO_FIGURES = {"metric", "aggregate", "map"}
-"""Columns of words."""
 
 
 def to_json(verdict: Verdict) -> dict[str, Any]:
@@ -67,62 +63,51 @@ def lines_for(verdict: Verdict) -> list[str]:
 
 def show(verdict: Verdict, share: float) -> None:
     """Tables on a terminal, plain lines elsewhere."""
-    if sys.stdout.isatty():
-        _draw(verdict, share)
-        return
-    for sentence in _heading(verdict, share):
-        click.echo(sentence)
-    for title, header, rows in _tables(verdict):
-        click.echo(f"{title} ({', '.join(header)})")
-        for row in rows:
-            click.echo("  " + "  ".join(row))
-    _echo_lines(verdict)
-
-
-def _draw(verdict: Verdict, share: float) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    out = Console(highlight=False)
-    for sentence in _heading(verdict, share):
-        out.print(escape(sentence))
-    for title, header, rows in _tables(verdict):
-        table = Table(title=escape(f"{title} (figures in %)"), title_justify="left")
-        for name in header:
-            table.add_column(escape(name), justify="left" if name in _NO_FIGURES else "right")
-        for row in rows:
-            table.add_row(*map(escape, row))
-        out.print(table)
+    out = screen()
+    echo(*_heading(verdict, share))
+    for table in _tables(verdict):
+        table.print(out)
+    echo(*_undefined(verdict))
     _echo_lines(verdict)
 
 
 def _heading(verdict: Verdict, share: float) -> Iterator[str]:
     said = to_json(verdict)
     yield f"{said['recipe']} on {said['dataset']}: {', '.join(said['categories'])}; seeds {_joined(said['seeds'])}"
+    choosing = counted(said["choosing"], "test image")
     if verdict.oracle:
         yield (
-            f"ORACLE: all {said['choosing']} test images choose and report. These figures are an upper bound, and no"
-            " result of the method."
+            f"ORACLE: all {choosing} choose and report. These figures are an upper bound, and no result of the method."
         )
     else:
         yield (
-            f"{said['choosing']} test images choose (a share of {share:g} of each type of defect, by the hash of their"
-            f" ids); the other {said['reporting']} report."
+            f"{choosing} choose (a share of {share:g} of each type of defect, by the hash of their ids); the other"
+            f" {said['reporting']} report."
         )
 
 
-def _tables(verdict: Verdict) -> Iterator[_Shown]:
-    """Title, header and rows of each table."""
-    rows: list[tuple[str, ...]]
+def _tables(verdict: Verdict) -> Iterator[Grid]:
     for contest in verdict.contests:
-        rows = [
-            (_percent(one.value), _words(contest, one.setting) + (f" ({_OWN})" if one.setting == verdict.own else ""))
-            for one in contest.tried
-        ]
-        yield f"{contest.slot}, on the images that choose", (contest.metric, contest.slot), rows
-    rows = [(name, _shown(mean), _shown(verdict.chosen_means[name])) for name, mean in verdict.own_means.items()]
-    yield "what it is worth, on the images that report", ("metric", _OWN, "chosen"), rows
+        columns = [Column(contest.slot), Column(contest.metric)]
+        table = Grid(f"{contest.slot}, on the images that choose (figures in %)", columns)
+        for one in contest.tried:
+            own = f" ({_OWN})" if one.setting == verdict.own else ""
+            table.add(_words(contest, one.setting) + own, _percent(one.value))
+        yield table
+    table = Grid(
+        "what it is worth, on the images that report (figures in %)", [Column("metric"), Column(_OWN), Column("chosen")]
+    )
+    for name, mean in verdict.own_means.items():
+        table.add(name, _shown(mean), _shown(verdict.chosen_means[name]))
+    yield table
+
+
+def _undefined(verdict: Verdict) -> Iterator[str]:
+    """Why a figure is none."""
+    for name, mean in verdict.own_means.items():
+        for which, one in ((_OWN, mean), ("chosen", verdict.chosen_means[name])):
+            if one.value is None:
+                yield f"{name}, {which}: n/a: {one.reason}"
 
 
 def _words(contest: Contest, setting: Setting) -> str:
@@ -146,14 +131,11 @@ def _plain(value: Any) -> str:
 
 def _echo_lines(verdict: Verdict) -> None:
     if verdict.chosen == verdict.own:
-        click.echo(f"The images that choose prefer nothing to {_OWN} setting.")
+        echo(f"The images that choose prefer nothing to {_OWN} setting.")
         return
     dataset = verdict.runs[0].record.task.dataset
-    click.echo(
-        f"For the recipe's file; boards list its rows on {dataset} apart, since labels of its test images chose:"
-    )
-    for line in lines_for(verdict):
-        click.echo(line)
+    echo(f"For the recipe's file; boards list its rows on {dataset} apart, since labels of its test images chose:")
+    echo(*lines_for(verdict))
 
 
 def _joined(values: Sequence[int]) -> str:
@@ -161,7 +143,7 @@ def _joined(values: Sequence[int]) -> str:
 
 
 def _shown(mean: Mean) -> str:
-    return f"n/a ({mean.reason})" if mean.value is None else _percent(mean.value)
+    return "n/a" if mean.value is None else _percent(mean.value)
 
 
 def _percent(value: float) -> str:

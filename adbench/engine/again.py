@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from adbench.api.context import Context
 from adbench.api.dataset import Dataset
 from adbench.engine.draft import Unit
 from adbench.engine.evaluate import Judge
@@ -17,6 +18,7 @@ from adbench.engine.predictions import read_predictions
 from adbench.engine.protocol import Protocol, Task, make_task
 from adbench.engine.record import ResultRecord
 from adbench.engine.spec import SLOTS, Part, Recipe
+from adbench.engine.threshold import Rule, Threshold, deploy
 from adbench.errors import DataError, StorageError, UsageError
 from adbench.registry import Registry
 
@@ -122,6 +124,26 @@ def judge_of(folder: Path, record: ResultRecord, dataset: Dataset) -> Judge:
     except ValidationError as error:
         raise StorageError(f"its record has no usable map: {error.errors()[0]['msg']}; run it anew") from None
     return Judge(dataset, task_of(record, dataset, protocol).test, predictions, spec, protocol.grid)
+
+
+def deployed_again(rule: Rule, record: ResultRecord, judge: Judge) -> Threshold | None:
+    """What a rule makes of the normal scores of a run, or why it makes nothing of as few normal images as there were.
+
+    Args:
+        rule: of the threshold.
+        record: of the run.
+        judge: of the run, with its predictions.
+
+    Returns:
+        None where the run kept no normal scores, and the rule could have used them.
+    """
+    from adbench.engine.crossfit import too_few
+
+    evidence, normal = judge.evidence(), judge.predictions.normal
+    if normal is None:
+        task = task_of(record, judge.dataset, protocol_of(record))
+        normal = too_few(rule, task.train, task.digests, Context(seed=record.task.seed))
+    return None if normal is None else deploy(rule, normal, evidence.labels, evidence.scores)
 
 
 def compare(before: ResultRecord, after: ResultRecord, tolerance: float) -> Iterator[Comparison]:

@@ -18,7 +18,7 @@ from adbench.api.dataset import Sample
 from adbench.api.features import FeatureStream, ImageScores
 from adbench.engine.contract import is_out_of_memory
 from adbench.engine.method import Method, split_scores
-from adbench.engine.threshold import NormalScores
+from adbench.engine.threshold import NormalScores, Rule
 from adbench.engine.twins import groups_of
 from adbench.errors import AdbenchError, UnitTimeout
 
@@ -47,6 +47,7 @@ def normal_scores(
     learn: Look,
     look: Look,
     ctx: Context,
+    expect: Callable[[Sequence[Fold]], None] = lambda _: None,
 ) -> NormalScores:
     """Scores of normal images, each by a bank that was fitted without it.
 
@@ -59,6 +60,7 @@ def normal_scores(
         learn: what the backbone sees in some of them to learn from, in every view.
         look: what it sees in some of them to be judged.
         ctx: of the unit; decides who is left out.
+        expect: told before the first fit which folds there are.
 
     Raises:
         UnitTimeout: the unit's time is up.
@@ -69,6 +71,7 @@ def normal_scores(
         reason = _why_not(method, samples, folds)
         if reason:
             return NormalScores(np.zeros(0, np.float32), source, reason)
+        expect(folds)
         parts = [_judged(method if fold is folds[0] else make(), fold, learn, look, ctx) for fold in folds]
     except UnitTimeout:
         raise
@@ -78,6 +81,28 @@ def normal_scores(
         why = str(error) if isinstance(error, AdbenchError) else "the method runs out of memory"
         return NormalScores(np.zeros(0, np.float32), source, f"fitted on fewer images, {why}")
     return NormalScores(np.concatenate(parts), source)
+
+
+def too_few(
+    rule: Rule, samples: Sequence[Sample], digests: Mapping[str, str], ctx: Context, method: Method | None = None
+) -> NormalScores | None:
+    """Why a rule could not use the scores of normal images, before anything is fitted for them: there are too few.
+
+    Args:
+        rule: of the threshold.
+        samples: the normal training images.
+        digests: the content of each, by id.
+        ctx: of the unit; decides who is left out.
+        method: whose scores they would be, where there is one at hand.
+
+    Returns:
+        No scores, with that reason; None where the rule can use them, or the method gives none for another reason.
+    """
+    source, folds = folds_of(samples, digests, ctx)
+    reason = rule.lacks(sum(len(fold.judge) for fold in folds))
+    if not reason or (method is not None and _why_not(method, samples, folds)):
+        return None
+    return NormalScores(np.zeros(0, np.float32), source, reason, made=False)
 
 
 def folds_of(samples: Sequence[Sample], digests: Mapping[str, str], ctx: Context) -> tuple[str, list[Fold]]:

@@ -72,6 +72,11 @@ class Method:
         by_necks = sum(neck.learns for neck in self.necks) if source is Source.TRAIN else 0
         return by_necks + (self.bank.passes if source is self.bank.learns_from else 0)
 
+    def looks(self, train: int, test: int) -> int:
+        """How many images fitting looks at, each as often as it does, of so many of the two sources."""
+        views = 1 if self.augmenter is None else 1 + self.augmenter.count
+        return self.walks(Source.TRAIN) * views * train + self.walks(Source.TEST) * test
+
     def prepare(self, ctx: Context) -> None:
         """Prepare every part but the backbone, which outlives the method."""
         parts = [self.augmenter, *self.preprocess, *self.necks, self.masker, self.bank, self.scorer, self.aggregator]

@@ -21,10 +21,11 @@ from adbench.engine.claim import claim
 from adbench.engine.clock import GRACE, Clock, PeakMemory, deadline
 from adbench.engine.compat import require_compatible
 from adbench.engine.contract import blame
-from adbench.engine.crossfit import normal_scores
+from adbench.engine.crossfit import Fold, normal_scores, too_few
 from adbench.engine.draft import Draft, Outcome, Unit
 from adbench.engine.embedding import MOST, embed
 from adbench.engine.evaluate import Judge, measure
+from adbench.engine.gauge import Gauge, Watch
 from adbench.engine.geometry import MapSpec
 from adbench.engine.interrupt import go_on, is_stop
 from adbench.engine.method import Method
@@ -47,9 +48,6 @@ from adbench.engine.words import bounded
 from adbench.engine.work import Learned, Scored, Work, cost_of, learning_of, scoring_of
 from adbench.errors import WeightsError
 from adbench.registry import Registry
-
-Watch = Callable[[str, int, int], None]
-"""Told the name of a stage, how many images are done, and of how many."""
 
 MEMO_BYTES = 1 << 28
 
@@ -244,9 +242,10 @@ class Runner:
             learned = self._learned = self._learn(work, memory)
         method = replace(learned.method, scorer=work.method.scorer, aggregator=work.method.aggregator)
         task = work.draft.task
-        test = self._look(work, "score", task.blind_test)
+        gauge = Gauge(self.watch, "score", len(task.blind_test))
+        test = self._look(work, gauge, task.blind_test)
         vectors: list[np.ndarray] = []
-        with work.clock.measure("test"):
+        with work.clock.measure("test"), gauge.running():
             predictions = score_stream(method, test, vectors if self._to_show(test) else None)
         self._sights.tell(work.sight.backbone)
         return Scored(
@@ -260,9 +259,10 @@ class Runner:
 
     def _learn(self, work: Work, memory: PeakMemory) -> Learned:
         task, method, clock = work.draft.task, work.method, work.clock
-        train, test = self._look_all_ways(work, "learn", task.train), self._look(work, "learn", task.blind_test)
-        nothing = self._look(work, "learn", ())
-        with clock.measure("fit"):
+        gauge = Gauge(self.watch, "learn", method.looks(len(task.train), len(task.blind_test)))
+        train, test = self._look_all_ways(work, gauge, task.train), self._look(work, gauge, task.blind_test)
+        nothing = self._look(work, gauge, ())
+        with clock.measure("fit"), gauge.running():
             streams = {
                 Source.NOTHING: nothing,
                 Source.TRAIN: TimedStream(train),
@@ -284,21 +284,11 @@ class Runner:
             memory.gpu_mb(),
         )
 
-    def _look_all_ways(self, work: Work, stage: str, samples: Sequence[Sample]) -> ViewedStream:
+    def _look_all_ways(self, work: Work, gauge: Gauge, samples: Sequence[Sample]) -> ViewedStream:
         """Normal images to learn from, in all views where an augmenter shows several."""
-        views = views_of(work.method.augmenter)
-        seen = self._counter(stage, len(views) * len(samples))
-        return ViewedStream([self._look(work, stage, samples, view=view, seen=seen) for view in views])
+        return ViewedStream([self._look(work, gauge, samples, view) for view in views_of(work.method.augmenter)])
 
-    def _look(
-        self,
-        work: Work,
-        stage: str,
-        samples: Sequence[Sample],
-        *,
-        view: View | None = None,
-        seen: Callable[[int], None] | None = None,
-    ) -> ExtractedStream:
+    def _look(self, work: Work, gauge: Gauge, samples: Sequence[Sample], view: View | None = None) -> ExtractedStream:
         settings, method, draft = self.settings, work.method, work.draft
         loader = ImageLoader(
             draft.unit.dataset,
@@ -316,7 +306,7 @@ class Runner:
             self._kept(work, view),
             images=method.reads_images,
             half=draft.unit.recipe.features == "float16",
-            seen=seen or self._counter(stage, len(samples)),
+            seen=gauge.seen,
         )
 
     def _kept(self, work: Work, view: View | None) -> Kept | None:
@@ -340,9 +330,10 @@ class Runner:
 
     def _normal_scores(self, work: Work) -> NormalScores | None:
         """Scores of normal images by banks that were fitted without them; None where nobody wants a threshold."""
-        if self.settings.threshold is None:
+        rule = self.settings.threshold
+        if rule is None:
             return None
-        unit, task = work.draft.unit, work.draft.task
+        unit, task, gauge = work.draft.unit, work.draft.task, Gauge(self.watch, "threshold")
         apart = replace(work, clock=Clock(self.settings.device, self._memo))  # for what it counts is no part of the fit
         ctx = replace(work.ctx, workdir=work.scratch.folder("threshold"))  # nor may its files be taken for those of it
 
@@ -353,9 +344,14 @@ class Runner:
             method.prepare(ctx)
             return method
 
-        learn, judge = partial(self._look_all_ways, apart, "threshold"), partial(self._look, apart, "threshold")
-        with work.clock.measure("threshold"):
-            scores = normal_scores(make, task.train, task.digests, learn, judge, ctx)
+        def expect(folds: Sequence[Fold]) -> None:
+            gauge.total = sum(work.method.looks(len(fold.learn), 0) + len(fold.judge) for fold in folds)
+
+        learn, judge = partial(self._look_all_ways, apart, gauge), partial(self._look, apart, gauge)
+        with work.clock.measure("threshold"), gauge.running():
+            scores = too_few(rule, task.train, task.digests, ctx, work.method) or normal_scores(
+                make, task.train, task.digests, learn, judge, ctx, expect
+            )
         return replace(scores, reason=with_ids(scores.reason, task.aliases))
 
     def _judge(self, work: Work, predictions: Predictions) -> Judge:
@@ -384,13 +380,3 @@ class Runner:
                 ("t-SNE", Memo.digest(seen)), lambda: embed(vectors), lambda _: 16 * len(vectors)
             )
         return Result(judge, evidence, deployed(judge, evidence, rule) if rule else None, embedding)
-
-    def _counter(self, stage: str, total: int) -> Callable[[int], None]:
-        done = 0
-
-        def seen(images: int) -> None:
-            nonlocal done
-            done += images
-            self.watch(stage, done, total)
-
-        return seen

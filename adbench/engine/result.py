@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adbench.api.metric import Evidence, Metric
 from adbench.engine.details import details_of, write_details
 from adbench.engine.evaluate import Judge
 from adbench.engine.figures import draw
-from adbench.engine.predictions import write_predictions
+from adbench.engine.predictions import Predictions, write_predictions
 from adbench.engine.record import ResultRecord
 from adbench.engine.threshold import Rule, Threshold, deploy
 
@@ -40,12 +40,18 @@ class Result:
         Raises:
             StorageError: disk full or read-only.
         """
-        info = write_predictions(folder, self.judge.predictions)
+        info = write_predictions(folder, _to_keep(self.judge.predictions))
         if figures:
             draw(self.judge, folder, self.evidence, self.threshold)
         found = details_of(record.id, self.judge, metrics, self.evidence)
         write_details(folder, found.model_copy(update={"threshold": self.threshold, "embedding": self.embedding}))
         return record.model_copy(update={"predictions": info})
+
+
+def _to_keep(predictions: Predictions) -> Predictions:
+    """Without normal scores that were not made: the reason holds for one rule, what is in the file for all of them."""
+    normal = predictions.normal
+    return predictions if normal is None or normal.made else replace(predictions, normal=None)
 
 
 def deployed(judge: Judge, evidence: Evidence, rule: Rule) -> Threshold | None:

@@ -69,14 +69,18 @@ def place(text: str) -> Path:
     Raises:
         UsageError: an address of a kind that is not installed.
     """
+    if not text.strip():
+        raise UsageError("the folder of runs has an empty name; give one with --out")
     if "://" not in text:
         return Path(text)
     from upath import UPath
 
     try:
-        return cast("Path", UPath(text))
-    except (ImportError, ValueError) as error:
+        address = UPath(text)
+        address.fs  # noqa: B018  the package for it is imported here and not before
+    except (ImportError, ValueError, TypeError, OSError) as error:
         raise UsageError(f"{text}: {error}; install the fsspec package for it, or use a folder") from None
+    return cast("Path", address)
 
 
 def is_here(folder: Path) -> bool:

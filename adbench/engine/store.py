@@ -9,9 +9,10 @@ from typing import cast
 from adbench.api.metric import Metric
 from adbench.engine.draft import Draft, Outcome
 from adbench.engine.failure import failure_of
+from adbench.engine.origin import write_origin
 from adbench.engine.record import ResultRecord, new_run, write_record
 from adbench.engine.result import Result
-from adbench.engine.settings import Settings
+from adbench.engine.settings import Settings, is_here
 from adbench.engine.words import bounded
 from adbench.errors import StorageError
 from adbench.registry import Registry
@@ -49,6 +50,8 @@ class Store:
                 if result is not None:
                     self.writing()
                     record = result.write(folder, record, self.metrics(), figures=self.settings.figures)
+                    if is_here(self.settings.out):
+                        write_origin(folder, draft.unit.dataset)
                 if trace:
                     (folder / "traceback.txt").write_text(trace, encoding="utf-8", errors="backslashreplace")
                 write_record(folder, record)

@@ -23,10 +23,12 @@ RuleName = Literal["conformal", "quantile", "sigma"]
 ALPHA = 0.05
 """The share of normal images that may raise an alarm, where nobody says otherwise."""
 SIGMAS = 3.0
+_SMALLEST = 1e-6
+"""Below it, conformal would want more than a million images, and a number of sigmas means nothing."""
 _OPTIONS: Mapping[str, tuple[str, float]] = {
     "conformal": ("alpha", 1.0),
     "quantile": ("alpha", 1.0),
-    "sigma": ("k", math.inf),
+    "sigma": ("k", 1e6),
 }
 """By rule: the option that it takes, and what that is below."""
 
@@ -39,11 +41,14 @@ class NormalScores:
         values: [N] float32; none where the method gives no such scores.
         source: how they came about: ``"held-out 20 %"`` or ``"cross-fitted k=5"``.
         reason: why there are none; else empty.
+        made: False where the rule of the run could not have used them, so that none were made: another rule needs
+            another run.
     """
 
     values: np.ndarray
     source: str
     reason: str = ""
+    made: bool = True
 
 
 @dataclass(frozen=True)
@@ -84,8 +89,8 @@ class Rule:
             return cls(cast("RuleName", name))
         wanted, below = _OPTIONS[name]
         value = _number(number)
-        if option != wanted or not equals or value is None or not 0 < value < below:
-            bounds = f"above 0 and below {below:g}" if math.isfinite(below) else "above 0"
+        if option != wanted or not equals or value is None or not _SMALLEST <= value < below:
+            bounds = f"between {_SMALLEST:g} and {below:g}"
             raise UsageError(f"threshold {text!r}: write {name}, or {name}:{wanted}=NUMBER with a number {bounds}")
         rule = cls(cast("RuleName", name))
         return replace(rule, alpha=value) if wanted == "alpha" else replace(rule, k=value)
@@ -94,9 +99,20 @@ class Rule:
         return f"mean + {self.k:g} sigma" if self.name == "sigma" else f"{self.name}, {100 * self.alpha:g} %"
 
     @property
+    def words(self) -> str:
+        """The rule as `parse` reads it."""
+        return f"sigma:k={self.k:g}" if self.name == "sigma" else f"{self.name}:alpha={self.alpha:g}"
+
+    @property
     def least(self) -> int:
         """The fewest normal scores that give a threshold."""
-        return {"conformal": math.ceil(1 / self.alpha - 1e-9) - 1, "quantile": 1, "sigma": 2}[self.name]
+        return {"conformal": max(1, math.ceil((1 - 1e-9) / self.alpha) - 1), "quantile": 1, "sigma": 2}[self.name]
+
+    def lacks(self, count: int) -> str:
+        """Why so many normal scores give no threshold; empty if they do."""
+        if count >= self.least:
+            return ""
+        return f"{self.name} needs {self.least} normal images that the bank has not seen; there are {count}"
 
 
 class Threshold(BaseModel):
@@ -120,12 +136,18 @@ class Threshold(BaseModel):
     )
     oracle_gap: float | None = Field(None, ge=0, le=1, description="oracle_f1 minus f1")
 
+    @property
+    def rule(self) -> Rule:
+        """What made it."""
+        return Rule(self.method, *(given or usual for given, usual in ((self.alpha, ALPHA), (self.k, SIGMAS))))
+
     def __str__(self) -> str:
         """What an engineer would set, and what would come of it."""
         if self.value is None:
             return f"no threshold: {self.reason}"
+        images = f"{self.normals} normal image{'s' if self.normals != 1 else ''}"
         f1, fpr = ("n/a" if share is None else f"{100 * share:.1f} %" for share in (self.f1, self.fpr))
-        return f"threshold {self.value:.6g}, {self.source} of {self.normals} normal images: F1 {f1}, false alarms {fpr}"
+        return f"threshold {self.value:.6g}, {self.source} of {images}: F1 {f1}, false alarms {fpr}"
 
 
 def deploy(rule: Rule, normal: NormalScores, labels: np.ndarray, scores: np.ndarray) -> Threshold:
@@ -138,11 +160,7 @@ def deploy(rule: Rule, normal: NormalScores, labels: np.ndarray, scores: np.ndar
         scores: [N] float32, the test images' scores.
     """
     value = None if normal.reason else rule.threshold(normal.values)
-    reason = normal.reason if value is None else ""
-    if value is None and not reason:
-        reason = (
-            f"{rule.name} needs {rule.least} normal images that the bank has not seen; there are {len(normal.values)}"
-        )
+    reason = (normal.reason or rule.lacks(len(normal.values))) if value is None else ""
     achieved = {} if value is None else _achieved(value, labels, scores)
     return Threshold(
         method=rule.name,
@@ -184,7 +202,7 @@ def conformal(normal: np.ndarray, alpha: float) -> float | None:
     import numpy as np
 
     above = math.floor(alpha * (len(normal) + 1) + 1e-9)
-    return float(np.sort(normal)[len(normal) - above]) if above else None
+    return float(np.sort(normal)[max(0, len(normal) - above)]) if above and len(normal) else None
 
 
 def quantile(normal: np.ndarray, q: float) -> float | None:

@@ -165,7 +165,7 @@ def test_a_disk_that_fills_up_loses_no_figure(run, out, monkeypatch):
     code, said = run()
     assert code == 1
     assert "No space left on device" in said
-    assert "stopped: 1 of 2 units were not run" in said
+    assert "stopped: 1 unit of 2 not run" in said
     assert find_runs(out) == []
 
 
@@ -244,7 +244,7 @@ def test_evaluate_says_what_is_wrong_with_a_record_and_goes_on(run, parts, out, 
     code, printed = evaluate(parts, out, capsys)
     assert code == 1
     assert words in printed.err
-    assert "metrics, none changed" in printed.out
+    assert printed.out == "1 run: nothing has changed\n"
     assert json.loads(file.read_text()) == record, "it is left as it is"
 
 
@@ -389,7 +389,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(faults, parts, out,
     hanging.send_signal(signal.SIGINT)
     _, said = hanging.communicate(timeout=30)
     assert hanging.returncode == 130
-    assert "0 of 1 units are finished" in said
+    assert "0 units of 1 finished" in said
     assert "same command" in said
     assert "Traceback" not in said
     assert statuses(out) == {"bolt": "ok"}

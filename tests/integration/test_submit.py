@@ -70,7 +70,19 @@ def standings(at):
         return {row["method"]: (row["rank"], row["image-auroc"]) for row in csv.DictReader(file)}
 
 
+def test_the_data_is_where_the_runs_found_it(said, at):
+    code, out, _ = said("submit", "runs")
+    assert code == 0
+    assert "4 of them measured again" in out
+    code, out, err = said("verify", find_runs(at / "runs")[0], "--device", "cpu")
+    assert code == 0
+    assert "verified" in out
+    assert f"images: {at / 'parts'}" in err
+
+
 def test_without_the_data_a_row_is_unverified(said, at):
+    for file in (at / "runs").glob("*/origin.json"):
+        file.unlink()
     code, out, err = said("submit", "runs")
     assert code == 0
     assert "0 of them measured again" in out

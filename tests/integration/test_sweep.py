@@ -152,13 +152,35 @@ def test_a_method_that_cannot_be_swept_costs_no_other(runs, capsys):
     assert json.loads(heard.out)["recipe"] == "toy-pixels+toy-nearest"
 
 
-def test_where_a_folder_lies_has_to_be_said(parts, tmp_path, capsys):
+def test_where_a_folder_lies_is_known_from_the_run(parts, tmp_path, capsys):
     run(tmp_path / "runs", *METHOD, "--data", str(parts), "--category", "bolt")
     words = ["sweep", str(tmp_path / "runs"), "--sigma", "1,4", "--json"]
-    assert call(words) == 1
-    assert "say where it is with --data PATH" in capsys.readouterr().err
-    assert call([*words, "--data", str(parts)]) == 0
+    capsys.readouterr()
+    assert call(words) == 0
     assert json.loads(capsys.readouterr().out)["lines"][-1] == 'tuned_on: ["parts"]'
+    parts.rename(tmp_path / "moved")
+    assert call(words) == 1
+    assert (
+        f"its images were in {parts}, and are not there any more; say where it is with --data"
+        in capsys.readouterr().err
+    )
+    assert call([*words, "--data", str(tmp_path / "moved")]) == 0
+    (tmp_path / "moved").rename(parts)
+    for file in (tmp_path / "runs").glob("*/origin.json"):
+        file.unlink()
+    assert call(words) == 1
+    assert "it was made on the folder 'parts'; say where it is with --data PATH" in capsys.readouterr().err
+    assert call([*words, "--data", str(parts)]) == 0
+
+
+def test_what_holds_for_every_method_is_said_once(parts, tmp_path, capsys):
+    run(tmp_path / "runs", *METHOD, "--data", str(parts), "--category", "bolt")
+    run(tmp_path / "runs", *METHOD, "--aggregate", "mean", "--data", str(parts), "--category", "bolt")
+    parts.rename(tmp_path / "moved")
+    capsys.readouterr()
+    assert call(["sweep", str(tmp_path / "runs"), "--sigma", "1,4"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: 2 methods (toy-pixels+toy-nearest")
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,16 @@
 import io
 import json
+import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console as RichConsole
 
-from adbench import PassedOver, StorageError, Survey
+from adbench import PassedOver, StorageError, Survey, sha256_of
 from adbench.cli.console import Console
 from adbench.engine.draft import Outcome
+from adbench.engine.record import RecipeInfo
+from adbench.engine.spec import Recipe
 
 
 @pytest.fixture
@@ -74,15 +78,15 @@ def test_a_record_is_one_line_of_json(console, make_outcome, capsys):
 
 
 def rows(text):
-    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if "│" in line]
+    return [re.split(r" {2,}", line) for line in text.splitlines()[2:]]
 
 
 def test_the_table_has_a_row_for_each_category_and_seed_and_their_mean(console, make_outcome, capsys):
     values = {("b", 0): 0.5, ("a", 0): 1.0, ("b", 1): 0.6, ("a", 1): 0.9}
     console.summary([make_outcome(category=name, seed=seed, auroc=value) for (name, seed), value in values.items()])
     table = rows(capsys.readouterr().out)
-    assert [row[0] for row in table] == ["a", "a (seed 1)", "b", "b (seed 1)", "mean"]
-    assert [row[1] for row in table] == ["100.0", "90.0", "50.0", "60.0", "75.0"]
+    assert [row[0] for row in table] == ["a", "a (seed 1)", "b", "b (seed 1)", "mean", "± over seeds"]
+    assert [row[1] for row in table] == ["100.0", "90.0", "50.0", "60.0", "75.0", "0.0"]
 
 
 @pytest.mark.parametrize("missing", [{"status": "failed"}, {"auroc": None}], ids=["failed", "undefined"])
@@ -110,9 +114,11 @@ def test_what_is_kept_when_it_stops_early(console, capsys, tmp_path):
     console.interrupted(2, 5, tmp_path)
     console.stopped(3, 5)
     said = capsys.readouterr().err
-    assert "2 of 5 units are finished" in said
+    assert "2 units of 5 finished" in said
+    console.interrupted(1, 1, tmp_path)
+    assert "1 unit of 1 finished" in capsys.readouterr().err
     assert "the same command goes on" in said
-    assert "3 of 5 units were not run" in said
+    assert "3 units of 5 not run" in said
 
 
 def test_bars_are_drawn_on_a_terminal_only(console, capsys):
@@ -128,3 +134,69 @@ def test_bars_are_drawn_on_a_terminal_only(console, capsys):
     assert "score" in drawn
     assert "1/2" in drawn
     assert console._bars is None
+
+
+@pytest.mark.parametrize("width", [20, 60, 80, 200])
+def test_a_bar_stays_on_one_line(console, width):
+    terminal = io.StringIO()
+    console.err = RichConsole(file=terminal, force_terminal=True, width=width, color_system=None)
+    console.watch("threshold", 19, 20)
+    console.close()
+    drawn = re.sub(r"\x1b\[[0-9?;]*[a-zA-Z]", "\r", terminal.getvalue())
+    assert max(len(line.strip("\n")) for line in drawn.split("\r")) <= width
+
+
+def test_a_strangers_words_steer_nothing(console, make_outcome, capsys, tmp_path):
+    evil = "\x1b[2J\x1b]0;x\x07[red]:bug:\u202e\udc80\nerror: fake"
+    outcome = make_outcome(*[evil.replace("\udc80", "")] * 2, dataset=evil.replace("\udc80", ""))
+    record = outcome.record.model_copy(update={"status": "failed", "reason": evil})
+    task = record.task.model_copy(update={"skipped": [evil]})
+    odd = Outcome(record.model_copy(update={"task": task}), tmp_path / evil.replace("/", ""), notes=(evil,))
+    console.begin(evil)
+    console.note(evil)
+    console.end(odd)
+    console.cannot([evil], [])
+    console.summary([odd, outcome])
+    printed = capsys.readouterr()
+    for text in (printed.out, printed.err):
+        assert set(text) & set("\x1b\x07\u202e\udc80") == set()
+        assert "\\x1b[2J" in text
+        assert "[red]:bug:" in text, "neither markup nor a picture"
+        assert not any(line.startswith("error: fake") for line in text.splitlines())
+
+
+def test_checkpoints_of_one_file_name_are_two_rows_named_by_their_folders(console, make_outcome, capsys, tmp_path):
+    pytest.importorskip("adbench_timm")
+    recipes, outcomes = [], []
+    for folder, auroc in (("expA", 0.5), ("expB", 0.9)):
+        file = tmp_path / folder / "best.pth"
+        file.parent.mkdir()
+        file.write_text(folder)
+        backbone = {"timm": {"model": "resnet18", "weights": str(file)}}
+        recipes.append(Recipe.model_validate({"recipe": "m", "backbone": backbone, "scorer": "knn"}))
+        spec = {"backbone": [{"options": {"weights": {"file": "best.pth", "sha256": sha256_of(file)}}}]}
+        outcome = make_outcome("m", auroc=auroc)
+        recipe = RecipeInfo(name="m", spec=spec, parts=[])
+        outcomes.append(replace(outcome, record=outcome.record.model_copy(update={"recipe": recipe})))
+    console.summary(outcomes, recipes)
+    table = rows(capsys.readouterr().out)
+    assert [row[:2] for row in table] == [["m (weights expB/best.pth)", "90.0"], ["m (weights expA/best.pth)", "50.0"]]
+    (tmp_path / "expA" / "best.pth").unlink()
+    console.summary(outcomes, recipes)
+    names = [row[0] for row in rows(capsys.readouterr().out)]
+    assert names == [f"m (weights best.pth {sha[:8]})" for sha in shas(outcomes)][::-1], "a file that has gone"
+    console.summary(outcomes)
+    assert [row[0] for row in rows(capsys.readouterr().out)] == names
+
+
+def shas(outcomes):
+    return [outcome.record.recipe.spec["backbone"][0]["options"]["weights"]["sha256"] for outcome in outcomes]
+
+
+def test_a_count_that_runs_over_does_not_show(console):
+    terminal = io.StringIO()
+    console.err = RichConsole(file=terminal, force_terminal=True, width=100)
+    for done in (5, 19, 20, 40):
+        console.watch("learn", done, 19)
+    assert console._bars.tasks[-1].completed == 19
+    console.close()

@@ -55,7 +55,7 @@ def test_list_says_what_is_there_and_what_is_not():
 
 
 def test_a_sound_folder(root):
-    assert f"sound: {root}: 1 categories, 2 + 3 images (nut)" in call("verify", str(root))
+    assert f"sound: {root}: 1 category, 2 + 3 images (nut)" in call("verify", str(root))
     assert "sound" in call("verify", "folder", "--root", str(root))
 
 

@@ -41,12 +41,12 @@ def test_a_person_is_told_who_chose_and_what_it_is_worth(terminal, capsys, monke
         "sigma 2, morphology open:3",
         "sigma 4, morphology none (the recipe's own)",
         "62.5",
-        "n/a (bolt: no defective pixel)",
+        "pixel-ap, chosen: n/a: bolt: no defective pixel",
         'aggregate: {"quantile": {"q": 0.9}}',
         'tuned_on: ["parts[1]"]',
     ):
         assert words in said
-    assert ("━" in said) is terminal
+    assert ("─" in said) is terminal
 
 
 def test_an_oracle_says_so_first(capsys):

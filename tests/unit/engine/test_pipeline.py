@@ -551,7 +551,7 @@ def test_what_was_drawn_for_a_bank_that_another_scorer_fitted_counts(make_runner
 
 
 def test_a_threshold_is_each_seeds_own(make_runner, make_unit):
-    runner = make_runner(threshold=Rule())
+    runner = make_runner(threshold=Rule("sigma"))
     with runner.together(2):
         outcomes = [runner.run(make_unit(bank="toy-gaussian", scorer="toy-mahalanobis", seed=seed)) for seed in (0, 1)]
     said = [read_predictions(outcome.folder, outcome.record.predictions) for outcome in outcomes]
@@ -728,3 +728,40 @@ def test_a_stop_of_the_user_is_no_failure(make_runner, make_unit, raising):
     raising(Stopped(signal.SIGTERM))
     with pytest.raises(Stopped):
         make_runner(Raising).run(make_unit(bank="raising"))
+
+
+class Fitted(ToyVectors):
+    """Counts its fits."""
+
+    name = "fitted"
+    fits = 0
+
+    def fit(self, features, ctx):
+        type(self).fits += 1
+        super().fit(features, ctx)
+
+
+@pytest.mark.parametrize(
+    ("rule", "fits", "reason"),
+    [
+        (Rule(), 1, "conformal needs 19 normal images that the bank has not seen; there are 4"),
+        (Rule(alpha=0.01), 1, "conformal needs 99 normal images that the bank has not seen; there are 4"),
+        (Rule(alpha=0.2), 1 + 4, ""),
+        (Rule("sigma"), 1 + 4, ""),
+        (None, 1, ""),
+    ],
+)
+def test_nothing_is_fitted_for_a_threshold_that_cannot_be(make_runner, make_unit, monkeypatch, rule, fits, reason):
+    monkeypatch.setattr(Fitted, "fits", 0)
+    outcome = make_runner(Fitted, threshold=rule).run(make_unit(bank="fitted"))
+    assert Fitted.fits == fits
+    threshold = read_details(outcome.folder).threshold
+    assert ("" if threshold is None else threshold.reason) == reason
+    kept = read_predictions(outcome.folder, outcome.record.predictions).normal
+    assert (kept is None) == (fits == 1)
+
+
+def test_a_method_that_can_have_no_threshold_says_that_first(make_runner, make_unit):
+    allowed = Protocol(allow=("nothing", "train", "test"))
+    outcome = make_runner(threshold=Rule()).run(make_unit(bank="toy-test-vectors", protocol=allowed))
+    assert "learns from the test images" in read_details(outcome.folder).threshold.reason

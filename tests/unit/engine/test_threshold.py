@@ -137,13 +137,15 @@ def test_a_rule_is_read_as_people_write_it(text, rule):
     ("text", "said"),
     [
         ("f1-max", "write one of conformal, quantile, sigma, or none"),
-        ("sigma:alpha=2", "write sigma, or sigma:k=NUMBER with a number above 0"),
+        ("sigma:alpha=2", "write sigma, or sigma:k=NUMBER with a number between"),
         ("sigma:k", "sigma:k=NUMBER"),
         ("sigma:k=two", "sigma:k=NUMBER"),
         ("sigma:k=nan", "sigma:k=NUMBER"),
         ("sigma:k=inf", "sigma:k=NUMBER"),
-        ("conformal:alpha=1", "above 0 and below 1"),
-        ("quantile:alpha=0", "above 0 and below 1"),
+        ("conformal:alpha=1", "between 1e-06 and 1"),
+        ("quantile:alpha=0", "between 1e-06 and 1"),
+        ("conformal:alpha=5e-324", "between 1e-06 and 1"),
+        ("sigma:k=1e308", "between 1e-06 and 1e"),
     ],
 )
 def test_what_is_no_rule_is_refused_with_what_would_be_one(text, said):
@@ -156,3 +158,23 @@ def test_a_threshold_tells_what_would_come_of_it():
     assert told == "threshold 2, cross-fitted k=5 of 3 normal images: F1 66.7 %, false alarms 0.0 %"
     assert str(outcome(Rule("quantile"), normals(1), [True], [4])).endswith("false alarms n/a")
     assert "no threshold: conformal needs 19 normal images" in str(outcome(Rule(), normals(1), [True], [4]))
+
+
+@pytest.mark.parametrize("alpha", [1e-6, 0.01, 0.05, 0.3, 0.5, 0.9, 0.999999999999])
+@pytest.mark.parametrize("count", [0, 1, 2, 19, 98, 99])
+def test_a_rule_lacks_images_where_it_gives_no_threshold_and_only_there(alpha, count):
+    rule = Rule(alpha=alpha)
+    assert (rule.threshold(np.arange(count, dtype=np.float32)) is None) == bool(rule.lacks(count))
+
+
+@pytest.mark.parametrize("text", ["conformal:alpha=0.01", "quantile:alpha=0.2", "sigma:k=2.5", "conformal:alpha=0.05"])
+def test_a_rule_is_written_as_it_is_read(text):
+    rule = Rule.parse(text)
+    assert rule.words == text
+    made = outcome(rule, normals(*range(120)), [True, False], [1.0, 0.0])
+    assert made.rule == rule
+
+
+def test_scores_that_were_not_made_are_not_kept():
+    empty = NormalScores(np.zeros(0, np.float32), SOURCE, "conformal needs 19", made=False)
+    assert outcome(Rule(), empty, [True, False], [1.0, 0.0]).reason == "conformal needs 19"

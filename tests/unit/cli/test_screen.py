@@ -1,0 +1,97 @@
+"""What is printed can be seen, and steers nothing."""
+
+from __future__ import annotations
+
+import ast
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console as RichConsole
+
+import adbench.cli
+from adbench.cli.screen import MOST, counted, echo, listed, say, styled, visible
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("plain words", "plain words"),
+        ("größer, 欠陥, é", "größer, 欠陥, é"),
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("\x9b31m", "\\x9b31m"),
+        ("a\rb\nc\td", "a\\rb\\nc\\td"),
+        ("bell\x07", "bell\\x07"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("zero\u200bwidth\ufeff", "zero\\u200bwidth\\ufeff"),
+        ("byte \udc80, half \ud800", "byte \\x80, half \\ud800"),
+        ("line\u2028break", "line\\u2028break"),
+        ("\U000e0001tag", "\\U000e0001tag"),
+        (Path("a\x00b"), "a\\x00b"),
+        (None, "None"),
+    ],
+)
+def test_what_would_steer_a_terminal_is_written_as_an_escape(text, seen):
+    assert visible(text) == seen
+    visible(text).encode()
+
+
+def test_a_long_text_shows_its_beginning_and_its_end():
+    said = visible("a" * 1_200_000 + "z")
+    assert len(said) < MOST + 10
+    assert (said[0], said[-1], " … " in said) == ("a", "z", True)
+
+
+def test_lines_and_styled_texts_are_visible_too(capsys):
+    echo("one\x1b[2J", "two\n")
+    assert capsys.readouterr().out == "one\\x1b[2J\ntwo\\n\n"
+    assert styled("a\x1b", ("[red]\x07", "bold")).plain == "a\\x1b[red]\\x07"
+
+
+@pytest.mark.parametrize(
+    ("number", "words", "said"),
+    [
+        (0, ("unit",), "0 units"),
+        (1, ("unit",), "1 unit"),
+        (1, ("branch", "branches"), "1 branch"),
+        (2, ("branch", "branches"), "2 branches"),
+    ],
+)
+def test_one_is_one(number, words, said):
+    assert counted(number, *words) == said
+
+
+def test_of_many_names_the_first_are_said():
+    assert listed(["a", "b"]) == "a, b"
+    assert listed(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
+
+
+OTHERS = {"board.py", "submit.py"}
+"""Modules that print boards, which `adbench.boards.text` has made plain."""
+FORBIDDEN = {"click.echo", "click.secho", "escape", "print", "RichConsole", "Console"}
+
+
+@pytest.mark.parametrize("path", sorted(Path(adbench.cli.__file__).parent.glob("*.py")), ids=lambda path: path.name)
+def test_the_command_line_prints_through_the_screen(path):
+    if path.name in OTHERS | {"screen.py"}:
+        return
+    calls = {ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)}
+    made = {"Console"} if path.name in ("run.py", "plan.py") else set()  # adbench.cli.console's
+    assert (calls & FORBIDDEN) - made == set()
+
+
+@pytest.mark.parametrize("width", [1, 20, 40, 80])
+def test_a_line_breaks_between_words_and_a_path_stays_whole(width):
+    told = io.StringIO()
+    path = "runs/brick-patchcore-lite-s0-0b231d040eaf"
+    say(RichConsole(file=told, force_terminal=True, width=width, markup=False), f"  fit 1.0 s, 803 MB; {path}")
+    lines = told.getvalue().splitlines()
+    assert path in {line.strip() for line in lines} | {lines[-1].split("; ")[-1]}
+    assert all(len(line) <= max(width, 4 + len(path)) for line in lines)
+    assert " ".join(told.getvalue().split()) == f"fit 1.0 s, 803 MB; {path}"
+
+
+def test_a_pipe_gets_the_line_as_it_is():
+    told = io.StringIO()
+    say(RichConsole(file=told, width=10, markup=False), "one two three four five six")
+    assert told.getvalue() == "one two three four five six\n"
