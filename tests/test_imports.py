@@ -17,11 +17,13 @@ ALLOWED = {
     "hookspecs": {"api"},
     "api": {"errors", "api"},
     "metrics": {"errors", "api"},
-    "registry": {"errors", "api", "hookspecs"},
-    "engine": {"errors", "api", "registry", "engine"},
-    "cli": {"errors", "api", "registry", "engine", "boards", "cli", "testing"},
+    "faults": {"errors", "api", "hookspecs"},
+    "discovery": {"hookspecs"},
+    "registry": {"errors", "api", "hookspecs", "faults", "discovery"},
+    "engine": {"errors", "api", "faults", "registry", "engine"},
+    "cli": {"errors", "api", "faults", "registry", "engine", "boards", "cli", "testing"},
     "boards": {"errors", "api", "boards"},
-    "testing": {"errors", "api", "registry", "engine", "testing", "builtin"},
+    "testing": {"errors", "api", "faults", "registry", "engine", "testing", "builtin"},
     "builtin": {"builtin"},
 }
 """Parts of the package, and the parts that each may import; everybody may import the public names of ``adbench``."""

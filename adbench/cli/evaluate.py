@@ -48,8 +48,8 @@ def command(
 
     A run whose data has changed since is refused, and left as it is. One that failed is left out.
     """
+    from adbench.cli.plugins import installed
     from adbench.engine.record import find_runs, read_record
-    from adbench.registry import installed
 
     folders = [folder for root in runs for folder in find_runs(root)]
     if not folders:
@@ -90,7 +90,7 @@ def _evaluate(
     from adbench.engine.record import write_record
 
     judge = judge_of(folder, record, dataset_of(registry, record, data))
-    evidence, known = judge.evidence(), [cast("Metric", entry.cls()) for entry in registry.entries("metric")]
+    evidence, known = judge.evidence(), [cast("Metric", metric) for metric in registry.made("metric")]
     metrics = measure(known, evidence)
     metrics = with_intervals(metrics, judge, draws) if draws else _kept(record.metrics, metrics)
     after = record.model_copy(update={"metrics": metrics, "facts": {**record.facts, **judge.facts()}})

@@ -49,8 +49,8 @@ def command(**options: Any) -> int:
     bank share that bank.
     """
     from adbench.cli.console import Console
+    from adbench.cli.plugins import installed
     from adbench.cli.scope import plan_from
-    from adbench.registry import installed
 
     registry = installed()
     plan, left_out = plan_from(registry, options)

@@ -118,8 +118,8 @@ def command(**options: Any) -> int:
     adbench run --suite configs/suites/demo.yaml
     """  # noqa: D301  \b is click's mark for a paragraph to keep as it is
     from adbench.cli.console import Console
+    from adbench.cli.plugins import installed
     from adbench.cli.scope import plan_from
-    from adbench.registry import installed
 
     registry = installed()
     console = Console(quiet=options["as_json"])

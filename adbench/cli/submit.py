@@ -178,10 +178,10 @@ def _figure(value: float | None) -> str:
 
 
 def _rerun(record: ResultRecord, data: str | None, device: str) -> ResultRecord:
+    from adbench.cli.plugins import installed
     from adbench.engine.again import unit_of
     from adbench.engine.pipeline import Runner
     from adbench.engine.settings import Settings
-    from adbench.registry import installed
 
     registry = installed()
     unit = unit_of(record, dataset_of(registry, record, data), registry)

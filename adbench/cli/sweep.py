@@ -69,8 +69,8 @@ def command(folders: tuple[Path, ...], data: str | None, as_json: bool, **option
     part, beside the recipe's own setting. Nothing is written: the lines printed for the recipe carry the mark by
     which boards list its rows apart.
     """
+    from adbench.cli.plugins import installed
     from adbench.cli.verdict import show, to_json
-    from adbench.registry import installed
 
     registry = installed()
     wanted, methods = _Wanted(registry, options), _methods(folders)
@@ -128,7 +128,7 @@ class _Wanted:
 
     def reported(self) -> list[Metric]:
         """All metrics of the levels at which something is tried."""
-        every = (cast("Metric", entry.cls()) for entry in self.registry.entries("metric"))
+        every = (cast("Metric", metric) for metric in self.registry.made("metric"))
         return [metric for metric in every if metric.level in self.metrics]
 
     def aggregates(self, own: Part, scorer: Scorer) -> list[Part]:

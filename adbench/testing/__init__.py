@@ -11,7 +11,7 @@ def test_conforms(check): check()
 
 from __future__ import annotations
 
-from adbench.testing.check import Broken, Check, Outcome, Status, Subject, Unavailable, require
+from adbench.testing.check import Broken, Check, Outcome, Status, Subject, Unavailable, Untried, require
 from adbench.testing.collect import checks_for, parametrize_with_checks, run_checks
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Status",
     "Subject",
     "Unavailable",
+    "Untried",
     "checks_for",
     "parametrize_with_checks",
     "require",
