@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from adbench.api.component import Component
 from adbench.api.plain import one_line, read_yaml
@@ -171,7 +172,9 @@ class Recipe(BaseModel):
 
     In a file, slots may be left out: `complete` fills them with what backbone and scorer name. With `features` of
     "float16", features are rounded to 16 bits right behind the backbone, be they kept or not. `tuned_on` names datasets
-    whose test labels have chosen options of it: there its rows are listed apart.
+    whose test labels have chosen options of it: there its rows are listed apart. `differs` says where the method is
+    another than its paper or its authors' code: a slot, one of its options (``bank.fraction``) or ``evaluation``, and
+    how. It decides nothing, and is no part of the identity.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -190,6 +193,15 @@ class Recipe(BaseModel):
     map: MapSpec | None = None
     features: Literal["float32", "float16"] = "float32"
     tuned_on: tuple[str, ...] = ()
+    differs: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("differs")
+    @classmethod
+    def _known_places(cls, differs: dict[str, str]) -> dict[str, str]:
+        for place in differs:
+            if place.partition(".")[0] not in {*SLOTS, "map", "evaluation"}:
+                raise ValueError(f"{place!r} is no slot, no option of one (bank.fraction), and not 'evaluation'")
+        return differs
 
     @model_validator(mode="before")
     @classmethod
