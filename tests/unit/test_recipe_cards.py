@@ -72,7 +72,8 @@ def test_every_mark_names_a_recipe_and_every_paper_has_a_proof(script):
 
 def test_a_difference_in_an_option_that_there_is_not_stops_the_script(script, tmp_path):
     file = tmp_path / "odd.yaml"
-    text = "recipe: odd\ntitle: Odd\nbackbone: toy-pixels\nbank: toy-vectors\nscorer: toy-nearest\ndiffers: {PLACE: not so}\n"
+    text = "recipe: odd\ntitle: Odd\nbackbone: toy-pixels\nbank: toy-vectors\nscorer: toy-nearest\n"
+    text += "differs: {PLACE: not so}\n"
     file.write_text(text.replace("PLACE", "bank.fractoin"))
     with pytest.raises(SystemExit, match="'differs' names bank.fractoin, which the recipe has not"):
         script.card_of(file, ROOT / "plugins" / "odd.md", installed(), [])
