@@ -1,6 +1,7 @@
 """adbench: a benchmark for industrial visual anomaly detection, made of plugins.
 
-This module is the whole public API; plugins import from here and nowhere else.
+This module is the public API: plugins import from here. Two documented modules stand beside it: `adbench.metrics`, the
+exact metrics as functions on arrays, and `adbench.testing`, what a plugin's tests need.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib.metadata import Distribution, EntryPoint, distributions
+from importlib.metadata import Distribution, EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ import pluggy
 
 from adbench import hookspecs
 from adbench.api.component import Component
-from adbench.errors import PluginError, UnknownName
+from adbench.discovery import entry_points
+from adbench.errors import AdbenchError, PluginError, UnknownName, UsageError
+from adbench.faults import CONTRACTS, answer_fault, class_faults, contract_of, has_hook, hook_fault, made, raised
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -51,10 +54,17 @@ class RecipeFile:
 
 @dataclass(frozen=True)
 class Problem:
-    """A plugin that could not be loaded, and why."""
+    """A plugin, or a component of one, that is left out, and why.
+
+    Attributes:
+        dist: the distribution that brought it.
+        reason: what is wrong and how to mend it, in one line.
+        component: kind and name of the component; empty where the whole plugin is left out.
+    """
 
     dist: str
     reason: str
+    component: tuple[str, str] | tuple[()] = ()
 
 
 @dataclass(eq=False)
@@ -67,7 +77,7 @@ class Registry:
     manager: pluggy.PluginManager = field(default_factory=lambda: pluggy.PluginManager(hookspecs.GROUP))
 
     def entries(self, kind: str | None = None) -> list[Entry]:
-        """Registered components, sorted by kind and name."""
+        """Registered components that can be used, sorted by kind and name."""
         return [entry for _, entry in sorted(self.components.items()) if kind in (None, entry.kind)]
 
     def kinds(self) -> list[str]:
@@ -79,9 +89,11 @@ class Registry:
 
         Raises:
             UnknownName: there is none; the message suggests the nearest and names plugins that failed to load.
+            PluginError: it is left out, and why.
         """
         entry = self.components.get((kind, name))
         if entry is None:
+            self._require_sound(kind, name)
             raise UnknownName(kind, name, [known for of, known in self.components if of == kind], self._broken())
         return entry
 
@@ -95,27 +107,44 @@ class Registry:
             raise UnknownName("recipe", name, self.recipe_files, self._broken())
         return self.recipe_files[name]
 
+    def made(self, kind: str) -> list[Component]:
+        """One of each component of a kind, with its defaults; what cannot be made without options is left out."""
+        return [component for entry in self.entries(kind) for component in self._made(entry)]
+
+    def _made(self, entry: Entry) -> Iterator[Component]:
+        try:
+            yield made(entry.cls)
+        except (PluginError, UsageError) as error:
+            self.leave_out(entry, str(error))
+
+    def leave_out(self, entry: Entry, reason: str) -> None:
+        """From now on a component is unknown, and a problem."""
+        self.components.pop((entry.kind, entry.name), None)
+        self.problems.append(Problem(entry.dist, reason, (entry.kind, entry.name)))
+
+    def _require_sound(self, kind: str, name: str) -> None:
+        for problem in self.problems:
+            if problem.component == (kind, name):
+                raise PluginError(f"{problem.reason} (plugin {problem.dist!r})")
+
     def _broken(self) -> str:
-        names = ", ".join(problem.dist for problem in self.problems)
+        names = ", ".join(dict.fromkeys(problem.dist for problem in self.problems if not problem.component))
         return f"(plugins that could not be loaded: {names}; see 'adbench list')" if names else ""
 
     def add_component(self, cls: type[Component], dist: str, version: str) -> None:
-        """Register a class for a distribution.
+        """Register a class for a distribution; one that cannot be used becomes a problem.
 
         Raises:
             PluginError: it is no component, its name is no slug, or another plugin has the name already.
         """
-        if not (isinstance(cls, type) and issubclass(cls, Component)) or not hasattr(cls, "name"):
-            raise PluginError(f"plugin {dist!r} registers {cls!r}, which is no component with a name")
-        if not _SLUG.fullmatch(cls.name):
-            raise PluginError(f"plugin {dist!r}: {cls.kind} name {cls.name!r} must be lower case words joined by '-'")
+        _require_component(cls, dist)
         other = self.components.get((cls.kind, cls.name))
         if other is not None and other.cls is not cls:
-            raise PluginError(
-                f"{cls.kind} {cls.name!r} is registered by both {other.dist!r} and {dist!r};"
-                f" uninstall one or set ADBENCH_DISABLE={dist}"
-            )
-        self.components[cls.kind, cls.name] = Entry(cls.kind, cls.name, cls, dist, version)
+            raise PluginError(_clash(cls, other, dist))
+        entry, faults = Entry(cls.kind, cls.name, cls, dist, version), class_faults(cls)
+        self.components[cls.kind, cls.name] = entry
+        if faults:
+            self.leave_out(entry, f"{cls.kind} {cls.name!r} cannot be used: {'; '.join(faults)}")
 
     def add_recipes(self, folder: Path, dist: str, version: str) -> None:
         """Register every ``*.yaml`` in a folder.
@@ -128,7 +157,8 @@ class Registry:
         for path in sorted(folder.glob("*.yaml")):
             other = self.recipe_files.get(path.stem)
             if other is not None and other.path != path:
-                raise PluginError(f"recipe {path.stem!r} is registered by both {other.dist!r} and {dist!r}")
+                both = f"both {other.dist!r} and {dist!r}"
+                raise PluginError(f"recipe {path.stem!r} is registered by {both}; rename the file of {dist!r}")
             self.recipe_files[path.stem] = RecipeFile(path.stem, path, dist, version)
 
     def load(self, dist: str, version: str, plugin: Any, *, parts: bool = True) -> None:
@@ -137,23 +167,32 @@ class Registry:
         Raises:
             PluginError: a misspelt hook or a clash of names. What the plugin's own hooks raise passes through.
         """
-        before = dict(self.components), dict(self.recipe_files)
+        before = dict(self.components), dict(self.recipe_files), list(self.problems)
+        fault = hook_fault(plugin)
+        if fault:
+            raise PluginError(f"plugin {dist!r}: {fault}")
         try:
             self.manager.register(plugin, name=f"{dist}:{self.manager.get_canonical_name(plugin)}")
             self.manager.check_pending()
             if not parts:
                 return
-            self._call(plugin, "register_components", register=lambda cls: self.add_component(cls, dist, version))
-            self._call(plugin, "register_recipes", register=lambda path: self.add_recipes(Path(path), dist, version))
+            self._take(plugin, "register_components", dist, lambda cls: self.add_component(cls, dist, version))
+            self._take(plugin, "register_recipes", dist, lambda path: self.add_recipes(_folder(path), dist, version))
         except pluggy.PluginValidationError as error:
             self._undo(plugin, before)
-            raise PluginError(
-                f"plugin {dist!r} has a hook, or an argument of one, that does not exist ({_flat(error)});"
-                f" correct it or set ADBENCH_DISABLE={dist}"
-            ) from error
+            raise PluginError(f"plugin {dist!r}: {raised(error)}") from error
         except Exception:
             self._undo(plugin, before)
             raise
+
+    def _take(self, plugin: Any, hook: str, dist: str, register: Callable[[Any], None]) -> None:
+        """Let a plugin register what it has.
+
+        Raises:
+            PluginError: it returns something instead. What its hook raises passes through.
+        """
+        for answer in self._call(plugin, hook, register=register):
+            raise PluginError(f"plugin {dist!r}: {answer_fault(hook, answer)}")
 
     def call_each(self, hook: str, **arguments: Any) -> Iterator[Problem]:
         """Call the hook of each plugin by itself: what one raises is a problem that names it, and costs no other."""
@@ -161,62 +200,145 @@ class Registry:
             try:
                 self._call(plugin, hook, **arguments)
             except (Exception, SystemExit, GeneratorExit) as error:  # noqa: BLE001  a stranger's hook may raise anything
-                yield Problem(name.partition(":")[0], f"its {hook} hook raised {type(error).__name__}: {error}")
+                yield Problem(name.partition(":")[0], f"its {hook} hook raised {raised(error)}")
 
-    def _call(self, plugin: Any, hook: str, **arguments: Any) -> None:
-        """Call the hook of this plugin alone, so that an error names its distribution."""
+    def _call(self, plugin: Any, hook: str, **arguments: Any) -> list[Any]:
+        """Call the hook of this plugin alone, so that an error names its distribution; what it returns but None."""
         others = [other for other in self.manager.get_plugins() if other is not plugin]
-        self.manager.subset_hook_caller(hook, remove_plugins=others)(**arguments)
+        answers: list[Any] = self.manager.subset_hook_caller(hook, remove_plugins=others)(**arguments)
+        return answers
 
-    def _undo(self, plugin: Any, before: tuple[dict[tuple[str, str], Entry], dict[str, RecipeFile]]) -> None:
+    def _undo(
+        self, plugin: Any, before: tuple[dict[tuple[str, str], Entry], dict[str, RecipeFile], list[Problem]]
+    ) -> None:
         if self.manager.is_registered(plugin):  # not where its own hooks were refused, in some versions of pluggy
             self.manager.unregister(plugin)
-        self.components, self.recipe_files = before
+        self.components, self.recipe_files, self.problems = before
+
+
+def _require_component(cls: Any, dist: str) -> None:
+    """Raise `PluginError` unless something is a component's class, with a kind and a name."""
+    if isinstance(cls, Component):
+        name = type(cls).__name__
+        raise PluginError(
+            f"plugin {dist!r} registers an object of class {name}, which is no component class; write register({name})"
+        )
+    if not isinstance(cls, type) or not issubclass(cls, Component):
+        told = cls.__name__ if isinstance(cls, type) else repr(cls)
+        raise PluginError(f"plugin {dist!r} registers {told}, which is no component; derive it from {_contracts()}")
+    contract = contract_of(cls)
+    if contract is None:
+        raise PluginError(f"plugin {dist!r}: {cls.__name__} derives from no contract; choose one of {_contracts()}")
+    if cls.kind != contract.kind:
+        told = f"{cls.__name__} changes kind to {cls.kind!r}"
+        raise PluginError(f"plugin {dist!r}: {told}; leave it out, {contract.__name__} sets it to {contract.kind!r}")
+    _require_name(cls, dist)
+
+
+def _contracts() -> str:
+    return ", ".join(contract.__name__ for contract in CONTRACTS)
+
+
+def _require_name(cls: type[Component], dist: str) -> None:
+    name = getattr(cls, "name", None)
+    if name is None or isinstance(name, property):
+        raise PluginError(
+            f"plugin {dist!r} registers {cls.__name__}, which is no component with a name;"
+            f" write name = {_slug(cls.__name__)!r} in the class"
+        )
+    if not isinstance(name, str) or not _SLUG.fullmatch(name):
+        told = f"{cls.kind} name {name!r} must be lower case words joined by '-'"
+        raise PluginError(f"plugin {dist!r}: {told}; write name = {_slug(str(name))!r}")
+
+
+def _slug(name: str) -> str:
+    """A name of lower case words joined by '-', after a class's or any other name."""
+    words = re.findall(r"[a-z0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower())
+    return "-".join(words) or "my-name"
+
+
+def _clash(cls: type[Component], other: Entry, dist: str) -> str:
+    """Why a class cannot have the name that another one has."""
+    told = f"{cls.kind} {cls.name!r} is registered by both {other.dist!r} and {dist!r}"
+    if other.dist == dist:
+        told = f"plugin {dist!r}: {other.cls.__name__} and {cls.__name__} both have the {cls.kind} name {cls.name!r}"
+    elif "name" not in vars(cls) and issubclass(cls, other.cls):
+        told += f", because {cls.__name__} inherits its name from {other.cls.__name__}"
+    return f"{told}; give {cls.__name__} a name of its own, such as name = {_slug(cls.__name__)!r}"
+
+
+def _folder(path: Any) -> Path:
+    """What `register_recipes` was given, as a path.
+
+    Raises:
+        PluginError: it is none.
+    """
+    try:
+        return Path(path)
+    except TypeError:
+        raise PluginError(f"register_recipes was given {path!r}; give the path of a folder") from None
 
 
 def load_registry(disable: str | None = None, *, parts: bool = True) -> Registry:
-    """Load every installed plugin, the built-in one first.
+    """Load every installed plugin, the built-in one first. One with a fault is left out, and a `Problem`.
+
+    Where two plugins clash, the newcomer is left out: see `adbench.discovery`.
 
     Args:
         disable: distributions to leave out, separated by commas; default the environment's ADBENCH_DISABLE.
         parts: whether components and recipes are taken in: importing all of them takes a quarter of a second.
-
-    Raises:
-        PluginError: two plugins clash, or a hook is misspelt. A plugin that cannot be imported is only a `Problem`.
     """
     blocked = set(
         filter(None, re.split(r"[,\s]+", os.environ.get("ADBENCH_DISABLE", "") if disable is None else disable))
     )
     registry = Registry()
     registry.manager.add_hookspecs(hookspecs)
-    for dist, point in _entry_points():
+    for dist, point in entry_points():
         if dist.name in blocked:
             continue
         try:
-            registry.load(dist.name, dist.version, point.load(), parts=parts)
-        except PluginError:
-            raise
+            _load(registry, dist, point, parts=parts)
         except (Exception, SystemExit) as error:  # noqa: BLE001  a stranger's module may raise anything
-            registry.problems.append(Problem(dist.name, f"{type(error).__name__}: {error}"))
+            registry.problems.append(Problem(dist.name, _reason(error, dist.name, point)))
     return registry
 
 
-def _flat(error: Exception) -> str:
-    """A message of several lines as one."""
-    return " ".join(str(error).split())
+def _load(registry: Registry, dist: Distribution, point: EntryPoint, *, parts: bool) -> None:
+    plugin = point.load()
+    registry.load(dist.name, dist.version, plugin, parts=parts)
+    if not has_hook(plugin):
+        raise PluginError(f"{point.value} has no hook; mark its register_components function with @hookimpl")
+
+
+def _reason(error: BaseException, dist: str, point: EntryPoint) -> str:
+    """Why a plugin is left out, in one line."""
+    if isinstance(error, AdbenchError):
+        return str(error).removeprefix(f"plugin {dist!r}: ").removeprefix(f"plugin {dist!r} ")
+    where = f" (entry point {point.name} = {point.value})" if isinstance(error, ImportError | AttributeError) else ""
+    return raised(error) + where
 
 
 @lru_cache(maxsize=1)
-def installed() -> Registry:
-    """The registry of this process, loaded once."""
+def _loaded() -> Registry:
     return load_registry()
 
 
-def _entry_points() -> Iterator[tuple[Distribution, EntryPoint]]:
-    """Entry points of our group, each once: core first, then by distribution."""
-    found: dict[tuple[str, str], tuple[Distribution, EntryPoint]] = {}
-    for dist in distributions():
-        for point in dist.entry_points:
-            if point.group == hookspecs.GROUP:
-                found.setdefault((dist.name, point.name), (dist, point))
-    yield from (found[key] for key in sorted(found, key=lambda key: (key[0] != "adbench-core", key)))
+_instead: list[Registry] = []
+
+
+def installed() -> Registry:
+    """The registry of this process, loaded once."""
+    return _instead[-1] if _instead else _loaded()
+
+
+installed.cache_clear = _loaded.cache_clear  # type: ignore[attr-defined]
+
+
+@contextmanager
+def instead(registry: Registry) -> Iterator[Registry]:
+    """Inside the block, `installed` answers with another registry: one that also has what is being tried."""
+    _instead.append(registry)
+    try:
+        yield registry
+    finally:
+        _instead.remove(registry)

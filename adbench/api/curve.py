@@ -96,9 +96,7 @@ class Curve:
         Raises:
             UsageError: another limit.
         """
-        step = round(limit * STEPS)
-        if not 1 <= step <= STEPS or abs(limit * STEPS - step) > 1e-9:
-            raise UsageError(f"AUPRO: the limit {limit} is not a multiple of {1 / STEPS} in (0, 1]; choose one that is")
+        step = _step_of(limit)
         if self.undefined:
             return None
         end = step * self.negatives / STEPS
@@ -107,7 +105,7 @@ class Curve:
         if rest > 0:
             width, rise = np.diff(self.false_positives)[last], np.diff(self.overlap)[last]
             area += rest * (self.overlap[last] + rest * rise / width / 2)
-        return float(area / end)
+        return min(float(area / end), 1.0)  # parts of a region may add up to a little more than one
 
     def roc(self) -> tuple[np.ndarray, np.ndarray]:
         """([M] false positive rate, [M] true positive rate), to be drawn with straight lines."""
@@ -115,15 +113,28 @@ class Curve:
 
     def pro(self) -> tuple[np.ndarray, np.ndarray]:
         """([M] false positive rate, [M] overlap), to be drawn with straight lines."""
-        return self.false_positives / self.negatives, self.overlap
+        return self.false_positives / self.negatives, self.overlap.clip(max=1.0)
 
 
-def curve_of_scores(labels: np.ndarray, scores: np.ndarray) -> Curve:
+def _step_of(limit: float) -> int:
+    """How many steps of the false positive rate a limit is.
+
+    Raises:
+        UsageError: not a whole number of them.
+    """
+    step = round(limit * STEPS) if 0 < limit <= 1 else 0  # of NaN there is no whole number
+    if not step or abs(limit * STEPS - step) > 1e-9:
+        raise UsageError(f"AUPRO: the limit {limit} is not a multiple of {1 / STEPS} in (0, 1]; choose one that is")
+    return step
+
+
+def curve_of_scores(labels: np.ndarray, scores: np.ndarray, *, every: bool = False) -> Curve:
     """The curve of image scores.
 
     Args:
         labels: [N] bool, True for an anomalous image.
         scores: [N], higher is more anomalous; ranked as float32.
+        every: whether every corner of the curve is kept, or those around the steps of either rate.
 
     Raises:
         ContractError: the lengths differ, or a score is not finite (its image is named by its position).
@@ -134,7 +145,7 @@ def curve_of_scores(labels: np.ndarray, scores: np.ndarray) -> Curve:
     wrong = np.flatnonzero(~np.isfinite(scores))
     if wrong.size:
         raise ContractError("evidence", f"scores are finite; that of image {wrong[0]} is {scores[wrong[0]]}")
-    keys, trace = keys_of(scores), Trace(NUMPY, int(labels.sum()), int((~labels).sum()))
+    keys, trace = keys_of(scores), Trace(NUMPY, int(labels.sum()), int((~labels).sum()), every=every)
     if not trace.finished:
         rungs, counts = np.unique(keys[labels], return_counts=True)
         normals = Normals(rungs)
@@ -158,12 +169,12 @@ def curve_of_maps(maps: Callable[[], Iterator[MaskedMap]]) -> Curve:
     return curve_of_judged(lambda: ((scores, Truth.of(np.asarray(mask, dtype=bool))) for scores, mask in maps()))
 
 
-def curve_of_judged(maps: Callable[[], Iterator[JudgedMap]]) -> Curve:
+def curve_of_judged(maps: Callable[[], Iterator[JudgedMap]], *, every: bool = False) -> Curve:
     """The same with a `Truth` in place of each mask: whoever keeps it need not look for its regions again."""
     pixels, ahead = Pixels(maps), Slice()
     for scores, truth in pixels.walk():
         ahead.add(scores, truth)
-    trace = Trace(NUMPY, *pixels.counts())
+    trace = Trace(NUMPY, *pixels.counts(), every=every)
     while not trace.finished:
         ahead = _next_slice(ahead, pixels, trace)
     return Curve.of("pixel", trace)

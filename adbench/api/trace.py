@@ -67,6 +67,7 @@ class Trace:
         pairs: twice the pairs of a positive and a normal that are in order; a tie counts once. An exact integer.
         precision: the precision at each positive, added up.
         best: the highest F1 and its threshold.
+        every: whether all corners of the curve are kept, not only those around the steps.
     """
 
     arrays: Arrays
@@ -79,6 +80,7 @@ class Trace:
     pairs: int = 0
     precision: float = 0.0
     best: tuple[float, float] = (0.0, np.inf)
+    every: bool = False
     _points: list[Points] = field(default_factory=list)
 
     @property
@@ -113,13 +115,16 @@ class Trace:
         self.true, self.false, self.weight = int(true[-1]), int(false[-1]), float(weight[-1])
 
     def _keep(self, false: Column, true: Column, weight: Column) -> None:
-        """Keep of these corners those around the steps of either rate, and the first and the last."""
+        """Keep of these corners those around the steps of either rate, or every one."""
         width = false - self._moved_on(self.false, false)
         area = self.area + self.arrays.running(width * (self._moved_on(self.weight, weight) + weight) / 2)
         self.area = float(area[-1])
-        steps = [self._around_steps(false, self.negatives), self._around_steps(true, self.positives)]
-        kept = self.arrays.library.unique(self.arrays.library.concatenate(steps))
+        kept = slice(None) if self.every else self._corners_to_keep(false, true)
         self._points.append(Points(*(self.arrays.host(column[kept]) for column in (false, true, weight, area))))
+
+    def _corners_to_keep(self, false: Column, true: Column) -> Column:
+        steps = [self._around_steps(false, self.negatives), self._around_steps(true, self.positives)]
+        return self.arrays.library.unique(self.arrays.library.concatenate(steps))
 
     def _in_turn(self, first: Column, second: Column) -> Column:
         """[2 K] first[0], second[0], first[1], ..."""

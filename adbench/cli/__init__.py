@@ -15,9 +15,10 @@ from typing import Any
 import click
 
 import adbench
+from adbench.cli.plugins import told_once
 from adbench.cli.screen import echo, visible
 from adbench.engine.interrupt import stoppable
-from adbench.errors import AdbenchError, PluginError, UnknownName, UsageError
+from adbench.errors import AdbenchError, UnknownName, UsageError
 
 PATIENCE = 3.0
 """Seconds that threads which components left behind, and what runs at exit, may take when all is done."""
@@ -63,10 +64,11 @@ class LazyGroup(click.Group):
             formatter.write_dl(sorted({**_COMMANDS, **extra}.items()))
 
     def _load_plugins(self) -> None:
+        from adbench.cli.plugins import tell
         from adbench.registry import load_registry
 
-        for problem in load_registry(parts=False).call_each("register_commands", cli=self):
-            raise PluginError(f"plugin {problem.dist!r}: {problem.reason}; or set ADBENCH_DISABLE={problem.dist}")
+        registry = load_registry(parts=False)
+        tell([*registry.problems, *registry.call_each("register_commands", cli=self)])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -111,7 +113,8 @@ def call(arguments: list[str] | None = None) -> int:
 
 def _call(arguments: list[str] | None) -> int:
     try:
-        result: Any = group.main(args=arguments, prog_name="adbench", standalone_mode=False)
+        with told_once():
+            result: Any = group.main(args=arguments, prog_name="adbench", standalone_mode=False)
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except (click.ClickException, click.Abort, KeyboardInterrupt, SystemExit, AdbenchError, OSError) as error:

@@ -176,7 +176,7 @@ def _drawn(table: Table) -> RichTable | Text:
 
 def _gallery(data: str | None, *, every: bool) -> Gallery:
     """Makes pictures of runs on data that may be shown, or on `every`."""
-    from adbench.registry import installed
+    from adbench.cli.plugins import installed
 
     registry = installed()
     datasets, dataset_of = Datasets(registry, data), cache(lambda name: dataset_from(registry, data or name))
@@ -195,7 +195,7 @@ def _gallery(data: str | None, *, every: bool) -> Gallery:
 def press() -> Press:
     """The reports that print boards, with what is known here."""
     from adbench.boards.publish import Press
-    from adbench.registry import installed
+    from adbench.cli.plugins import installed
 
     markdown, table = (cast("Report", installed().get("report", name).cls()) for name in ("markdown", "csv"))
     return Press(markdown=markdown, csv=table, known=known_here())

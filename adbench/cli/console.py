@@ -195,9 +195,9 @@ class Console:
 
 def _places(recipes: Iterable[Recipe]) -> dict[str, str]:
     """Where the files are that recipes of one name were made with, by sha256; those of other recipes are not read."""
+    from adbench.cli.plugins import installed
     from adbench.engine.naming import places_of
     from adbench.engine.spec import components_of
-    from adbench.registry import installed
 
     by_name: dict[str, list[Recipe]] = {}
     for recipe in recipes:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 import click
 
 from adbench.cli.screen import counted, echo, screen, visible
-from adbench.errors import DataError, UsageError
+from adbench.errors import AdbenchError, DataError, UsageError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from adbench.api.component import Component
     from adbench.api.dataset import Dataset
 
 _ROOT = click.option(
@@ -41,13 +42,13 @@ def command() -> None:
 @command.command("list")
 def list_command() -> None:
     """Show the datasets that adbench knows, and where each of them is."""
-    from adbench.registry import installed
+    from adbench.cli.plugins import installed
 
     for entry in installed().entries("dataset"):
         about = (entry.cls.__doc__ or "").strip().split("\n")[0]
         echo(f"{entry.name}: {about}")
         needed = [name for name, info in entry.cls.Config.model_fields.items() if info.is_required()]
-        lines = [f"needs {', '.join(needed)}"] if needed else _whereabouts(cast("Dataset", entry.cls()))
+        lines = [f"needs {', '.join(needed)}"] if needed else _found(entry.cls)
         for line in lines:
             echo(f"  {line}")
 
@@ -57,7 +58,7 @@ def list_command() -> None:
 @_ROOT
 def get_command(name: str, root: Path | None) -> None:
     """Download the dataset NAME, check what arrived, and unpack it. A second call goes on where one was cut off."""
-    from adbench.registry import installed
+    from adbench.cli.plugins import installed
 
     dataset = installed().get("dataset", name).cls()
     if not isinstance(dataset, Obtainable):
@@ -81,8 +82,8 @@ def verify_command(data: str, root: Path | None) -> int:
     image are warnings.
     """
     from adbench.cli.options import dataset_from
+    from adbench.cli.plugins import installed
     from adbench.engine.verify import problems
-    from adbench.registry import installed
 
     registry = installed()
     named = dataset_from(registry, data) if root is None else registry.get("dataset", data).cls(root=root)
@@ -126,6 +127,16 @@ def _warn_of_remarks(dataset: Dataset) -> None:
         with suppress(DataError):  # which is among the problems
             for remark in dataset.remarks(category):
                 echo(f"warning: {remark}")
+
+
+def _found(cls: type[Component]) -> list[str]:
+    """Where the dataset of a class is, or why it cannot be made."""
+    from adbench.faults import made
+
+    try:
+        return _whereabouts(cast("Dataset", made(cls)))
+    except AdbenchError as error:
+        return [str(error)]
 
 
 def _whereabouts(dataset: Dataset) -> list[str]:

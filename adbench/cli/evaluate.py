@@ -57,8 +57,8 @@ def command(
       1  one could not be; the others are
       2  the command cannot be meant as it is written
     """  # noqa: D301  \b is click's mark for a paragraph to keep as it is
+    from adbench.cli.plugins import installed
     from adbench.engine.record import find_runs
-    from adbench.registry import installed
 
     folders = [folder for root in runs for folder in find_runs(root)]
     if not folders:

@@ -28,8 +28,8 @@ def known_here(data: str | None = None, witness: Witness | None = None) -> Known
             follow from them where labels are here.
     """
     from adbench.boards.known import Known
+    from adbench.cli.plugins import installed
     from adbench.engine.derived import Declarations
-    from adbench.registry import installed
 
     registry = installed()
     here = _Data(registry, data)
@@ -74,7 +74,7 @@ class _Data:
             return f"its raw scores are of {len(predictions.ids)} images, and it is of {record.task.test}"
         for labels in self._labels(folder, record):
             if labels.keys() >= set(predictions.ids):
-                metrics = [cast("Metric", entry.cls()) for entry in self._registry.entries("metric")]
+                metrics = [cast("Metric", metric) for metric in self._registry.made("metric")]
                 other = next(other_figures(record, predictions, labels, metrics), None)
                 return "" if other is None else f"{other.what} is {other.said}, and {other.found} from its raw scores"
         return ""

@@ -51,13 +51,23 @@ def _rows(registry: Registry) -> list[dict[str, Any]]:
 
 
 def _option(info: Any) -> dict[str, Any]:
-    default = None if info.is_required() else info.get_default(call_default_factory=True)
-    return {"default": str(default), "required": info.is_required(), "help": info.description or ""}
+    return {"default": _default(info), "required": info.is_required(), "help": info.description or ""}
+
+
+def _default(info: Any) -> str:
+    try:
+        return str(None if info.is_required() else info.get_default(call_default_factory=True))
+    except Exception as error:  # noqa: BLE001  a stranger's factory may raise anything
+        return f"unknown: its factory raised {type(error).__name__}"
 
 
 def _title(path: Any) -> str:
-    """A recipe's title line, without parsing the file as a recipe."""
-    for line in path.read_text(encoding="utf-8").splitlines():
+    """A recipe's title line, without parsing the file as a recipe; why there is none where it cannot be read."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    for line in lines:
         if line.startswith("title:"):
             return str(line.removeprefix("title:").strip().strip("\"'"))
     return ""
@@ -75,4 +85,4 @@ def _print(rows: list[dict[str, Any]], problems: list[dict[str, str]], *, with_o
             default = "required" if option["required"] else f"default {option['default']}"
             echo(f"  {'':<{width}}    {name}: {option['help']} ({default})")
     for problem in problems:
-        echo("", f"not loaded: {problem['dist']}: {problem['reason']}", fg="red", err=True)
+        echo(f"left out: plugin {problem['dist']!r}: {problem['reason']}", err=True, fg="red")

@@ -58,8 +58,8 @@ def command(**options: Any) -> int:
       2  the command cannot be meant as it is written
     """  # noqa: D301  \b is click's mark for a paragraph to keep as it is
     from adbench.cli.console import Console
+    from adbench.cli.plugins import installed
     from adbench.cli.scope import plan_from
-    from adbench.registry import installed
 
     registry = installed()
     plan, left_out = plan_from(registry, options)

@@ -60,8 +60,8 @@ class Recheck:
             return "it is not what it should be"
 
     def _measured(self, folder: Path, record: ResultRecord) -> str:
+        from adbench.cli.plugins import installed
         from adbench.engine.predictions import read_predictions
-        from adbench.registry import installed
 
         if record.predictions is not None:
             read_predictions(folder, record.predictions)
@@ -76,16 +76,16 @@ class Recheck:
 
 def _changed(record: ResultRecord, folder: Path, dataset: Dataset) -> Iterator[str]:
     """A sentence for each thing that a record says and that comes out differently."""
+    from adbench.cli.plugins import installed
     from adbench.engine.again import compare, judge_of
     from adbench.engine.evaluate import measure
-    from adbench.registry import installed
 
     judge = judge_of(folder, record, dataset)
     strange = next(_misplaced(judge), "")
     if strange:  # before any map of such a size is made
         yield strange
         return
-    metrics = [cast("Metric", entry.cls()) for entry in installed().entries("metric")]
+    metrics = [cast("Metric", metric) for metric in installed().made("metric")]
     measured = measure(metrics, judge.evidence())
     for metric, was, now, agrees in compare(record, record.model_copy(update={"metrics": measured}), ROUNDING):
         if metric in record.metrics and not agrees:

@@ -127,8 +127,8 @@ def command(**options: Any) -> int:
       130  stopped by Ctrl-C; the same command goes on from there
     """  # noqa: D301  \b is click's mark for a paragraph to keep as it is
     from adbench.cli.console import Console
+    from adbench.cli.plugins import installed
     from adbench.cli.scope import plan_from
-    from adbench.registry import installed
 
     registry = installed()
     console = Console(quiet=options["as_json"])

@@ -153,7 +153,7 @@ def _records(path: Path) -> list[ResultRecord]:
 
 def _data_of(record: ResultRecord, data: str | None, folder: Path | None) -> Dataset:
     """The dataset to run a record on again; where nobody names it, it is said which one that is."""
-    from adbench.registry import installed
+    from adbench.cli.plugins import installed
 
     dataset = dataset_of(installed(), record, data, folder)
     if data is None:
@@ -192,10 +192,10 @@ def _figure(value: float | None) -> str:
 
 
 def _rerun(record: ResultRecord, dataset: Dataset, device: str) -> ResultRecord:
+    from adbench.cli.plugins import installed
     from adbench.engine.again import unit_of
     from adbench.engine.pipeline import Runner
     from adbench.engine.settings import Settings
-    from adbench.registry import installed
 
     registry = installed()
     unit = unit_of(record, dataset, registry)

@@ -75,8 +75,8 @@ def command(folders: tuple[Path, ...], data: str | None, as_json: bool, **option
       1  one could not be; the others were
       2  the command cannot be meant as it is written
     """  # noqa: D301  \b is click's mark for a paragraph to keep as it is
+    from adbench.cli.plugins import installed
     from adbench.cli.verdict import show, to_json
-    from adbench.registry import installed
 
     registry = installed()
     told = Told("run")
@@ -136,7 +136,7 @@ class _Wanted:
 
     def reported(self) -> list[Metric]:
         """All metrics of the levels at which something is tried."""
-        every = (cast("Metric", entry.cls()) for entry in self.registry.entries("metric"))
+        every = (cast("Metric", metric) for metric in self.registry.made("metric"))
         return [metric for metric in every if metric.level in self.metrics]
 
     def aggregates(self, own: Part, scorer: Scorer) -> list[Part]:

@@ -76,6 +76,22 @@ def in_step(error: BaseException, step: str) -> str:
     return f"{kind} in {step}()" + (f": {said}" if said else "")
 
 
+def require_type(who: Component, step: str, answer: object, wanted: type | tuple[type, ...]) -> None:
+    """Raise `ContractError` unless a step returned what its contract promises."""
+    if not isinstance(answer, wanted):
+        told = " or ".join(cls.__name__ for cls in (wanted if isinstance(wanted, tuple) else (wanted,)))
+        raise ContractError(who.title, f"{step} must return {told}, got {type(answer).__name__}")
+
+
+def prepared_pair(step: Preprocessor, answer: object) -> tuple[Tensor, Geometry]:
+    """What a preprocessor returned: an image and its geometry."""
+    if not isinstance(answer, tuple) or len(answer) != 2:
+        raise ContractError(step.title, f"apply() must return (image, geometry), got {type(answer).__name__}")
+    require_type(step, "apply()'s image", answer[0], Tensor)
+    require_type(step, "apply()'s geometry", answer[1], Geometry)
+    return answer
+
+
 def check_prepared(step: Preprocessor, image: Tensor, geometry: Geometry) -> None:
     """A prepared image is [3, H, W] of the size that its geometry says."""
     if image.ndim != 3 or image.shape[0] != 3 or tuple(image.shape[1:]) != geometry.size:
@@ -86,6 +102,7 @@ def check_prepared(step: Preprocessor, image: Tensor, geometry: Geometry) -> Non
 
 def check_view(augmenter: Augmenter, image: Tensor, seen: Tensor) -> None:
     """A view is an image of the same size and type."""
+    require_type(augmenter, "view()", seen, Tensor)
     if seen.shape != image.shape or seen.dtype != image.dtype:
         wanted, got = f"{list(image.shape)} {image.dtype}", f"{list(seen.shape)} {seen.dtype}"
         raise ContractError(augmenter.title, f"view() must return an image of its input's shape {wanted}, got {got}")
@@ -97,6 +114,7 @@ def check_features(backbone: Backbone, batch: Batch, features: Features) -> Feat
     Returns:
         The same without a graph of gradients.
     """
+    require_type(backbone, "extract()", features, Features)
     if features.ids != batch.ids or features.geometry != batch.geometry:
         raise ContractError(backbone.title, "extract() must hand on the batch's ids and geometry")
     return _checked(backbone, "extract()", backbone.provides(backbone.config) - {"text"}, features)
@@ -108,6 +126,7 @@ def check_neck(neck: Neck, before: Features, after: Features) -> Features:
     Returns:
         The same without a graph of gradients.
     """
+    require_type(neck, "apply()", after, Features)
     if after.ids != before.ids or after.geometry != before.geometry:
         raise ContractError(neck.title, "apply() must hand on the ids and geometry of its input")
     return _checked(neck, "apply()", neck.provides(neck.config), after)
@@ -147,8 +166,7 @@ def check_scores(scorer: Component, query: Features, scores: Scores, gives: froz
     Returns:
         The same as float32, without a graph of gradients.
     """
-    if not isinstance(scores, Scores):
-        raise ContractError(scorer.title, f"score() must return Scores, got {type(scores).__name__}")
+    require_type(scorer, "score()", scores, Scores)
     for field in gives:
         if getattr(scores, field) is None:
             raise ContractError(scorer.title, f"it promises the {field} score but score() left it empty")

@@ -12,9 +12,9 @@ import numpy as np
 
 from adbench.api.curve import curve_of_judged
 from adbench.api.dataset import Dataset, Sample
-from adbench.api.metric import Evidence, Metric
+from adbench.api.metric import Evidence, Measure, Metric
 from adbench.api.truth import Truth
-from adbench.engine.contract import blame
+from adbench.engine.contract import blame, require_type
 from adbench.engine.drawn import mask_on_grid
 from adbench.engine.geometry import MapSpec, anomaly_map, anomaly_maps, foreground_on_grid
 from adbench.engine.predictions import Predictions
@@ -207,6 +207,7 @@ def measure(metrics: Iterable[Metric], evidence: Evidence) -> dict[str, MetricIn
     for metric in metrics:
         with blame(metric, "measure"):
             answer = metric.measure(evidence)
+            require_type(metric, "measure()", answer, Measure)
             if answer.value is not None and not np.isfinite(answer.value):
                 raise ContractError(
                     metric.title, f"measure() gave {answer.value}; an undefined figure is None with a reason"

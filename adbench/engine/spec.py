@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from adbench.api.component import Component
 from adbench.api.plain import one_line, read_yaml
@@ -17,7 +17,8 @@ from adbench.engine.geometry import MapSpec
 from adbench.engine.interrupt import is_stop
 from adbench.engine.record import PartInfo
 from adbench.engine.words import named
-from adbench.errors import AdbenchError, StorageError, UsageError
+from adbench.errors import AdbenchError, PluginError, StorageError, UnknownName, UsageError
+from adbench.faults import made
 from adbench.registry import Registry
 
 SLOTS = {
@@ -90,17 +91,18 @@ class Part(BaseModel):
         """The component itself, made but not prepared.
 
         Raises:
-            UnknownName, UsageError: no such component or option, or it cannot be made.
+            UnknownName, UsageError: no such component or option.
+            PluginError: the component's class is at fault.
         """
         cls = registry.get(kind, self.name).cls
         try:
-            return cls(**{key: _fit(cls, key, value) for key, value in self.options.items()})
+            return made(cls, {key: _fit(cls, key, value) for key, value in self.options.items()})
         except AdbenchError:
             raise
         except BaseException as error:
             if is_stop(error):
                 raise
-            raise UsageError(f"{kind} {self.name!r} cannot be made: it raised {named(error)}") from error
+            raise PluginError(f"{kind} {self.name!r} cannot be made: it raised {named(error)}") from error
 
 
 class Quoted(str):
@@ -169,7 +171,9 @@ class Recipe(BaseModel):
 
     In a file, slots may be left out: `complete` fills them with what backbone and scorer name. With `features` of
     "float16", features are rounded to 16 bits right behind the backbone, be they kept or not. `tuned_on` names datasets
-    whose test labels have chosen options of it: there its rows are listed apart.
+    whose test labels have chosen options of it: there its rows are listed apart. `differs` says where the method is
+    another than its paper or its authors' code: a slot, one of its options (``bank.fraction``) or ``evaluation``, and
+    how. It decides nothing, and is no part of the identity.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -188,6 +192,15 @@ class Recipe(BaseModel):
     map: MapSpec | None = None
     features: Literal["float32", "float16"] = "float32"
     tuned_on: tuple[str, ...] = ()
+    differs: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("differs")
+    @classmethod
+    def _known_places(cls, differs: dict[str, str]) -> dict[str, str]:
+        for place in differs:
+            if place.partition(".")[0] not in {*SLOTS, "map", "evaluation"}:
+                raise ValueError(f"{place!r} is no slot, no option of one (bank.fraction), and not 'evaluation'")
+        return differs
 
     @model_validator(mode="before")
     @classmethod
@@ -260,22 +273,71 @@ def read_recipe(path: Path) -> Recipe:
         raise UsageError(f"recipe {error}") from None
 
 
+FILLABLE: dict[str, Any] = {"preprocess": [], "neck": [], "bank": None, "aggregate": "max", "map": {}}
+"""Slots that backbone and scorer may name a default for, and what is taken where neither does."""
+
+
 def complete(recipe: Recipe, registry: Registry) -> Recipe:
     """Fill empty slots: backbone and scorer name their own defaults, the framework names the rest.
 
     Raises:
         UnknownName, UsageError: a part or option does not exist.
+        PluginError: a component names defaults that cannot be meant.
     """
-    named: dict[str, Any] = {}
+    offered: dict[str, tuple[Component, Any]] = {}
     for slot in ("scorer", "backbone"):
         component = getattr(recipe, slot).make(slot, registry)
-        named.update(component.defaults(component.config))
-    fallback: dict[str, Any] = {"preprocess": [], "neck": [], "bank": None, "aggregate": "max", "map": {}}
-    filled = {slot: named.get(slot, default) for slot, default in fallback.items() if getattr(recipe, slot) is None}
+        offered.update({slot: (component, value) for slot, value in defaults_of(component).items()})
+    empty = [slot for slot in FILLABLE if getattr(recipe, slot) is None]
+    for slot in empty:
+        if slot in offered:
+            require_default(slot, *offered[slot], registry)
+    filled = {slot: offered[slot][1] if slot in offered else FILLABLE[slot] for slot in empty}
     whole = Recipe.model_validate({**recipe.model_dump(by_alias=True), **filled})
     if whole.bank is None:
         raise UsageError(f"scorer {recipe.scorer.name!r} names no default bank; choose one with --bank")
     return whole
+
+
+def defaults_of(component: Component) -> dict[str, Any]:
+    """What a component names for slots that a recipe leaves empty.
+
+    Raises:
+        PluginError: no mapping, or a slot that does not exist.
+    """
+    try:
+        chosen = component.defaults(component.config)
+    except AdbenchError:
+        raise
+    except BaseException as error:
+        if is_stop(error):
+            raise
+        raise PluginError(f"{component.title}: its defaults() raised {named(error)}") from error
+    if not isinstance(chosen, Mapping):
+        told = f"its defaults() returned {type(chosen).__name__}, not a mapping from slot to part"
+        raise PluginError(f"{component.title}: {told}, such as {{'bank': 'full'}}")
+    for slot in chosen:
+        if slot not in FILLABLE:
+            raise PluginError(str(UnknownName("slot", str(slot), FILLABLE, f"in the defaults of {component.title}")))
+    return dict(chosen)
+
+
+def require_default(slot: str, component: Component, value: Any, registry: Registry) -> None:
+    """Raise an error that names the component unless what it names for a slot can be made.
+
+    Raises:
+        UnknownName, UsageError: no such part or option.
+        PluginError: it is no part, or its class is at fault.
+    """
+    where = f"{component.title} names {value!r} as its default for {slot!r}"
+    try:
+        holder = Recipe.model_validate({"recipe": "default", "backbone": "none", "scorer": "none", slot: value})
+        for part in parts_in(holder, slot) if slot in SLOTS else ():
+            part.make(SLOTS[slot], registry)
+    except ValidationError as error:
+        raise PluginError(f"{where}: {error.errors()[0]['msg']}") from None
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
 
 
 def components_of(recipe: Recipe, registry: Registry) -> dict[str, list[Component]]:

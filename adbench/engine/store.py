@@ -32,7 +32,7 @@ class Store:
 
     def metrics(self) -> list[Metric]:
         """All that are installed."""
-        return [cast("Metric", entry.cls()) for entry in self.registry.entries("metric")]
+        return [cast("Metric", metric) for metric in self.registry.made("metric")]
 
     def failed(self, draft: Draft, error: BaseException) -> Outcome:
         """The outcome of a unit that this ended; a failure, of ``redo``, never takes the place of a result."""

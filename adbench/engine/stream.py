@@ -18,7 +18,15 @@ from adbench.api.geometry import Geometry
 from adbench.api.stages import Masker, Neck, Preprocessor
 from adbench.engine.cache import Entry, Kept
 from adbench.engine.clock import Clock
-from adbench.engine.contract import blame, check_features, check_foreground, check_neck, check_prepared, check_rounded
+from adbench.engine.contract import (
+    blame,
+    check_features,
+    check_foreground,
+    check_neck,
+    check_prepared,
+    check_rounded,
+    prepared_pair,
+)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -84,7 +92,7 @@ class ImageLoader:
         geometry = Geometry.whole(image.shape[1], image.shape[2])
         for step in self.preprocess:
             with blame(step, "apply"):
-                image, geometry = step.apply(image, geometry)
+                image, geometry = prepared_pair(step, step.apply(image, geometry))
                 check_prepared(step, image, geometry)
         return (image.float().div_(255) if image.dtype == torch.uint8 else image), geometry
 

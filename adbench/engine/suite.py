@@ -16,7 +16,8 @@ from adbench.api.plain import one_line, read_yaml
 from adbench.engine.plan import Assignment
 from adbench.engine.protocol import Protocol
 from adbench.engine.spec import SLOTS, Part, Recipe, name_of, parts_in, read_recipe
-from adbench.errors import AdbenchError, StorageError, UnknownName, UsageError
+from adbench.errors import AdbenchError, PluginError, StorageError, UnknownName, UsageError
+from adbench.faults import made
 from adbench.registry import Registry
 
 MAX_SUITE_BYTES = 1 << 20
@@ -262,8 +263,8 @@ def installed_parts(registry: Registry, kind: str) -> tuple[list[Part], list[str
         if entry.name.startswith("toy-"):
             continue
         try:
-            entry.cls()
-        except UsageError as error:
+            made(entry.cls)
+        except (UsageError, PluginError) as error:
             cannot.append(f"{kind} {entry.name!r} cannot be taken along with its defaults: {error}")
         else:
             parts.append(Part(name=entry.name))

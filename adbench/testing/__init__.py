@@ -6,21 +6,26 @@ from adbench.testing import parametrize_with_checks
 @parametrize_with_checks([Coreset(fraction=0.5), Knn()], expected_failures={})
 def test_conforms(check): check()
 ```
-`adbench check DIST` runs the same checks without pytest. Nothing here imports torch before a check needs it.
+`adbench check DIST` runs the same checks without pytest. The pytest fixture ``bench`` runs the whole tool on a tiny
+dataset, see `adbench.testing.bench`. Nothing here imports torch before a check needs it.
 """
 
 from __future__ import annotations
 
-from adbench.testing.check import Broken, Check, Outcome, Status, Subject, Unavailable, require
+from adbench.testing.bench import Bench, Done
+from adbench.testing.check import Broken, Check, Outcome, Status, Subject, Unavailable, Untried, require
 from adbench.testing.collect import checks_for, parametrize_with_checks, run_checks
 
 __all__ = [
+    "Bench",
     "Broken",
     "Check",
+    "Done",
     "Outcome",
     "Status",
     "Subject",
     "Unavailable",
+    "Untried",
     "checks_for",
     "parametrize_with_checks",
     "require",

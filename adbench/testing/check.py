@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 import tempfile
+import traceback
 import unittest
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 from adbench import AdbenchError, Component, Context, DataError, Dataset, WeightsError
 from adbench.engine.interrupt import is_stop
@@ -24,6 +26,10 @@ class Broken(AssertionError):
 
 class Unavailable(unittest.SkipTest):
     """A check cannot run here, because weights or data are not there. pytest shows it as skipped."""
+
+
+class Untried(Unavailable):
+    """A check says nothing, because the component broke a rule that it builds on; the message says which."""
 
 
 def require(kept: bool, seen: str) -> None:
@@ -68,12 +74,23 @@ Rule = Callable[[Subject[Any]], None]
 """A function that raises `Broken` (through `require`) where the component breaks it; its docstring is the rule."""
 
 
+_causes: WeakKeyDictionary[Component, dict[Rule, str]] = WeakKeyDictionary()
+"""What each component was found to break of the rules that others build on; empty where it keeps one."""
+
+
 @dataclass(frozen=True)
 class Check:
-    """One rule for one component; calling it returns None or raises `Broken` or `Unavailable`."""
+    """One rule for one component; calling it returns None or raises `Broken`, `Unavailable` or `Untried`.
+
+    Attributes:
+        component: what is checked.
+        rule: the rule.
+        after: rules without which this one would only repeat what they say.
+    """
 
     component: Component
     rule: Rule
+    after: tuple[Rule, ...] = ()
 
     @property
     def name(self) -> str:
@@ -89,6 +106,23 @@ class Check:
         return f"{self.component.kind}-{self.component.name}-{self.name}"
 
     def __call__(self) -> None:
+        for rule in self.after:
+            if self._cause(rule):
+                raise Untried(f"not tried: {self._cause(rule)}")
+        self._apply()
+
+    def _cause(self, rule: Rule) -> str:
+        """What the component breaks of another rule, found out once; empty where it keeps it."""
+        known = _causes.setdefault(self.component, {})
+        if rule not in known:
+            known[rule] = ""
+            try:
+                Check(self.component, rule)()
+            except Broken as broken:
+                known[rule] = str(broken)
+        return known[rule]
+
+    def _apply(self) -> None:
         with tempfile.TemporaryDirectory(prefix="adbench-check-", ignore_cleanup_errors=True) as folder:
             try:
                 self.rule(Subject(self.component, Context(seed=0, workdir=Path(folder))))
@@ -99,8 +133,15 @@ class Check:
             except BaseException as error:
                 if is_stop(error):
                     raise
-                seen = f"It raised {named(error)}"
+                seen = f"It raised {named(error)}{_place(error, self.component)}"
                 raise Broken(f"{self.component.title}: {self.sentence} {seen}") from error
+
+
+def _place(error: BaseException, component: Component) -> str:
+    """Where in the component's own module an error came from; empty where it did not."""
+    own = inspect.getsourcefile(type(component))
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == own]
+    return f" ({Path(str(own)).name}, line {lines[-1]})" if lines else ""
 
 
 class Status(str, Enum):
@@ -110,6 +151,7 @@ class Status(str, Enum):
     FAILED = "FAIL"
     EXPECTED = "expected"
     UNAVAILABLE = "not here"
+    UNTRIED = "not tried"
 
 
 @dataclass(frozen=True)
@@ -118,8 +160,9 @@ class Outcome:
 
     Attributes:
         check: which.
-        status: how; ``EXPECTED`` is a failure that was announced with a reason.
-        detail: the failure's message, the reason, or what is not here.
+        status: how; ``EXPECTED`` is a failure that was announced with a reason, ``UNTRIED`` a check that would only
+            repeat what another one found.
+        detail: the failure's message, the reason, what is not here, or what was found before.
     """
 
     check: Check

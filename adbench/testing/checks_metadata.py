@@ -10,11 +10,19 @@ from dataclasses import fields
 from functools import lru_cache
 
 from adbench import Component, Config, Features, UnknownName, UsageError
-from adbench.testing.check import Broken, Rule, Subject, require
+from adbench.engine.spec import defaults_of, require_default
+from adbench.faults import class_faults, near_to, object_fault
+from adbench.registry import installed
+from adbench.testing.check import Broken, Rule, Subject, Unavailable, require
 
 HEAVY = ("torch", "torchvision", "timm", "transformers", "open_clip", "cv2", "faiss", "onnxruntime", "ray")
-SLOTS = {"preprocess", "neck", "bank", "aggregate", "map"}
 READABLE = {field.name for field in fields(Features)} | {"class_name"}
+
+
+def check_class_is_whole(subject: Subject[Component]) -> None:
+    """The class has what its contract asks for: a Config, attributes, and methods that can be called."""
+    faults = class_faults(type(subject.original)) or list(filter(None, [object_fault(subject.original)]))
+    require(not faults, f"In {type(subject.original).__name__}: {'; '.join(faults)}.")
 
 
 def check_name_is_a_slug(subject: Subject[Component]) -> None:
@@ -81,10 +89,26 @@ def check_needs_exist(subject: Subject[Component]) -> None:
 
 
 def check_defaults_fill_slots(subject: Subject[Component]) -> None:
-    """The defaults that the component names are parts for slots of a recipe."""
-    named = subject.original.defaults(subject.original.config)
-    unknown = set(named) - SLOTS
-    require(not unknown, f"There is no slot {', '.join(sorted(unknown))}; slots are {', '.join(sorted(SLOTS))}.")
+    """The defaults that the component names are a mapping whose keys are slots of a recipe."""
+    defaults_of(subject.original)
+
+
+def check_defaults_can_be_made(subject: Subject[Component]) -> None:
+    """The defaults that the component names are parts that exist, with options that those have."""
+    for slot, value in defaults_of(subject.original).items():
+        try:
+            require_default(slot, subject.original, value, installed())
+        except UsageError as error:
+            _require_installed(error)
+            raise
+
+
+def _require_installed(error: UsageError) -> None:
+    """Raise `Unavailable` where a part is merely not installed: nothing here has a name like it."""
+    cause = error.__cause__
+    if isinstance(cause, UnknownName) and cause.what != "option" and near_to(cause.name, cause.known) is None:
+        told = "no installed plugin has it; install the one that does, or correct the name"
+        raise Unavailable(f"{str(error).partition(': ')[0]}: {told}") from None
 
 
 def check_import_is_light(subject: Subject[Component]) -> None:
@@ -110,7 +134,11 @@ def _pulled_in(module: str) -> tuple[str, ...]:
     return tuple(sorted(done.stdout.split()))
 
 
+FIRST: tuple[Rule, ...] = (check_class_is_whole,)
+"""What has to hold before anything else can be said."""
+
 RULES: tuple[Rule, ...] = (
+    *FIRST,
     check_name_is_a_slug,
     check_class_has_a_docstring,
     check_options_are_described,
@@ -120,5 +148,6 @@ RULES: tuple[Rule, ...] = (
     check_unknown_option_is_refused,
     check_needs_exist,
     check_defaults_fill_slots,
+    check_defaults_can_be_made,
     check_import_is_light,
 )

@@ -7,7 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from adbench import Component, UnknownName, UsageError
-from adbench.testing.check import Broken, Check, Outcome, Rule, Status, Unavailable
+from adbench.faults import made
+from adbench.testing.check import Broken, Check, Outcome, Rule, Status, Unavailable, Untried
 
 if TYPE_CHECKING:
     import pytest
@@ -35,16 +36,29 @@ def checks_for(component: Component, *, metadata_only: bool = False) -> list[Che
         component: made with the options that it is to be checked with; it is never used itself, only made again.
         metadata_only: only the checks that look at class and options; they do not import torch.
     """
-    return [Check(component, rule) for rule in _rules(component.kind, metadata_only=metadata_only)]
+    return list(_checks(component, metadata_only=metadata_only))
 
 
-def _rules(kind: str, *, metadata_only: bool) -> Iterator[Rule]:
-    yield from import_module("adbench.testing.checks_metadata").RULES
+def _checks(component: Component, *, metadata_only: bool) -> Iterator[Check]:
+    """A rule that others build on comes before them."""
+    light = import_module("adbench.testing.checks_metadata")
+    for rule in light.RULES:
+        yield Check(component, rule, () if rule in light.FIRST else light.FIRST)
+    if not metadata_only and component.kind in _MODULES:
+        first = import_module("adbench.testing.checks_answers").RULES
+        for rule in _rules(component.kind, metadata_only=False)[len(light.RULES) :]:
+            yield Check(component, rule, light.FIRST if rule in first else (*light.FIRST, *first))
+
+
+def _rules(kind: str, *, metadata_only: bool) -> list[Rule]:
+    rules: list[Rule] = [*import_module("adbench.testing.checks_metadata").RULES]
     if not metadata_only and kind in _MODULES:
-        yield from import_module("adbench.testing.checks_all").RULES
-        yield from import_module("adbench.testing.checks_blind").RULES.get(kind, ())
-        yield from import_module("adbench.testing.checks_state").RULES.get(kind, ())
-        yield from import_module(f"adbench.testing.{_MODULES[kind]}").RULES[kind]
+        rules += import_module("adbench.testing.checks_answers").RULES
+        rules += import_module("adbench.testing.checks_all").RULES
+        rules += import_module("adbench.testing.checks_blind").RULES.get(kind, ())
+        rules += import_module("adbench.testing.checks_state").RULES.get(kind, ())
+        rules += import_module(f"adbench.testing.{_MODULES[kind]}").RULES[kind]
+    return rules
 
 
 def parametrize_with_checks(
@@ -89,7 +103,12 @@ def run_checks(checks: Iterable[Check], expected_failures: Mapping[str, str] | N
 
 
 def _made(component: Component | type[Component]) -> Component:
-    return component if isinstance(component, Component) else component()
+    """A component.
+
+    Raises:
+        PluginError: its class cannot be made, and why.
+    """
+    return component if isinstance(component, Component) else made(component)
 
 
 def _reasons(checks: Sequence[Check], expected: Mapping[str, str]) -> Callable[[Check], str]:
@@ -118,6 +137,8 @@ def _outcomes(checks: Sequence[Check], reason_of: Callable[[Check], str]) -> Ite
 def _outcome(check: Check, reason: str) -> Outcome:
     try:
         check()
+    except Untried as before:
+        return Outcome(check, Status.UNTRIED, str(before))
     except Unavailable as missing:
         return Outcome(check, Status.UNAVAILABLE, str(missing))
     except Broken as broken:

@@ -9,8 +9,9 @@ from typing import Any, cast
 
 import torch
 
-from adbench import Backbone, Bank, Batch, Component, Preprocessor, Scorer, UnknownName
+from adbench import AdbenchError, Backbone, Bank, Batch, Component, Preprocessor, Scorer, UsageError
 from adbench.builtin import toy
+from adbench.faults import made
 from adbench.registry import installed
 from adbench.testing.check import Unavailable
 
@@ -30,11 +31,13 @@ def bank_for(scorer: Scorer) -> Bank:
 def _banks(scorer: Scorer) -> Iterator[Bank]:
     named = scorer.defaults(scorer.config).get("bank")
     if named is not None:
-        with suppress(UnknownName):  # it comes with a plugin that is not installed
+        with suppress(UsageError):  # it comes with a plugin that is not installed, or another check says what is wrong
             yield cast("Bank", _part("bank", named))
     yield from (cls() for cls in toy.BANKS if issubclass(cls, scorer.bank))
     others = (entry.cls for entry in installed().entries("bank") if issubclass(entry.cls, scorer.bank))
-    yield from (cls() for cls in others)
+    for cls in others:
+        with suppress(AdbenchError):  # a stranger's, which cannot be made without options
+            yield cast("Bank", made(cls))
 
 
 def toy_scorer_for(bank: Bank) -> Scorer | None:
@@ -61,4 +64,4 @@ def _part(kind: str, part: Any) -> Component:
     name, options = (part, {}) if isinstance(part, str) else next(iter(part.items()))
     known = {cls.name: cls for cls in toy.BANKS} if kind == "bank" else {}
     cls = known.get(name) or installed().get(kind, name).cls
-    return cls(**(options or {}))
+    return made(cls, options)

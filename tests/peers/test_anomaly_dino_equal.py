@@ -14,7 +14,11 @@ from adbench import Batch, Context, Geometry, ImageScores
 from adbench.builtin.aggregators import TopFraction
 from adbench.engine.geometry import MapSpec, anomaly_map
 
-pytestmark = [pytest.mark.peer, pytest.mark.filterwarnings("ignore")]  # the warnings are anomalib's dependencies'
+pytestmark = [
+    pytest.mark.proves("anomaly-dino"),
+    pytest.mark.peer,
+    pytest.mark.filterwarnings("ignore"),
+]  # the warnings are anomalib's dependencies'
 
 SIDE, NAME = 518, "vit_small_patch14_dinov2"
 TOLERANCE = 1e-4

@@ -7,7 +7,11 @@ import torch
 from adbench import Features, Geometry
 from adbench.builtin.maskers import PcaForeground
 
-pytestmark = [pytest.mark.peer, pytest.mark.filterwarnings("ignore")]  # the warnings are anomalib's dependencies'
+pytestmark = [
+    pytest.mark.proves("anomaly-dino"),
+    pytest.mark.peer,
+    pytest.mark.filterwarnings("ignore"),
+]  # the warnings are anomalib's dependencies'
 
 GRIDS = [(32, 32), (18, 24), (10, 40)]
 

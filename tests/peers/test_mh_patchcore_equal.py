@@ -8,7 +8,11 @@ from adbench import Context, Features, FeatureStream, Geometry
 
 pytest.importorskip("adbench_gaussian", reason="adbench-gaussian is not installed beside anomalib")
 
-pytestmark = [pytest.mark.peer, pytest.mark.filterwarnings("ignore")]  # the warnings are anomalib's dependencies'
+pytestmark = [
+    pytest.mark.proves("mh-patchcore"),
+    pytest.mark.peer,
+    pytest.mark.filterwarnings("ignore"),
+]  # the warnings are anomalib's dependencies'
 
 IMAGES, SIDE, CHANNELS = 75, 8, 64
 SIZES = [{"count": 1000, "local": 256}, {"count": 40, "local": 256}, {"count": 90, "local": 30}]

@@ -11,7 +11,11 @@ from adbench.engine.geometry import MapSpec, anomaly_map
 
 pytest.importorskip("adbench_gaussian", reason="adbench-gaussian is not installed beside anomalib")
 
-pytestmark = [pytest.mark.peer, pytest.mark.filterwarnings("ignore")]  # the warnings are anomalib's dependencies'
+pytestmark = [
+    pytest.mark.proves("padim"),
+    pytest.mark.peer,
+    pytest.mark.filterwarnings("ignore"),
+]  # the warnings are anomalib's dependencies'
 
 HEIGHT, WIDTH = 96, 128
 NORMAL = (

@@ -9,7 +9,11 @@ from adbench import Batch, Context, Geometry
 from adbench.builtin.necks import ConcatLayers, Patchify
 from adbench.engine.geometry import MapSpec, anomaly_map
 
-pytestmark = [pytest.mark.peer, pytest.mark.filterwarnings("ignore")]  # the warnings are anomalib's dependencies'
+pytestmark = [
+    pytest.mark.proves("patchcore-anomalib", "patchcore-lite"),
+    pytest.mark.peer,
+    pytest.mark.filterwarnings("ignore"),
+]  # the warnings are anomalib's dependencies'
 
 HEIGHT, WIDTH = 192, 256
 CORESET = 300

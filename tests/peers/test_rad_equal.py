@@ -9,7 +9,11 @@ from adbench.engine.geometry import MapSpec, anomaly_map
 pytest.importorskip("adbench_dino", reason="adbench-dino is not installed beside anomalib")
 pytest.importorskip("adbench_memory", reason="adbench-memory is not installed beside anomalib")
 
-pytestmark = [pytest.mark.peer, pytest.mark.filterwarnings("ignore")]  # the warnings are anomalib's dependencies'
+pytestmark = [
+    pytest.mark.proves("rad"),
+    pytest.mark.peer,
+    pytest.mark.filterwarnings("ignore"),
+]  # the warnings are anomalib's dependencies'
 
 HEIGHT, WIDTH = 64, 96
 LAYERS = (3, 6, 11)

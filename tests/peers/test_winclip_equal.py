@@ -9,7 +9,11 @@ import pytest
 from adbench import Batch, Context, Features, FeatureStream, Geometry
 from adbench.engine.geometry import MapSpec, anomaly_map
 
-pytestmark = [pytest.mark.peer, pytest.mark.filterwarnings("ignore")]  # the warnings are anomalib's dependencies'
+pytestmark = [
+    pytest.mark.proves("winclip", "winclip-few"),
+    pytest.mark.peer,
+    pytest.mark.filterwarnings("ignore"),
+]  # the warnings are anomalib's dependencies'
 
 TOLERANCE = 1e-4
 WORD = "metal_nut"

@@ -40,7 +40,7 @@ def shell(plugin, command):
     done = subprocess.run(
         [sys.executable, *module, *words[1:]],
         cwd=plugin,
-        env={**os.environ, "PYTHONPATH": str(plugin)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(plugin), *filter(None, [os.environ.get("PYTHONPATH")])])},
         capture_output=True,
         text=True,
         check=False,
@@ -54,12 +54,13 @@ def commands():
     return block.strip().splitlines()
 
 
-def test_the_tutorial_is_three_small_files():
-    assert FILES.keys() == {"adbench_kth.py", "pyproject.toml", "test_conformance.py"}
+def test_the_tutorial_is_four_small_files():
+    assert FILES.keys() == {"adbench_kth.py", "pyproject.toml", "test_conformance.py", "test_run.py"}
     lines = {name: sum(bool(line.strip()) for line in text.splitlines()) for name, text in FILES.items()}
     assert lines["adbench_kth.py"] <= 25
     assert lines["pyproject.toml"] <= 12
     assert lines["test_conformance.py"] <= 8
+    assert lines["test_run.py"] <= 8
 
 
 def test_the_readme_shows_the_same_plugin():

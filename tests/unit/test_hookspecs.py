@@ -105,10 +105,10 @@ def test_a_plugin_whose_commands_crash_is_named(cli, capsys):
             raise RuntimeError("no")
 
     cli.load("broken-dist", "1", Broken())
-    assert call(["greet"]) == 1
+    assert call(["greet"]) == 2
     said = capsys.readouterr().err
-    assert "plugin 'broken-dist': its register_commands hook raised RuntimeError: no" in said
-    assert "ADBENCH_DISABLE=broken-dist" in said
+    assert said.count("left out: plugin 'broken-dist': its register_commands hook raised RuntimeError: no") == 1
+    assert "unknown command 'greet'" in said
     assert call(["list"]) == 0, "built-in commands need no plugin's"
 
 
@@ -131,7 +131,7 @@ def test_an_argument_that_a_hook_does_not_have_is_an_error(registry):
         def register_commands(self, cli):
             raise AssertionError
 
-    with pytest.raises(PluginError, match=r"plugin 'dist' has a hook.*registry.*ADBENCH_DISABLE=dist"):
+    with pytest.raises(PluginError, match="plugin 'dist': hook 'register_components' has no argument 'registry'"):
         registry.load("dist", "1", Greedy())
     assert list(registry.call_each("register_commands", cli=None)) == [], "nothing of it stays behind"
     registry.load("dist", "1", Plugin())

@@ -4,7 +4,7 @@ import types
 import pytest
 
 from adbench import Aggregator, PluginError, UnknownName, hookimpl
-from adbench.registry import Registry, hookspecs, load_registry
+from adbench.registry import Registry, hookspecs, installed, instead, load_registry
 
 
 def aggregator(slug):
@@ -62,7 +62,7 @@ def test_two_plugins_with_one_name_are_both_named(registry):
 
 
 def test_a_misspelt_hook_is_an_error(registry):
-    with pytest.raises(PluginError, match="dist-a.*does not exist"):
+    with pytest.raises(PluginError, match="dist-a.*did you mean 'register_components'"):
         registry.load("dist-a", "1", plugin(register_componets=lambda register: None))
 
 
@@ -130,3 +130,74 @@ def test_a_plugin_that_leaves_the_process_is_reported_and_skipped(site):
 def test_a_blocked_plugin_is_not_loaded(site):
     install(site, "broken_plugin_for_test", "raise RuntimeError\n")
     assert load_registry(disable="dist-broken_plugin_for_test").problems == []
+
+
+CLASH = """
+from adbench import Aggregator, hookimpl
+
+class Mine(Aggregator):
+    name = {name!r}
+
+    def aggregate(self, scores):
+        raise NotImplementedError
+
+@hookimpl
+def register_components(register):
+    register(Mine)
+"""
+
+
+def test_of_two_plugins_with_one_name_the_newcomer_is_left_out(site):
+    install(site, "late_plugin_for_test", CLASH.format(name="max"))
+    registry = load_registry()
+    assert registry.get("aggregator", "max").dist == "adbench-core"
+    (problem,) = registry.problems
+    assert problem.dist == "dist-late_plugin_for_test"
+    assert problem.reason == (
+        "aggregator 'max' is registered by both 'adbench-core' and 'dist-late_plugin_for_test';"
+        " give Mine a name of its own, such as name = 'mine'"
+    )
+
+
+def test_an_entry_point_that_leads_nowhere_is_told(site):
+    install(site, "broken_plugin_for_test", "")
+    (site / "broken_plugin_for_test.py").unlink()
+    (problem,) = load_registry().problems
+    assert "(entry point broken_plugin_for_test = broken_plugin_for_test)" in problem.reason
+
+
+def test_a_component_that_cannot_be_used_is_left_out_alone(registry):
+    class Empty(Aggregator):
+        """Does nothing."""
+
+        name = "empty"
+
+    registry.load("dist-a", "1", plugin(Empty, aggregator("mine")))
+    assert [entry.name for entry in registry.entries()] == ["mine"]
+    (problem,) = registry.problems
+    assert problem.component == ("aggregator", "empty")
+    with pytest.raises(PluginError, match=r"it has no aggregate\(scores\); write one \(plugin 'dist-a'\)"):
+        registry.get("aggregator", "empty")
+
+
+def test_what_cannot_be_made_is_left_out_when_all_are_made(registry):
+    class Broken(aggregator("broken")):
+        """Raises."""
+
+        def __init__(self, **options):
+            raise RuntimeError("no")
+
+    registry.load("dist-a", "1", plugin(Broken, aggregator("mine")))
+    assert [made.name for made in registry.made("aggregator")] == ["mine"]
+    assert [problem.reason for problem in registry.problems] == [
+        "aggregator 'broken' cannot be made: it raised RuntimeError: no"
+    ]
+    assert [made.name for made in registry.made("aggregator")] == ["mine"]
+    assert len(registry.problems) == 1
+
+
+def test_another_registry_for_a_while(registry):
+    before = installed()
+    with instead(registry):
+        assert installed() is registry
+    assert installed() is before

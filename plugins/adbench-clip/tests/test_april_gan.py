@@ -44,12 +44,14 @@ def query(seen):
     return seen(row(ONE, ONE), layers, torch.tensor([ONE]))
 
 
+@pytest.mark.proves("april-gan")
 def test_zero_shot_is_the_mean_over_the_blocks_in_the_space_of_text(query, zero):
     scores = AprilGan(temperature=1.0).score(query, zero)
     assert scores.patches[0, 0].tolist() == pytest.approx([(LOW + HIGH) / 2, HIGH])
     assert scores.image.tolist() == pytest.approx([LOW])
 
 
+@pytest.mark.proves("april-gan-few")
 def test_few_shot_adds_the_distance_to_the_nearest_reference(query, few):
     scores = AprilGan(temperature=1.0).score(query, few)
     assert scores.patches[0, 0].tolist() == pytest.approx([(LOW + HIGH) / 2, HIGH + 1], abs=1e-6)

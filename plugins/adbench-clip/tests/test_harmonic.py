@@ -9,6 +9,7 @@ from adbench_clip.harmonic import harmonic_mean, spread
 from adbench import UsageError
 
 
+@pytest.mark.proves("winclip", "winclip-few")
 def test_a_place_has_the_harmonic_mean_of_its_windows():
     """Four windows of 2 x 2 on 3 x 3 places; the middle lies in all of them: 4 / (1 + 2 + 4 + 5) = 1/3."""
     windows = torch.tensor([[[1, 1 / 2], [1 / 4, 1 / 5]]])

@@ -26,6 +26,7 @@ def close(left, right):
     torch.testing.assert_close(left, right, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.proves("winclip", "winclip-few", "clip-patch-knn")
 def test_image_and_patches_are_open_clips(whole, visual, pictures):
     image, patches = looked(visual, pictures)
     with torch.no_grad():
@@ -34,6 +35,7 @@ def test_image_and_patches_are_open_clips(whole, visual, pictures):
     close(patches, tokens["image_intermediates"][0].permute(0, 2, 3, 1))
 
 
+@pytest.mark.proves("musc", "april-gan-few")
 def test_blocks_are_open_clips(visual, pictures):
     _, raw, first, second = looked(visual, pictures, patches="raw", blocks=(0, 1))
     with torch.no_grad():
@@ -43,6 +45,7 @@ def test_blocks_are_open_clips(visual, pictures):
     assert torch.equal(raw, second)
 
 
+@pytest.mark.proves("april-gan", "april-gan-few")
 def test_projected_blocks_are_in_the_space_of_text(visual, pictures):
     _, patches, first, last = looked(visual, pictures, patches="text", projected=(0, 1))
     assert patches.shape == first.shape == (2, 4, 4, 16)
@@ -63,6 +66,7 @@ def test_winclip_has_196_and_169_windows():
     assert window_tokens((15, 15), 3).shape == (169, 10)
 
 
+@pytest.mark.proves("winclip", "winclip-few")
 def test_a_window_is_the_class_token_and_its_patches_alone(visual, pictures):
     """The window at row 1, column 2 of 3 x 3 windows of 2 x 2 patches, put through open_clip's own transformer."""
     *_, windows = looked(visual, pictures, windows=(2,))

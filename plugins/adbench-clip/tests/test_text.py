@@ -21,6 +21,7 @@ def reader(tiny, whole):
     return Reader(text_tower(config, Origin(whole[1], "tiny"), "test"), config.made_of, "test")
 
 
+@pytest.mark.proves("winclip", "winclip-few", "april-gan", "april-gan-few")
 def test_sentences_are_read_as_open_clip_reads_them(reader, whole):
     import open_clip
 

@@ -45,6 +45,7 @@ def harmonic(*values):
     return len(values) / sum(1 / value for value in values)
 
 
+@pytest.mark.proves("winclip")
 def test_zero_shot(query, zero):
     scores = WinClip(temperature=1.0).score(query, zero)
     windows = [LOW, harmonic(LOW, HIGH), HIGH]
@@ -52,6 +53,7 @@ def test_zero_shot(query, zero):
     assert scores.patches[0, 0].tolist() == pytest.approx([harmonic(LOW, window) for window in windows])
 
 
+@pytest.mark.proves("winclip-few")
 def test_few_shot(query, few):
     """Half the distances: of patches 0, 0, 1/2; of windows 0 and 1/2, so that a place in both has 0."""
     scores = WinClip(temperature=1.0).score(query, few)

@@ -64,6 +64,7 @@ def small(tmp_path_factory) -> tuple[torch.nn.Module, Path]:
     return model, folder / "model.safetensors"
 
 
+@pytest.mark.proves("dinov3-knn", "prototype-mahalanobis")
 @pytest.mark.parametrize(("height", "width"), [(256, 256), (448, 448), (224, 336)])
 def test_dinov3_small_equals_transformers(small, height, width):
     model, file = small
@@ -77,6 +78,7 @@ def test_dinov3_small_equals_transformers(small, height, width):
     assert backbone.weights()[0].name == "model.safetensors"
 
 
+@pytest.mark.proves("rad")
 def test_dinov3_intermediate_layers_equal_transformers(small):
     model, file = small
     backbone = DinoV3(size="small", weights=file, layers=(2, 5, 11))
@@ -146,6 +148,7 @@ def test_dinov2_with_registers_equals_transformers(monkeypatch, tmp_path, height
     assert_same(backbone.extract(given), theirs(model, given)[0], prefix=5)
 
 
+@pytest.mark.proves("anomaly-dino", "vit-knn")
 @pytest.mark.parametrize(("height", "width"), [(518, 518), (224, 224), (224, 336)])
 def test_dinov2_equals_transformers_given_the_official_positions(monkeypatch, tmp_path, height, width):
     """transformers interpolates to the exact size; with positions by Meta's rule in their model, both agree."""

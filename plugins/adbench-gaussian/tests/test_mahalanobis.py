@@ -35,6 +35,7 @@ def test_distances_and_squares(on_a_line, query):
     assert Mahalanobis().score(query, on_a_line).image is None
 
 
+@pytest.mark.proves("mh-patchcore")
 def test_the_weight_by_hand(on_a_line, query):
     """The highest patch is at 5, 2 from the mean at 3; around that are 1 and 0, 4 and 5 away."""
     expected = {

@@ -30,6 +30,7 @@ def plain(known, asked, regularization):
     return scores
 
 
+@pytest.mark.proves("padim")
 def test_a_small_case_by_hand(given):
     """Two images, one place: (0, 0) and (2, 0), mean (1, 0), covariance diag(2, 0) + I = diag(3, 1)."""
     bank = fitted(Padim(regularization=1), given(torch.tensor([[[[0.0, 0.0]]], [[[2.0, 0.0]]]])))
@@ -39,6 +40,7 @@ def test_a_small_case_by_hand(given):
     assert Mahalanobis().score(query, bank).patches.flatten().tolist() == pytest.approx([(9 / 3 + 4) ** 0.5])
 
 
+@pytest.mark.proves("padim")
 @pytest.mark.parametrize("images", [6, 40])
 @pytest.mark.parametrize("block", [50, 1 << 20])
 def test_cholesky_is_inv(images, block, given, draw, monkeypatch):

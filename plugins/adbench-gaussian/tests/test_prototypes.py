@@ -41,6 +41,7 @@ def expected(known, kind, asked, shrinkage, *, shared):
     return torch.stack(distances).amin(0)
 
 
+@pytest.mark.proves("prototype-mahalanobis")
 @pytest.mark.parametrize("covariance", ["shared", "cluster"])
 @pytest.mark.parametrize("shrinkage", [0.0, 0.3])
 def test_distances_to_the_nearest_kind(covariance, shrinkage, given, draw):
@@ -55,6 +56,7 @@ def test_distances_to_the_nearest_kind(covariance, shrinkage, given, draw):
     torch.testing.assert_close(ToyMahalanobis().score(query, bank).patches.double(), wanted, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.proves("prototype-mahalanobis")
 def test_one_prototype_is_a_single_gaussian(given, draw):
     """Rippel, Mertens and Merhof: the distance by the mean and the shrunk covariance of everything."""
     known, asked = draw(5, 3, 3, 4), draw(2, 3, 3, 4, seed=1)

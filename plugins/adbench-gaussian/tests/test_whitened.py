@@ -31,6 +31,7 @@ def test_without_shrinkage_the_covariance_becomes_the_identity(given, draw):
     torch.testing.assert_close(rows.mean(0), torch.zeros(8), rtol=0, atol=1e-4)
 
 
+@pytest.mark.proves("mh-patchcore")
 def test_distances_are_by_the_shrunk_covariance(given, draw):
     """Squared: min over the kept patches of (x - m)^T inv(0.93 S + 0.07 tr(S) / C I) (x - m)."""
     known, asked = stretched(draw, 6, 5, 5, 8), stretched(draw, 2, 5, 5, 8, seed=1)

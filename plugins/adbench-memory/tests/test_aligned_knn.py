@@ -53,6 +53,7 @@ def by_hand(query: Features, normal: Features, radius: int, images: int) -> torc
     return found
 
 
+@pytest.mark.proves("rad")
 @pytest.mark.parametrize("radius", [0, 1, 2, 5])
 @pytest.mark.parametrize("images", [0, 2, 9])
 def test_equal_to_the_formula(seen, draw, radius, images, monkeypatch):
@@ -64,6 +65,7 @@ def test_equal_to_the_formula(seen, draw, radius, images, monkeypatch):
     torch.testing.assert_close(scores, expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.proves("rad")
 def test_equal_to_the_authors_code(waves):
     bank = learned(waves(5, 4, (3, 3), 0, "normal"))
     query = waves(2, 4, (3, 3), 7000, "query").part(slice(2))

@@ -114,6 +114,7 @@ def test_coreset_is_the_plain_selection_from_a_seeded_start(given, draw):
     assert len(firsts) > 1
 
 
+@pytest.mark.proves("patchcore")
 @pytest.mark.parametrize("seed", range(3))
 def test_the_mean_of_ten_decides_what_is_kept(seed, given, draw):
     """The official code's loop, written down from its description, from the same ten points."""

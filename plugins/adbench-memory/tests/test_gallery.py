@@ -24,6 +24,7 @@ def pictures(given, **places):
     return stream
 
 
+@pytest.mark.proves("spade")
 def test_by_hand(given):
     """The image at 4 has those at 3 and 6 nearest, of distances 1 and 2. Of their patches 0, 10, 20 and 30, 11 is
     nearest to 10 (1, then 9 to 20), and 26 to 30 (4, then 6); the image at 100, with patches 11 and 26, is too far.
@@ -54,6 +55,7 @@ def test_the_background_scores_nothing(given):
     assert scores.patches.tolist() == [[[0, 16]]]
 
 
+@pytest.mark.proves("spade")
 def test_the_formulas(given, draw):
     normal, tested = given(draw(12, 3, 4, 8)), given(draw(5, 3, 4, 8, seed=1))
     for stream, seed in ((normal, 2), (tested, 3)):

@@ -36,6 +36,7 @@ def test_one_vector_an_image(given):
     assert bank.owners == ["image 0", "image 1"]
 
 
+@pytest.mark.proves("resnet-knn")
 def test_the_mean_of_k_distances_and_no_map(given):
     """From (3, 4): 5 to (0, 0), 3 to (0, 4) and 4 to (3, 0)."""
     bank = bank_of(images(given, [0.0, 0.0], [0.0, 4.0], [3.0, 0.0]))
@@ -46,6 +47,7 @@ def test_the_mean_of_k_distances_and_no_map(given):
     assert ImageKnn(k=2, squared=True).score(query, bank).image.tolist() == pytest.approx([12.5])
 
 
+@pytest.mark.proves("vit-knn")
 def test_cosine(given):
     bank = bank_of(images(given, [2.0, 0.0]))
     (query,) = images(given, [1.0, 1.0])

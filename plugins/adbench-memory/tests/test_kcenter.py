@@ -70,6 +70,7 @@ DATA = {
 }
 
 
+@pytest.mark.proves("patchcore-paper")
 @pytest.mark.parametrize("name", DATA)
 @pytest.mark.parametrize("start", [0, 59])
 def test_selects_what_the_plain_loop_selects(name, start):

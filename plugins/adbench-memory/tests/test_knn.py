@@ -38,6 +38,7 @@ def test_the_mean_of_k_distances(given):
     assert Knn().score(query, bank).image is None
 
 
+@pytest.mark.proves("patchcore")
 def test_squares_are_averaged(given):
     bank = bank_of(given(line(0.0, 1.0, 5.0)))
     (query,) = given(line(2.0, 5.0))
@@ -51,6 +52,7 @@ def test_squares_of_what_is_not_plain_are_refused(options):
         Knn(squared=True, **options)
 
 
+@pytest.mark.proves("anomaly-dino", "dinov3-knn", "clip-patch-knn")
 def test_cosine_is_one_minus_the_cosine(given):
     bank = bank_of(given(torch.tensor([[[[2.0, 0.0]]]])))
     (query,) = given(torch.tensor([[[[1.0, 1.0], [-3.0, 0.0], [5.0, 0.0]]]]))
@@ -66,6 +68,7 @@ def test_the_background_scores_nothing(given):
     assert scores.image.tolist() == pytest.approx([2 * weight])
 
 
+@pytest.mark.proves("patchcore-paper")
 def test_the_weight_by_hand(given):
     """m_test = 10, m* = 7 (s* = 3); nearest to 7 are 6 and 4, at 4 and 6 from m_test."""
     bank = bank_of(given(line(0.0, 4.0, 6.0, 7.0)))
@@ -78,6 +81,7 @@ def test_the_weight_by_hand(given):
     assert anomalib.image.tolist() == pytest.approx([3 * (1 - math.exp(3) / total)])
 
 
+@pytest.mark.proves("patchcore-anomalib", "patchcore-lite")
 def test_anomalibs_steps(given, draw):
     """The image score as anomalib computes it, for a batch: argmax, neighbours of m*, one minus softmax."""
     bank = bank_of(given(draw(6, 4, 4, 8)))

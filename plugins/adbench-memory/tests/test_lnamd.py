@@ -21,6 +21,7 @@ def unfolded(layer: torch.Tensor, size: int) -> torch.Tensor:
     return pooled / pooled.norm(dim=-1, keepdim=True)
 
 
+@pytest.mark.proves("musc")
 def test_equal_to_unfolding_and_pooling(seen, draw):
     layers = {"block5": draw(2, 4, 5, 3) + 3, "block11": 10 * draw(2, 4, 5, 6, seed=1)}
     found = Lnamd().apply(seen(layers).part(slice(2))).layers

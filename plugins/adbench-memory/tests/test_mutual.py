@@ -59,6 +59,7 @@ def test_equal_to_brute_force(images, share, seen, draw, monkeypatch):
     torch.testing.assert_close(scores, by_hand(layers, share), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.proves("musc")
 def test_equal_to_the_authors_code(waves):
     stream = waves(8, 3, (4, 4), 0, "test").after(Lnamd())
     scores = Mutual().score(stream.part(slice(1)), learned(stream, reads="layers")).patches

@@ -44,6 +44,7 @@ def test_dot_counts_lengths():
     assert found[2].item() == pytest.approx((4 * 1 + 1.6 * 0.5) / 5.6)
 
 
+@pytest.mark.proves("musc")
 def test_equal_to_the_authors_code(waves):
     stream = waves(8, 3, (4, 4), 0, "test")
     seen = stream.after(Lnamd())

@@ -51,6 +51,7 @@ RULES = {
 }
 
 
+@pytest.mark.proves("dinov3-knn-sam", "patchcore-sam")
 @pytest.mark.parametrize("rules", RULES.values(), ids=RULES)
 @pytest.mark.parametrize(("height", "width"), [(90, 70), (60, 131)])
 def test_masks_are_those_of_the_references_generator(lively, picture, rules, height, width):

@@ -34,6 +34,7 @@ def test_our_part_takes_its_options(file):
     Sam(**part.options)
 
 
+@pytest.mark.proves("dinov3-knn-sam", "patchcore-sam")
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_all_but_the_mask_is_the_recipe_of_adbench_memory(file):
     memory = pytest.importorskip("adbench_memory", reason="adbench-memory has the recipe without the mask")

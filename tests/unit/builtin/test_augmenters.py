@@ -41,6 +41,7 @@ def test_a_view_for_each_angle():
         Rotate(angles=[])
 
 
+@pytest.mark.proves("anomaly-dino")
 @pytest.mark.parametrize("angle", [45, 90, 135, 180, 225, 270, 315, 12.5])
 @pytest.mark.parametrize("size", [(64, 64), (61, 90), (75, 40)])
 def test_as_opencv(size, angle):

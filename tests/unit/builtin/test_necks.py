@@ -43,6 +43,7 @@ def official_patchcore(levels, pretrain_dim, target_dim):
     return F.adaptive_avg_pool1d(stacked, target_dim).reshape(-1, height, width, target_dim)
 
 
+@pytest.mark.proves("patchcore", "patchcore-paper", "mh-patchcore")
 def test_the_official_patchcore_embedding():
     maps = layers((8, 8, 12), (4, 4, 20))
     seen = features(layers=maps)
@@ -52,6 +53,7 @@ def test_the_official_patchcore_embedding():
     torch.testing.assert_close(seen.patches, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.proves("patchcore-anomalib", "patchcore-lite")
 def test_the_average_form_is_anomalibs():
     maps = layers((8, 8, 12), (4, 4, 20))
     seen = ConcatLayers().apply(Patchify().apply(features(layers=maps)))

@@ -51,7 +51,7 @@ def test_json_holds_the_same(listed):
 def test_a_plugin_that_could_not_be_loaded_is_told(listed, monkeypatch):
     monkeypatch.setattr(installed(), "problems", [Problem("their-plugin", "ImportError: no such module")])
     printed = listed()
-    assert "not loaded: their-plugin: ImportError: no such module" in printed.err
+    assert "left out: plugin 'their-plugin': ImportError: no such module" in printed.err
     assert "their-plugin" not in printed.out
     assert json.loads(listed("--json").out)["problems"] == [
         {"dist": "their-plugin", "reason": "ImportError: no such module"}

@@ -3,7 +3,9 @@ import torch
 
 from adbench import Batch, ContractError, Features, Geometry, Scores, UnitTimeout
 from adbench.builtin.aggregators import Max
-from adbench.builtin.necks import L2
+from adbench.builtin.augmenters import Rotate
+from adbench.builtin.necks import L2, ConcatLayers
+from adbench.builtin.preprocess import Resize
 from adbench.builtin.toy import ToyNearest, ToyPixels
 from adbench.engine.contract import (
     ComponentCrash,
@@ -12,7 +14,9 @@ from adbench.engine.contract import (
     check_image_scores,
     check_neck,
     check_scores,
+    check_view,
     is_out_of_memory,
+    prepared_pair,
 )
 
 IDS = ("a", "b")
@@ -142,3 +146,29 @@ def test_features_lose_their_gradients():
 def test_what_overflows_in_float16_says_so():
     with pytest.raises(ContractError, match="infinity for a; float16 ends at 65504: let it compute in float32"):
         check_features(ToyPixels(), BATCH, features(patches=torch.full((2, 4, 4, 3), torch.inf, dtype=torch.float16)))
+
+
+IMAGE = torch.zeros(3, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("check", "told"),
+    [
+        (
+            lambda: check_features(ToyPixels(), BATCH, torch.zeros(2, 4, 4, 3)),
+            r"extract\(\) must return Features, got Tensor",
+        ),
+        (lambda: check_neck(ConcatLayers(), features(), None), r"apply\(\) must return Features, got NoneType"),
+        (
+            lambda: check_scores(ToyNearest(), features(), IMAGE, frozenset()),
+            r"score\(\) must return Scores, got Tensor",
+        ),
+        (lambda: check_view(Rotate(), IMAGE, IMAGE.numpy()), r"view\(\) must return Tensor, got ndarray"),
+        (lambda: prepared_pair(Resize(), IMAGE), r"apply\(\) must return \(image, geometry\), got Tensor"),
+        (lambda: prepared_pair(Resize(), (IMAGE, None)), r"geometry must return Geometry, got NoneType"),
+        (lambda: prepared_pair(Resize(), (IMAGE.numpy(), GEOMETRY[0])), r"image must return Tensor, got ndarray"),
+    ],
+)
+def test_an_answer_of_another_type_is_named(check, told):
+    with pytest.raises(ContractError, match=told):
+        check()

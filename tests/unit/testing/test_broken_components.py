@@ -103,7 +103,43 @@ class Misplaced(toy.ToyEnergyScorer):
         return {"smoothing": "gaussian"}
 
 
+class Misnamed(toy.ToyEnergyScorer):
+    """Names a bank that there is not."""
+
+    @classmethod
+    def defaults(cls, config):
+        return {"bank": "toy-enegy"}
+
+
+class Misled(toy.ToyEnergyScorer):
+    """Names an option that there is not."""
+
+    @classmethod
+    def defaults(cls, config):
+        return {"aggregate": {"top-fraction": {"fractoin": 0.1}}}
+
+
+class Plural(toy.ToyEnergyScorer):
+    """Names what it needs as a text."""
+
+    needs = "patches"
+
+
 # every kind
+
+
+class Bare(toy.ToyEnergyScorer):
+    """Returns a tensor instead of scores."""
+
+    def score(self, query, bank):
+        return super().score(query, bank).patches
+
+
+class Failing(toy.ToyEnergyScorer):
+    """Raises in its work."""
+
+    def score(self, query, bank):
+        return None.patches
 
 
 class Spoiling(toy.ToyBorder):
@@ -642,7 +678,12 @@ BROKEN = [
     (OddOption, "options-round-trip", "ValidationError"),
     (Swallowing, "unknown-option-is-refused", "'fractionx' was taken"),
     (Needy, "needs-exist", "There is no labels"),
-    (Misplaced, "defaults-fill-slots", "There is no slot smoothing"),
+    (Misplaced, "defaults-fill-slots", "unknown slot 'smoothing'"),
+    (Misnamed, "defaults-can-be-made", "names 'toy-enegy' as its default for 'bank': unknown bank"),
+    (Misled, "defaults-can-be-made", "unknown option 'fractoin' of aggregator 'top-fraction'; did you mean"),
+    (Plural, "class-is-whole", "its attribute 'needs' is 'patches'"),
+    (Bare, "answers-have-their-types", "score(query, bank) returned an object of type Tensor; return Scores."),
+    (Failing, "answers-have-their-types", "It raised AttributeError: 'NoneType'"),
     (Misplaced, "import-is-light", "pulls in"),
     (Spoiling, "inputs-stay-as-they-are", "changed in place"),
     (Unseeded, "same-seed-same-bits", "different answers"),

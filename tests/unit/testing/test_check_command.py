@@ -103,3 +103,89 @@ def test_a_distribution_by_any_spelling():
 
     builtin = {entry.cls for entry in installed().entries() if entry.dist == "adbench-core"}
     assert set(components_in("ADBench_Core")) == builtin
+
+
+def test_a_modules_name_that_is_taken(write, capsys):
+    assert call(["check", write("plugin_thief", GOOD.replace('"here"', '"inline"'))]) == 1
+    said = capsys.readouterr().err
+    assert (
+        "executor 'inline' is registered by both 'adbench-core' and 'plugin_thief'; give Here a name of its own" in said
+    )
+
+
+def test_a_module_of_an_installed_plugin_is_that_plugin(capsys):
+    from adbench.cli.check import components_in
+
+    assert components_in("adbench.builtin") == components_in("adbench-core")
+
+
+PAIR = """
+from adbench import hookimpl
+from adbench.builtin.toy import ToyMedian, ToyResidual
+
+class Own(ToyMedian):
+    '''A median of its own.'''
+
+    name = "own-median"
+
+class Reader(ToyResidual):
+    '''Reads it.'''
+
+    name = "own-reader"
+
+    @classmethod
+    def defaults(cls, config):
+        return {"bank": "own-median"}
+
+@hookimpl
+def register_components(register):
+    register(Own)
+    register(Reader)
+"""
+
+
+def test_defaults_may_name_what_the_same_module_has(write, capsys):
+    assert call(["check", write("plugin_pair", PAIR)]) == 0
+    assert "own-median" in capsys.readouterr().out
+
+
+RECIPES = (
+    GOOD
+    + """
+@hookimpl
+def register_recipes(register):
+    register(FOLDER)
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("recipe: mine\nbackbone: toy-pixels\nscorer: toy-nearest\n", None),
+        ("recipe: other\nbackbone: toy-pixels\nscorer: toy-nearest\n", "make them the same"),
+        ("recipe: mine\nbackbone: toy-pixel\nscorer: toy-nearest\n", "did you mean 'toy-pixels'?"),
+        ("recipe: mine\nbackbone: {toy-pixels: {cel: 3}}\nscorer: toy-nearest\n", "did you mean 'cell'?"),
+        ("recipe: mine\nbackbone: toy-pixels\n", "Field required"),
+        ("recipe: mine\nbackbone: toy-pixels\nscoorer: toy-nearest\nscorer: toy-nearest\n", "scoorer"),
+        ("recipe: [\n", "while parsing"),
+    ],
+)
+def test_recipes_are_checked_too(write, tmp_path, capsys, text, told):
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "mine.yaml").write_text(text)
+    code = call(
+        ["check", write("plugin_recipes", RECIPES.replace("FOLDER", repr(str(tmp_path / "recipes")))), "--metadata"]
+    )
+    printed = capsys.readouterr()
+    assert code == (told is not None)
+    assert told is None or told in printed.err
+    assert "recipe mine" in printed.out
+
+
+def test_a_recipe_of_another_plugins_parts_is_no_failure(write, tmp_path, capsys):
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "mine.yaml").write_text("recipe: mine\nbackbone: quantum\nscorer: toy-nearest\n")
+    name = write("plugin_foreign", RECIPES.replace("FOLDER", repr(str(tmp_path / "recipes"))))
+    assert call(["check", name, "--metadata"]) == 0
+    assert "no installed plugin has backbone 'quantum'" in " ".join(capsys.readouterr().out.replace("│", " ").split())

@@ -18,9 +18,10 @@ class WinClip(Scorer):
     """WinCLIP (arXiv 2303.14814), and WinCLIP+ where the bank is `prompts-few`.
 
     Without references a place's score is the harmonic mean of the image's probability of the abnormal prompts and, for
-    each size of windows, of the harmonic mean over the windows that cover the place (sections 4.1 and 4.2). With
-    them, half of it is the mean over patches and sizes of windows of half the cosine distance to the nearest
-    reference (section 4.3), and the image score is the mean of the image's probability and the highest such distance.
+    each size of windows, of the harmonic mean over the windows that cover the place (sections 4.1 and 4.2, Eq. 1,
+    Eq. 3). With them, half of it is the mean over patches and sizes of windows of half the cosine distance to the
+    nearest reference (section 4.3), and the image score is the mean of the image's probability and the highest such
+    distance.
 
     Every layer of the features is a map of windows with stride 1.
     """

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 class Mahalanobis(Scorer):
     """A patch's score is its Mahalanobis distance to the Gaussian of its place, or to the nearest of several.
 
-    The image's own score, on request: the highest value of the smoothed map (PaDiM), or the score of the highest patch
-    times PatchCore's weight (MH-PatchCore). Patches outside the foreground do not count for it, and score 0.
+    The image's own score comes on request. With `image_sigma` it is the highest value of the smoothed map (PaDiM). With
+    `reweight` it is the score of the highest patch times PatchCore's weight (arXiv 2106.08265, Eq. 7), as in
+    MH-PatchCore. Patches outside the foreground do not count for it, and score 0.
     """
 
     name: ClassVar[str] = "mahalanobis"

@@ -31,7 +31,7 @@ MATRICES = {"gaussian": gaussian_matrix, "linear": linear_matrix, "sparse": spar
 
 
 class Coreset(VectorMemory):
-    """A greedy k-center coreset of all patch vectors: PatchCore's memory bank (arXiv 2106.08265, section 3.2).
+    """A greedy k-center coreset of all patch vectors: PatchCore's bank (arXiv 2106.08265, section 3.2, Algorithm 1).
 
     The selection starts at a point drawn from the seed or, as in the official code, at the point with the greatest mean
     distance to ten such points: these distances then stand for those to the nearest kept vector wherever they are

@@ -1,0 +1,38 @@
+"""Which plugins are installed, and in which order they are loaded: whoever comes later cannot take a name away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import Distribution, EntryPoint, distributions
+from pathlib import Path
+
+from adbench import hookspecs
+
+_CORE = "adbench-core"
+
+
+def entry_points() -> Iterator[tuple[Distribution, EntryPoint]]:
+    """Entry points of our group, each once: core first, then what stands beside it, then others; older ones first.
+
+    Whoever comes later is the newcomer: what is on another path than adbench itself, or was installed after.
+    """
+    found: dict[tuple[str, str], tuple[Distribution, EntryPoint]] = {}
+    for dist in distributions():
+        for point in dist.entry_points:
+            if point.group == hookspecs.GROUP:
+                found.setdefault((dist.name, point.name), (dist, point))
+    homes = {str(dist.locate_file("")) for dist, _ in found.values() if dist.name == _CORE}
+    rank = {
+        key: (dist.name != _CORE, str(dist.locate_file("")) not in homes, _installed_at(dist), *key)
+        for key, (dist, _) in found.items()
+    }
+    yield from (found[key] for key in sorted(found, key=rank.__getitem__))
+
+
+def _installed_at(dist: Distribution) -> int:
+    """When a distribution was installed, in nanoseconds; 0 where nobody knows."""
+    folder = getattr(dist, "_path", None)  # importlib has no public word for where a distribution's metadata is
+    try:
+        return Path(str(folder)).stat().st_mtime_ns if folder is not None else 0
+    except OSError:
+        return 0
