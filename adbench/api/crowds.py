@@ -55,11 +55,13 @@ class Twins:
 
     def first(self, k: int, allowed: Tensor | None) -> Tensor:
         """Ascending: the first k of each group among the vectors that are allowed [N], or among all."""
+        import torch
+
         order, group = self.order, self.group
         if allowed is not None:
             order, group = order[allowed[order]], group[allowed[order]]
         rank = group.new_ones(len(group)).cumsum(0) - 1
-        _, counts = group.unique_consecutive(return_counts=True)  # type: ignore[no-untyped-call]
+        _, counts = torch.unique_consecutive(group, return_counts=True)
         start = (counts.cumsum(0) - counts).repeat_interleave(counts)
         return order[rank - start < k].sort().values
 
@@ -152,9 +154,11 @@ class _Pairs:
 
     def best(self, k: int) -> _Pairs:
         """At most k of each query, in order."""
+        import torch
+
         order = self.distance.sort(stable=True).indices
         order = order[self.query[order].sort(stable=True).indices]
-        _, counts = self.query[order].unique_consecutive(return_counts=True)  # type: ignore[no-untyped-call]
+        _, counts = torch.unique_consecutive(self.query[order], return_counts=True)
         start = (counts.cumsum(0) - counts).repeat_interleave(counts)
         kept = order[(start.new_ones(len(order)).cumsum(0) - 1) - start < k]
         return _Pairs(self.query[kept], self.row[kept], self.distance[kept])

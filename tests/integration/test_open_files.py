@@ -28,7 +28,7 @@ def test_more_results_are_remembered_than_files_may_be_open(tmp_path):
                 whole = complete(Recipe.model_validate(recipe), registry)
                 unit = Unit(whole, Demo(), "brick", 0, Protocol(limit_train=2, limit_test=1))
                 outcome = runner.run(unit)
-                assert outcome.record.status == "ok", outcome.record.error
+                assert outcome.record.status == "ok", outcome.record.reason
                 assert outcome.unsaved is None, outcome.unsaved
     """
     done = subprocess.run(
