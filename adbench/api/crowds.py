@@ -72,45 +72,51 @@ def _plain(some: Tensor) -> Tensor:
 
 
 def nearest_of_crowd(
-    asked: Tensor, reach: Tensor, slack: Slack, blocks: Callable[[], Iterator[Block]], k: int, measure: Measure
+    asked: Tensor, own: Tensor, slack: Slack, blocks: Callable[[], Iterator[Block]], k: int, measure: Measure
 ) -> tuple[Tensor, Tensor]:
     """The k nearest rows of each query, by distances that are measured; the lower index among equals.
 
     Args:
         asked: [Q, C] float64 queries, as the product needs them.
-        reach: [Q] float64, what makes a squared distance of a product by being added.
-        slack: how far a product and a measured distance may be off.
+        own: [Q] float64, what makes a squared distance of a product by being added.
+        slack: by how much a distance that was measured may be off.
         blocks: gives all rows that may be found, float64 and in order, each time it is called.
         k: how many; at most the rows.
         measure: distances [P] float32 of queries and rows that are given as indices [P] each.
     """
     import torch
 
-    near, _ = shortlist(asked, blocks(), k, QUERIES)
-    limit = slack.limit(near[:, -1] + reach) - reach
+    product = (2 * asked.shape[1] + 8) * 2.0**-52  # by how much one may be off, of what is added to it
+    near, _ = shortlist(asked, _scaled(blocks(), 1 + product), k, QUERIES)
+    limit = slack.limit(near[:, -1] + own * (1 + product)) - own * (1 - product)
     every = torch.arange(len(asked), device=asked.device)
-    parts = [_of_close(asked[some], limit[some], some, blocks(), k, measure) for some in torch.split(every, QUERIES)]
-    return torch.cat([distance for distance, _ in parts]), torch.cat([row for _, row in parts])
+    lower = [
+        _of_close(asked[some], limit[some], some, _scaled(blocks(), 1 - product), k, measure)
+        for some in torch.split(every, QUERIES)
+    ]
+    return torch.cat([distance for distance, _ in lower]), torch.cat([row for _, row in lower])
+
+
+def _scaled(blocks: Iterator[Block], by: float) -> Iterator[Block]:
+    """Upper or lower bounds of squared distances, by what each row adds."""
+    return (Block(block.rows, block.own * by, block.index) for block in blocks)
 
 
 @dataclass(frozen=True)
 class Slack:
-    """How far off distances may be.
+    """By how much a distance that was measured in float32 may be off.
 
     Attributes:
-        relative: of a distance as it is measured, as a fraction.
+        relative: as a fraction of it.
         absolute: the same where vectors are brought to unit length, each by itself.
-        squared: of a squared distance from a product, [Q] or for all queries.
     """
 
     relative: float
     absolute: float
-    squared: Tensor
 
     def limit(self, squared: Tensor) -> Tensor:
         """[Q] the squared distance of a row that might be measured to be as near as one of a squared distance [Q]."""
-        farthest = (squared + self.squared).clamp(min=0).sqrt() * (1 + 2.1 * self.relative) + 2.1 * self.absolute
-        return farthest.square() + self.squared
+        return (squared.clamp(min=0).sqrt() * (1 + 2.1 * self.relative) + 2.1 * self.absolute).square()
 
 
 def _of_close(

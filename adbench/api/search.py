@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from adbench.api.crowds import Slack, Twins, nearest_of_crowd
 from adbench.api.leading import LeadingRows
@@ -109,26 +109,42 @@ class ExactIndex:
             return self._by_halves(self._halves, query, k, hidden)
         if self._leading is not None:
             return self._by_leading(self._leading, query, k, hidden)
-        return self._by_floats(query, k, hidden)
+        return self._by_floats(query, k=k, hidden=hidden)
 
-    def _nearest(self, query: Tensor, candidates: Tensor, k: int, hidden: Hidden | None) -> tuple[Tensor, Tensor]:
+    def _measured(self, query: Tensor, candidates: Tensor, k: int, hidden: Hidden | None) -> _Measured:
         without = None if hidden is None else hidden.among(candidates)
-        return nearest_among(query, self.vectors, candidates, k, self.metric, without)
+        distances, indices = nearest_among(query, self.vectors, candidates, candidates.shape[1], self.metric, without)
+        crowded = distances[:, -1] <= distances[:, k - 1] * (1 + 2.0**-20)
+        return _Measured(distances[:, :k].clone(), indices[:, :k].clone(), crowded)
+
+    def _again(
+        self,
+        found: _Measured,
+        open_: Tensor,
+        query: Tensor,
+        hidden: Hidden | None,
+        way: Callable[[Tensor, Hidden | None], tuple[Tensor, Tensor]],
+    ) -> tuple[Tensor, Tensor]:
+        """What was found; queries that are open are asked again, in a crowd where all candidates are equally near."""
+        k = found.distances.shape[1]
+        for some, ask in ((open_ & ~found.crowded, way), (open_ & found.crowded, partial(self._of_crowd, k=k))):
+            index = some.nonzero().squeeze(1)
+            if len(index):
+                others = None if hidden is None else hidden[index]
+                found.distances[index], found.indices[index] = ask(query[index], hidden=others)
+        return found.distances, found.indices
 
     def _by_halves(self, halves: HalfRows, query: Tensor, k: int, hidden: Hidden | None) -> tuple[Tensor, Tensor]:
         import torch
 
         asked = self._asked(query)
         candidates, beyond = halves.shortlist(asked, max(k, self.TOGETHER), hidden)
-        distances, indices = self._nearest(query, candidates, k, hidden)
+        found = self._measured(query, candidates, k, hidden)
         cosine = self._center is None
-        farthest = distances[:, -1] if cosine else distances[:, -1].square()
+        farthest = found.distances[:, -1] if cosine else found.distances[:, -1].square()
         base = torch.ones_like(farthest) if cosine else (asked / 2).square().sum(1)
         near = farthest - base + (query.shape[1] + 4) * 2.0**-23 * (farthest + base)  # as measured, at most
-        again = halves.doubtful(asked, near, beyond).nonzero().squeeze(1)
-        if len(again):
-            distances[again], indices[again] = self._by_floats(query[again], k, _some(hidden, again))
-        return distances, indices
+        return self._again(found, halves.doubtful(asked, near, beyond), query, hidden, partial(self._by_floats, k=k))
 
     def _by_leading(
         self,
@@ -139,35 +155,26 @@ class ExactIndex:
         spare: tuple[int, int] = LeadingRows.SPARE,
     ) -> tuple[Tensor, Tensor]:
         candidates, beyond = leading.shortlist(self._prepared(query), max(k, self.TOGETHER), spare, hidden)
-        distances, indices = self._nearest(query, candidates, k, hidden)
-        farthest = distances[:, -1] if self._center is not None else (2 * distances[:, -1]).sqrt()
+        found = self._measured(query, candidates, k, hidden)
+        farthest = found.distances[:, -1] if self._center is not None else (2 * found.distances[:, -1]).sqrt()
         sure = (1 + query.shape[1] * 2.0**-23) * farthest < beyond
-        again = (~sure).nonzero().squeeze(1)
-        if not len(again):
-            return distances, indices
-        others = _some(hidden, again)
-        if spare == leading.MANY:
-            distances[again], indices[again] = self._by_floats(query[again], k, others)
-        else:
-            distances[again], indices[again] = self._by_leading(leading, query[again], k, others, leading.MANY)
-        return distances, indices
+        more = partial(self._by_leading, leading, k=k, spare=leading.MANY)
+        way = partial(self._by_floats, k=k) if spare == leading.MANY else more
+        return self._again(found, ~sure, query, hidden, way)
 
     def _by_floats(self, query: Tensor, k: int, hidden: Hidden | None, step: int = 0) -> tuple[Tensor, Tensor]:
         asked = self._asked(query)
         wanted = 1 + (k if step == 0 else max(k, self.TOGETHER) + SPARE[step - 1])
         near, candidates = shortlist(asked, self._blocks(), wanted, QUERIES, hidden)
         everything = near.shape[1] < wanted
-        distances, indices = self._nearest(query, candidates if everything else candidates[:, :-1], k, hidden)
+        found = self._measured(query, candidates if everything else candidates[:, :-1], k, hidden)
+        if everything:
+            return found.distances, found.indices
         sure = near[:, -1] > near[:, k - 1] + 4 * self._roundoff(asked)
-        again = (~sure).nonzero().squeeze(1)
-        if everything or not len(again):
-            return distances, indices
-        others = _some(hidden, again)
-        if step < len(SPARE):
-            distances[again], indices[again] = self._by_floats(query[again], k, others, step + 1)
-        else:
-            distances[again], indices[again] = self._of_crowd(query[again], k, others)
-        return distances, indices
+        if step == 0:
+            found.crowded.fill_(False)  # of k candidates nothing can be said
+        more = partial(self._by_floats, k=k, step=step + 1)
+        return self._again(found, ~sure, query, hidden, more if step < len(SPARE) else partial(self._of_crowd, k=k))
 
     def _of_crowd(self, query: Tensor, k: int, hidden: Hidden | None) -> tuple[Tensor, Tensor]:
         """As `crowds` says; of vectors that are equal only the first k can be an answer."""
@@ -182,31 +189,34 @@ class ExactIndex:
         return torch.cat([distance for distance, _ in parts]), torch.cat([index for _, index in parts])
 
     def _of_crowd_among(self, query: Tensor, k: int, rows: Tensor) -> tuple[Tensor, Tensor]:
-        ready, own = self._doubled(query)
-        channels, l2 = query.shape[1], self._center is not None
-        most = own + max(float(block.own.max()) for block in self._double_blocks(rows))
-        slack = Slack((channels + 4) * 2.0**-24, 0.0 if l2 else (channels + 6) * 2.0**-24, channels * 2.0**-50 * most)
+        center = self._doubled(query).mean(0)  # of a crowd, where products lose the fewest digits
+        channels, cosine = query.shape[1], self._center is None
+        slack = Slack((channels + 4) * 2.0**-24, (channels + 6) * 2.0**-24 if cosine else 0.0)
+
+        def lifted(some: Tensor) -> tuple[Tensor, Tensor]:
+            """Float64, relative to the center, and what each adds to a squared distance (cosine: twice that)."""
+            ready = self._doubled(some)
+            beside = (ready == 0).all(1) if cosine else 0.0
+            moved = ready - center
+            return moved, moved.square().sum(1) + beside
+
+        def blocks() -> Iterator[Block]:
+            for index in torch.split(rows, max(1, min(self._height(), BLOCK // QUERIES))):
+                yield Block(*lifted(self.vectors[index]), index)
 
         def measure(queries: Tensor, found: Tensor) -> Tensor:
             return pair_distances(query, self.vectors, queries, found, self.metric)
 
-        return nearest_of_crowd(ready.mul_(-2), own, slack, lambda: self._double_blocks(rows), k, measure)
-
-    def _double_blocks(self, rows: Tensor) -> Iterator[Block]:
         import torch
 
-        for index in torch.split(rows, max(1, min(self._height(), BLOCK // QUERIES))):
-            yield Block(*self._doubled(self.vectors[index]), index)
+        asked, own = lifted(query)
+        return nearest_of_crowd(asked.mul_(-2), own, slack, blocks, k, measure)
 
-    def _doubled(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Rows [M, C] float64 and what each adds to a squared distance [M]; for cosine to twice the distance."""
+    def _doubled(self, rows: Tensor) -> Tensor:
+        """Rows as distances are between them, in float64."""
         from torch.nn.functional import normalize
 
-        if self._center is not None:
-            ready = rows.double() - self._center.double()
-            return ready, ready.square().sum(1)
-        ready = normalize(rows.float(), dim=-1).double()
-        return ready, ready.square().sum(1) + (ready == 0).all(1)
+        return (normalize(rows.float(), dim=-1) if self._center is None else rows.float()).double()
 
     @cached_property
     def _twins(self) -> Twins:
@@ -277,8 +287,12 @@ class ExactIndex:
         return Owners(self.owners or (), self.vectors.device)
 
 
-def _some(hidden: Hidden | None, index: Tensor) -> Hidden | None:
-    return None if hidden is None else hidden[index]
+class _Measured(NamedTuple):
+    """Of some candidates the nearest [Q, k], and whether all candidates are as near as the last of these [Q]."""
+
+    distances: Tensor
+    indices: Tensor
+    crowded: Tensor
 
 
 def check_count(k: int, available: int) -> None:
@@ -328,7 +342,8 @@ def pair_distances(query: Tensor, vectors: Tensor, queries: Tensor, rows: Tensor
     measure = _euclidean if metric == "l2" else _cosine
     height = max(1, (BLOCK if vectors.device.type == "cpu" else DEVICE_BLOCK) // max(1, query.shape[1]))
     parts = zip(torch.split(queries, height), torch.split(rows, height), strict=True)
-    return torch.cat([measure(query[some], vectors[near].float()) for some, near in parts])
+    pairs = ((query.index_select(0, some), vectors.index_select(0, near).float()) for some, near in parts)
+    return torch.cat([measure(*pair) for pair in pairs])
 
 
 def _rows(vectors: Tensor, index: Tensor) -> Tensor:

@@ -125,7 +125,7 @@ def halves(monkeypatch):
     again, plain = [], ExactIndex._by_floats
     monkeypatch.setattr(search, "halves_pay", lambda vectors: True)
     monkeypatch.setattr(
-        ExactIndex, "_by_floats", lambda self, query, *rest: again.append(len(query)) or plain(self, query, *rest)
+        ExactIndex, "_by_floats", lambda self, query, **rest: again.append(len(query)) or plain(self, query, **rest)
     )
     return again
 
@@ -167,7 +167,7 @@ def leading(monkeypatch):
     monkeypatch.setattr(LeadingRows, "LEAST_ROWS", 1)
     monkeypatch.setattr(LeadingRows, "LEAST_CHANNELS", 96)
     monkeypatch.setattr(
-        ExactIndex, "_by_floats", lambda self, query, *rest: again.append(len(query)) or plain(self, query, *rest)
+        ExactIndex, "_by_floats", lambda self, query, **rest: again.append(len(query)) or plain(self, query, **rest)
     )
     return again
 
