@@ -123,9 +123,9 @@ class ExactIndex:
         open_: Tensor,
         query: Tensor,
         hidden: Hidden | None,
-        way: Callable[[Tensor, Hidden | None], tuple[Tensor, Tensor]],
+        way: Callable[..., tuple[Tensor, Tensor]],
     ) -> tuple[Tensor, Tensor]:
-        """What was found; queries that are open are asked again, in a crowd where all candidates are equally near."""
+        """What was found; open queries are asked again in some way, in a crowd where all candidates are equally near."""
         k = found.distances.shape[1]
         for some, ask in ((open_ & ~found.crowded, way), (open_ & found.crowded, partial(self._of_crowd, k=k))):
             index = some.nonzero().squeeze(1)
