@@ -125,7 +125,7 @@ class ExactIndex:
         hidden: Hidden | None,
         way: Callable[..., tuple[Tensor, Tensor]],
     ) -> tuple[Tensor, Tensor]:
-        """What was found; open queries are asked again in some way, in a crowd where all candidates are equally near."""
+        """What was found; open queries are asked again, in a crowd where all candidates are equally near."""
         k = found.distances.shape[1]
         for some, ask in ((open_ & ~found.crowded, way), (open_ & found.crowded, partial(self._of_crowd, k=k))):
             index = some.nonzero().squeeze(1)
