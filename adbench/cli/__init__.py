@@ -112,13 +112,16 @@ def call(arguments: list[str] | None = None) -> int:
 
 
 def _call(arguments: list[str] | None) -> int:
+    given = sys.stdout
     try:
         with told_once():
             result: Any = group.main(args=arguments, prog_name="adbench", standalone_mode=False)
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except (click.ClickException, click.Abort, KeyboardInterrupt, SystemExit, AdbenchError, OSError) as error:
-        return _told(error)
+        unheard = isinstance(error, SystemExit) and sys.stdout is not given  # click's answer to a reader that has gone
+        sys.stdout = given
+        return _told(BrokenPipeError() if unheard else error)
     return result if isinstance(result, int) else 0
 
 
@@ -131,7 +134,7 @@ def _told(error: BaseException) -> int:
         return error.exit_code
     if isinstance(error, click.Abort | KeyboardInterrupt):
         return _stopped(error)
-    if any(isinstance(each, BrokenPipeError) for each in (error, error.__context__)):  # which click turns into an exit
+    if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads any more: the rest goes nowhere
         return 1
     if isinstance(error, SystemExit):
