@@ -124,7 +124,7 @@ class _Evaluation:
         from adbench.engine.record import write_record
 
         judge = judge_of(folder, record, self.datasets.of(folder, record))
-        evidence, known = judge.evidence(), [cast("Metric", entry.cls()) for entry in self.registry.entries("metric")]
+        evidence, known = judge.evidence(), [cast("Metric", metric) for metric in self.registry.made("metric")]
         metrics = measure(known, evidence)
         metrics = with_intervals(metrics, judge, self.draws) if self.draws else _kept(record.metrics, metrics)
         after = record.model_copy(update={"metrics": metrics, "facts": {**record.facts, **judge.facts()}})

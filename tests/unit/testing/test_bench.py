@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adbench import Aggregator, Bank, Field, PluginError, Scorer, Scores, VectorBank
+from adbench import Aggregator, Bank, Field, Metric, PluginError, Scorer, Scores, VectorBank
 from adbench.builtin import toy
 from adbench.registry import installed
 from adbench.testing.drawn import draw_parts
@@ -165,3 +166,34 @@ def test_the_parts_are_the_same_every_time(tmp_path):
         assert (first / file).read_bytes() == (second / file).read_bytes()
     mask = np.asarray(Image.open(first / "dots" / "ground_truth" / "scratch" / "000_mask.png"))
     assert mask.sum() == 240 * 255
+
+
+def test_records_as_json_are_what_was_written(bench):
+    done = bench.run("--category", "dots", "--json")
+    assert done.code == 0, done.err
+    (line,) = done.out.splitlines()
+    assert json.loads(line) == done.records[0].to_json()
+
+
+class Ruined(Metric):
+    """Cannot be made."""
+
+    name = "ruined"
+    level = "image"
+
+    def __init__(self, **options):
+        raise RuntimeError("no")
+
+    def measure(self, evidence):
+        raise NotImplementedError
+
+
+def test_a_metric_that_cannot_be_made_costs_no_run(bench):
+    bench.register(Ruined)
+    done = bench.run("--category", "dots")
+    assert done.code == 0, done.err
+    assert (
+        done.err.count("left out: plugin 'this-test': metric 'ruined' cannot be made: it raised RuntimeError: no") == 1
+    )
+    assert "ruined" not in done.records[0].metrics
+    assert bench.adbench("evaluate", done.folder, "--data", bench.data).code == 0
