@@ -36,6 +36,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join([*map(str, OWN), os.environ.get("PYTH
 from gpu_rows.alone import Ending, Measure, alone  # noqa: E402 - found by the two lines above
 from gpu_rows.checking import Tests, checked  # noqa: E402
 from gpu_rows.line import FULL, QUICK, TINY, Sizes  # noqa: E402
+from gpu_rows.names import named  # noqa: E402
 from gpu_rows.shown import notes, table  # noqa: E402
 
 
@@ -77,7 +78,7 @@ def main() -> None:
     result = about(options, sizes)
     begin, share = time.monotonic(), limit / WHOLE
     if not options.no_tests:
-        tests = checked(options.device, share * TESTS_BUDGET, tiny=options.tiny)
+        tests = checked(options.device, max(LEAST, share * TESTS_BUDGET), result["sizes_of"])
         result |= {"tests": tests.to_json(), "tests_in_words": tests.sentence}
         say(f"tests: {tests.sentence}")
     for row in [row for row in ROWS if not options.rows or row.name in options.rows]:
@@ -103,22 +104,18 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--limit", type=float, help="seconds for everything")
     parser.add_argument("--out", type=Path, default=ROOT / "build/gpu", help="folder of the results")
     options = parser.parse_args()
-    options.card = named(options.device)
-    if not options.card:
+    options.named = named(options.device)
+    if not options.named["card"]:
         parser.error(f"torch sees no {options.device} here; --device cpu --tiny shows that every line runs")
     return options
 
 
 def about(options: argparse.Namespace, sizes: Sizes) -> dict[str, Any]:
     """What is known before anything is measured."""
-    import torch
-
     return {
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "card": options.card,
+        **options.named,
         "device": options.device,
-        "torch": torch.__version__,
-        "cuda": torch.version.cuda,
         "python": sys.version.split()[0],
         "cores": os.cpu_count(),
         "sizes_of": "tiny" if options.tiny else "quick" if options.quick else "whole",
@@ -127,14 +124,6 @@ def about(options: argparse.Namespace, sizes: Sizes) -> dict[str, Any]:
         "tests_in_words": "left out",
         "rows": [],
     }
-
-
-def named(device: str) -> str:
-    """The card's name, empty where there is none; asked in another process, so that this one has not touched it."""
-    import subprocess
-
-    asked = f"from gpu_rows.measuring import card; print(card({device!r}))"
-    return subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=False).stdout.strip()
 
 
 def measured(row: Row, sizes: Sizes, device: str, budget: float) -> Ending:

@@ -44,9 +44,20 @@ class Tests:
         return f"{told}; {self.note}" if self.note else told
 
 
-def checked(device: str, budget: float, *, tiny: bool) -> Tests:
+SELECTED = {
+    "whole": {"cuda": ["-m", "gpu"], "cpu": ["-k", "cpu"]},
+    "quick": {"cuda": ["-m", "gpu and not slow"], "cpu": ["-m", "not slow", "-k", "cpu"]},
+    "tiny": {
+        "cuda": ["-m", "gpu", "-k", "curve"],
+        "cpu": ["-k", "cpu and curve", "--ignore=tests/gpu/test_components.py"],
+    },
+}
+"""What pytest is told, by the sizes of the run and the device."""
+
+
+def checked(device: str, budget: float, sizes_of: str) -> Tests:
     """Run the tests for the device in a process of its own."""
-    wanted = ["-m", "gpu"] if device.startswith("cuda") else ["-k", "cpu and (graphs or curve)" if tiny else "cpu"]
+    wanted = SELECTED[sizes_of][device.partition(":")[0]]
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="adbench-gpu-") as folder:
         report = Path(folder, "tests.xml")

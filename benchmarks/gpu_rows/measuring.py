@@ -81,15 +81,6 @@ def process_peak_mb() -> float | None:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), None)
 
 
-def card(device: str) -> str:
-    """The card's name, or the processor's."""
-    if on_gpu(device):
-        return torch.cuda.get_device_name(device)
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    return next((line.split(": ", 1)[1] for line in lines if line.startswith("model name")), "a CPU")
-
-
 def pinned(images: torch.Tensor, device: str) -> torch.Tensor:
     """Images in memory from which the card can fetch them by itself."""
     return images.pin_memory() if on_gpu(device) else images

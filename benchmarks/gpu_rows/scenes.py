@@ -77,6 +77,6 @@ def _draw_all(jobs: list[tuple[Path, int, int, bool]]) -> None:
 
 
 def _write(path: Path, pixels: np.ndarray) -> None:
-    from PIL import Image
+    from imagecodecs import png_encode
 
-    Image.fromarray(pixels).save(path, compress_level=1)
+    path.write_bytes(png_encode(pixels, level=1))
