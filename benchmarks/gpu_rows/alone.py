@@ -101,18 +101,28 @@ def _measured(out: Connection, measure: Measure, sizes: Sizes, device: str, scra
     """In the process of the row: send each line as soon as it is known; profile those that fell short."""
     os.setsid()
     os.environ["TMPDIR"] = tempfile.tempdir = scratch
-    from gpu_rows.measuring import gpu_peak_mb, process_peak_mb, profiled
+    from gpu_rows.measuring import gpu_peak_mb, process_peak_mb
 
     try:
         for line in measure(sizes, device):
             out.send(("line", line.to_json(sizes)))
             out.send(("peaks", {"gpu_mb": gpu_peak_mb(device), "process_mb": process_peak_mb()}))
             if line.work and (line.reached(sizes) is False or not sizes.judged):
-                out.send(("profile", (line.key, profiled(line.work, device))))
+                out.send(("profile", (line.key, _profile(line.work, device))))
         out.send(("ok", ""))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the row's outcome
         told = traceback.format_exception_only(error)[-1].strip()
         out.send(("failed", f"{told[:400]} ({_where(error)})"))
+
+
+def _profile(work: Callable[[], Any], device: str) -> str:
+    """Torch's table, or why there is none: what was measured stands without it."""
+    from gpu_rows.measuring import profiled
+
+    try:
+        return profiled(work, device)
+    except Exception as error:  # noqa: BLE001 - profilers fail for reasons of their own
+        return f"no profile: {error}"
 
 
 def _where(error: BaseException) -> str:
