@@ -36,7 +36,8 @@ class Stages(nn.Module):
 
     def __init__(self, *, folded: bool = False, last: bool = False) -> None:
         super().__init__()
-        self.model = EfficientNetLite0().loaded(read_state_dict(packaged_weights()))
+        self.model, state = EfficientNetLite0().model_and_state(read_state_dict(packaged_weights()))
+        self.model.load_state_dict(state)
         self.eval().requires_grad_(requires_grad=False)
         if folded:
             fold_batch_norms(self)

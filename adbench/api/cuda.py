@@ -67,7 +67,8 @@ def cuda_graph(compute: Compute, images: Tensor) -> Compute:
     """
     import torch
 
-    with torch.cuda.device(images.device):
+    # The second restores the stream: a capture that fails leaves torch's own current (`torch.cuda.graph.__exit__`)
+    with torch.cuda.device(images.device), torch.cuda.stream(torch.cuda.current_stream(images.device)):
         return _recorded(compute, images.clone())
 
 

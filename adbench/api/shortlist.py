@@ -129,7 +129,7 @@ def _nearest_in(asked: Tensor, block: Block, k: int, hidden: Hidden | None) -> t
 
 def halves_pay(vectors: Tensor) -> bool:
     """Whether products in half precision are so much faster here that they should find the candidates."""
-    return vectors.is_cuda
+    return vectors.is_cuda and len(vectors) > 0
 
 
 class HalfRows:

@@ -82,7 +82,7 @@ def running(column: Tensor) -> Tensor:
     """The sums up to each element. Along one long row CUDA adds in another order each time, along short ones not."""
     rows = pad(column, (0, max(2 * _ROW, -(-len(column) // _ROW) * _ROW) - len(column))).reshape(-1, _ROW).cumsum(1)
     if len(column) > _ROW:
-        rows[1:] += running(rows[:-1, -1].contiguous())[:, None]
+        rows[1:].add_(running(rows[:-1, -1].contiguous())[:, None])
     return rows.ravel()[: len(column)]
 
 

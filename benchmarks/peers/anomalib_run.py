@@ -1,8 +1,9 @@
-"""anomalib's Patchcore or Padim with efficientnet-lite0 on one category in MVTec AD's layout; prints one line of JSON.
+"""anomalib's Patchcore or Padim on one category in MVTec AD's layout; prints one line of JSON.
 
 Runs in the environment that ``scripts/peers`` makes, never in adbench's own. Weights, images, size (256 px squashed),
 coreset (1 %) and neighbours (9) are those of the recipe ``patchcore-lite``, channels (100) those of ``padim``.
-README.md here lists what differs.
+README.md here lists what differs. ``patchcore-wide``, on random weights with a coreset of 10 %, is for times alone:
+`benchmarks/gpu.py` measures it on a GPU, where anomalib is installed beside torch.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 Model = TypeVar("Model", "Patchcore", "Padim")
 LAYERS = ("blocks.2", "blocks.4")  # strides 8 and 16
 PADIM_LAYERS = ("blocks.1", *LAYERS)  # and stride 4
+LITE = "tf_efficientnet_lite0"
 SIZE = (256, 256)
 
 
@@ -44,13 +46,15 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="anomalib's Patchcore or Padim, efficientnet-lite0")
-    parser.add_argument("--method", choices=["patchcore-lite", "padim"], default="patchcore-lite")
+    parser = argparse.ArgumentParser(description="anomalib's Patchcore or Padim")
+    parser.add_argument("--method", choices=METHODS, default="patchcore-lite")
     parser.add_argument("--data", type=Path, required=True, help="a category, or a folder that holds only one")
     parser.add_argument("--limit-train", type=int, help="the first N normal images by name")
     parser.add_argument("--limit-test", type=int, help="the first N images by name of each test folder")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, default=32, help="anomalib's own default is 32")
+    parser.add_argument("--side", type=int, default=SIZE[0], help="of the prepared images in pixels")
+    parser.add_argument("--device", default="cpu", help="torch's name of it")
     return parser.parse_args()
 
 
@@ -76,43 +80,74 @@ def run(scratch: Path, arguments: argparse.Namespace) -> dict[str, object]:
     from lightning import seed_everything
 
     seed_everything(arguments.seed, verbose=False)
-    model = {"patchcore-lite": patchcore, "padim": padim}[arguments.method]()
+    model = METHODS[arguments.method]((arguments.side, arguments.side))
     data = folder(scratch / "data", arguments.batch)
     quiet = {"enable_progress_bar": False, "enable_model_summary": False, "limit_val_batches": 0}
-    engine = Engine(accelerator="cpu", default_root_dir=scratch / "engine", **quiet)
-    start = time.perf_counter()
+    where = {"accelerator": "cpu" if arguments.device == "cpu" else "gpu", "devices": 1}
+    engine = Engine(default_root_dir=scratch / "engine", **where, **quiet)
+    start = awake(arguments.device)
     with stdout_to_stderr():
         engine.fit(model=model, datamodule=data)
-    fit_s = time.perf_counter() - start
-    judged, ms = test(model, data)
+    fit_s = now(arguments.device) - start
+    judged, ms = test(model.to(arguments.device), data, arguments.device)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     cost = {"fit_s": fit_s, "ms_per_image": quantiles(ms), "peak_memory_mb": peak_mb}
     sizes = {"train": len(data.train_data), "test": len(data.test_data)}
     return {"who": "anomalib", "seed": arguments.seed, "metrics": measure(judged), "cost": cost, **sizes}
 
 
-def patchcore() -> Patchcore:
+def patchcore(size: tuple[int, int]) -> Patchcore:
     """The model; its scores stay raw (no post-processor), as adbench ranks them."""
     from anomalib.models import Patchcore
 
-    return weighted(Patchcore(layers=LAYERS, coreset_sampling_ratio=0.01, num_neighbors=9, **common()))
+    options = {"backbone": LITE, "layers": LAYERS, "coreset_sampling_ratio": 0.01, "num_neighbors": 9}
+    return weighted(Patchcore(**options, **common(size)))
 
 
-def padim() -> Padim:
+def wide(size: tuple[int, int]) -> Patchcore:
+    """The model as the paper has it, with random weights."""
+    from anomalib.models import Patchcore
+
+    options = {"backbone": "wide_resnet50_2", "layers": ("layer2", "layer3"), "coreset_sampling_ratio": 0.1}
+    return Patchcore(**options, num_neighbors=9, **common(size))
+
+
+def padim(size: tuple[int, int]) -> Padim:
     """The model with as many channels, drawn at random, as the paper has for its smaller network."""
     from anomalib.models import Padim
 
-    return weighted(Padim(layers=list(PADIM_LAYERS), n_features=100, **common()))
+    return weighted(Padim(backbone=LITE, layers=list(PADIM_LAYERS), n_features=100, **common(size)))
 
 
-def common() -> dict[str, object]:
-    """What both have in common: network, preparation, and nothing behind the scores."""
+METHODS = {"patchcore-lite": patchcore, "padim": padim, "patchcore-wide": wide}
+
+
+def common(size: tuple[int, int]) -> dict[str, object]:
+    """What all have in common: preparation, and nothing behind the scores."""
     from anomalib.pre_processing import PreProcessor
     from torchvision.transforms.v2 import Compose, Normalize, Resize
 
-    transform = Compose([Resize(SIZE, antialias=True), Normalize(mean=[0.5] * 3, std=[0.5] * 3)])
+    transform = Compose([Resize(size, antialias=True), Normalize(mean=[0.5] * 3, std=[0.5] * 3)])
     off = {"post_processor": False, "evaluator": False, "visualizer": False}
-    return {"backbone": "tf_efficientnet_lite0", "pre_trained": False, "pre_processor": PreProcessor(transform), **off}
+    return {"pre_trained": False, "pre_processor": PreProcessor(transform), **off}
+
+
+def now(device: str) -> float:
+    """Seconds, after all that was queued on a GPU is done."""
+    import torch
+
+    if device != "cpu":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def awake(device: str) -> float:
+    """The same, once the GPU's libraries are loaded: that is no part of a fit."""
+    import torch
+
+    square = torch.ones(8, 8, device=device)
+    torch.nn.functional.conv2d(square[None, None] @ square, square[None, None])
+    return now(device)
 
 
 def weighted(model: Model) -> Model:
@@ -153,8 +188,8 @@ def folder(root: Path, batch: int, validation: str = "none") -> Folder:
     )
 
 
-def test(model: Patchcore | Padim, data: Folder) -> tuple[list[ImageBatch], list[float]]:
-    """The judged batches, and milliseconds an image of each, from file to anomaly map at 256x256."""
+def test(model: Patchcore | Padim, data: Folder, device: str) -> tuple[list[ImageBatch], list[float]]:
+    """The judged batches, on the CPU, and milliseconds an image of each, from file to anomaly map."""
     import torch
 
     judged: list[ImageBatch] = []
@@ -167,9 +202,11 @@ def test(model: Patchcore | Padim, data: Folder) -> tuple[list[ImageBatch], list
         if batch is None:
             return judged, ms
         with torch.inference_mode():
-            batch.image, batch.gt_mask = model.pre_processor.transform(batch.image, batch.gt_mask)
-            batch.update(**model.model(batch.image)._asdict())
-        ms.append((time.perf_counter() - start) * 1000 / len(batch.image))
+            images, masks = model.pre_processor.transform(batch.image.to(device), batch.gt_mask)
+            said = model.model(images)._asdict()
+        ms.append((now(device) - start) * 1000 / len(images))
+        found = {name: None if part is None else part.cpu() for name, part in said.items()}
+        batch.update(image=images.cpu(), gt_mask=masks, **found)
         judged.append(batch)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from adbench_memory import kcenter
+from adbench_memory.group import Group
 from adbench_memory.kcenter import greedy_cover, greedy_k_center, plain_k_center
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from adbench import UsageError
 
@@ -117,6 +119,31 @@ def test_on_an_accelerator_it_is_the_plain_loop_too(name, monkeypatch):
     vectors = DATA[name]
     count = min(150, len(vectors))
     assert torch.equal(greedy_k_center(vectors, count, 3), plain_k_center(vectors, count, 3))
+
+
+class Waits(TorchDispatchMode):
+    """Counts what a GPU would stand still for: numbers that Python reads, results whose size depends on the data."""
+
+    count = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        name = str(operation)
+        to_host = "_to_copy" in name and str((kwargs or {}).get("device")) == "cpu"
+        self.count += to_host or any(part in name for part in ("_local_scalar_dense", "nonzero"))
+        return operation(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("name", ["gaussian", "clustered"])
+def test_an_accelerator_waits_about_once_a_step(name, monkeypatch):
+    """Reading the farthest point is one wait; what a new shortlist takes is spread over many steps."""
+    monkeypatch.setattr(kcenter, "_on_cpu", lambda _: False)
+    reads = []
+    farthest = Group.farthest
+    monkeypatch.setattr(Group, "farthest", lambda group: reads.append(1) or farthest(group))
+    with Waits() as waits:
+        greedy_k_center(DATA[name], 400, 3)
+    assert len(reads) < 1.1 * 400
+    assert waits.count < 400
 
 
 @pytest.mark.parametrize("channels", [1, 2, 7, 8, 1536])

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from adbench.api.shortlist import Block, HalfRows, bounded_shortlist, shortlist
+from adbench.api.shortlist import Block, HalfRows, bounded_shortlist, halves_pay, shortlist
 
 
 def draw(*shape, seed=0):
@@ -46,3 +46,14 @@ def test_all_rows_are_candidates_where_there_are_few():
     found, beyond = bounded_shortlist(asked, [Block(rows, rows.square().sum(1), torch.arange(7))], 10, 8, 16)
     assert found.sort(1).values.tolist() == [list(range(7))] * 3
     assert beyond.isinf().all()
+
+
+@pytest.mark.parametrize(("on_gpu", "count", "pays"), [(True, 3, True), (True, 0, False), (False, 3, False)])
+def test_halves_pay_on_a_gpu_where_there_are_vectors(on_gpu, count, pays):
+    class Vectors:
+        is_cuda = on_gpu
+
+        def __len__(self):
+            return count
+
+    assert halves_pay(Vectors()) is pays

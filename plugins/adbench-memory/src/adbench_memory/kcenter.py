@@ -33,6 +33,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from adbench import UsageError
+from adbench_memory.group import Group
 from adbench_memory.sketch import Sketches
 
 if TYPE_CHECKING:
@@ -159,23 +160,24 @@ def squared_lengths(rows: Tensor) -> Tensor:
     width = rows.shape[1]
     while width > 1:
         half = (width + 1) // 2
-        rows[:, : width - half] += rows[:, half:width]
+        rows[:, : width - half].add_(rows[:, half:width])  # `+=` would copy each part onto itself, too
         width = half
     return rows[:, 0]
 
 
 def _select(points: _Points, count: int) -> Selection:
     shortlist, floor = points.farthest()
-    best = float(shortlist.distance.max())
+    best, winner = shortlist.farthest()
     while points.count < count and best > 0:
-        contest = shortlist if best > floor else points.everyone  # where more are equal than the shortlist holds
-        points.choose(int(contest.index[contest.distance.argmax()]), best)
-        points.meet(shortlist, points.count - 1, points.count)
-        best = float(shortlist.distance.max())
+        if best <= floor:  # where more are equal than the shortlist holds
+            _, winner = points.everyone.farthest()
+        points.choose(winner, best)
+        points.meet_latest(shortlist)
+        best, winner = shortlist.farthest()
         if best <= floor:
             points.take_back(shortlist)
             shortlist, floor = points.farthest()
-            best = float(shortlist.distance.max())
+            best, winner = shortlist.farthest()
     points.take_back(shortlist)
     points.fill(best)
     return Selection(points.chosen, math.sqrt(best), points.progress())
@@ -190,32 +192,6 @@ def _argmin(rows: Tensor) -> Tensor:
 
 def _on_cpu(rows: Tensor) -> bool:
     return rows.device.type == "cpu"
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Some of the points.
-
-    Attributes:
-        index: [M] which they are.
-        distance: [M] squared distances to the nearest of the centers they have met, or bounds above them.
-        exact: [M] which of the distances are no bounds, but those of the plain arithmetic.
-        sketch: [M, P] and
-        own: [M]: their parts of `Sketches`.
-        rows: [M, C] their vectors, relative to the mean, where they are kept at hand.
-    """
-
-    index: Tensor
-    distance: Tensor
-    exact: Tensor
-    sketch: Tensor
-    own: Tensor
-    rows: Tensor | None = None
-
-    def some(self, keep: Tensor) -> _Group:
-        """A packed copy of these points."""
-        kept = (part.index_select(0, keep) for part in (self.index, self.distance, self.exact, self.sketch, self.own))
-        return _Group(*kept)
 
 
 class _Points:
@@ -233,7 +209,7 @@ class _Points:
         every = torch.arange(len(vectors), device=vectors.device)
         self.vectors, self.sketches = vectors, Sketches.of(vectors)
         infinite = torch.full(every.shape, math.inf, device=vectors.device)
-        self.everyone = _Group(every, infinite, every >= 0, self.sketches.rows, self.sketches.own)
+        self.everyone = Group(every, infinite, every >= 0, self.sketches.rows, self.sketches.own)
         self.seen, self.chosen, self.count = torch.zeros_like(every), every.new_zeros(most), 0
         self.reached = torch.full((most + 1,), math.inf)
         self.seconds, self.prepared_s = torch.zeros(most, dtype=torch.float64), 0.0
@@ -274,7 +250,7 @@ class _Points:
         known = (self.everyone.distance, self.everyone.exact, self.seen)
         return Progress(self.chosen, self.reached, self.seconds, self.prepared_s, *known)
 
-    def farthest(self) -> tuple[_Group, float]:
+    def farthest(self) -> tuple[Group, float]:
         """The shortlist, exact and in order of index, and its floor. Points as far as its best are exact, too."""
         distance = self.everyone.distance
         while True:
@@ -287,7 +263,7 @@ class _Points:
                 break
         return replace(self.everyone.some(keep), rows=self._centered(keep)), floor
 
-    def take_back(self, group: _Group) -> None:
+    def take_back(self, group: Group) -> None:
         """Remember what a group that has met all centers has learned."""
         self.everyone.distance[group.index] = group.distance
         self.everyone.exact[group.index] = group.exact
@@ -327,7 +303,7 @@ class _Points:
             self.take_back(replace(group, exact=group.index >= 0))
         return bool(loose.any())
 
-    def _meeting(self, index: Tensor, seen: Tensor, meet: Callable[[_Group, int, int], None]) -> Iterator[_Group]:
+    def _meeting(self, index: Tensor, seen: Tensor, meet: Callable[[Group, int, int], None]) -> Iterator[Group]:
         """Groups of points that have met all centers from number `seen` [M] on; those together that begin alike."""
         seen, order = seen.sort(stable=True)
         index, width = index[order], math.isqrt(self.products)
@@ -340,18 +316,33 @@ class _Points:
             yield group
             index, seen = index[height:], seen[height:]
 
-    def approach(self, group: _Group, first: int, last: int) -> None:
+    def meet_latest(self, group: Group) -> None:
+        """Lower the group's distances by the center that was chosen last.
+
+        An accelerator measures all of them. Sorting out which points need it takes seven answers, for each of which it
+        would stand still.
+        """
+        import torch
+
+        if _on_cpu(group.distance):
+            self.meet(group, self.count - 1, self.count)
+            return
+        rows = self.vectors.index_select(0, group.index)
+        rows -= self.vectors.index_select(0, self.chosen[self.count - 1 : self.count])
+        torch.minimum(group.distance, squared_lengths(rows), out=group.distance)
+
+    def approach(self, group: Group, first: int, last: int) -> None:
         """Lower the group's distances by the centers from number `first` to before `last`, to bounds or better."""
         _, hit, _ = self._nearer(group, first, last)
         group.exact[hit] = False
 
-    def meet(self, group: _Group, first: int, last: int) -> None:
+    def meet(self, group: Group, first: int, last: int) -> None:
         """Lower the group's distances by the centers from number `first` to before `last`."""
         low, hit, centers = self._nearer(group, first, last)
         point, center = (low < group.distance[hit, None]).nonzero(as_tuple=True)
         self._measure(group, hit[point], centers[center])
 
-    def _nearer(self, group: _Group, first: int, last: int) -> tuple[Tensor, Tensor, Tensor]:
+    def _nearer(self, group: Group, first: int, last: int) -> tuple[Tensor, Tensor, Tensor]:
         """Measure, for all points that have one, the center that looks nearest of those that may be nearer than before.
 
         Returns:
@@ -371,7 +362,7 @@ class _Points:
         self._measure(group, hit, centers[nearest])
         return low.scatter_(1, nearest[:, None], math.inf), hit, centers
 
-    def _measure(self, group: _Group, point: Tensor, center: Tensor) -> None:
+    def _measure(self, group: Group, point: Tensor, center: Tensor) -> None:
         """Lower the distances of the group's points at `point` [M] by the plain ones to the centers [M]."""
         import torch
 
