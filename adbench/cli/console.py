@@ -153,7 +153,7 @@ class Console:
     def interrupted(self, done: int, total: int, out: Path) -> None:
         """After Ctrl-C: what is kept, and how to go on."""
         self.close()
-        self._say(f"{counted(done, 'unit')} of {total} finished and kept in {out}; the same command goes on from there")
+        self._say(f"{done} of {counted(total, 'unit')} finished and kept in {out}; the same command goes on from there")
 
     def stopped(self, left: int, total: int) -> None:
         """A result could not be written: the rest was not tried."""
