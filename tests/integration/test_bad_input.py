@@ -389,7 +389,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(faults, parts, out,
     hanging.send_signal(signal.SIGINT)
     _, said = hanging.communicate(timeout=30)
     assert hanging.returncode == 130
-    assert "0 units of 1 finished" in said
+    assert "0 of 1 unit finished" in said
     assert "same command" in said
     assert "Traceback" not in said
     assert statuses(out) == {"bolt": "ok"}

@@ -114,9 +114,9 @@ def test_what_is_kept_when_it_stops_early(console, capsys, tmp_path):
     console.interrupted(2, 5, tmp_path)
     console.stopped(3, 5)
     said = capsys.readouterr().err
-    assert "2 units of 5 finished" in said
+    assert "2 of 5 units finished" in said
     console.interrupted(1, 1, tmp_path)
-    assert "1 unit of 1 finished" in capsys.readouterr().err
+    assert "1 of 1 unit finished" in capsys.readouterr().err
     assert "the same command goes on" in said
     assert "3 units of 5 not run" in said
 
