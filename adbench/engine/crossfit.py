@@ -83,9 +83,15 @@ def normal_scores(
     return NormalScores(np.concatenate(parts), source)
 
 
-def too_few(
-    rule: Rule, samples: Sequence[Sample], digests: Mapping[str, str], ctx: Context, method: Method | None = None
+def too_few_for(
+    method: Method, rule: Rule, samples: Sequence[Sample], digests: Mapping[str, str], ctx: Context
 ) -> NormalScores | None:
+    """As `too_few`; None also where the method gives no scores for another reason."""
+    _, folds = folds_of(samples, digests, ctx)
+    return None if _why_not(method, samples, folds) else too_few(rule, samples, digests, ctx)
+
+
+def too_few(rule: Rule, samples: Sequence[Sample], digests: Mapping[str, str], ctx: Context) -> NormalScores | None:
     """Why a rule could not use the scores of normal images, before anything is fitted for them: there are too few.
 
     Args:
@@ -93,16 +99,13 @@ def too_few(
         samples: the normal training images.
         digests: the content of each, by id.
         ctx: of the unit; decides who is left out.
-        method: whose scores they would be, where there is one at hand.
 
     Returns:
-        No scores, with that reason; None where the rule can use them, or the method gives none for another reason.
+        No scores, with that reason; None where the rule can use them.
     """
     source, folds = folds_of(samples, digests, ctx)
     reason = rule.lacks(sum(len(fold.judge) for fold in folds))
-    if not reason or (method is not None and _why_not(method, samples, folds)):
-        return None
-    return NormalScores(np.zeros(0, np.float32), source, reason, made=False)
+    return NormalScores(np.zeros(0, np.float32), source, reason, made=False) if reason else None
 
 
 def folds_of(samples: Sequence[Sample], digests: Mapping[str, str], ctx: Context) -> tuple[str, list[Fold]]:

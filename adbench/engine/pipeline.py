@@ -349,7 +349,7 @@ class Runner:
 
         learn, judge = partial(self._look_all_ways, apart, gauge), partial(self._look, apart, gauge)
         with work.clock.measure("threshold"), gauge.running():
-            scores = too_few(rule, task.train, task.digests, ctx, work.method) or normal_scores(
+            scores = too_few_for(work.method, rule, task.train, task.digests, ctx) or normal_scores(
                 make, task.train, task.digests, learn, judge, ctx, expect
             )
         return replace(scores, reason=with_ids(scores.reason, task.aliases))
