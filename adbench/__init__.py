@@ -17,23 +17,18 @@ from adbench.api.bank import (
     Source,
     VectorBank,
 )
-from adbench.api.checkpoints import below, best_part, is_head
 from adbench.api.component import Component, Config, Field, LocalFile, sha256_of
 from adbench.api.context import Context
-from adbench.api.cuda import CudaGraphed, to_device
 from adbench.api.dataset import GOOD, Dataset, PassedOver, Sample, Split, Survey
 from adbench.api.executor import Ending, Executor, Job, Work
 from adbench.api.features import Batch, Features, FeatureStream, ImageScores, Scores
 from adbench.api.geometry import Geometry
 from adbench.api.memo import Memo
 from adbench.api.metric import Evidence, Measure, Metric
-from adbench.api.plain import read_json, read_yaml
-from adbench.api.report import Report, Table
-from adbench.api.runtime import Network, NetworkBackbone
-from adbench.api.scorer import Scorer
-from adbench.api.search import ExactIndex, exact_search, nearest_among
-from adbench.api.stages import Aggregator, Augmenter, Masker, Neck, Preprocessor
-from adbench.api.weights import (
+from adbench.api.networks.checkpoints import below, best_part, is_head
+from adbench.api.networks.cuda import CudaGraphed, to_device
+from adbench.api.networks.runtime import Network, NetworkBackbone
+from adbench.api.networks.weights import (
     WeightsOption,
     hub_file,
     load_strictly,
@@ -43,6 +38,11 @@ from adbench.api.weights import (
     seeded,
     weights_of,
 )
+from adbench.api.report import Report, Table
+from adbench.api.scorer import Scorer
+from adbench.api.search.exact import ExactIndex, exact_search, nearest_among
+from adbench.api.stages import Aggregator, Augmenter, Masker, Neck, Preprocessor
+from adbench.api.untrusted import read_json, read_yaml
 from adbench.errors import (
     AdbenchError,
     BadImage,
@@ -60,7 +60,7 @@ from adbench.errors import (
 from adbench.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from adbench.api.curve import Curve
+    from adbench.api.curves.curve import Curve
 
 __version__ = "0.1.0"
 
@@ -149,7 +149,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """`Curve` brings NumPy with it, and is imported when it is asked for."""
     if name == "Curve":
-        from adbench.api.curve import Curve
+        from adbench.api.curves.curve import Curve
 
         return Curve
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -22,10 +22,10 @@ from adbench.api.component import Component, Config
 from adbench.api.dataset import Dataset
 from adbench.api.executor import Executor
 from adbench.api.metric import Metric
-from adbench.api.plain import one_line
 from adbench.api.report import Report
 from adbench.api.scorer import Scorer
 from adbench.api.stages import Aggregator, Augmenter, Masker, Neck, Preprocessor
+from adbench.api.untrusted import one_line
 from adbench.errors import AdbenchError, PluginError
 
 CONTRACTS: tuple[type[Component], ...] = (

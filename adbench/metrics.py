@@ -20,9 +20,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from adbench.api.arrays import Codes, as_float32, checked_maps, checked_pair, codes_for, finite_of, truth_of
-from adbench.api.curve import Curve, curve_of_judged, curve_of_scores
-from adbench.api.ladder import JudgedMap
-from adbench.api.truth import Truth
+from adbench.api.curves.curve import Curve, curve_of_judged, curve_of_scores
+from adbench.api.curves.threshold_table import JudgedMap
+from adbench.api.curves.truth import Truth
 from adbench.errors import ContractError, UsageError
 
 __all__ = [

@@ -24,8 +24,8 @@ from adbench_timm.packaged import packaged_weights
 from torch import Tensor, nn
 
 from adbench import Batch, Context, Geometry, read_state_dict
-from adbench.api.exports import exported, opened
-from adbench.api.runtime import relative_error
+from adbench.api.networks.exports import exported, opened
+from adbench.api.networks.runtime import relative_error
 
 RESNET = "resnet50v2_stages123.onnx"
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406])[:, None, None], torch.tensor([0.229, 0.224, 0.225])[:, None, None]

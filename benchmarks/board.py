@@ -18,10 +18,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from adbench.boards.publish import Press, build
+from adbench.boards.publish import Renderers, build
 from adbench.builtin.reports import Csv, Markdown
-from adbench.engine.details import Details
-from adbench.engine.record import canonical_json, identity
+from adbench.engine.evaluate.details import Details
+from adbench.engine.store.record import canonical_json, identity
 
 METRICS = (
     "image-auroc",
@@ -171,7 +171,7 @@ def main() -> None:
         root = arguments.keep or Path(scratch)
         write_board(root, arguments.methods, arguments.categories, arguments.details)
         began = time.perf_counter()
-        outcome = build([], root, Press(Markdown(), Csv()))
+        outcome = build([], root, Renderers(Markdown(), Csv()))
         seconds = time.perf_counter() - began
         assert not outcome.problems, outcome.problems[:3]
         page = root / "bench" / "full-shot" / "index.html"

@@ -18,15 +18,9 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
-from adbench.api.curve import curve_of_judged
-from adbench.api.truth import Truth
-from adbench.engine.bootstrap import (
-    IMAGE_FIGURES,
-    PIXEL_FIGURES,
-    intervals,
-    levels_of_maps,
-    levels_of_scores,
-)
+from adbench.api.curves.curve import curve_of_judged
+from adbench.api.curves.truth import Truth
+from adbench.engine.evaluate.bootstrap import IMAGE_FIGURES, PIXEL_FIGURES, intervals, levels_of_maps, levels_of_scores
 
 
 class Tiles:

@@ -18,10 +18,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import integrate, ndimage
 
-from adbench.api.curve import curve_of_maps
+from adbench.api.curves.curve import curve_of_maps
 from adbench.cli.options import dataset_from
-from adbench.engine.again import judge_of
-from adbench.engine.record import read_record
+from adbench.engine.evaluate.reproduce import evaluator_of
+from adbench.engine.store.record import read_record
 from adbench.registry import installed
 
 LIMIT = 0.3
@@ -138,7 +138,7 @@ def ranked(pairs: Iterable[tuple[np.ndarray, np.ndarray]], how: Convention) -> R
 
 def figures(run: Path, data: str) -> dict[str, float]:
     """AUPRO of a run under each convention."""
-    judge = judge_of(run, read_record(run), dataset_from(installed(), data))
+    judge = evaluator_of(run, read_record(run), dataset_from(installed(), data))
     found = {}
     for how in CONVENTIONS:
         judged = replace(judge, grid=None if how.grid is None else (how.grid, how.grid))

@@ -23,8 +23,8 @@ import torch
 from PIL import Image
 
 from adbench import Geometry
-from adbench.builtin.images import read_image
-from adbench.builtin.preprocess import Resize
+from adbench.builtin.pixels.images import read_image
+from adbench.builtin.stages.preprocessors import Resize
 
 Reader = Callable[[Path], np.ndarray]
 SIDE, SAMPLE = 1024, 24

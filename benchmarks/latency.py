@@ -21,13 +21,13 @@ import torch
 from backbones import Stages
 
 from adbench import Sample
-from adbench.api.exports import exported, opened
-from adbench.builtin.datasets import Folder
-from adbench.engine.draft import Unit
-from adbench.engine.pipeline import Runner
-from adbench.engine.protocol import Protocol
-from adbench.engine.settings import Settings
-from adbench.engine.spec import complete, read_recipe
+from adbench.api.networks.exports import exported, opened
+from adbench.builtin.folders.datasets import Folder
+from adbench.engine.plan.protocol import Protocol
+from adbench.engine.plan.recipe import complete, read_recipe
+from adbench.engine.plan.settings import Settings
+from adbench.engine.plan.unit import Unit
+from adbench.engine.run.runner import Runner
 from adbench.registry import Registry, load_registry
 
 BATCH = 8

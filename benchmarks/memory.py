@@ -69,11 +69,11 @@ class Noise(Dataset):
 
 def run(images: int) -> dict[str, float]:
     """One unit in this process: its peak memory, what the process held before, and the seconds."""
-    from adbench.engine.draft import Unit
-    from adbench.engine.pipeline import Runner
-    from adbench.engine.protocol import Protocol
-    from adbench.engine.settings import Settings
-    from adbench.engine.spec import Recipe, complete
+    from adbench.engine.plan.protocol import Protocol
+    from adbench.engine.plan.recipe import Recipe, complete
+    from adbench.engine.plan.settings import Settings
+    from adbench.engine.plan.unit import Unit
+    from adbench.engine.run.runner import Runner
     from adbench.registry import load_registry
 
     registry = load_registry()

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from adbench.api.curve import Curve
+    from adbench.api.curves.curve import Curve
 
 Pair = tuple[np.ndarray, np.ndarray]
 Figures = dict[str, float]
@@ -170,9 +170,9 @@ def on_device(device: str, pixels: int) -> None:
     """Maps of 1024 x 1024 on the device; truth as the judge keeps it. The first call is not counted."""
     import torch
 
-    from adbench.api.curve import curve_of_judged
-    from adbench.api.truth import Truth
-    from adbench.engine.device_curve import curve_on_device
+    from adbench.api.curves.curve import curve_of_judged
+    from adbench.api.curves.truth import Truth
+    from adbench.engine.evaluate.device_curve import curve_on_device
 
     if device.startswith("cuda") and not torch.cuda.is_available():
         print(f"no GPU is there that torch sees: --device {device} is not measured")

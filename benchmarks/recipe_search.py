@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from adbench.engine.record import ResultRecord, canonical_json, find_runs, read_record
+from adbench.engine.store.record import ResultRecord, canonical_json, find_runs, read_record
 
 
 def main() -> None:

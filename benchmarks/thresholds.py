@@ -23,14 +23,15 @@ import numpy as np
 
 from adbench import Context, Sample, Source
 from adbench.cli.options import dataset_from, recipe_from
-from adbench.engine import crossfit
-from adbench.engine.cache import FeatureCache, Kept
-from adbench.engine.clock import Clock
-from adbench.engine.method import Method, split_scores
-from adbench.engine.protocol import Protocol, make_task
-from adbench.engine.spec import complete, components_of
-from adbench.engine.stream import ExtractedStream, ImageLoader
-from adbench.engine.threshold import Rule, deploy
+from adbench.engine.evaluate.threshold import deploy
+from adbench.engine.features.feature_cache import FeatureCache, ShelfView
+from adbench.engine.features.streams import ExtractedStream, ImageLoader
+from adbench.engine.plan.protocol import Protocol, make_task
+from adbench.engine.plan.recipe import complete, components_of
+from adbench.engine.plan.threshold_rule import Rule
+from adbench.engine.process.clock import Clock
+from adbench.engine.run import crossfit
+from adbench.engine.run.method import Method, split_scores
 from adbench.registry import installed
 
 WAYS = {"held-out 20 %": 1, "cross-fitted k=5": 1 << 30}
@@ -57,7 +58,7 @@ def unit_of(recipe: str, dataset, category: str, limit: int | None, workdir: Pat
     backbone = Method.of(components_of(whole, registry)).backbone
     backbone.prepare(ctx)
     digests = {alias: task.digests[name] for name, alias in task.aliases.items()}
-    kept = Kept(FeatureCache(workdir, 1 << 34).shelf({"category": category}), digests)
+    kept = ShelfView(FeatureCache(workdir, 1 << 34).shelf({"category": category}), digests)
 
     def make() -> Method:
         method = replace(Method.of(components_of(whole, registry)), backbone=backbone)

@@ -34,7 +34,19 @@ PUBLIC = {"adbench.metrics", "adbench.testing"}
 ABOVE = {"testing/bench.py": {"cli"}}
 """Files that stand higher than their part, and what they may import besides: the bench runs the command line."""
 
-EXTRA = {("boards", f"adbench.engine.{name}") for name in ("record", "details", "threshold")}
+EXTRA = {
+    ("boards", f"adbench.engine.{name}")
+    for name in ("store.record", "store.normal_scores", "evaluate.details", "evaluate.threshold", "plan.threshold_rule")
+}
+"""Modules of the engine that boards may import: what is in the files that they read."""
+
+ROOMS = ("process", "store", "plan", "features", "evaluate", "pictures", "run")
+"""The engine's rooms from the ground up: each imports from those before it, and from itself."""
+
+LIGHT_ROOMS = ("process", "store", "plan")
+"""Rooms whose modules import no torch when they are loaded."""
+
+MOST_IN_A_ROOM = 16
 
 
 def modules():
@@ -58,6 +70,37 @@ def test_imports_follow_the_layers(path):
             assert name.split(".")[1] in ALLOWED[part] | more, f"{path.name} imports {name}"
 
 
+@pytest.mark.parametrize(
+    "path", sorted((PACKAGE / "engine").rglob("*/*.py")), ids=lambda path: "/".join(path.parts[-2:])
+)
+def test_rooms_of_the_engine_import_downwards(path):
+    room = path.parent.name
+    for name in imports_of(path):
+        if name.startswith("adbench.engine."):
+            other = name.split(".")[2]
+            assert ROOMS.index(other) <= ROOMS.index(room), f"{room}/{path.name} imports {name}, which is above it"
+
+
+def test_every_module_of_the_engine_is_in_a_room_and_no_room_is_crowded():
+    assert [path.name for path in (PACKAGE / "engine").glob("*.py")] == ["__init__.py"]
+    for folder in sorted({path.parent for path in modules()}):
+        there = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+        assert len(there) <= MOST_IN_A_ROOM, f"{folder.relative_to(ROOT)} holds {len(there)} modules"
+
+
+def test_there_is_no_import_circle():
+    known = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in modules()
+    }
+    left = {
+        name: {other for other in imports_of(path) if other in known and other != name} for name, path in known.items()
+    }
+    while free := {name for name, others in left.items() if not others & left.keys()}:
+        for name in free:
+            del left[name]
+    assert not left, f"these modules import each other, or one of them does: {sorted(left)}"
+
+
 @pytest.mark.parametrize("path", sorted(ROOT.glob("plugins/*/src/**/*.py")), ids=lambda path: path.name)
 def test_plugins_import_public_names_only_and_never_each_other(path):
     own = path.relative_to(ROOT / "plugins").parts[2]
@@ -68,7 +111,7 @@ def test_plugins_import_public_names_only_and_never_each_other(path):
 
 @pytest.mark.parametrize(
     "module",
-    ["adbench", "adbench.metrics", "adbench.cli", "adbench.registry", "adbench.boards.table", "adbench.builtin"],
+    ["adbench", "adbench.metrics", "adbench.cli", "adbench.registry", "adbench.boards.tables.table", "adbench.builtin"],
 )
 def test_light_modules_stay_light(module):
     heavy = "{'torch', 'timm', 'cv2', 'matplotlib', 'skimage', 'faiss', 'onnxruntime', 'scipy'}"

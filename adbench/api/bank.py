@@ -96,7 +96,7 @@ class VectorBank(Bank):
         Raises:
             UsageError: k is larger than the bank, the metric is unknown, or an approximate search cannot exclude.
         """
-        from adbench.api.search import exact_search
+        from adbench.api.search.exact import exact_search
 
         return exact_search(query, self.vectors, k, metric, owners=self.owners, exclude=exclude)
 

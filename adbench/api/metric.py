@@ -13,8 +13,8 @@ from adbench.api.component import Component
 if TYPE_CHECKING:
     import numpy as np
 
-    from adbench.api.curve import Curve
-    from adbench.api.truth import MaskedMap
+    from adbench.api.curves.curve import Curve
+    from adbench.api.curves.truth import MaskedMap
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ class Evidence:
     @cached_property
     def image_curve(self) -> Curve:
         """All thresholds on the image scores, made once and shared by the image metrics."""
-        from adbench.api.curve import curve_of_scores
+        from adbench.api.curves.curve import curve_of_scores
 
         return curve_of_scores(self.labels, self.scores)
 
     @cached_property
     def pixel_curve(self) -> Curve | None:
         """All thresholds on the maps' pixels, made once and shared by the pixel metrics; None without maps."""
-        from adbench.api.curve import curve_of_maps
+        from adbench.api.curves.curve import curve_of_maps
 
         if self.maps is None:
             return None

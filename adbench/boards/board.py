@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from adbench import Source, StorageError, read_yaml
 from adbench.boards.text import plain, slug
-from adbench.engine.record import ResultRecord, canonical_json
+from adbench.engine.store.record import ResultRecord, canonical_json
 
 BOARD_FILE = "board.yaml"
 DEFAULT_SEEDS = (0, 1, 2)

@@ -17,7 +17,7 @@ import click
 import adbench
 from adbench.cli.plugins import told_once
 from adbench.cli.screen import echo, visible
-from adbench.engine.interrupt import stoppable
+from adbench.engine.process.interrupts import stoppable
 from adbench.errors import AdbenchError, UnknownName, UsageError
 
 PATIENCE = 3.0
@@ -48,7 +48,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, or an error that suggests the nearest name."""
         if cmd_name in _COMMANDS:
-            module = import_module(f"adbench.cli.{cmd_name if cmd_name != 'list' else 'listing'}")
+            module = import_module(f"adbench.cli.commands.{cmd_name if cmd_name != 'list' else 'listing'}")
             return module.command  # type: ignore[no-any-return]
         self._load_plugins()
         found = super().get_command(ctx, cmd_name)

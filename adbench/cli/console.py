@@ -16,9 +16,9 @@ from adbench.errors import AdbenchError, StorageError
 
 if TYPE_CHECKING:
     from adbench.api.dataset import Survey
-    from adbench.engine.dispatch import Refusal
-    from adbench.engine.draft import Outcome
-    from adbench.engine.spec import Recipe
+    from adbench.engine.plan.recipe import Recipe
+    from adbench.engine.run.dispatch import Refusal
+    from adbench.engine.run.record_builder import UnitOutcome
 
 SKIPPED_AT_LENGTH = 10
 """So many combinations that cannot run are told with their reasons before a run begins."""
@@ -108,7 +108,7 @@ class Console:
         rate, count = f"{speed:.1f} images/s" if speed else "", f"{done}/{total}" if total else ""
         bars.update(self._bar, completed=min(done, total) if total else done, rate=rate, count=count)
 
-    def end(self, outcome: Outcome) -> None:
+    def end(self, outcome: UnitOutcome) -> None:
         """A unit has ended."""
         self.close()
         self._how(outcome)
@@ -124,7 +124,7 @@ class Console:
         for note in outcome.notes:
             self._say("  ", (note, "yellow"))
 
-    def _how(self, outcome: Outcome) -> None:
+    def _how(self, outcome: UnitOutcome) -> None:
         """Whether a unit went well, and what it cost."""
         record = outcome.record
         if record.status != "ok":
@@ -139,7 +139,7 @@ class Console:
                 f" {cost.peak_memory_mb:.0f} MB; {outcome.folder}"
             )
 
-    def record(self, outcome: Outcome) -> None:
+    def record(self, outcome: UnitOutcome) -> None:
         """The record as one line of JSON on standard output, or where `records` leads.
 
         Raises:
@@ -167,7 +167,7 @@ class Console:
             self._bars.stop()
         self._bars = self._bar = None
 
-    def summary(self, outcomes: Sequence[Outcome], recipes: Iterable[Recipe] = ()) -> None:
+    def summary(self, outcomes: Sequence[UnitOutcome], recipes: Iterable[Recipe] = ()) -> None:
         """Of one method a row for each category and seed; of several a row for each, over all of them.
 
         Args:
@@ -178,7 +178,7 @@ class Console:
             table.print(self.out)
         self._notes(outcomes)
 
-    def _notes(self, outcomes: Sequence[Outcome]) -> None:
+    def _notes(self, outcomes: Sequence[UnitOutcome]) -> None:
         if any(outcome.record.regime.random_weights for outcome in outcomes):
             why = "an untrained backbone or masker; these figures say nothing of the method"
             self._print(("random weights", "yellow"), f": {why}")
@@ -196,8 +196,8 @@ class Console:
 def _places(recipes: Iterable[Recipe]) -> dict[str, str]:
     """Where the files are that recipes of one name were made with, by sha256; those of other recipes are not read."""
     from adbench.cli.plugins import installed
-    from adbench.engine.naming import places_of
-    from adbench.engine.spec import components_of
+    from adbench.engine.plan.recipe import components_of
+    from adbench.engine.plan.row_names import places_of
 
     by_name: dict[str, list[Recipe]] = {}
     for recipe in recipes:

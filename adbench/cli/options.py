@@ -13,13 +13,13 @@ import click
 
 from adbench.api.bank import Source
 from adbench.api.dataset import Dataset
-from adbench.engine.protocol import Protocol
-from adbench.engine.spec import SLOTS, Part, Recipe, name_of, read_recipe
+from adbench.engine.plan.protocol import Protocol
+from adbench.engine.plan.recipe import SLOTS, Part, Recipe, name_of, read_recipe
 from adbench.errors import UnknownName, UsageError
 from adbench.registry import Registry
 
 if TYPE_CHECKING:
-    from adbench.engine.threshold import Rule
+    from adbench.engine.plan.threshold_rule import Rule
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -68,14 +68,14 @@ _task = partial(option, section="Task")
 
 
 def _parse_place(_: click.Context, __: click.Parameter, value: str) -> Path:
-    from adbench.engine.settings import place
+    from adbench.engine.process.location import place
 
     return place(value)
 
 
 def places(_: click.Context, __: click.Parameter, value: Sequence[str]) -> tuple[Path, ...]:
     """Folders of runs, each a path or an address."""
-    from adbench.engine.settings import place
+    from adbench.engine.process.location import place
 
     return tuple(map(place, value))
 
@@ -100,7 +100,7 @@ def parse_rule(_: click.Context, __: click.Parameter, value: str | None) -> Rule
     Raises:
         UsageError: no such rule.
     """
-    from adbench.engine.threshold import Rule
+    from adbench.engine.plan.threshold_rule import Rule
 
     return None if value in (None, "none") else Rule.parse(value)
 

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from adbench.cli.origin import dataset_of
+from adbench.cli.run_data import dataset_of
 from adbench.errors import AdbenchError, DataError, StorageError
 
 if TYPE_CHECKING:
     from adbench.api.dataset import Dataset
     from adbench.api.metric import Metric
-    from adbench.engine.details import Details
-    from adbench.engine.evaluate import Judge
-    from adbench.engine.record import MetricInfo, ResultRecord
+    from adbench.engine.evaluate.details import Details
+    from adbench.engine.evaluate.evaluator import Evaluator
+    from adbench.engine.store.record import MetricInfo, ResultRecord
 
 ROUNDING = 1e-9
 """Metrics of the same raw scores differ by rounding at most."""
@@ -45,7 +45,7 @@ class Recheck:
         return self._seen[folder]
 
     def _look(self, folder: Path, record: ResultRecord) -> str:
-        from adbench.api.plain import is_there
+        from adbench.api.untrusted import is_there
 
         if record.status != "ok":
             return ""
@@ -61,7 +61,7 @@ class Recheck:
 
     def _measured(self, folder: Path, record: ResultRecord) -> str:
         from adbench.cli.plugins import installed
-        from adbench.engine.predictions import read_predictions
+        from adbench.engine.store.predictions import read_predictions
 
         if record.predictions is not None:
             read_predictions(folder, record.predictions)
@@ -77,10 +77,10 @@ class Recheck:
 def _changed(record: ResultRecord, folder: Path, dataset: Dataset) -> Iterator[str]:
     """A sentence for each thing that a record says and that comes out differently."""
     from adbench.cli.plugins import installed
-    from adbench.engine.again import compare, judge_of
-    from adbench.engine.evaluate import measure
+    from adbench.engine.evaluate.evaluator import measure
+    from adbench.engine.evaluate.reproduce import compare, evaluator_of
 
-    judge = judge_of(folder, record, dataset)
+    judge = evaluator_of(folder, record, dataset)
     strange = next(_misplaced(judge), "")
     if strange:  # before any map of such a size is made
         yield strange
@@ -102,7 +102,7 @@ def _of_version(record: ResultRecord, measured: dict[str, MetricInfo], metric: s
     return "" if metric in measured and measured[metric].version == version else f" by its version {version}"
 
 
-def _misplaced(judge: Judge) -> Iterator[str]:
+def _misplaced(judge: Evaluator) -> Iterator[str]:
     """Images that are not of the size that the raw scores claim."""
     for sample, place in zip(judge.samples, judge.predictions.geometry, strict=True):
         size = judge.dataset.image(sample).shape[:2]
@@ -110,8 +110,8 @@ def _misplaced(judge: Judge) -> Iterator[str]:
             yield f"its raw scores are of an image of {place.original} pixels, {sample.id} has {size}"
 
 
-def _counted(record: ResultRecord, judge: Judge, dataset: Dataset) -> Iterator[str]:
-    from adbench.engine.again import protocol_of, task_of
+def _counted(record: ResultRecord, judge: Evaluator, dataset: Dataset) -> Iterator[str]:
+    from adbench.engine.evaluate.reproduce import protocol_of, task_of
 
     task = task_of(record, dataset, protocol_of(record))
     for name, said, found in (
@@ -126,10 +126,10 @@ def _counted(record: ResultRecord, judge: Judge, dataset: Dataset) -> Iterator[s
         yield "its regime is wrong about whether it learned from labelled anomalies; run it again"
 
 
-def _other_intervals(record: ResultRecord, judge: Judge, measured: dict[str, MetricInfo]) -> Iterator[str]:
+def _other_intervals(record: ResultRecord, judge: Evaluator, measured: dict[str, MetricInfo]) -> Iterator[str]:
     if not any(info.interval for info in record.metrics.values()):
         return
-    from adbench.engine.bootstrap import DRAWS, with_intervals
+    from adbench.engine.evaluate.bootstrap import DRAWS, with_intervals
 
     again = with_intervals(measured, judge, DRAWS)
     for name, info in record.metrics.items():
@@ -142,10 +142,10 @@ def _near(said: tuple[float, float], found: tuple[float, float] | None) -> bool:
     return found is not None and all(abs(one - other) <= INTERVAL for one, other in zip(said, found, strict=True))
 
 
-def _other_details(record: ResultRecord, judge: Judge, folder: Path, metrics: list[Metric]) -> Iterator[str]:
+def _other_details(record: ResultRecord, judge: Evaluator, folder: Path, metrics: list[Metric]) -> Iterator[str]:
     """What a page would show of single images and of a threshold has to follow from the raw scores too."""
-    from adbench.api.plain import is_there
-    from adbench.engine.details import DETAILS_FILE, details_of, read_details
+    from adbench.api.untrusted import is_there
+    from adbench.engine.evaluate.details import DETAILS_FILE, details_of, read_details
 
     if not is_there(folder / DETAILS_FILE):
         return
@@ -159,9 +159,9 @@ def _other_details(record: ResultRecord, judge: Judge, folder: Path, metrics: li
             yield f"{DETAILS_FILE} has {name} that do not follow from the raw scores; {_ANEW}"
 
 
-def _threshold(said: Details, record: ResultRecord, judge: Judge) -> dict[str, Any] | None:
+def _threshold(said: Details, record: ResultRecord, judge: Evaluator) -> dict[str, Any] | None:
     """The threshold that the same rule sets on the same normal scores."""
-    from adbench.engine.again import deployed_again
+    from adbench.engine.evaluate.reproduce import deployed_again
 
     found = None if said.threshold is None else deployed_again(said.threshold.rule, record, judge)
     return None if found is None else found.model_dump()

@@ -13,9 +13,9 @@ from adbench.cli.options import dataset_from, parse_part, parse_slots, protocol_
 from adbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from adbench.engine.plan import Assignment, Plan
-    from adbench.engine.spec import Recipe
-    from adbench.engine.suite import Suite, TaskSpec
+    from adbench.engine.plan.plan import Assignment, Plan
+    from adbench.engine.plan.recipe import Recipe
+    from adbench.engine.plan.suite import Suite, TaskSpec
     from adbench.registry import Registry
 
 _SLOTS = ("augment", "preprocess", "backbone", "neck", "masker", "bank", "scorer", "aggregate")
@@ -40,7 +40,7 @@ def plan_from(registry: Registry, options: Mapping[str, Any]) -> tuple[Plan, lis
         UsageError: the words cannot be meant together, or name what does not exist.
         DataError: a dataset is not there.
     """
-    from adbench.engine.plan import make_plan
+    from adbench.engine.plan.plan import make_plan
 
     if options["suite"] is not None:
         recipes, assignments, left_out = _from_suite(registry, options)
@@ -58,7 +58,7 @@ def _recipes(registry: Registry, options: Mapping[str, Any]) -> tuple[list[Recip
         return [recipe_from(registry, options["recipe"], {slot: options[slot] for slot in _SLOTS})], []
     if options["recipe"] is not None:
         raise UsageError("--all combines parts; --recipe is one method: give one of them")
-    from adbench.engine.suite import Grid, installed_parts
+    from adbench.engine.plan.suite import Grid, installed_parts
 
     axes: dict[str, Any] = {}
     left_out: list[str] = []
@@ -73,7 +73,7 @@ def _recipes(registry: Registry, options: Mapping[str, Any]) -> tuple[list[Recip
 
 
 def _assignment(registry: Registry, options: Mapping[str, Any]) -> Assignment:
-    from adbench.engine.plan import Assignment
+    from adbench.engine.plan.plan import Assignment
 
     dataset = dataset_from(registry, options["data"], options["root"])
     return Assignment(dataset, protocol_from(options), tuple(options["category"]), tuple(options["seeds"]))
@@ -81,7 +81,7 @@ def _assignment(registry: Registry, options: Mapping[str, Any]) -> Assignment:
 
 def _from_suite(registry: Registry, options: Mapping[str, Any]) -> tuple[list[Recipe], list[Assignment], list[str]]:
     """Recipes and assignments of a suite, its tasks changed by what else was said."""
-    from adbench.engine.suite import assignments_of, read_suite, recipes_of
+    from adbench.engine.plan.suite import assignments_of, read_suite, recipes_of
 
     said = [word for word in ("recipe", "combine", *_SLOTS) if options[word]]
     if said:
@@ -113,7 +113,7 @@ def _changed(task: TaskSpec, changes: Mapping[str, Any]) -> TaskSpec:
 def _board_tasks(suite: Suite) -> list[TaskSpec]:
     """What the boards that a suite names ask for."""
     from adbench.boards.board import BOARD_FILE, read_board
-    from adbench.engine.suite import TaskSpec
+    from adbench.engine.plan.suite import TaskSpec
 
     tasks = []
     for name in suite.boards:

@@ -7,11 +7,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from adbench.cli.grid import Column, Grid
-from adbench.engine.naming import told_apart
+from adbench.cli.text_grid import Column, Grid
+from adbench.engine.plan.row_names import told_apart
 
 if TYPE_CHECKING:
-    from adbench.engine.record import Cost, ResultRecord
+    from adbench.engine.store.record import Cost, ResultRecord
 
 _METRICS = {
     "image-auroc": Column("image\nAUROC", "image"),

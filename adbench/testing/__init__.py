@@ -13,15 +13,15 @@ dataset, see `adbench.testing.bench`. Nothing here imports torch before a check 
 from __future__ import annotations
 
 from adbench.testing.bench import Bench, Done
-from adbench.testing.check import Broken, Check, Outcome, Status, Subject, Unavailable, Untried, require
+from adbench.testing.check import Broken, Check, CheckResult, Status, Subject, Unavailable, Untried, require
 from adbench.testing.collect import checks_for, parametrize_with_checks, run_checks
 
 __all__ = [
     "Bench",
     "Broken",
     "Check",
+    "CheckResult",
     "Done",
-    "Outcome",
     "Status",
     "Subject",
     "Unavailable",

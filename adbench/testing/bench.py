@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from adbench import Component, PluginError
 
 if TYPE_CHECKING:
-    from adbench.engine.record import ResultRecord
+    from adbench.engine.store.record import ResultRecord
     from adbench.registry import Registry
 
 _USUAL = {"--backbone": "toy-pixels", "--scorer": "toy-nearest"}
@@ -52,7 +52,7 @@ class Done:
     @cached_property
     def records(self) -> list[ResultRecord]:
         """The record of every unit below the folder, by method, category and seed; those that failed, too."""
-        from adbench.engine.record import find_runs, read_record
+        from adbench.engine.store.record import find_runs, read_record
 
         found = [read_record(path) for path in find_runs(self.folder)] if self.folder.is_dir() else []
         return sorted(found, key=lambda record: (record.recipe.name, record.task.category, record.task.seed))

@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING
 
 from adbench import Component, UnknownName, UsageError
 from adbench.faults import made
-from adbench.testing.check import Broken, Check, Outcome, Rule, Status, Unavailable, Untried
+from adbench.testing.check import Broken, Check, CheckResult, Rule, Status, Unavailable, Untried
 
 if TYPE_CHECKING:
     import pytest
 
 _MODULES = {
-    "backbone": "checks_backbone",
-    "bank": "checks_bank",
-    "scorer": "checks_scorer",
-    "augmenter": "checks_stages",
-    "preprocessor": "checks_stages",
-    "neck": "checks_stages",
-    "masker": "checks_stages",
-    "aggregator": "checks_aggregator",
-    "metric": "checks_metric",
-    "dataset": "checks_dataset",
-    "report": "checks_outside",
-    "executor": "checks_outside",
+    "backbone": "backbone",
+    "bank": "bank",
+    "scorer": "scorer",
+    "augmenter": "stages",
+    "preprocessor": "stages",
+    "neck": "stages",
+    "masker": "stages",
+    "aggregator": "aggregator",
+    "metric": "metric",
+    "dataset": "dataset",
+    "report": "outside",
+    "executor": "outside",
 }
 
 
@@ -41,23 +41,23 @@ def checks_for(component: Component, *, metadata_only: bool = False) -> list[Che
 
 def _checks(component: Component, *, metadata_only: bool) -> Iterator[Check]:
     """A rule that others build on comes before them."""
-    light = import_module("adbench.testing.checks_metadata")
+    light = import_module("adbench.testing.checks.metadata")
     for rule in light.RULES:
         yield Check(component, rule, () if rule in light.FIRST else light.FIRST)
     if not metadata_only and component.kind in _MODULES:
-        first = import_module("adbench.testing.checks_answers").RULES
+        first = import_module("adbench.testing.checks.answers").RULES
         for rule in _rules(component.kind, metadata_only=False)[len(light.RULES) :]:
             yield Check(component, rule, light.FIRST if rule in first else (*light.FIRST, *first))
 
 
 def _rules(kind: str, *, metadata_only: bool) -> list[Rule]:
-    rules: list[Rule] = [*import_module("adbench.testing.checks_metadata").RULES]
+    rules: list[Rule] = [*import_module("adbench.testing.checks.metadata").RULES]
     if not metadata_only and kind in _MODULES:
-        rules += import_module("adbench.testing.checks_answers").RULES
-        rules += import_module("adbench.testing.checks_all").RULES
-        rules += import_module("adbench.testing.checks_blind").RULES.get(kind, ())
-        rules += import_module("adbench.testing.checks_state").RULES.get(kind, ())
-        rules += import_module(f"adbench.testing.{_MODULES[kind]}").RULES[kind]
+        rules += import_module("adbench.testing.checks.answers").RULES
+        rules += import_module("adbench.testing.checks.all").RULES
+        rules += import_module("adbench.testing.checks.blind").RULES.get(kind, ())
+        rules += import_module("adbench.testing.checks.state").RULES.get(kind, ())
+        rules += import_module(f"adbench.testing.checks.{_MODULES[kind]}").RULES[kind]
     return rules
 
 
@@ -87,7 +87,7 @@ def parametrize_with_checks(
     return pytest.mark.parametrize("check", params)
 
 
-def run_checks(checks: Iterable[Check], expected_failures: Mapping[str, str] | None = None) -> Iterator[Outcome]:
+def run_checks(checks: Iterable[Check], expected_failures: Mapping[str, str] | None = None) -> Iterator[CheckResult]:
     """Run checks without pytest, yielding each outcome as it is known.
 
     Args:
@@ -121,12 +121,12 @@ def _reasons(checks: Sequence[Check], expected: Mapping[str, str]) -> Callable[[
     return lambda check: expected.get(str(check), expected.get(check.name, ""))
 
 
-def _outcomes(checks: Sequence[Check], reason_of: Callable[[Check], str]) -> Iterator[Outcome]:
+def _outcomes(checks: Sequence[Check], reason_of: Callable[[Check], str]) -> Iterator[CheckResult]:
     """Outcomes in order. What is not here is looked for once a component: a download may take its time to fail."""
     missing: dict[int, str] = {}
     for check in checks:
         if id(check.component) in missing:
-            yield Outcome(check, Status.UNAVAILABLE, missing[id(check.component)])
+            yield CheckResult(check, Status.UNAVAILABLE, missing[id(check.component)])
             continue
         outcome = _outcome(check, reason_of(check))
         if outcome.status is Status.UNAVAILABLE:
@@ -134,15 +134,17 @@ def _outcomes(checks: Sequence[Check], reason_of: Callable[[Check], str]) -> Ite
         yield outcome
 
 
-def _outcome(check: Check, reason: str) -> Outcome:
+def _outcome(check: Check, reason: str) -> CheckResult:
     try:
         check()
     except Untried as before:
-        return Outcome(check, Status.UNTRIED, str(before))
+        return CheckResult(check, Status.UNTRIED, str(before))
     except Unavailable as missing:
-        return Outcome(check, Status.UNAVAILABLE, str(missing))
+        return CheckResult(check, Status.UNAVAILABLE, str(missing))
     except Broken as broken:
-        return Outcome(check, Status.EXPECTED, reason) if reason else Outcome(check, Status.FAILED, str(broken))
+        return CheckResult(check, Status.EXPECTED, reason) if reason else CheckResult(check, Status.FAILED, str(broken))
     if reason:
-        return Outcome(check, Status.FAILED, f"it passed, but was expected to fail ({reason}); take it off the list")
-    return Outcome(check, Status.PASSED)
+        return CheckResult(
+            check, Status.FAILED, f"it passed, but was expected to fail ({reason}); take it off the list"
+        )
+    return CheckResult(check, Status.PASSED)

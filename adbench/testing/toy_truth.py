@@ -10,7 +10,7 @@ import numpy as np
 from adbench import Evidence, Table
 
 if TYPE_CHECKING:
-    from adbench.api.truth import MaskedMap
+    from adbench.api.curves.truth import MaskedMap
 
 Case = Literal["noisy", "ties", "perfect", "reversed", "constant", "no positives"]
 

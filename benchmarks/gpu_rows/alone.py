@@ -18,7 +18,7 @@ from typing import Any
 from gpu_rows.line import Line, Sizes
 
 Measure = Callable[[Sizes, str], Iterator[Line]]
-PRELOADED = ["torch", "timm", "adbench.engine.pipeline", "adbench_dino.dinov3", "adbench_memory.coreset"]
+PRELOADED = ["torch", "timm", "adbench.engine.run.runner", "adbench_dino.dinov3", "adbench_memory.coreset"]
 
 
 @dataclass

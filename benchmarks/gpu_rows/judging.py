@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from metrics import Scene
 
-from adbench.api.curve import Curve, curve_of_judged
-from adbench.api.truth import Truth
-from adbench.engine.device_curve import JudgedMaps, curve_on_device
+from adbench.api.curves.curve import Curve, curve_of_judged
+from adbench.api.curves.truth import Truth
+from adbench.engine.evaluate.device_curve import JudgedMaps, curve_on_device
 from gpu_rows.line import Line, Sizes
 from gpu_rows.measuring import seconds
 

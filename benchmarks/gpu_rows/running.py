@@ -20,14 +20,14 @@ import torch
 from memory import Noise
 
 from adbench import Dataset
-from adbench.builtin.datasets import Folder
-from adbench.engine.draft import Unit
-from adbench.engine.pipeline import Runner
-from adbench.engine.protocol import Protocol
-from adbench.engine.record import ResultRecord
-from adbench.engine.settings import Settings
-from adbench.engine.spec import Recipe, complete, components_of
-from adbench.engine.stream import ImageLoader
+from adbench.builtin.folders.datasets import Folder
+from adbench.engine.features.streams import ImageLoader
+from adbench.engine.plan.protocol import Protocol
+from adbench.engine.plan.recipe import Recipe, complete, components_of
+from adbench.engine.plan.settings import Settings
+from adbench.engine.plan.unit import Unit
+from adbench.engine.run.runner import Runner
+from adbench.engine.store.record import ResultRecord
 from adbench.registry import load_registry
 from gpu_rows.line import Line, Sizes
 from gpu_rows.measuring import graphed, once, seconds

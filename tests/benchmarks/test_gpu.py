@@ -163,7 +163,7 @@ def test_what_was_not_measured_says_so():
 def test_many_files_are_drawn_by_all_processors(tmp_path):
     from gpu_rows.scenes import draw
 
-    from adbench.builtin.datasets import Folder
+    from adbench.builtin.folders.datasets import Folder
 
     draw(tmp_path, "weave", 70, 40, 24)
     data = Folder(root=tmp_path)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from adbench_memory import kcenter
 
-from adbench.api import search
+from adbench.api.search import exact as search
 
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])

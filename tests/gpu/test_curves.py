@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from adbench import Geometry
-from adbench.api.curve import curve_of_maps
-from adbench.api.truth import Truth
-from adbench.engine import device_curve
-from adbench.engine.device_curve import curve_on_device, running
-from adbench.engine.geometry import MapSpec, anomaly_map, anomaly_maps
+from adbench.api.curves.curve import curve_of_maps
+from adbench.api.curves.truth import Truth
+from adbench.engine.evaluate import device_curve
+from adbench.engine.evaluate.anomaly_map import anomaly_map, anomaly_maps
+from adbench.engine.evaluate.device_curve import curve_on_device, running
+from adbench.engine.plan.map_spec import MapSpec
 
 SPECS = [
     MapSpec(),

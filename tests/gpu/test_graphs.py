@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from adbench import CudaGraphed, to_device
-from adbench.api.cuda import cuda_graph
+from adbench.api.networks.cuda import cuda_graph
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from adbench.builtin.datasets import Folder
-from adbench.engine.draft import Unit
-from adbench.engine.pipeline import Runner
-from adbench.engine.protocol import Protocol
-from adbench.engine.settings import Settings
-from adbench.engine.spec import Recipe, complete
-from adbench.engine.threshold import Rule
+from adbench.builtin.folders.datasets import Folder
+from adbench.engine.plan.protocol import Protocol
+from adbench.engine.plan.recipe import Recipe, complete
+from adbench.engine.plan.settings import Settings
+from adbench.engine.plan.threshold_rule import Rule
+from adbench.engine.plan.unit import Unit
+from adbench.engine.run.runner import Runner
 from adbench.registry import load_registry
 
 RECIPES = {

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from adbench.cli import call
-from adbench.engine.record import find_runs, read_record
+from adbench.engine.store.record import find_runs, read_record
 
 METHOD = ("--backbone", "toy-pixels", "--scorer", "toy-nearest", "--device", "cpu", "--no-figures", "--cache", "none")
 BIG = "9" * 40

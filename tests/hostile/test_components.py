@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from adbench.cli import call
-from adbench.engine.record import MAX_RECORD_BYTES, find_runs, read_record
+from adbench.engine.store.record import MAX_RECORD_BYTES, find_runs, read_record
 
 PLUGIN = '''
 import ctypes, gc, os, random, signal, sys, tempfile, threading, time, warnings

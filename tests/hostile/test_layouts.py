@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 from adbench import AdbenchError, BadImage, DataError, Dataset, Sample, Split
-from adbench.builtin.datasets import Folder
-from adbench.builtin.images import read_image
+from adbench.builtin.folders.datasets import Folder
+from adbench.builtin.pixels.images import read_image
 from adbench.cli import call
-from adbench.engine.record import find_runs, read_record
-from adbench.engine.verify import problems
+from adbench.engine.evaluate.dataset_audit import problems
+from adbench.engine.store.record import find_runs, read_record
 
 NFC, NFD = (unicodedata.normalize(form, "rayé") for form in ("NFC", "NFD"))
 LATIN = os.fsdecode(b"ray\xe9")

@@ -32,12 +32,12 @@ from adbench import (
     nearest_among,
     read_state_dict,
 )
-from adbench.builtin.datasets import Folder
+from adbench.builtin.folders.datasets import Folder
 from adbench.builtin.toy import ToyNearest, ToyPixels
-from adbench.engine.draft import Unit
-from adbench.engine.pipeline import Runner, Settings
-from adbench.engine.protocol import Protocol
-from adbench.engine.spec import Part, Recipe, complete
+from adbench.engine.plan.protocol import Protocol
+from adbench.engine.plan.recipe import Part, Recipe, complete
+from adbench.engine.plan.unit import Unit
+from adbench.engine.run.runner import Runner, Settings
 from adbench.registry import Registry, load_registry
 
 KERNEL = np.random.default_rng(0).standard_normal((8, 3, 4, 4)).astype(np.float32)
@@ -356,7 +356,7 @@ def test_two_thousand_results_with_a_hundred_files() -> None:
     script = """
         import numpy as np
         from adbench import Geometry, ImageScores
-        from adbench.engine.said import Said
+        from adbench.engine.run.score_spool import Said
         import torch
         kept = []
         for number in range(2000):

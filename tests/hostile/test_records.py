@@ -18,14 +18,14 @@ from pathlib import Path
 import pytest
 
 from adbench import StorageError, UsageError
-from adbench.boards.known import Known
-from adbench.boards.publish import Press, build, check
+from adbench.boards.publish import Renderers, build, check
+from adbench.boards.records.installed import Known
 from adbench.builtin.reports import Csv, Markdown
 from adbench.cli import call
-from adbench.engine.derived import Declarations
-from adbench.engine.record import RECORD_FILE, canonical_json, find_runs, identity, read_record
-from adbench.engine.spec import read_recipe
-from adbench.engine.suite import Grid, read_suite
+from adbench.engine.plan.derived import Declarations
+from adbench.engine.plan.recipe import read_recipe
+from adbench.engine.plan.suite import Grid, read_suite
+from adbench.engine.store.record import RECORD_FILE, canonical_json, find_runs, identity, read_record
 from adbench.registry import installed
 
 PROTOCOL = {
@@ -38,7 +38,7 @@ PROTOCOL = {
 }
 RAW = b"raw scores, as far as a board looks at them"
 VERSIONS = {"image-auroc": 1, "pixel-auroc": 1}
-PRESS = Press(Markdown(), Csv(), known=Known(versions=VERSIONS))
+PRESS = Renderers(Markdown(), Csv(), known=Known(versions=VERSIONS))
 HONEST = (("bottle", 0), ("bottle", 1), ("cable", 0), ("cable", 1))
 SECONDS = 20
 
@@ -268,7 +268,7 @@ class TestVersions:
         assert rows(board)["honest"][1:] == ("1", "80.0 ± 0.0")
 
     def test_nor_do_three_of_a_metric_that_is_not_installed(self, board, root, strange):
-        press = Press(Markdown(), Csv())
+        press = Renderers(Markdown(), Csv())
         for k in (7, 8):
             data = record(f"liar-{k}", auroc=1.0, k=k)
             data["metrics"]["image-auroc"]["version"] = 999
@@ -391,7 +391,7 @@ class TestForgedRegime:
             pytest.skip(f"no bank {bank!r} here")
         put(strange, reidentified(self.real(bank, learned, **regime)))
         put(strange, record("other", k=8))
-        press = Press(Markdown(), Csv(), known=Known(VERSIONS, Declarations(registry).contradiction))
+        press = Renderers(Markdown(), Csv(), known=Known(VERSIONS, Declarations(registry).contradiction))
         problems = build([strange], root, press).problems
         assert (said in " ".join(problems)) if said else True
 
@@ -1014,8 +1014,8 @@ class TestRawScores:
     )
     @pytest.mark.usefixtures("within")
     def test_is_refused(self, tmp_path, content):
-        from adbench.engine.predictions import read_predictions
-        from adbench.engine.record import PredictionsInfo
+        from adbench.engine.store.predictions import read_predictions
+        from adbench.engine.store.record import PredictionsInfo
 
         (tmp_path / "raw").write_bytes(content)
         info = PredictionsInfo(file="raw", sha256=hashlib.sha256(content).hexdigest())
@@ -1023,8 +1023,8 @@ class TestRawScores:
             read_predictions(tmp_path, info)
 
     def test_one_that_is_right_is_read(self, tmp_path):
-        from adbench.engine.predictions import read_predictions
-        from adbench.engine.record import PredictionsInfo
+        from adbench.engine.store.predictions import read_predictions
+        from adbench.engine.store.record import PredictionsInfo
 
         content = raw_file(grids=[[2, 2], [1, 3]], patches=7)
         (tmp_path / "raw").write_bytes(content)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from adbench import StorageError
 from adbench.cli import call
-from adbench.engine.record import find_runs, read_record
+from adbench.engine.store.record import find_runs, read_record
 
 TOY = ("--backbone", "toy-pixels", "--scorer", "toy-nearest", "--device", "cpu", "--no-figures")
 
@@ -160,8 +160,8 @@ def test_a_disk_that_fills_up_loses_no_figure(run, out, monkeypatch):
     def full(*_):
         raise StorageError("cannot write: No space left on device")
 
-    monkeypatch.setattr("adbench.engine.result.write_predictions", full)
-    monkeypatch.setattr("adbench.cli.run.require_writable", lambda out: None)
+    monkeypatch.setattr("adbench.engine.run.result.write_predictions", full)
+    monkeypatch.setattr("adbench.cli.commands.run.require_writable", lambda out: None)
     code, said = run()
     assert code == 1
     assert "No space left on device" in said

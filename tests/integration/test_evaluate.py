@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from adbench.cli import call
-from adbench.engine.details import DETAILS_FILE, read_details
-from adbench.engine.record import find_runs, read_record
+from adbench.engine.evaluate.details import DETAILS_FILE, read_details
+from adbench.engine.store.record import find_runs, read_record
 
 
 @pytest.fixture

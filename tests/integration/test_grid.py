@@ -9,7 +9,7 @@ import pytest
 
 from adbench.builtin.toy import ToyPixels
 from adbench.cli import call
-from adbench.engine.record import find_runs, read_record
+from adbench.engine.store.record import find_runs, read_record
 
 pytestmark = pytest.mark.slow
 
@@ -216,7 +216,7 @@ def test_no_cache_writes_none(adbench, suite, cache):
 
 
 def test_runs_may_lie_behind_an_address(adbench, suite, tmp_path):
-    from adbench.engine.settings import place
+    from adbench.engine.process.location import place
 
     address = "memory://runs-of-a-test"
     command = ("run", "--suite", str(suite), "--seed", "0", "--device", "cpu", "--no-figures", "--out", address)

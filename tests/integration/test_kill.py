@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from adbench.cli import call
-from adbench.engine.record import find_runs, read_record
+from adbench.engine.store.record import find_runs, read_record
 
 KILLS = 20
 SUITE = """

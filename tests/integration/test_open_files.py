@@ -10,11 +10,11 @@ def test_more_results_are_remembered_than_files_may_be_open(tmp_path):
         import resource
         from pathlib import Path
 
-        from adbench.engine.draft import Unit
-        from adbench.engine.pipeline import Runner
-        from adbench.engine.protocol import Protocol
-        from adbench.engine.settings import Settings
-        from adbench.engine.spec import Recipe, complete
+        from adbench.engine.run.record_builder import Unit
+        from adbench.engine.run.runner import Runner
+        from adbench.engine.plan.plan.protocol import Protocol
+        from adbench.engine.plan.plan.settings import Settings
+        from adbench.engine.plan.plan.recipe import Recipe, complete
         from adbench.builtin.demo import Demo
         from adbench.registry import load_registry
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from adbench.cli import call
-from adbench.engine.record import find_runs, read_record
+from adbench.engine.store.record import find_runs, read_record
 
 TOY = ("--backbone", "toy-pixels", "--scorer", "toy-nearest", "--device", "cpu")
 

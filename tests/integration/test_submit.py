@@ -8,7 +8,7 @@ import json
 import pytest
 
 from adbench.cli import call
-from adbench.engine.record import RECORD_FILE, find_runs
+from adbench.engine.store.record import RECORD_FILE, find_runs
 
 pytestmark = pytest.mark.slow
 

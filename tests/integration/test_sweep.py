@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from adbench.boards.board import Board
-from adbench.boards.table import standings_tables
-from adbench.boards.tidy import tidy
+from adbench.boards.tables.table import standings_tables
+from adbench.boards.tables.tidy import tidy
 from adbench.builtin.demo import Demo
 from adbench.cli import call
-from adbench.engine.again import judge_of, protocol_of, task_of
-from adbench.engine.heldout import held_out
-from adbench.engine.predictions import read_predictions, write_predictions
-from adbench.engine.record import find_runs, read_record, write_record
+from adbench.engine.evaluate.holdout import held_out
+from adbench.engine.evaluate.reproduce import evaluator_of, protocol_of, task_of
+from adbench.engine.store.predictions import read_predictions, write_predictions
+from adbench.engine.store.record import find_runs, read_record, write_record
 
 METHOD = ("--backbone", "toy-pixels", "--scorer", "toy-nearest")
 USUAL = {"aggregate": {"max": {}}, "map": {"upsample": "bilinear", "sigma": 4.0, "at": "input", "border": "symmetric"}}
@@ -76,7 +76,7 @@ def by_hand(runs):
     for folder in find_runs(runs):
         record, dataset = read_record(folder), Demo()
         task = task_of(record, dataset, protocol_of(record))
-        scores = judge_of(folder, record, dataset).predictions.scores
+        scores = evaluator_of(folder, record, dataset).predictions.scores
         places = held_out("x", task.test, task.digests, 0.5).reporting
         bad, good = ([scores[i] for i in places if task.test[i].anomalous is it] for it in (True, False))
         wins = [(one > other) + (one == other) / 2 for one in bad for other in good]

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from adbench import Batch, Context, Geometry, ImageScores
-from adbench.builtin.aggregators import TopFraction
-from adbench.engine.geometry import MapSpec, anomaly_map
+from adbench.builtin.stages.aggregators import TopFraction
+from adbench.engine.evaluate.anomaly_map import anomaly_map
+from adbench.engine.plan.map_spec import MapSpec
 
 pytestmark = [
     pytest.mark.proves("anomaly-dino"),

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from adbench import Features, Geometry
-from adbench.builtin.maskers import PcaForeground
+from adbench.builtin.stages.maskers import PcaForeground
 
 pytestmark = [
     pytest.mark.proves("anomaly-dino"),

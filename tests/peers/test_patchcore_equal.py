@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from adbench import Batch, Context, Geometry
-from adbench.builtin.necks import ConcatLayers, Patchify
-from adbench.engine.geometry import MapSpec, anomaly_map
+from adbench.builtin.stages.necks import ConcatLayers, Patchify
+from adbench.engine.evaluate.anomaly_map import anomaly_map
+from adbench.engine.plan.map_spec import MapSpec
 
 pytestmark = [
     pytest.mark.proves("patchcore-anomalib", "patchcore-lite"),

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from adbench import Batch, Context, FeatureStream, Geometry
-from adbench.engine.geometry import MapSpec, anomaly_map
+from adbench.engine.evaluate.anomaly_map import anomaly_map
+from adbench.engine.plan.map_spec import MapSpec
 
 pytest.importorskip("adbench_dino", reason="adbench-dino is not installed beside anomalib")
 pytest.importorskip("adbench_memory", reason="adbench-memory is not installed beside anomalib")

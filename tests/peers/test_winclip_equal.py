@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from adbench import Batch, Context, Features, FeatureStream, Geometry
-from adbench.engine.geometry import MapSpec, anomaly_map
+from adbench.engine.evaluate.anomaly_map import anomaly_map
+from adbench.engine.plan.map_spec import MapSpec
 
 pytestmark = [
     pytest.mark.proves("winclip", "winclip-few"),

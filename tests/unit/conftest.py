@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from adbench.engine.record import RECORD_FILE, ResultRecord, canonical_json, identity
+from adbench.engine.store.record import RECORD_FILE, ResultRecord, canonical_json, identity
 
 PROTOCOL = {
     "shots": None,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from adbench import UsageError
-from adbench.engine.spec import read_recipe
+from adbench.engine.plan.recipe import read_recipe
 from adbench.registry import installed
 
 ROOT = Path(__file__).parents[2]
@@ -85,7 +85,7 @@ def test_a_difference_in_an_option_that_there_is_not_stops_the_script(script, tm
 
 
 def test_what_a_recipe_says_of_differences_is_no_part_of_its_identity():
-    from adbench.engine.spec import complete, components_of, spec_of
+    from adbench.engine.plan.recipe import complete, components_of, spec_of
 
     recipe = read_recipe(installed().recipe("patchcore-lite").path)
     whole = complete(recipe, installed())

@@ -11,7 +11,7 @@ from typing import Any
 from adbench import Source
 from adbench.boards.board import BoardProtocol
 from adbench.boards.text import plain, words
-from adbench.engine.record import ResultRecord
+from adbench.engine.store.record import ResultRecord
 
 SLOTS = ("augment", "preprocess", "backbone", "neck", "masker", "bank", "scorer", "aggregate")
 _MANY = ("preprocess", "neck")

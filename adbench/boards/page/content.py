@@ -8,17 +8,17 @@ from dataclasses import asdict
 from statistics import fmean
 from typing import Any, TypeAlias
 
-from adbench.boards.annex import Annex
 from adbench.boards.board import Board
-from adbench.boards.fingerprint import fingerprint
 from adbench.boards.page.command import command_line, file_name, recipe_lines
 from adbench.boards.page.costs import costs_of
 from adbench.boards.page.detail import Shared, detail_of
-from adbench.boards.stats import compare, ranking
-from adbench.boards.table import FIXED, Figure, Standing, figure, notes_on, percent, standings
+from adbench.boards.records.board_extras import BoardExtras
+from adbench.boards.statistics.fingerprint import fingerprint
+from adbench.boards.statistics.stats import compare, ranking
+from adbench.boards.tables.table import FIXED, Figure, Standing, figure, notes_on, percent, standings
+from adbench.boards.tables.tidy import BoardData, MethodRow, Reading, RegimeGroup, UnitKey
 from adbench.boards.text import plain
-from adbench.boards.tidy import Method, Reading, Regime, Tidy, Unit
-from adbench.engine.record import canonical_json
+from adbench.engine.store.record import canonical_json
 
 ROOM = 1_500_000
 """Bytes that details and pictures may fill: with the scripts and the figures of 500 methods a page stays below 3 MB."""
@@ -26,11 +26,11 @@ COST_DIGITS = 4
 MOST_RANKED = 40
 """Methods of a group beyond which a critical-difference diagram shows nothing."""
 
-Row: TypeAlias = tuple[Method, dict[str, Any]]
+Row: TypeAlias = tuple[MethodRow, dict[str, Any]]
 """A method and its JSON."""
 
 
-def content(data: Tidy, annex: Annex) -> dict[str, Any]:
+def content(data: BoardData, annex: BoardExtras) -> dict[str, Any]:
     """All that the page's scripts read.
 
     Args:
@@ -59,7 +59,7 @@ def _about_details(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"Single images are shown of {shown} of {len(rows)} methods: those that have details, the best first."]
 
 
-def _board(board: Board, data: Tidy) -> dict[str, Any]:
+def _board(board: Board, data: BoardData) -> dict[str, Any]:
     return {
         "title": plain(board.title),
         "dataset": plain(board.dataset),
@@ -72,7 +72,7 @@ def _board(board: Board, data: Tidy) -> dict[str, Any]:
     }
 
 
-def _group(data: Tidy, regime: Regime, places: Sequence[Standing], annex: Annex) -> dict[str, Any]:
+def _group(data: BoardData, regime: RegimeGroup, places: Sequence[Standing], annex: BoardExtras) -> dict[str, Any]:
     """Methods that may be ranked together, and which of them the categories cannot tell apart, for each metric."""
     methods, few = [place.method for place in places], len(places) <= MOST_RANKED
     return {
@@ -83,7 +83,7 @@ def _group(data: Tidy, regime: Regime, places: Sequence[Standing], annex: Annex)
     }
 
 
-def _tests(data: Tidy, ranked: Sequence[Method], annex: Annex) -> dict[str, Any] | None:
+def _tests(data: BoardData, ranked: Sequence[MethodRow], annex: BoardExtras) -> dict[str, Any] | None:
     """The first against each of the others, by the metric that decides the rank."""
     if len(ranked) < 2:
         return None
@@ -93,7 +93,7 @@ def _tests(data: Tidy, ranked: Sequence[Method], annex: Annex) -> dict[str, Any]
     return {"first": ranked[0].key, "test": found.test, "p": p}
 
 
-def _ranking(data: Tidy, methods: Sequence[Method], metric: str) -> dict[str, Any] | None:
+def _ranking(data: BoardData, methods: Sequence[MethodRow], metric: str) -> dict[str, Any] | None:
     found = ranking(data, methods, metric)
     if found.difference is None:
         return None
@@ -106,7 +106,7 @@ def _ranking(data: Tidy, methods: Sequence[Method], metric: str) -> dict[str, An
     }
 
 
-def _rows(board: Board, data: Tidy, shared: Shared, group: int, places: Sequence[Standing]) -> Iterator[Row]:
+def _rows(board: Board, data: BoardData, shared: Shared, group: int, places: Sequence[Standing]) -> Iterator[Row]:
     """The methods of one group, each with its rank by every metric."""
     ranks = zip(*(_ranks(places, metric) for metric in board.metrics), strict=True)
     for place, own in zip(places, ranks, strict=True):
@@ -127,7 +127,7 @@ def ranks_of(figures: Sequence[Figure]) -> list[int | None]:
     return [None if value is None else bisect_left(ascending, value) + 1 for value in shown]
 
 
-def _method(board: Board, data: Tidy, place: Standing, shared: Shared) -> dict[str, Any]:
+def _method(board: Board, data: BoardData, place: Standing, shared: Shared) -> dict[str, Any]:
     """A row: figures, costs and recipe."""
     method = place.method
     first = next(iter(method.records.values()))
@@ -159,18 +159,18 @@ def _cell_with_spread(cell: Figure) -> list[float | str] | str:
     return [float(percent(value)) for value in (cell.mean, cell.spread) if value is not None]
 
 
-def _by_category(data: Tidy, method: Method, metric: str) -> list[float | str]:
+def _by_category(data: BoardData, method: MethodRow, metric: str) -> list[float | str]:
     readings = data.readings(method, metric)
-    return [_cell(readings, [Unit(category, seed) for seed in data.seeds]) for category in data.categories]
+    return [_cell(readings, [UnitKey(category, seed) for seed in data.seeds]) for category in data.categories]
 
 
-def _cell(readings: Mapping[Unit, Reading], units: Sequence[Unit]) -> float | str:
+def _cell(readings: Mapping[UnitKey, Reading], units: Sequence[UnitKey]) -> float | str:
     """The mean over seeds as in all tables, or what is shown in its place."""
     values = [reading.value for unit in units if (reading := readings.get(unit)) and reading.value is not None]
     return float(percent(fmean(values))) if values and len(values) == len(units) else figure(readings, units).mark
 
 
-def _costs(method: Method) -> dict[str, Any]:
+def _costs(method: MethodRow) -> dict[str, Any]:
     costs = asdict(costs_of(method))
     return {name: _rounded(value) if isinstance(value, float) else value for name, value in costs.items()}
 
@@ -179,7 +179,7 @@ def _rounded(value: float) -> float:
     return float(f"{value:.{COST_DIGITS}g}")
 
 
-def _add_details(rows: Sequence[Row], board: Board, data: Tidy, shared: Shared, annex: Annex) -> None:
+def _add_details(rows: Sequence[Row], board: Board, data: BoardData, shared: Shared, annex: BoardExtras) -> None:
     """Give details, then pictures, to as many methods as there is room for, the best of all groups first.
 
     What is too large costs nobody else his place.
@@ -202,8 +202,8 @@ def _add_details(rows: Sequence[Row], board: Board, data: Tidy, shared: Shared, 
             row["pictures"], room = found, room - needed
 
 
-def _pictures_of(method: Method, details: Mapping[str, Any], annex: Annex) -> dict[str, Any]:
+def _pictures_of(method: MethodRow, details: Mapping[str, Any], annex: BoardExtras) -> dict[str, Any]:
     """By category, the pictures of the unit that has details."""
-    units = {category: Unit(category, detail["seed"]) for category, detail in details.items()}
+    units = {category: UnitKey(category, detail["seed"]) for category, detail in details.items()}
     found = {category: annex.pictures_of(method.records[unit].id) for category, unit in units.items()}
     return {category: dict(sorted(images.items())) for category, images in found.items() if images}

@@ -7,9 +7,9 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from adbench.boards.tables.tidy import MethodRow
 from adbench.boards.text import plain
-from adbench.boards.tidy import Method
-from adbench.engine.record import Cost, ResultRecord
+from adbench.engine.store.record import Cost, ResultRecord
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Costs:
     runtimes: tuple[str, ...] = ()
 
 
-def costs_of(method: Method) -> Costs:
+def costs_of(method: MethodRow) -> Costs:
     """Of all units that have a cost."""
     done = [(record, record.cost) for record in method.records.values() if record.cost is not None]
     if not done:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from adbench.boards.annex import Annex
+from adbench.boards.records.board_extras import BoardExtras
+from adbench.boards.tables.tidy import MethodRow
 from adbench.boards.text import plain
-from adbench.boards.tidy import Method
-from adbench.engine.details import Details
-from adbench.engine.record import ResultRecord, canonical_json
+from adbench.engine.evaluate.details import Details
+from adbench.engine.store.record import ResultRecord, canonical_json
 
 _DIGITS = 5
 """Significant digits of an image's score: two images that look alike here need not tie in a metric."""
@@ -81,7 +81,7 @@ class Shared:
 
 
 def detail_of(
-    method: Method, categories: Sequence[str], metrics: Sequence[str], annex: Annex, shared: Shared
+    method: MethodRow, categories: Sequence[str], metrics: Sequence[str], annex: BoardExtras, shared: Shared
 ) -> dict[str, Any]:
     """By category the details of the method's first seed that has any; empty if none has.
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from adbench import Table
-from adbench.engine.record import canonical_json
+from adbench.engine.store.record import canonical_json
 
 if TYPE_CHECKING:
     from jinja2 import Environment

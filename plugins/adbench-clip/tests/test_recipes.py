@@ -14,7 +14,7 @@ from adbench_clip.prompts import Prompts
 from adbench_clip.prompts_few import PromptsFew
 from adbench_clip.winclip import WinClip
 
-from adbench.engine.spec import parts_in, read_recipe
+from adbench.engine.plan.recipe import parts_in, read_recipe
 
 FILES = sorted((Path(adbench_clip.__file__).parent / "recipes").glob("*.yaml"))
 OURS = {

@@ -12,7 +12,8 @@ from adbench_gaussian.padim import Padim
 from adbench_gaussian.whitened import Whitened
 
 from adbench import Context, UsageError
-from adbench.engine.geometry import MapSpec, anomaly_map
+from adbench.engine.evaluate.anomaly_map import anomaly_map
+from adbench.engine.plan.map_spec import MapSpec
 
 
 @pytest.fixture

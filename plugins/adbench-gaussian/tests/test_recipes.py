@@ -12,7 +12,7 @@ from adbench_gaussian.padim import Padim
 from adbench_gaussian.prototypes import Prototypes
 from adbench_gaussian.whitened import Whitened
 
-from adbench.engine.spec import parts_in, read_recipe
+from adbench.engine.plan.recipe import parts_in, read_recipe
 
 FILES = sorted((Path(adbench_gaussian.__file__).parent / "recipes").glob("*.yaml"))
 OURS = {

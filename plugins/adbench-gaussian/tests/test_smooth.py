@@ -7,7 +7,8 @@ import torch
 from adbench_gaussian.smooth import highest_smoothed
 
 from adbench import Geometry
-from adbench.engine.geometry import MapSpec, anomaly_map
+from adbench.engine.evaluate.anomaly_map import anomaly_map
+from adbench.engine.plan.map_spec import MapSpec
 
 
 @pytest.mark.parametrize("border", ["symmetric", "reflect"])

@@ -8,7 +8,7 @@ from adbench_gaussian.mahalanobis import Mahalanobis
 from adbench_gaussian.whitened import Whitened
 
 from adbench import Context
-from adbench.engine.chance import WatchedContext
+from adbench.engine.run.seed_watch import WatchedContext
 
 
 def fitted(bank, stream, seed=0):

@@ -11,7 +11,7 @@ from adbench_memory.full import Full
 from adbench_memory.kcenter import plain_k_center
 
 from adbench import Context, ContractError, DataError, ExactIndex, FeatureStream, Memo, UsageError, exact_search
-from adbench.engine.chance import WatchedContext
+from adbench.engine.run.seed_watch import WatchedContext
 
 
 class Masked(FeatureStream):

@@ -19,7 +19,7 @@ from adbench_memory.knn import Knn
 from adbench_memory.mutual import Mutual
 from adbench_memory.test_set import TestSet
 
-from adbench.engine.spec import SLOTS, parts_in, read_recipe
+from adbench.engine.plan.recipe import SLOTS, parts_in, read_recipe
 from adbench.registry import load_registry
 
 FILES = sorted((Path(adbench_memory.__file__).parent / "recipes").glob("*.yaml"))

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from adbench_sam.sam import Sam
 
-from adbench.engine.spec import parts_in, read_recipe
+from adbench.engine.plan.recipe import parts_in, read_recipe
 
 FILES = sorted((Path(adbench_sam.__file__).parent / "recipes").glob("*.yaml"))
 

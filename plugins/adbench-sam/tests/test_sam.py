@@ -211,7 +211,7 @@ def write(path, pixels):
 
 def test_from_the_command_line_to_the_record(parts, tmp_path, capsys, monkeypatch):
     from adbench.cli import call
-    from adbench.engine.record import find_runs, read_record
+    from adbench.engine.store.record import find_runs, read_record
 
     monkeypatch.setenv("ADBENCH_CACHE", str(tmp_path / "cache"))
     method = ("--backbone", "toy-pixels", "--scorer", "toy-nearest", "--device", "cpu")

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adbench import ExactIndex, nearest_among
-from adbench.api import crowds, leading, search, shortlist
-from adbench.api.crowds import Twins
-from adbench.api.leading import LeadingRows
+from adbench.api.search import candidates, exact, near_ties, pca_bound
+from adbench.api.search.near_ties import Twins
+from adbench.api.search.pca_bound import ProjectedRows
 
 
 def draw(*shape, seed=0):
@@ -32,13 +32,13 @@ def expected(query, vectors, k, metric, owners=None, exclude=None):
 def path(request, monkeypatch):
     """Each way that a search can take, here."""
     if request.param == "many blocks":
-        monkeypatch.setattr(search, "BLOCK", 20_000)
+        monkeypatch.setattr(exact, "BLOCK", 20_000)
     if request.param == "leading axes":
-        monkeypatch.setattr(LeadingRows, "LEAST_ROWS", 1)
-        monkeypatch.setattr(LeadingRows, "LEAST_CHANNELS", 96)
-        monkeypatch.setattr(leading, "STEP", 4)
+        monkeypatch.setattr(ProjectedRows, "LEAST_ROWS", 1)
+        monkeypatch.setattr(ProjectedRows, "LEAST_CHANNELS", 96)
+        monkeypatch.setattr(pca_bound, "STEP", 4)
     if request.param == "halves":
-        monkeypatch.setattr(search, "halves_pay", lambda _: True)
+        monkeypatch.setattr(exact, "halves_pay", lambda _: True)
     return request.param
 
 
@@ -154,9 +154,9 @@ def test_vectors_of_one_hash_by_chance_stay_apart(monkeypatch):
 
 
 def test_many_pairs_are_thinned_out_on_the_way(monkeypatch):
-    monkeypatch.setattr(crowds, "PAIRS", 500)
-    monkeypatch.setattr(search, "BLOCK", 20_000)
-    monkeypatch.setattr(shortlist, "QUERIES", 16)
+    monkeypatch.setattr(near_ties, "PAIRS", 500)
+    monkeypatch.setattr(exact, "BLOCK", 20_000)
+    monkeypatch.setattr(candidates, "QUERIES", 16)
     vectors, query = CASES["corners of a cube"](2)
     torch.testing.assert_close(
         ExactIndex(vectors).search(query, 70), expected(query, vectors, 70, "l2"), rtol=0, atol=0

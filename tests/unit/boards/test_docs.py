@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel
 
 from adbench.boards.board import Board, BoardProtocol
-from adbench.engine.record import ResultRecord
+from adbench.engine.store.record import ResultRecord
 
 DOCS = Path(__file__).parents[3] / "docs"
 

@@ -13,7 +13,6 @@ from importlib.resources import files
 import pytest
 import yaml
 
-from adbench.boards.annex import Annex
 from adbench.boards.board import Board, BoardProtocol
 from adbench.boards.page import content as content_module
 from adbench.boards.page.command import command_line, file_name, recipe_lines
@@ -21,11 +20,12 @@ from adbench.boards.page.content import content, ranks_of
 from adbench.boards.page.costs import Costs, costs_of
 from adbench.boards.page.detail import Pool
 from adbench.boards.page.html import LIBRARIES, board_html, embedded, index_html
-from adbench.boards.table import Figure, standings_tables
-from adbench.boards.tidy import tidy
-from adbench.engine.details import Details
-from adbench.engine.record import canonical_json
-from adbench.engine.spec import Recipe
+from adbench.boards.records.board_extras import BoardExtras
+from adbench.boards.tables.table import Figure, standings_tables
+from adbench.boards.tables.tidy import tidy
+from adbench.engine.evaluate.details import Details
+from adbench.engine.plan.recipe import Recipe
+from adbench.engine.store.record import canonical_json
 
 EVIL = '<script>alert("1")</script>&\u2028'
 
@@ -57,7 +57,7 @@ def details(record, scores=(0.1, 0.2, 0.9), **changes):
 
 
 def annex_of(*found):
-    return Annex(details={each.id: canonical_json(each.to_json()) for each in found})
+    return BoardExtras(details={each.id: canonical_json(each.to_json()) for each in found})
 
 
 def payload(page):
@@ -79,7 +79,7 @@ def records(make_record):
 
 
 def test_ranks_and_figures_are_those_of_the_tables(make_record):
-    shown = content(tidy(board(), records(make_record)), Annex())
+    shown = content(tidy(board(), records(make_record)), BoardExtras())
     (table,) = standings_tables(tidy(board(), records(make_record)))
     rank = {row[1]: row[0].rstrip("=") for row in table.rows}
     figures = {row[1]: row[2] for row in table.rows}
@@ -95,7 +95,9 @@ def test_what_is_missing_has_its_mark_and_no_rank(make_record):
         make_record("part", category="a"),
         make_record("part", category="b", status="failed"),
     ]
-    part = next(method for method in content(tidy(board(), found), Annex())["methods"] if method["label"] == "part")
+    part = next(
+        method for method in content(tidy(board(), found), BoardExtras())["methods"] if method["label"] == "part"
+    )
     assert part["figures"][0] == "— 1/4"
     assert part["by"][0] == ["— 1/2", "— 0/2"]
     assert part["ranks"] == (None, None)
@@ -104,7 +106,7 @@ def test_what_is_missing_has_its_mark_and_no_rank(make_record):
 
 def test_methods_of_different_regimes_are_ranked_apart(make_record):
     found = [make_record("x", auroc=0.5), make_record("y", auroc=0.9, test_set=True), make_record("z", auroc=0.7)]
-    shown = content(tidy(board(), found), Annex())
+    shown = content(tidy(board(), found), BoardExtras())
     assert [(m["label"], m["group"], m["ranks"][0]) for m in shown["methods"]] == [
         ("z", 0, 1),
         ("x", 0, 2),
@@ -147,10 +149,10 @@ def test_a_method_that_only_failed_has_no_cost(make_record):
 
 def test_critical_differences_need_three_methods_and_categories(make_record):
     found = [make_record(name, category=c, auroc=0.5 + 0.1 * i) for i, name in enumerate("xyz") for c in "abc"]
-    ranking = content(tidy(board(), found), Annex())["groups"][0]["rankings"][0]
-    keys = {method["label"]: method["key"] for method in content(tidy(board(), found), Annex())["methods"]}
+    ranking = content(tidy(board(), found), BoardExtras())["groups"][0]["rankings"][0]
+    keys = {method["label"]: method["key"] for method in content(tidy(board(), found), BoardExtras())["methods"]}
     assert ranking["ranks"] == {keys["z"]: 1.0, keys["y"]: 2.0, keys["x"]: 3.0}
-    assert content(tidy(board(), found[:6]), Annex())["groups"][0]["rankings"] == [None, None]
+    assert content(tidy(board(), found[:6]), BoardExtras())["groups"][0]["rankings"] == [None, None]
 
 
 # Single images
@@ -206,7 +208,7 @@ def test_a_pool_holds_a_value_once_and_knows_its_size():
 
 def test_strangers_text_is_text(make_record):
     found = [make_record(EVIL, category=EVIL, device=EVIL), make_record("y", category=EVIL)]
-    page = board_html(content(tidy(board(title=EVIL), found), Annex()))
+    page = board_html(content(tidy(board(title=EVIL), found), BoardExtras()))
     assert "<script>alert" not in page
     assert "\\u003cscript\\u003ealert" in page
     assert any(method["label"].startswith("<script>alert") for method in payload(page)["methods"])
@@ -216,7 +218,7 @@ def test_strangers_text_is_text(make_record):
 
 
 def test_nothing_but_the_package_s_own_scripts_may_run(make_record):
-    page = board_html(content(tidy(board(), records(make_record)), Annex()))
+    page = board_html(content(tidy(board(), records(make_record)), BoardExtras()))
     (policy,) = re.findall(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', page)
     rules = dict(rule.strip().split(" ", 1) for rule in html.unescape(policy).split(";"))
     sources = lambda kind: re.findall(r"'sha256-([^']+)'", rules[kind])  # noqa: E731
@@ -231,7 +233,7 @@ def test_nothing_but_the_package_s_own_scripts_may_run(make_record):
 
 
 def test_a_page_asks_nobody_for_anything(make_record):
-    page = board_html(content(tidy(board(), records(make_record)), Annex()))
+    page = board_html(content(tidy(board(), records(make_record)), BoardExtras()))
     markup = re.sub(r"<script.*?</script>|<style>.*?</style>", "", page, flags=re.DOTALL)
     assert not re.search(r'(?:src|href)="(?:[a-z]+:)?//', markup)
     assert not re.search(r"<(?:link|iframe|object|embed|base)\b", markup)
@@ -256,7 +258,7 @@ def test_the_libraries_are_those_that_the_readme_names():
 
 def test_the_index_names_the_best_of_each_group(make_record):
     found = [make_record("x", auroc=0.5), make_record(EVIL, auroc=0.9, test_set=True)]
-    page = index_html(["demo/full shot"], [content(tidy(board(title=EVIL), found), Annex())])
+    page = index_html(["demo/full shot"], [content(tidy(board(title=EVIL), found), BoardExtras())])
     assert 'href="demo/full%20shot/index.html"' in page
     assert '<td>normal training images</td><td>x</td><td class="number">50.0</td>' in page
     assert "<script>alert" not in page
@@ -264,7 +266,7 @@ def test_the_index_names_the_best_of_each_group(make_record):
 
 
 def test_an_empty_board_has_a_page():
-    assert payload(board_html(content(tidy(board(), []), Annex())))["methods"] == []
+    assert payload(board_html(content(tidy(board(), []), BoardExtras())))["methods"] == []
 
 
 # The command

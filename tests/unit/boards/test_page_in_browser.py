@@ -7,13 +7,13 @@ import shutil
 
 import pytest
 
-from adbench.boards.annex import Annex
 from adbench.boards.board import Board
 from adbench.boards.page.content import content
 from adbench.boards.page.html import board_html, index_html
-from adbench.boards.tidy import tidy
-from adbench.engine.details import Details
-from adbench.engine.record import canonical_json
+from adbench.boards.records.board_extras import BoardExtras
+from adbench.boards.tables.tidy import tidy
+from adbench.engine.evaluate.details import Details
+from adbench.engine.store.record import canonical_json
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -59,7 +59,7 @@ def site(tmp_path, make_record):
     board = Board(title="Demo board", dataset="demo", protocol={"train": "all"}, metrics=METRICS)
     found = records(make_record)
     detailed = [record for record in found if record.recipe.name in ("alpha", "beta") and record.task.seed == 0]
-    shown = content(tidy(board, found), Annex(details={record.id: details_of(record) for record in detailed}))
+    shown = content(tidy(board, found), BoardExtras(details={record.id: details_of(record) for record in detailed}))
     page = root / "demo" / "full-shot" / "index.html"
     page.parent.mkdir(parents=True)
     page.write_text(board_html(shown), encoding="utf-8")

@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 from adbench import StorageError
-from adbench.boards.known import Known
-from adbench.boards.publish import GENERATED, Press, build, check
-from adbench.boards.shelf import to_line
+from adbench.boards.publish import GENERATED, Renderers, build, check
+from adbench.boards.records.installed import Known
+from adbench.boards.records.records_io import to_line
 from adbench.builtin.reports import Csv, Markdown
 
-PRESS = Press(Markdown(), Csv())
+PRESS = Renderers(Markdown(), Csv())
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from rich.console import Console as RichConsole
 
 from adbench import PassedOver, StorageError, Survey, sha256_of
 from adbench.cli.console import Console
-from adbench.engine.draft import Outcome
-from adbench.engine.record import RecipeInfo
-from adbench.engine.spec import Recipe
+from adbench.engine.plan.recipe import Recipe
+from adbench.engine.run.record_builder import UnitOutcome
+from adbench.engine.store.record import RecipeInfo
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def console(monkeypatch, capsys):
 
 @pytest.fixture
 def make_outcome(make_record, tmp_path):
-    return lambda *args, folder=tmp_path / "run", unsaved=None, fresh=True, notes=(), **options: Outcome(
+    return lambda *args, folder=tmp_path / "run", unsaved=None, fresh=True, notes=(), **options: UnitOutcome(
         make_record(*args, **options), folder, fresh, unsaved, notes
     )
 
@@ -151,7 +151,7 @@ def test_a_strangers_words_steer_nothing(console, make_outcome, capsys, tmp_path
     outcome = make_outcome(*[evil.replace("\udc80", "")] * 2, dataset=evil.replace("\udc80", ""))
     record = outcome.record.model_copy(update={"status": "failed", "reason": evil})
     task = record.task.model_copy(update={"skipped": [evil]})
-    odd = Outcome(record.model_copy(update={"task": task}), tmp_path / evil.replace("/", ""), notes=(evil,))
+    odd = UnitOutcome(record.model_copy(update={"task": task}), tmp_path / evil.replace("/", ""), notes=(evil,))
     console.begin(evil)
     console.note(evil)
     console.end(odd)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from adbench.builtin.datasets import Folder
-from adbench.engine.draft import Unit
-from adbench.engine.protocol import Protocol
-from adbench.engine.spec import Recipe, complete
+from adbench.builtin.folders.datasets import Folder
+from adbench.engine.plan.protocol import Protocol
+from adbench.engine.plan.recipe import Recipe, complete
+from adbench.engine.plan.unit import Unit
 from adbench.registry import Registry, load_registry
 
 

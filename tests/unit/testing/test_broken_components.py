@@ -29,11 +29,11 @@ from adbench import (
 )
 from adbench.api.component import Config
 from adbench.builtin import toy
-from adbench.builtin.aggregators import Max
-from adbench.builtin.augmenters import Rotate
 from adbench.builtin.metrics_image import ImageAuroc
 from adbench.builtin.metrics_pixel import PixelAuroc
-from adbench.builtin.preprocess import Resize
+from adbench.builtin.stages.aggregators import Max
+from adbench.builtin.stages.augmenters import Rotate
+from adbench.builtin.stages.preprocessors import Resize
 from adbench.testing import Broken, Untried, checks_for
 
 # metadata

@@ -99,7 +99,7 @@ def test_an_unknown_plugin(capsys):
 
 
 def test_a_distribution_by_any_spelling():
-    from adbench.cli.check import components_in
+    from adbench.cli.commands.check import components_in
 
     builtin = {entry.cls for entry in installed().entries() if entry.dist == "adbench-core"}
     assert set(components_in("ADBench_Core")) == builtin
@@ -114,7 +114,7 @@ def test_a_modules_name_that_is_taken(write, capsys):
 
 
 def test_a_module_of_an_installed_plugin_is_that_plugin(capsys):
-    from adbench.cli.check import components_in
+    from adbench.cli.commands.check import components_in
 
     assert components_in("adbench.builtin") == components_in("adbench-core")
 

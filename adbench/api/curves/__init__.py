@@ -1,0 +1,1 @@
+"""Exact curves over all thresholds."""

@@ -1,0 +1,1 @@
+"""Pretrained networks: weights, exports and what computes them."""

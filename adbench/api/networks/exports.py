@@ -1,0 +1,151 @@
+"""Networks as ONNX files: written once, kept, checked when read, and opened in ONNX Runtime or OpenVINO.
+
+One file serves both runtimes. It holds the network for one height and width, so that tables which depend on the grid
+(positions of a transformer) are constants in it, and for batches of any length.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    Compute = Callable[[Tensor], list[Tensor]]
+    """Float32 images [B, 3, H, W] to tensors whose first dimension is B."""
+
+OPSET = 17
+
+NEEDED: dict[str, tuple[str, ...]] = {"onnxruntime": ("onnx", "onnxruntime"), "openvino": ("onnx", "openvino")}
+"""The runtimes other than torch, and the packages that each takes."""
+
+
+def installed(runtime: str) -> bool:
+    """Whether everything that a runtime needs is there; nothing is imported for the answer."""
+    return all(find_spec(package) is not None for package in NEEDED[runtime])
+
+
+def digest_of(facts: Mapping[str, Any]) -> str:
+    """The sha256 of JSON-compatible facts, whatever their order."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def exported(module: nn.Module, image: Tensor) -> bytes:
+    """A network as ONNX, for batches of images of this one's size.
+
+    Args:
+        module: in eval mode, on the CPU.
+        image: [1, 3, H, W].
+    """
+    from unittest.mock import patch
+
+    import torch
+
+    file: Any = io.BytesIO()  # which torch takes, whatever its annotations say
+    # patch: torch prints the whole graph of a network that it cannot export, whether asked to or not
+    with warnings.catch_warnings(), torch.no_grad(), patch.object(torch._C, "_jit_onnx_log"):  # noqa: SLF001
+        warnings.simplefilter("ignore")  # the tracer tells of every shape that it takes as constant
+        # dynamo=False: the newer exporter needs one more package
+        torch.onnx.export(
+            module,
+            (image,),
+            file,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["images"],
+            dynamic_axes={"images": {0: "batch"}},
+        )
+    content: bytes = file.getvalue()
+    return content
+
+
+def write_checked(path: Path, content: bytes) -> None:
+    """Write a file that appears whole or not at all, with a digest by which `kept` knows damage.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
+    try:
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - the descriptor is open already
+            file.write(hashlib.sha256(content).digest() + content)
+        os.replace(name, path)  # noqa: PTH105 - name is no Path
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(name)  # noqa: PTH108
+        raise
+
+
+def read_checked(path: Path) -> bytes | None:
+    """What `keep` wrote, or None where there is nothing or it is damaged."""
+    try:
+        whole = path.read_bytes()
+    except OSError:
+        return None
+    digest, content = whole[:32], whole[32:]
+    return content if hashlib.sha256(content).digest() == digest else None
+
+
+def opened(runtime: str, content: bytes, threads: int) -> Compute:
+    """A network in a runtime, on this many threads of the CPU, computing in float32."""
+    return (_in_onnxruntime if runtime == "onnxruntime" else _in_openvino)(content, threads)
+
+
+def _in_onnxruntime(content: bytes, threads: int) -> Compute:
+    import torch
+
+    onnxruntime = import_module("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads  # the runtime's own choice would also pin them, each process to the same
+    options.inter_op_num_threads = 1
+    options.use_deterministic_compute = True
+    options.log_severity_level = 4
+    # Its threads wait by spinning, which is fast within a run; after it they would take the cores from torch and faiss
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return lambda images: [torch.from_numpy(found) for found in session.run(None, {"images": _array(images)})]
+
+
+def _in_openvino(content: bytes, threads: int) -> Compute:
+    import torch
+
+    settings = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16 on processors that have it
+        "ENABLE_CPU_PINNING": False,  # every process would pin its threads to the same cores
+    }
+    core = _openvino_core()
+    compiled = core.compile_model(core.read_model(content), "CPU", settings)
+    request = compiled.create_infer_request()
+
+    def compute(images: Tensor) -> list[Tensor]:
+        answer = request.infer([_array(images)], share_inputs=True)
+        return [torch.from_numpy(answer[port]) for port in compiled.outputs]
+
+    return compute
+
+
+@cache
+def _openvino_core() -> Any:
+    """One for the life of the process: each sets an alternate signal stack when it starts and puts back the one before
+    when it goes, so that several leave the process a stack that is gone, and the next signal ends it.
+    """
+    return import_module("openvino").Core()
+
+
+def _array(images: Tensor) -> Any:
+    return images.contiguous().numpy()

@@ -1,0 +1,168 @@
+"""Candidates for a nearest-neighbour search: the few rows that are nearest by a matrix product.
+
+How near a row v is to a query is written own(v) + asked(q)·v, the part of the distance that depends on v: for l2 it is
+|v|² - 2 q·v, for cosine - q·v with unit vectors. Smaller is nearer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from adbench.api.search.owners import Hidden
+
+QUERIES = 512  # that are multiplied together
+GROUPS, LARGEST_GROUP = 256, 32
+SPARE_HALVES = 32
+HALF_ROUNDOFF = 2.0**-11
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some of the rows to search among.
+
+    Attributes:
+        rows: [M, C].
+        own: [M] what a row adds to its product with any query.
+        index: [M] which rows they are.
+    """
+
+    rows: Tensor
+    own: Tensor
+    index: Tensor
+
+
+def in_blocks(rows: Tensor, own: Tensor, height: int) -> Iterator[Block]:
+    """All rows, so many at a time."""
+    import torch
+
+    index = torch.arange(len(rows), device=rows.device)
+    parts = (torch.split(whole, height) for whole in (rows, own, index))
+    return (Block(*part) for part in zip(*parts, strict=True))
+
+
+def shortlist(
+    asked: Tensor, blocks: Iterable[Block], k: int, height: int, hidden: Hidden | None = None
+) -> tuple[Tensor, Tensor]:
+    """The k rows nearest to each query by the product, or all where there are fewer.
+
+    Args:
+        asked: [Q, C] queries, as the product needs them.
+        blocks: all rows.
+        k: how many.
+        height: queries that are multiplied together.
+        hidden: rows that a query must not find: they count as infinitely far. Blocks are then of successive rows.
+
+    Returns:
+        How near they are [Q, k], the nearest first, and their indices [Q, k].
+    """
+    import torch
+
+    near = asked.new_empty(len(asked), 0)
+    found = torch.empty(len(asked), 0, dtype=torch.int64, device=asked.device)
+    for block in blocks:
+        parts = [
+            _nearest_in(asked[some], block, min(k, len(block.rows)), hidden and hidden[some])
+            for some in _parts(len(asked), height)
+        ]
+        near = torch.cat([near, torch.cat([part for part, _ in parts])], 1)
+        found = torch.cat([found, torch.cat([index for _, index in parts])], 1)
+        near, best = near.topk(min(k, near.shape[1]), largest=False)
+        found = found.gather(1, best)
+    return near, found
+
+
+def _parts(count: int, height: int) -> list[slice]:
+    """At least one, as `torch.split` gives."""
+    return [slice(start, start + height) for start in range(0, max(1, count), height)]
+
+
+def bounded_shortlist(
+    asked: Tensor, blocks: Iterable[Block], k: int, each: int, height: int, hidden: Hidden | None = None
+) -> tuple[Tensor, Tensor]:
+    """As `shortlist`, but with at most `each` rows of a block, and what they may have kept out.
+
+    Returns:
+        Indices [Q, k], and a value that no other row is nearer than, by the product [Q].
+    """
+    import torch
+
+    near, beyond = asked.new_empty(len(asked), 0), asked.new_full((len(asked),), float("inf"))
+    found = torch.empty(len(asked), 0, dtype=torch.int64, device=asked.device)
+    for block in blocks:
+        some, index = shortlist(asked, [block], each + 1, height, hidden)
+        near, found = torch.cat([near, some[:, :each]], 1), torch.cat([found, index[:, :each]], 1)
+        near, best = near.topk(min(k + 1, near.shape[1]), largest=False)
+        beyond = torch.cat([beyond[:, None], some[:, each:], near[:, k:]], 1).amin(1)
+        near, found = near[:, :k], found.gather(1, best[:, :k])
+    return found, beyond
+
+
+def _nearest_in(asked: Tensor, block: Block, k: int, hidden: Hidden | None) -> tuple[Tensor, Tensor]:
+    """The k nearest rows of one block.
+
+    They are among the k groups whose best are the best. Selecting from these takes a fraction of the time of selecting
+    from all products, if they are few of the groups.
+    """
+    import torch
+
+    near = torch.addmm(block.own, asked, block.rows.T)
+    if hidden is not None:
+        hidden.hide(near, block.index)
+    size = max(1, min(LARGEST_GROUP, near.shape[1] // GROUPS))
+    groups = near.shape[1] // size
+    if size == 1 or groups <= 8 * k:
+        values, place = near.topk(k, largest=False)
+        return values, block.index[place]
+    grouped = groups * size
+    leaders = near[:, :grouped].view(len(near), size, groups).amin(1).topk(k, largest=False).indices
+    members = groups * torch.arange(size, device=near.device)
+    rest = torch.arange(grouped, near.shape[1], device=near.device).expand(len(near), -1)
+    places = torch.cat([(leaders[:, :, None] + members).flatten(1), rest], 1)
+    values, best = near.gather(1, places).topk(k, largest=False)
+    return values, block.index[places.gather(1, best)]
+
+
+def halves_pay(vectors: Tensor) -> bool:
+    """Whether products in half precision are so much faster here that they should find the candidates."""
+    return vectors.is_cuda and len(vectors) > 0
+
+
+class HalfRows:
+    """Rows in half precision, which know how far their products may be off.
+
+    Rows are scaled to norms of at most 1. With unit roundoff u = 2^-11, rounding both factors moves a product by at
+    most 2 u |asked|, rounding the row's own part and the result by 2 u own + u |asked|; sums are in float32, or, where
+    a library splits them, combined in half precision. `doubtful` takes 4 u (|asked| + own) for all of it.
+
+    Args:
+        blocks: gives all rows, in order, each time it is called.
+        height: rows that are multiplied together.
+    """
+
+    def __init__(self, blocks: Callable[[], Iterator[Block]], height: int) -> None:
+        import torch
+
+        self._height = height
+        self._scale = 1 / max(1e-30, *(float(block.rows.norm(dim=1).max()) for block in blocks()))
+        self._rows = torch.cat([(block.rows * self._scale).half() for block in blocks()])
+        self._own = torch.cat([(block.own * self._scale**2).half() for block in blocks()])
+        self._own_part = float(self._own.max())
+
+    def shortlist(self, asked: Tensor, k: int, hidden: Hidden | None = None) -> tuple[Tensor, Tensor]:
+        """Candidates [Q, k + 32], and a value that no other row is nearer than, by the product of halves [Q]."""
+        halves = (asked * self._scale).half()
+        blocks = in_blocks(self._rows, self._own, self._height)
+        near, found = shortlist(halves, blocks, k + SPARE_HALVES, max(1, (1 << 28) // self._height), hidden)
+        everything = near.shape[1] == len(self._rows)
+        return found, near[:, -1].float().fill_(float("inf")) if everything else near[:, -1].float()
+
+    def doubtful(self, asked: Tensor, near: Tensor, beyond: Tensor) -> Tensor:
+        """[Q] whether a row that is no candidate may be as near as `near` [Q], the k-th candidate's true value."""
+        error = 4 * HALF_ROUNDOFF * ((asked * self._scale).norm(dim=1) + self._own_part)
+        sure: Tensor = near * self._scale**2 + error < beyond  # not of what overflowed to infinity or NaN
+        return ~sure

@@ -1,0 +1,364 @@
+"""Exact nearest-neighbour search on any device, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from adbench.api.search.candidates import QUERIES, Block, HalfRows, halves_pay, shortlist
+from adbench.api.search.near_ties import Slack, Twins, nearest_of_crowd
+from adbench.api.search.owners import Hidden, Owners
+from adbench.api.search.pca_bound import ProjectedRows
+from adbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BLOCK, DEVICE_BLOCK = 1 << 21, 1 << 28  # elements of one temporary: what a CPU caches, what keeps a GPU busy
+SPARE = 4, 60  # candidates beyond those looked for where a product cannot tell these apart
+
+
+def exact_search(
+    query: Tensor,
+    vectors: Tensor,
+    k: int,
+    metric: str = "l2",
+    *,
+    owners: Sequence[str] | None = None,
+    exclude: Sequence[str] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """One search of an `ExactIndex` that is made for it and keeps nothing. See there."""
+    return ExactIndex(vectors, metric, owners=owners, keep=False).search(query, k, exclude)
+
+
+class ExactIndex:
+    """Vectors made ready for exact searches by one metric: what does not depend on the query is computed once.
+
+    A matrix product finds the k nearest of each query and the one after them. Distances are then measured directly,
+    from the differences, so that each is exact to float32 for the vector it belongs to. The product is off by at most
+    (2 C + 4) 2^-24 (|q|² + |v|²), for l2 relative to the bank's mean. Where the next one lies that close to the k-th,
+    k + 4 candidates are measured, but at least 8, then 60 more than those looked for; if even the one after these is as
+    close, a product in float64 says which vectors can be the nearest, and all of these are measured. So the answer is
+    always that of measuring every distance in float32 and sorting, the lower index first among equals.
+
+    Vectors that a query must not find count as infinitely far in every product.
+
+    Many vectors of many channels that lie near few dimensions are compared on their leading axes first (`LeadingRows`);
+    a query for which the candidates cannot be vouched for is asked again among more of them, then in full.
+
+    On a GPU the product is in half precision and finds k + 32 candidates, but at least 36; a query for which these
+    cannot be vouched for by the bound of `HalfRows` is asked again in float32.
+
+    Args:
+        vectors: [N, C]; the search runs on their device.
+        metric: ``"l2"`` (Euclidean distance, not squared) or ``"cosine"`` (1 - cosine similarity, 1 for a zero vector).
+        owners: N ids, needed to exclude.
+        keep: whether what is computed is kept, a copy of the vectors (half of one on a GPU, their leading axes where
+            these are compared), or made anew, block by block, in each search.
+
+    Raises:
+        UsageError: the metric is unknown.
+    """
+
+    TOGETHER = 4
+    """Up to so many neighbours are chosen from the same candidates: the answer for fewer is part of that for more."""
+
+    def __init__(
+        self, vectors: Tensor, metric: str = "l2", *, owners: Sequence[str] | None = None, keep: bool = True
+    ) -> None:
+        if metric not in {"l2", "cosine"}:
+            raise UsageError(f"unknown metric {metric!r} for a search; known: cosine, l2")
+        self.vectors, self.metric, self.owners = vectors, metric, owners
+        self._center = vectors.float().mean(0) if metric == "l2" and len(vectors) else None
+        self._kept, self._halves, self._leading = None, None, None
+        if keep and halves_pay(vectors):
+            self._halves = HalfRows(self._blocks, self._height())
+        elif keep:
+            shape = len(vectors), vectors.shape[1]
+            self._leading = ProjectedRows.where_they_pay(self._blocks, shape, self._height())
+            self._kept = self._everything() if self._leading is None else None
+
+    def search(self, query: Tensor, k: int, exclude: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
+        """The k nearest vectors of each query, nearest first, the lower index among equals.
+
+        Args:
+            query: [Q, C].
+            k: how many; at most the vectors that a query may match.
+            exclude: an id a query whose own vectors must not be found, or None.
+
+        Returns:
+            Distances [Q, k] float32 and indices [Q, k] int64.
+
+        Raises:
+            UsageError: k is larger than what there is to find, or there are no owners to exclude.
+        """
+        import torch
+
+        query = query.to(self.vectors.device, torch.float32)
+        hidden, order = self._hidden(len(query), exclude)
+        check_count(k, len(self.vectors) - (0 if hidden is None else hidden.largest()))
+        if hidden is None:
+            return self._found(query, k, None)
+        back = order.argsort()
+        distances, indices = self._found(query[order], k, hidden)
+        return distances[back], indices[back]
+
+    def _found(self, query: Tensor, k: int, hidden: Hidden | None) -> tuple[Tensor, Tensor]:
+        if self._halves is not None:
+            return self._by_halves(self._halves, query, k, hidden)
+        if self._leading is not None:
+            return self._by_leading(self._leading, query, k, hidden)
+        return self._by_floats(query, k=k, hidden=hidden)
+
+    def _measured(self, query: Tensor, candidates: Tensor, k: int, hidden: Hidden | None) -> _Measured:
+        without = None if hidden is None else hidden.among(candidates)
+        distances, indices = nearest_among(query, self.vectors, candidates, candidates.shape[1], self.metric, without)
+        crowded = distances[:, -1] <= distances[:, k - 1] * (1 + 2.0**-20)
+        return _Measured(distances[:, :k].clone(), indices[:, :k].clone(), crowded)
+
+    def _again(
+        self,
+        found: _Measured,
+        open_: Tensor,
+        query: Tensor,
+        hidden: Hidden | None,
+        way: Callable[..., tuple[Tensor, Tensor]],
+    ) -> tuple[Tensor, Tensor]:
+        """What was found; open queries are asked again, in a crowd where all candidates are equally near."""
+        k = found.distances.shape[1]
+        for some, ask in ((open_ & ~found.crowded, way), (open_ & found.crowded, partial(self._of_crowd, k=k))):
+            index = some.nonzero().squeeze(1)
+            if len(index):
+                others = None if hidden is None else hidden[index]
+                found.distances[index], found.indices[index] = ask(query[index], hidden=others)
+        return found.distances, found.indices
+
+    def _by_halves(self, halves: HalfRows, query: Tensor, k: int, hidden: Hidden | None) -> tuple[Tensor, Tensor]:
+        import torch
+
+        asked = self._asked(query)
+        candidates, beyond = halves.shortlist(asked, max(k, self.TOGETHER), hidden)
+        found = self._measured(query, candidates, k, hidden)
+        cosine = self._center is None
+        farthest = found.distances[:, -1] if cosine else found.distances[:, -1].square()
+        base = torch.ones_like(farthest) if cosine else (asked / 2).square().sum(1)
+        near = farthest - base + (query.shape[1] + 4) * 2.0**-23 * (farthest + base)  # as measured, at most
+        return self._again(found, halves.doubtful(asked, near, beyond), query, hidden, partial(self._by_floats, k=k))
+
+    def _by_leading(
+        self,
+        leading: ProjectedRows,
+        query: Tensor,
+        k: int,
+        hidden: Hidden | None,
+        spare: tuple[int, int] = ProjectedRows.SPARE,
+    ) -> tuple[Tensor, Tensor]:
+        candidates, beyond = leading.shortlist(self._prepared(query), max(k, self.TOGETHER), spare, hidden)
+        found = self._measured(query, candidates, k, hidden)
+        farthest = found.distances[:, -1] if self._center is not None else (2 * found.distances[:, -1]).sqrt()
+        sure = (1 + query.shape[1] * 2.0**-23) * farthest < beyond
+        more = partial(self._by_leading, leading, k=k, spare=leading.MANY)
+        way = partial(self._by_floats, k=k) if spare == leading.MANY else more
+        return self._again(found, ~sure, query, hidden, way)
+
+    def _by_floats(self, query: Tensor, k: int, hidden: Hidden | None, step: int = 0) -> tuple[Tensor, Tensor]:
+        asked = self._asked(query)
+        wanted = 1 + (k if step == 0 else max(k, self.TOGETHER) + SPARE[step - 1])
+        near, candidates = shortlist(asked, self._blocks(), wanted, QUERIES, hidden)
+        everything = near.shape[1] < wanted
+        found = self._measured(query, candidates if everything else candidates[:, :-1], k, hidden)
+        if everything:
+            return found.distances, found.indices
+        sure = near[:, -1] > near[:, k - 1] + 4 * self._roundoff(asked)
+        if step == 0:
+            found.crowded.fill_(False)  # of k candidates nothing can be said
+        more = partial(self._by_floats, k=k, step=step + 1)
+        return self._again(found, ~sure, query, hidden, more if step < len(SPARE) else partial(self._of_crowd, k=k))
+
+    def _of_crowd(self, query: Tensor, k: int, hidden: Hidden | None) -> tuple[Tensor, Tensor]:
+        """As `crowds` says; of vectors that are equal only the first k can be an answer."""
+        import torch
+
+        if hidden is None:
+            return self._of_crowd_among(query, k, self._twins.first(k, None))
+        parts = []
+        for number, queries in hidden.runs:
+            allowed = hidden.owners.owned != number
+            parts.append(self._of_crowd_among(query[queries], k, self._twins.first(k, allowed)))
+        return torch.cat([distance for distance, _ in parts]), torch.cat([index for _, index in parts])
+
+    def _of_crowd_among(self, query: Tensor, k: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        center = self._doubled(query).mean(0)  # of a crowd, where products lose the fewest digits
+        channels, cosine = query.shape[1], self._center is None
+        slack = Slack((channels + 4) * 2.0**-24, (channels + 6) * 2.0**-24 if cosine else 0.0)
+
+        def lifted(some: Tensor) -> tuple[Tensor, Tensor]:
+            """Float64, relative to the center, and what each adds to a squared distance (cosine: twice that)."""
+            ready = self._doubled(some)
+            beside = (ready == 0).all(1) if cosine else 0.0
+            moved = ready - center
+            return moved, moved.square().sum(1) + beside
+
+        def blocks() -> Iterator[Block]:
+            for index in torch.split(rows, max(1, min(self._height(), BLOCK // QUERIES))):
+                yield Block(*lifted(self.vectors[index]), index)
+
+        def measure(queries: Tensor, found: Tensor) -> Tensor:
+            return pair_distances(query, self.vectors, queries, found, self.metric)
+
+        import torch
+
+        asked, own = lifted(query)
+        return nearest_of_crowd(asked.mul_(-2), own, slack, blocks, k, measure)
+
+    def _doubled(self, rows: Tensor) -> Tensor:
+        """Rows as distances are between them, in float64."""
+        from torch.nn.functional import normalize
+
+        return (normalize(rows.float(), dim=-1) if self._center is None else rows.float()).double()
+
+    @cached_property
+    def _twins(self) -> Twins:
+        return Twins.of(self.vectors, self._height())
+
+    def _roundoff(self, asked: Tensor) -> Tensor:
+        """[Q] by how much the product may be off, and at least by how much a distance measured directly."""
+        queries = asked.square().sum(1) / (1 if self._center is None else 4)
+        return (2 * asked.shape[1] + 4) * 2.0**-24 * (queries + self._reach)
+
+    @cached_property
+    def _reach(self) -> float:
+        """The largest squared norm of a prepared row."""
+        return 1.0 if self._center is None else max(float(block.own.max()) for block in self._blocks())
+
+    def _asked(self, query: Tensor) -> Tensor:
+        """Queries as `shortlist` needs them."""
+        return self._prepared(query).mul_(-1 if self._center is None else -2)
+
+    def _prepared(self, rows: Tensor) -> Tensor:
+        """Rows in the form in which a matrix product loses the fewest digits."""
+        from torch.nn.functional import normalize
+
+        return normalize(rows.float(), dim=-1) if self._center is None else rows.float() - self._center
+
+    def _height(self) -> int:
+        block = BLOCK if self.vectors.device.type == "cpu" else DEVICE_BLOCK
+        return max(1, block // max(QUERIES, self.vectors.shape[1]))
+
+    def _blocks(self) -> Iterator[Block]:
+        """All rows, prepared."""
+        import torch
+
+        every = torch.arange(len(self.vectors), device=self.vectors.device)
+        for start in range(0, len(every), self._height()):
+            part = slice(start, start + self._height())  # a slice copies nothing
+            if self._kept is not None:
+                yield Block(self._kept.rows[part], self._kept.own[part], every[part])
+            else:
+                rows = self._prepared(self.vectors[part])
+                own = rows.new_zeros(len(rows)) if self._center is None else rows.square().sum(1)
+                yield Block(rows, own, every[part])
+
+    def _everything(self) -> Block:
+        """All rows in one block."""
+        import torch
+
+        rows = torch.empty_like(self.vectors, dtype=torch.float32)
+        own = rows.new_empty(len(rows))
+        for block in self._blocks():
+            rows[block.index], own[block.index] = block.rows, block.own
+        return Block(rows, own, torch.arange(len(rows), device=rows.device))
+
+    def _hidden(self, queries: int, exclude: Sequence[str] | None) -> tuple[Hidden | None, Tensor]:
+        """What is hidden from the queries in the order of their owners, and that order; None if nothing is."""
+        import torch
+
+        if exclude is None:
+            return None, torch.empty(0)
+        if self.owners is None or len(self.owners) != len(self.vectors) or len(exclude) != queries:
+            raise UsageError("a search with exclusions needs the owner of each vector and one id for each query")
+        numbers, order = self._ownership.numbers(exclude).sort(stable=True)
+        hidden = Hidden(self._ownership, numbers)
+        return (hidden if hidden.groups else None), order
+
+    @cached_property
+    def _ownership(self) -> Owners:
+        return Owners(self.owners or (), self.vectors.device)
+
+
+class _Measured(NamedTuple):
+    """Of some candidates the nearest [Q, k], and whether all candidates are as near as the last of these [Q]."""
+
+    distances: Tensor
+    indices: Tensor
+    crowded: Tensor
+
+
+def check_count(k: int, available: int) -> None:
+    """Refuse to look for more than there is.
+
+    Raises:
+        UsageError: k is below 1 or above what is available.
+    """
+    if not 1 <= k <= available:
+        raise UsageError(f"cannot find {k} neighbours among {available} vectors; ask for 1 to {available}")
+
+
+def nearest_among(
+    query: Tensor, vectors: Tensor, candidates: Tensor, k: int, metric: str, without: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """The k nearest of some candidates, measured directly, from the differences.
+
+    Args:
+        query: [Q, C] float32.
+        vectors: [N, C].
+        candidates: [Q, K] indices of vectors for each query, none twice.
+        k: how many of them; at most K.
+        metric: ``"l2"`` or ``"cosine"``.
+        without: [Q, K] bool, candidates that come after all others and are NaN away; None for none.
+
+    Returns:
+        Distances [Q, k] float32 and indices [Q, k], nearest first, the lower index among equals.
+    """
+    import torch
+
+    candidates, order = candidates.sort(1)
+    measure = _euclidean if metric == "l2" else _cosine
+    block = BLOCK if vectors.device.type == "cpu" else DEVICE_BLOCK
+    height = max(1, block // max(1, candidates.shape[1] * query.shape[1]))
+    parts = zip(torch.split(query, height), torch.split(candidates, height), strict=True)
+    distances = torch.cat([measure(some[:, None], _rows(vectors, near)) for some, near in parts])
+    if without is not None:
+        distances.masked_fill_(without.gather(1, order), float("nan"))
+    ordered, order = distances.sort(stable=True, dim=1)
+    return ordered[:, :k], candidates.gather(1, order[:, :k])
+
+
+def pair_distances(query: Tensor, vectors: Tensor, queries: Tensor, rows: Tensor, metric: str) -> Tensor:
+    """[P] float32 distances of pairs, measured as by `nearest_among`: some queries [P] and vectors [P] by index."""
+    import torch
+
+    measure = _euclidean if metric == "l2" else _cosine
+    height = max(1, (BLOCK if vectors.device.type == "cpu" else DEVICE_BLOCK) // max(1, query.shape[1]))
+    parts = zip(torch.split(queries, height), torch.split(rows, height), strict=True)
+    pairs = ((query.index_select(0, some), vectors.index_select(0, near).float()) for some, near in parts)
+    return torch.cat([measure(*pair) for pair in pairs])
+
+
+def _rows(vectors: Tensor, index: Tensor) -> Tensor:
+    """[Q, K, C]; on a CPU a quarter of the time of ``vectors[index]``."""
+    return vectors.index_select(0, index.flatten()).reshape(*index.shape, vectors.shape[1]).float()
+
+
+def _euclidean(query: Tensor, rows: Tensor) -> Tensor:
+    return (rows - query).square_().sum(-1).sqrt_()
+
+
+def _cosine(query: Tensor, rows: Tensor) -> Tensor:
+    """1 - cos as half the squared difference of unit vectors: it keeps the digits of small angles."""
+    from torch.nn.functional import normalize
+
+    query, rows = normalize(query, dim=-1), normalize(rows, dim=-1)
+    zeros = (query == 0).all(-1).float() + (rows == 0).all(-1).float()
+    return (rows - query).square_().sum(-1).add_(zeros).div_(2)

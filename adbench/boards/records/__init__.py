@@ -1,0 +1,1 @@
+"""Records of a board: read, checked and merged."""

@@ -1,0 +1,255 @@
+"""What lies beside a board's records: details of single images, and pictures of some. A file a method, a line a record.
+
+A board shows few of them, so a line is read as text, and checked when its method has a place on the page.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from adbench import AdbenchError, StorageError
+from adbench.api.untrusted import is_there, read_plain
+from adbench.boards.records.manifest import Manifest
+from adbench.boards.records.records_io import Found
+from adbench.boards.tables.tidy import row_key
+from adbench.engine.evaluate.details import DETAILS_FILE, Details, parse_details, read_details
+from adbench.engine.store.record import ResultRecord, canonical_json
+
+DETAILS, PICTURES = "details", "pictures"
+MAX_FILE_BYTES = 1 << 30
+MAX_PICTURES = 64
+MAX_SIDE = 1024
+"""Of a picture, in pixels; adbench draws them 288 wide."""
+MAX_IMAGES = 20_000
+"""Of one unit, whose details a page may show."""
+MAX_KINDS = 200
+MAX_NUMBER = 1e30
+_ID = re.compile(r'"id":"([0-9a-f]{64})"')
+"""Keys of a line are sorted, so that the first of this form is the line's own."""
+
+_Address = Annotated[
+    str, StringConstraints(max_length=64 << 10, pattern=r"^data:image/(?:webp|jpeg|png);base64,[A-Za-z0-9+/]+={0,2}$")
+]
+
+
+Gallery: TypeAlias = Callable[[Path, ResultRecord], Mapping[str, str]]
+"""Makes pictures of a run's folder, by image; none where its images may not be shown."""
+
+
+class Pictures(BaseModel):
+    """Pictures of one record's test images."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    schema_version: int = Field(1, alias="schema", ge=1, le=1)
+    id: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the record")
+    pictures: dict[str, _Address] = Field(max_length=MAX_PICTURES, description="by the image's id")
+
+    def to_line(self) -> str:
+        """Canonical JSON."""
+        return canonical_json(self.model_dump(mode="json", by_alias=True))
+
+
+@dataclass
+class BoardExtras:
+    """Lines by the id of the record that they belong to.
+
+    Attributes:
+        details: of single images.
+        pictures: of the images that a method got most wrong.
+        problems: sentences about lines that turned out to be none.
+        images: how many test images a record has.
+    """
+
+    details: dict[str, str] = field(default_factory=dict)
+    pictures: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    images: dict[str, int] = field(default_factory=dict)
+    _parsed: dict[str, Details | None] = field(default_factory=dict)
+
+    def details_of(self, record_id: str) -> Details | None:
+        """The details of a record; None where there are none, or none that are well-formed."""
+        if record_id in self.details and record_id not in self._parsed:
+            self._parsed[record_id] = self._parse(self.details[record_id], record_id)
+        return self._parsed.get(record_id)
+
+    def _parse(self, line: str, record_id: str) -> Details | None:
+        try:
+            details = parse_details(line, f"details of record {record_id[:12]}")
+        except StorageError as error:
+            self.problems.append(str(error))
+            return None
+        fault = "of another record" if details.id != record_id else unshowable(details, self.images.get(record_id))
+        if fault:
+            self.problems.append(f"details of record {record_id[:12]}: {fault}; its row goes without")
+        return None if fault else details
+
+    def pictures_of(self, record_id: str) -> Mapping[str, str]:
+        """Addresses by image; none where there are none, or none that are well-formed."""
+        line = self.pictures.get(record_id)
+        if line is None:
+            return {}
+        try:
+            found = Pictures.model_validate_json(line)
+        except ValidationError as error:
+            self.problems.append(f"pictures of record {record_id[:12]}: {error.errors()[0]['msg']}")
+            return {}
+        if found.id != record_id:
+            return {}
+        if not all(is_small_picture(address) for address in found.pictures.values()):
+            self.problems.append(
+                f"pictures of record {record_id[:12]}: one is no picture of at most {MAX_SIDE} pixels a side; its row"
+                " goes without"
+            )
+            return {}
+        return found.pictures
+
+
+def unshowable(details: Details, images: int | None) -> str:
+    """Why details that fit their schema are none that a page can show; empty if they are.
+
+    Args:
+        details: of a record.
+        images: how many test images the record has, if that is known.
+    """
+    count, numbers = len(details.images), [image.score for image in details.images]
+    numbers += [value for point in details.embedding or () for value in point]
+    kinds = details.by_defect.values()
+    if not 0 < count <= MAX_IMAGES or count != (count if images is None else images):
+        return f"they are of {count} images" + ("" if images is None else f", the record is of {images}")
+    if len(kinds) > MAX_KINDS or any(len(values) > MAX_KINDS for values in kinds):
+        return f"they have more than {MAX_KINDS} kinds of defect, or metrics of one"
+    if any(value is not None and not 0 <= value <= 1 for values in kinds for value in values.values()):
+        return "a metric of a kind of defect is not between 0 and 1"
+    if any(abs(value) > MAX_NUMBER for value in numbers):
+        return f"a score or a point is beyond {MAX_NUMBER:g}"
+    return ""
+
+
+def is_small_picture(address: str) -> bool:
+    """Whether an address holds a picture, by its head, that a browser can show in little memory."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with Image.open(io.BytesIO(b64decode(address.partition(",")[2])), formats=["WEBP", "JPEG", "PNG"]) as found:
+                return max(found.size) <= MAX_SIDE and getattr(found, "n_frames", 1) == 1
+    except Exception:  # noqa: BLE001  whatever a library makes of a stranger's bytes, a picture it is not
+        return False
+
+
+def read_annex(folder: Path, manifest: Manifest) -> BoardExtras:
+    """What lies in a board's folder; a line without an id, or that is not what came with its record, becomes a problem.
+
+    Raises:
+        StorageError: a file cannot be read, or is far too large.
+    """
+    annex = BoardExtras()
+    for name, lines in ((DETAILS, annex.details), (PICTURES, annex.pictures)):
+        for file in sorted((folder / name).glob("*.jsonl")):
+            for number, line in enumerate(_lines(file, folder), start=1):
+                found = _ID.search(line)
+                fault = _fault(name, line, found and found[1], lines, manifest)
+                if fault:
+                    annex.problems.append(f"{file}:{number}: {fault}")
+                elif found:
+                    lines[found[1]] = line
+    return annex
+
+
+def _fault(kind: str, line: str, record_id: str | None, lines: Mapping[str, str], manifest: Manifest) -> str:
+    """Why a line cannot lie beside a record; empty if it can."""
+    if record_id is None:
+        return "belongs to no record; run 'adbench board build'"
+    if not manifest.vouches_for_line(kind, record_id, line):
+        return f"not what came with record {record_id[:12]}; run 'adbench board build', which leaves it out"
+    return f"another line belongs to record {record_id[:12]} already; remove one of them" if record_id in lines else ""
+
+
+def upgrade(annex: BoardExtras, records: Iterable[ResultRecord]) -> None:
+    """Hang what lies beside records of an older schema on the ids that they have today."""
+    for record in records:
+        for lines in (annex.details, annex.pictures):
+            line = lines.pop(record.former_id, None)
+            if line is not None:
+                lines.setdefault(record.id, _ID.sub(f'"id":"{record.id}"', line, count=1))
+
+
+def _lines(file: Path, folder: Path) -> list[str]:
+    return read_plain(file, MAX_FILE_BYTES, "a board's details or pictures", folder).split("\n")[:-1]
+
+
+def attach(annex: BoardExtras, on_board: Iterable[Found], runs: Iterable[Found], gallery: Gallery | None) -> None:
+    """Take over what lies in the folders of runs whose records stand on a board.
+
+    Args:
+        annex: takes it; what cannot be used becomes one of its problems.
+        on_board: the board's records. What lies beside one that is measured is taken from measured runs only.
+        runs: where records were found.
+        gallery: makes the pictures that are missing, of the seed that a page shows.
+    """
+    kept = {found.record.id: found for found in on_board}
+    pictured = _first_seeds([found.record for found in kept.values()])
+    for run in runs:
+        own = kept.get(run.record.id)
+        if own is None or run.folder is None or (own.measured and not run.measured):
+            continue
+        record = own.record
+        try:
+            _take_details(annex, run.folder, run.record)
+            if gallery and record.id in pictured - annex.pictures.keys():
+                _take_pictures(annex, record.id, gallery(run.folder, record))
+        except AdbenchError as error:
+            annex.problems.append(str(error))
+
+
+def _first_seeds(records: Iterable[ResultRecord]) -> set[str]:
+    """Of each method and category the record with the lowest seed that ended well."""
+    first: dict[tuple[tuple[str, int], str], ResultRecord] = {}
+    for record in sorted(records, key=lambda record: (record.task.seed, record.id)):
+        if record.status == "ok":
+            first.setdefault((row_key(record), record.task.category), record)
+    return {record.id for record in first.values()}
+
+
+def _take_details(annex: BoardExtras, folder: Path, record: ResultRecord) -> None:
+    if not is_there(folder / DETAILS_FILE):
+        return
+    details = read_details(folder)
+    if details.id in (record.id, record.former_id):
+        annex.details[record.id] = canonical_json({**details.to_json(), "id": record.id})
+    else:
+        annex.problems.append(f"{folder / DETAILS_FILE}: of another run; make it anew with 'adbench evaluate'")
+
+
+def _take_pictures(annex: BoardExtras, record_id: str, pictures: Mapping[str, str]) -> None:
+    if pictures:
+        annex.pictures[record_id] = Pictures(id=record_id, pictures=dict(pictures)).to_line()
+
+
+def annex_files(annex: BoardExtras, folder: Path, methods: Mapping[str, Iterable[ResultRecord]]) -> dict[Path, str]:
+    """The text of every file of an annex.
+
+    Args:
+        annex: what there is.
+        folder: of the board.
+        methods: by file name, a method's records in their order.
+    """
+    files = {}
+    for name, records in methods.items():
+        ids = [record.id for record in records]
+        for kind, lines in ((DETAILS, annex.details), (PICTURES, annex.pictures)):
+            kept = [lines[record_id] for record_id in ids if record_id in lines]
+            if kept:
+                files[folder / kind / name] = "".join(f"{line}\n" for line in kept)
+    return files

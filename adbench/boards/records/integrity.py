@@ -1,0 +1,124 @@
+"""What has to hold before anything is ranked: records are what adbench wrote, and their images may be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from adbench import Table, Weights
+from adbench.boards.tables.annotations import annotation_rows
+from adbench.boards.tables.tidy import BoardData, shots_of, unit_of
+from adbench.boards.text import plain
+from adbench.engine.store.record import ResultRecord, identity
+
+SHOWN = 6
+FACTS = {
+    "near_duplicates": "no test image looks like a training image",
+    "repeated_train": "no training image is there twice",
+    "files_passed_over": "all files of the dataset were read",
+}
+"""Counts that records may have, and what they are counts of exceptions to."""
+
+
+def forged(record: ResultRecord) -> str:
+    """Why a record is not as adbench writes them; empty if it is.
+
+    A hash is no signature: who makes a record up from nothing is found out by `adbench board verify`, which runs it.
+    """
+    task, regime = record.task, record.regime
+    if record.id != identity(record.recipe.spec_json, task.category, task.samples_sha, task.protocol, task.seed):
+        return "its id does not follow from its recipe and task: it was edited; run it again"
+    if regime.train_images not in (0, task.train):
+        return f"it learned from {regime.train_images} images of {task.train}: it was edited; run it again"
+    untrained = any(Weights(weights.name, weights.sha256).random for weights in record.provenance.weights)
+    if untrained and not regime.random_weights:
+        return "its weights are random, and its regime denies it: it was edited; run it again"
+    if (task.dataset in _tuned_on(record)) != regime.tuned_on_test:
+        return (
+            "its recipe and its regime disagree on whether the test labels chose options: it was edited; run it again"
+        )
+    return _miscounted(record)
+
+
+def _miscounted(record: ResultRecord) -> str:
+    """Why the counts of a record cannot be those of its protocol; empty if they can."""
+    task, rules = record.task, record.task.protocol
+    for rule in ("shots", "limit_train"):
+        most = rules.get(rule)
+        if isinstance(most, int) and task.train > most:
+            return f"it learned from {task.train} images where its protocol gives {most}: it was edited; run it again"
+    if record.status == "ok" and not (task.train and task.test):
+        return "it ended well with no image to learn from, or none to judge: it was edited; run it again"
+    return ""
+
+
+def _tuned_on(record: ResultRecord) -> Sequence[str]:
+    """The datasets whose test labels chose options of the recipe."""
+    named = record.recipe.spec.get("tuned_on")
+    return named if isinstance(named, list) else ()
+
+
+def integrity_table(data: BoardData) -> Table:
+    """What was looked at, and what was found: a line for each check."""
+    records, counting = data.records, list(_counting(data))
+    rows = (
+        ("identities follow from recipe and task", f"all {len(records)} records"),
+        ("raw scores were seen", _all_but((method.label for method in data.methods if method.unverified), "not of {}")),
+        ("all rows saw the same images", _all_but(_on_other_images(data), "not {}")),
+        ("no test image is a training image", _duplicates(data)),
+        *annotation_rows(counting),
+        *_counted(counting),
+        ("weights were trained", _all_but((method.label for method in data.methods if method.random), "not of {}")),
+        ("made from committed code", _committed(records)),
+    )
+    return Table("Integrity", ("checked", "found"), rows)
+
+
+def _all_but(exceptions: Iterable[str], sentence: str) -> str:
+    names = sorted(set(exceptions))
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return sentence.format(", ".join(map(plain, names[:SHOWN])) + more) if names else "yes"
+
+
+def _on_other_images(data: BoardData) -> Iterator[str]:
+    for method in data.methods:
+        strange = sorted({unit.category for unit, record in method.records.items() if data.strange(record)})
+        yield from (f"{method.label} on {category}" for category in strange)
+
+
+def _duplicates(data: BoardData) -> str:
+    """What the board knows of its images; a record is asked only where it knows nothing."""
+    looked = {place: set(names) for place, names in data.duplicates.items() if place in data.images}
+    for record in data.records:
+        place = shots_of(record), unit_of(record)
+        if record.task.duplicates is not None and place not in data.duplicates and not data.strange(record):
+            looked.setdefault(place, set()).update(record.task.duplicates)
+    found = _all_but({name for names in looked.values() for name in names}, "not {}")
+    unknown = len(data.images.keys() - looked.keys())
+    if not unknown:
+        return found
+    missing = f"not looked at in {unknown} of {len(data.images)} units: run 'adbench board build' where the data is"
+    return f"{found}; {missing}" if looked else missing
+
+
+def _counting(data: BoardData) -> Iterator[ResultRecord]:
+    """Measured records of units that ended well, on the board's images: those whose counts are believed."""
+    for method in (each for each in data.methods if not each.unverified):
+        yield from (each for each in method.records.values() if each.status == "ok" and not data.strange(each))
+
+
+def _counted(records: Sequence[ResultRecord]) -> Iterator[tuple[str, str]]:
+    """What records count of their images, where any does: by category the most that one says."""
+    for fact, checked in FACTS.items():
+        most: dict[str, float] = {}
+        for record in (each for each in records if fact in each.facts):
+            most[record.task.category] = max(record.facts[fact], most.get(record.task.category, 0.0))
+        if most:
+            named = {f"{plain(category)} ({count:g})" for category, count in most.items() if count}
+            yield checked, _all_but(named, "not {}")
+
+
+def _committed(records: Sequence[ResultRecord]) -> str:
+    known = [record.provenance.dirty for record in records if record.provenance.dirty is not None]
+    installed = len(records) - len(known)
+    said = f"{known.count(False)} of {len(known)} records" if known else "no record"
+    return f"{said}; {installed} made by an installed release" if installed else said

@@ -1,0 +1,189 @@
+"""A board's own account: the images of each unit, and the records whose figures were seen to follow from raw scores.
+
+It lies beside the board in `manifest.json`, is written by `adbench board build` and `submit` alone, and is what decides
+where records disagree. A line that somebody puts into a file of records is not in it, and stands apart as unverified.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from adbench import StorageError
+from adbench.api.untrusted import is_there, parse_json, read_plain
+from adbench.boards.records.records_io import Found
+from adbench.boards.tables.tidy import Truth, UnitKey, most_seen, shots_of, unit_of
+from adbench.engine.store.record import ResultRecord, canonical_json
+
+MANIFEST_FILE = "manifest.json"
+MAX_MANIFEST_BYTES = 64 << 20
+
+Place: TypeAlias = tuple[int, UnitKey]
+"""Shots and unit: what decides which images there are."""
+_Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Images(BaseModel):
+    """The images of one category, seed and number of shots."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    category: str
+    shots: int = Field(ge=0, description="0 for all normal images")
+    seed: int
+    samples_sha: str = Field(max_length=64)
+    duplicates: tuple[str, ...] | None = Field(None, description="test images that are training images too")
+
+    @property
+    def place(self) -> Place:
+        """What they are the images of."""
+        return self.shots, UnitKey(self.category, self.seed)
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    schema_version: int = Field(1, alias="schema", ge=1, le=1)
+    images: list[Images]
+    records: dict[_Hash, _Hash]
+    details: dict[_Hash, _Hash] = Field(default_factory=dict)
+    pictures: dict[_Hash, _Hash] = Field(default_factory=dict)
+
+
+@dataclass
+class Manifest:
+    """What a board vouches for.
+
+    Attributes:
+        images: by what they are the images of.
+        records: id to sha256 of the line of each record whose raw scores were seen.
+        beside: by kind, id to sha256 of the line that came with such a record.
+        there: whether there was a file; a board from before there were manifests has none.
+    """
+
+    images: dict[Place, Images] = field(default_factory=dict)
+    records: dict[str, str] = field(default_factory=dict)
+    beside: dict[str, dict[str, str]] = field(default_factory=dict)
+    there: bool = False
+
+    def vouches(self, found: Found) -> bool:
+        """Whether a record on the board is as it was when its raw scores were seen.
+
+        Records on a board that has no manifest yet were looked at when they came; it gets one when it is next built.
+        """
+        record = found.record
+        if not self.there:
+            return record.status != "ok" or record.predictions is not None
+        return record.id in self.records and self.records[record.id] == _sha256(found.line)
+
+    def vouches_for_line(self, kind: str, record_id: str, line: str) -> bool:
+        """Whether a line beside a record is the one that came with it; whatever lies beside an unverified one is."""
+        if not self.there or record_id not in self.records:
+            return True
+        return self.beside.get(kind, {}).get(record_id) == _sha256(line)
+
+    def learn_beside(self, kind: str, lines: Mapping[str, str]) -> None:
+        """Take over what lies beside records that are vouched for.
+
+        Args:
+            kind: "details" or "pictures".
+            lines: by the id of the record.
+        """
+        self.beside[kind] = {key: _sha256(line) for key, line in lines.items() if key in self.records}
+
+    def learn(self, measured: Sequence[Found], duplicates: Callable[[ResultRecord], Sequence[str] | None]) -> None:
+        """Take over records whose raw scores were seen: all of them, and the images of units that are new.
+
+        Args:
+            measured: all that stand on the board and are.
+            duplicates: finds test images that are training images too, where a record does not say.
+        """
+        self.there, self.records = True, {found.record.id: _sha256(found.line) for found in measured}
+        done = [found.record for found in measured if found.record.status == "ok"]
+        for place, sha in most_seen(done).items():
+            self.images.setdefault(place, images_of(place, sha))
+        for record in done:
+            self._look(record, duplicates)
+
+    def forget(self, records: Iterable[ResultRecord]) -> None:
+        """Drop the images of units of which there are records on other images now."""
+        for record in records:
+            known = self.images.get(place_of(record))
+            if known is not None and record.status == "ok" and known.samples_sha != record.task.samples_sha:
+                self.images[known.place] = images_of(known.place, record.task.samples_sha)
+
+    def _look(self, record: ResultRecord, duplicates: Callable[[ResultRecord], Sequence[str] | None]) -> None:
+        known = self.images[place_of(record)]
+        if known.duplicates is None and known.samples_sha == record.task.samples_sha:
+            found = record.task.duplicates if record.task.duplicates is not None else duplicates(record)
+            if found is not None:
+                self.images[known.place] = known.model_copy(update={"duplicates": tuple(sorted(found))})
+
+    def truth(self, found: Iterable[Found], versions: Mapping[str, int]) -> Truth:
+        """What decides on a board.
+
+        Args:
+            found: all records that stand on it.
+            versions: of the metrics that are installed.
+        """
+        return Truth(
+            unverified=frozenset(each.record.id for each in found if not each.measured),
+            images={place: images.samples_sha for place, images in self.images.items()},
+            duplicates={p: images.duplicates for p, images in self.images.items() if images.duplicates is not None},
+            versions=versions,
+        )
+
+    def to_text(self) -> str:
+        """JSON with a line for each item, so that a new record changes few of them."""
+        images = [canonical_json(self.images[place].model_dump()) for place in sorted(self.images)]
+        hashes = {"records": self.records, **{kind: self.beside[kind] for kind in sorted(self.beside)}}
+        listed = [
+            f'"{kind}":{{{_lines(_items(known))}}}' for kind, known in hashes.items() if known or kind == "records"
+        ]
+        return ",\n".join(['{"schema":1', f'"images":[{_lines(images)}]', *listed]) + "}\n"
+
+
+def _items(known: Mapping[str, str]) -> list[str]:
+    return [f"{canonical_json(key)}:{canonical_json(known[key])}" for key in sorted(known)]
+
+
+def _lines(items: Sequence[str]) -> str:
+    return "\n" + ",\n".join(items) + "\n" if items else ""
+
+
+def place_of(record: ResultRecord) -> Place:
+    """What a record is about, as far as it decides the images."""
+    return shots_of(record), unit_of(record)
+
+
+def images_of(place: Place, samples_sha: str) -> Images:
+    """Images of which nothing else is known yet."""
+    shots, unit = place
+    return Images(category=unit.category, shots=shots, seed=unit.seed, samples_sha=samples_sha)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest in a board's folder; an empty one where there is none.
+
+    Raises:
+        StorageError: it cannot be read, or is none.
+    """
+    path = folder / MANIFEST_FILE
+    if not is_there(path):
+        return Manifest()
+    data = parse_json(read_plain(path, MAX_MANIFEST_BYTES, "a board's manifest", folder), str(path))
+    try:
+        file = _File.model_validate(data)
+    except ValidationError as error:
+        raise StorageError(f"{path}: {error.errors()[0]['msg']}; take it from the repository again") from None
+    images = {images.place: images for images in file.images}
+    return Manifest(images, file.records, {"details": file.details, "pictures": file.pictures}, there=True)

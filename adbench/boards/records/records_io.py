@@ -1,0 +1,169 @@
+"""Records from runs and from files of records: read with suspicion, merged without losing one."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from adbench import StorageError
+from adbench.api.untrusted import read_plain
+from adbench.boards.records.integrity import forged
+from adbench.boards.text import plain
+from adbench.engine.store.record import RECORD_FILE, RecipeInfo, ResultRecord, canonical_json, parse_record, read_record
+
+MAX_FILE_BYTES = 256 << 20
+MAX_COST = 1e12
+MAX_COUNT = 10**9
+MAX_SEED = (1 << 64) - 1
+MAX_NAME = 500
+"""Characters: twice what a folder's name may have."""
+MAX_METRICS = 200
+MAX_PARTS = 200
+MAX_SPEC = 256 << 10
+"""Characters of a recipe with all its options, which a page shows."""
+_METRIC = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+"""What the registry takes."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A record and where it was found.
+
+    Attributes:
+        record: what was found.
+        where: for messages.
+        folder: that of its run, where it was found in one.
+        text: the line that it was read from, where it stands on a board already; it stays as it is.
+        stands: whether it is on a board already.
+        measured: whether raw scores were seen that its figures follow from.
+    """
+
+    record: ResultRecord
+    where: str
+    folder: Path | None = field(default=None, compare=False)
+    text: str | None = field(default=None, compare=False)
+    stands: bool = field(default=False, compare=False)
+    measured: bool = field(default=True, compare=False)
+
+    @cached_property
+    def line(self) -> str:
+        """The record as a line of a board's file.
+
+        Raises:
+            ValueError: it cannot be written as JSON.
+        """
+        return to_line(self.record) if self.text is None else self.text
+
+    @property
+    def plain(self) -> bool:
+        """Whether its text is known to have no character that UTF-8 cannot write: JSON smuggles these in escaped."""
+        return self.text is not None and "\\u" not in self.text
+
+
+def read_run(folder: Path) -> Found | str:
+    """The record of a run, or a sentence that says why it cannot stand on a board."""
+    try:
+        found = Found(read_record(folder), str(folder / RECORD_FILE), folder)
+    except StorageError as error:
+        return str(error)
+    return refusal(found) or _as_on_a_board(found)
+
+
+def _as_on_a_board(found: Found) -> Found:
+    """The same as if it had been read from a board: what order its options came in makes no difference."""
+    former = found.record.former_id
+    record = parse_record(found.line, found.where)
+    record.__dict__["former_id"] = former
+    return replace(found, record=record)
+
+
+def read_lines(file: Path) -> Iterator[tuple[str, Found | str]]:
+    """Each line of a file of records, with its record or the sentence that says why it is none.
+
+    Raises:
+        StorageError: the file cannot be read, is no UTF-8 text or is far too large.
+    """
+    lines = read_plain(file, MAX_FILE_BYTES, "a file of records").split("\n")
+    before: RecipeInfo | None = None
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            found = _read_line(line, f"{file}:{number}", before)
+            before = found.record.recipe if isinstance(found, Found) else before
+            yield line, found
+
+
+def _read_line(line: str, where: str, before: RecipeInfo | None) -> Found | str:
+    try:
+        record = parse_record(line, where)
+    except StorageError as error:
+        return str(error)
+    if before == record.recipe:  # a method's records share one, and what is made of it once
+        record = record.model_copy(update={"recipe": before})
+    text = None if record.former_id else line  # an older schema is written anew
+    found = Found(record, where, text=text, stands=True)
+    return refusal(found) or found
+
+
+def refusal(found: Found) -> str:
+    """Why a record that fits the schema cannot stand on a board; empty if it can."""
+    record = found.record
+    try:
+        if not found.plain:
+            to_line(record).encode("utf-8")
+        edited = forged(record)
+    except (ValueError, RecursionError) as error:
+        return f"{found.where}: not writable as JSON: {plain(str(error))}"
+    strange = edited or next(_too_much(record), "") or next(_strange_figures(record), "")
+    return strange and f"{found.where}: {strange}"
+
+
+def _too_much(record: ResultRecord) -> Iterator[str]:
+    """A sentence for each name that is longer than any name is, or that no component can have."""
+    names = {"recipe": record.recipe.name, "dataset": record.task.dataset, "category": record.task.category}
+    for what, name in {**names, "revision": record.task.revision}.items():
+        if len(name) > MAX_NAME:
+            yield f"its {what} has a name of {len(name)} characters; names have at most {MAX_NAME}"
+    if len(record.recipe.parts) > MAX_PARTS or len(record.recipe.spec_json) > MAX_SPEC:
+        yield f"its recipe has more than {MAX_PARTS} parts, or {MAX_SPEC >> 10} KiB of options"
+    if len(record.metrics) > MAX_METRICS:
+        yield f"it has {len(record.metrics)} metrics; a record has at most {MAX_METRICS}"
+    for name in record.metrics:
+        if not _METRIC.fullmatch(name):
+            yield f"metric {plain(name)!r} has a name that no metric can have: lower case words joined by '-'"
+
+
+def _counts(record: ResultRecord) -> Iterator[tuple[str, int, int]]:
+    """Whole numbers of a record, each with its name and the most that it can be."""
+    task = record.task
+    yield from (("seed", task.seed, MAX_SEED), ("train", task.train, MAX_COUNT), ("test", task.test, MAX_COUNT))
+    for name, info in record.metrics.items():
+        yield f"version of metric {name!r}", info.version, MAX_COUNT
+
+
+def _strange_figures(record: ResultRecord) -> Iterator[str]:
+    """A sentence for each figure that no run can have."""
+    for name, info in record.metrics.items():
+        for value in (info.value, *(info.interval or ())):
+            if value is not None and not 0 <= value <= 1:
+                yield f"metric {plain(name)!r} is {value}; boards show figures from 0 to 1"
+    for name, count, most in _counts(record):
+        if not 0 <= count <= most:
+            yield f"{name} is {plain(str(count)[:40])}; it has to be between 0 and {most}"
+    for name, value in record.facts.items():
+        if not math.isfinite(value):
+            yield f"fact {plain(name)!r} is {value}; it has to be a number"
+    costs: dict[str, Any] = {} if record.cost is None else dict(record.cost)
+    costs |= {f"ms_per_image.{name}": value for name, value in costs.pop("ms_per_image", ())}
+    for name, value in costs.items():
+        if value is not None and not 0 <= value <= MAX_COST:
+            yield f"cost {name} is {value}; it has to be between 0 and {MAX_COST:g}"
+
+
+def to_line(record: ResultRecord) -> str:
+    """The record as canonical JSON, on one line."""
+    return canonical_json(record.to_json())

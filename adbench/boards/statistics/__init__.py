@@ -1,0 +1,1 @@
+"""How sure the order of a board is, and what its figures mean."""

@@ -1,0 +1,268 @@
+"""How sure is an order of methods? Average ranks and paired tests, as pure functions of records and details.
+
+Categories are what methods are compared over (Demšar, "Statistical Comparisons of Classifiers over Multiple Data Sets",
+JMLR 7, 2006): a method's figure on a category is its mean over seeds. Seeds are no further categories. They share the
+test images, and a method without randomness repeats itself: counted one by one they would prove anything. Methods that
+lack a figure on any category take no part.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from adbench.api.dataset import GOOD
+from adbench.boards.tables.tidy import BoardData, MethodRow, UnitKey
+from adbench.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from adbench.engine.evaluate.details import Details
+
+    Column: TypeAlias = np.ndarray
+
+Lookup: TypeAlias = "Callable[[str], Details | None]"
+
+ALPHA = 0.05
+LEAST_RANKED = 3
+"""Categories and methods below which nothing is said of groups."""
+LEAST_PAIRS = 6
+"""Categories below which no signed-rank test can find anything: its least p is 2 / 2**5 = 0.06 with five."""
+_DIGITS = 12
+"""Figures that differ by less are rounded differently, and equal."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Average ranks over categories, and which methods the categories cannot tell apart.
+
+    Attributes:
+        ranks: of each method by label, the best first; ties share the mean of their ranks.
+        categories: how many there are.
+        friedman: p of Friedman's test, that all methods are alike; None with too few methods or categories.
+        difference: of average ranks from which two methods differ (Nemenyi's critical difference); None likewise.
+        groups: methods that do not differ, the best group first: groups overlap. One group where Friedman's test sees
+            no difference, none where there was no test.
+    """
+
+    ranks: Mapping[str, float]
+    categories: int
+    friedman: float | None = None
+    difference: float | None = None
+    groups: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """Paired tests of one method against each of some others.
+
+    Attributes:
+        test: what was done, for people; or why nothing was.
+        p: by label of the others, two-sided, corrected for their number (Holm); empty where nothing was done.
+    """
+
+    test: str
+    p: Mapping[str, float]
+
+
+def figures_by_category(data: BoardData, method: MethodRow, metric: str) -> list[float] | None:
+    """The method's mean over seeds on each category; None if any unit has no figure."""
+    readings = data.readings(method, metric)
+    means = []
+    for category in data.categories:
+        units = [UnitKey(category, seed) for seed in data.seeds]
+        values = [readings[unit].value for unit in units if unit in readings]
+        defined = [value for value in values if value is not None]
+        if len(defined) < len(units):
+            return None
+        means.append(round(statistics.fmean(defined), _DIGITS))
+    return means
+
+
+def ranking(data: BoardData, methods: Iterable[MethodRow], metric: str) -> Ranking:
+    """Rank methods of one regime by their average rank over the categories.
+
+    Args:
+        data: of the board.
+        methods: those to rank; they have to be of one regime to be comparable.
+        metric: higher is better.
+    """
+    import numpy as np
+    from scipy.stats import rankdata
+
+    figures = _complete(data, methods, metric)
+    if not figures or not data.categories:
+        return Ranking({}, len(data.categories))
+    ranks = rankdata(-np.array(list(figures.values())), axis=0)
+    means = dict(zip(figures, ranks.mean(axis=1).tolist(), strict=True))
+    ordered = {label: means[label] for label in sorted(means, key=lambda label: (means[label], label))}
+    if len(data.categories) < LEAST_RANKED or len(figures) < LEAST_RANKED:
+        return Ranking(ordered, len(data.categories))
+    p, difference = _friedman(ranks), critical_difference(len(figures), len(data.categories))
+    groups = _groups(ordered, difference) if p < ALPHA else (tuple(ordered),)
+    return Ranking(ordered, len(data.categories), p, difference, groups)
+
+
+def _complete(data: BoardData, methods: Iterable[MethodRow], metric: str) -> dict[str, list[float]]:
+    found = {method.label: figures_by_category(data, method, metric) for method in methods}
+    return {label: figures for label, figures in found.items() if figures is not None}
+
+
+def _friedman(ranks: Column) -> float:
+    """P that methods [M, C] of such ranks are alike; 1 where all are tied everywhere, which SciPy divides by."""
+    from scipy.stats import friedmanchisquare
+
+    return float(friedmanchisquare(*ranks).pvalue) if (ranks != ranks[0]).any() else 1.0
+
+
+def critical_difference(methods: int, categories: int) -> float:
+    """Nemenyi's: average ranks that differ by as much differ significantly (Demšar 2006, section 3.2.2)."""
+    from scipy.stats import studentized_range
+
+    quantile = float(studentized_range.ppf(1 - ALPHA, methods, float("inf")))
+    return quantile * math.sqrt(methods * (methods + 1) / (12 * categories))
+
+
+def _groups(ranks: Mapping[str, float], difference: float) -> tuple[tuple[str, ...], ...]:
+    """The longest runs of ascending ranks within less than the difference."""
+    labels, groups, end = list(ranks), [], 0
+    for start, label in enumerate(labels):
+        last = max(place for place, other in enumerate(labels) if ranks[other] - ranks[label] < difference)
+        if last >= end:
+            groups.append(tuple(labels[start : last + 1]))
+            end = last + 1
+    return tuple(groups)
+
+
+def compare(data: BoardData, first: MethodRow, others: Sequence[MethodRow], metric: str, details: Lookup) -> PairedTest:
+    """Test one method against each of others, in pairs of what both were tested on.
+
+    Wilcoxon's signed-rank test over the categories where there are enough. Otherwise, for image AUROC, DeLong's test
+    over the images of all categories, if all methods have details of the same images: whether the methods as they were
+    trained here would differ on other images.
+
+    Args:
+        data: of the board.
+        first: such as the best.
+        others: of the same regime.
+        metric: higher is better.
+        details: finds those of a record by its id.
+
+    Raises:
+        UsageError: statsmodels is not installed.
+    """
+    figures = _complete(data, [first, *others], metric)
+    if first.label not in figures or len(figures) < 2:
+        return PairedTest("no two methods are complete", {})
+    rivals = [method for method in others if method.label in figures]
+    if len(data.categories) >= LEAST_PAIRS:
+        pairs = _wilcoxon(figures[first.label], [figures[rival.label] for rival in rivals])
+        return PairedTest(
+            f"Wilcoxon's signed-rank test over {len(data.categories)} categories",
+            _holm(rivals, pairs),
+        )
+    if metric != "image-auroc":
+        return PairedTest(f"none, with fewer than {LEAST_PAIRS} categories", {})
+    own = _placed(data, first, details)
+    placed = [(rival, _placed(data, rival, details)) for rival in rivals]
+    alike = [(rival, place) for rival, place in placed if own and place and _images(place) == _images(own)]
+    if not own or not alike:
+        return PairedTest(f"none, with fewer than {LEAST_PAIRS} categories and no details of the same images", {})
+    tests = [_delong(own, place) for _, place in alike]
+    return PairedTest(
+        "DeLong's test over the images of all categories",
+        _holm([rival for rival, _ in alike], tests),
+    )
+
+
+def _holm(methods: Sequence[MethodRow], p: Sequence[float]) -> dict[str, float]:
+    """Holm's correction of as many tests, by label."""
+    try:
+        from statsmodels.stats.multitest import multipletests
+    except ImportError:
+        raise UsageError("the statistics of boards need statsmodels; pip install 'adbench-core[boards]'") from None
+    return dict(zip((method.label for method in methods), multipletests(p, method="holm")[1].tolist(), strict=True))
+
+
+def _wilcoxon(first: Sequence[float], others: Sequence[Sequence[float]]) -> list[float]:
+    """P of each pair. SciPy takes those without ties at once, which is quick, and chooses the method for each other."""
+    import numpy as np
+    from scipy.stats import wilcoxon
+
+    apart = np.round(np.array(first) - np.array(others), _DIGITS)
+    sizes = np.sort(np.abs(apart), axis=1)
+    plain = (sizes[:, 0] > 0) & (np.diff(sizes, axis=1) > 0).all(axis=1)
+    p = np.ones(len(apart))
+    if plain.any():
+        p[plain] = wilcoxon(apart[plain], axis=1).pvalue
+    for place in np.flatnonzero(~plain & apart.any(axis=1)):
+        p[place] = wilcoxon(apart[place]).pvalue
+    return list(map(float, p))
+
+
+class _Placed(NamedTuple):
+    """A method's images of one category.
+
+    Attributes:
+        images: id and whether it shows a defect, of each.
+        values: [N] the share of the other kind that lies on the right side of it, mean over seeds: DeLong's components,
+            whose mean over either kind is the AUROC.
+    """
+
+    images: tuple[tuple[str, bool], ...]
+    values: Column
+
+
+def _images(placed: Iterable[_Placed]) -> list[tuple[tuple[str, bool], ...]]:
+    return [place.images for place in placed]
+
+
+def _placed(data: BoardData, method: MethodRow, details: Lookup) -> list[_Placed] | None:
+    """Of each category; None where a unit has no details, seeds saw different images, or there are too few."""
+    import numpy as np
+
+    placed = []
+    for category in data.categories:
+        units = [details(method.records[UnitKey(category, seed)].id) for seed in data.seeds]
+        found = [_components(unit) for unit in units if unit is not None]
+        if len(found) < len(units) or len(set(_images(found))) > 1:
+            return None
+        kinds = Counter(anomalous for _, anomalous in found[0].images)
+        if min(kinds[True], kinds[False]) < 2:
+            return None
+        placed.append(_Placed(found[0].images, np.mean([each.values for each in found], axis=0)))
+    return placed
+
+
+def _components(details: Details) -> _Placed:
+    """DeLong's structural components of a unit, by ranks (Sun and Xu, IEEE Signal Processing Letters 21, 2014)."""
+    import numpy as np
+    from scipy.stats import rankdata
+
+    images = tuple((image.id, image.defect != GOOD) for image in details.images)
+    scores, bad = np.array([image.score for image in details.images]), np.array([shown for _, shown in images])
+    above = rankdata(scores)
+    for kind in (bad, ~bad):
+        above[kind] -= rankdata(scores[kind])  # images of the other kind that score lower, ties as halves
+    values = np.where(bad, above / max(1, (~bad).sum()), 1 - above / max(1, bad.sum()))
+    return _Placed(images, values)
+
+
+def _delong(first: Sequence[_Placed], second: Sequence[_Placed]) -> float:
+    """Two-sided p that two methods have the same mean AUROC over categories, whose images are independent."""
+    import numpy as np
+    from scipy.stats import norm
+
+    difference, variance = 0.0, 0.0
+    for one, other in zip(first, second, strict=True):
+        bad, apart = np.array([shown for _, shown in one.images]), one.values - other.values
+        difference += float(apart[bad].mean())
+        variance += sum(float(apart[kind].var(ddof=1) / kind.sum()) for kind in (bad, ~bad))
+    if abs(difference) < 10**-_DIGITS:
+        return 1.0
+    return float(2 * norm.sf(abs(difference) / variance**0.5)) if variance else 0.0

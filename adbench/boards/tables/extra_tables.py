@@ -1,0 +1,27 @@
+"""What a board says besides its standings, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from adbench import Table
+from adbench.boards.records.integrity import integrity_table
+from adbench.boards.tables.deployed import Thresholds, deployed_tables
+from adbench.boards.tables.published_figures import Published, fidelity_tables, published_tables
+from adbench.boards.tables.tidy import BoardData
+
+
+def appendix(data: BoardData, thresholds: Thresholds, published: Sequence[Published]) -> list[Table]:
+    """What the figures are worth, and what others published.
+
+    Args:
+        data: of the board.
+        thresholds: of the records that have one.
+        published: figures of papers, on any dataset.
+    """
+    return [
+        *deployed_tables(data, thresholds),
+        *fidelity_tables(data, published),
+        *published_tables(data.board, published),
+        *([integrity_table(data)] if data.records else []),
+    ]

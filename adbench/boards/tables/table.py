@@ -1,0 +1,331 @@
+"""Tidy rows to tables of text: figures, ranks, costs and notes. Pure: the order of the records does not matter."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from adbench import Table
+from adbench.boards.board import Board
+from adbench.boards.statistics.fingerprint import fingerprint
+from adbench.boards.statistics.stats import LEAST_RANKED, Lookup, Ranking, compare, ranking
+from adbench.boards.tables.tidy import BoardData, MethodRow, Reading, RegimeGroup, UnitKey
+from adbench.boards.text import plain
+from adbench.engine.store.record import Cost
+
+DASH = "—"
+DAGGER = "†"
+FIXED = "det."
+UNVERIFIED_NOTE = (
+    "Unverified: nobody has seen the raw scores that these figures should follow from. They are listed as their records"
+    " say, count for nothing and have no rank; 'adbench board submit' with the runs and their data verifies them."
+)
+SHOWN_NAMES = 6
+ROUNDING = 1e-6
+"""What another number of threads may do to a figure of the same method on the same images."""
+READ_AS = (
+    "Figures are percent, higher is better: the mean over categories of the mean over seeds,"
+    f" ± the sample standard deviation over seeds, or {FIXED} where nothing was drawn at random and every seed had the"
+    " same images, so that all seeds are one run; then in brackets, where it was measured, the 95 % confidence interval"
+    f" over draws of the test images. {DASH} 14/15: only 14 of 15 units (category and seed) are done, so there is no"
+    " mean. Ties as shown share a rank."
+)
+COST_NOTE = (
+    "Means over units; peaks are the highest. Compare times only between rows of one device;"
+    " a method that ran on several has none."
+)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One cell.
+
+    Attributes:
+        mean: a fraction; None unless all units are done and none is undefined.
+        spread: over seeds; None with one seed.
+        mark: shown instead of a mean.
+        interval: of 95 % confidence over draws of the test images; None unless all units have one.
+        fixed: whether no seed could have given anything else: there is no spread to speak of.
+    """
+
+    mean: float | None
+    spread: float | None = None
+    mark: str = ""
+    interval: tuple[float, float] | None = None
+    fixed: bool = False
+
+    def __str__(self) -> str:
+        if self.mean is None:
+            return self.mark
+        spread = "" if self.spread is None else f" {FIXED}" if self.fixed else f" ± {percent(self.spread)}"
+        interval = "" if self.interval is None else " [{}, {}]".format(*map(percent, self.interval))
+        return f"{percent(self.mean)}{spread}{interval}"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A method's place in its regime.
+
+    Attributes:
+        rank: from 1, shared by ties; None where the ranking metric has no mean.
+        figures: by metric.
+    """
+
+    rank: int | None
+    method: MethodRow
+    figures: Mapping[str, Figure]
+
+
+def percent(fraction: float) -> str:
+    """One decimal, as the field writes it."""
+    return f"{100 * fraction:.1f}"
+
+
+def tables(data: BoardData, details: Lookup = lambda _: None) -> list[Table]:
+    """The whole board: its heading, then standings, categories, statistics and costs of each regime.
+
+    Args:
+        data: of the board.
+        details: finds those of a record by its id.
+    """
+    board = data.board
+    result = [heading(board)]
+    for regime, methods in data.regimes():
+        ranked = standings(board, data, methods)
+        result += [
+            standings_table(board, data, regime, ranked),
+            category_table(data, regime, ranked, board.rank_by),
+            *statistics_tables(data, regime, ranked, details),
+            cost_table(regime, ranked),
+        ]
+    return result
+
+
+def standings_tables(data: BoardData) -> list[Table]:
+    """The standings alone, a table for each regime."""
+    board = data.board
+    return [standings_table(board, data, regime, standings(board, data, ms)) for regime, ms in data.regimes()]
+
+
+def category_tables(data: BoardData, metric: str) -> list[Table]:
+    """One metric by category, a table for each regime."""
+    return [category_table(data, regime, standings(data.board, data, ms), metric) for regime, ms in data.regimes()]
+
+
+def heading(board: Board) -> Table:
+    """A table without columns: title, protocol and how to read the figures."""
+    protocol = f"Dataset {plain(board.dataset)}: {board.protocol.sentence()}. Ranked by {board.rank_by}."
+    return Table(plain(board.title), (), (), (protocol, READ_AS))
+
+
+def figure(readings: Mapping[UnitKey, Reading], units: Sequence[UnitKey]) -> Figure:
+    """The mean over categories of the mean over seeds, if every unit is done and defined."""
+    found = [readings.get(unit) for unit in units]
+    done = sum(reading is not None and reading.counts for reading in found)
+    if done < len(units):
+        marks = {DASH if reading is None else reading.mark for reading in found}
+        word = marks.pop() if len(marks) == 1 else DASH
+        return Figure(None, mark=word if len(units) == 1 else f"{word} {done}/{len(units)}")
+    by_seed: dict[int, list[float]] = defaultdict(list)
+    for unit, reading in zip(units, found, strict=True):
+        if reading is None or reading.value is None:
+            return Figure(None, mark="n/a")
+        by_seed[unit.seed].append(reading.value)
+    if not by_seed:
+        return Figure(None, mark="n/a")
+    means = [statistics.fmean(by_seed[seed]) for seed in sorted(by_seed)]
+    spread, fixed = _spread(means), _fixed(readings, units, means)
+    return Figure(statistics.fmean(means), spread, interval=_interval(readings, units), fixed=fixed)
+
+
+def _fixed(readings: Mapping[UnitKey, Reading], units: Sequence[UnitKey], means: Sequence[float]) -> bool:
+    """Whether nothing was drawn, all seeds of a category had the same images, and they do agree."""
+    images: dict[str, set[str]] = defaultdict(set)
+    for unit in units:
+        images[unit.category].add(readings[unit].fixed)
+    return max(means) - min(means) <= ROUNDING and all(len(seen) == 1 and "" not in seen for seen in images.values())
+
+
+def _spread(values: Sequence[float]) -> float | None:
+    """The sample standard deviation; `statistics.stdev` reckons in fractions, which takes longer than all else here."""
+    mean = statistics.fmean(values)
+    squares = math.fsum((value - mean) ** 2 for value in values)
+    return math.sqrt(squares / (len(values) - 1)) if len(values) > 1 else None
+
+
+def _interval(readings: Mapping[UnitKey, Reading], units: Sequence[UnitKey]) -> tuple[float, float] | None:
+    """Of a mean, from the intervals of its parts (MOVER: Zou and Donner, Statistics in Medicine 27, 2008).
+
+    Categories are independent: the squares of what they reach below and above their figures add up. Seeds of a category
+    share its images: what they reach is averaged, as if all were wrong together.
+    """
+    below, above, values = defaultdict(list), defaultdict(list), []
+    for unit in units:
+        value, interval = readings[unit].value, readings[unit].interval
+        if value is None or interval is None:
+            return None
+        values.append(value)
+        below[unit.category].append(value - interval[0])
+        above[unit.category].append(interval[1] - value)
+    low, high = (math.hypot(*map(statistics.fmean, reach.values())) / len(reach) for reach in (below, above))
+    mean = statistics.fmean(values)
+    return max(0.0, mean - low), min(1.0, mean + high)
+
+
+def standings(board: Board, data: BoardData, methods: Iterable[MethodRow]) -> list[Standing]:
+    """Methods of one regime by rank; those without a rank last, by label. Figures that look alike share a rank.
+
+    What is unverified has none.
+    """
+    figures = {method.label: {metric: overall(data, method, metric) for metric in board.metrics} for method in methods}
+    by_label = {method.label: method for method in methods}
+    shown = {
+        label: None if by_label[label].unverified else _shown(row[board.rank_by]) for label, row in figures.items()
+    }
+    better = {label: sum(other > own for other in shown.values() if other is not None) for label, own in _ranked(shown)}
+    order = sorted(figures, key=lambda label: (label not in better, better.get(label, 0), label))
+    return [
+        Standing(better[label] + 1 if label in better else None, by_label[label], figures[label]) for label in order
+    ]
+
+
+def overall(data: BoardData, method: MethodRow, metric: str) -> Figure:
+    """The method's figure over all units of the board."""
+    return data.kept(("overall", method.key, metric), lambda: figure(data.readings(method, metric), data.units))
+
+
+def _ranked(shown: Mapping[str, float | None]) -> list[tuple[str, float]]:
+    return [(label, value) for label, value in shown.items() if value is not None]
+
+
+def _shown(cell: Figure) -> float | None:
+    """A mean at the precision of the table."""
+    return None if cell.mean is None else float(percent(cell.mean))
+
+
+def standings_table(board: Board, data: BoardData, regime: RegimeGroup, ranked: Sequence[Standing]) -> Table:
+    """Rank, method, every metric of the board, and the fingerprint of all that decides what they mean."""
+    protocol = fingerprint(data, regime)
+    rows = tuple(
+        (_rank(place, ranked), title_of(place.method), *(str(place.figures[name]) for name in board.metrics), protocol)
+        for place in ranked
+    )
+    notes = [f"Categories: {len(data.categories)}; seeds: {', '.join(map(str, data.seeds))}."]
+    notes += [UNVERIFIED_NOTE] if regime.unverified else []
+    notes += [f"{DAGGER} random weights, never trained."] if any(place.method.random for place in ranked) else []
+    for place in ranked:
+        notes += notes_on(board, data, place.method)
+    return Table(f"Standings: {regime}", ("rank", "method", *board.metrics, "protocol"), rows, tuple(notes))
+
+
+def title_of(method: MethodRow) -> str:
+    """The label, with a dagger for random weights."""
+    return f"{method.label} {DAGGER}" if method.random else method.label
+
+
+def _rank(place: Standing, ranked: Sequence[Standing]) -> str:
+    if place.rank is None:
+        return DASH
+    return f"{place.rank}{'=' if sum(other.rank == place.rank for other in ranked) > 1 else ''}"
+
+
+def category_table(data: BoardData, regime: RegimeGroup, ranked: Sequence[Standing], metric: str) -> Table:
+    """One metric, a column for each category, rows in the order of the standings."""
+    rows = []
+    for place in ranked:
+        readings = data.readings(place.method, metric)
+        cells = (figure(readings, [UnitKey(category, seed) for seed in data.seeds]) for category in data.categories)
+        rows.append((title_of(place.method), *map(str, cells)))
+    columns = ("method", *(plain(category) for category in data.categories))
+    return Table(f"By category, {metric}: {regime}", columns, tuple(rows))
+
+
+def statistics_tables(data: BoardData, regime: RegimeGroup, ranked: Sequence[Standing], details: Lookup) -> list[Table]:
+    """How sure the order is; nothing where fewer than two methods have a rank."""
+    methods, metric = [place.method for place in ranked if place.rank is not None], data.board.rank_by
+    if len(methods) < 2:
+        return []
+    order = ranking(data, methods, metric)
+    tests = compare(data, methods[0], methods[1:], metric, details)
+    rows = tuple(
+        (title_of(method), f"{order.ranks[label]:.2f}", _groups_of(label, order), _p(tests.p.get(label)))
+        for method in methods
+        for label in (method.label,)
+    )
+    columns = ("method", "average rank", "group", "p against the first")
+    about = f"p: {tests.test}{', corrected for their number (Holm)' if tests.p else ''}."
+    return [Table(f"Statistics, {metric}: {regime}", columns, rows, (_about(order), about))]
+
+
+def _groups_of(label: str, order: Ranking) -> str:
+    """Numbers of the groups that a method is in, which follow each other."""
+    mine = [number for number, group in enumerate(order.groups, start=1) if label in group]
+    return DASH if not mine else f"{mine[0]}" if len(mine) == 1 else f"{mine[0]} to {mine[-1]}"
+
+
+def _p(value: float | None) -> str:
+    return DASH if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _about(order: Ranking) -> str:
+    """Where average ranks and groups come from."""
+    categories = "1 category" if order.categories == 1 else f"{order.categories} categories"
+    over = f"Average rank over {categories} of the mean over seeds"
+    if order.difference is None or order.friedman is None:
+        return f"{over}. Groups need {LEAST_RANKED} categories and {LEAST_RANKED} methods."
+    test = f"Friedman's test of all being alike: p {_p(order.friedman)}"
+    return f"{over}. {test}. Methods of one group do not differ (Nemenyi, critical difference {order.difference:.2f})."
+
+
+def cost_table(regime: RegimeGroup, ranked: Sequence[Standing]) -> Table:
+    """What the methods cost, each on its own device."""
+    rows = tuple((title_of(place.method), *_costs(place.method)) for place in ranked)
+    columns = ("method", "ms/image p50", "fit s", "peak MB", "peak GPU MB", "bank MB", "device")
+    return Table(f"Cost: {regime}", columns, rows, (COST_NOTE,))
+
+
+def _costs(method: MethodRow) -> tuple[str, ...]:
+    done = [(record.cost, plain(record.provenance.device)) for record in method.records.values() if record.cost]
+    costs, devices = [cost for cost, _ in done], sorted({device for _, device in done})
+    if not costs:
+        return (DASH,) * 6
+    times = _times(costs) if len(devices) == 1 else (DASH, DASH)
+    gpu = [cost.peak_gpu_mb for cost in costs if cost.peak_gpu_mb is not None]
+    sizes = (
+        f"{max(cost.peak_memory_mb for cost in costs):.0f}",
+        f"{max(gpu):.0f}" if gpu else DASH,
+        f"{statistics.fmean(cost.bank_mb for cost in costs):.1f}",
+    )
+    return (*times, *sizes, "; ".join(devices))
+
+
+def _times(costs: Sequence[Cost]) -> tuple[str, str]:
+    per_image = statistics.fmean(cost.ms_per_image.p50 for cost in costs)
+    return f"{per_image:.1f}", f"{statistics.fmean(cost.fit_s for cost in costs):.1f}"
+
+
+def notes_on(board: Board, data: BoardData, method: MethodRow) -> list[str]:
+    """A sentence for everything that keeps a figure of the method from counting, and for files left out."""
+    spots: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    for metric in board.metrics:
+        for unit, reading in data.readings(method, metric).items():
+            if reading.mark:
+                spots[reading.mark, reading.reason].append((metric, unit.category))
+    notes = [_note(board, method, mark, reason, where) for (mark, reason), where in sorted(spots.items())]
+    skipped = {name for record in method.records.values() for name in record.task.skipped}
+    return notes + ([f"{method.label}: unreadable files left out: {_names(skipped)}."] if skipped else [])
+
+
+def _note(board: Board, method: MethodRow, mark: str, reason: str, where: Sequence[tuple[str, str]]) -> str:
+    metrics = [metric for metric in board.metrics if any(metric == named for named, _ in where)]
+    of = "" if len(metrics) == len(board.metrics) else f", {', '.join(metrics)}"
+    return f"{method.label}: {mark} on {_names({category for _, category in where})}{of}: {reason}."
+
+
+def _names(names: set[str]) -> str:
+    shown = [plain(name) for name in sorted(names)[:SHOWN_NAMES]]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")

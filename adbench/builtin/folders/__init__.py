@@ -1,0 +1,1 @@
+"""Datasets in folders, and how one is fetched."""

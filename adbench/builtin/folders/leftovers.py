@@ -1,0 +1,172 @@
+"""What lies in a category's folder and was not read, each file with the reason."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from adbench import PassedOver, printable
+from adbench.builtin.folders.names import part_named
+from adbench.builtin.pixels.images import SUFFIXES
+
+_OTHER_IMAGES = frozenset(
+    str.split(
+        "apng arw avif avifs bw cin cr2 cr3 cur dcm dcx dds dib dng dpx emf eps exr fits fli flc fts gif hdr heic"
+        " heics heif hif icns ico im j2c j2k jp2 jpc jpf jpx jxl jxr mat mpo msp nef nii npy npz nrrd orf pam pcd pcx"
+        " pfm psd qoi raf ras raw rgb rgba rw2 sgi svg tga wbmp wdp wmf xbm xcf xpm"
+    )
+)
+"""What names pictures, and is not read."""
+_NO_IMAGES = frozenset(
+    str.split(
+        "bib cfg conf csv db doc docx htm html ini ipynb json jsonl log md md5 ods pdf py rst rtf sh sha1 sha256 toml"
+        " tsv txt xls xlsx xml yaml yml"
+    )
+)
+"""What nobody takes for a picture. Among masks it may be an annotation, and counts."""
+_DOCUMENTS = frozenset({"readme", "license", "licence", "copying", "notice", "changelog", "authors", "citation"})
+_LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx", "@eadir", "lost+found", "$recycle.bin"})
+"""What file systems and archives leave behind."""
+
+_OUTWARD = "is a link that leads out of the dataset's folder; copy what it leads to"
+_SEARCHED = 10_000
+"""Files that are looked at beside the categories: ROOT may lie in a home folder."""
+
+
+def leftovers(
+    folder: Path, root: Path, read: Collection[Path], is_normal: Callable[[str], bool]
+) -> Iterator[PassedOver]:
+    """What lies in a category and was not read, by path.
+
+    Args:
+        folder: the category's.
+        root: the dataset's; links out of it were passed over.
+        read: the files that were read.
+        is_normal: whether a folder of this name holds normal images, which need no mask.
+    """
+    search = _Search(folder, root, frozenset(read), is_normal)
+    found = [(path, why) for path in search.paths() if (why := search.why(path))]
+    yield from (PassedOver(_below(path, root), why) for path, why in sorted(found))
+
+
+def beside(root: Path, categories: Collection[Path]) -> Iterator[PassedOver]:
+    """Pictures, folders of pictures and links that lie in a root of categories and belong to none of them."""
+    for path in sorted(root.iterdir()):
+        if is_hidden(path.name) or path in categories:
+            continue
+        if leads_out(path, root):
+            yield PassedOver(_below(path, root), _OUTWARD)
+        elif path.is_dir() and any(map(_is_picture, islice(_files(path), _SEARCHED))):
+            yield PassedOver(_below(path, root), "holds images, but neither train nor test")
+        elif _is_picture(path):
+            yield PassedOver(_below(path, root), "lies in no category")
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file is one that nobody put there as data."""
+    return name.startswith(".") or name.lower() in _LITTER
+
+
+@dataclass(frozen=True)
+class _Search:
+    folder: Path
+    root: Path
+    read: frozenset[Path]
+    is_normal: Callable[[str], bool]
+
+    def paths(self) -> Iterator[Path]:
+        """Everything that is no folder, links to folders included unless what they lead to was read as theirs."""
+        entered = {parent for path in self.read for parent in path.parents}
+        yield from _files(self.folder, entered)
+
+    def why(self, path: Path) -> str:
+        """Why a file was passed over; empty if it was not, or is nothing that could be missed."""
+        if path in self.read:
+            return ""
+        place = path.relative_to(self.folder).parts
+        part = part_named(place[0]) if len(place) > 1 else None
+        kind = place[1] if len(place) > 2 else None
+        if part == "ground_truth" and kind is not None and self.is_normal(kind):
+            return ""
+        if (path.is_symlink() or path.is_dir()) and (closed := self._closed(path)):
+            return closed
+        if not _could_be_data(path, part):
+            return ""
+        return _unreadable(path) or self._misplaced(part, place)
+
+    def _closed(self, path: Path) -> str:
+        """Why a link or a folder was not entered."""
+        if leads_out(path, self.root):
+            return _OUTWARD
+        if not path.exists():
+            return "is a link to nothing"
+        if path.is_file():
+            return ""
+        return "is a link to another folder" if path.is_symlink() else "cannot be listed; make it readable"
+
+    def _misplaced(self, part: str | None, place: tuple[str, ...]) -> str:
+        if part is None:
+            return "lies beside train, test and ground_truth, which alone are read"
+        if len(place) > 3:
+            inner = "folder called like no image" if part == "ground_truth" else "folder inside a folder of images"
+            return f"lies in a {inner}; move it up into {printable('/'.join(place[:2]))}"
+        if len(place) == 3:
+            return f"was not read, as another folder is {part}"
+        beside = {"train": "beside the folders of images", "test": "in no folder that says what it shows"}
+        return f"lies {beside[part]}" if part in beside else "is called like no defective image, or like several"
+
+
+def _files(folder: Path, entered: Collection[Path] = ()) -> Iterator[Path]:
+    """All files below a folder but hidden ones, links to folders that are not `entered`, and folders that are shut."""
+    closed: list[OSError] = []
+    for where, folders, names in os.walk(folder, onerror=closed.append):
+        here = Path(where)
+        links = [name for name in folders if not is_hidden(name) and (here / name).is_symlink()]
+        folders[:] = sorted(name for name in folders if not is_hidden(name) and name not in links)
+        yield from (here / name for name in names if not is_hidden(name))
+        for link in (here / name for name in links):
+            yield from _files(link, entered) if link in entered else [link]
+    yield from (Path(error.filename) for error in closed)
+
+
+def _could_be_data(path: Path, part: str | None) -> bool:
+    """Whether a file may be an image or an annotation that somebody misses."""
+    if part is None or path.is_dir():
+        return _is_picture(path)
+    if path.stem.lower() in _DOCUMENTS or _kind(path) in {"md", "rst"}:
+        return False
+    return part == "ground_truth" or _kind(path) not in _NO_IMAGES
+
+
+def _is_picture(path: Path) -> bool:
+    return (path.suffix.lower() in SUFFIXES or _kind(path) in _OTHER_IMAGES) and not path.is_dir()
+
+
+def _kind(path: Path) -> str:
+    return path.suffix.lower().removeprefix(".")
+
+
+def _unreadable(path: Path) -> str:
+    """Why a file cannot be read as an image, wherever it lies."""
+    if not path.is_file():
+        return "is no regular file"
+    if path.suffix.lower() in SUFFIXES:
+        return ""
+    kinds = ", ".join(known[1:] for known in SUFFIXES)
+    what = f"is of the kind {_kind(path)}" if _kind(path) in _OTHER_IMAGES else "is no image by its name"
+    return f"{what}; what is read is {kinds}"
+
+
+def leads_out(path: Path, root: Path) -> bool:
+    """Whether a path is a link that leads out of the root, or in a circle."""
+    try:
+        return path.is_symlink() and not path.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):
+        return True
+
+
+def _below(path: Path, root: Path) -> str:
+    return printable(path.relative_to(root).as_posix())

@@ -1,0 +1,1 @@
+"""Small stages around the three interfaces."""

@@ -1,0 +1,109 @@
+"""What boards are told of the adbench that is installed: metrics, components, and data that is here."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from adbench.cli.options import dataset_from
+from adbench.errors import AdbenchError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from adbench.api.dataset import Dataset
+    from adbench.api.metric import Metric
+    from adbench.boards.records.installed import Known, Witness
+    from adbench.engine.store.record import ResultRecord
+    from adbench.registry import Registry
+
+
+def known_here(data: str | None = None, witness: Witness | None = None) -> Known:
+    """What no record can change.
+
+    Args:
+        data: a dataset or folder that records may have been made on, besides those whose name is known.
+        witness: looks at raw scores; by default at whether they are beside the record, and whether its image metrics
+            follow from them where labels are here.
+    """
+    from adbench.boards.records.installed import Known
+    from adbench.cli.plugins import installed
+    from adbench.engine.plan.derived import Declarations
+
+    registry = installed()
+    here = _Data(registry, data)
+    return Known(
+        versions={entry.name: entry.cls.version for entry in registry.entries("metric")},
+        contradiction=Declarations(registry).contradiction,
+        witness=witness or here.witness,
+        duplicates=here.duplicates,
+    )
+
+
+class _Data:
+    """Datasets by the name that records have, as far as they are here."""
+
+    def __init__(self, registry: Registry, data: str | None) -> None:
+        self._registry, self._data = registry, data
+        self._found: dict[str, Dataset | None] = {}
+
+    def duplicates(self, record: ResultRecord) -> Sequence[str] | None:
+        """Test images that a record learns from too; None where its data is not here."""
+        from adbench.engine.plan.derived import duplicates
+
+        dataset = self._of(record)
+        return None if dataset is None else duplicates(record, dataset)
+
+    def witness(self, folder: Path, record: ResultRecord) -> str:
+        """Why a record's figures cannot be known to follow from raw scores; empty where nothing speaks against it."""
+        from adbench.boards.records.installed import raw_scores_beside
+        from adbench.engine.process.location import is_here
+
+        unseen = raw_scores_beside(folder, record)
+        if unseen or record.predictions is None or not is_here(folder):
+            return unseen
+        from adbench.engine.plan.derived import other_figures
+        from adbench.engine.store.predictions import read_predictions
+
+        try:
+            predictions = read_predictions(folder, record.predictions)
+        except StorageError as error:
+            return f"its raw scores cannot be read: {error}"
+        if len(predictions.ids) != record.task.test:
+            return f"its raw scores are of {len(predictions.ids)} images, and it is of {record.task.test}"
+        for labels in self._labels(folder, record):
+            if labels.keys() >= set(predictions.ids):
+                metrics = [cast("Metric", metric) for metric in self._registry.made("metric")]
+                other = next(other_figures(record, predictions, labels, metrics), None)
+                return "" if other is None else f"{other.what} is {other.said}, and {other.found} from its raw scores"
+        return ""
+
+    def _labels(self, folder: Path, record: ResultRecord) -> Iterator[Mapping[str, bool]]:
+        """By image, whether it shows a defect: as the data has it, and as the run's own details have it."""
+        from adbench.api.dataset import GOOD
+        from adbench.engine.evaluate.details import read_details
+
+        dataset = self._of(record)
+        with suppress(AdbenchError):
+            if dataset is not None:
+                yield {sample.id: sample.anomalous for sample in dataset.split(record.task.category).test}
+        with suppress(AdbenchError):
+            yield {image.id: image.defect != GOOD for image in read_details(folder).images}
+
+    def _of(self, record: ResultRecord) -> Dataset | None:
+        name = record.task.dataset
+        if name not in self._found:
+            self._found[name] = self._named(name)
+        return self._found[name]
+
+    def _named(self, name: str) -> Dataset | None:
+        for said in (self._data, name if ("dataset", name) in self._registry.components else None):
+            try:
+                dataset = None if said is None else dataset_from(self._registry, said)
+                if dataset is not None and dataset.board_name == name:
+                    dataset.categories()
+                    return dataset
+            except AdbenchError:
+                continue
+        return None

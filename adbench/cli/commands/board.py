@@ -1,0 +1,192 @@
+"""``adbench board``: leaderboards from records; no torch."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from adbench.cli.board_building import renderers, report
+from adbench.cli.board_context import known_here
+from adbench.cli.commands.submit import submit_command, verify_command
+from adbench.cli.options import dataset_from, places
+from adbench.cli.run_data import Datasets
+from adbench.cli.screen import echo, screen, styled
+from adbench.errors import StorageError, UnknownName
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    from adbench.api.report import Table
+    from adbench.boards.records.board_extras import Gallery
+    from adbench.boards.records.board_files import BoardFiles, BuildReport
+    from adbench.boards.records.installed import Known
+    from adbench.boards.tables.tidy import BoardData
+    from adbench.engine.store.record import ResultRecord
+
+_WIDTH = 160
+"""Of tables that do not go to a terminal."""
+
+
+@click.group("board")
+def command() -> None:
+    """Build, show and check leaderboards; hand in and verify records."""
+
+
+command.add_command(submit_command)
+command.add_command(verify_command)
+
+
+@command.command("build")
+@click.argument("runs", callback=places, nargs=-1)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("leaderboards"),
+    show_default=True,
+    help="The leaderboards' folder.",
+)
+@click.option(
+    "--pictures",
+    is_flag=True,
+    help="Show images of RUNS on the pages, also of data that must not be published: keep such pages to yourself.",
+)
+@click.option(
+    "--data",
+    metavar="NAME|PATH",
+    help="The dataset, where the record's name is not enough: for --pictures, and to look for test images among those"
+    " that were trained on where records do not say.",
+)
+@click.option(
+    "--replace",
+    "replacing",
+    is_flag=True,
+    help="Let records of RUNS take the place of others for the same method, category and seed; each is said.",
+)
+def build_command(runs: tuple[Path, ...], out: Path, pictures: bool, data: str | None, replacing: bool) -> int:
+    """Put the records of RUNS on their boards, and write tables and pages anew.
+
+    A record that no board takes gets a new board with default rules, to be edited by hand. One whose raw scores are not
+    beside it is listed apart, as unverified. What stands on a board stays, unless --replace says otherwise.
+    """
+    from dataclasses import replace
+
+    from adbench.boards.publish import build
+
+    printed = replace(renderers(), gallery=_gallery(data, every=pictures), known=known_here(data))
+    outcome = build(runs, out, printed, replacing=replacing)
+    for folder in outcome.boards:
+        echo(f"{folder}: written")
+    return report(outcome)
+
+
+@command.command("check")
+@click.argument("root", type=click.Path(file_okay=False, path_type=Path), default=Path("leaderboards"))
+def check_command(root: Path) -> int:
+    """Check that every generated file below ROOT is what the records say, byte for byte."""
+    from adbench.boards.publish import check
+
+    outcome = check(root, renderers())
+    if not outcome.problems:
+        echo(f"{root}: all as the records say; boards: {len(outcome.boards)}")
+    return report(outcome)
+
+
+@command.command("show")
+@click.argument("path", type=click.Path(path_type=Path), default=Path("leaderboards"))
+@click.option("--metric", help="Show this metric by category, instead of the standings.")
+def show_command(path: Path, metric: str | None) -> int:
+    """Show the boards below PATH: leaderboards, one board, or a folder of runs."""
+    from adbench.boards.records.board_files import BuildReport
+
+    outcome, known = BuildReport(), known_here()
+    shelves = _shelves(path, outcome, known)
+    console = screen()
+    console.width = console.width if sys.stdout.isatty() else _WIDTH
+    for shelf in shelves:
+        for table in _tables(shelf.tidy(known), metric):
+            console.print(_drawn(table))
+            for note in table.notes:
+                console.print(styled((note, "dim")), soft_wrap=True)
+            console.print()
+    return report(outcome)
+
+
+def _shelves(path: Path, outcome: BuildReport, known: Known) -> list[BoardFiles]:
+    """The boards to show.
+
+    Raises:
+        StorageError: there is nothing to show.
+    """
+    from adbench.boards.records.board_files import default_shelves, find_boards, read_runs, read_shelf
+    from adbench.boards.records.merging import Said
+    from adbench.engine.store.record import find_runs
+
+    boards, said = find_boards(path), Said()
+    if not boards and not find_runs(path):
+        raise StorageError(f"{path}: no board and no run; make one with 'adbench run', then 'adbench board build runs'")
+    shelves = [read_shelf(board, outcome, known) for board in boards]
+    if not boards:
+        shelves = default_shelves(read_runs([path], outcome, known), path, outcome)
+    for shelf in shelves:
+        shelf.settle(known, said)
+    outcome.news += said.news
+    outcome.problems += said.refused
+    return shelves
+
+
+def _tables(data: BoardData, metric: str | None) -> list[Table]:
+    """Heading and standings, or heading and one metric by category.
+
+    Raises:
+        UnknownName: no record of the board has the metric.
+    """
+    from adbench.boards.tables.table import category_tables, heading, standings_tables
+
+    board = data.board
+    if metric is None:
+        return [heading(board), *standings_tables(data)]
+    known = {*board.metrics, *(name for record in data.records for name in record.metrics)}
+    if metric not in known:
+        raise UnknownName("metric", metric, known, f"on board {board.title!r}")
+    return [heading(board), *category_tables(data, metric)]
+
+
+def _drawn(table: Table) -> RichTable | Text:
+    """A table for the terminal; text is shown as it is, never as markup, and nothing in it steers the terminal."""
+    from rich.table import Table as RichTable
+
+    if not table.columns:
+        return styled((table.title, "bold"))
+    drawn = RichTable(title=styled(table.title), title_justify="left")
+    for column in table.columns:
+        first, dash, rest = column.partition("-")
+        header = styled(first) if not dash else styled(first).append("\n").append_text(styled(rest))
+        drawn.add_column(header, justify="left" if column == "method" else "right")
+    for row in table.rows:
+        drawn.add_row(*map(styled, row))
+    return drawn
+
+
+def _gallery(data: str | None, *, every: bool) -> Gallery:
+    """Makes pictures of runs on data that may be shown, or on `every`."""
+    from adbench.cli.plugins import installed
+
+    registry = installed()
+    datasets, dataset_of = Datasets(registry, data), cache(lambda name: dataset_from(registry, data or name))
+
+    def pictures(folder: Path, record: ResultRecord) -> Mapping[str, str]:
+        from adbench.engine.pictures.gallery import gallery
+
+        name = record.task.dataset
+        if data is None and ("dataset", name) not in registry.components:
+            return gallery(folder, record, datasets.of(folder, record)) if every else {}
+        return gallery(folder, record, dataset_of(name)) if every or dataset_of(name).may_be_shown else {}
+
+    return pictures

@@ -1,0 +1,99 @@
+"""``adbench cache``: what is kept between runs, and how to be rid of it; no torch."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from adbench.cli.options import cache_option
+from adbench.cli.screen import counted, echo, screen
+
+if TYPE_CHECKING:
+    from adbench.engine.features.feature_cache import ShelfInfo
+
+
+_OTHERS = ("runtimes", "masks")
+"""Folders beside the features: what backbones and maskers keep."""
+
+
+@click.group("cache")
+def command() -> None:
+    """Show or clear what is kept between runs: features, exported networks and masks."""
+
+
+@command.command("info")
+@cache_option
+def info_command(cache: Path | None) -> None:
+    """Show what is kept, for which backbones, and when it was last used."""
+    from adbench.cli.text_grid import Column, Grid
+    from adbench.engine.features.feature_cache import abandoned, shelves
+
+    if cache is None or not cache.is_dir():
+        echo(f"{cache or 'no cache'}: nothing is kept")
+        return
+    infos = shelves(cache / "features")
+    words = [Column(name, words=True) for name in ("backbone", "preparation", "runtime", "device", "last used")]
+    table = Grid(str(cache), [*words, Column("images", "size"), Column("MB", "size")])
+    for info in infos:
+        table.add(*_row(info))
+    table.print(screen())
+    size = sum(info.size for info in infos)
+    left = [draft.stat().st_size for draft in abandoned(cache / "features")]
+    if left:
+        drafts = counted(len(left), "draft")
+        echo(f"left by writers that were killed, until the next run: {drafts}, {_mb(sum(left))} MB")
+    free = shutil.disk_usage(cache).free
+    echo(
+        f"features: {_mb(size)} MB; exported networks: {_mb(_size(cache / 'runtimes'))} MB; "
+        f"masks: {_mb(_size(cache / 'masks'))} MB; free on this disk: {_mb(free)} MB"
+    )
+
+
+@command.command("clear")
+@cache_option
+def clear_command(cache: Path | None) -> None:
+    """Delete all of it; the next run makes what it needs anew."""
+    from adbench.engine.features.feature_cache import clear
+
+    if cache is None or not cache.is_dir():
+        echo(f"{cache or 'no cache'}: nothing is kept")
+        return
+    freed = clear(cache / "features") + sum(_size(cache / name) for name in _OTHERS)
+    for name in _OTHERS:
+        shutil.rmtree(cache / name, ignore_errors=True)
+    echo(f"{cache}: {_mb(freed)} MB freed")
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _row(info: ShelfInfo) -> tuple[str, ...]:
+    about = info.about
+    used = datetime.fromtimestamp(info.used, timezone.utc).strftime("%Y-%m-%d %H:%M") if info.images else ""
+    return (
+        _words(about.get("backbone")),
+        " + ".join(map(_words, about.get("preprocess", ()))),
+        str(about.get("runtime", "")),
+        str(about.get("device", "")),
+        used,
+        str(info.images),
+        _mb(info.size),
+    )
+
+
+def _words(part: Any) -> str:
+    """A part with its options, as a shelf's description has it; it may be damaged."""
+    if not isinstance(part, dict):
+        return "?"
+    options = part.get("options")
+    said = ", ".join(f"{key}={value}" for key, value in options.items()) if isinstance(options, dict) else ""
+    return f"{part.get('name', '?')}{said and f'({said})'}"
+
+
+def _mb(size: int) -> str:
+    return f"{size / 2**20:.0f}"

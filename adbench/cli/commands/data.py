@@ -1,0 +1,218 @@
+"""``adbench data``: which datasets are there, how to get them, and whether they are sound; no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
+
+import click
+
+from adbench.cli.screen import counted, echo, screen, visible
+from adbench.errors import AdbenchError, DataError, UsageError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from adbench.api.component import Component
+    from adbench.api.dataset import Dataset
+
+_ROOT = click.option(
+    "--root", type=click.Path(file_okay=False, path_type=Path), help="The dataset's folder, if not where it usually is."
+)
+
+
+@runtime_checkable
+class Obtainable(Protocol):
+    """A dataset that adbench can download: what a dataset class offers beyond its contract, if it can."""
+
+    archive: Any
+    """With `title`, `url`, `page` and `licence`."""
+
+    def download(self, target: Path | None, progress: Callable[[str, int, int | None], None]) -> Path:
+        """Fetch it into a folder; the folder."""
+
+
+@click.group("data")
+def command() -> None:
+    """List, get and verify datasets."""
+
+
+@command.command("list")
+def list_command() -> None:
+    """Show the datasets that adbench knows, and where each of them is."""
+    from adbench.cli.plugins import installed
+
+    for entry in installed().entries("dataset"):
+        about = (entry.cls.__doc__ or "").strip().split("\n")[0]
+        echo(f"{entry.name}: {about}")
+        needed = [name for name, info in entry.cls.Config.model_fields.items() if info.is_required()]
+        lines = [f"needs {', '.join(needed)}"] if needed else _found(entry.cls)
+        for line in lines:
+            echo(f"  {line}")
+
+
+@command.command("get")
+@click.argument("name")
+@_ROOT
+def get_command(name: str, root: Path | None) -> None:
+    """Download the dataset NAME, check what arrived, and unpack it. A second call goes on where one was cut off."""
+    from adbench.cli.plugins import installed
+
+    dataset = installed().get("dataset", name).cls()
+    if not isinstance(dataset, Obtainable):
+        raise UsageError(f"dataset {name!r} cannot be downloaded; see 'adbench data list'")
+    archive = dataset.archive
+    about = f"licence: {archive.licence}", f"publisher: {archive.page}"
+    echo(f"{archive.title}, from {archive.url}", *about, err=True)
+    with _byte_progress() as progress:
+        target = dataset.download(root, progress)
+    echo(f"{name} is in {target}")
+    echo(f"check it with 'adbench data verify {name}{f' --root {root}' if root else ''}'", err=True)
+
+
+@command.command("verify")
+@click.argument("data", metavar="NAME|PATH")
+@_ROOT
+def verify_command(data: str, root: Path | None) -> int:
+    """Read every image and mask of a dataset, and list what is wrong: exit code 1 if anything is.
+
+    Files that are passed over are wrong, too: a result says nothing of them. Test images that only look like a training
+    image are warnings.
+    """
+    from adbench.cli.options import dataset_from
+    from adbench.cli.plugins import installed
+    from adbench.engine.evaluate.dataset_audit import problems
+
+    registry = installed()
+    named = dataset_from(registry, data) if root is None else registry.get("dataset", data).cls(root=root)
+    dataset, found = cast("Dataset", named), 0
+    with _image_progress() as watch:
+        for problem in problems(dataset, watch):
+            found += 1
+            echo(problem)
+    _warn_of_near_duplicates(dataset)
+    for line in _labels(dataset):
+        echo(line)
+    _warn_of_remarks(dataset)
+    summary = "; ".join(_whereabouts(dataset))
+    echo(f"{counted(found, 'problem')} in {summary}" if found else f"sound: {summary}")
+    return 1 if found else 0
+
+
+def _labels(dataset: Dataset) -> Iterator[str]:
+    """How the folders of each category were read."""
+    for category in dataset.categories():
+        with suppress(DataError):  # which is among the problems
+            survey = dataset.survey(category)
+            if survey is not None and survey.labels:
+                yield f"{category}: {survey.labels}"
+
+
+def _warn_of_near_duplicates(dataset: Dataset) -> None:
+    from adbench.engine.evaluate.dataset_audit import near_duplicates
+
+    try:
+        with _image_progress() as watch:
+            for warning in near_duplicates(dataset, lambda name, done, total: watch(f"{name}, twins", done, total)):
+                echo(f"warning: {warning}")
+    except UsageError as error:
+        echo(f"warning: {error}", err=True)
+
+
+def _warn_of_remarks(dataset: Dataset) -> None:
+    """How files had to be read; all of them have been by now."""
+    for category in dataset.categories():
+        with suppress(DataError):  # which is among the problems
+            for remark in dataset.remarks(category):
+                echo(f"warning: {remark}")
+
+
+def _found(cls: type[Component]) -> list[str]:
+    """Where the dataset of a class is, or why it cannot be made."""
+    from adbench.faults import made
+
+    try:
+        return _whereabouts(cast("Dataset", made(cls)))
+    except AdbenchError as error:
+        return [str(error)]
+
+
+def _whereabouts(dataset: Dataset) -> list[str]:
+    """Where a dataset is and what is in it, or why it is not there."""
+    try:
+        categories = dataset.categories()
+    except DataError as error:
+        return [str(error)]
+    where = getattr(dataset, "root", "embedded")
+    return [
+        f"{where}: {counted(len(categories), 'category', 'categories')}, {_counts(dataset)} ({', '.join(categories)})"
+    ]
+
+
+def _counts(dataset: Dataset) -> str:
+    try:
+        splits = [dataset.split(category) for category in dataset.categories()]
+    except DataError as error:
+        return f"unsound: {error}"
+    return f"{sum(len(split.train) for split in splits)} + {sum(len(split.test) for split in splits)} images"
+
+
+@contextmanager
+def _byte_progress() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Bars with rate and remaining time on a terminal; a line for each tenth otherwise."""
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = TextColumn("{task.description:<12}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    with _bars(*columns, TimeRemainingColumn()) as bars:
+        yield _Reporter(bars, "MB", 1_000_000)
+
+
+@contextmanager
+def _image_progress() -> Iterator[Callable[[str, int, int | None], None]]:
+    """The same for images."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description:<12}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with _bars(*columns) as bars:
+        yield _Reporter(bars, "images", 1)
+
+
+@contextmanager
+def _bars(*columns: Any) -> Iterator[Progress]:
+    from rich.progress import Progress
+
+    console = screen(err=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        yield bars
+
+
+class _Reporter:
+    """Says how far a piece of work is: one bar for each stage, or quiet lines where there is no terminal.
+
+    Args:
+        bars: disabled where there is no terminal.
+        unit: what is counted, in lines.
+        per: so many make one.
+    """
+
+    def __init__(self, bars: Progress, unit: str, per: int) -> None:
+        self._bars, self._unit, self._per = bars, unit, per
+        self._tasks: dict[str, Any] = {}
+        self._tenths: dict[str, int] = {}
+
+    def __call__(self, stage: str, done: int, total: int | None) -> None:
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bars.add_task(visible(stage), total=total)
+        self._bars.update(self._tasks[stage], completed=done, total=total)
+        tenth = done * 10 // total if total else 0
+        if self._bars.disable and self._tenths.get(stage) != tenth:
+            self._tenths[stage] = tenth
+            of = f" of {total // self._per:,}" if total else ""
+            echo(f"{stage}: {done // self._per:,}{of} {self._unit}", err=True)

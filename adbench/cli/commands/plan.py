@@ -1,0 +1,211 @@
+"""``adbench plan``: what ``run`` would do, as a tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from copy import copy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from adbench.cli.commands.run import command as run_command
+from adbench.cli.commands.run import settings_from
+from adbench.cli.options import SectionedCommand, method_options, out_option, task_options
+from adbench.cli.screen import counted, echo, styled
+from adbench.errors import DataError
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+    from rich.tree import Tree
+
+    from adbench.engine.plan.forecast import Forecast
+    from adbench.engine.plan.plan import Branch, Plan
+    from adbench.engine.plan.settings import Settings
+    from adbench.engine.plan.unit import Unit
+    from adbench.registry import Registry
+
+
+class _RunsWords(SectionedCommand):
+    """Takes every option of 'run', so that one's words are the other's; the help shows those that matter here."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Its own options, then the others of 'run', hidden."""
+        own = super().get_params(ctx)
+        known = {parameter.name for parameter in own}
+        others = [copy(parameter) for parameter in run_command.params if parameter.name not in known]
+        for parameter in others:
+            parameter.hidden = True  # type: ignore[attr-defined]
+        return [*own, *others]
+
+
+@click.command("plan", cls=_RunsWords)
+@method_options
+@task_options
+@out_option
+def command(**options: Any) -> int:
+    """Show the tree of units that 'run' would run: what is done already, what cannot run and why, and how long the
+    rest will take, from records of the past. It takes the same words as 'run'.
+
+    Units below one line share what the backbone sees: each image is looked at once for all of them. Those below one
+    bank share that bank.
+
+    \b
+    Exit codes:
+      0  every unit is done or can run
+      1  a unit would fail, or nothing can run
+      2  the command cannot be meant as it is written
+    """  # noqa: D301  \b is click's mark for a paragraph to keep as it is
+    from adbench.cli.console import Console
+    from adbench.cli.plugins import installed
+    from adbench.cli.scope import plan_from
+
+    registry = installed()
+    plan, left_out = plan_from(registry, options)
+    console = Console(quiet=False)
+    console.cannot(left_out, plan.cannot, every=True)
+    shown = _Shown(registry, settings_from(options), _forecast(options["out"]))
+    for branch in plan.branches:
+        _print(shown.tree(branch), console.out)
+    echo(*_totals(shown, plan))
+    return 1 if shown.failing or (plan.cannot and not plan.branches) else 0
+
+
+def _totals(shown: _Shown, plan: Plan) -> Iterator[str]:
+    left = len(plan.units) - shown.done - shown.failing
+    failing = f", {shown.failing} to fail" if shown.failing else ""
+    size = f"{counted(len(plan.units), 'unit')} in {counted(len(plan.branches), 'branch', 'branches')}"
+    yield f"{size}: {shown.done} done, {left} to run{failing}"
+    if left and shown.unknown == left:
+        yield "expected time: unknown, since no unit like these has been run here"
+    elif left:
+        gap = f", and {counted(shown.unknown, 'unit')} that nothing is known of" if shown.unknown else ""
+        yield f"expected time, from past records: {_duration(shown.seconds)}{gap}"
+
+
+@dataclass
+class _Twig:
+    """A line, and the lines below it."""
+
+    said: str
+    twigs: list[_Twig] = field(default_factory=list)
+    aside: str = ""
+
+    def lines(self, depth: int = 0) -> Iterator[str]:
+        """As plain text: below is further to the right."""
+        yield "  " * depth + self.said + self.aside
+        for twig in self.twigs:
+            yield from twig.lines(depth + 1)
+
+    def drawn(self) -> Tree:
+        """As a tree for a terminal."""
+        from rich.tree import Tree
+
+        tree = Tree(styled(self.said, (self.aside, "dim")))
+        tree.children = [twig.drawn() for twig in self.twigs]
+        return tree
+
+
+def _print(twig: _Twig, out: RichConsole) -> None:
+    if out.is_terminal:
+        out.print(twig.drawn())
+    else:
+        echo(*twig.lines())
+
+
+class _Shown:
+    """Branches as trees, and sums over what they show."""
+
+    def __init__(self, registry: Registry, settings: Settings, forecast: Forecast) -> None:
+        self.registry, self.settings, self.forecast = registry, settings, forecast
+        self.done = self.failing = self.unknown = 0
+        self.seconds = 0.0
+
+    def tree(self, branch: Branch) -> _Twig:
+        """A backbone on some images; below it what is learned from them; below that the scorers."""
+        left: list[Unit] = []
+        images: list[int] = []
+        learned: dict[str, _Twig] = {}
+        for unit in branch.units:
+            state, count = self._state(unit)
+            bank = learned.setdefault(_bank(unit), _Twig(_bank(unit)))
+            bank.twigs.append(_Twig(f"{_scorer(unit)}, seed {unit.seed}: {state}"))
+            if count:
+                left.append(unit)
+                images.append(count)
+        root = f"{_sight(branch.units[0])} on {branch.title.partition(' on ')[2]}"
+        return _Twig(root, list(learned.values()), self._expected(left, images))
+
+    def _expected(self, left: list[Unit], images: list[int]) -> str:
+        from adbench.engine.plan.plan import Branch
+
+        if not left:
+            return ""
+        estimate = self.forecast.branch(Branch(tuple(left)), images)
+        self.seconds += estimate.seconds
+        self.unknown += estimate.unknown
+        return f"  about {_duration(estimate.seconds)}" if estimate.seconds else ""
+
+    def _state(self, unit: Unit) -> tuple[str, int]:
+        """What there is of a unit, and how many images it has to see if it is to be run."""
+        from adbench.engine.plan.protocol import make_task
+        from adbench.engine.plan.recipe import components_of
+        from adbench.engine.run.record_builder import RecordBuilder
+
+        try:
+            task = make_task(unit.dataset, unit.category, unit.protocol, unit.seed, skip_bad=self.settings.skip_bad)
+        except DataError as error:
+            self.failing += 1
+            return f"fails: {error}", 0
+        components = components_of(unit.recipe, self.registry)
+        record = RecordBuilder(unit, components, self.registry, self.settings.out, "cpu", task).record()
+        if record is None or self.settings.again(record.status):
+            return "to run", len(task.train) + len(task.test)
+        self.done += 1
+        return ("done" if record.status == "ok" else f"{record.status}: {record.reason} (--retry {record.status})"), 0
+
+
+def _forecast(out: Path) -> Forecast:
+    """From the records of this machine's own device that lie in the folder of runs."""
+    from adbench.engine.plan.forecast import Forecast
+    from adbench.engine.store.record import find_runs, read_record
+    from adbench.errors import StorageError
+
+    records = []
+    for folder in find_runs(out):
+        try:
+            records.append(read_record(folder))
+        except StorageError:
+            continue
+    return Forecast.of(record for record in records if record.status == "ok")
+
+
+def _sight(unit: Unit) -> str:
+    return _parts(unit, ("preprocess", "backbone"))
+
+
+def _bank(unit: Unit) -> str:
+    shots = f", {unit.protocol.shots} shots" if unit.protocol.shots else ""
+    return _parts(unit, ("augment", "neck", "masker", "bank")) + shots
+
+
+def _scorer(unit: Unit) -> str:
+    return _parts(unit, ("scorer", "aggregate"))
+
+
+def _parts(unit: Unit, slots: Iterable[str]) -> str:
+    from adbench.engine.plan.recipe import parts_in
+
+    return " + ".join(_words(part) for slot in slots for part in parts_in(unit.recipe, slot))
+
+
+def _words(part: Any) -> str:
+    options = ", ".join(f"{key}={value}" for key, value in part.options.items())
+    return f"{part.name}{options and f'({options})'}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"

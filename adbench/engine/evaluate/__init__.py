@@ -1,0 +1,1 @@
+"""From predictions to figures: anomaly maps, metrics, intervals and thresholds."""

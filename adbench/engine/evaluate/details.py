@@ -1,0 +1,204 @@
+"""What a board's page shows beyond the record: scores of single images, figures of each kind of defect, curves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from adbench.api.dataset import GOOD
+from adbench.api.metric import Evidence, Metric
+from adbench.api.untrusted import one_line, parse_json, read_plain
+from adbench.engine.evaluate.threshold import Threshold
+from adbench.engine.store.predictions import Predictions
+from adbench.engine.store.record import canonical_json, storage_errors
+from adbench.errors import StorageError
+
+if TYPE_CHECKING:
+    from adbench.engine.evaluate.evaluator import Evaluator
+
+SCHEMA = 1
+DETAILS_FILE = "details.json"
+MAX_DETAILS_BYTES = 16 << 20
+_LIMIT = f"{MAX_DETAILS_BYTES >> 20} MiB"
+MAX_POINTS = 200
+PRO_LIMIT = 0.3
+
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+_Rate = Annotated[float, Field(ge=0, le=1)]
+Point: TypeAlias = tuple[_Rate, _Rate]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ImageDetail(_Part):
+    """One test image and its score."""
+
+    id: str
+    defect: str = Field(description="its kind of defect, or 'good'")
+    score: _Finite = Field(description="to 6 significant digits")
+
+
+class Curves(_Part):
+    """Corners of curves, from (0, 0), to be joined by straight lines; empty where a curve is undefined."""
+
+    roc: list[Point] = Field(default_factory=list, max_length=MAX_POINTS, description="of the image scores")
+    pro: list[Point] = Field(
+        default_factory=list, max_length=MAX_POINTS, description="regions over normal pixels, up to a rate of 0.3"
+    )
+
+
+class Details(_Part):
+    """The whole file: one category and seed of one method."""
+
+    schema_version: int = Field(SCHEMA, alias="schema", ge=1, le=SCHEMA)
+    id: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the record")
+    images: list[ImageDetail] = Field(description="in the order of the predictions")
+    by_defect: dict[str, dict[str, _Finite | None]] = Field(
+        description="for each kind of defect every metric of its images and all good ones, to 6 decimals"
+    )
+    curves: Curves
+    threshold: Threshold | None = Field(None, description="set on normal images, where one was asked for")
+    embedding: list[tuple[_Finite, _Finite]] | None = Field(None, description="a point an image, in their order")
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    @model_validator(mode="after")
+    def _a_point_an_image(self) -> Details:
+        if self.embedding is not None and len(self.embedding) != len(self.images):
+            raise ValueError(f"embedding has {len(self.embedding)} points for {len(self.images)} images")
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-compatible, keys as in the schema."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def details_of(
+    record_id: str, judge: Evaluator, metrics: Iterable[Metric], evidence: Evidence | None = None
+) -> Details:
+    """What can be said from predictions and truth: all but threshold and embedding.
+
+    Args:
+        record_id: of the record of the same run.
+        judge: joins predictions and truth.
+        metrics: measured for each kind of defect.
+        evidence: of the judge, where its curves are made already.
+
+    Raises:
+        ContractError: a metric gave NaN or infinity.
+    """
+    evidence, metrics = evidence or judge.evidence(), list(metrics)
+    scores = judge.predictions.scores.tolist()
+    kinds = sorted({sample.defect for sample in judge.samples} - {GOOD})
+    return Details(
+        id=record_id,
+        images=[
+            ImageDetail(id=sample.id, defect=sample.defect, score=float(f"{score:.6g}"))
+            for sample, score in zip(judge.samples, scores, strict=True)
+        ],
+        by_defect={kind: _values(metrics, _of_kind(judge, kind)) for kind in kinds},
+        curves=_curves(evidence),
+    )
+
+
+def _values(metrics: Iterable[Metric], judge: Evaluator) -> dict[str, float | None]:
+    from adbench.engine.evaluate.evaluator import measure  # imports torch, which boards do without
+
+    figures = measure(metrics, judge.evidence())
+    return {name: None if info.value is None else round(info.value, 6) for name, info in figures.items()}
+
+
+def _of_kind(judge: Evaluator, kind: str) -> Evaluator:
+    """The images of one kind of defect and all good ones."""
+    places = [index for index, sample in enumerate(judge.samples) if sample.defect in (GOOD, kind)]
+    said = judge.predictions
+    chosen = Predictions(
+        ids=tuple(said.ids[place] for place in places),
+        geometry=tuple(said.geometry[place] for place in places),
+        scores=said.scores[places],
+        patches=None if said.patches is None else tuple(said.patches[place] for place in places),
+    )
+    return replace(judge, samples=[judge.samples[place] for place in places], predictions=chosen)
+
+
+def _curves(evidence: Evidence) -> Curves:
+    images, pixels = evidence.image_curve, evidence.pixel_curve
+    roc = [] if images.undefined else thinned(*images.roc())
+    pro = [] if pixels is None or pixels.undefined else thinned(*_upto(PRO_LIMIT, *pixels.pro()))
+    return Curves(roc=roc, pro=pro)
+
+
+def _upto(limit: float, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The curve left of a limit, and its point there."""
+    inside = x <= limit
+    return np.append(x[inside], limit), np.append(y[inside], np.interp(limit, x, y))
+
+
+def thinned(x: np.ndarray, y: np.ndarray) -> list[Point]:
+    """At most `MAX_POINTS` corners of an ascending curve that begins at (0, 0), to 6 decimals.
+
+    All corners where they are few. Otherwise those that divide the way along the curve evenly, so that the straight
+    lines between them pass nothing by more than a hundredth of the curve's width and height together.
+    """
+    dx, dy = np.diff(x), np.diff(y)
+    straight = np.abs(dx[:-1] * dy[1:] - dx[1:] * dy[:-1]) <= 1e-12  # with both neighbours
+    corners = np.flatnonzero(np.concatenate([[True], ~straight, [True]]))
+    x, y = x[corners], y[corners]
+    if len(x) > MAX_POINTS:
+        way = x / (x[-1] or 1) + y / (y[-1] or 1)
+        kept = np.unique(way.searchsorted(np.linspace(0, way[-1], MAX_POINTS)))
+        x, y = x[kept], y[kept]
+    return [(round(float(a), 6), round(float(b), 6)) for a, b in zip(x, y, strict=True)]
+
+
+def write_details(folder: Path, details: Details) -> None:
+    """Write `details.json` into a run's folder; one that is there stays whole until the new one is.
+
+    Raises:
+        StorageError: disk full or read-only, or larger than could be read again.
+    """
+    text = canonical_json(details.to_json()) + "\n"
+    if len(text) > MAX_DETAILS_BYTES:
+        raise StorageError(f"{folder}: details of {len(details.images)} images are larger than {_LIMIT}")
+    draft = folder / f".{DETAILS_FILE}.draft"
+    with storage_errors(folder):
+        try:
+            draft.write_text(text, encoding="utf-8")
+            draft.replace(folder / DETAILS_FILE)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def read_details(path: Path) -> Details:
+    """The details in a file, or in a run's folder.
+
+    Raises:
+        StorageError: they cannot be read, are too large or are none.
+    """
+    folder = path if path.is_dir() else None
+    file = path / DETAILS_FILE if folder else path
+    return parse_details(read_plain(file, MAX_DETAILS_BYTES, "a file of details", folder), str(file))
+
+
+def parse_details(text: str, where: str) -> Details:
+    """Details from JSON that may come from a stranger, such as a line of a board's file.
+
+    Raises:
+        StorageError: it is too large, no JSON, of a newer schema, or does not fit the schema.
+    """
+    if len(text) > MAX_DETAILS_BYTES:
+        raise StorageError(f"{where}: larger than {_LIMIT}; these are no details of adbench")
+    data = parse_json(text, where)
+    try:
+        return Details.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        spot = one_line(".".join(str(part) for part in first["loc"]), 100)
+        raise StorageError(f"{where}: no details of adbench: {spot}: {first['msg']}") from None

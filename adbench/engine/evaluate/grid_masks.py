@@ -1,0 +1,68 @@
+"""Masks on the evaluation grid: what of a drawn defect is left where the grid is coarser than the drawing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from adbench.engine.evaluate.anomaly_map import nearest_cells
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class MaskOnGrid(NamedTuple):
+    """A mask on the evaluation grid.
+
+    Attributes:
+        marked: bool, of the grid's size.
+        vanished: regions of the drawn mask of which the nearest pixels show nothing, and which were kept all the same.
+    """
+
+    marked: np.ndarray
+    vanished: int = 0
+
+
+def mask_on_grid(mask: np.ndarray, evaluation: tuple[int, int] | None) -> MaskOnGrid:
+    """A mask on the evaluation grid: the nearest pixel as torchvision and anomalib take it, the one above and left.
+
+    A region of which that takes no pixel is kept: it marks every pixel of the grid that it touches, so that a defect
+    never becomes a normal area. Regions are 8-connected, as those of AUPRO.
+
+    Args:
+        mask: [H, W] bool.
+        evaluation: height and width of the grid, or None for the mask's own pixels.
+    """
+    import numpy as np
+
+    if evaluation in (None, mask.shape):
+        return MaskOnGrid(mask)
+    rows, columns = (nearest_cells(cells, pixels) for cells, pixels in zip(mask.shape, evaluation, strict=True))
+    taken: np.ndarray = mask[np.ix_(rows, columns)]
+    lost, vanished = _lost(mask, rows, columns)
+    if vanished:
+        touched = (_touched(cells, places) for cells, places in zip(mask.shape, (rows, columns), strict=True))
+        above, left = touched
+        taken |= (above @ lost.astype(np.float32) @ left.T) > 0
+    return MaskOnGrid(taken, vanished)
+
+
+def _lost(mask: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, int]:
+    """[H, W] bool: the regions of which these rows and columns show nothing, and how many there are."""
+    import numpy as np
+    from scipy import ndimage
+
+    regions, count = ndimage.label(mask, structure=np.ones((3, 3)))
+    gone = np.ones(count + 1, bool)
+    gone[0] = False
+    gone[regions[np.ix_(rows, columns)]] = False
+    return gone[regions], int(gone.sum())
+
+
+def _touched(cells: int, places: np.ndarray) -> np.ndarray:
+    """[grid, cells] 1 where a pixel of the grid touches one of the mask: it holds it, or takes it as its nearest."""
+    import numpy as np
+
+    touched = np.zeros((len(places), cells), np.float32)
+    touched[np.arange(len(places)), places] = 1
+    touched[np.arange(cells) * len(places) // cells, np.arange(cells)] = 1
+    return touched

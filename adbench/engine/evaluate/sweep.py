@@ -1,0 +1,258 @@
+"""Post-processing chosen by labels, and what the choice is worth on other images: from kept scores, without a backbone.
+
+Image scores come from patch scores and never from the map, so an aggregator and a map are two choices, each ranked by a
+metric of its own level. One choice holds for all categories.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
+
+from adbench.api.context import Context
+from adbench.api.features import ImageScores
+from adbench.api.metric import Metric
+from adbench.engine.evaluate.evaluator import Evaluator, measure
+from adbench.engine.evaluate.holdout import HoldoutSplit
+from adbench.engine.features.contract import blame, check_image_scores
+from adbench.engine.plan.compat import cannot_aggregate
+from adbench.engine.plan.map_spec import MapSpec
+from adbench.engine.plan.recipe import Part
+from adbench.engine.store.lazy_sequence import LazySequence
+from adbench.engine.store.record import ResultRecord, canonical_json
+from adbench.errors import DataError, StorageError, UsageError
+from adbench.registry import Registry
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from adbench.api.scorer import Scorer
+    from adbench.api.stages import Aggregator
+
+Role = Literal["choosing", "reporting"]
+
+
+class Setting(NamedTuple):
+    """How kept scores become image scores and maps: what a sweep may change.
+
+    Attributes:
+        aggregate: with all its options.
+        map: of the recipe.
+    """
+
+    aggregate: Part
+    map: MapSpec
+
+
+class Tried(NamedTuple):
+    """A setting, and its figure on the images that choose."""
+
+    setting: Setting
+    value: float
+
+
+class SettingRanking(NamedTuple):
+    """What was tried in one slot, best first; of equals the recipe's own comes first.
+
+    Attributes:
+        slot: "aggregate" or "map".
+        metric: what it was ranked by.
+    """
+
+    slot: Literal["aggregate", "map"]
+    metric: str
+    tried: tuple[Tried, ...]
+
+
+class Mean(NamedTuple):
+    """A mean over categories of the mean over seeds; None, with the first reason, where a figure is undefined."""
+
+    value: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run whose scores are at hand, and who of its test images does what."""
+
+    record: ResultRecord
+    judge: Evaluator
+    parting: HoldoutSplit
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Tries settings on the runs of one method.
+
+    Attributes:
+        registry: what aggregators and metrics are installed.
+        runs: of one recipe, dataset and protocol; every category with its seeds.
+        own: what the recipe itself says.
+    """
+
+    registry: Registry
+    runs: tuple[Run, ...]
+    own: Setting
+    _scores: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+
+    def contest(self, slot: Literal["aggregate", "map"], settings: Sequence[Setting], metric: Metric) -> SettingRanking:
+        """Rank settings by a metric on the images that choose; the recipe's own setting always takes part.
+
+        Raises:
+            DataError: the metric is undefined on them.
+        StorageError: the runs do not keep what an aggregator would have seen.
+        """
+        different: dict[str, Setting] = {}
+        for setting in (self.own, *settings):
+            different.setdefault(canonical_json(_identity(setting)), setting)
+        tried = []
+        for setting in different.values():
+            (mean,) = self.means(setting, [metric], "choosing").values()
+            if mean.value is None:
+                raise DataError(f"{metric.name} cannot choose: {mean.reason}; choose by another metric with --by")
+            tried.append(Tried(setting, mean.value))
+        return SettingRanking(slot, metric.name, tuple(sorted(tried, key=lambda one: -one.value)))
+
+    def means(self, setting: Setting, metrics: Sequence[Metric], role: Role) -> dict[str, Mean]:
+        """Each metric's figure for a setting on the images of a role, by name."""
+        found: dict[str, dict[str, list[float]]] = {metric.name: {} for metric in metrics}
+        reasons: dict[str, str] = {}
+        for run in self.runs:
+            category = run.record.task.category
+            for name, info in measure(metrics, self._judge(run, setting, role).evidence()).items():
+                if info.value is None:
+                    reasons.setdefault(name, f"{category}: {info.reason}")
+                else:
+                    found[name].setdefault(category, []).append(info.value)
+        return {
+            name: Mean(None, reasons[name]) if name in reasons else Mean(fmean(map(fmean, by_category.values())))
+            for name, by_category in found.items()
+        }
+
+    def _judge(self, run: Run, setting: Setting, role: Role) -> Evaluator:
+        """Who judges a setting on some of the images."""
+        places, whole = getattr(run.parting, role), run.judge.predictions
+        patches, scores = whole.patches, self._image_scores(run, setting.aggregate)
+        some = replace(
+            whole,
+            ids=tuple(whole.ids[place] for place in places),
+            geometry=tuple(whole.geometry[place] for place in places),
+            scores=scores[list(places)],
+            patches=None if patches is None else LazySequence(places, patches.__getitem__),
+        )
+        samples = [run.judge.samples[place] for place in places]
+        return replace(run.judge, samples=samples, predictions=some, spec=setting.map)
+
+    def _image_scores(self, run: Run, part: Part) -> np.ndarray:
+        """[N] float32 of all test images: an aggregator may look at them together, since it sees no label."""
+        if part == self.own.aggregate:
+            return run.judge.predictions.scores
+        key = run.record.id, part.model_dump_json()
+        if key not in self._scores:
+            self._scores[key] = self._aggregated(run, part)
+        return self._scores[key]
+
+    def _aggregated(self, run: Run, part: Part) -> np.ndarray:
+        aggregator = cast("Aggregator", part.make("aggregator", self.registry))
+        kept = _kept_scores(run, whole_known=self.own.aggregate.name == "scorer")
+        with tempfile.TemporaryDirectory(prefix="adbench-") as scratch, blame(aggregator, "aggregate"):
+            aggregator.prepare(Context(seed=run.record.task.seed, workdir=Path(scratch)))
+            scores = check_image_scores(aggregator, aggregator.aggregate(kept), run.judge.predictions.ids)
+        found: np.ndarray = scores.cpu().numpy()
+        return found
+
+
+def _identity(setting: Setting) -> list[object]:
+    return [setting.aggregate.model_dump(mode="json"), setting.map.identity()]
+
+
+def whole_part(part: Part, registry: Registry) -> Part:
+    """A part with all its options written out, so that equal ones are equal.
+
+    Raises:
+        UnknownName, UsageError: no such aggregator or option.
+    """
+    return Part(name=part.name, options=part.make("aggregator", registry).identity())
+
+
+def require_aggregable(part: Part, own: Part, scorer: Scorer, registry: Registry) -> None:
+    """Refuse an aggregator that would not run after this scorer, or reads what no run keeps.
+
+    Raises:
+        UsageError: the message says what it lacks.
+    """
+    aggregator = cast("Aggregator", part.make("aggregator", registry))
+    for reason in cannot_aggregate(scorer, aggregator):
+        raise UsageError(reason)
+    if aggregator.needs:
+        raise UsageError(f"{aggregator.title} reads {', '.join(sorted(aggregator.needs))}, which no run keeps; run it")
+    if aggregator.reads != "patches" and own.name != "scorer":
+        raise UsageError(
+            f"{aggregator.title} reads the scorer's own image score, which these runs have not kept; run the recipe"
+            " with --aggregate scorer first"
+        )
+
+
+def _kept_scores(run: Run, *, whole_known: bool) -> Sequence[ImageScores]:
+    """What an aggregator reads; the scorer's own image score only where the run handed that on.
+
+    Raises:
+        StorageError: the masker drops patches, and the run is from before their places were kept.
+    """
+    import torch
+
+    from adbench.engine.evaluate.aggregation import counted
+
+    said = run.judge.predictions
+    dropped = any(part["options"].get("test") == "drop" for part in run.record.recipe.spec["masker"])
+    if dropped and said.foreground is None:
+        raise StorageError(
+            f"the scores of {run.record.recipe.name!r} were kept without the foreground, which its masker (test=drop)"
+            " lets an aggregate see alone; run it again with --redo, or sweep over maps only"
+        )
+
+    def read(place: int) -> ImageScores:
+        patches = None if said.patches is None else torch.from_numpy(said.patches[place])
+        inside = None if said.foreground is None else torch.from_numpy(said.foreground[place])
+        image = float(said.scores[place]) if whole_known else None
+        return ImageScores(said.ids[place], patches, image, foreground=inside)
+
+    return counted(LazySequence(range(len(said.ids)), read), dropped=dropped)
+
+
+@dataclass(frozen=True)
+class SweepReport:
+    """What a sweep found.
+
+    Attributes:
+        contests: one a slot.
+        chosen: the first of each, together.
+        own_means, chosen_means: by metric, on the images that report.
+        oracle: all images chose, and all report.
+    """
+
+    runs: tuple[Run, ...]
+    contests: tuple[SettingRanking, ...]
+    own: Setting
+    chosen: Setting
+    own_means: Mapping[str, Mean]
+    chosen_means: Mapping[str, Mean]
+    oracle: bool
+
+    def images(self, role: Role) -> int:
+        """How many images have a role, each counted once whatever the number of seeds."""
+        by_category = {run.record.task.category: len(getattr(run.parting, role)) for run in self.runs}
+        return sum(by_category.values())
+
+
+def decide(sweep: Sweep, contests: Sequence[SettingRanking], metrics: Sequence[Metric], *, oracle: bool) -> SweepReport:
+    """The first of each contest, and what it is worth on the images that report, beside the recipe's own setting."""
+    first = {contest.slot: getattr(contest.tried[0].setting, contest.slot) for contest in contests}
+    chosen = sweep.own._replace(**first)
+    own_means = sweep.means(sweep.own, metrics, "reporting")
+    means = own_means if chosen == sweep.own else sweep.means(chosen, metrics, "reporting")
+    return SweepReport(sweep.runs, tuple(contests), sweep.own, chosen, own_means, means, oracle)

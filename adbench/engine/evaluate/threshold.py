@@ -1,0 +1,97 @@
+"""Where to draw the line between good and defective, from scores of normal images alone, and how well that turns out.
+
+No label and no test image decides a threshold here: its F1 is what a deployed system reaches, where F1-max is what the
+test set's own labels would allow. An image is called defective if its score is **above** the threshold.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from adbench.engine.plan.threshold_rule import ALPHA, SIGMAS, Rule, RuleName
+from adbench.engine.store.normal_scores import NormalScores
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Threshold(BaseModel):
+    """A threshold, where it comes from, and what it does on the test set. Shares are fractions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    method: RuleName
+    source: str = Field(max_length=100, description="how the normal scores came about")
+    normals: int = Field(ge=0, description="scores of normal images that decided it")
+    alpha: float | None = Field(None, description="the share of false alarms that was aimed at")
+    k: float | None = Field(None, description="standard deviations above the mean")
+    value: float | None = Field(description="images that score above it are called defective")
+    reason: str = Field("", max_length=500, description="why value is null")
+    precision: float | None = Field(None, ge=0, le=1, description="null where nothing is called defective")
+    recall: float | None = Field(None, ge=0, le=1)
+    f1: float | None = Field(None, ge=0, le=1)
+    fpr: float | None = Field(None, ge=0, le=1, description="share of the normal test images that raise an alarm")
+    oracle_f1: float | None = Field(
+        None, ge=0, le=1, description="F1 at the threshold that the test labels would choose"
+    )
+    oracle_gap: float | None = Field(None, ge=0, le=1, description="oracle_f1 minus f1")
+
+    @property
+    def rule(self) -> Rule:
+        """What made it."""
+        return Rule(self.method, *(given or usual for given, usual in ((self.alpha, ALPHA), (self.k, SIGMAS))))
+
+    def __str__(self) -> str:
+        """What an engineer would set, and what would come of it."""
+        if self.value is None:
+            return f"no threshold: {self.reason}"
+        images = f"{self.normals} normal image{'s' if self.normals != 1 else ''}"
+        f1, fpr = ("n/a" if share is None else f"{100 * share:.1f} %" for share in (self.f1, self.fpr))
+        return f"threshold {self.value:.6g}, {self.source} of {images}: F1 {f1}, false alarms {fpr}"
+
+
+def deploy(rule: Rule, normal: NormalScores, labels: np.ndarray, scores: np.ndarray) -> Threshold:
+    """Set a threshold on normal scores, then see what it does on the test set.
+
+    Args:
+        rule: how the threshold follows.
+        normal: scores of normal images outside the test set.
+        labels: [N] bool, True for an anomalous test image.
+        scores: [N] float32, the test images' scores.
+    """
+    value = None if normal.reason else rule.threshold(normal.values)
+    reason = (normal.reason or rule.lacks(len(normal.values))) if value is None else ""
+    achieved = {} if value is None else _achieved(value, labels, scores)
+    return Threshold(
+        method=rule.name,
+        source=normal.source,
+        normals=len(normal.values),
+        alpha=None if rule.name == "sigma" else rule.alpha,
+        k=rule.k if rule.name == "sigma" else None,
+        value=value,
+        reason=reason,
+        **achieved,
+    )
+
+
+def _achieved(value: float, labels: np.ndarray, scores: np.ndarray) -> dict[str, float | None]:
+    from adbench.api.curves.curve import curve_of_scores  # imports numpy, which settings do without
+
+    alarm = scores > value
+    found, missed = int((alarm & labels).sum()), int((~alarm & labels).sum())
+    false, good = int((alarm & ~labels).sum()), int((~labels).sum())
+    f1, oracle = _share(2 * found, 2 * found + false + missed), curve_of_scores(labels, scores).f1_max
+    return {
+        "precision": _share(found, found + false),
+        "recall": _share(found, found + missed),
+        "f1": f1 if labels.any() else None,
+        "fpr": _share(false, good),
+        "oracle_f1": oracle,
+        "oracle_gap": None if f1 is None or oracle is None else max(oracle - f1, 0.0),
+    }
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

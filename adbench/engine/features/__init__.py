@@ -1,0 +1,1 @@
+"""From image files to features: reading, preparation, cache and contract checks."""

@@ -1,0 +1,77 @@
+"""Streams as components get them: features under aliases, and neither a path nor a name in an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from adbench.api.features import Features, FeatureStream
+from adbench.engine.features.contract import is_out_of_memory
+from adbench.errors import DataError, UnitTimeout
+
+
+class Seal:
+    """Keeps the errors of streams away from the components that walk over them.
+
+    An error of a dataset names a file, and the file's folder names the label. A component gets an error that says
+    nothing, and the engine raises the real one when the component has ended, whatever it did with its own.
+    """
+
+    def __init__(self) -> None:
+        self._first: Exception | None = None
+
+    def note(self, error: Exception) -> None:
+        """Keep an error for the engine; the first one counts."""
+        self._first = self._first or error
+
+    @contextmanager
+    def reopened(self) -> Iterator[None]:
+        """Raise the error that was kept when the block ends, in place of what the block raised."""
+        try:
+            yield
+        finally:
+            if self._first is not None:
+                raise self._first
+
+
+class SealedStream(FeatureStream):
+    """The features of another stream after a change, and nothing of where they come from.
+
+    Args:
+        source: opens batches, ids are aliases.
+        change: what is made of each batch.
+        seal: takes the errors of the source.
+    """
+
+    def __init__(self, source: FeatureStream, change: Callable[[Features], Features], seal: Seal) -> None:
+        self._ids = tuple(source.ids)
+        # A function, so that no attribute of the stream leads to the samples and their labels
+        self._walk: Callable[[], Iterator[Features]] = lambda: _sealed(source, change, seal)
+
+    @property
+    def ids(self) -> Sequence[str]:
+        return self._ids
+
+    def __iter__(self) -> Iterator[Features]:
+        return self._walk()
+
+
+def _sealed(source: FeatureStream, change: Callable[[Features], Features], seal: Seal) -> Iterator[Features]:
+    walk = iter(source)
+    while True:
+        features, kept = None, False
+        try:
+            features = next(walk, None)
+            features = None if features is None else change(features)
+        except UnitTimeout:
+            raise
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            seal.note(error)
+            kept = True
+        if kept:  # raised out here, so that it has no context that tells more
+            raise DataError("the features of an image cannot be had; the engine knows which, and why")
+        if features is None:
+            return
+        yield features

@@ -1,0 +1,302 @@
+"""A sheet of heatmaps: what a method sees in the images that it finds most and least normal. For the eye only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from adbench.engine.pictures.canvas import DEFECT, DPI, NORMAL, PALE, Canvas
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+
+PAIRS_A_ROW = 4
+THUMBNAIL = 256
+"""Longest side of what is held and drawn of an image, in pixels."""
+_COLORMAP, _OPACITY = "inferno", 0.85
+_OUTLINE, _OUTLINE_IN_TEXT = "#22E6FF", "#00A5BD"
+"""A cyan that inferno does not have, and a darker one to be read on white."""
+_OBJECT, _OBJECT_IN_TEXT = "#7CFC00", "#3F8F00"
+"""Of the method's own foreground, on the image."""
+_FINE, _MARGIN = 2, 3
+"""Outlines are measured on so many times the pixels of the page, and reach so many of these beyond the mask."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One image of a sheet.
+
+    Attributes:
+        image: [H, W, 3] uint8.
+        map: [h, w] float32 anomaly map of the whole image, of any size.
+        mask: [h, w] bool, of any size, or None where there is no annotation.
+        title: the image's name.
+        score: its image score.
+        anomalous: whether it shows a defect.
+        foreground: [h, w] bool, of any size, where the method saw the object, or None where it masked nothing.
+    """
+
+    image: Array
+    map: Array
+    mask: Array | None
+    title: str
+    score: float
+    anomalous: bool
+    foreground: Array | None = None
+
+    @property
+    def masked(self) -> bool:
+        """Whether a part of the image was left out, and a part was not: what has an outline."""
+        return self.foreground is not None and bool(self.foreground.any()) and not bool(self.foreground.all())
+
+
+def choose_extremes(scores: Array, labels: Array, count: int) -> list[int]:
+    """The images most worth seeing: of normal and of defective ones, those with the lowest and the highest scores.
+
+    Args:
+        scores: [N] image scores.
+        labels: [N] bool, True for a defect.
+        count: at most so many; a quarter for each end of each class.
+
+    Returns:
+        Indices, normal images first, each class by ascending score; ties in the order of the images.
+    """
+    chosen: list[int] = []
+    for label in (False, True):
+        ascending = [int(index) for index in np.argsort(scores, kind="stable") if bool(labels[index]) is label]
+        quarter = count // 4
+        middle = slice(quarter, max(quarter, len(ascending) - quarter))
+        del ascending[middle]
+        chosen += ascending
+    return chosen
+
+
+def shrunk(image: Array) -> Array:
+    """[h, w, 3] uint8: an image at the size that is held of it."""
+    from PIL import Image
+
+    height, width = image.shape[:2]
+    shrink = min(1.0, THUMBNAIL / max(height, width))
+    size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX, reducing_gap=2))
+
+
+def thumbnail(panel: Panel) -> Panel:
+    """The panel at the size it is drawn in, so that a sheet needs little memory. A defect never shrinks to nothing."""
+    image = shrunk(panel.image)
+    height, width = image.shape[:2]
+    mask = None if panel.mask is None else _coverage(panel.mask, (width, height)) > 0
+    foreground = None if panel.foreground is None else _coverage(panel.foreground, (width, height)) >= 0.5
+    heat = _resized(panel.map.astype(np.float32), (height, width))
+    return replace(panel, image=image, map=heat, mask=mask, foreground=foreground)
+
+
+def _coverage(mask: Array, size: tuple[int, int]) -> Array:
+    """[h, w] float32: how much of the pixels of a smaller grid belongs to the mask."""
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(mask.astype(np.float32)).resize(size, Image.Resampling.BOX))
+
+
+def display_range(maps: Sequence[Array]) -> tuple[float, float]:
+    """The scores that get the darkest and the brightest colour on every panel alike.
+
+    From the median of the medians, which is what a normal place looks like, to the 95 % quantile of the maxima, so that
+    one wild map does not darken all others.
+    """
+    low = float(np.median([np.median(heat) for heat in maps]))
+    high = float(np.quantile([heat.max() for heat in maps], 0.95))
+    return (low, high) if high > low else (low, low + 1.0)
+
+
+@dataclass(frozen=True)
+class _Box:
+    """A rectangle on the page, in inches from the top left."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+    def fitted(self, image: Array) -> _Box:
+        """The largest box of the image's proportions inside, centred."""
+        height, width = image.shape[:2]
+        scale = min(self.width / width, self.height / height)
+        slack_x, slack_y = self.width - width * scale, self.height - height * scale
+        return _Box(self.left + slack_x / 2, self.top + slack_y / 2, width * scale, height * scale)
+
+    @property
+    def pixels(self) -> tuple[int, int]:
+        """Height and width on the page, at least one."""
+        return max(1, round(self.height * DPI)), max(1, round(self.width * DPI))
+
+
+@dataclass
+class _Layout:
+    """Where everything goes, in inches; every tile has the same size."""
+
+    tile_width: float
+    tile_height: float
+    top: float = 0.86
+    places: list[tuple[float, float, Panel]] = field(default_factory=list)
+    headings: list[tuple[float, str, str]] = field(default_factory=list)
+
+    left, gap, inner, caption, heading, right = 0.3, 0.22, 0.04, 0.22, 0.4, 0.95
+
+    @property
+    def pair_width(self) -> float:
+        return 2 * self.tile_width + self.inner
+
+    @property
+    def width(self) -> float:
+        return self.left + PAIRS_A_ROW * (self.pair_width + self.gap) + self.right
+
+    def add(self, heading: str, colour: str, panels: Sequence[Panel]) -> None:
+        """A heading and rows of panels, nothing where there are none."""
+        if not panels:
+            return
+        self.headings.append((self.top + self.heading / 2 + 0.05, heading, colour))
+        self.top += self.heading
+        for start in range(0, len(panels), PAIRS_A_ROW):
+            for column, panel in enumerate(panels[start : start + PAIRS_A_ROW]):
+                self.places.append((self.left + column * (self.pair_width + self.gap), self.top + self.caption, panel))
+            self.top += self.caption + self.tile_height + 0.1
+        self.top += 0.1
+
+
+def sheet(panels: Sequence[Panel], path: Path, title: str = "", limits: tuple[float, float] | None = None) -> None:
+    """Draw image and heatmap of every panel, normal images first, each class by ascending score.
+
+    Args:
+        panels: at least one.
+        path: the PNG file.
+        title: the heading.
+        limits: scores of the darkest and the brightest colour; default `display_range` of the panels.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    small = sorted(map(thumbnail, panels), key=lambda panel: panel.score)
+    limits = limits or display_range([panel.map for panel in small])
+    layout = _laid_out(small)
+    page = Canvas(layout.width, layout.top + 0.1)
+    page.text(layout.left, 0.36, title or "Lowest and highest scores of each class", 14, bold=True)
+    page.text(layout.left, 0.66, "image and anomaly map, by ascending image score", 9, PALE)
+    page.text(layout.left + 3.5, 0.66, "— annotated defect", 9, _OUTLINE_IN_TEXT, bold=True)
+    if any(panel.masked for panel in small):
+        page.text(layout.left + 5.2, 0.66, "— the masker's foreground", 9, _OBJECT_IN_TEXT, bold=True)
+    for top, heading, colour in layout.headings:
+        page.text(layout.left, top, heading, 11, colour, bold=True)
+    for left, top, panel in layout.places:
+        _draw_pair(page, layout, left, top, panel, limits)
+    _draw_colour_bar(page, layout, limits)
+    page.save(path)
+
+
+def _laid_out(panels: Sequence[Panel]) -> _Layout:
+    """Tiles of equal area whatever the images' usual proportions."""
+    aspect = float(np.clip(np.median([panel.image.shape[1] / panel.image.shape[0] for panel in panels]), 0.5, 2))
+    layout = _Layout(tile_width=1.45 * aspect**0.5, tile_height=1.45 / aspect**0.5)
+    layout.add("Normal images", NORMAL, [panel for panel in panels if not panel.anomalous])
+    layout.add("Defective images", DEFECT, [panel for panel in panels if panel.anomalous])
+    return layout
+
+
+def _draw_pair(
+    page: Canvas, layout: _Layout, left: float, top: float, panel: Panel, limits: tuple[float, float]
+) -> None:
+    score = f"{panel.score:.4g}"
+    room = int(layout.pair_width * 72 / 4.8) - len(score) - 2
+    middle = top - layout.caption / 2
+    page.text(left, middle, _fitted(panel.title, room), 8)
+    page.text(left + layout.pair_width, middle, score, 8, bold=True, align="right")
+    box = _Box(left, top, layout.tile_width, layout.tile_height).fitted(panel.image)
+    image = _resized(panel.image, box.pixels)
+    page.picture(box.left, box.top, image)
+    if panel.foreground is not None and panel.masked:
+        _outline(page, panel.foreground, box, _OBJECT)
+    box = replace(box, left=box.left + layout.tile_width + layout.inner)
+    heat = _resized(panel.map, box.pixels)
+    page.picture(box.left, box.top, _bytes(overlay(image, heat, limits)))
+    if panel.mask is not None and panel.mask.any():
+        _outline(page, panel.mask, box, _OUTLINE)
+
+
+def _resized(picture: Array, size: tuple[int, int]) -> Array:
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(picture).resize(size[::-1], Image.Resampling.BILINEAR))
+
+
+def overlay(image: Array, heat: Array, limits: tuple[float, float]) -> Array:
+    """[H, W, 3] float in [0, 1]: the image in gray, glowing where the map is high, untouched where it is low."""
+    low, high = limits
+    level = np.clip((heat.astype(np.float64) - low) / (high - low), 0, 1)
+    return _glow(image.astype(np.float64) @ [0.299, 0.587, 0.114] / 255, level)
+
+
+def _glow(gray: Array, level: Array) -> Array:
+    opacity = _OPACITY * np.sqrt(level)[..., None]
+    mixed: Array = (1 - opacity) * gray[..., None] + opacity * _colours()[(level * 255).astype(np.uint8)]
+    return mixed
+
+
+@cache
+def _colours() -> Array:
+    """[256, 3] from 0 to 1."""
+    import matplotlib as mpl
+
+    colours: Array = mpl.colormaps[_COLORMAP](np.linspace(0, 1, 256))[:, :3]
+    return colours
+
+
+def _bytes(picture: Array) -> Array:
+    whole: Array = (255 * picture).round().astype(np.uint8)
+    return whole
+
+
+def _outline(page: Canvas, mask: Array, box: _Box, bright: str) -> None:
+    """The mask's border, dark below and bright above, so that it is seen on any ground."""
+    from scipy.ndimage import distance_transform_edt
+
+    height, width = box.pixels
+    fine = _resized(mask.astype(np.float32), (_FINE * height, _FINE * width)) > 0.2  # so that a single pixel stays
+    rows, columns = (_reach(np.asarray(fine.any(axis=axis))) for axis in (1, 0))
+    inside = np.pad(fine, _FINE * _MARGIN)[rows, columns]
+    distance = np.where(inside, distance_transform_edt(inside), distance_transform_edt(~inside)) - 0.5
+    distance = distance.reshape(len(inside) // _FINE, _FINE, -1, _FINE).mean(axis=(1, 3)) / _FINE
+    left, top = ((start // _FINE - _MARGIN) / DPI for start in (columns.start, rows.start))
+    for colour, thickness in (("black", 2.4), (bright, 1.2)):
+        cover = np.clip(thickness * DPI / 72 / 2 + 0.5 - distance, 0, 1)
+        page.tint(box.left + left, box.top + top, colour, cover)
+
+
+def _reach(marked: Array) -> slice:
+    """From the first to the last that is marked, and a margin around: whole pixels of the page, in fine ones."""
+    places = np.flatnonzero(marked)
+    return slice(places[0] // _FINE * _FINE, (places[-1] // _FINE + 1 + 2 * _MARGIN) * _FINE)
+
+
+def _draw_colour_bar(page: Canvas, layout: _Layout, limits: tuple[float, float]) -> None:
+    """The colours as they look on a medium gray image, with the scores they stand for."""
+    first = min(top for _, top, _ in layout.places)
+    last = max(top for _, top, _ in layout.places) + layout.tile_height
+    bar = _Box(layout.width - layout.right + 0.02, first, 0.16, min(last - first, 3.2))
+    height, width = bar.pixels
+    level = np.linspace(1, 0, height)[:, None].repeat(width, axis=1)
+    page.picture(bar.left, bar.top, _bytes(_glow(np.full(level.shape, 0.5), level)))
+    page.text(bar.left, bar.top - 0.14, "score", 8)
+    right = bar.left + bar.width
+    for share, score in zip(np.linspace(1, 0, 5), np.linspace(*limits, 5), strict=True):
+        middle = bar.top + float(share) * bar.height
+        page.line(right, middle, right + 0.03, middle)
+        page.text(right + 0.07, middle, f"{score:.3g}", 8)
+
+
+def _fitted(text: str, room: int) -> str:
+    """The end of a text, which tells images apart, where there is no room for the whole."""
+    return text if len(text) <= room else "…" + text[len(text) - room + 1 :]

@@ -1,0 +1,115 @@
+"""How patch scores become an anomaly map: the `map` of a recipe."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal, NamedTuple, cast
+
+from pydantic import field_validator, model_validator
+
+from adbench.api.component import Config, Field
+
+Operation = Literal["erode", "dilate", "open", "close"]
+
+
+_STEPS: dict[Operation, tuple[bool, ...]] = {
+    "erode": (False,),
+    "dilate": (True,),
+    "open": (False, True),
+    "close": (True, False),
+}
+"""Of each operation the extremes that are taken, one after the other: True for the highest of the neighbourhood."""
+
+
+MAX_SIDE = 999
+
+
+class Morphology(NamedTuple):
+    """What is done to a map after the linear way.
+
+    Attributes:
+        floor: scores below it are raised to it; None for none.
+        operation: of morphology, or None.
+        side: of the square neighbourhood in pixels, odd.
+    """
+
+    floor: float | None = None
+    operation: Operation | None = None
+    side: int = 1
+
+    @staticmethod
+    def parse(text: str) -> tuple[Operation, int]:
+        """Operation and side of ``open:5``.
+
+        Raises:
+            ValueError: it is no such text; the message says what is.
+        """
+        match = re.fullmatch(r"([a-z]+):([0-9]{1,3})", text)
+        if match is None or match[1] not in _STEPS or int(match[2]) % 2 == 0 or int(match[2]) < 3:
+            raise ValueError(f"write {', '.join(_STEPS)} with the odd side of a square, 3 to {MAX_SIDE}: open:5")
+        return cast("Operation", match[1]), int(match[2])
+
+
+Upsample = Literal["bilinear", "bilinear-corners", "nearest"]
+
+
+Border = Literal["symmetric", "reflect"]
+
+
+_LATER = {"kernel", "floor", "morphology"}
+"""Options that older records do not have: left out of the identity where they are not set, so that ids stay."""
+
+
+class MapSpec(Config):
+    """How patch scores become a map: the ``map`` of a recipe. The defaults are PatchCore's.
+
+    Smoothed ``at: input``, scores go through the grid of the prepared image, and sigma counts its pixels. Smoothed
+    ``at: evaluation``, they go straight to the evaluation grid, and sigma counts that grid's pixels (AnomalyDINO).
+    Floor and morphology work on the evaluation grid, whose pixels they count, on the part that the model saw.
+    """
+
+    upsample: Upsample = Field(
+        "bilinear",
+        description="from patches to pixels; with 'bilinear-corners' the outermost centres meet (align_corners: MuSc,"
+        " APRIL-GAN); anomalib's PatchCore takes nearest",
+    )
+    sigma: float = Field(4.0, ge=0, le=1000, description="standard deviation of the Gaussian in pixels; 0 for none")
+    at: Literal["input", "evaluation"] = Field("input", description="the grid that is smoothed")
+    border: Border = Field(
+        "symmetric", description="beyond the border: the edge repeated (SciPy) or not (reflect: PyTorch, anomalib)"
+    )
+    kernel: int | None = Field(
+        None, ge=3, le=999, description="side of the Gaussian's kernel in pixels, odd; none: 4 sigmas each way"
+    )
+    floor: float | None = Field(
+        None, allow_inf_nan=False, description="raw scores below it are raised to it: a threshold that keeps the order"
+    )
+    morphology: str | None = Field(
+        None,
+        description="flat grey morphology with a square of so many pixels: erode:N, dilate:N, open:N or close:N, N odd",
+    )
+
+    @field_validator("morphology")
+    @classmethod
+    def _known_morphology(cls, text: str | None) -> str | None:
+        if text is not None:
+            Morphology.parse(text)
+        return text
+
+    @model_validator(mode="after")
+    def _whole_kernel(self) -> MapSpec:
+        if self.kernel is not None and (self.kernel % 2 == 0 or self.sigma == 0):
+            raise ValueError("kernel is the odd side of the Gaussian; give an odd number, and a sigma above 0")
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the map, as JSON. Options that came later are in it only where they do something."""
+        said: dict[str, Any] = self.model_dump(mode="json")
+        return {name: value for name, value in said.items() if name not in _LATER or value is not None}
+
+    @property
+    def shaping(self) -> Morphology | None:
+        """What is done after the linear way; None for nothing."""
+        if self.floor is None and self.morphology is None:
+            return None
+        return Morphology(self.floor, *(Morphology.parse(self.morphology) if self.morphology else ()))

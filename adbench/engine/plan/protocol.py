@@ -1,0 +1,174 @@
+"""What a method is given and how it is judged. The board's business, never the recipe's."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import groupby
+from typing import Literal
+from weakref import WeakKeyDictionary
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from adbench.api.bank import Source
+from adbench.api.dataset import Dataset, Sample
+from adbench.engine.plan.aliases import aliases_of, blind_order
+from adbench.engine.store.record import bounded_sha
+from adbench.errors import DataError
+
+
+class Protocol(BaseModel):
+    """The terms of a comparison.
+
+    Attributes:
+        shots: normal images to learn from; None for all. Seed s draws ``sorted(train)[s * shots:(s + 1) * shots]``, so
+            that the draws of different seeds never share an image (AnomalyDINO's rule).
+        limit_train: only the first so many normal images by name are there to be drawn from.
+        limit_test: only the first so many images of each test folder are judged.
+        evaluation: the grid on which pixels are judged: the original one, or a square of this side.
+        allow: what a bank may learn from.
+        class_names: whether a method is told the object's name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shots: int | None = Field(None, ge=1)
+    limit_train: int | None = Field(None, ge=1)
+    limit_test: int | None = Field(None, ge=1)
+    evaluation: Literal["original"] | int = "original"
+    allow: tuple[Source, ...] = (Source.NOTHING, Source.TRAIN)
+    class_names: bool = False
+
+    @property
+    def grid(self) -> tuple[int, int] | None:
+        """Height and width of the evaluation grid, or None for each image's own."""
+        return None if isinstance(self.evaluation, str) else (self.evaluation, self.evaluation)
+
+
+@dataclass(frozen=True)
+class Task:
+    """The images that one unit learns from and is judged on.
+
+    Attributes:
+        train: normal images.
+        test: images to judge.
+        sha: sha256 over ids and contents of all of them, and where training ends and test begins, in hex.
+        skipped: ids of files that were left out because they cannot be read.
+        digests: the content of each image, by id.
+        former_sha: what `sha` was before records of schema 3: without that boundary.
+    """
+
+    train: tuple[Sample, ...]
+    test: tuple[Sample, ...]
+    sha: str
+    skipped: tuple[str, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict, compare=False)
+    former_sha: str = ""
+
+    @cached_property
+    def aliases(self) -> Mapping[str, str]:
+        """What components call each image, by its id."""
+        return aliases_of((*self.train, *self.test), self.digests, self.sha)
+
+    @cached_property
+    def blind_test(self) -> tuple[Sample, ...]:
+        """The test images in the order in which components get them, which says nothing of their labels."""
+        return blind_order(self.test, self.aliases)
+
+    @property
+    def duplicates(self) -> tuple[str, ...]:
+        """Ids of test images whose file, mask included, is learned from too; ``data verify`` looks at the pixels."""
+        learned = {self.digests[sample.id] for sample in self.train}
+        return tuple(sample.id for sample in self.test if self.digests[sample.id] in learned)
+
+
+def make_task(dataset: Dataset, category: str, protocol: Protocol, seed: int, *, skip_bad: bool = False) -> Task:
+    """Choose the images of a unit.
+
+    Args:
+        dataset: where the images are.
+        category: which of its categories.
+        protocol: shots and limits.
+        seed: which draw of shots.
+        skip_bad: leave out files that cannot be read, and say which.
+
+    Raises:
+        DataError: more shots are asked for than there are normal images, or nothing is left.
+    """
+    split = dataset.split(category)
+    pool = split.train[: protocol.limit_train]
+    train = _draw(pool, protocol.shots, seed, category)
+    test = _first_of_each_folder(split.test, protocol.limit_test)
+    skipped: list[str] = []
+    if skip_bad:
+        train, test = _readable(dataset, train, skipped), _readable(dataset, test, skipped)
+    for name, samples in (("normal training image", train), ("test image", test)):
+        if not samples:
+            raise DataError(f"category {category!r} has no readable {name}; add some, or leave the category out")
+    digests = _digests(dataset, (*train, *test))
+    former = _sequence_sha((*train, *test), digests)
+    return Task(train, test, bounded_sha(former, len(train), len(test)), tuple(skipped), digests, former)
+
+
+def _draw(pool: tuple[Sample, ...], shots: int | None, seed: int, category: str) -> tuple[Sample, ...]:
+    if shots is None:
+        return pool
+    drawn = pool[seed * shots : (seed + 1) * shots]
+    if len(drawn) < shots:
+        raise DataError(
+            f"category {category!r} has {len(pool)} normal images: draw {seed} of {shots} shots needs"
+            f" {(seed + 1) * shots}; use fewer shots or a smaller seed"
+        )
+    return drawn
+
+
+def _first_of_each_folder(samples: Sequence[Sample], limit: int | None) -> tuple[Sample, ...]:
+    ordered = sorted(samples, key=lambda sample: sample.defect)
+    return tuple(sample for _, group in groupby(ordered, key=lambda s: s.defect) for sample in list(group)[:limit])
+
+
+def _readable(dataset: Dataset, samples: tuple[Sample, ...], skipped: list[str]) -> tuple[Sample, ...]:
+    known = _FILES.setdefault(dataset, _Files())
+    skipped += [sample.id for sample in samples if not known.readable(dataset, sample)]
+    return tuple(sample for sample in samples if known.readable(dataset, sample))
+
+
+@dataclass
+class _Files:
+    """What is known of a dataset's files: units that share images read them once to find it out."""
+
+    digests: dict[str, str] = field(default_factory=dict)
+    fine: dict[str, bool] = field(default_factory=dict)
+
+    def digest(self, dataset: Dataset, sample: Sample) -> str:
+        if sample.id not in self.digests:
+            self.digests[sample.id] = dataset.digest(sample)
+        return self.digests[sample.id]
+
+    def readable(self, dataset: Dataset, sample: Sample) -> bool:
+        if sample.id not in self.fine:
+            try:
+                dataset.image(sample)
+                dataset.mask(sample)
+            except DataError:
+                self.fine[sample.id] = False
+            else:
+                self.fine[sample.id] = True
+        return self.fine[sample.id]
+
+
+_FILES: WeakKeyDictionary[Dataset, _Files] = WeakKeyDictionary()
+
+
+def _digests(dataset: Dataset, samples: Sequence[Sample]) -> dict[str, str]:
+    known = _FILES.setdefault(dataset, _Files())
+    return {sample.id: known.digest(dataset, sample) for sample in samples}
+
+
+def _sequence_sha(samples: Sequence[Sample], digests: Mapping[str, str]) -> str:
+    digest = hashlib.sha256()
+    for sample in samples:
+        digest.update(f"{sample.id}\0{sample.defect}\0{digests[sample.id]}\n".encode())
+    return digest.hexdigest()

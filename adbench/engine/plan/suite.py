@@ -1,0 +1,271 @@
+"""A suite: many methods on many tasks, as a file or as the command line's axes, turned into recipes and assignments."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from adbench.api.bank import Source
+from adbench.api.dataset import Dataset
+from adbench.api.untrusted import one_line, read_yaml
+from adbench.engine.plan.plan import Assignment
+from adbench.engine.plan.protocol import Protocol
+from adbench.engine.plan.recipe import SLOTS, Part, Recipe, name_of, parts_in, read_recipe
+from adbench.errors import AdbenchError, PluginError, StorageError, UnknownName, UsageError
+from adbench.faults import made
+from adbench.registry import Registry
+
+MAX_SUITE_BYTES = 1 << 20
+MAX_RECIPES = 10_000
+"""That one suite, or one ``--all``, may ask for. A grid is counted before it is written out."""
+MAX_UNITS = 1_000_000
+"""Recipes on tasks with seeds that a suite may ask for; categories are counted where they are named."""
+SHOWN_FAULTS = 10
+_NAMED = ("augment", "preprocess", "backbone", "neck", "masker", "bank", "scorer", "aggregate")
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _listed(value: Any) -> Any:
+    """One thing where several are possible is a list of one."""
+    return [value] if isinstance(value, str | int | Mapping) else value
+
+
+class TaskSpec(_Frozen):
+    """What every method of a suite is asked to do; lists stand for one task each."""
+
+    data: str = Field(description="a dataset's name, or a folder; a relative one starts at the suite's file")
+    root: str | None = Field(None, description="where the dataset of this name lies, if not where it usually does")
+    categories: tuple[str, ...] = Field((), description="default: all")
+    shots: tuple[int | Literal["all"], ...] = Field(("all",), min_length=1)
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    limit_train: int | None = Field(None, ge=1)
+    limit_test: int | None = Field(None, ge=1)
+    evaluation: Literal["original"] | int = "original"
+    allow: tuple[Source, ...] = (Source.NOTHING, Source.TRAIN)
+    class_names: bool = False
+
+    _one = field_validator("categories", "shots", "seeds", mode="before")(_listed)
+
+    @property
+    def size(self) -> int:
+        """Units for each recipe, as far as the file tells."""
+        return max(1, len(self.categories)) * len(self.shots) * len(self.seeds)
+
+    def protocols(self) -> Iterator[Protocol]:
+        """One for each number of shots."""
+        rules = self.model_dump(include={"limit_train", "limit_test", "evaluation", "allow", "class_names"})
+        for shots in self.shots:
+            yield Protocol(shots=None if shots == "all" else shots, **rules)
+
+
+class Grid(_Frozen):
+    """Axes whose every combination is a recipe; a slot without an axis has what backbone or scorer name for it."""
+
+    augment: tuple[Part | None, ...] | None = None
+    preprocess: tuple[tuple[Part, ...], ...] | None = None
+    backbone: tuple[Part, ...] = Field(min_length=1)
+    neck: tuple[tuple[Part, ...], ...] | None = None
+    masker: tuple[Part | None, ...] | None = None
+    bank: tuple[Part, ...] | None = None
+    scorer: tuple[Part, ...] = Field(min_length=1)
+    aggregate: tuple[Part, ...] | None = None
+    features: Literal["float32", "float16"] = "float32"
+
+    _one = field_validator("backbone", "bank", "scorer", "aggregate", mode="before")(_listed)
+
+    @field_validator("augment", "masker", mode="before")
+    @classmethod
+    def _none_is_none(cls, value: Any) -> Any:
+        return [None if item == "none" else item for item in _listed(value)] if value is not None else None
+
+    @field_validator("preprocess", "neck", mode="before")
+    @classmethod
+    def _steps(cls, value: Any) -> Any:
+        """Each choice is one part, a list of parts, or none."""
+        if value is None:
+            return None
+        return [[] if choice == "none" else _listed(choice) for choice in _listed(value)]
+
+    @property
+    def size(self) -> int:
+        """How many combinations there are."""
+        return math.prod(map(len, self._axes().values()))
+
+    def _axes(self) -> dict[str, tuple[Any, ...]]:
+        return {slot: getattr(self, slot) for slot in _NAMED if getattr(self, slot) is not None}
+
+    def recipes(self) -> Iterator[Recipe]:
+        """Every combination, backbones first.
+
+        Raises:
+            UsageError: there are more than `MAX_RECIPES`.
+        """
+        if self.size > MAX_RECIPES:
+            raise UsageError(f"a grid of {self.size} combinations is more than {MAX_RECIPES}; name fewer parts at once")
+        axes = self._axes()
+        for choice in product(*axes.values()):
+            parts = dict(zip(axes, choice, strict=True))
+            yield Recipe(name=name_of(parts), features=self.features, **parts)
+
+
+class Variant(_Frozen):
+    """A recipe of which some parts are others, as the command line has it: ``{recipe: padim, backbone: resnet18}``.
+
+    In YAML a name alone is the recipe as it is.
+    """
+
+    recipe: str = Field(description="a name, or a file; a relative one starts at the suite's file")
+    name: str | None = Field(None, description="what its rows are called; default: the recipe's name and the parts'")
+    augment: Part | None = None
+    preprocess: tuple[Part, ...] | None = None
+    backbone: Part | None = None
+    neck: tuple[Part, ...] | None = None
+    masker: Part | None = None
+    bank: Part | None = None
+    scorer: Part | None = None
+    aggregate: Part | None = None
+
+    _one = field_validator("preprocess", "neck", mode="before")(_listed)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_name_alone(cls, value: Any) -> Any:
+        return {"recipe": value} if isinstance(value, str) else value
+
+    def recipe_of(self, registry: Registry) -> Recipe:
+        """The recipe with its other parts.
+
+        Raises:
+            UnknownName, UsageError: there is no such recipe, its file is none, or `name` is no name.
+        """
+        path = Path(self.recipe)
+        file = path if path.suffix in (".yaml", ".yml") else registry.recipe(self.recipe).path
+        changed = {slot: part for slot in _NAMED if (part := getattr(self, slot)) is not None}
+        recipe = read_recipe(file).with_parts(changed)
+        return recipe if self.name is None else recipe.named(self.name)
+
+
+class Suite(_Frozen):
+    """What a suite's file says."""
+
+    suite: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    title: str = ""
+    boards: tuple[str, ...] = Field((), description="tasks that boards ask for, such as mvtec-ad/full-shot")
+    tasks: tuple[TaskSpec, ...] = ()
+    recipes: tuple[Variant, ...] = Field((), description="names, files, or one of these with other parts")
+    grid: Grid | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> Suite:
+        if not (self.tasks or self.boards):
+            raise ValueError("name tasks or boards: what is every method asked to do?")
+        if not (self.recipes or self.grid):
+            raise ValueError("name recipes or a grid: which methods are to run?")
+        return self
+
+
+def read_suite(path: Path) -> Suite:
+    """The suite in a YAML file; folders and files in it are made absolute.
+
+    Raises:
+        UsageError: the file cannot be read, is no YAML or no suite.
+    """
+    try:
+        suite = Suite.model_validate(read_yaml(path, "a suite", MAX_SUITE_BYTES))
+    except ValidationError as error:
+        raise UsageError(f"suite {path}: {'; '.join(_faults(error))}") from None
+    except StorageError as error:
+        raise UsageError(f"suite {error}") from None
+    _require_bounded(suite, path)
+    tasks = tuple(task.model_copy(update={"data": _located(task.data, path)}) for task in suite.tasks)
+    recipes = tuple(item.model_copy(update={"recipe": _located(item.recipe, path)}) for item in suite.recipes)
+    return suite.model_copy(update={"tasks": tasks, "recipes": recipes})
+
+
+def _require_bounded(suite: Suite, path: Path) -> None:
+    """Raise `UsageError` where the suite asks for more than any machine does, before any of it is written out."""
+    recipes = len(suite.recipes) + (suite.grid.size if suite.grid else 0)
+    units = recipes * sum(task.size for task in suite.tasks)
+    if recipes > MAX_RECIPES:
+        raise UsageError(
+            f"suite {path}: asks for {recipes} recipes, more than {MAX_RECIPES}; make several suites of it"
+        )
+    if units > MAX_UNITS:
+        raise UsageError(f"suite {path}: asks for {units} units, more than {MAX_UNITS}; make several suites of it")
+
+
+def _faults(error: ValidationError) -> Iterator[str]:
+    """A sentence a fault; of many only the first."""
+    faults = error.errors()
+    for fault in faults[:SHOWN_FAULTS]:
+        spot = one_line(".".join(str(part) for part in fault["loc"]), 100) or "suite"
+        yield f"{spot}: {fault['msg'].removeprefix('Value error, ')}"
+    if len(faults) > SHOWN_FAULTS:
+        yield f"and {len(faults) - SHOWN_FAULTS} more"
+
+
+def _located(text: str, file: Path) -> str:
+    """A path in a suite starts at the suite's own folder; a name stays a name."""
+    return str((file.parent / text).resolve()) if "/" in text and not Path(text).is_absolute() else text
+
+
+def recipes_of(suite: Suite, registry: Registry) -> list[Recipe]:
+    """The recipes that are named, then those of the grid.
+
+    Raises:
+        UsageError: parts, options or recipes that do not exist, all of them in one message.
+    """
+    recipes: list[Recipe] = []
+    faults: list[str] = []
+    for variant in suite.recipes:
+        try:
+            recipes.append(variant.recipe_of(registry))
+        except AdbenchError as error:
+            faults.append(str(error))
+    recipes += suite.grid.recipes() if suite.grid else []
+    faults += unknown_parts(recipes, registry)
+    if faults:
+        raise UsageError(f"suite {suite.suite!r} names what is not there: {'; '.join(faults)}")
+    return recipes
+
+
+def unknown_parts(recipes: Sequence[Recipe], registry: Registry) -> list[str]:
+    """A sentence for each part, or option of one, that does not exist."""
+    sentences: dict[str, None] = {}
+    for recipe in recipes:
+        for slot, kind in SLOTS.items():
+            for part in parts_in(recipe, slot):
+                try:
+                    part.make(kind, registry)
+                except (UnknownName, UsageError) as error:
+                    sentences.setdefault(str(error))
+    return list(sentences)
+
+
+def assignments_of(spec: TaskSpec, dataset: Dataset) -> list[Assignment]:
+    """What the task asks for, one assignment for each number of shots."""
+    return [Assignment(dataset, protocol, spec.categories, spec.seeds) for protocol in spec.protocols()]
+
+
+def installed_parts(registry: Registry, kind: str) -> tuple[list[Part], list[str]]:
+    """All parts of a kind with their default options but the toys, and a sentence for each that needs an option."""
+    parts: list[Part] = []
+    cannot: list[str] = []
+    for entry in registry.entries(kind):
+        if entry.name.startswith("toy-"):
+            continue
+        try:
+            made(entry.cls)
+        except (UsageError, PluginError) as error:
+            cannot.append(f"{kind} {entry.name!r} cannot be taken along with its defaults: {error}")
+        else:
+            parts.append(Part(name=entry.name))
+    return parts, cannot

@@ -1,0 +1,56 @@
+"""One complete recipe on one category with one seed: the unit of work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, cast
+
+from adbench.api.dataset import Dataset
+from adbench.engine.plan.protocol import Protocol
+from adbench.engine.plan.recipe import Part, Recipe
+from adbench.engine.store.record import (
+    canonical_json,
+)
+from adbench.registry import Registry
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One complete recipe on one category with one seed."""
+
+    recipe: Recipe
+    dataset: Dataset
+    category: str
+    seed: int
+    protocol: Protocol
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return f"{self.recipe.name} on {self.category}, seed {self.seed}"
+
+    def to_json(self) -> dict[str, Any]:
+        """For a worker elsewhere."""
+        dataset = {"name": self.dataset.name, "options": self.dataset.config.model_dump(mode="json")}
+        return {
+            "recipe": self.recipe.model_dump(mode="json", by_alias=True),
+            "dataset": dataset,
+            "category": self.category,
+            "seed": self.seed,
+            "protocol": self.protocol.model_dump(mode="json"),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], registry: Registry) -> Unit:
+        """What `to_json` gave; units of one dataset share it, so that its files are looked through once."""
+        dataset = _dataset(canonical_json(data["dataset"]), registry)
+        recipe, protocol = Recipe.model_validate(data["recipe"]), Protocol.model_validate(data["protocol"])
+        return cls(recipe, dataset, data["category"], data["seed"], protocol)
+
+
+@lru_cache(maxsize=8)
+def _dataset(part: str, registry: Registry) -> Dataset:
+    return cast("Dataset", Part.model_validate(json.loads(part)).make("dataset", registry))

@@ -1,0 +1,1 @@
+"""What a process has: its signals, global state, scratch folders, clock and lock."""

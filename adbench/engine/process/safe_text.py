@@ -1,0 +1,51 @@
+"""What strangers' code says, so that a record and a terminal can carry it: bounded and printable."""
+
+from __future__ import annotations
+
+import traceback
+
+from adbench.engine.process.interrupts import is_stop
+from adbench.errors import printable
+
+MOST = 1000
+"""Characters of what an error says."""
+MOST_OF_A_REASON = 1500
+"""Characters of a record's reason, which says whose error it was besides."""
+MOST_OF_A_TRACE = 1 << 16
+
+
+def bounded(text: str, most: int = MOST) -> str:
+    """A text in one line of about `most` characters at most; what no terminal should be sent is escaped."""
+    said = printable("".join(" " if char.isspace() else char for char in text[: most + 1]))
+    return said if len(said) <= most else f"{said[:most]} ... ({len(text):,} characters)"
+
+
+def text_of(error: BaseException) -> str:
+    """What an error says, even if it cannot say it; as long as it likes."""
+    try:
+        return str(error)
+    except BaseException as inner:
+        if is_stop(inner):
+            raise
+        return f"(its message cannot be read: that raises {type(inner).__name__})"
+
+
+def words_of(error: BaseException) -> str:
+    """What an error says, printable."""
+    return bounded(text_of(error))
+
+
+def named(error: BaseException) -> str:
+    """An error's type and what it says, as in ``ValueError: no``."""
+    return f"{bounded(type(error).__name__, 100)}: {words_of(error)}".removesuffix(": ")
+
+
+def trace_of(error: BaseException | None) -> str:
+    """The traceback of an error, bounded and free of what a terminal would act on; empty for none."""
+    if error is None:
+        return ""
+    text = "".join(traceback.format_exception(error))
+    if len(text) > MOST_OF_A_TRACE:
+        half = MOST_OF_A_TRACE // 2
+        text = f"{text[:half]}\n... ({len(text):,} characters) ...\n{text[-half:]}"
+    return "\n".join(printable(line.replace("\t", " ")) for line in text.split("\n"))

@@ -1,0 +1,1 @@
+"""A unit of work from images to its record."""

@@ -1,0 +1,337 @@
+"""Gives branches of a plan to an executor, and brings the outcomes home, whatever happens to the workers."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import uuid4
+
+from adbench.api.executor import Ending, Executor, Job, Work
+from adbench.engine.plan.plan import Branch
+from adbench.engine.plan.protocol import make_task
+from adbench.engine.plan.recipe import components_of
+from adbench.engine.plan.settings import Settings
+from adbench.engine.plan.unit import Unit
+from adbench.engine.process.clock import GRACE
+from adbench.engine.process.interrupts import go_on, is_stop, stoppable
+from adbench.engine.process.location import is_here
+from adbench.engine.process.lock import sweep_claims
+from adbench.engine.process.safe_text import named, words_of
+from adbench.engine.process.scratch import Scratch
+from adbench.engine.process.worker_status import Post, Sign
+from adbench.engine.run.record_builder import RecordBuilder, UnitOutcome
+from adbench.engine.store.record import ResultRecord, canonical_json, new_run, write_record
+from adbench.errors import AdbenchError, StorageError, UsageError, WeightsError
+from adbench.registry import Registry
+
+if TYPE_CHECKING:
+    from adbench.engine.run.runner import Runner
+
+PATIENCE = 60.0
+"""Seconds beyond its units' timeouts after which a job is killed: it starts a process and loads a backbone."""
+STARTS = 2
+"""So often a job is given out whose workers die before they are at any unit, until one is blamed."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A unit that could not even begin: its weights are missing, or its recipe cannot be meant as written."""
+
+    unit: str
+    reason: str
+    weights: bool
+
+    def error(self) -> AdbenchError:
+        """As an error."""
+        return WeightsError(self.reason) if self.weights else UsageError(self.reason)
+
+
+@dataclass
+class Callbacks:
+    """Who is told what, while units run."""
+
+    begin: Callable[[str], None] = lambda _: None
+    watch: Callable[[str, int, int], None] = lambda _stage, _done, _total: None
+    end: Callable[[UnitOutcome], None] = lambda _: None
+    note: Callable[[str], None] = lambda _: None
+    refused: Callable[[Refusal], None] = lambda _: None
+
+
+@dataclass
+class Answer:
+    """What a worker has to say of a job."""
+
+    outcomes: list[UnitOutcome] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def to_json(self) -> str:
+        """For the process that asked."""
+        return canonical_json(
+            {
+                "outcomes": [outcome.to_json() for outcome in self.outcomes],
+                "refusals": [vars(refusal) for refusal in self.refusals],
+                "notes": self.notes,
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Answer:
+        """What `to_json` gave."""
+        data = json.loads(text)
+        refusals = [Refusal(**refusal) for refusal in data["refusals"]]
+        return cls([UnitOutcome.from_json(item) for item in data["outcomes"]], refusals, data["notes"])
+
+
+def job_order(units: Sequence[Unit], settings: Settings, sign: Path | None = None) -> str:
+    """What a worker needs to know, as JSON; `sign` is the file in which it says which unit it is at."""
+    about = {"settings": settings.to_json(), "sign": None if sign is None else str(sign)}
+    return canonical_json({**about, "units": [unit.to_json() for unit in units]})
+
+
+def run_order(order: str) -> str:
+    """Run the units of an order: the `Work` of executors elsewhere. Backbone and last bank stay for the next order."""
+    from adbench.registry import installed
+
+    data = json.loads(order)
+    answer = Answer()
+    try:
+        runner = _runner(canonical_json(data["settings"]))
+        runner.note = answer.notes.append
+        runner.post.file = None if data["sign"] is None else Path(data["sign"])
+        units = [Unit.from_json(unit, installed()) for unit in data["units"]]
+    except AdbenchError as error:  # another machine: no such GPU, plugin or dataset there
+        answer.refusals.append(Refusal("all of a job", words_of(error), isinstance(error, WeightsError)))
+        return answer.to_json()
+    return run_units(runner, units, Callbacks(), answer).to_json()
+
+
+@lru_cache(maxsize=1)
+def _runner(settings: str) -> Runner:
+    from adbench.engine.run.runner import Runner
+    from adbench.registry import installed
+
+    return Runner(installed(), Settings.from_json(json.loads(settings)))
+
+
+def run_units(runner: Runner, units: Sequence[Unit], hearing: Callbacks, answer: Answer) -> Answer:
+    """Run units one after another. Those at which another process is at work come last, and are waited for then."""
+    busy = []
+    with runner.together(len(units)):
+        for place, unit in enumerate(units):
+            runner.post.place = place
+            if not _run_one(runner, unit, hearing, answer, wait=False):
+                busy.append((place, unit))
+            if answer.outcomes and answer.outcomes[-1].unsaved is not None:
+                return answer  # the next could not be written either
+        for place, unit in busy:
+            runner.post.place = place
+            _run_one(runner, unit, hearing, answer, wait=True)
+    return answer
+
+
+def _run_one(runner: Runner, unit: Unit, hearing: Callbacks, answer: Answer, *, wait: bool) -> bool:
+    """Run a unit; False if another process is at it and is not to be waited for."""
+    go_on()
+    hearing.begin(unit.title)
+    try:
+        outcome = runner.run(unit, wait=wait)
+    except (UsageError, WeightsError) as error:
+        refusal = Refusal(unit.title, words_of(error), isinstance(error, WeightsError))
+        answer.refusals.append(refusal)
+        hearing.refused(refusal)
+        return True
+    except BaseException as error:  # before there was a record to put it into
+        if is_stop(error):
+            raise
+        refusal = Refusal(unit.title, f"a part of its recipe raised {named(error)}", weights=False)
+        answer.refusals.append(refusal)
+        hearing.refused(refusal)
+        return True
+    if outcome is None:
+        return False
+    answer.outcomes.append(outcome)
+    hearing.end(outcome)
+    return True
+
+
+@dataclass
+class Dispatcher:
+    """Runs a plan's branches on an executor.
+
+    Attributes:
+        outcomes: of the units that have ended so far.
+        refusals: of units that could not begin.
+    """
+
+    registry: Registry
+    settings: Settings
+    executor: Executor
+    hearing: Callbacks
+    outcomes: list[UnitOutcome] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    _before: dict[str, ResultRecord | None] = field(default_factory=dict)
+    _starts: Counter[int] = field(default_factory=Counter)
+
+    def run(self, branches: Sequence[Branch]) -> None:
+        """Run all units that have not ended before, until all have or results cannot be written any more.
+
+        Raises:
+            Stopped: the user stops it, by Ctrl-C, SIGTERM or SIGHUP.
+        """
+        with stoppable(), _signs(self.settings.out, self.executor) as signs:
+            self._run(branches, signs)
+
+    def _run(self, branches: Sequence[Branch], signs: Path | None) -> None:
+        todo: list[Sequence[Unit]] = [
+            left for branch in branches if (left := [unit for unit in branch.units if not self._settled(unit)])
+        ]
+        while todo:
+            todo = self._round(todo, signs)
+
+    def _settled(self, unit: Unit) -> bool:
+        """Whether a unit has ended, here or elsewhere, and is not to be run again; finds out without loading torch."""
+        draft = self._draft(unit)
+        record = draft.record()
+        old = record == self._before.setdefault(draft.id, record)
+        if record is None or (old and self.settings.again(record.status)):
+            return False
+        self.hearing.begin(unit.title)
+        self._ended(UnitOutcome(record, draft.folder, fresh=False))
+        return True
+
+    def _draft(self, unit: Unit) -> RecordBuilder:
+        components = components_of(unit.recipe, self.registry)
+        draft = RecordBuilder(unit, components, self.registry, self.settings.out, "cpu")
+        try:
+            draft.task = make_task(
+                unit.dataset, unit.category, unit.protocol, unit.seed, skip_bad=self.settings.skip_bad
+            )
+        except BaseException as error:  # the unit itself will fail of it, with a record
+            if is_stop(error):
+                raise
+        return draft
+
+    def _round(self, todo: Sequence[Sequence[Unit]], signs: Path | None) -> list[Sequence[Unit]]:
+        """Run each group of units as a job; returns what is left of those jobs whose worker died."""
+        files = [None if signs is None else signs / uuid4().hex for _ in todo]
+        jobs = {self._job(units, file): _Given(units, file) for units, file in zip(todo, files, strict=True)}
+        left = []
+        with ExitStack() as stack:
+            work = stack.enter_context(self._here(jobs)) if self.executor.here else run_order
+            endings = stack.enter_context(closing(self.executor.run(work, list(jobs))))  # no worker outlives it
+            for ending in endings:
+                given = jobs[ending.job]
+                if ending.answer is None:
+                    rest = self._bury(ending, given)
+                    left += [rest] if rest else []
+                elif not self.executor.here:
+                    self._hear(Answer.from_json(ending.answer))
+                Post.clear(given.sign)
+                if any(outcome.unsaved is not None for outcome in self.outcomes):
+                    return []
+        return left
+
+    def _job(self, units: Sequence[Unit], sign: Path | None = None) -> Job:
+        timeout = self.settings.timeout
+        limit = None if timeout is None else PATIENCE + (timeout + GRACE) * len(units)
+        return Job(Branch(tuple(units)).title, job_order(units, self.settings, sign), limit)
+
+    @contextmanager
+    def _here(self, jobs: Mapping[Job, _Given]) -> Iterator[Work]:
+        """Work for this process, whose progress is heard as it is made."""
+        from adbench.engine.run.runner import Runner
+
+        runner = Runner(self.registry, self.settings, self.hearing.watch, self.hearing.note)
+        hearing = Callbacks(begin=self.hearing.begin, end=self._ended, refused=self._refused)
+        orders = {job.order: given.units for job, given in jobs.items()}
+        try:
+            yield lambda order: run_units(runner, orders[order], hearing, Answer()).to_json()
+        finally:
+            runner.close()
+
+    def _hear(self, answer: Answer) -> None:
+        for note in answer.notes:
+            self.hearing.note(note)
+        for outcome in answer.outcomes:
+            self.hearing.begin(outcome.title)
+            self._ended(outcome)
+        for refusal in answer.refusals:
+            self._refused(refusal)
+
+    def _ended(self, outcome: UnitOutcome) -> None:
+        self.outcomes.append(outcome)
+        self.hearing.end(outcome)
+
+    def _refused(self, refusal: Refusal) -> None:
+        self.refusals.append(refusal)
+        self.hearing.refused(refusal)
+
+    def _bury(self, ending: Ending, given: _Given) -> Sequence[Unit]:
+        """A worker died: what it finished counts, the unit that it was at has failed; returns the others.
+
+        A worker that was between two units, or waited for another process, takes no unit with it. Where it was is only
+        known if it said so. A job whose workers die without a word is given out again once; from then on, each such
+        death costs the first unit that has not ended.
+        """
+        sign = Post.read(given.sign)
+        sweep_claims(self.settings.out)
+        left = [unit for unit in given.units if not self._settled(unit)]
+        at = None if sign is None or sign.unit is None else given.units[sign.unit]
+        if any(unit is at for unit in left):
+            return self._lose([unit for unit in left if unit is at], ending, sign, left)
+        if len(left) < len(given.units) or (sign is not None and sign.waits):
+            return left
+        self._starts[id(left[-1])] += 1
+        return left if self._starts[id(left[-1])] < STARTS else self._lose(left[:1], ending, sign, left)
+
+    def _lose(self, lost: Sequence[Unit], ending: Ending, sign: Sign | None, left: Sequence[Unit]) -> Sequence[Unit]:
+        """Record that units were lost; returns the others."""
+        for unit in lost:
+            self.hearing.begin(unit.title)
+            self._ended(self._lost(unit, ending, sign))
+        return [unit for unit in left if not any(unit is other for other in lost)]
+
+    def _lost(self, unit: Unit, ending: Ending, sign: Sign | None) -> UnitOutcome:
+        """The record of a unit that took its worker with it."""
+        draft = self._draft(unit)
+        late = sign is not None and sign.late
+        after = f"stopped after {self.settings.timeout or 0:g} s (--timeout)"
+        words = f"{after}, with its process, as it did not stop by itself"
+        reason = words if late else f"never answered: {ending.lost}"
+        record = draft.failed("timeout" if late or ending.timeout else "failed", reason)
+        if draft.has_result():
+            return UnitOutcome(record, draft.folder)
+        try:
+            with new_run(self.settings.out, draft.folder.name) as folder:
+                if sign is not None and sign.stack:
+                    (folder / "traceback.txt").write_text(sign.stack, encoding="utf-8", errors="backslashreplace")
+                write_record(folder, record)
+        except StorageError as error:
+            return UnitOutcome(record, draft.folder, unsaved=error)
+        return UnitOutcome(record, draft.folder)
+
+
+class _Given(NamedTuple):
+    """Units that were given out as a job, and where its worker says which of them it is at."""
+
+    units: Sequence[Unit]
+    sign: Path | None
+
+
+@contextmanager
+def _signs(out: Path, executor: Executor) -> Iterator[Path | None]:
+    """A folder in which workers elsewhere say what they are at: among the runs, which all of them see."""
+    if executor.here:
+        yield None
+        return
+    with suppress(OSError):
+        out.mkdir(parents=True, exist_ok=True) if is_here(out) else None
+    with Scratch(".posts-", out) if is_here(out) and out.is_dir() else Scratch() as folder:
+        yield folder

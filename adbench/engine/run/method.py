@@ -1,0 +1,165 @@
+"""A recipe made of real components: learns from one stream of images, then scores another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from adbench.api.backbone import Backbone, Weights
+from adbench.api.bank import Bank, Source
+from adbench.api.component import Component
+from adbench.api.context import Context
+from adbench.api.features import Features, FeatureStream, ImageScores, Scores
+from adbench.api.scorer import Scorer
+from adbench.api.stages import Aggregator, Augmenter, Masker, Neck, Preprocessor
+from adbench.engine.evaluate.aggregation import counted
+from adbench.engine.features.contract import blame, check_facts, check_image_scores, check_scores
+from adbench.engine.features.sealed_stream import Seal, SealedStream
+from adbench.engine.features.streams import apply_necks, find_object
+
+
+@dataclass(frozen=True)
+class Method:
+    """The parts of a recipe, by slot.
+
+    Attributes:
+        seen_whole: aliases of the images so far of which the masker left nothing.
+    """
+
+    preprocess: tuple[Preprocessor, ...]
+    backbone: Backbone
+    necks: tuple[Neck, ...]
+    masker: Masker | None
+    bank: Bank
+    scorer: Scorer
+    aggregator: Aggregator
+    augmenter: Augmenter | None = None
+    seen_whole: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, components: Mapping[str, Sequence[Component]]) -> Method:
+        """From parts by slot, as `spec.components_of` makes them."""
+        maskers, augmenters = components["masker"], components.get("augment")
+        return cls(
+            preprocess=tuple(cast("Preprocessor", part) for part in components["preprocess"]),
+            backbone=cast("Backbone", components["backbone"][0]),
+            necks=tuple(cast("Neck", part) for part in components["neck"]),
+            masker=cast("Masker", maskers[0]) if maskers else None,
+            bank=cast("Bank", components["bank"][0]),
+            scorer=cast("Scorer", components["scorer"][0]),
+            aggregator=cast("Aggregator", components["aggregate"][0]),
+            augmenter=cast("Augmenter", augmenters[0]) if augmenters else None,
+        )
+
+    @property
+    def reads_images(self) -> bool:
+        """Whether a part needs the prepared images themselves."""
+        parts = [*self.necks, self.masker, self.bank, self.scorer]
+        return any("images" in part.needs for part in parts if part is not None)
+
+    @property
+    def masks_bank(self) -> bool:
+        """Whether the bank is given a foreground: where it is to drop what lies outside, or reads it anyway."""
+        return self.masker is not None and (self.masker.config.bank == "drop" or "foreground" in self.bank.needs)
+
+    def walks(self, source: Source) -> int:
+        """How often fitting walks over the images of a source: necks learn from the normal ones, whatever the bank."""
+        by_necks = sum(neck.learns for neck in self.necks) if source is Source.TRAIN else 0
+        return by_necks + (self.bank.passes if source is self.bank.learns_from else 0)
+
+    def looks(self, train: int, test: int) -> int:
+        """How many images fitting looks at, each as often as it does, of so many of the two sources."""
+        views = 1 if self.augmenter is None else 1 + self.augmenter.count
+        return self.walks(Source.TRAIN) * views * train + self.walks(Source.TEST) * test
+
+    def prepare(self, ctx: Context) -> None:
+        """Prepare every part but the backbone, which outlives the method."""
+        parts = [self.augmenter, *self.preprocess, *self.necks, self.masker, self.bank, self.scorer, self.aggregator]
+        for part in filter(None, parts):
+            with blame(part, "prepare"):
+                part.prepare(ctx)
+
+    def fit(self, streams: Mapping[Source, FeatureStream], ctx: Context) -> None:
+        """Fit the necks that learn, in order, then the bank. None of them sees more of a stream than its features."""
+        seal = Seal()
+        for index, neck in enumerate(self.necks):
+            if neck.learns:
+                stream = SealedStream(streams[Source.TRAIN], partial(apply_necks, self.necks[:index]), seal)
+                with seal.reopened(), blame(neck, "fit"):
+                    neck.fit(stream, ctx)
+        with seal.reopened(), blame(self.bank, "fit"):
+            self.bank.fit(SealedStream(streams[self.bank.learns_from], self.learn, seal), ctx)
+
+    def learn(self, features: Features) -> Features:
+        """What the bank is given: features after all necks, with the foreground where it leaves out the rest."""
+        return self.see(features) if self.masks_bank else apply_necks(self.necks, features)
+
+    def see(self, features: Features) -> Features:
+        """What the scorer is given: features after all necks, with the foreground."""
+        return find_object(self.masker, apply_necks(self.necks, features), self.seen_whole.add)
+
+    def score(self, features: Features) -> tuple[Features, Scores]:
+        """Scores of a batch, and the features as the scorer saw them. Outside the foreground an image scores lowest."""
+        query = self.see(features)
+        with blame(self.scorer, "score"), torch.no_grad():
+            scores = self.scorer.score(query, self.bank)
+            scores = check_scores(self.scorer, query, scores, self.scorer.gives(self.scorer.config))
+        return query, _only_foreground(query, scores)
+
+    def aggregate(self, images: Sequence[ImageScores]) -> Tensor:
+        """[N] float32 image scores of the whole test set."""
+        with blame(self.aggregator, "aggregate"):
+            scores = self.aggregator.aggregate(
+                counted(images, dropped=self.masker is not None and self.masker.config.test == "drop")
+            )
+            return check_image_scores(self.aggregator, scores, [image.id for image in images])
+
+    def mask_weights(self) -> tuple[Weights, ...]:
+        """What the masker runs on."""
+        if self.masker is None:
+            return ()
+        with blame(self.masker, "weights"):
+            return self.masker.weights()
+
+    def facts(self) -> dict[str, float]:
+        """What the bank tells of itself."""
+        with blame(self.bank, "facts"):
+            facts = self.bank.facts()
+            check_facts(self.bank, facts)
+            return {name: float(value) for name, value in facts.items()}
+
+    def bank_bytes(self) -> int:
+        """Size of what the bank learned."""
+        with blame(self.bank, "state"):
+            return sum(tensor.nbytes for tensor in self.bank.state().values())
+
+
+def _only_foreground(query: Features, scores: Scores) -> Scores:
+    if query.foreground is None or scores.patches is None:
+        return scores
+    lowest = scores.patches.amin(dim=(1, 2), keepdim=True)
+    foreground = query.foreground.to(scores.patches.device)
+    return Scores(torch.where(foreground, scores.patches, lowest), scores.image)
+
+
+def split_scores(query: Features, scores: Scores) -> list[ImageScores]:
+    """A batch's scores image by image, on the CPU."""
+    patches = None if scores.patches is None else scores.patches.detach().float().cpu()
+    image = None if scores.image is None else scores.image.tolist()
+    vector = None if query.image is None else query.image.detach().float().cpu()
+    foreground = None if query.foreground is None else query.foreground.cpu()
+    return [
+        ImageScores(
+            id=name,
+            patches=None if patches is None else patches[index],
+            image=None if image is None else image[index],
+            vector=None if vector is None else vector[index],
+            foreground=None if foreground is None else foreground[index],
+        )
+        for index, name in enumerate(query.ids)
+    ]

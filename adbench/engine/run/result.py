@@ -1,0 +1,61 @@
+"""What a unit leaves beside its record: raw scores, details for the page, pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from adbench.api.metric import Evidence, Metric
+from adbench.engine.evaluate.details import details_of, write_details
+from adbench.engine.evaluate.evaluator import Evaluator
+from adbench.engine.evaluate.threshold import Threshold, deploy
+from adbench.engine.pictures.figures import draw
+from adbench.engine.plan.threshold_rule import Rule
+from adbench.engine.store.predictions import Predictions, write_predictions
+from adbench.engine.store.record import ResultRecord
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a unit that ended well.
+
+    Attributes:
+        judge: predictions and truth.
+        evidence: the judge's, whose curves are made once.
+        threshold: what a threshold from normal images does on the test set; None where nobody asked for one.
+        embedding: a point for each test image; None where nobody will look at it.
+    """
+
+    judge: Evaluator
+    evidence: Evidence
+    threshold: Threshold | None = None
+    embedding: Sequence[tuple[float, float]] | None = None
+
+    def write(self, folder: Path, record: ResultRecord, metrics: Iterable[Metric], *, figures: bool) -> ResultRecord:
+        """Write it into a run's folder.
+
+        Returns:
+            The record, which now names the raw scores.
+
+        Raises:
+            StorageError: disk full or read-only.
+        """
+        info = write_predictions(folder, _to_keep(self.judge.predictions))
+        if figures:
+            draw(self.judge, folder, self.evidence, self.threshold)
+        found = details_of(record.id, self.judge, metrics, self.evidence)
+        write_details(folder, found.model_copy(update={"threshold": self.threshold, "embedding": self.embedding}))
+        return record.model_copy(update={"predictions": info})
+
+
+def _to_keep(predictions: Predictions) -> Predictions:
+    """Without normal scores that were not made: the reason holds for one rule, what is in the file for all of them."""
+    normal = predictions.normal
+    return predictions if normal is None or normal.made else replace(predictions, normal=None)
+
+
+def deployed(judge: Evaluator, evidence: Evidence, rule: Rule) -> Threshold | None:
+    """What a rule makes of the normal scores that a method gave; None where it gave none because nobody asked."""
+    normal = judge.predictions.normal
+    return None if normal is None else deploy(rule, normal, evidence.labels, evidence.scores)

@@ -1,0 +1,93 @@
+"""What a method says of the test images, on disk as it comes: memory does not grow with the number of images."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, overload
+
+import torch
+
+from adbench.api.features import ImageScores
+from adbench.engine.store.array_file import BOOL, ArrayFile
+from adbench.engine.store.predictions import Predictions
+from adbench.errors import StorageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from adbench.api.geometry import Geometry
+
+
+class _Row(NamedTuple):
+    """An image, its own score, and where its arrays are among those on disk."""
+
+    id: str
+    image: float | None
+    patches: int | None
+    vector: int | None
+    foreground: int | None
+
+
+class ScoreSpool(Sequence[ImageScores]):
+    """The scores of all images so far. Patch scores, vectors and foregrounds lie on disk, and go with this object."""
+
+    def __init__(self) -> None:
+        self._rows: list[_Row] = []
+        self._geometry: list[Geometry] = []
+        self._alike: dict[Geometry, Geometry] = {}
+        self._patches, self._vectors, self._foreground = ArrayFile(), ArrayFile(), ArrayFile(BOOL)
+
+    def add(self, scores: Iterable[ImageScores], geometry: Iterable[Geometry]) -> None:
+        """Take the scores of some more images, and where their pixels come from.
+
+        Args:
+            scores: one an image; all have a foreground, or none has.
+            geometry: one an image.
+
+        Raises:
+            StorageError: the disk is full.
+        """
+        try:
+            for one in scores:
+                patches, vector = _file(self._patches, one.patches), _file(self._vectors, one.vector)
+                self._rows.append(_Row(one.id, one.image, patches, vector, _file(self._foreground, one.foreground)))
+        except OSError as error:
+            raise StorageError(
+                f"cannot keep scores in {tempfile.gettempdir()}: {error.strerror or error}; free some space there, or"
+                " set TMPDIR to a larger folder"
+            ) from None
+        self._geometry += (self._alike.setdefault(one, one) for one in geometry)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> ImageScores: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[ImageScores]: ...
+    def __getitem__(self, index: int | slice) -> ImageScores | list[ImageScores]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        row = self._rows[index]
+        arrays = (self._patches, row.patches), (self._vectors, row.vector), (self._foreground, row.foreground)
+        patches, vector, foreground = (_read(*array) for array in arrays)
+        return ImageScores(row.id, patches, row.image, vector, foreground)
+
+    def predictions(self, scores: np.ndarray) -> Predictions:
+        """With the score [N] of each image."""
+        ids = tuple(row.id for row in self._rows)
+        return Predictions(ids, tuple(self._geometry), scores, self._patches or None, self._foreground or None)
+
+
+def _file(filed: ArrayFile, tensor: Tensor | None) -> int | None:
+    """Where it is from now on."""
+    if tensor is None:
+        return None
+    filed.append(tensor.numpy())
+    return len(filed) - 1
+
+
+def _read(filed: ArrayFile, place: int | None) -> Tensor | None:
+    return None if place is None else torch.from_numpy(filed[place])

@@ -1,0 +1,1 @@
+"""Records, predictions and where they lie: the files of a run."""

@@ -1,0 +1,192 @@
+"""Arrays on disk instead of in memory. However many there are, one file is open at most.
+
+`Filed` arrays lie together in the one nameless file of this process; `Stored` ones in a file with a name, which is
+opened for each that is read.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import weakref
+from abc import abstractmethod
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from pathlib import Path
+from threading import RLock
+from typing import Any, overload
+
+import numpy as np
+
+from adbench.errors import StorageError
+
+FLOAT32, BOOL = np.dtype("<f4"), np.dtype("?")
+
+Extent = tuple[int, int]
+"""Where an array begins, and how many bytes it has."""
+
+
+class _Arrays(Sequence[np.ndarray]):
+    """Arrays of one type, each read when it is asked for, and the reader's own."""
+
+    def __init__(self, kind: np.dtype[Any], shapes: Iterable[tuple[int, ...]] = ()) -> None:
+        self._kind, self._shapes = kind, list(shapes)
+
+    @property
+    def nbytes(self) -> int:
+        """Of all arrays; none is read for it."""
+        return sum(map(self._bytes, self._shapes))
+
+    def _bytes(self, shape: tuple[int, ...]) -> int:
+        return self._kind.itemsize * int(np.prod(shape))
+
+    @abstractmethod
+    def _read(self, place: int) -> bytes: ...
+
+    def __len__(self) -> int:
+        return len(self._shapes)
+
+    @overload
+    def __getitem__(self, index: int) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[np.ndarray]: ...
+    def __getitem__(self, index: int | slice) -> np.ndarray | list[np.ndarray]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        place = range(len(self))[index]
+        return np.frombuffer(bytearray(self._read(place)), self._kind).reshape(self._shapes[place])
+
+
+class ArrayFile(_Arrays):
+    """Arrays that are put on disk as they come, and are gone with this object.
+
+    Args:
+        kind: of the numbers.
+    """
+
+    def __init__(self, kind: np.dtype[Any] = FLOAT32) -> None:
+        super().__init__(kind)
+        self._volume, self._extents = _volume(), list[Extent]()
+        weakref.finalize(self, self._volume.free, self._extents).atexit = False
+
+    def append(self, array: np.ndarray) -> None:
+        """Write one more.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        self._extents.append(self._volume.write(array.astype(self._kind).tobytes()))
+        self._shapes.append(array.shape)
+
+    def _read(self, place: int) -> bytes:
+        return self._volume.read(*self._extents[place])
+
+
+class Stored(_Arrays):
+    """Arrays that lie one after the other in a file.
+
+    Args:
+        path: the file.
+        shapes: of the arrays that are in it.
+        start: the byte where the first one begins.
+        kind: of the numbers.
+        seal: of the file when it was looked at last, from `seal_of`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        shapes: Iterable[tuple[int, ...]],
+        start: int,
+        kind: np.dtype[Any] = FLOAT32,
+        seal: object = None,
+    ) -> None:
+        super().__init__(kind, shapes)
+        self._path, self._seal = path, seal
+        self._starts = list(accumulate(map(self._bytes, self._shapes), initial=start))
+
+    def _read(self, place: int) -> bytes:
+        """The bytes of one array.
+
+        Raises:
+            StorageError: the file has become another one.
+        """
+        start, end = self._starts[place : place + 2]
+        try:
+            with self._path.open("rb") as file:
+                if self._seal is None or seal_of(self._path) == self._seal:
+                    file.seek(start)
+                    content = file.read(end - start)
+                    if len(content) == end - start:
+                        return content
+        except OSError as error:
+            raise StorageError(f"{self._path}: {error.strerror or error}; it was there before: run again") from None
+        raise StorageError(f"{self._path}: another process has changed it meanwhile; run again")
+
+
+def seal_of(path: Path) -> object:
+    """What tells whether a file has been changed or replaced since.
+
+    Raises:
+        OSError: there is none.
+    """
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+class _Volume:
+    """The file without a name. Room that is given back is used again for arrays of the same size.
+
+    A process that was forked off reads in it, but writes in a file of its own.
+    """
+
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+        weakref.finalize(self, self._file.close)  # when no array refers to it
+        self._lock = RLock()  # garbage collection may give room back in the midst of a write
+        self._room: defaultdict[int, list[int]] = defaultdict(list)
+        self._end = self._used = 0
+
+    def write(self, content: bytes) -> Extent:
+        with self._lock:
+            self._used += 1
+            places = self._room[len(content)]
+            place = places.pop() if places else self._end
+            self._end = max(self._end, place + len(content))
+        done, view = 0, memoryview(content)
+        while done < len(content):
+            done += os.pwrite(self._file.fileno(), view[done:], place + done)
+        return place, len(content)
+
+    def read(self, place: int, size: int) -> bytes:
+        content = b""
+        while len(content) < size:
+            found = os.pread(self._file.fileno(), size - len(content), place + len(content))
+            if not found:
+                raise StorageError(f"scores in {tempfile.gettempdir()} are gone; run again")
+            content += found
+        return content
+
+    def free(self, extents: list[Extent]) -> None:
+        if self.process != os.getpid():
+            return
+        with self._lock:
+            for place, size in extents:
+                self._room[size].append(place)
+            self._used -= len(extents)
+            if not self._used:
+                self._room.clear()
+                self._end = 0
+                self._file.truncate(0)
+
+
+_current: list[_Volume] = []
+
+
+def _volume() -> _Volume:
+    """This process's own."""
+    if not _current or _current[0].process != os.getpid():
+        _current[:] = [_Volume()]
+    return _current[0]

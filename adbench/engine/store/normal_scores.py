@@ -1,0 +1,27 @@
+"""Image scores of normal images, which thresholds are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class NormalScores:
+    """Image scores of normal images that the bank had not seen.
+
+    Attributes:
+        values: [N] float32; none where the method gives no such scores.
+        source: how they came about: ``"held-out 20 %"`` or ``"cross-fitted k=5"``.
+        reason: why there are none; else empty.
+        made: False where the rule of the run could not have used them, so that none were made: another rule needs
+            another run.
+    """
+
+    values: np.ndarray
+    source: str
+    reason: str = ""
+    made: bool = True

@@ -1,0 +1,121 @@
+"""What merely happened: versions, device, git, weights. Never part of a record's identity."""
+
+from __future__ import annotations
+
+import platform
+import re
+import subprocess
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import adbench
+from adbench.api.backbone import Weights
+from adbench.engine.store.record import Provenance, WeightsInfo
+
+_PACKAGES = (
+    "numpy",
+    "pillow",
+    "scipy",
+    "torch",
+    "torchvision",
+    "timm",
+    "faiss-cpu",
+    "onnxruntime",
+    "openvino",
+    "transformers",
+)
+
+
+def provenance_of(
+    device: str, runtime: str, weights: Iterable[Weights], dists: Iterable[str], started: datetime
+) -> Provenance:
+    """Where and on what a unit runs.
+
+    Args:
+        device: torch's name of the device.
+        runtime: what computed the backbone.
+        weights: what the backbone loaded.
+        dists: distributions of the plugins that take part.
+        started: when the unit began.
+    """
+    import torch
+
+    commit, dirty = _own_state()
+    return Provenance(
+        adbench=adbench.__version__,
+        git=commit,
+        dirty=dirty,
+        python=platform.python_version(),
+        torch=str(torch.__version__),
+        device=device_name(device),
+        runtime=runtime,
+        started=started.isoformat(timespec="seconds"),
+        weights=[WeightsInfo(name=item.name, sha256=item.sha256) for item in weights],
+        packages=_versions([*_PACKAGES, *dists]),
+    )
+
+
+def device_name(device: str) -> str:
+    """The device in words: the GPU's name, or the processor's and its number of cores."""
+    import torch
+
+    if device.startswith("cuda"):
+        return f"{torch.cuda.get_device_name(device)}"
+    return f"{_processor()}, {torch.get_num_threads()} threads"
+
+
+@cache
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+@cache
+def _own_state() -> tuple[str | None, bool | None]:
+    """Of adbench itself, as it was when the process needed it first: the code that runs is the one that was read."""
+    return git_state(Path(adbench.__file__).parent)
+
+
+def git_state(folder: Path) -> tuple[str | None, bool | None]:
+    """Commit and whether there are uncommitted changes; (None, None) for an installed package."""
+    if not (folder.parent / ".git").exists():
+        return None, None  # installed, perhaps into an environment inside somebody else's repository
+    try:
+        said = _git(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no").splitlines()
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+    commit = next((line.split()[-1] for line in said if line.startswith("# branch.oid ")), "")
+    if not re.fullmatch(r"[0-9a-f]{40,64}", commit):
+        return None, None  # nothing was committed yet
+    return commit, any(not line.startswith("#") for line in said)
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(  # noqa: S603  fixed words, no shell
+        ["git", "-C", str(folder), *arguments],  # noqa: S607
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=10,
+    )
+    return done.stdout.strip()
+
+
+def _versions(names: Iterable[str]) -> dict[str, str]:
+    found = {name: _version(name) for name in sorted(set(names))}
+    return {name: installed for name, installed in found.items() if installed is not None}
+
+
+@cache
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

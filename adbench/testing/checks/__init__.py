@@ -1,0 +1,1 @@
+"""The rules of the contracts, a module for each kind of component."""

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from adbench import DataError, StorageError
+from adbench.boards.publish import Renderers, build, check
+from adbench.boards.records.board_extras import BoardExtras, Pictures, attach, read_annex
+from adbench.boards.records.manifest import Manifest
+from adbench.boards.records.records_io import read_run
+from adbench.builtin.reports import Csv, Markdown
+from adbench.engine.evaluate.details import Details, write_details
+
+PRESS = Renderers(Markdown(), Csv())
+WEBP = "data:image/webp;base64,UklGRiQAAABXRUJQVlA4IBgAAABQAQCdASoEAAQAB0CWJaQABHQAAAAAAAA="
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "leaderboards"
+
+
+def details(record_id, score=0.5):
+    images = [{"id": f"a/test/good/{number}", "defect": "good", "score": score} for number in range(10)]
+    return Details.model_validate({"id": record_id, "images": images, "by_defect": {}, "curves": {}})
+
+
+def with_details(folder, score=0.5):
+    write_details(folder, details(read_run(folder).record.id, score))
+    return folder
+
+
+def lines(root, kind):
+    return [
+        json.loads(line) for file in sorted(root.glob(f"*/*/{kind}/*.jsonl")) for line in file.read_text().splitlines()
+    ]
+
+
+def test_details_of_runs_come_along_and_stay(make_run, root):
+    runs = [with_details(make_run(category=name)) for name in ("b", "a")]
+    make_run(category="c")
+    assert build([runs[0].parent], root, PRESS).problems == []
+    assert [line["id"] for line in lines(root, "details")] == [read_run(runs[index]).record.id for index in (1, 0)]
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    build([], root, PRESS)
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+    assert check(root, PRESS).problems == []
+
+
+def test_details_go_with_their_record(make_run, root):
+    run = with_details(make_run())
+    build([run], root, PRESS)
+    make_run(images="others", started="2027-01-01T00:00:00+00:00")
+    build([run.parent], root, PRESS, replacing=True)
+    assert lines(root, "details") == []
+    assert not list(root.glob("*/*/details/*.jsonl"))
+    assert check(root, PRESS).problems == []
+
+
+def test_details_of_another_run_are_refused(make_run, root):
+    run = make_run()
+    write_details(run, details("0" * 64))
+    (problem,) = build([run], root, PRESS).problems
+    assert "details.json: of another run" in problem
+    assert lines(root, "details") == []
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda text: text.replace('"score":0.5', '"score":0.6'), "index.html: not what the records say"),
+        (lambda text: text.replace('"score":0.5', '"score":0.6'), ":1: not what came with record"),
+        (lambda text: text.replace('"by_defect":{}', '"by_defect":{},"id":"' + "0" * 64 + '"'), "does not belong here"),
+        (lambda text: "{}\n" + text, ":1: belongs to no record"),
+    ],
+)
+def test_details_that_were_edited(make_run, root, edit, said):
+    build([with_details(make_run())], root, PRESS)
+    (file,) = root.glob("*/*/details/*.jsonl")
+    file.write_text(edit(file.read_text()))
+    assert any(said in problem for problem in check(root, PRESS).problems)
+
+
+def test_a_file_of_details_that_cannot_be_read_is_named(root, tmp_path):
+    (tmp_path / "details").mkdir()
+    (tmp_path / "details" / "x.jsonl").write_bytes(b"\xff\n")
+    with pytest.raises(StorageError, match=r"x\.jsonl.*repair or remove"):
+        read_annex(tmp_path, Manifest())
+
+
+def test_pictures_are_made_once_and_of_the_first_seed(make_run, root):
+    runs = [make_run(seed=seed) for seed in (1, 0)]
+    made = []
+
+    def gallery(folder, record):
+        made.append((folder, record.task.seed))
+        return {"a/test/good/0": WEBP}
+
+    press = replace(PRESS, gallery=gallery)
+    for _ in range(2):
+        assert build([runs[0].parent], root, press).problems == []
+    assert made == [(runs[1], 0)]
+    (line,) = lines(root, "pictures")
+    assert line["pictures"] == {"a/test/good/0": WEBP}
+    assert check(root, PRESS).problems == []
+
+
+def test_a_gallery_that_cannot_be_drawn_is_named(make_run, root):
+    def gallery(folder, record):
+        raise DataError("the images are gone")
+
+    assert build([make_run()], root, replace(PRESS, gallery=gallery)).problems == ["the images are gone"]
+    assert lines(root, "pictures") == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://example.org/x.png",
+        "data:text/html;base64,PHNjcmlwdD4=",
+        "data:image/svg+xml;base64,PHN2Zz4=",
+        'data:image/webp;base64,"onerror=x',
+        "javascript:alert(1)",
+        f"data:image/webp;base64,{'A' * 70_000}",
+    ],
+)
+def test_a_picture_is_a_picture_and_small(address):
+    record_id = "0" * 64
+    annex = BoardExtras(pictures={record_id: json.dumps({"schema": 1, "id": record_id, "pictures": {"x": address}})})
+    assert annex.pictures_of(record_id) == {}
+    assert "pictures of record 000000000000" in annex.problems[0]
+
+
+def test_pictures_of_another_record_are_not_shown():
+    line = Pictures(id="1" * 64, pictures={"x": WEBP}).to_line()
+    assert BoardExtras(pictures={"0" * 64: line}).pictures_of("0" * 64) == {}
+    assert BoardExtras(pictures={"1" * 64: line}).pictures_of("1" * 64) == {"x": WEBP}
+
+
+def test_runs_that_no_record_of_the_board_came_from_give_nothing(make_run):
+    run = with_details(make_run())
+    annex = BoardExtras()
+    attach(annex, [], [read_run(run)], None)
+    assert annex == BoardExtras()
+
+
+def test_this_repository_shows_the_demo_s_images_only():
+    shipped = Path(__file__).parents[4] / "leaderboards"
+    assert {path.relative_to(shipped).parts[0] for path in shipped.glob("*/*/pictures")} <= {"demo"}
+    assert [
+        page for page in shipped.glob("[!d]*/*/index.html") if "data:image" in page.read_text(encoding="utf-8")
+    ] == []

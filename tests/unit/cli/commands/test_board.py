@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+
+import pytest
+
+from adbench.cli import call
+
+
+@pytest.fixture
+def at(tmp_path, monkeypatch):
+    """The current folder, where `leaderboards` and `runs` are."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_build_check_show(at, make_run, capsys):
+    make_run()
+    make_run("other", auroc=0.95)
+    assert call(["board", "build", "runs"]) == 0
+    assert "created" in capsys.readouterr().err
+    assert call(["board", "check"]) == 0
+    assert "all as the records say; boards: 1" in capsys.readouterr().out
+    assert call(["board", "show"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.index("other") < shown.index("knn")
+    assert "95.0" in shown
+
+
+def test_check_fails_after_an_edit(at, make_run, capsys):
+    make_run()
+    call(["board", "build", "runs"])
+    (at / "leaderboards/demo/full-shot/README.md").write_text("better numbers")
+    capsys.readouterr()
+    assert call(["board", "check", "leaderboards"]) == 1
+    assert "README.md: not what the records say" in capsys.readouterr().err
+
+
+def test_a_bad_record_is_named_and_the_exit_code_says_so(at, make_run, capsys):
+    make_run()
+    bad = make_run(edit=lambda data: data.update(status="great"))
+    assert call(["board", "build", "runs", "--out", "boards"]) == 1
+    assert f"error: runs/{bad.name}/record.json" in capsys.readouterr().err
+    assert (at / "boards/README.md").is_file()
+
+
+def test_disagreement_names_both_files(at, make_run, capsys):
+    make_run()
+    make_run(auroc=0.5)
+    assert call(["board", "build", "runs"]) == 1
+    said = capsys.readouterr().err
+    assert "runs/000/record.json and runs/001/record.json" in said or "runs/001" in said
+    assert not (at / "leaderboards").exists()
+
+
+def test_show_runs_and_a_metric_by_category(at, make_run, capsys):
+    make_run(category="bottle")
+    make_run(category="cable", status="timeout")
+    assert call(["board", "show", "runs"]) == 0
+    assert "— 1/2" in capsys.readouterr().out
+    assert call(["board", "show", "runs", "--metric", "pixel-auroc"]) == 0
+    shown = capsys.readouterr().out
+    assert "bottle" in shown
+    assert "timeout" in shown
+
+
+def test_show_a_single_board(at, make_run, capsys):
+    make_run()
+    call(["board", "build", "runs"])
+    capsys.readouterr()
+    assert call(["board", "show", "leaderboards/demo/full-shot"]) == 0
+    assert "Standings: normal training images" in capsys.readouterr().out
+
+
+def test_an_unknown_metric_is_corrected(at, make_run, capsys):
+    make_run()
+    assert call(["board", "show", "runs", "--metric", "image-auroq"]) == 2
+    assert "did you mean 'image-auroc'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["show"], ["show", "nowhere"], ["check"], ["build", "nowhere"]])
+def test_nothing_there_is_an_error_that_says_what_to_do(at, capsys, arguments):
+    assert call(["board", *arguments]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert "adbench" in said
+
+
+def test_markup_of_strangers_is_shown_as_it_is(at, make_run, capsys):
+    make_run("[red]knn[/red]", category="[bold]")
+    assert call(["board", "show", "runs", "--metric", "image-auroc"]) == 0
+    shown = capsys.readouterr().out
+    assert "[red]knn[/red]" in shown
+    assert "[bold]" in shown
+
+
+def test_show_does_not_import_torch(at, make_run):
+    make_run()
+    code = (
+        "import sys; from adbench.cli import call; call(['board', 'show', 'runs']);"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'scipy', 'matplotlib')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
+
+
+@pytest.fixture
+def painter(monkeypatch):
+    """Pictures without a run's predictions: by the folder, the dataset that they were made of."""
+    painted = {}
+
+    def gallery(folder, record, dataset):
+        painted[folder.name] = dataset.name
+        return {"a/test/good/0": "data:image/webp;base64,UklGRiQAAABXRUJQVlA4IBgAAABQAQCdASoEAAQAB0CWJaQABHQAAAAAAAA="}
+
+    monkeypatch.setattr("adbench.engine.pictures.gallery.gallery", gallery)
+    return painted
+
+
+def test_only_images_that_may_be_shown_get_onto_pages(at, make_run, painter):
+    make_run(dataset="demo")
+    make_run(dataset="mvtec-ad")
+    make_run(dataset="my-parts")
+    assert call(["board", "build", "runs"]) == 0
+    assert painter == {"000": "demo"}
+    assert [path.parts[-4] for path in at.rglob("pictures/*.jsonl")] == ["demo"]
+    assert call(["board", "check"]) == 0
+
+
+def test_pictures_of_one_s_own_data_are_asked_for(at, make_run, parts, painter, capsys):
+    make_run(dataset="parts")
+    assert call(["board", "build", "runs", "--pictures"]) == 1
+    assert "made on the folder 'parts'; say where it is with --data PATH" in capsys.readouterr().err
+    assert call(["board", "build", "runs", "--pictures", "--data", str(parts)]) == 0
+    assert painter == {"000": "folder"}
+
+
+def test_a_board_is_built_without_torch(at, make_run):
+    make_run()
+    code = (
+        "import sys; from adbench.cli import call; call(['board', 'build', 'runs']); sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+
+
+def with_labels(folder, bad):
+    """Details that call the first images good and the others bad."""
+    data = json.loads((folder / "record.json").read_text())
+    images = [{"id": f"image/{n}", "defect": "good" if n < bad else "crack", "score": float(n)} for n in range(10)]
+    details = {"schema": 1, "id": data["id"], "images": images, "by_defect": {}, "curves": {}}
+    (folder / "details.json").write_text(json.dumps(details))
+
+
+@pytest.mark.parametrize(("auroc", "unverified"), [(1.0, False), (0.9, True)])
+def test_image_metrics_follow_from_raw_scores_where_labels_are_known(at, make_run, capsys, auroc, unverified):
+    with_labels(make_run(auroc=auroc), 5)
+    assert call(["board", "build", "runs"]) == 0
+    assert ("image-auroc is 0.9, and 1.0 from its raw scores" in capsys.readouterr().err) == unverified
+    assert ("knn, unverified" in (at / "leaderboards/demo/full-shot/table.csv").read_text()) == unverified
+
+
+@pytest.mark.parametrize(
+    ("ids", "said"),
+    [(None, "cannot be read"), (["a"], "of 1 images, and it is of 10")],
+)
+def test_raw_scores_that_are_none_verify_nothing(at, make_run, raw_scores, capsys, ids, said):
+    content = b"no scores" if ids is None else raw_scores(ids, [1.0])
+    sha = hashlib.sha256(content).hexdigest()
+    folder = make_run(edit=lambda data: data["predictions"].update(sha256=sha))
+    next(folder.glob("raw*")).write_bytes(content)
+    assert call(["board", "build", "runs"]) == 0
+    assert said in capsys.readouterr().err
+
+
+def test_a_record_is_replaced_on_purpose_only(at, make_run, capsys):
+    make_run()
+    assert call(["board", "build", "runs"]) == 0
+    make_run(images="others", auroc=0.5)
+    assert call(["board", "build", "runs"]) == 1
+    assert "add --replace" in capsys.readouterr().err
+    assert call(["board", "build", "runs", "--replace"]) == 0
+    assert "replaced by" in capsys.readouterr().err
+    assert call(["board", "check"]) == 0
+
+
+def test_a_path_with_a_mistake_changes_nothing(at, make_run, capsys):
+    make_run()
+    assert call(["board", "build", "runs", "rusn"]) == 1
+    assert "error: rusn: holds no run" in capsys.readouterr().err
+    assert not (at / "leaderboards").exists()

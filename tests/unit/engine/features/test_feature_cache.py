@@ -1,0 +1,303 @@
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from adbench import Features, Geometry
+from adbench.engine.features import feature_cache as module
+from adbench.engine.features.feature_cache import Entry, FeatureCache, abandoned, clear, evict, files, shelves
+
+ABOUT = {"backbone": {"name": "net", "options": {}}, "runtime": "torch"}
+
+
+def entry(seed=0, size=4, dtype=torch.float32):
+    tensor = torch.randn(1, size, size, 3, generator=torch.Generator().manual_seed(seed)).to(dtype)
+    geometry = Geometry((64, 48), (32, 32), (0.0, -1.5, 64.0, 48.25))
+    return Entry(
+        Features(("it",), (geometry,), tensor, {"late": tensor * 2, "early": tensor[:, :2]}, tensor[0, :1, 0]),
+        12.5,
+        "torch",
+    )
+
+
+@pytest.fixture
+def shelf(cache):
+    return FeatureCache(cache, 1 << 30, note=pytest.fail).shelf(ABOUT)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_what_is_kept_comes_back_as_it_was(shelf, dtype):
+    shelf.put("a", entry(dtype=dtype))
+    before, after = entry(dtype=dtype), shelf.get("a")
+    assert after.ms == before.ms
+    assert after.features.geometry == before.features.geometry
+    for mine, there in (
+        (before.features.patches, after.features.patches),
+        (before.features.image, after.features.image),
+        (before.features.layers["early"], after.features.layers["early"]),
+    ):
+        assert torch.equal(mine, there)
+        assert mine.dtype == there.dtype
+    assert list(after.features.layers) == ["late", "early"], "in the order of depth that the backbone gave"
+    assert after.features.foreground is None
+
+
+def test_a_layer_that_is_also_the_patches_is_written_once(shelf):
+    one = entry().features
+    shelf.put("a", Entry(one.having(layers={"only": one.patches}, image=None), 1.0, "torch"))
+    found = shelf.get("a").features
+    assert torch.equal(found.patches, one.patches)
+    assert torch.equal(found.layers["only"], one.patches)
+    (file,) = files(shelf.cache.root)
+    assert file.size < 2 * one.patches.nbytes + 1000
+
+
+def test_what_is_not_there_is_none(shelf):
+    assert not shelf.has("a")
+    assert shelf.get("a") is None
+
+
+def test_shelves_differ_in_whatever_decides_the_features(cache):
+    cache = FeatureCache(cache)
+    folders = {cache.shelf({**ABOUT, **change}).folder for change in ({}, {"runtime": "x"}, {"device": "gpu"}, {})}
+    assert len(folders) == 3
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_damage_is_noticed(tmp_path, data):
+    told = []
+    shelf = FeatureCache(tmp_path, 1 << 30, note=told.append).shelf(ABOUT)
+    shelf.put("a", entry())
+    file = shelf.folder / "a.safetensors"
+    whole = file.read_bytes()
+    place = data.draw(st.integers(0, len(whole) - 1))
+    change = data.draw(st.sampled_from(["flip", "cut", "grow"]))
+    flipped = whole[:place] + bytes([whole[place] ^ data.draw(st.integers(1, 255))]) + whole[place + 1 :]
+    file.write_bytes({"flip": flipped, "cut": whole[:place], "grow": whole + b"x" * (1 + place)}[change])
+    found = shelf.get("a")
+    if found is not None:  # only spaces of the header's padding, or the names of its own keys, may go unnoticed
+        assert torch.equal(found.features.patches, entry().features.patches)
+        assert found.ms == entry().ms
+    else:
+        assert not file.exists()
+        assert "made again" in told[0]
+
+
+def test_a_file_of_somebody_elses_is_no_traceback(shelf):
+    told = []
+    shelf.cache.note = told.append
+    shelf.put("a", entry())
+    for content in (b"", b"\x80\x04pickle", b"\xff" * 100, (8).to_bytes(8, "little") + b'{"a": 1}'):
+        (shelf.folder / "a.safetensors").write_bytes(content)
+        assert shelf.get("a") is None
+    assert len(told) == 1, "one kind of trouble is told once"
+
+
+def test_the_least_recently_used_goes_first(cache):
+    one = len(module._packed(entry()))
+    store = FeatureCache(cache, 4 * one)
+    shelf = store.shelf(ABOUT)
+    for number, name in enumerate("abcd"):
+        shelf.put(name, entry(number))
+        os.utime(shelf.folder / f"{name}.safetensors", (number, number))
+    assert shelf.get("a") is not None, "used again, so it is no longer the oldest"
+    shelf.put("e", entry(9))
+    assert {name for name in "abcde" if shelf.has(name)} == {"a", "d", "e"}
+    assert sum(item.size for item in files(cache)) <= 4 * one
+
+
+def test_the_default_limit_is_a_tenth_of_the_disk(cache, monkeypatch):
+    cache.mkdir()
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
+    assert FeatureCache(cache).bound.allowed == 100
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), OSError(30, "Read-only file system")])
+def test_a_folder_that_cannot_be_written_is_told_once_and_stops_nothing(cache, monkeypatch, error):
+    told = []
+
+    def fail(*_):
+        raise error
+
+    shelf = FeatureCache(cache, note=told.append).shelf(ABOUT)
+    monkeypatch.setattr(module, "_write", fail)
+    shelf.put("a", entry())
+    shelf.put("b", entry())
+    (note,) = told
+    assert error.strerror in note
+    assert "--cache" in note
+    assert shelf.get("a") is None
+
+
+def test_a_cache_that_may_only_be_read_is_read(shelf, monkeypatch):
+    shelf.put("a", entry())
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(module.os, "utime", refuse)
+    assert shelf.get("a") is not None
+
+
+def test_a_write_that_is_interrupted_leaves_nothing(shelf, monkeypatch):
+    shelf.put("a", entry())
+
+    def interrupt(self, *_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        shelf.put("b", entry())
+    assert {path.name for path in shelf.folder.iterdir()} == {"about.json", "a.safetensors"}
+
+
+def test_many_writers_and_readers_at_once(cache):
+    def work():
+        shelf = FeatureCache(cache, 40 * len(module._packed(entry())), note=troubles.append).shelf(ABOUT)
+        for number in range(30):
+            shelf.put(str(number % 7), entry(number % 7))
+            found = shelf.get(str((number + 3) % 7))
+            if found is not None and not torch.equal(found.features.patches, entry((number + 3) % 7).features.patches):
+                troubles.append("wrong")
+
+    troubles = []
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert troubles == []
+
+
+def test_info_and_clear_touch_features_alone(cache):
+    store = FeatureCache(cache, 1 << 30)
+    store.shelf(ABOUT).put("a", entry())
+    store.shelf({**ABOUT, "runtime": "x"}).put("b", entry())
+    (cache / "mine.txt").write_text("keep")
+    (store.shelf({**ABOUT, "runtime": "x"}).folder / "about.json").write_text("no json")
+    infos = shelves(cache)
+    assert [info.images for info in infos] == [1, 1]
+    assert {json.dumps(info.about) for info in infos} == {json.dumps(ABOUT), "{}"}
+    assert clear(cache) == sum(info.size for info in infos)
+    assert [path.name for path in cache.iterdir()] == ["mine.txt"]
+    assert evict(cache, 0) == 0
+
+
+def test_an_entry_of_another_version_is_made_again_and_told_of(cache):
+    notes = []
+    shelf = FeatureCache(cache, 1 << 30, note=notes.append).shelf(ABOUT)
+    shelf.put("a", entry())
+    (file,) = files(cache)
+    with safe_open(file.path, framework="pt") as opened:
+        head = json.loads(opened.metadata()["head"])
+        tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+    del head["runtime"]
+    text = json.dumps(head)
+    save_file(tensors, file.path, {"head": text, "checksum": module._checksum(text, tensors)})
+    assert shelf.get("a") is None
+    assert "cannot be read ('runtime')" in notes[0]
+    shelf.put("a", entry())
+    assert shelf.get("a").runtime == "torch"
+
+
+WRITER = """
+import sys, torch
+from pathlib import Path
+from adbench import Features, Geometry
+from adbench.engine.features.feature_cache import Entry, FeatureCache
+shelf = FeatureCache(Path(sys.argv[1]), 300_000, note=print).shelf({"a": 1})
+for number in range(30):
+    features = Features(("x",), (Geometry.whole(8, 8),), patches=torch.randn(1, 8, 8, 100))
+    shelf.put(f"{sys.argv[2]}-{number}", Entry(features, 1.0, "torch"))
+"""
+
+
+def test_four_processes_keep_to_one_limit(cache):
+    command = [sys.executable, "-c", WRITER, str(cache)]
+    writers = [subprocess.Popen([*command, str(who)], stdout=subprocess.PIPE) for who in range(4)]
+    most = 0
+    while any(writer.poll() is None for writer in writers):
+        most = max(most, sum(item.size for item in files(cache)))
+    assert [writer.communicate()[0] for writer in writers] == [b""] * 4
+    assert 200_000 < most <= 300_000
+    assert list(abandoned(cache)) == []
+
+
+def test_what_a_killed_writer_leaves_is_swept_with_the_next_eviction(cache, shelf):
+    shelf.put("a", entry())
+    (shelf.folder / ".draft-dead").write_bytes(bytes(1 << 20))
+    assert [path.name for path in abandoned(cache)] == [".draft-dead"]
+    evict(cache, 1 << 30)
+    assert not (shelf.folder / ".draft-dead").exists()
+    assert shelf.has("a")
+
+
+def test_a_damaged_entry_that_cannot_be_thrown_away_is_told_and_not_used(cache, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    told = []
+    shelf = FeatureCache(cache, 1 << 30, note=told.append).shelf(ABOUT)
+    shelf.put("a", entry())
+    (file,) = files(cache)
+    file.path.write_bytes(b"damaged")
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert shelf.get("a") is None
+    assert shelf.get("a") is None
+    (note,) = told
+    assert "cannot be thrown away (Permission denied); it is not used" in note
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to(path)])
+def test_what_is_no_file_is_none(cache, make):
+    told = []
+    shelf = FeatureCache(cache, 1 << 30, note=told.append).shelf(ABOUT)
+    shelf.put("a", entry())
+    make(shelf.folder / "b.safetensors")
+    assert shelf.get("b") is None
+    assert "the kept features" in told[0]
+    shelf.put("b", entry())
+
+
+def test_a_folder_that_is_closed_to_us_has_nothing(shelf, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.stat", refuse)
+    assert not shelf.has("a")
+
+
+def test_a_draft_that_was_swept_by_mistake_is_written_again(shelf, monkeypatch):
+    real, lost = Path.replace, []
+
+    def sweep_first(self, target):
+        if not lost and ".draft-" in self.name:
+            lost.append(self)
+            self.unlink()
+        return real(self, target)
+
+    shelf.put("a", entry())
+    monkeypatch.setattr(Path, "replace", sweep_first)
+    shelf.put("b", entry())
+    assert lost
+    assert shelf.has("b")
+
+
+def test_what_is_larger_than_the_limit_is_told_and_not_kept(cache):
+    told = []
+    shelf = FeatureCache(cache, 10, note=told.append).shelf(ABOUT)
+    shelf.put("a", entry())
+    shelf.put("b", entry())
+    assert list(files(cache)) == []
+    (note,) = told
+    assert "more than the limit" in note

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from adbench import Batch, Context, FeatureStream, Geometry, Sample, Source, UnitTimeout, UsageError
+from adbench.builtin.stages.aggregators import Max
+from adbench.builtin.toy import ToyNearest, ToyPixels, ToyTestVectors, ToyVectors
+from adbench.engine.evaluate.folds import FOLDS, HELD_OUT, MANY, folds_of
+from adbench.engine.run.crossfit import normal_scores
+from adbench.engine.run.method import Method
+
+CTX = Context()
+
+
+def samples(count):
+    return [Sample(f"bolt/train/good/{index:04}") for index in range(count)]
+
+
+def own(count):
+    """A content of its own for each image."""
+    return {sample.id: f"content {sample.id}" for sample in samples(count)}
+
+
+def pairs(count):
+    """One content for every two images."""
+    return {sample.id: f"content {index // 2}" for index, sample in enumerate(samples(count))}
+
+
+class Seen(FeatureStream):
+    """Features of images whose noise is decided by their name."""
+
+    def __init__(self, chosen):
+        self.chosen = chosen
+
+    @property
+    def ids(self):
+        return [sample.id for sample in self.chosen]
+
+    def __iter__(self):
+        for name in self.ids:
+            generator = torch.Generator().manual_seed(int(name[-4:]))
+            image = torch.rand(1, 3, 32, 32, generator=generator)
+            yield ToyPixels().extract(Batch((name,), image, (Geometry.whole(32, 32),)))
+
+
+def maker(bank=ToyVectors, scorer=ToyNearest):
+    return lambda: Method((), ToyPixels(), (), None, bank(), scorer(), Max())
+
+
+class Noting(ToyVectors):
+    """Notes what each fit learned from."""
+
+    name = "noting"
+    notes = None
+
+    def fit(self, features, ctx):
+        super().fit(features, ctx)
+        self.notes.append(set(features.ids))
+
+
+class Told(ToyVectors):
+    """Learns from nothing, as prompts do."""
+
+    name, learns_from = "told", Source.NOTHING
+
+
+@pytest.mark.parametrize("count", [2, 3, 7, 38, MANY - 1])
+def test_with_few_images_each_is_left_out_once(count):
+    source, folds = folds_of(samples(count), own(count), CTX)
+    assert source == f"cross-fitted k={min(count, FOLDS)}"
+    judged = [sample for fold in folds for sample in fold.judge]
+    assert sorted(sample.id for sample in judged) == [sample.id for sample in samples(count)]
+    for fold in folds:
+        assert [s.id for s in fold.learn] == [s.id for s in samples(count) if s not in fold.judge]
+
+
+def test_with_many_images_one_fit_will_do():
+    source, (fold,) = folds_of(samples(MANY), own(MANY), CTX)
+    assert source == "held-out 20 %"
+    assert (len(fold.learn), len(fold.judge)) == (MANY - round(HELD_OUT * MANY), round(HELD_OUT * MANY))
+    assert set(fold.learn).isdisjoint(fold.judge)
+
+
+@pytest.mark.parametrize("count", [4, 60, MANY, MANY + 40])
+def test_images_of_one_content_are_left_out_together(count):
+    contents = pairs(count)
+    _, folds = folds_of(samples(count), contents, CTX)
+    for fold in folds:
+        learned, judged = ({contents[sample.id] for sample in part} for part in (fold.learn, fold.judge))
+        assert learned
+        assert judged
+        assert learned.isdisjoint(judged)
+
+
+def test_a_content_larger_than_the_share_is_never_split():
+    contents = {
+        sample.id: "one" if index < MANY - 3 else f"other {index}" for index, sample in enumerate(samples(MANY))
+    }
+    for seed in range(5):
+        _, (fold,) = folds_of(samples(MANY), contents, Context(seed=seed))
+        assert len(fold.judge) in (1, 2, 3)
+
+
+def test_one_content_alone_gives_no_threshold():
+    found = normal_scores(maker(), samples(5), dict.fromkeys(own(5), "one"), Seen, Seen, CTX)
+    assert "all normal images have one content" in found.reason
+
+
+def test_the_seed_decides_who_is_left_out():
+    first, again, other = (folds_of(samples(30), own(30), Context(seed=seed))[1] for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_no_image_is_judged_by_a_bank_that_saw_it(monkeypatch):
+    monkeypatch.setattr(Noting, "notes", [])
+    found = normal_scores(maker(Noting), samples(7), own(7), Seen, Seen, CTX)
+    assert (found.values.shape, found.values.dtype, found.reason) == ((7,), np.float32, "")
+    assert (found.values > 0).all()  # its own patches would be at distance 0
+    everything = {sample.id for sample in samples(7)}
+    assert [len(everything - part) for part in Noting.notes] == [2, 2, 1, 1, 1]
+
+
+def test_the_scores_are_those_of_the_method():
+    ctx = Context(seed=3)
+    (source, folds), found = (
+        folds_of(samples(4), own(4), ctx),
+        normal_scores(maker(), samples(4), own(4), Seen, Seen, ctx),
+    )
+    method = maker()()
+    method.fit({Source.TRAIN: Seen(folds[0].learn)}, ctx)
+    (features,) = Seen(folds[0].judge)
+    assert found.values[0] == method.scorer.score(features, method.bank).patches.amax()
+    assert found.source == source
+
+
+class Greedy(ToyVectors):
+    name = "greedy"
+
+    def fit(self, features, ctx):
+        raise UsageError("8 components need 8 images")
+
+
+class Vast(ToyVectors):
+    name = "vast"
+
+    def fit(self, features, ctx):
+        raise MemoryError
+
+
+class Slow(ToyVectors):
+    name = "slow"
+
+    def fit(self, features, ctx):
+        raise UnitTimeout("it took more than 1 s")
+
+
+@pytest.mark.parametrize(
+    ("make", "count", "why"),
+    [
+        (maker(ToyTestVectors), 5, "learns from the test images"),
+        (maker(Told), 5, "learns from no normal image"),
+        (maker(), 1, "a single normal image"),
+        (maker(Greedy), 5, "fitted on fewer images, 8 components need 8 images"),
+        (maker(Vast), 5, "fitted on fewer images, the method runs out of memory"),
+    ],
+)
+def test_what_cannot_be_done_is_a_reason(make, count, why):
+    found = normal_scores(make, samples(count), own(count), Seen, Seen, CTX)
+    assert why in found.reason
+    assert found.values.shape == (0,)
+
+
+def test_time_runs_out_here_too():
+    with pytest.raises(UnitTimeout):
+        normal_scores(maker(Slow), samples(5), own(5), Seen, Seen, CTX)
