@@ -8,18 +8,18 @@ from importlib import import_module
 from adbench import Component, hookimpl
 
 _MODULES = (
-    "aggregators",
-    "augmenters",
-    "datasets",
     "demo",
     "executors",
-    "maskers",
+    "folders.datasets",
     "metrics_image",
     "metrics_pixel",
-    "necks",
-    "preprocess",
     "processes",
     "reports",
+    "stages.aggregators",
+    "stages.augmenters",
+    "stages.maskers",
+    "stages.necks",
+    "stages.preprocessors",
     "toy",
 )
 

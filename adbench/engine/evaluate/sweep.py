@@ -19,6 +19,7 @@ from adbench.api.metric import Metric
 from adbench.engine.evaluate.evaluator import Evaluator, measure
 from adbench.engine.evaluate.holdout import HoldoutSplit
 from adbench.engine.features.contract import blame, check_image_scores
+from adbench.engine.plan.aliases import aliases_of
 from adbench.engine.plan.compat import cannot_aggregate
 from adbench.engine.plan.map_spec import MapSpec
 from adbench.engine.plan.recipe import Part
@@ -161,8 +162,10 @@ class Sweep:
         kept = _kept_scores(run, whole_known=self.own.aggregate.name == "scorer")
         with tempfile.TemporaryDirectory(prefix="adbench-") as scratch, blame(aggregator, "aggregate"):
             aggregator.prepare(Context(seed=run.record.task.seed, workdir=Path(scratch)))
-            scores = check_image_scores(aggregator, aggregator.aggregate(kept), run.judge.predictions.ids)
-        found: np.ndarray = scores.cpu().numpy()
+            places = _blind_places(run)
+            names = [run.judge.samples[place].id for place in places]
+            scores = check_image_scores(aggregator, aggregator.aggregate(kept), names)
+        found: np.ndarray = scores.cpu().numpy()[sorted(range(len(places)), key=places.__getitem__)]
         return found
 
 
@@ -198,7 +201,8 @@ def require_aggregable(part: Part, own: Part, scorer: Scorer, registry: Registry
 
 
 def _kept_scores(run: Run, *, whole_known: bool) -> Sequence[ImageScores]:
-    """What an aggregator reads; the scorer's own image score only where the run handed that on.
+    """What an aggregator reads, under aliases and in their order; the scorer's own image score only where the run
+    handed that on.
 
     Raises:
         StorageError: the masker drops patches, and the run is from before their places were kept.
@@ -219,9 +223,22 @@ def _kept_scores(run: Run, *, whole_known: bool) -> Sequence[ImageScores]:
         patches = None if said.patches is None else torch.from_numpy(said.patches[place])
         inside = None if said.foreground is None else torch.from_numpy(said.foreground[place])
         image = float(said.scores[place]) if whole_known else None
-        return ImageScores(said.ids[place], patches, image, foreground=inside)
+        return ImageScores(aliases[said.ids[place]], patches, image, foreground=inside)
 
-    return counted(LazySequence(range(len(said.ids)), read), dropped=dropped)
+    aliases = _aliases(run)
+    return counted(LazySequence(_blind_places(run), read), dropped=dropped)
+
+
+def _aliases(run: Run) -> Mapping[str, str]:
+    """What aggregators call the images: as in a run, a name that tells nothing of the label."""
+    samples = run.judge.samples
+    return aliases_of(samples, {sample.id: sample.id for sample in samples}, run.record.id)
+
+
+def _blind_places(run: Run) -> list[int]:
+    """The places of the test images in the order of their aliases, which says nothing of their labels."""
+    aliases = _aliases(run)
+    return sorted(range(len(run.judge.samples)), key=lambda place: aliases[run.judge.samples[place].id])
 
 
 @dataclass(frozen=True)
