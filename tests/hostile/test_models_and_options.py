@@ -356,11 +356,11 @@ def test_two_thousand_results_with_a_hundred_files() -> None:
     script = """
         import numpy as np
         from adbench import Geometry, ImageScores
-        from adbench.engine.run.score_spool import Said
+        from adbench.engine.run.score_spool import ScoreSpool
         import torch
         kept = []
         for number in range(2000):
-            said = Said()
+            said = ScoreSpool()
             one = ImageScores("a", torch.full((2, 2), float(number)), foreground=torch.ones(2, 2) > 0)
             said.add([one], [Geometry.whole(4, 4)])
             kept.append(said.predictions(np.zeros(1, np.float32)))

@@ -12,9 +12,9 @@ def test_more_results_are_remembered_than_files_may_be_open(tmp_path):
 
         from adbench.engine.run.record_builder import Unit
         from adbench.engine.run.runner import Runner
-        from adbench.engine.plan.plan.protocol import Protocol
-        from adbench.engine.plan.plan.settings import Settings
-        from adbench.engine.plan.plan.recipe import Recipe, complete
+        from adbench.engine.plan.protocol import Protocol
+        from adbench.engine.plan.settings import Settings
+        from adbench.engine.plan.recipe import Recipe, complete
         from adbench.builtin.demo import Demo
         from adbench.registry import load_registry
 

@@ -155,7 +155,7 @@ def test_a_device_measures_the_same(make_judge, grid, monkeypatch):
 
 @pytest.mark.parametrize(("device", "chosen"), [("cpu", False), ("cuda", True), ("cuda:1", True)])
 def test_a_gpu_computes_the_curve_where_there_is_one(make_judge, monkeypatch, device, chosen):
-    monkeypatch.setattr("adbench.engine.evaluate.evaluator.device_curve.curve_on_device", lambda _, name: name)
+    monkeypatch.setattr("adbench.engine.evaluate.device_curve.curve_on_device", lambda _, name: name)
     curve = make_judge(device=device).evidence().pixel_curve
     assert (curve == device) is chosen
 

@@ -108,7 +108,7 @@ def test_time_is_counted_where_no_alarm_works():
 
 DOOM = """
 import ctypes, signal, sys, time
-from adbench.engine import clock
+from adbench.engine.process import clock
 clock.GRACE = 0.2
 signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 with open(sys.argv[1], "wb") as file, clock.deadline(0.2, file):

@@ -37,8 +37,8 @@ def test_waiting_ends_when_the_other_is_done(tmp_path):
 
 def test_the_dead_let_go(tmp_path):
     code = (
-        "import os, sys; from pathlib import Path; from adbench.engine.process.lock import claim\n"
-        "with claim(Path(sys.argv[1]), 'unit', wait=False) as mine:\n"
+        "import os, sys; from pathlib import Path; from adbench.engine.process.lock import unit_lock\n"
+        "with unit_lock(Path(sys.argv[1]), 'unit', wait=False) as mine:\n"
         "    print(mine, flush=True); os.kill(os.getpid(), 9)\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
@@ -55,8 +55,8 @@ def test_a_folder_that_cannot_be_locked_stops_nobody(tmp_path):
 
 def test_claims_of_the_dead_are_swept_and_those_of_the_living_stay(tmp_path):
     code = (
-        "import os, sys; from pathlib import Path; from adbench.engine.process.lock import claim\n"
-        "with claim(Path(sys.argv[1]), 'dead', wait=False): os.kill(os.getpid(), 9)\n"
+        "import os, sys; from pathlib import Path; from adbench.engine.process.lock import unit_lock\n"
+        "with unit_lock(Path(sys.argv[1]), 'dead', wait=False): os.kill(os.getpid(), 9)\n"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
     with unit_lock(tmp_path, "living", wait=False):

@@ -296,7 +296,7 @@ def test_a_unit_that_another_process_holds_is_not_blamed(dispatcher, branch, reg
 def test_a_part_that_raises_before_there_is_a_record_refuses_its_unit(dispatcher, branch, monkeypatch):
     made = dispatcher()
     made.run([])
-    monkeypatch.setattr("adbench.engine.run.runner.Draft", lambda *_: {}["no"])
+    monkeypatch.setattr("adbench.engine.run.runner.RecordBuilder", lambda *_: {}["no"])
     made.run([branch(0)])
     (refusal,) = made.refusals
     assert "a part of its recipe raised KeyError" in refusal.reason

@@ -90,7 +90,7 @@ def test_a_file_that_an_option_names_counts_by_its_content(make_draft, registry,
             weights_file: LocalFile
 
         provides = classmethod(lambda cls, config: frozenset({"patches"}))
-        extract = weights = None
+        extract = weights = lambda *_: None
 
     registry.add_component(FromFile, "made", "1")
     for folder, content in (("a", b"1"), ("b", b"1"), ("c", b"2")):

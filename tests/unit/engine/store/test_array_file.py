@@ -80,10 +80,10 @@ def test_a_process_that_was_forked_off_disturbs_nobody():
     script = """
         import os
         import numpy as np
-        from adbench.engine.run.result_writer.array_file import Filed
+        from adbench.engine.store.array_file import ArrayFile
 
         def filled(number):
-            made = Filed()
+            made = ArrayFile()
             for _ in range(20):
                 made.append(np.full((4, 4), number, np.float32))
             return made
