@@ -1,6 +1,7 @@
 """Who may import whom, and what stays light."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -86,6 +87,21 @@ def test_every_module_of_the_engine_is_in_a_room_and_no_room_is_crowded():
     for folder in sorted({path.parent for path in modules()}):
         there = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
         assert len(there) <= MOST_IN_A_ROOM, f"{folder.relative_to(ROOT)} holds {len(there)} modules"
+
+
+def test_the_page_on_architecture_draws_the_rooms_as_they_are():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    drawn = {
+        row[1]: set(filter(None, re.split(r"[, ]+", row[2])))
+        for row in re.finditer(r"(?m)^\| `engine/(\w+)` \|.*\|([^|]*)\|$", page)
+    }
+    found = {room: set() for room in ROOMS}
+    for path in (PACKAGE / "engine").rglob("*/*.py"):
+        names = [name.split(".") for name in imports_of(path) if name.startswith("adbench.engine.")]
+        found[path.parent.name] |= {name[2] for name in names} - {path.parent.name}
+    assert drawn == found
+    missing = [name for name in re.findall(r"`((?:adbench|tests)/[\w/.]+)`", page) if not (ROOT / name).exists()]
+    assert missing == []
 
 
 def test_there_is_no_import_circle():
