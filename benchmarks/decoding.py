@@ -23,7 +23,7 @@ import torch
 from PIL import Image
 
 from adbench import Geometry
-from adbench.builtin.pixels.images import read_image
+from adbench.builtin.images.reading import read_image
 from adbench.builtin.stages.preprocessors import Resize
 
 Reader = Callable[[Path], np.ndarray]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adbench import GOOD, DataError, Dataset, Sample, Split, UnknownName
-from adbench.builtin.pixels.images import read_image
+from adbench.builtin.images.reading import read_image
 from adbench.builtin.planting import DEFECTS, Dice, plant
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from adbench import AdbenchError, BadImage, DataError, Dataset, Sample, Split
 from adbench.builtin.folders.datasets import Folder
-from adbench.builtin.pixels.images import read_image
+from adbench.builtin.images.reading import read_image
 from adbench.cli import call
 from adbench.engine.evaluate.dataset_audit import problems
 from adbench.engine.store.record import find_runs, read_record

@@ -19,7 +19,7 @@ import tifffile
 from PIL import Image
 
 from adbench import BadImage
-from adbench.builtin.pixels.images import read_image, read_mask, read_size
+from adbench.builtin.images.reading import read_image, read_mask, read_size
 
 GRAY = np.random.default_rng(0).integers(0, 256, (40, 60), dtype=np.uint8)
 DEEP = np.random.default_rng(1).integers(0, 65536, (40, 60), dtype=np.uint16)

@@ -31,9 +31,9 @@ from adbench.builtin.folders.archive import Archive
 from adbench.builtin.folders.layout import Scan, is_category, scan_category, subfolders
 from adbench.builtin.folders.leftovers import beside
 from adbench.builtin.folders.names import spelt
-from adbench.builtin.pixels.images import has_16_bits, read_image, read_size
-from adbench.builtin.pixels.masks import Marks, read_mask_file
-from adbench.builtin.pixels.remarks import Remarks
+from adbench.builtin.images.masks import Marks, read_mask_file
+from adbench.builtin.images.reading import has_16_bits, read_image, read_size
+from adbench.builtin.images.remarks import Remarks
 
 if TYPE_CHECKING:
     import numpy as np

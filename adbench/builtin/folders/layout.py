@@ -36,7 +36,7 @@ from adbench.builtin.folders.names import (
     same,
     spelt,
 )
-from adbench.builtin.pixels.images import MASK_SUFFIXES, SUFFIXES
+from adbench.builtin.images.reading import MASK_SUFFIXES, SUFFIXES
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from adbench import PassedOver, printable
 from adbench.builtin.folders.names import part_named
-from adbench.builtin.pixels.images import SUFFIXES
+from adbench.builtin.images.reading import SUFFIXES
 
 _OTHER_IMAGES = frozenset(
     str.split(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from adbench.builtin.pixels.remarks import Remarks
+from adbench.builtin.images.remarks import Remarks
 
 
 def test_each_kind_is_one_sentence():

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from adbench import BadImage
-from adbench.builtin.pixels.raster import check_size, upright
+from adbench.builtin.images.raster import check_size, upright
 
 if TYPE_CHECKING:
     import numpy as np

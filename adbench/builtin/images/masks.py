@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from adbench import BadImage
-from adbench.builtin.pixels.decoders import (
+from adbench.builtin.images.decoders import (
     FORMATS,
     by_pillow,
     content_of,
@@ -27,7 +27,7 @@ from adbench.builtin.pixels.decoders import (
     orientation_of,
     png_pixels,
 )
-from adbench.builtin.pixels.raster import Raster, bad_image, upright
+from adbench.builtin.images.raster import Raster, bad_image, upright
 
 if TYPE_CHECKING:
     import numpy as np
@@ -120,7 +120,7 @@ def read_mask_file(path: Path, size: tuple[int, int], marks: Marks = "auto") -> 
 
 def _raster(path: Path) -> Raster:
     """What a file stores."""
-    from adbench.builtin.pixels.tiff import NotForUs, is_tiff, read_tiff
+    from adbench.builtin.images.tiff import NotForUs, is_tiff, read_tiff
 
     if is_tiff(path):
         try:

@@ -15,8 +15,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from adbench import BadImage
-from adbench.builtin.pixels import decoders
-from adbench.builtin.pixels.images import MAX_PIXELS, read_image, read_mask, read_size
+from adbench.builtin.images import decoders
+from adbench.builtin.images.reading import MAX_PIXELS, read_image, read_mask, read_size
 
 RGB = np.random.default_rng(3).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 GRAY = RGB[:, :, 0].copy()

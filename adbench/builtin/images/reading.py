@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adbench import BadImage
-from adbench.builtin.pixels.decoders import (
+from adbench.builtin.images.decoders import (
     by_pillow,
     colours,
     content_of,
@@ -27,8 +27,8 @@ from adbench.builtin.pixels.decoders import (
     orientation_of,
     png_pixels,
 )
-from adbench.builtin.pixels.masks import read_mask
-from adbench.builtin.pixels.raster import LYING, MAX_PIXELS, Raster, bad_image, upright
+from adbench.builtin.images.masks import read_mask
+from adbench.builtin.images.raster import LYING, MAX_PIXELS, Raster, bad_image, upright
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +68,7 @@ def read_size(path: Path) -> tuple[int, int]:
     Raises:
         BadImage: the file is missing, empty, too large or no image.
     """
-    from adbench.builtin.pixels.tiff import is_tiff, tiff_size
+    from adbench.builtin.images.tiff import is_tiff, tiff_size
 
     with bad_image(path):
         if is_tiff(path):
@@ -87,7 +87,7 @@ def has_16_bits(path: Path) -> bool:
     Raises:
         BadImage: the file is missing, or no TIFF although it begins as one.
     """
-    from adbench.builtin.pixels.tiff import is_tiff, tiff_bits
+    from adbench.builtin.images.tiff import is_tiff, tiff_bits
 
     with bad_image(path):
         if is_tiff(path):
@@ -99,7 +99,7 @@ def has_16_bits(path: Path) -> bool:
 
 def _decode(path: Path, white: float | None) -> np.ndarray:
     """[H, W] or [H, W, 3], uint8 or float32, upright."""
-    from adbench.builtin.pixels.tiff import is_tiff
+    from adbench.builtin.images.tiff import is_tiff
 
     with bad_image(path):
         if is_tiff(path):
@@ -131,7 +131,7 @@ def _unless_deep(image: Image.Image, white: float | None) -> np.ndarray:
 
 
 def _of_tiff(path: Path, white: float | None) -> np.ndarray:
-    from adbench.builtin.pixels.tiff import NotForUs, read_tiff
+    from adbench.builtin.images.tiff import NotForUs, read_tiff
 
     try:
         return developed(path, read_tiff(path), white)

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from adbench import BadImage
-from adbench.builtin.pixels import tiff
-from adbench.builtin.pixels.images import has_16_bits, read_image, read_size
-from adbench.builtin.pixels.masks import read_mask
-from adbench.builtin.pixels.raster import MAX_PIXELS
+from adbench.builtin.images import tiff
+from adbench.builtin.images.masks import read_mask
+from adbench.builtin.images.raster import MAX_PIXELS
+from adbench.builtin.images.reading import has_16_bits, read_image, read_size
 
 TURNED = {  # by the names of EXIF: where row 0 and column 0 lie
     1: lambda a: a,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from adbench import BadImage
-from adbench.builtin.pixels.raster import LYING, MAX_PIXELS, Raster, check_size, upright
+from adbench.builtin.images.raster import LYING, MAX_PIXELS, Raster, check_size, upright
 
 if TYPE_CHECKING:
     import numpy as np

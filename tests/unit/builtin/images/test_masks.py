@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from adbench import BadImage
-from adbench.builtin.pixels.masks import read_mask, read_mask_file
+from adbench.builtin.images.masks import read_mask, read_mask_file
 
 SQUARE = np.zeros((96, 96), bool)
 SQUARE[40:48, 30:38] = True

@@ -1,1 +1,0 @@
-"""Image and mask files to pixels."""
