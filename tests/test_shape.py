@@ -45,3 +45,13 @@ def test_sizes_stay_where_they_are():
 
 def test_no_file_has_a_vague_name():
     assert [path for path in SOURCES if path.name in VAGUE] == []
+
+
+def test_no_two_public_classes_share_a_name():
+    """One noun, one thing: a reader who knows a class knows it everywhere."""
+    found = {}
+    for path in sorted((ROOT / "adbench").rglob("*.py")):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(path.relative_to(ROOT).as_posix())
+    assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}

@@ -28,8 +28,8 @@ from adbench.boards.records.board_files import (
 )
 from adbench.boards.records.installed import Known
 from adbench.boards.records.manifest import MANIFEST_FILE
-from adbench.boards.records.merging import Said
-from adbench.boards.records.records_io import Found
+from adbench.boards.records.merging import MergeNotes
+from adbench.boards.records.records_io import FoundRecord
 from adbench.boards.tables.deployed import read_thresholds
 from adbench.boards.tables.extra_tables import appendix
 from adbench.boards.tables.published_figures import PUBLISHED_FILE, read_published
@@ -79,7 +79,7 @@ def build(runs: Sequence[Path], root: Path, press: Renderers, *, replacing: bool
 
 
 def _build(runs: Sequence[Path], root: Path, press: Renderers, *, replacing: bool) -> BuildReport:
-    outcome, said = BuildReport(), Said()
+    outcome, said = BuildReport(), MergeNotes()
     shelves = shelves_below(root, outcome, press.known)
     new = list(read_runs(runs, outcome, press.known))
     if runs and not new:
@@ -123,7 +123,7 @@ def _uncollected() -> Iterator[None]:
 
 
 def _check(root: Path, press: Renderers) -> BuildReport:
-    outcome, said = BuildReport(), Said()
+    outcome, said = BuildReport(), MergeNotes()
     shelves = shelves_below(root, outcome, press.known)
     if not shelves:
         raise StorageError(f"no {BOARD_FILE} below {root}; make one with 'adbench board build RUNS --out {root}'")
@@ -170,7 +170,7 @@ def _page(text: str) -> str:
 
 def _record_files(shelf: BoardFiles) -> dict[Path, str]:
     """One file a method, one line a record, sorted by category and seed; what lies beside the records likewise."""
-    methods: dict[str, list[Found]] = defaultdict(list)
+    methods: dict[str, list[FoundRecord]] = defaultdict(list)
     for found in sorted(shelf.found, key=_order):
         methods[method_key(found.record)].append(found)
     short = short_keys(methods)
@@ -183,11 +183,11 @@ def _record_files(shelf: BoardFiles) -> dict[Path, str]:
     return {**files, **annex_files(shelf.annex, shelf.folder, beside)}
 
 
-def _order(found: Found) -> tuple[UnitKey, int, str]:
+def _order(found: FoundRecord) -> tuple[UnitKey, int, str]:
     return unit_of(found.record), shots_of(found.record), found.record.id
 
 
-def _file_words(members: Sequence[Found]) -> str:
+def _file_words(members: Sequence[FoundRecord]) -> str:
     """A method's name for a file, as its measured records have it; what is unverified renames no file."""
     measured = [found.record for found in members if found.measured] or [found.record for found in members]
     name = words(method_name(measured))

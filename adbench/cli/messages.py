@@ -10,7 +10,7 @@ SHOWN = 3
 """Runs that are named of those that one sentence concerns."""
 
 
-class Told:
+class ProblemTally:
     """Sentences about runs, each with the runs that it holds for.
 
     Args:

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from adbench.cli.text_grid import Column, Grid
+from adbench.cli.text_grid import Column, TextGrid
 from adbench.engine.plan.row_names import told_apart
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ NOT_DRAWN = "det."
 """Stands for a spread over seeds where nothing was drawn: there is none, by construction."""
 
 
-def tables(records: Sequence[ResultRecord], places: Mapping[str, str] | None = None) -> Iterator[Grid]:
+def tables(records: Sequence[ResultRecord], places: Mapping[str, str] | None = None) -> Iterator[TextGrid]:
     """A table for each dataset and protocol: of one method a row for each category and seed, of several a row for each.
 
     Args:
@@ -61,7 +61,7 @@ def _terms(record: ResultRecord) -> str:
     return ", ".join([record.task.dataset, *said])
 
 
-def _by_category(title: str, records: Sequence[ResultRecord]) -> Grid:
+def _by_category(title: str, records: Sequence[ResultRecord]) -> TextGrid:
     records = sorted(records, key=lambda it: (it.task.category, it.task.seed))
     grid = _grid(title, "category")
     for record in records:
@@ -72,7 +72,7 @@ def _by_category(title: str, records: Sequence[ResultRecord]) -> Grid:
     return grid
 
 
-def _by_method(title: str, methods: Mapping[str, Sequence[ResultRecord]], places: Mapping[str, str] | None) -> Grid:
+def _by_method(title: str, methods: Mapping[str, Sequence[ResultRecord]], places: Mapping[str, str] | None) -> TextGrid:
     """The mean over categories and seeds of each method, best first; 'adbench board' says more."""
     names = told_apart(
         {sha: _name(records) for sha, records in methods.items()},
@@ -93,8 +93,8 @@ def _name(records: Sequence[ResultRecord]) -> str:
     return min(names, key=lambda name: (-names[name], name))
 
 
-def _grid(title: str, first: str) -> Grid:
-    return Grid(f"{title} (figures in %)", [Column(first), *_METRICS.values(), *_COSTS])
+def _grid(title: str, first: str) -> TextGrid:
+    return TextGrid(f"{title} (figures in %)", [Column(first), *_METRICS.values(), *_COSTS])
 
 
 def _row(record: ResultRecord) -> list[str]:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from adbench.cli.screen import counted, echo, screen
-from adbench.cli.text_grid import Column, Grid
+from adbench.cli.text_grid import Column, TextGrid
 
 if TYPE_CHECKING:
-    from adbench.engine.evaluate.sweep import Mean, Setting, SettingRanking, SweepReport
+    from adbench.engine.evaluate.sweep import MeanFigure, Setting, SettingRanking, SweepReport
     from adbench.engine.plan.recipe import Part
 
 _OWN = "the recipe's own"
@@ -86,15 +86,15 @@ def _heading(verdict: SweepReport, share: float) -> Iterator[str]:
         )
 
 
-def _tables(verdict: SweepReport) -> Iterator[Grid]:
+def _tables(verdict: SweepReport) -> Iterator[TextGrid]:
     for contest in verdict.contests:
         columns = [Column(contest.slot), Column(contest.metric)]
-        table = Grid(f"{contest.slot}, on the images that choose (figures in %)", columns)
+        table = TextGrid(f"{contest.slot}, on the images that choose (figures in %)", columns)
         for one in contest.tried:
             own = f" ({_OWN})" if one.setting == verdict.own else ""
             table.add(_words(contest, one.setting) + own, _percent(one.value))
         yield table
-    table = Grid(
+    table = TextGrid(
         "what it is worth, on the images that report (figures in %)", [Column("metric"), Column(_OWN), Column("chosen")]
     )
     for name, mean in verdict.own_means.items():
@@ -142,7 +142,7 @@ def _joined(values: Sequence[int]) -> str:
     return ", ".join(map(str, values))
 
 
-def _shown(mean: Mean) -> str:
+def _shown(mean: MeanFigure) -> str:
     return "n/a" if mean.value is None else _percent(mean.value)
 
 

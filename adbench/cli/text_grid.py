@@ -34,7 +34,7 @@ class Column:
 
 
 @dataclass
-class Grid:
+class TextGrid:
     """A table whose first column names its rows.
 
     Attributes:

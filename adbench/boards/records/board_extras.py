@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from adbench import AdbenchError, StorageError
 from adbench.api.untrusted import is_there, read_plain
 from adbench.boards.records.manifest import Manifest
-from adbench.boards.records.records_io import Found
+from adbench.boards.records.records_io import FoundRecord
 from adbench.boards.tables.tidy import row_key
 from adbench.engine.evaluate.details import DETAILS_FILE, Details, parse_details, read_details
 from adbench.engine.store.record import ResultRecord, canonical_json
@@ -189,7 +189,9 @@ def _lines(file: Path, folder: Path) -> list[str]:
     return read_plain(file, MAX_FILE_BYTES, "a board's details or pictures", folder).split("\n")[:-1]
 
 
-def attach(annex: BoardExtras, on_board: Iterable[Found], runs: Iterable[Found], gallery: Gallery | None) -> None:
+def attach(
+    annex: BoardExtras, on_board: Iterable[FoundRecord], runs: Iterable[FoundRecord], gallery: Gallery | None
+) -> None:
     """Take over what lies in the folders of runs whose records stand on a board.
 
     Args:

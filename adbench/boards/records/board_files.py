@@ -12,8 +12,8 @@ from adbench.boards.board import BOARD_FILE, Board, belongs, board_folder, defau
 from adbench.boards.records.board_extras import DETAILS, PICTURES, BoardExtras, read_annex, upgrade
 from adbench.boards.records.installed import Known, nobody_looks
 from adbench.boards.records.manifest import Manifest, read_manifest
-from adbench.boards.records.merging import Merge, Said
-from adbench.boards.records.records_io import Found, read_lines, read_run
+from adbench.boards.records.merging import Merge, MergeNotes
+from adbench.boards.records.records_io import FoundRecord, read_lines, read_run
 from adbench.boards.tables.tidy import BoardData, tidy
 from adbench.engine.store.record import ResultRecord, find_runs
 
@@ -48,7 +48,7 @@ class BoardFiles:
 
     folder: Path
     board: Board
-    found: list[Found] = field(default_factory=list)
+    found: list[FoundRecord] = field(default_factory=list)
     unread: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     annex: BoardExtras = field(default_factory=BoardExtras)
     manifest: Manifest = field(default_factory=Manifest)
@@ -58,7 +58,7 @@ class BoardFiles:
         """The records alone."""
         return [found.record for found in self.found]
 
-    def settle(self, known: Known, said: Said, *, replacing: bool = False, looking: bool = False) -> None:
+    def settle(self, known: Known, said: MergeNotes, *, replacing: bool = False, looking: bool = False) -> None:
         """Decide which record counts for each row and unit, and take into the manifest what was measured.
 
         No line of the board is lost: one that does not count stays in its file.
@@ -93,12 +93,12 @@ class BoardFiles:
         return tidy(self.board, self.records, self.manifest.truth(self.found, known.versions))
 
 
-def _is_left(found: Found, kept: Found | None) -> bool:
+def _is_left(found: FoundRecord, kept: FoundRecord | None) -> bool:
     """Whether a line of the board is neither the one that counts nor what that was merged from."""
     return kept is None or (kept.measured and not found.measured and kept.line != found.line)
 
 
-def _file_of(found: Found) -> str:
+def _file_of(found: FoundRecord) -> str:
     """The name of the file that a line stands in."""
     return Path(found.where.rpartition(":")[0]).name
 
@@ -142,7 +142,7 @@ def read_shelf(folder: Path, outcome: BuildReport, known: Known) -> BoardFiles:
     return shelf
 
 
-def _against(found: Found, board: Board, known: Known) -> str:
+def _against(found: FoundRecord, board: Board, known: Known) -> str:
     """Why a line cannot count on a board; empty if it can."""
     if not belongs(found.record, board):
         return _misplaced(found)
@@ -150,11 +150,11 @@ def _against(found: Found, board: Board, known: Known) -> str:
     return contradiction and f"{found.where}: {contradiction}"
 
 
-def _misplaced(found: Found) -> str:
+def _misplaced(found: FoundRecord) -> str:
     return f"{found.where}: not of this board: {describe(found.record)}"
 
 
-def read_runs(runs: Sequence[Path], outcome: BuildReport, known: Known) -> Iterator[Found]:
+def read_runs(runs: Sequence[Path], outcome: BuildReport, known: Known) -> Iterator[FoundRecord]:
     """The readable records of all runs, each with whether its raw scores are beside it; the others become problems.
 
     Raises:
@@ -170,7 +170,7 @@ def read_runs(runs: Sequence[Path], outcome: BuildReport, known: Known) -> Itera
             yield found
 
 
-def _witnessed(found: Found | str, folder: Path, outcome: BuildReport, known: Known) -> Found | None:
+def _witnessed(found: FoundRecord | str, folder: Path, outcome: BuildReport, known: Known) -> FoundRecord | None:
     if isinstance(found, str):
         outcome.problems.append(found)
         return None
@@ -184,7 +184,7 @@ def _witnessed(found: Found | str, folder: Path, outcome: BuildReport, known: Kn
     return replace(found, measured=not unseen)
 
 
-def place(records: Iterable[Found], shelves: Sequence[BoardFiles]) -> list[Found]:
+def place(records: Iterable[FoundRecord], shelves: Sequence[BoardFiles]) -> list[FoundRecord]:
     """Put each record on every board that takes it; those that none takes are returned."""
     homeless = []
     for found in records:
@@ -197,7 +197,7 @@ def place(records: Iterable[Found], shelves: Sequence[BoardFiles]) -> list[Found
 
 
 def new_shelves(
-    homeless: Sequence[Found], shelves: Sequence[BoardFiles], root: Path, outcome: BuildReport
+    homeless: Sequence[FoundRecord], shelves: Sequence[BoardFiles], root: Path, outcome: BuildReport
 ) -> list[BoardFiles]:
     """Boards for records that no board takes, unless another board has the place."""
     taken = {shelf.folder for shelf in shelves}
@@ -212,9 +212,9 @@ def new_shelves(
     return new
 
 
-def default_shelves(records: Iterable[Found], root: Path, outcome: BuildReport) -> list[BoardFiles]:
+def default_shelves(records: Iterable[FoundRecord], root: Path, outcome: BuildReport) -> list[BoardFiles]:
     """One board with default rules for each dataset and protocol; records that fit none become problems."""
-    alike: dict[Path, list[Found]] = defaultdict(list)
+    alike: dict[Path, list[FoundRecord]] = defaultdict(list)
     for found in records:
         try:
             alike[root / board_folder(default_board([found.record]))].append(found)

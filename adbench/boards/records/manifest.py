@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adbench import StorageError
 from adbench.api.untrusted import is_there, parse_json, read_plain
-from adbench.boards.records.records_io import Found
-from adbench.boards.tables.tidy import Truth, UnitKey, most_seen, shots_of, unit_of
+from adbench.boards.records.records_io import FoundRecord
+from adbench.boards.tables.tidy import BoardTruth, UnitKey, most_seen, shots_of, unit_of
 from adbench.engine.store.record import ResultRecord, canonical_json
 
 MANIFEST_FILE = "manifest.json"
@@ -71,7 +71,7 @@ class Manifest:
     beside: dict[str, dict[str, str]] = field(default_factory=dict)
     there: bool = False
 
-    def vouches(self, found: Found) -> bool:
+    def vouches(self, found: FoundRecord) -> bool:
         """Whether a record on the board is as it was when its raw scores were seen.
 
         Records on a board that has no manifest yet were looked at when they came; it gets one when it is next built.
@@ -96,7 +96,9 @@ class Manifest:
         """
         self.beside[kind] = {key: _sha256(line) for key, line in lines.items() if key in self.records}
 
-    def learn(self, measured: Sequence[Found], duplicates: Callable[[ResultRecord], Sequence[str] | None]) -> None:
+    def learn(
+        self, measured: Sequence[FoundRecord], duplicates: Callable[[ResultRecord], Sequence[str] | None]
+    ) -> None:
         """Take over records whose raw scores were seen: all of them, and the images of units that are new.
 
         Args:
@@ -124,14 +126,14 @@ class Manifest:
             if found is not None:
                 self.images[known.place] = known.model_copy(update={"duplicates": tuple(sorted(found))})
 
-    def truth(self, found: Iterable[Found], versions: Mapping[str, int]) -> Truth:
+    def truth(self, found: Iterable[FoundRecord], versions: Mapping[str, int]) -> BoardTruth:
         """What decides on a board.
 
         Args:
             found: all records that stand on it.
             versions: of the metrics that are installed.
         """
-        return Truth(
+        return BoardTruth(
             unverified=frozenset(each.record.id for each in found if not each.measured),
             images={place: images.samples_sha for place, images in self.images.items()},
             duplicates={p: images.duplicates for p, images in self.images.items() if images.duplicates is not None},

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from adbench import StorageError
-from adbench.boards.records.records_io import Found, to_line
+from adbench.boards.records.records_io import FoundRecord, to_line
 from adbench.boards.tables.tidy import UnitKey, row_key, shots_of, unit_of
 from adbench.boards.text import plain
 
@@ -20,7 +20,7 @@ _Slot: TypeAlias = tuple[tuple[str, int], bool, UnitKey]
 
 
 @dataclass
-class Said:
+class MergeNotes:
     """What came of a merge, in sentences.
 
     Attributes:
@@ -48,9 +48,9 @@ class Merge:
     images: Mapping[tuple[int, UnitKey], str] = field(default_factory=dict)
     versions: Mapping[str, int] = field(default_factory=dict)
     replacing: bool = False
-    said: Said = field(default_factory=Said)
+    said: MergeNotes = field(default_factory=MergeNotes)
 
-    def merge(self, found: Iterable[Found]) -> list[Found]:
+    def merge(self, found: Iterable[FoundRecord]) -> list[FoundRecord]:
         """One record for each row and unit, and at most one unverified one besides, whatever the order.
 
         - Identical records merge. Of one identity, measured ones have to agree on every metric that they share; the one
@@ -61,16 +61,16 @@ class Merge:
         Raises:
             StorageError: two measured records of one identity disagree: the run cannot be reproduced.
         """
-        by_id: dict[str, list[Found]] = defaultdict(list)
+        by_id: dict[str, list[FoundRecord]] = defaultdict(list)
         for each in found:
             by_id[each.record.id].append(each)
-        by_slot: dict[_Slot, list[Found]] = defaultdict(list)
+        by_slot: dict[_Slot, list[FoundRecord]] = defaultdict(list)
         for same in by_id.values():
             each = self._best(same)
             by_slot[row_key(each.record), each.measured, unit_of(each.record)].append(each)
         return [self._chosen(rivals) for _, rivals in sorted(by_slot.items(), key=lambda item: item[0])]
 
-    def _best(self, same: Sequence[Found]) -> Found:
+    def _best(self, same: Sequence[FoundRecord]) -> FoundRecord:
         """Of records with one identity the fullest, after making sure that they agree."""
         if len(same) == 1:
             return same[0]
@@ -85,11 +85,11 @@ class Merge:
                 )
         return best
 
-    def _first(self, same: Sequence[Found]) -> Found:
+    def _first(self, same: Sequence[FoundRecord]) -> FoundRecord:
         """Of unverified records the one on the board, which no other changes; else the fullest."""
         return max(same, key=lambda each: (each.stands, self._fullness(each)))
 
-    def _fullest(self, measured: Sequence[Found]) -> Found:
+    def _fullest(self, measured: Sequence[FoundRecord]) -> FoundRecord:
         """Of measured records, which have to agree; a new one that is meant to replace comes first."""
         new = [each for each in measured if not each.stands]
         if self.replacing and new and len(new) < len(measured):
@@ -104,7 +104,7 @@ class Merge:
                 _require_agreement(first, second)
         return ordered[0]
 
-    def _chosen(self, rivals: Sequence[Found]) -> Found:
+    def _chosen(self, rivals: Sequence[FoundRecord]) -> FoundRecord:
         """Of records for one method and unit the one that counts."""
         if len(rivals) == 1:
             return rivals[0]
@@ -114,14 +114,14 @@ class Merge:
             self._tell(chosen, other)
         return chosen
 
-    def _claim(self, each: Found) -> tuple[bool, bool, bool, str, str]:
+    def _claim(self, each: FoundRecord) -> tuple[bool, bool, bool, str, str]:
         """Who comes first. Of records that are equally on the board: those on its images, then the latest."""
         record = each.record
         first = not each.stands if self.replacing else each.stands
         own = self.images.get((shots_of(record), unit_of(record))) == record.task.samples_sha
         return record.status == "ok", first, own, record.provenance.started, record.id
 
-    def _fullness(self, each: Found) -> tuple[bool, int, int, int, str, str]:
+    def _fullness(self, each: FoundRecord) -> tuple[bool, int, int, int, str, str]:
         record = each.record
         figures = [
             info for name, info in record.metrics.items() if info.version <= self.versions.get(name, info.version)
@@ -129,7 +129,7 @@ class Merge:
         versions, intervals = sum(info.version for info in figures), sum(info.interval is not None for info in figures)
         return record.status == "ok", len(figures), versions, intervals, record.provenance.started, to_line(record)
 
-    def _tell(self, chosen: Found, other: Found) -> None:
+    def _tell(self, chosen: FoundRecord, other: FoundRecord) -> None:
         same = "same method, category and seed"
         if chosen.stands and not other.stands:
             self.said.refused.append(
@@ -147,7 +147,7 @@ class Merge:
             self.said.news.append(f"{other.where}: left out, a later run of the {same} is {chosen.where}")
 
 
-def _difference(first: Found, second: Found) -> str:
+def _difference(first: FoundRecord, second: FoundRecord) -> str:
     """The first metric on which two records of one identity differ beyond `ROUNDING`; empty if there is none."""
     for name in sorted(first.record.metrics.keys() & second.record.metrics.keys()):
         one, other = first.record.metrics[name], second.record.metrics[name]
@@ -156,7 +156,7 @@ def _difference(first: Found, second: Found) -> str:
     return ""
 
 
-def _require_agreement(first: Found, second: Found) -> None:
+def _require_agreement(first: FoundRecord, second: FoundRecord) -> None:
     """Raise the alarm if two records of one identity measure different things."""
     name = _difference(first, second)
     if name:

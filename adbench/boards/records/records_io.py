@@ -31,7 +31,7 @@ _METRIC = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundRecord:
     """A record and where it was found.
 
     Attributes:
@@ -65,16 +65,16 @@ class Found:
         return self.text is not None and "\\u" not in self.text
 
 
-def read_run(folder: Path) -> Found | str:
+def read_run(folder: Path) -> FoundRecord | str:
     """The record of a run, or a sentence that says why it cannot stand on a board."""
     try:
-        found = Found(read_record(folder), str(folder / RECORD_FILE), folder)
+        found = FoundRecord(read_record(folder), str(folder / RECORD_FILE), folder)
     except StorageError as error:
         return str(error)
     return refusal(found) or _as_on_a_board(found)
 
 
-def _as_on_a_board(found: Found) -> Found:
+def _as_on_a_board(found: FoundRecord) -> FoundRecord:
     """The same as if it had been read from a board: what order its options came in makes no difference."""
     former = found.record.former_id
     record = parse_record(found.line, found.where)
@@ -82,7 +82,7 @@ def _as_on_a_board(found: Found) -> Found:
     return replace(found, record=record)
 
 
-def read_lines(file: Path) -> Iterator[tuple[str, Found | str]]:
+def read_lines(file: Path) -> Iterator[tuple[str, FoundRecord | str]]:
     """Each line of a file of records, with its record or the sentence that says why it is none.
 
     Raises:
@@ -93,11 +93,11 @@ def read_lines(file: Path) -> Iterator[tuple[str, Found | str]]:
     for number, line in enumerate(lines, start=1):
         if line.strip():
             found = _read_line(line, f"{file}:{number}", before)
-            before = found.record.recipe if isinstance(found, Found) else before
+            before = found.record.recipe if isinstance(found, FoundRecord) else before
             yield line, found
 
 
-def _read_line(line: str, where: str, before: RecipeInfo | None) -> Found | str:
+def _read_line(line: str, where: str, before: RecipeInfo | None) -> FoundRecord | str:
     try:
         record = parse_record(line, where)
     except StorageError as error:
@@ -105,11 +105,11 @@ def _read_line(line: str, where: str, before: RecipeInfo | None) -> Found | str:
     if before == record.recipe:  # a method's records share one, and what is made of it once
         record = record.model_copy(update={"recipe": before})
     text = None if record.former_id else line  # an older schema is written anew
-    found = Found(record, where, text=text, stands=True)
+    found = FoundRecord(record, where, text=text, stands=True)
     return refusal(found) or found
 
 
-def refusal(found: Found) -> str:
+def refusal(found: FoundRecord) -> str:
     """Why a record that fits the schema cannot stand on a board; empty if it can."""
     record = found.record
     try:

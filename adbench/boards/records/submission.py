@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from adbench import UsageError
 from adbench.boards.board import Board
-from adbench.boards.records.records_io import Found
+from adbench.boards.records.records_io import FoundRecord
 from adbench.boards.tables.tidy import method_key, method_name, short_keys, shots_of, unit_of
 from adbench.boards.text import plain
 
@@ -28,7 +28,7 @@ class Review:
     warnings: list[str]
 
 
-def of_one_method(found: Sequence[Found], named: str | None) -> list[Found]:
+def of_one_method(found: Sequence[FoundRecord], named: str | None) -> list[FoundRecord]:
     """The records of the method to hand in.
 
     Args:
@@ -38,7 +38,7 @@ def of_one_method(found: Sequence[Found], named: str | None) -> list[Found]:
     Raises:
         UsageError: the words fit no method, or several.
     """
-    methods: dict[str, list[Found]] = defaultdict(list)
+    methods: dict[str, list[FoundRecord]] = defaultdict(list)
     for each in found:
         methods[method_key(each.record)].append(each)
     names = {key: plain(method_name(each.record for each in members)) for key, members in methods.items()}
@@ -50,7 +50,7 @@ def of_one_method(found: Sequence[Found], named: str | None) -> list[Found]:
     return methods[chosen[0]]
 
 
-def review(board: Board, found: Sequence[Found], categories: Sequence[str]) -> Review:
+def review(board: Board, found: Sequence[FoundRecord], categories: Sequence[str]) -> Review:
     """Look at a method's records as a reviewer would.
 
     Args:
@@ -69,7 +69,7 @@ def review(board: Board, found: Sequence[Found], categories: Sequence[str]) -> R
     return Review(faults, warnings)
 
 
-def _missing(board: Board, found: Sequence[Found], categories: Sequence[str]) -> Iterator[str]:
+def _missing(board: Board, found: Sequence[FoundRecord], categories: Sequence[str]) -> Iterator[str]:
     """What is not there of a complete row, for each number of shots that is begun."""
     there = {(shots_of(each.record), *unit_of(each.record)) for each in found}
     for shots in sorted({shots for shots, _, _ in there}):

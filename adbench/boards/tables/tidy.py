@@ -126,7 +126,7 @@ class MethodRow:
 
 
 @dataclass(frozen=True)
-class Truth:
+class BoardTruth:
     """What no record decides.
 
     Attributes:
@@ -142,7 +142,7 @@ class Truth:
     versions: Mapping[str, int] = field(default_factory=dict)
 
 
-_NOTHING_KNOWN = Truth()
+_NOTHING_KNOWN = BoardTruth()
 
 
 @dataclass(frozen=True)
@@ -245,7 +245,7 @@ def _value(info: MetricInfo, fixed: str) -> Reading:
     return Reading(info.value, interval=info.interval, fixed=fixed)
 
 
-def tidy(board: Board, records: Sequence[ResultRecord], truth: Truth = _NOTHING_KNOWN) -> BoardData:
+def tidy(board: Board, records: Sequence[ResultRecord], truth: BoardTruth = _NOTHING_KNOWN) -> BoardData:
     """Sort a board's records out. The order of the records does not matter.
 
     Unverified records decide nothing: they fill no gap of a row that was measured, and name no category, seed, image or

@@ -125,10 +125,10 @@ def _shelves(path: Path, outcome: BuildReport, known: Known) -> list[BoardFiles]
         StorageError: there is nothing to show.
     """
     from adbench.boards.records.board_files import default_shelves, find_boards, read_runs, read_shelf
-    from adbench.boards.records.merging import Said
+    from adbench.boards.records.merging import MergeNotes
     from adbench.engine.store.record import find_runs
 
-    boards, said = find_boards(path), Said()
+    boards, said = find_boards(path), MergeNotes()
     if not boards and not find_runs(path):
         raise StorageError(f"{path}: no board and no run; make one with 'adbench run', then 'adbench board build runs'")
     shelves = [read_shelf(board, outcome, known) for board in boards]

@@ -29,7 +29,7 @@ def command() -> None:
 @cache_option
 def info_command(cache: Path | None) -> None:
     """Show what is kept, for which backbones, and when it was last used."""
-    from adbench.cli.text_grid import Column, Grid
+    from adbench.cli.text_grid import Column, TextGrid
     from adbench.engine.features.feature_cache import abandoned, shelves
 
     if cache is None or not cache.is_dir():
@@ -37,7 +37,7 @@ def info_command(cache: Path | None) -> None:
         return
     infos = shelves(cache / "features")
     words = [Column(name, words=True) for name in ("backbone", "preparation", "runtime", "device", "last used")]
-    table = Grid(str(cache), [*words, Column("images", "size"), Column("MB", "size")])
+    table = TextGrid(str(cache), [*words, Column("images", "size"), Column("MB", "size")])
     for info in infos:
         table.add(*_row(info))
     table.print(screen())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from adbench.cli.messages import Told
+from adbench.cli.messages import ProblemTally
 from adbench.cli.options import parse_rule
 from adbench.cli.run_data import Datasets
 from adbench.cli.screen import counted, echo, echo_json
@@ -64,7 +64,7 @@ def command(
     folders = [folder for root in runs for folder in find_runs(root)]
     if not folders:
         raise StorageError(f"no record below {', '.join(map(str, runs))}; give a folder that 'adbench run' wrote")
-    registry, told = installed(), Told("run")
+    registry, told = installed(), ProblemTally("run")
     work = _Evaluation(registry, Datasets(registry, data), draws if intervals else 0, rule)
     try:
         found = [_one(work, folder, told, as_json=as_json) for folder in folders]
@@ -75,7 +75,7 @@ def command(
     return 1 if told.failed else 0
 
 
-def _one(work: _Evaluation, folder: Path, told: Told, *, as_json: bool) -> bool | None:
+def _one(work: _Evaluation, folder: Path, told: ProblemTally, *, as_json: bool) -> bool | None:
     """Evaluate one run, and say what has changed of it; whether anything has, or None if it could not be evaluated."""
     from adbench.engine.store.record import read_record
 

@@ -18,7 +18,7 @@ from adbench.errors import StorageError, UsageError
 if TYPE_CHECKING:
     from adbench.api.dataset import Dataset
     from adbench.boards.records.board_files import BoardFiles, BuildReport
-    from adbench.boards.records.records_io import Found
+    from adbench.boards.records.records_io import FoundRecord
     from adbench.engine.store.record import ResultRecord
 
 TOLERANCE = 0.001
@@ -79,12 +79,12 @@ def submit_command(runs: tuple[Path, ...], data: str | None, method: str | None,
     return report(built)
 
 
-def _folder(found: Found) -> Path:
+def _folder(found: FoundRecord) -> Path:
     """Of the run that a record was found in."""
     return cast("Path", found.folder)
 
 
-def _examine(found: Sequence[Found], out: Path, outcome: BuildReport) -> None:
+def _examine(found: Sequence[FoundRecord], out: Path, outcome: BuildReport) -> None:
     """Compare the records with what their boards ask for."""
     from adbench.boards.board import belongs
     from adbench.boards.records.submission import review
@@ -106,7 +106,7 @@ def _shelves(out: Path, outcome: BuildReport) -> Iterator[BoardFiles]:
     return (read_shelf(folder, outcome, known_here()) for folder in find_boards(out))
 
 
-def _categories(shelf: BoardFiles, taken: Sequence[Found]) -> tuple[str, ...]:
+def _categories(shelf: BoardFiles, taken: Sequence[FoundRecord]) -> tuple[str, ...]:
     """Those that the board names, or else all that its records know."""
     known = {each.record.task.category for each in (*shelf.found, *taken)}
     return tuple(sorted(known)) if shelf.board.categories is None else shelf.board.categories

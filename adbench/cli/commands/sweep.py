@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args, get_origin
 import click
 from pydantic import ValidationError
 
-from adbench.cli.messages import Told
+from adbench.cli.messages import ProblemTally
 from adbench.cli.options import FiniteRange, parse_part
 from adbench.cli.run_data import Datasets
 from adbench.cli.screen import echo_json
@@ -79,10 +79,10 @@ def command(folders: tuple[Path, ...], data: str | None, as_json: bool, **option
     from adbench.cli.sweep_report import show, to_json
 
     registry = installed()
-    told = Told("run")
+    told = ProblemTally("run")
     wanted, methods = _Wanted(registry, options), _methods(folders, told)
     told.show()
-    datasets, failing = Datasets(registry, data), Told("method")
+    datasets, failing = Datasets(registry, data), ProblemTally("method")
     for records in methods:
         try:
             verdict = _judge(wanted, records, datasets)
@@ -202,7 +202,7 @@ def _sentence(error: ValidationError) -> str:
     return said[:1].lower() + said[1:]
 
 
-def _methods(folders: Sequence[Path], told: Told) -> list[dict[Path, ResultRecord]]:
+def _methods(folders: Sequence[Path], told: ProblemTally) -> list[dict[Path, ResultRecord]]:
     """The runs that keep their scores, method by method: those of one recipe, dataset and protocol.
 
     Args:

@@ -69,7 +69,7 @@ class SettingRanking(NamedTuple):
     tried: tuple[Tried, ...]
 
 
-class Mean(NamedTuple):
+class MeanFigure(NamedTuple):
     """A mean over categories of the mean over seeds; None, with the first reason, where a figure is undefined."""
 
     value: float | None
@@ -118,7 +118,7 @@ class Sweep:
             tried.append(Tried(setting, mean.value))
         return SettingRanking(slot, metric.name, tuple(sorted(tried, key=lambda one: -one.value)))
 
-    def means(self, setting: Setting, metrics: Sequence[Metric], role: Role) -> dict[str, Mean]:
+    def means(self, setting: Setting, metrics: Sequence[Metric], role: Role) -> dict[str, MeanFigure]:
         """Each metric's figure for a setting on the images of a role, by name."""
         found: dict[str, dict[str, list[float]]] = {metric.name: {} for metric in metrics}
         reasons: dict[str, str] = {}
@@ -130,7 +130,9 @@ class Sweep:
                 else:
                     found[name].setdefault(category, []).append(info.value)
         return {
-            name: Mean(None, reasons[name]) if name in reasons else Mean(fmean(map(fmean, by_category.values())))
+            name: MeanFigure(None, reasons[name])
+            if name in reasons
+            else MeanFigure(fmean(map(fmean, by_category.values())))
             for name, by_category in found.items()
         }
 
@@ -256,8 +258,8 @@ class SweepReport:
     contests: tuple[SettingRanking, ...]
     own: Setting
     chosen: Setting
-    own_means: Mapping[str, Mean]
-    chosen_means: Mapping[str, Mean]
+    own_means: Mapping[str, MeanFigure]
+    chosen_means: Mapping[str, MeanFigure]
     oracle: bool
 
     def images(self, role: Role) -> int:

@@ -21,7 +21,7 @@ LOCK, LEDGER = ".bound.lock", ".bound"
 
 
 @dataclass
-class Bound:
+class CacheLimit:
     """The one account of how many bytes a folder holds, in a file that all its writers share.
 
     Whatever comes is entered before it comes, so that a process that dies in between leaves too high a figure. At the

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from adbench.api.features import Features
 from adbench.api.geometry import Geometry
-from adbench.engine.features.cache_limit import Bound, forget
+from adbench.engine.features.cache_limit import CacheLimit, forget
 from adbench.engine.process.scratch import is_abandoned, speak_for
 from adbench.engine.store.record import canonical_json
 from adbench.errors import StorageError
@@ -42,7 +42,7 @@ _LAYER = "layer."
 
 
 @dataclass(frozen=True)
-class Entry:
+class CachedFeatures:
     """One image's features, and what they cost.
 
     Attributes:
@@ -87,9 +87,9 @@ class FeatureCache:
             self.note(sentence)
 
     @cached_property
-    def bound(self) -> Bound:
+    def bound(self) -> CacheLimit:
         """Keeps the files of all processes together within the limit."""
-        return Bound(self.root, self.limit, partial(evict, self.root))
+        return CacheLimit(self.root, self.limit, partial(evict, self.root))
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,11 @@ class ShelfView:
         """Whether there is a file for this sample; it may still turn out to be damaged."""
         return self.shelf.has(self.digests[name])
 
-    def get(self, name: str) -> Entry | None:
+    def get(self, name: str) -> CachedFeatures | None:
         """The sample's features; None if there are none, or none that can be trusted."""
         return self.shelf.get(self.digests[name])
 
-    def put(self, name: str, entry: Entry) -> None:
+    def put(self, name: str, entry: CachedFeatures) -> None:
         """Keep the sample's features, if the folder can be written."""
         self.shelf.put(self.digests[name], entry)
 
@@ -124,7 +124,7 @@ class Shelf:
         """Whether there is a file for the image of this content; it may still turn out to be damaged."""
         return os.path.exists(self._file(digest))  # noqa: PTH110 - `Path.exists` raises in a folder that is closed to us
 
-    def get(self, digest: str) -> Entry | None:
+    def get(self, digest: str) -> CachedFeatures | None:
         """The features of the image of this content; None if there are none, or none that can be trusted."""
         file = self._file(digest)
         try:
@@ -147,7 +147,7 @@ class Shelf:
         else:
             self.cache.tell("damaged", f"{error}; it is thrown away and made again")
 
-    def put(self, digest: str, entry: Entry) -> None:
+    def put(self, digest: str, entry: CachedFeatures) -> None:
         """Keep the features of one image, if the folder can be written."""
         try:
             data = _packed(entry)
@@ -204,7 +204,7 @@ def _size(file: Path) -> int:
         return 0
 
 
-def _packed(entry: Entry) -> bytes:
+def _packed(entry: CachedFeatures) -> bytes:
     """The bytes of a file: tensors, the image's geometry, the cost, and a checksum over all of it.
 
     A tensor that is there under two names, such as the only layer that is also the patches, is written once.
@@ -226,7 +226,7 @@ def _packed(entry: Entry) -> bytes:
     return save(flat, metadata={"head": head, "checksum": _checksum(head, flat)})
 
 
-def _read(file: Path) -> Entry:
+def _read(file: Path) -> CachedFeatures:
     """The features in a file, mapped into memory.
 
     Raises:
@@ -250,14 +250,14 @@ def _read(file: Path) -> Entry:
         raise StorageError(f"the kept features {file} cannot be read ({error})") from None
 
 
-def _entry(head: Mapping[str, Any], flat: Mapping[str, Tensor]) -> Entry:
+def _entry(head: Mapping[str, Any], flat: Mapping[str, Tensor]) -> CachedFeatures:
     """What a file holds: its words and its tensors."""
     place, twins = head["geometry"], head["twins"]
     layers = {name: flat[twins[f"{_LAYER}{name}"]][None] for name in head["layers"]} or None
     fields = {name: flat[twins[name]][None] for name in _FIELDS if name in twins}
     geometry = Geometry(tuple(place["original"]), tuple(place["size"]), tuple(place["box"]))
     features = Features(ids=("",), geometry=(geometry,), layers=layers, **fields)
-    return Entry(features, head["ms"], head["runtime"])
+    return CachedFeatures(features, head["ms"], head["runtime"])
 
 
 def _checksum(head: str, tensors: Mapping[str, Tensor]) -> str:

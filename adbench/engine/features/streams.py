@@ -22,7 +22,7 @@ from adbench.engine.features.contract import (
     check_rounded,
     prepared_pair,
 )
-from adbench.engine.features.feature_cache import Entry, ShelfView
+from adbench.engine.features.feature_cache import CachedFeatures, ShelfView
 from adbench.engine.features.read_ahead import Item, read_ahead
 from adbench.engine.process.clock import Clock
 
@@ -176,7 +176,7 @@ class ExtractedStream(FeatureStream):
         if self._kept is not None:
             ms = 1000 * self.spent / len(features)
             for index, name in enumerate(features.ids):
-                self._kept.put(name, Entry(_one(features, index), ms, self.backbone.runtime))
+                self._kept.put(name, CachedFeatures(_one(features, index), ms, self.backbone.runtime))
 
     def _rounded(self, features: Features) -> Features:
         if not self._half:
@@ -213,7 +213,7 @@ def _one(features: Features, index: int) -> Features:
     return one.having(ids=(features.ids[index],), geometry=(features.geometry[index],), images=None)
 
 
-def _joined(ids: Sequence[str], entries: Sequence[Entry]) -> Features:
+def _joined(ids: Sequence[str], entries: Sequence[CachedFeatures]) -> Features:
     """One batch of images that were kept one by one."""
     parts = [entry.features for entry in entries]
     fields = {name: [getattr(part, name) for part in parts] for name in ("patches", "image", "foreground")}
@@ -225,7 +225,7 @@ def _joined(ids: Sequence[str], entries: Sequence[Entry]) -> Features:
     return Features(tuple(ids), tuple(part.geometry[0] for part in parts), layers=layers, **joined)
 
 
-def _shape(entry: Entry | None) -> object:
+def _shape(entry: CachedFeatures | None) -> object:
     """What the features of one batch have in common; None for what has to be looked at again."""
     if entry is None:
         return None

@@ -15,7 +15,7 @@ STACK = ".stack"
 
 
 @dataclass(frozen=True)
-class Sign:
+class UnitAtWork:
     """What a worker said last.
 
     Attributes:
@@ -39,7 +39,7 @@ class Sign:
 
 
 @dataclass
-class Post:
+class WorkerStatus:
     """A worker's place of work.
 
     Attributes:
@@ -82,14 +82,14 @@ class Post:
             yield opened
 
     @staticmethod
-    def read(file: Path | None) -> Sign | None:
+    def read(file: Path | None) -> UnitAtWork | None:
         """What a worker said last; None if it never said anything, or nobody can tell."""
         if file is None:
             return None
         try:
             said = json.loads(file.read_text(encoding="utf-8"))
             stack = file.with_suffix(STACK)
-            return Sign(**said, stack=stack.read_text(errors="replace") if stack.exists() else "")
+            return UnitAtWork(**said, stack=stack.read_text(errors="replace") if stack.exists() else "")
         except (OSError, ValueError, TypeError):
             return None
 

@@ -24,7 +24,7 @@ from adbench.engine.process.location import is_here
 from adbench.engine.process.lock import sweep_claims
 from adbench.engine.process.safe_text import named, words_of
 from adbench.engine.process.scratch import Scratch
-from adbench.engine.process.worker_status import Post, Sign
+from adbench.engine.process.worker_status import UnitAtWork, WorkerStatus
 from adbench.engine.run.record_builder import RecordBuilder, UnitOutcome
 from adbench.engine.store.record import ResultRecord, canonical_json, new_run, write_record
 from adbench.errors import AdbenchError, StorageError, UsageError, WeightsError
@@ -233,7 +233,7 @@ class Dispatcher:
                     left += [rest] if rest else []
                 elif not self.executor.here:
                     self._hear(Answer.from_json(ending.answer))
-                Post.clear(given.sign)
+                WorkerStatus.clear(given.sign)
                 if any(outcome.unsaved is not None for outcome in self.outcomes):
                     return []
         return left
@@ -280,7 +280,7 @@ class Dispatcher:
         known if it said so. A job whose workers die without a word is given out again once; from then on, each such
         death costs the first unit that has not ended.
         """
-        sign = Post.read(given.sign)
+        sign = WorkerStatus.read(given.sign)
         sweep_claims(self.settings.out)
         left = [unit for unit in given.units if not self._settled(unit)]
         at = None if sign is None or sign.unit is None else given.units[sign.unit]
@@ -291,14 +291,16 @@ class Dispatcher:
         self._starts[id(left[-1])] += 1
         return left if self._starts[id(left[-1])] < STARTS else self._lose(left[:1], ending, sign, left)
 
-    def _lose(self, lost: Sequence[Unit], ending: Ending, sign: Sign | None, left: Sequence[Unit]) -> Sequence[Unit]:
+    def _lose(
+        self, lost: Sequence[Unit], ending: Ending, sign: UnitAtWork | None, left: Sequence[Unit]
+    ) -> Sequence[Unit]:
         """Record that units were lost; returns the others."""
         for unit in lost:
             self.hearing.begin(unit.title)
             self._ended(self._lost(unit, ending, sign))
         return [unit for unit in left if not any(unit is other for other in lost)]
 
-    def _lost(self, unit: Unit, ending: Ending, sign: Sign | None) -> UnitOutcome:
+    def _lost(self, unit: Unit, ending: Ending, sign: UnitAtWork | None) -> UnitOutcome:
         """The record of a unit that took its worker with it."""
         draft = self._draft(unit)
         late = sign is not None and sign.late

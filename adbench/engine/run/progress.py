@@ -9,7 +9,7 @@ Watch = Callable[[str, int, int], None]
 """Told the name of a stage, how many images are done, and of how many."""
 
 
-class Gauge:
+class StageProgress:
     """Counts the images of one stage.
 
     What a part promises of its walks need not be what it does: one that breaks off early, or peeks into a stream before
@@ -30,7 +30,7 @@ class Gauge:
         self._tell(min(self._done + images, self.total))
 
     @contextmanager
-    def running(self) -> Iterator[Gauge]:
+    def running(self) -> Iterator[StageProgress]:
         """The stage itself: what ends well has come to its total."""
         yield self
         self._tell(self.total)

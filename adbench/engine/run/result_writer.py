@@ -20,7 +20,7 @@ from adbench.registry import Registry
 
 
 @dataclass(frozen=True)
-class Store:
+class ResultWriter:
     """Writes what comes of units.
 
     Attributes:

@@ -35,14 +35,14 @@ from adbench.engine.process.interrupts import go_on, is_stop
 from adbench.engine.process.lock import unit_lock
 from adbench.engine.process.safe_text import bounded
 from adbench.engine.process.scratch import Scratch, delete
-from adbench.engine.process.worker_status import Post
+from adbench.engine.process.worker_status import WorkerStatus
 from adbench.engine.run.backbone_pool import BackbonePool
 from adbench.engine.run.crossfit import normal_scores, too_few_for
 from adbench.engine.run.method import Method
-from adbench.engine.run.progress import Gauge, Watch
+from adbench.engine.run.progress import StageProgress, Watch
 from adbench.engine.run.record_builder import RecordBuilder, UnitOutcome
 from adbench.engine.run.result import Result, deployed
-from adbench.engine.run.result_writer import Store
+from adbench.engine.run.result_writer import ResultWriter
 from adbench.engine.run.scoring import in_order_of, masking, places_in, repeats, score_stream
 from adbench.engine.run.seed_watch import SeedWatch, WatchedContext
 from adbench.engine.run.work import Fitted, Predicted, Work, cost_of, learning_of, scoring_of
@@ -73,9 +73,9 @@ class Runner:
     settings: Settings
     watch: Watch = lambda _stage, _done, _total: None
     note: Callable[[str], None] = lambda _: None
-    post: Post = field(default_factory=Post)
+    post: WorkerStatus = field(default_factory=WorkerStatus)
     _sights: BackbonePool = field(init=False)
-    _store: Store = field(init=False)
+    _store: ResultWriter = field(init=False)
     _learned: Fitted | None = None
     _memo: Memo = field(default_factory=Memo)
     _results: Memo = field(default_factory=Memo)
@@ -86,7 +86,7 @@ class Runner:
     def __post_init__(self) -> None:
         self.settings = replace(self.settings, device=choose_device(self.settings.device))
         self._sights = BackbonePool(self.registry, self.settings, self._say)
-        self._store = Store(self.registry, self.settings, lambda: self.watch("write", 0, 0))
+        self._store = ResultWriter(self.registry, self.settings, lambda: self.watch("write", 0, 0))
 
     def _say(self, sentence: str) -> None:
         """Tell whoever listens by then."""
@@ -244,7 +244,7 @@ class Runner:
             learned = self._learned = self._learn(work, memory)
         method = replace(learned.method, scorer=work.method.scorer, aggregator=work.method.aggregator)
         task = work.draft.task
-        gauge = Gauge(self.watch, "score", len(task.blind_test))
+        gauge = StageProgress(self.watch, "score", len(task.blind_test))
         test = self._look(work, gauge, task.blind_test)
         vectors: list[np.ndarray] = []
         with work.clock.measure("test"), gauge.running():
@@ -261,7 +261,7 @@ class Runner:
 
     def _learn(self, work: Work, memory: PeakMemory) -> Fitted:
         task, method, clock = work.draft.task, work.method, work.clock
-        gauge = Gauge(self.watch, "learn", method.looks(len(task.train), len(task.blind_test)))
+        gauge = StageProgress(self.watch, "learn", method.looks(len(task.train), len(task.blind_test)))
         train, test = self._look_all_ways(work, gauge, task.train), self._look(work, gauge, task.blind_test)
         nothing = self._look(work, gauge, ())
         with clock.measure("fit"), gauge.running():
@@ -286,11 +286,13 @@ class Runner:
             memory.gpu_mb(),
         )
 
-    def _look_all_ways(self, work: Work, gauge: Gauge, samples: Sequence[Sample]) -> ViewedStream:
+    def _look_all_ways(self, work: Work, gauge: StageProgress, samples: Sequence[Sample]) -> ViewedStream:
         """Normal images to learn from, in all views where an augmenter shows several."""
         return ViewedStream([self._look(work, gauge, samples, view) for view in views_of(work.method.augmenter)])
 
-    def _look(self, work: Work, gauge: Gauge, samples: Sequence[Sample], view: View | None = None) -> ExtractedStream:
+    def _look(
+        self, work: Work, gauge: StageProgress, samples: Sequence[Sample], view: View | None = None
+    ) -> ExtractedStream:
         settings, method, draft = self.settings, work.method, work.draft
         loader = ImageLoader(
             draft.unit.dataset,
@@ -335,7 +337,7 @@ class Runner:
         rule = self.settings.threshold
         if rule is None:
             return None
-        unit, task, gauge = work.draft.unit, work.draft.task, Gauge(self.watch, "threshold")
+        unit, task, gauge = work.draft.unit, work.draft.task, StageProgress(self.watch, "threshold")
         apart = replace(work, clock=Clock(self.settings.device, self._memo))  # for what it counts is no part of the fit
         ctx = replace(work.ctx, workdir=work.scratch.folder("threshold"))  # nor may its files be taken for those of it
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adbench.cli.messages import Told
+from adbench.cli.messages import ProblemTally
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from adbench.cli.messages import Told
     ],
 )
 def test_a_sentence_is_said_once_with_how_many_it_concerns(runs, said, capsys):
-    told = Told("run")
+    told = ProblemTally("run")
     for run in runs:
         told.error("gone", run)
     told.show()
@@ -26,7 +26,7 @@ def test_a_sentence_is_said_once_with_how_many_it_concerns(runs, said, capsys):
 
 
 def test_other_sentences_are_other_lines_and_errors_come_last(capsys):
-    told = Told("method")
+    told = ProblemTally("method")
     told.error("x", "a")
     told.left_out("it failed", "b")
     told.error("y", "a")
@@ -36,6 +36,6 @@ def test_other_sentences_are_other_lines_and_errors_come_last(capsys):
 
 
 def test_nothing_to_say_is_nothing_said(capsys):
-    told = Told("run")
+    told = ProblemTally("run")
     told.show()
     assert (capsys.readouterr().err, told.failed) == ("", 0)

@@ -5,7 +5,7 @@ import pytest
 
 from adbench.cli.sweep_report import lines_for, show, to_json
 from adbench.engine.evaluate.holdout import HoldoutSplit
-from adbench.engine.evaluate.sweep import Mean, Setting, SettingRanking, SweepReport, Tried
+from adbench.engine.evaluate.sweep import MeanFigure, Setting, SettingRanking, SweepReport, Tried
 from adbench.engine.plan.map_spec import MapSpec
 from adbench.engine.plan.recipe import Part
 
@@ -22,8 +22,8 @@ def verdict(chosen=OTHER, *, oracle=False, tuned_on=()):
         SettingRanking("aggregate", "image-auroc", (Tried(OTHER._replace(map=OWN.map), 0.9), Tried(OWN, 0.8))),
         SettingRanking("map", "pixel-ap", maps),
     )
-    means = {"image-auroc": Mean(0.75), "pixel-ap": Mean(None, "bolt: no defective pixel")}
-    return SweepReport((run,), contests, OWN, chosen, means, {**means, "image-auroc": Mean(0.625)}, oracle)
+    means = {"image-auroc": MeanFigure(0.75), "pixel-ap": MeanFigure(None, "bolt: no defective pixel")}
+    return SweepReport((run,), contests, OWN, chosen, means, {**means, "image-auroc": MeanFigure(0.625)}, oracle)
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -5,7 +5,7 @@ import pytest
 from adbench.boards.board import Board
 from adbench.boards.records.integrity import forged, integrity_table
 from adbench.boards.records.records_io import read_run
-from adbench.boards.tables.tidy import Truth, tidy
+from adbench.boards.tables.tidy import BoardTruth, tidy
 
 BOARD = Board.model_validate(
     {"title": "Demo", "dataset": "demo", "protocol": {"train": "all"}, "metrics": ["image-auroc"]}
@@ -87,7 +87,7 @@ def test_counts_of_images_are_told_where_there_are_any(make_record):
     assert said["no training image is there twice"] == "not cable (3)"
     assert said["all files of the dataset were read"] == "yes"
     assert "no test image looks like a training image" not in said
-    truth = Truth(unverified=frozenset([many.id]))
+    truth = BoardTruth(unverified=frozenset([many.id]))
     shown = dict(integrity_table(tidy(BOARD, [few, many, none], truth)).rows)
     assert shown["no training image is there twice"] == "not cable (2)"
 

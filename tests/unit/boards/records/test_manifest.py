@@ -4,12 +4,12 @@ import pytest
 
 from adbench import StorageError
 from adbench.boards.records.manifest import MANIFEST_FILE, Manifest, read_manifest
-from adbench.boards.records.records_io import Found
+from adbench.boards.records.records_io import FoundRecord
 from adbench.boards.tables.tidy import UnitKey
 
 
 def found(record, text=None):
-    return Found(record, "here", text=text)
+    return FoundRecord(record, "here", text=text)
 
 
 NOBODY = lambda record: None  # noqa: E731

@@ -6,17 +6,17 @@ from dataclasses import replace
 import pytest
 
 from adbench import StorageError
-from adbench.boards.records.merging import Merge, Said
-from adbench.boards.records.records_io import Found
+from adbench.boards.records.merging import Merge, MergeNotes
+from adbench.boards.records.records_io import FoundRecord
 from adbench.boards.tables.tidy import UnitKey
 
 
 def found(record, where="here", **status):
-    return Found(record, where, **status)
+    return FoundRecord(record, where, **status)
 
 
 def merge(each, news=None, **options):
-    said = Said()
+    said = MergeNotes()
     merged = Merge(said=said, **options).merge(each)
     if news is not None:
         news += [*said.news, *said.refused]

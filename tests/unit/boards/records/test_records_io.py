@@ -7,16 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adbench import StorageError
-from adbench.boards.records.records_io import Found, read_lines, read_run, refusal, to_line
+from adbench.boards.records.records_io import FoundRecord, read_lines, read_run, refusal, to_line
 
 
 def found(record, where="here"):
-    return Found(record, where)
+    return FoundRecord(record, where)
 
 
 def test_a_run_is_read(make_run, make_record):
     folder = make_run()
-    assert read_run(folder) == Found(make_record(), str(folder / "record.json"))
+    assert read_run(folder) == FoundRecord(make_record(), str(folder / "record.json"))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_one_bad_line_hides_no_other(tmp_path, make_record):
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     read = list(read_lines(file))
     assert [line for line, _ in read] == lines
-    assert [isinstance(what, Found) for _, what in read] == [True, False, True]
+    assert [isinstance(what, FoundRecord) for _, what in read] == [True, False, True]
     assert f"{file}:2" in read[1][1]
 
 

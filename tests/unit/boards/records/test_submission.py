@@ -4,7 +4,7 @@ import pytest
 
 from adbench import UsageError
 from adbench.boards.board import Board
-from adbench.boards.records.records_io import Found
+from adbench.boards.records.records_io import FoundRecord
 from adbench.boards.records.submission import of_one_method, review
 from adbench.boards.tables.tidy import method_key
 
@@ -15,7 +15,7 @@ def board(**rules):
 
 
 def found(*records):
-    return [Found(record, f"runs/{index}") for index, record in enumerate(records)]
+    return [FoundRecord(record, f"runs/{index}") for index, record in enumerate(records)]
 
 
 def whole(make_record, **options):
@@ -79,7 +79,7 @@ def test_uncommitted_changes_and_leaks_are_warnings(make_record):
             "task": first.task.model_copy(update={"duplicates": [f"a/test/good/{index}" for index in range(7)]}),
         }
     )
-    seen = review(board(), [Found(first, "runs/0"), *members[1:]], ["a", "b"])
+    seen = review(board(), [FoundRecord(first, "runs/0"), *members[1:]], ["a", "b"])
     assert seen.faults == []
     assert seen.warnings[0] == "made from a checkout with uncommitted changes: runs/0"
     assert seen.warnings[1].endswith("a/test/good/4 and 2 more")

@@ -9,7 +9,7 @@ from adbench.boards.page.content import content
 from adbench.boards.page.html import board_html, index_html
 from adbench.boards.records.board_extras import BoardExtras
 from adbench.boards.tables.table import FIXED, READ_AS, UNVERIFIED_NOTE, category_tables, standings_tables
-from adbench.boards.tables.tidy import Truth, UnitKey, method_key, short_keys, tidy
+from adbench.boards.tables.tidy import BoardTruth, UnitKey, method_key, short_keys, tidy
 
 METRICS = ("image-auroc", "pixel-auroc")
 
@@ -73,7 +73,7 @@ def test_the_page_says_so_too(make_record):
 
 
 def unverified(*records, **truth):
-    return Truth(unverified=frozenset(record.id for record in records), **truth)
+    return BoardTruth(unverified=frozenset(record.id for record in records), **truth)
 
 
 def test_what_is_unverified_stands_last_and_has_no_rank(make_record):
@@ -102,7 +102,7 @@ def test_a_board_of_nothing_else_shows_it(make_record):
 def test_images_are_those_of_the_board(make_record):
     mine, others = make_record(images="a"), [make_record(f"m{k}", k=k, images="b") for k in range(3)]
     place = 0, UnitKey("bottle", 0)
-    data = tidy(board(), [mine, *others], Truth(images={place: mine.task.samples_sha}))
+    data = tidy(board(), [mine, *others], BoardTruth(images={place: mine.task.samples_sha}))
     assert [record.recipe.name for record in data.records if data.strange(record)] == ["m0", "m1", "m2"]
 
 
@@ -116,7 +116,7 @@ def test_versions_are_those_that_are_installed(make_record):
     ):
         titles = {
             row[1]: table.title
-            for table in standings_tables(tidy(board(), [new], Truth(versions=versions)))
+            for table in standings_tables(tidy(board(), [new], BoardTruth(versions=versions)))
             for row in table.rows
         }
         assert title in titles["new"]

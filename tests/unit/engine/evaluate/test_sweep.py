@@ -9,7 +9,7 @@ from adbench import GOOD, DataError, Geometry, Sample, UsageError
 from adbench.builtin.metrics_image import ImageAuroc
 from adbench.engine.evaluate.evaluator import Evaluator
 from adbench.engine.evaluate.holdout import HoldoutSplit
-from adbench.engine.evaluate.sweep import Mean, Run, Setting, Sweep, decide, require_aggregable, whole_part
+from adbench.engine.evaluate.sweep import MeanFigure, Run, Setting, Sweep, decide, require_aggregable, whole_part
 from adbench.engine.plan.map_spec import MapSpec
 from adbench.engine.plan.recipe import Part
 from adbench.engine.store.predictions import Predictions
@@ -50,7 +50,7 @@ def test_only_images_of_a_role_are_looked_at(registry):
     run = one_run("bolt", [1, 9, 5, 7], parting=HoldoutSplit((0, 2), (1, 3)))
     trial = sweep(registry, run)
     for role, value in (("choosing", 1.0), ("reporting", 0.0)):
-        assert trial.means(OWN, [ImageAuroc()], role) == {"image-auroc": Mean(value)}
+        assert trial.means(OWN, [ImageAuroc()], role) == {"image-auroc": MeanFigure(value)}
 
 
 def test_the_choosing_images_choose_though_the_others_would_not(registry):
@@ -60,7 +60,10 @@ def test_the_choosing_images_choose_though_the_others_would_not(registry):
     assert [(one.setting, one.value) for one in contest.tried] == [(MEAN, 1.0), (OWN, 0.0)]
     verdict = decide(sweep(registry, run), [contest], [ImageAuroc()], oracle=False)
     assert verdict.chosen == MEAN
-    assert (verdict.own_means, verdict.chosen_means) == ({"image-auroc": Mean(1.0)}, {"image-auroc": Mean(0.0)})
+    assert (verdict.own_means, verdict.chosen_means) == (
+        {"image-auroc": MeanFigure(1.0)},
+        {"image-auroc": MeanFigure(0.0)},
+    )
     assert (verdict.images("choosing"), verdict.images("reporting")) == (2, 2)
 
 

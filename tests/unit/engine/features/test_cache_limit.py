@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from adbench.engine.features.cache_limit import LEDGER, Bound, forget
+from adbench.engine.features.cache_limit import LEDGER, CacheLimit, forget
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def folder(tmp_path):
                 there.pop(0).unlink()
             return sum(file.stat().st_size for file in there)
 
-        return Bound(tmp_path, limit, shrink)
+        return CacheLimit(tmp_path, limit, shrink)
 
     return make
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from adbench import Features, Geometry
 from adbench.engine.features import feature_cache as module
-from adbench.engine.features.feature_cache import Entry, FeatureCache, abandoned, clear, evict, files, shelves
+from adbench.engine.features.feature_cache import CachedFeatures, FeatureCache, abandoned, clear, evict, files, shelves
 
 ABOUT = {"backbone": {"name": "net", "options": {}}, "runtime": "torch"}
 
@@ -22,7 +22,7 @@ ABOUT = {"backbone": {"name": "net", "options": {}}, "runtime": "torch"}
 def entry(seed=0, size=4, dtype=torch.float32):
     tensor = torch.randn(1, size, size, 3, generator=torch.Generator().manual_seed(seed)).to(dtype)
     geometry = Geometry((64, 48), (32, 32), (0.0, -1.5, 64.0, 48.25))
-    return Entry(
+    return CachedFeatures(
         Features(("it",), (geometry,), tensor, {"late": tensor * 2, "early": tensor[:, :2]}, tensor[0, :1, 0]),
         12.5,
         "torch",
@@ -53,7 +53,7 @@ def test_what_is_kept_comes_back_as_it_was(shelf, dtype):
 
 def test_a_layer_that_is_also_the_patches_is_written_once(shelf):
     one = entry().features
-    shelf.put("a", Entry(one.having(layers={"only": one.patches}, image=None), 1.0, "torch"))
+    shelf.put("a", CachedFeatures(one.having(layers={"only": one.patches}, image=None), 1.0, "torch"))
     found = shelf.get("a").features
     assert torch.equal(found.patches, one.patches)
     assert torch.equal(found.layers["only"], one.patches)
@@ -214,11 +214,11 @@ WRITER = """
 import sys, torch
 from pathlib import Path
 from adbench import Features, Geometry
-from adbench.engine.features.feature_cache import Entry, FeatureCache
+from adbench.engine.features.feature_cache import CachedFeatures, FeatureCache
 shelf = FeatureCache(Path(sys.argv[1]), 300_000, note=print).shelf({"a": 1})
 for number in range(30):
     features = Features(("x",), (Geometry.whole(8, 8),), patches=torch.randn(1, 8, 8, 100))
-    shelf.put(f"{sys.argv[2]}-{number}", Entry(features, 1.0, "torch"))
+    shelf.put(f"{sys.argv[2]}-{number}", CachedFeatures(features, 1.0, "torch"))
 """
 
 

@@ -13,7 +13,7 @@ from adbench.engine.plan.settings import Settings
 from adbench.engine.plan.threshold_rule import Rule
 from adbench.engine.plan.unit import Unit
 from adbench.engine.process.lock import unit_lock
-from adbench.engine.process.worker_status import Post
+from adbench.engine.process.worker_status import WorkerStatus
 from adbench.engine.run import dispatch
 from adbench.engine.run.dispatch import Answer, Callbacks, Dispatcher, Refusal, job_order, run_order
 from adbench.engine.run.record_builder import UnitOutcome
@@ -42,7 +42,7 @@ class Elsewhere(Executor):
             order = json.loads(job.order)
             work(json.dumps({**order, "units": order["units"][:after]}))
             if after < len(order["units"]):
-                Post(Path(order["sign"]), after).stand()
+                WorkerStatus(Path(order["sign"]), after).stand()
             yield Ending(job, None, "its process was killed (signal 9)", timeout)
 
 
@@ -234,7 +234,7 @@ class Dying(Executor):
             if death is None:
                 yield Ending(job, work(job.order))
                 continue
-            death(Post(Path(order["sign"])))
+            death(WorkerStatus(Path(order["sign"])))
             yield Ending(job, None, "its process was killed (signal 9)")
 
 

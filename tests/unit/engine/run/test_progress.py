@@ -9,14 +9,14 @@ from adbench.builtin.toy import ToyTestVectors, ToyVectors
 from adbench.engine.plan.protocol import Protocol
 from adbench.engine.plan.settings import Settings
 from adbench.engine.plan.threshold_rule import Rule
-from adbench.engine.run.progress import Gauge
+from adbench.engine.run.progress import StageProgress
 from adbench.engine.run.runner import Runner
 
 
 @pytest.mark.parametrize("steps", [(3, 3), (2, 2), (6, 6, 6), (), (1,) * 6, (0, 100)])
 def test_whatever_is_counted_it_never_goes_back_and_ends_at_its_total(steps):
     told = []
-    gauge = Gauge(lambda *what: told.append(what), "learn", 6)
+    gauge = StageProgress(lambda *what: told.append(what), "learn", 6)
     with gauge.running():
         for images in steps:
             gauge.seen(images)
@@ -27,7 +27,7 @@ def test_whatever_is_counted_it_never_goes_back_and_ends_at_its_total(steps):
 
 def test_nothing_to_see_is_nothing_to_tell():
     told = []
-    gauge = Gauge(lambda *what: told.append(what), "learn")
+    gauge = StageProgress(lambda *what: told.append(what), "learn")
     with gauge.running():
         gauge.seen(3)
     assert told == []
@@ -35,7 +35,7 @@ def test_nothing_to_see_is_nothing_to_tell():
 
 def test_a_stage_that_fails_does_not_say_that_it_ended():
     told = []
-    gauge = Gauge(lambda *what: told.append(what), "learn", 6)
+    gauge = StageProgress(lambda *what: told.append(what), "learn", 6)
     with pytest.raises(RuntimeError), gauge.running():
         gauge.seen(2)
         raise RuntimeError
