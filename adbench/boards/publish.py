@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from adbench import Report, StorageError, Table
 from adbench.boards.board import BOARD_FILE, board_yaml
+from adbench.boards.page.asset_files import FOLDER, is_asset_name, shared_assets
 from adbench.boards.page.content import content
 from adbench.boards.page.html import board_html, index_html
 from adbench.boards.records.board_extras import DETAILS, PICTURES, Gallery, annex_files, attach
@@ -51,12 +52,19 @@ class Renderers:
         csv: for `table.csv`.
         gallery: makes pictures of runs for pages; None for no new ones.
         known: what the adbench that is installed knows.
+        single_file: whether each page holds its scripts and styles, instead of links to `assets/`.
     """
 
     markdown: Report
     csv: Report
     gallery: Gallery | None = None
     known: Known = field(default_factory=Known)
+    single_file: bool = False
+
+    @property
+    def command(self) -> str:
+        """What writes all pages anew in this way."""
+        return f"adbench board build{' --single-file' if self.single_file else ''}"
 
 
 def build(runs: Sequence[Path], root: Path, press: Renderers, *, replacing: bool = False) -> BuildReport:
@@ -135,14 +143,18 @@ def _check(root: Path, press: Renderers) -> BuildReport:
     gc.freeze()
     wanted = _generated(root, shelves, press, outcome)
     differing = [path for path, text in wanted.items() if _read_bytes(path) != text.encode()]
-    outcome.problems += [f"{path}: not what the records say; run 'adbench board build'" for path in sorted(differing)]
-    outcome.problems += [f"{path}: does not belong here; run 'adbench board build'" for path in _stray(root, wanted)]
+    outcome.problems += [f"{path}: not what the records say; run '{press.command}'" for path in sorted(differing)]
+    outcome.problems += [f"{path}: does not belong here; run '{press.command}'" for path in _stray(root, wanted)]
+    outcome.problems += [f"{path}: no file of these pages; move it elsewhere" for path in _foreign(root, wanted)]
     return outcome
 
 
 def _generated(root: Path, shelves: Sequence[BoardFiles], press: Renderers, outcome: BuildReport) -> dict[Path, str]:
-    """The text of every file below `root` that is not written by hand, and of boards that are new."""
-    files: dict[Path, str] = {}
+    """The text of every file below `root` that is not written by hand, and of boards that are new.
+
+    Assets come first: no page is written before what it needs.
+    """
+    files = {} if press.single_file else {root / FOLDER / asset.name: asset.text for asset in shared_assets()}
     pages = []
     published = read_published(root / PUBLISHED_FILE)
     for shelf in shelves:
@@ -157,10 +169,11 @@ def _generated(root: Path, shelves: Sequence[BoardFiles], press: Renderers, outc
         files[shelf.folder / README] = _page(press.markdown.render(told))
         files[shelf.folder / "table.csv"] = press.csv.render(standings_tables(data))
         pages.append(content(data, shelf.annex))
-        files[shelf.folder / PAGE] = board_html(pages[-1], beside)
+        files[shelf.folder / PAGE] = board_html(pages[-1], beside, single_file=press.single_file)
         outcome.problems += shelf.annex.problems
     files[root / README] = _page(_index(root, shelves, press))
-    files[root / PAGE] = index_html([shelf.folder.relative_to(root).as_posix() for shelf in shelves], pages)
+    paths = [shelf.folder.relative_to(root).as_posix() for shelf in shelves]
+    files[root / PAGE] = index_html(paths, pages, single_file=press.single_file)
     return files
 
 
@@ -211,9 +224,25 @@ def _methods(shelf: BoardFiles) -> int:
 
 
 def _stray(root: Path, wanted: Iterable[Path]) -> list[Path]:
-    """Files of records, details or pictures whose lines are all in files of other names."""
+    """Files of records, details or pictures whose lines are all in files of other names, and assets of no page."""
     there = {path for folder in (RECORDS, DETAILS, PICTURES) for path in root.glob(f"*/*/{folder}/*.jsonl")}
-    return sorted(there - set(wanted))
+    assets = {path for path in _among_assets(root) if is_asset_name(path.name) and not _is_folder(path)}
+    return sorted((there | assets) - set(wanted))
+
+
+def _foreign(root: Path, wanted: Iterable[Path]) -> list[Path]:
+    """What lies among the assets and has no asset's name: no build removes it."""
+    return sorted(_among_assets(root) - set(wanted) - set(_stray(root, wanted)))
+
+
+def _among_assets(root: Path) -> set[Path]:
+    """What lies in the folder of assets; a link is not followed, so that nothing is removed through it."""
+    folder = root / FOLDER
+    return set() if folder.is_symlink() else set(folder.glob("*"))
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _read_bytes(path: Path) -> bytes | None:
@@ -221,7 +250,7 @@ def _read_bytes(path: Path) -> bytes | None:
 
 
 def _write(root: Path, files: dict[Path, str]) -> None:
-    """Write what differs, each file whole or not at all; then remove files of records that have another name now.
+    """Write what differs, each file whole or not at all, in order; then remove files that have another name now.
 
     Raises:
         StorageError: a file cannot be written, or a link would lead it out of the root.
@@ -234,9 +263,17 @@ def _write(root: Path, files: dict[Path, str]) -> None:
                     raise StorageError(f"{path.parent}: a link that leaves {root}; remove it")
                 _replace(path, text)
     for path in _stray(root, files):
-        if (path.parent.parent / BOARD_FILE).is_file():
+        if path.parent == root / FOLDER or (path.parent.parent / BOARD_FILE).is_file():
             with storage_errors(path):
                 path.unlink()
+    if FOLDER not in {path.parent.name for path in files}:
+        _remove_empty(root / FOLDER)
+
+
+def _remove_empty(folder: Path) -> None:
+    if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
+        with storage_errors(folder):
+            folder.rmdir()
 
 
 def _replace(path: Path, text: str) -> None:

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from adbench.boards.records.board_files import BuildReport
 
 
-def renderers() -> Renderers:
+def renderers(*, single_file: bool = False) -> Renderers:
     """The reports that print boards, with what is known here."""
     from adbench.boards.publish import Renderers
     from adbench.cli.plugins import installed
 
     markdown, table = (cast("Report", installed().get("report", name).cls()) for name in ("markdown", "csv"))
-    return Renderers(markdown=markdown, csv=table, known=known_here())
+    return Renderers(markdown=markdown, csv=table, known=known_here(), single_file=single_file)
 
 
 def report(outcome: BuildReport) -> int:

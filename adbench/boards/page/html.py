@@ -1,7 +1,9 @@
-"""Pages of HTML: templates filled by jinja2, with every script and style inside and nothing else allowed to run.
+"""Pages of HTML: templates filled by jinja2, with the package's own scripts and styles and nothing else allowed to run.
 
 Strangers' text reaches a page in two ways only: escaped by jinja2, or as JSON that scripts turn into text nodes. The
-Content-Security-Policy names the sha256 of each script and style of this package; it forbids all others, and requests.
+Content-Security-Policy of a page that shares its assets allows scripts and styles from files of the page's own place,
+and none inside the page; that of a page that stands alone names the sha256 of each script and style inside, and forbids
+all others. Both forbid requests.
 """
 
 from __future__ import annotations
@@ -10,48 +12,57 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from markupsafe import Markup
 
 from adbench import Table
+from adbench.boards.page.asset_files import (
+    FOLDER,
+    Asset,
+    board_script,
+    index_script,
+    plot_library,
+    read,
+    style_sheet,
+)
 from adbench.engine.store.record import canonical_json
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-SCRIPTS = ("dom", "theme", "data", "drawing", "plots", "overview", "table", "method", "compare", "page")
-LIBRARIES = {"d3.min.js": "LICENSE-d3", "plot.umd.min.js": "LICENSE-plot"}
+_OWN_PLACE = "'self' file:"
+"""Where a page finds shared assets: on its own server, or on disk, where some browsers take no two files for one origin.
+
+A page that came from a server cannot read files of the disk, whatever its policy says.
+"""
 _UNSAFE = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 
 
-def board_html(content: Mapping[str, Any], beside: Sequence[Table] = ()) -> str:
+def board_html(content: Mapping[str, Any], beside: Sequence[Table] = (), *, single_file: bool = False) -> str:
     """The page of one board.
 
     Args:
         content: as `content.content` makes it.
         beside: tables that stand below as they are.
+        single_file: whether the page holds its scripts and styles, instead of links to `../../assets/`.
     """
-    libraries = [_library(name, licence) for name, licence in LIBRARIES.items()]
-    own = "\n".join(_read("assets", f"{name}.js") for name in SCRIPTS)
-    scripts = [*libraries, _closed(own)]
-    styles = [_read("assets", "page.css"), _read("vendor", "plot-style.css")]
+    scripts, data = [plot_library(), board_script()], embedded(content)
     shown = {"board": content["board"], "methods": len(content["methods"]), "notes": content["notes"], "beside": beside}
-    return _render("board.html.j2", scripts, styles, data=embedded(content), **shown)
+    return _render("board.html.j2", scripts, None if single_file else f"../../{FOLDER}", data=data, **shown)
 
 
-def index_html(paths: Sequence[str], contents: Sequence[Mapping[str, Any]]) -> str:
+def index_html(paths: Sequence[str], contents: Sequence[Mapping[str, Any]], *, single_file: bool = False) -> str:
     """The page over all boards.
 
     Args:
         paths: of the boards' folders below this page.
         contents: as `content.content` makes them, in the same order.
+        single_file: whether the page holds its script and style, instead of links to `assets/`.
     """
-    own = "\n".join(_read("assets", f"{name}.js") for name in ("dom", "theme"))
     boards = [{"href": quote(path), **_summary(content)} for path, content in zip(paths, contents, strict=True)]
-    return _render("index.html.j2", [_closed(own)], [_read("assets", "page.css")], boards=boards)
+    return _render("index.html.j2", [index_script()], None if single_file else FOLDER, boards=boards)
 
 
 def _summary(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,11 +84,6 @@ def _figure(cell: Sequence[float | str]) -> str:
     return " ".join([mean, *spread]) if isinstance(cell[-1], str) else " ± ".join([mean, *spread])
 
 
-def _closed(script: str) -> str:
-    """A script that leaves no names behind."""
-    return f'"use strict";\n(() => {{\n{script}}})();\n'
-
-
 def embedded(value: Mapping[str, Any]) -> Markup:
     """JSON that no HTML parser finds an end or a beginning in."""
     return Markup(_spread(value).translate(_UNSAFE))  # noqa: S704  escaped on this line
@@ -95,32 +101,39 @@ def _listed(value: Any) -> str:
     return "[\n" + ",\n".join(map(canonical_json, value)) + "\n]"
 
 
-def _render(template: str, scripts: Sequence[str], styles: Sequence[str], **values: Any) -> str:
-    policy = (
-        f"default-src 'none'; script-src {_sources(scripts)}; style-src {_sources(styles)};"
-        " img-src data:; base-uri 'none'; form-action 'none'"
-    )
-    trusted = {"scripts": list(map(Markup, scripts)), "style": Markup(styles[0]), "policy": policy}  # noqa: S704
+def _render(template: str, scripts: Sequence[Asset], folder: str | None, **values: Any) -> str:
+    """A page whose assets lie in `folder`, as a relative link; None for a page that holds them."""
+    style = style_sheet()
+    trusted = {
+        "scripts": [Markup(script.text) for script in scripts],  # noqa: S704  the package's own
+        "style": Markup(style.text),  # noqa: S704  the package's own
+        "links": folder and [f"{folder}/{script.name}" for script in scripts],
+        "style_link": f"{folder}/{style.name}",
+        "folder": folder,
+        "policy": _policy(scripts, style, inside=folder is None),
+    }
     return _environment().get_template(template).render(**trusted, **values)
 
 
-def _sources(texts: Sequence[str]) -> str:
-    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts]
-    return " ".join(f"'sha256-{digest}'" for digest in digests)
+def _policy(scripts: Sequence[Asset], style: Asset, *, inside: bool) -> str:
+    """The Content-Security-Policy of a page with its assets inside or beside it."""
+    script_sources = _digests(*(script.text for script in scripts)) if inside else _OWN_PLACE
+    style_source = _digests(style.text) if inside else _OWN_PLACE
+    drawings = _digests(read("vendor", "plot-style.css"))
+    return (
+        f"default-src 'none'; script-src {script_sources}; style-src {style_source} {drawings};"
+        " img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digests(*texts: str) -> str:
+    found = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts]
+    return " ".join(f"'sha256-{digest}'" for digest in found)
 
 
 @cache
 def _environment() -> Environment:
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-    loader = FunctionLoader(lambda name: _read("templates", name))
+    loader = FunctionLoader(lambda name: read("templates", name))
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-
-
-def _library(name: str, licence: str) -> str:
-    return f"/*!\n{_read('vendor', licence)}*/\n{_read('vendor', name)}"
-
-
-@cache
-def _read(folder: str, name: str) -> str:
-    return (files("adbench.boards.page") / folder / name).read_text(encoding="utf-8")

@@ -34,6 +34,14 @@ _WIDTH = 160
 """Of tables that do not go to a terminal."""
 
 
+_single_file_option = click.option(
+    "--single-file",
+    is_flag=True,
+    help="Each page holds its scripts and styles (0.5 MB), so that it can be sent alone. Without this option, pages"
+    " share the folder assets/.",
+)
+
+
 @click.group("board")
 def command() -> None:
     """Build, show and check leaderboards; hand in and verify records."""
@@ -69,7 +77,10 @@ command.add_command(verify_command)
     is_flag=True,
     help="Let records of RUNS take the place of others for the same method, category and seed; each is said.",
 )
-def build_command(runs: tuple[Path, ...], out: Path, pictures: bool, data: str | None, replacing: bool) -> int:
+@_single_file_option
+def build_command(
+    runs: tuple[Path, ...], out: Path, pictures: bool, data: str | None, replacing: bool, single_file: bool
+) -> int:
     """Put the records of RUNS on their boards, and write tables and pages anew.
 
     A record that no board takes gets a new board with default rules, to be edited by hand. One whose raw scores are not
@@ -79,7 +90,9 @@ def build_command(runs: tuple[Path, ...], out: Path, pictures: bool, data: str |
 
     from adbench.boards.publish import build
 
-    printed = replace(renderers(), gallery=_gallery(data, every=pictures), known=known_here(data))
+    printed = replace(
+        renderers(single_file=single_file), gallery=_gallery(data, every=pictures), known=known_here(data)
+    )
     outcome = build(runs, out, printed, replacing=replacing)
     for folder in outcome.boards:
         echo(f"{folder}: written")
@@ -88,11 +101,15 @@ def build_command(runs: tuple[Path, ...], out: Path, pictures: bool, data: str |
 
 @command.command("check")
 @click.argument("root", type=click.Path(file_okay=False, path_type=Path), default=Path("leaderboards"))
-def check_command(root: Path) -> int:
-    """Check that every generated file below ROOT is what the records say, byte for byte."""
+@_single_file_option
+def check_command(root: Path, single_file: bool) -> int:
+    """Check that every generated file below ROOT is what the records say, byte for byte.
+
+    Pages that were built with --single-file are checked with --single-file.
+    """
     from adbench.boards.publish import check
 
-    outcome = check(root, renderers())
+    outcome = check(root, renderers(single_file=single_file))
     if not outcome.problems:
         echo(f"{root}: all as the records say; boards: {len(outcome.boards)}")
     return report(outcome)

@@ -1,0 +1,88 @@
+"""Scripts and styles of pages: files that the pages of one tree share, or texts for a page that stands alone.
+
+A file's name holds the hash of its text, so a page never meets a script of another version: while a tree is being
+rebuilt, pages that are still old find the old files, and pages that are new find the new ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+FOLDER = "assets"
+"""Below the leaderboards' folder."""
+LIBRARIES = {"d3.min.js": "LICENSE-d3", "plot.umd.min.js": "LICENSE-plot"}
+BOARD_SCRIPTS = ("dom", "theme", "data", "drawing", "plots", "overview", "table", "method", "compare", "page")
+INDEX_SCRIPTS = ("dom", "theme")
+_NAME = re.compile(r"(?:plot|board|index|page)-[0-9a-f]{8}\.(?:js|css)")
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A script or a style sheet.
+
+    Attributes:
+        stem: of its name, without the hash.
+        suffix: `.js` or `.css`.
+        text: what it holds.
+    """
+
+    stem: str
+    suffix: str
+    text: str
+
+    @property
+    def name(self) -> str:
+        """The file's name, which changes with the text."""
+        return f"{self.stem}-{hashlib.sha256(self.text.encode()).hexdigest()[:8]}{self.suffix}"
+
+
+def is_asset_name(name: str) -> bool:
+    """Whether this or another version of adbench may have written a file of this name."""
+    return _NAME.fullmatch(name) is not None
+
+
+@cache
+def plot_library() -> Asset:
+    """d3 and Observable Plot, unmodified, each below its licence."""
+    parts = (f"/*!\n{read('vendor', licence)}*/\n{read('vendor', name)}" for name, licence in LIBRARIES.items())
+    return Asset("plot", ".js", "\n".join(parts))
+
+
+@cache
+def board_script() -> Asset:
+    """All scripts of a board's page but the library."""
+    return Asset("board", ".js", _closed(BOARD_SCRIPTS))
+
+
+@cache
+def index_script() -> Asset:
+    """The script of the page over all boards."""
+    return Asset("index", ".js", _closed(INDEX_SCRIPTS))
+
+
+@cache
+def style_sheet() -> Asset:
+    """The style sheet of all pages."""
+    return Asset("page", ".css", read("assets", "page.css"))
+
+
+def shared_assets() -> Sequence[Asset]:
+    """Everything that pages of a tree refer to."""
+    return plot_library(), board_script(), index_script(), style_sheet()
+
+
+@cache
+def read(folder: str, name: str) -> str:
+    """The text of a file of this package."""
+    return (files("adbench.boards.page") / folder / name).read_text(encoding="utf-8")
+
+
+def _closed(names: Sequence[str]) -> str:
+    """Scripts, one after the other, that leave no names behind."""
+    script = "\n".join(read("assets", f"{name}.js") for name in names)
+    return f'"use strict";\n(() => {{\n{script}}})();\n'
