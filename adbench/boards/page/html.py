@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _OWN_PLACE = "'self' file:"
-"""Where a page finds shared assets: on its own server, or on disk, where some browsers take no two files for one origin.
+"""Where a page finds shared assets: on its own server, or on disk, where browsers may take no two files for one origin.
 
 A page that came from a server cannot read files of the disk, whatever its policy says.
 """

@@ -8,6 +8,7 @@ import random
 import re
 import shlex
 import subprocess
+from dataclasses import replace
 from importlib.resources import files
 
 import pytest
@@ -15,11 +16,12 @@ import yaml
 
 from adbench.boards.board import Board, BoardProtocol
 from adbench.boards.page import content as content_module
+from adbench.boards.page.asset_files import LIBRARIES, is_asset_name, shared_assets, style_sheet
 from adbench.boards.page.command import command_line, file_name, recipe_lines
 from adbench.boards.page.content import content, ranks_of
 from adbench.boards.page.costs import Costs, costs_of
 from adbench.boards.page.detail import Pool
-from adbench.boards.page.html import LIBRARIES, board_html, embedded, index_html
+from adbench.boards.page.html import board_html, embedded, index_html
 from adbench.boards.records.board_extras import BoardExtras
 from adbench.boards.tables.table import Figure, standings_tables
 from adbench.boards.tables.tidy import tidy
@@ -206,21 +208,61 @@ def test_a_pool_holds_a_value_once_and_knows_its_size():
 # The file
 
 
-def test_strangers_text_is_text(make_record):
+@pytest.mark.parametrize("single_file", [False, True])
+def test_strangers_text_is_text(make_record, single_file):
     found = [make_record(EVIL, category=EVIL, device=EVIL), make_record("y", category=EVIL)]
-    page = board_html(content(tidy(board(title=EVIL), found), BoardExtras()))
+    page = board_html(content(tidy(board(title=EVIL), found), BoardExtras()), single_file=single_file)
     assert "<script>alert" not in page
     assert "\\u003cscript\\u003ealert" in page
     assert any(method["label"].startswith("<script>alert") for method in payload(page)["methods"])
     assert "\u2028" not in page
     assert "&lt;script&gt;alert" in page
-    assert page.count("<script") == page.count("</script") == 4
+    assert page.count("<script") == page.count("</script") == 3
 
 
-def test_nothing_but_the_package_s_own_scripts_may_run(make_record):
-    page = board_html(content(tidy(board(), records(make_record)), BoardExtras()))
+def rules_of(page):
     (policy,) = re.findall(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', page)
-    rules = dict(rule.strip().split(" ", 1) for rule in html.unescape(policy).split(";"))
+    assert "unsafe" not in policy
+    return dict(rule.strip().split(" ", 1) for rule in html.unescape(policy).split(";"))
+
+
+def test_nothing_inside_a_page_with_shared_assets_may_run(make_record):
+    shown = content(tidy(board(), records(make_record)), BoardExtras())
+    for page in (board_html(shown), index_html(["demo/full-shot"], [shown])):
+        rules = rules_of(page)
+        assert rules["default-src"] == "'none'"
+        assert rules["script-src"] == "'self' file:"
+        assert re.fullmatch(r"'self' file: 'sha256-[^']+'", rules["style-src"])
+        assert rules["img-src"] == "data:"
+        assert "<style" not in page
+        for attributes, text in re.findall(r"<script([^>]*)>(.*?)</script>", page, re.DOTALL):
+            assert attributes.startswith(' type="application/json"') or not text
+
+
+def test_a_page_links_to_shared_assets_where_they_lie(make_record):
+    shown = content(tidy(board(), records(make_record)), BoardExtras())
+    pages = {"../../assets/": board_html(shown), "assets/": index_html(["demo/full-shot"], [shown])}
+    names = {asset.name for asset in shared_assets()}
+    linked = set()
+    for folder, page in pages.items():
+        links = re.findall(r'<(?:script|link rel="stylesheet") (?:src|href)="([^"]+)">', page)
+        assert all(link.startswith(folder) for link in links)
+        linked |= {link.removeprefix(folder) for link in links}
+    assert linked == names
+    assert all(map(is_asset_name, names))
+
+
+def test_an_asset_s_name_follows_its_text():
+    style = style_sheet()
+    other = replace(style, text=style.text + "\n")
+    assert style.name != other.name
+    assert is_asset_name(other.name)
+    assert not any(map(is_asset_name, ("page.css", "mine-0123abcd.js", "page-0123abcd.css.bak", "PAGE-0123abcd.css")))
+
+
+def test_nothing_but_the_package_s_own_scripts_may_run_in_a_single_file(make_record):
+    page = board_html(content(tidy(board(), records(make_record)), BoardExtras()), single_file=True)
+    rules = rules_of(page)
     sources = lambda kind: re.findall(r"'sha256-([^']+)'", rules[kind])  # noqa: E731
     digest = lambda text: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()  # noqa: E731
     assert [digest(script) for script in re.findall(r"<script>(.*?)</script>", page, re.DOTALL)] == sources(
@@ -229,16 +271,17 @@ def test_nothing_but_the_package_s_own_scripts_may_run(make_record):
     assert digest(re.findall(r"<style>(.*?)</style>", page, re.DOTALL)[0]) == sources("style-src")[0]
     assert rules["default-src"] == "'none'"
     assert rules["img-src"] == "data:"
-    assert "unsafe" not in policy
 
 
-def test_a_page_asks_nobody_for_anything(make_record):
-    page = board_html(content(tidy(board(), records(make_record)), BoardExtras()))
+@pytest.mark.parametrize("single_file", [False, True])
+def test_a_page_asks_nobody_for_anything(make_record, single_file):
+    page = board_html(content(tidy(board(), records(make_record)), BoardExtras()), single_file=single_file)
     markup = re.sub(r"<script.*?</script>|<style>.*?</style>", "", page, flags=re.DOTALL)
     assert not re.search(r'(?:src|href)="(?:[a-z]+:)?//', markup)
-    assert not re.search(r"<(?:link|iframe|object|embed|base)\b", markup)
-    assert "@import" not in page
-    assert len(page.encode()) < 3e6
+    assert not re.search(r"<(?:iframe|object|embed|base)\b", markup)
+    assert markup.count("<link") == (0 if single_file else 1)
+    assert not any("@import" in text for text in (page, style_sheet().text))
+    assert len(page.encode()) < (3e6 if single_file else 5e4)
 
 
 def test_embedded_json_is_the_same_json():

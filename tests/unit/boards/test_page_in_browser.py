@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from adbench.boards.board import Board
+from adbench.boards.page.asset_files import shared_assets
 from adbench.boards.page.content import content
 from adbench.boards.page.html import board_html, index_html
 from adbench.boards.records.board_extras import BoardExtras
@@ -18,6 +22,8 @@ from adbench.engine.store.record import canonical_json
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 EVIL = "<script>document.title='owned'</script>"
+EVIL_ROW = f"{EVIL} (12ee8565)"
+"""A name that no recipe can have is followed by its spec's hash."""
 CATEGORIES = ("bottle", "cable", "screw")
 METRICS = ("image-auroc", "pixel-auroc")
 LEVELS = {"alpha": 0.95, "beta": 0.85, "gamma": 0.75, EVIL: 0.65}
@@ -52,18 +58,22 @@ def details_of(record):
     return canonical_json(found.to_json())
 
 
-@pytest.fixture
-def site(tmp_path, make_record):
-    """A board's page, on disk; the page over all boards lies two folders above."""
-    root = tmp_path / "site"
+@pytest.fixture(params=[False, True], ids=["shared assets", "single file"])
+def site(request, tmp_path, make_record):
+    """A board's page, on disk; the page over all boards lies two folders above. Names need escapes in an address."""
+    root, single_file = tmp_path / "a site, 100 % new", request.param
     board = Board(title="Demo board", dataset="demo", protocol={"train": "all"}, metrics=METRICS)
     found = records(make_record)
     detailed = [record for record in found if record.recipe.name in ("alpha", "beta") and record.task.seed == 0]
     shown = content(tidy(board, found), BoardExtras(details={record.id: details_of(record) for record in detailed}))
     page = root / "demo" / "full-shot" / "index.html"
     page.parent.mkdir(parents=True)
-    page.write_text(board_html(shown), encoding="utf-8")
-    (root / "index.html").write_text(index_html(["demo/full-shot"], [shown]), encoding="utf-8")
+    page.write_text(board_html(shown, single_file=single_file), encoding="utf-8")
+    over_all = index_html(["demo/full-shot"], [shown], single_file=single_file)
+    (root / "index.html").write_text(over_all, encoding="utf-8")
+    for asset in () if single_file else shared_assets():
+        (root / "assets").mkdir(exist_ok=True)
+        (root / "assets" / asset.name).write_text(asset.text, encoding="utf-8")
     return page
 
 
@@ -90,7 +100,7 @@ class Visit:
         self.browser = browser
         browser.get("about:blank")
         self.logs("browser"), self.logs("performance")
-        browser.get(page.as_uri())
+        browser.get(page if isinstance(page, str) else page.as_uri())
 
     def logs(self, kind):
         return self.browser.get_log(kind)
@@ -144,7 +154,7 @@ def visit(chromium, site):
 
 
 def test_methods_stand_in_groups_by_rank(visit):
-    assert visit.names(0) == ["alpha", "beta", "gamma", EVIL]
+    assert visit.names(0) == ["alpha", "beta", "gamma", EVIL_ROW]
     assert visit.names(1) == ["seer"]
     assert visit.texts("main h2")[:2] == [
         "Normal training images",
@@ -156,7 +166,7 @@ def test_methods_stand_in_groups_by_rank(visit):
 
 def test_a_method_s_name_is_text(visit):
     assert visit.browser.title == "Demo board · adbench"
-    assert visit.names()[3] == EVIL
+    assert visit.names()[3] == EVIL_ROW
     assert not visit.all("#standings script")
 
 
@@ -164,10 +174,10 @@ def test_a_heading_sorts_and_says_so(visit):
     heading = "#table-0 thead th:nth-child(2)"
     assert visit.one("#table-0 thead th:nth-child(1)").get_attribute("aria-sort") == "ascending"
     visit.click(f"{heading} button")
-    assert visit.names() == [EVIL, "alpha", "beta", "gamma"]
+    assert visit.names() == [EVIL_ROW, "alpha", "beta", "gamma"]
     assert visit.one(heading).get_attribute("aria-sort") == "ascending"
     visit.click(f"{heading} button")
-    assert visit.names() == ["gamma", "beta", "alpha", EVIL]
+    assert visit.names() == ["gamma", "beta", "alpha", EVIL_ROW]
     assert visit.one(heading).get_attribute("aria-sort") == "descending"
     visit.click("#table-0 thead th:nth-child(3) button")
     assert visit.names()[0] == "alpha"
@@ -317,3 +327,54 @@ def test_the_page_over_all_boards_leads_to_them(chromium, site):
     page.click(".card a")
     assert page.one("h1").text == "Demo board"
     assert page.logs("browser") == []
+
+
+shares_assets = pytest.mark.parametrize("site", [False], indirect=True, ids=["shared assets"])
+
+
+@shares_assets
+def test_a_web_server_may_serve_the_same_files(chromium, site):
+    root = site.parents[2]
+    handler = partial(type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None}), directory=str(root))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page = Visit(chromium, f"http://127.0.0.1:{server.server_port}/demo/full-shot/index.html")
+        assert page.names(0) == ["alpha", "beta", "gamma", EVIL_ROW]
+        assert page.drawn("#drawings-0")
+        assert not page.one(".without-assets").is_displayed()
+        assert [entry["message"] for entry in page.logs("browser") if "favicon" not in entry["message"]] == []
+        server.shutdown()
+
+
+@shares_assets
+def test_a_board_that_was_copied_alone_says_what_it_needs(chromium, site, tmp_path):
+    alone = shutil.copytree(site.parent, tmp_path / "elsewhere" / "full-shot")
+    page = Visit(chromium, alone / "index.html")
+    assert page.one(".without-assets").is_displayed()
+    assert "../../assets" in page.one(".without-assets").text
+    assert "--single-file" in page.one(".without-assets").text
+    shutil.copytree(site.parents[2] / "assets", tmp_path / "assets")
+    page = Visit(chromium, alone / "index.html")
+    assert page.names(0) == ["alpha", "beta", "gamma", EVIL_ROW]
+    assert not page.one(".without-assets").is_displayed()
+
+
+@shares_assets
+@pytest.mark.parametrize(
+    "injected",
+    [
+        "<script>document.title = 'owned'</script>",
+        '<img src="data:," onerror="document.title = \'owned\'">',
+        '<script src="data:text/javascript,document.title=`owned`"></script>',
+        '<a href="javascript:document.title=`owned`" id="bait">x</a><style>body { display: none }</style>',
+    ],
+)
+def test_the_policy_stops_what_would_get_past_the_escapes(chromium, site, injected):
+    text = site.read_text(encoding="utf-8")
+    site.write_text(text.replace("<header", f"{injected}<header", 1), encoding="utf-8")
+    page = Visit(chromium, site)
+    for bait in page.all("#bait"):
+        bait.click()
+    assert page.browser.title == "Demo board · adbench"
+    assert page.names(0) == ["alpha", "beta", "gamma", EVIL_ROW]
+    assert any("Content Security Policy" in entry["message"] for entry in page.logs("browser"))

@@ -8,12 +8,16 @@ from dataclasses import replace
 import pytest
 
 from adbench import StorageError
+from adbench.boards import publish
+from adbench.boards.page import html
+from adbench.boards.page.asset_files import Asset
 from adbench.boards.publish import GENERATED, Renderers, build, check
 from adbench.boards.records.installed import Known
 from adbench.boards.records.records_io import to_line
 from adbench.builtin.reports import Csv, Markdown
 
 PRESS = Renderers(Markdown(), Csv())
+SINGLE = replace(PRESS, single_file=True)
 
 
 @pytest.fixture
@@ -33,7 +37,8 @@ def test_runs_become_a_board(make_run, root):
     assert len(outcome.news) == 1
     assert "created" in outcome.news[0]
     names = list(tree(root))
-    assert names[:3] == ["README.md", "demo/full-shot/README.md", "demo/full-shot/board.yaml"]
+    assert [name.split("-")[0] for name in names[1:5]] == ["assets/board", "assets/index", "assets/page", "assets/plot"]
+    assert [names[0], *names[5:7]] == ["README.md", "demo/full-shot/README.md", "demo/full-shot/board.yaml"]
     records = [name for name in names if name.endswith(".jsonl")]
     assert [name.split("/")[-1].rsplit("-", 1)[0] for name in records] == ["knn", "other"]
     assert names[-2:] == ["demo/full-shot/table.csv", "index.html"]
@@ -80,7 +85,11 @@ def test_new_records_join_those_that_are_there(make_run, root):
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "demo/full-shot/README.md", "demo/full-shot/table.csv", "demo/full-shot/records/*.jsonl"]
+    "name",
+    [
+        *("README.md", "index.html", "assets/plot-*.js", "assets/board-*.js", "assets/index-*.js", "assets/page-*.css"),
+        *(f"demo/full-shot/{name}" for name in ("README.md", "index.html", "table.csv", "records/*.jsonl")),
+    ],
 )
 def test_check_finds_every_edit(make_run, root, name):
     build([make_run()], root, PRESS)
@@ -259,3 +268,142 @@ def test_a_check_does_not_look_at_data(make_run, root):
     assert check(root, PRESS).problems == []
     build([], root, PRESS)
     assert '"duplicates":["a/test/good/1"]' in (root / "demo/full-shot/manifest.json").read_text(encoding="utf-8")
+
+
+# What pages share
+
+
+def links_of(page):
+    """The files that a page asks its browser for."""
+    text = page.read_text(encoding="utf-8")
+    return [page.parent / link for link in re.findall(r'<(?:script|link) [^>]*(?:src|href)="([^"]+)"', text)]
+
+
+def whole(root):
+    """Whether each page below the root finds its assets."""
+    return all(link.is_file() for page in root.rglob("index.html") for link in links_of(page))
+
+
+def older(monkeypatch):
+    """As another version of adbench: one with another style and other scripts."""
+    changed = {
+        "style_sheet": Asset("page", ".css", "body { color: black }"),
+        "board_script": Asset("board", ".js", "0;"),
+    }
+    for name, asset in changed.items():
+        monkeypatch.setattr(html, name, lambda asset=asset: asset)
+    assets = (html.plot_library(), html.index_script(), *changed.values())
+    monkeypatch.setattr(publish, "shared_assets", lambda: assets)
+
+
+def test_pages_of_a_tree_share_one_folder(make_run, root):
+    build([make_run(), make_run(dataset="other")], root, PRESS)
+    pages = sorted(root.rglob("index.html"))
+    assert [len(links_of(page)) for page in pages] == [3, 2, 3]
+    assert {link.resolve() for page in pages for link in links_of(page)} == set((root / "assets").iterdir())
+    assert all(page.stat().st_size < 50_000 for page in pages)
+
+
+@pytest.mark.parametrize("rebuilt", [False, True])
+def test_an_interrupted_build_leaves_no_page_without_its_assets(make_run, root, monkeypatch, rebuilt):
+    run = make_run()
+    if rebuilt:
+        with monkeypatch.context() as patch:
+            older(patch)
+            build([run], root, PRESS)
+        run = make_run(category="cable")
+    written = []
+
+    def stops_after(count):
+        def replaced(path, text):
+            if len(written) == count:
+                raise KeyboardInterrupt
+            written.append(path)
+            write(path, text)
+
+        return replaced
+
+    write, begun, count = publish._replace, tree(root) if root.exists() else {}, 0
+    while True:
+        shutil.rmtree(root, ignore_errors=True)
+        for name, data in begun.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes(data)
+        written.clear()
+        monkeypatch.setattr(publish, "_replace", stops_after(count))
+        try:
+            build([run], root, PRESS)
+        except KeyboardInterrupt:
+            assert whole(root)
+            count += 1
+        else:
+            break
+    assert count > 6
+    assert check(root, PRESS).problems == []
+
+
+def test_a_build_that_failed_half_way_is_finished_by_the_next(make_run, root, monkeypatch):
+    run = make_run()
+    with monkeypatch.context() as patch:
+        older(patch)
+        build([run], root, PRESS)
+    before = set((root / "assets").iterdir())
+    assert check(root, PRESS).problems != []
+    build([], root, PRESS)
+    assert check(root, PRESS).problems == []
+    assert len(before - set((root / "assets").iterdir())) == 2
+    assert whole(root)
+
+
+def test_check_names_assets_that_are_missing_or_of_no_page(make_run, root):
+    build([make_run()], root, PRESS)
+    (style,) = (root / "assets").glob("page-*.css")
+    stray = style.rename(style.with_name("page-01234567.css"))
+    problems = check(root, PRESS).problems
+    assert [problem.partition(": ")[::2] for problem in problems] == [
+        (str(style), "not what the records say; run 'adbench board build'"),
+        (str(stray), "does not belong here; run 'adbench board build'"),
+    ]
+    build([], root, PRESS)
+    assert style.exists()
+    assert not stray.exists()
+
+
+@pytest.mark.parametrize("name", ["logo.png", "board.js", ".draft-x", "page-01234567.css/mine.txt"])
+def test_a_stranger_s_file_among_the_assets_is_named_and_never_removed(make_run, root, name):
+    build([make_run()], root, PRESS)
+    path = root / "assets" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("mine", encoding="utf-8")
+    for press in (PRESS, SINGLE):
+        build([], root, press)
+        (problem,) = check(root, press).problems
+        assert problem == f"{root / 'assets' / name.split('/')[0]}: no file of these pages; move it elsewhere"
+        assert path.read_text(encoding="utf-8") == "mine"
+
+
+def test_single_files_need_no_other(make_run, root):
+    build([make_run()], root, PRESS)
+    build([], root, SINGLE)
+    assert not (root / "assets").exists()
+    assert [links_of(page) for page in root.rglob("index.html")] == [[], []]
+    assert check(root, SINGLE).problems == []
+    assert len(check(root, PRESS).problems) == 6
+    build([], root, PRESS)
+    problems = check(root, SINGLE).problems
+    assert len(problems) == 6
+    assert all(problem.endswith("run 'adbench board build --single-file'") for problem in problems)
+
+
+def test_no_asset_is_written_or_removed_through_a_link(make_run, root, tmp_path):
+    build([make_run()], root, PRESS)
+    elsewhere = tmp_path / "elsewhere"
+    shutil.move(root / "assets", elsewhere)
+    (elsewhere / "page-01234567.css").write_text("theirs", encoding="utf-8")
+    (root / "assets").symlink_to(elsewhere)
+    before = tree(elsewhere)
+    build([], root, SINGLE)
+    assert tree(elsewhere) == before
+    next(elsewhere.glob("plot-*.js")).unlink()
+    with pytest.raises(StorageError, match="leaves"):
+        build([], root, PRESS)

@@ -30,6 +30,23 @@ def test_build_check_show(at, make_run, capsys):
     assert "95.0" in shown
 
 
+def test_single_files_are_built_and_checked_on_request(at, make_run, capsys):
+    make_run()
+    page = at / "leaderboards/demo/full-shot/index.html"
+    assert call(["board", "build", "runs"]) == 0
+    shared = page.stat().st_size
+    assert len(list((at / "leaderboards/assets").iterdir())) == 4
+    assert call(["board", "build", "--single-file"]) == 0
+    assert page.stat().st_size > shared + 500_000
+    assert not (at / "leaderboards/assets").exists()
+    assert call(["board", "check", "--single-file"]) == 0
+    capsys.readouterr()
+    assert call(["board", "check"]) == 1
+    assert "index.html: not what the records say; run 'adbench board build'" in capsys.readouterr().err
+    assert call(["board", "build"]) == 0
+    assert call(["board", "check"]) == 0
+
+
 def test_check_fails_after_an_edit(at, make_run, capsys):
     make_run()
     call(["board", "build", "runs"])
