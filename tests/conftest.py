@@ -59,3 +59,10 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real images at {folder}; set ADBENCH_TEST_DATA")
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Hostile inputs and the tests of GPU ways are many: `scripts/check` leaves them out, `make test` runs them."""
+    for item in items:
+        if {"hostile", "gpu"} & set(item.path.relative_to(ROOT).parts[:2]):
+            item.add_marker(pytest.mark.slow)

@@ -106,10 +106,10 @@ class Parts:
         again = 0
         by_floats = ExactIndex._by_floats  # noqa: SLF001 - counted, not changed
 
-        def counted(index: ExactIndex, some: Tensor, *rest: object):
+        def counted(index: ExactIndex, some: Tensor, *rest: object, **options: object):
             nonlocal again
             again += len(some)
-            return by_floats(index, some, *rest)
+            return by_floats(index, some, *rest, **options)
 
         with patch.object(ExactIndex, "_by_floats", counted):
             self.index.search(query, 1)

@@ -121,7 +121,7 @@ def test_doubled_records_that_differ_raise_the_alarm(adbench, suite, tmp_path):
     adbench("run", "--suite", suite, "--seed", 0, out="again")
     run = find_runs(tmp_path / "again")[0]
     data = json.loads((run / "record.json").read_text())
-    data["metrics"]["image-auroc"]["value"] = 0.123
+    data["metrics"]["pixel-auroc"]["value"] = 0.123
     (run / "record.json").write_text(json.dumps(data))
     code, _, err = adbench("board", "build", tmp_path / "runs", tmp_path / "again", "--out", tmp_path / "boards")
     assert code == 1

@@ -14,6 +14,9 @@ from adbench.testing.checks.bank import contents
 from adbench.testing.exercise import exercise, extracted, fingerprint, fitted, stream_for
 from adbench.testing.toy_data import Toys, toys
 
+FEWER = 10
+"""Images of another unit: other ones, and as many as a scorer of several neighbours asks for."""
+
 
 def check_state_survives(subject: Subject[Component]) -> None:
     """What a component keeps is there whenever it is asked, whatever another of its kind does meanwhile."""
@@ -26,7 +29,7 @@ def check_state_survives(subject: Subject[Component]) -> None:
 def _meanwhile(subject: Subject[Component]) -> None:
     """Another unit, on fewer images, with a scratch folder of its own that is gone afterwards."""
     given = toys()
-    fewer = replace(given, train=given.train.first(2), test=given.test.first(2))
+    fewer = replace(given, train=given.train.first(FEWER), test=given.test.first(FEWER))
     with tempfile.TemporaryDirectory(prefix="adbench-check-", ignore_cleanup_errors=True) as folder:
         exercise(replace(subject, ctx=replace(subject.ctx, workdir=Path(folder))), fewer)
 
