@@ -80,7 +80,8 @@ def adbench_says(normal, asked, variance):
     from adbench_gaussian.subspace import Subspace
     from adbench_reconstruction.residual import Residual
 
-    from adbench.engine.geometry import MapSpec, anomaly_map
+    from adbench.engine.evaluate.anomaly_map import anomaly_map
+    from adbench.engine.plan.map_spec import MapSpec
 
     bank, query = Subspace(variance=variance), features_of(asked, "asked")
     bank.fit(Stream(normal.split(4)), Context())

@@ -7,7 +7,7 @@ import torch
 from adbench_gaussian.subspace import Subspace
 
 from adbench import Context, ContractError, DataError, Features, Geometry, UsageError
-from adbench.engine.chance import WatchedContext
+from adbench.engine.run.seed_watch import WatchedContext
 
 
 def fitted(stream, **options):

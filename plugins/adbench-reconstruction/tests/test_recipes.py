@@ -11,7 +11,7 @@ from adbench_reconstruction.autoencoder import Autoencoder
 from adbench_reconstruction.residual import Residual
 from adbench_reconstruction.ssim_residual import SsimResidual
 
-from adbench.engine.spec import parts_in, read_recipe
+from adbench.engine.plan.recipe import parts_in, read_recipe
 
 FILES = sorted((Path(adbench_reconstruction.__file__).parent / "recipes").glob("*.yaml"))
 OURS = {"bank": {"autoencoder": Autoencoder}, "scorer": {"residual": Residual, "ssim-residual": SsimResidual}}
