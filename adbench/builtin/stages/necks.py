@@ -87,22 +87,56 @@ class ConcatLayers(Neck):
     def apply(self, features: Features) -> Features:
         import torch
 
-        layers = list(features.need_layers(self.title).values())
-        height, width = max(tuple(layer.shape[1:3]) for layer in layers)
-        grids = [self._enlarge(layer, height, width) for layer in layers]
+        grids = _on_the_finest(features.need_layers(self.title), self.config.upsample)
         return features.having(patches=grids[0] if len(grids) == 1 else torch.cat(grids, dim=-1), layers=None)
 
-    def _enlarge(self, layer: Tensor, height: int, width: int) -> Tensor:
-        from torch.nn.functional import interpolate
 
-        if tuple(layer.shape[1:3]) == (height, width):
-            return layer
-        # align_corners has no meaning for "nearest", which refuses it
-        corners = False if self.config.upsample == "bilinear" else None
-        enlarged: Tensor = interpolate(
-            layer.permute(0, 3, 1, 2), (height, width), mode=self.config.upsample, align_corners=corners
-        )
-        return enlarged.permute(0, 2, 3, 1)
+class AverageLayers(Neck):
+    """Merges layers into patches: their mean, all on the finest layer's grid (SubspaceAD, arXiv 2602.23013).
+
+    Layers have to have as many channels, as the blocks of a transformer do.
+    """
+
+    name = "average-layers"
+    needs: ClassVar[frozenset[str]] = frozenset({"layers"})
+
+    class Config(Neck.Config):
+        upsample: Literal["bilinear", "nearest"] = Field("bilinear", description="how coarser layers are enlarged")
+
+    config: Config
+
+    @classmethod
+    def provides(cls, config: Any) -> frozenset[str]:
+        return frozenset({"patches"})
+
+    def apply(self, features: Features) -> Features:
+        import torch
+
+        layers = features.need_layers(self.title)
+        if len({layer.shape[-1] for layer in layers.values()}) > 1:
+            known = ", ".join(f"{name} {layer.shape[-1]}" for name, layer in layers.items())
+            raise UsageError(
+                f"{self.title} averages layers of as many channels, but these differ ({known}); use 'concat-layers',"
+                " or name layers of one size"
+            )
+        return features.having(patches=torch.stack(_on_the_finest(layers, self.config.upsample)).mean(0), layers=None)
+
+
+def _on_the_finest(layers: dict[str, Tensor], upsample: str) -> list[Tensor]:
+    """Layers on the grid of the finest one."""
+    height, width = max(tuple(layer.shape[1:3]) for layer in layers.values())
+    return [_enlarge(layer, height, width, upsample) for layer in layers.values()]
+
+
+def _enlarge(layer: Tensor, height: int, width: int, upsample: str) -> Tensor:
+    from torch.nn.functional import interpolate
+
+    if tuple(layer.shape[1:3]) == (height, width):
+        return layer
+    # align_corners has no meaning for "nearest", which refuses it
+    corners = False if upsample == "bilinear" else None
+    enlarged: Tensor = interpolate(layer.permute(0, 3, 1, 2), (height, width), mode=upsample, align_corners=corners)
+    return enlarged.permute(0, 2, 3, 1)
 
 
 class DropLayers(Neck):

@@ -6,6 +6,7 @@ import pytest
 from adbench_gaussian.mahalanobis import Mahalanobis
 from adbench_gaussian.padim import Padim
 from adbench_gaussian.prototypes import Prototypes
+from adbench_gaussian.subspace import Subspace
 from adbench_gaussian.whitened import Whitened
 
 from adbench.testing import parametrize_with_checks
@@ -21,6 +22,8 @@ COMPONENTS = [
     Prototypes(count=4, covariance="cluster", variance=0.999, sample=100),
     Whitened(count=60),
     Whitened(count=60, variance=1, local=20, images=3),
+    Subspace(),
+    Subspace(variance=0.95),
     Mahalanobis(),
     Mahalanobis(squared=True, image_sigma=4, image_border="reflect"),
     Mahalanobis(squared=True, reweight=9),

@@ -13,11 +13,13 @@ def register_components(register: Callable[[type[Component]], None]) -> None:
     from adbench_gaussian.mahalanobis import Mahalanobis
     from adbench_gaussian.padim import Padim
     from adbench_gaussian.prototypes import Prototypes
+    from adbench_gaussian.subspace import Subspace
     from adbench_gaussian.whitened import Whitened
 
     register(Padim)
     register(Prototypes)
     register(Whitened)
+    register(Subspace)
     register(Mahalanobis)
 
 

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from adbench import ContractError, Features, Geometry, UsageError
-from adbench.builtin.stages.necks import L2, ConcatLayers, DropLayers, Patchify, PoolChannels
+from adbench.builtin.stages.necks import L2, AverageLayers, ConcatLayers, DropLayers, Patchify, PoolChannels
 from adbench.testing import parametrize_with_checks
 
 
@@ -17,7 +17,15 @@ def layers(*shapes, seed=0):
 
 
 @parametrize_with_checks(
-    [Patchify(), Patchify(form="unfold", dim=5), PoolChannels(dim=4), L2(), ConcatLayers(), DropLayers()]
+    [
+        Patchify(),
+        Patchify(form="unfold", dim=5),
+        PoolChannels(dim=4),
+        L2(),
+        ConcatLayers(),
+        AverageLayers(),
+        DropLayers(),
+    ]
 )
 def test_conforms(check):
     check()
@@ -99,3 +107,18 @@ def test_the_deepest_layers_go():
     assert seen.image.shape == (2, 7)
     with pytest.raises(UsageError, match="cannot drop 3 of 3 layers"):
         DropLayers(last=3).apply(features(layers=maps))
+
+
+def test_layers_are_averaged_on_the_finest_grid():
+    maps = layers((4, 4, 3), (4, 4, 3), (2, 2, 3))
+    seen = AverageLayers().apply(features(layers=maps))
+    coarse = F.interpolate(maps["2"].permute(0, 3, 1, 2), (4, 4), mode="bilinear").permute(0, 2, 3, 1)
+    torch.testing.assert_close(seen.patches, (maps["0"] + maps["1"] + coarse) / 3)
+    assert seen.layers is None
+    nearest = AverageLayers(upsample="nearest").apply(features(layers=maps)).patches
+    assert not torch.equal(nearest, seen.patches)
+
+
+def test_layers_of_other_channels_are_not_averaged():
+    with pytest.raises(UsageError, match=r"these differ \(0 3, 1 5\); use 'concat-layers'"):
+        AverageLayers().apply(features(layers=layers((4, 4, 3), (2, 2, 5))))

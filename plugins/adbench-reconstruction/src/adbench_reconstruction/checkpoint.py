@@ -1,0 +1,60 @@
+"""A training that was stopped goes on where it was."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+if TYPE_CHECKING:
+    from adbench_reconstruction.training import Training
+
+EVERY = 100
+"""Steps from one checkpoint to the next."""
+
+
+class Checkpoint:
+    """A file that holds the last sound state of a training, named by everything that decides it.
+
+    Args:
+        folder: where it lies.
+        about: what decides the training beside the examples, as JSON.
+        examples: what is learned from.
+    """
+
+    def __init__(self, folder: Path, about: Mapping[str, Any], examples: torch.Tensor) -> None:
+        digest = hashlib.sha256(json.dumps({**about, "torch": torch.__version__}, sort_keys=True).encode())
+        digest.update(str(tuple(examples.shape)).encode())
+        digest.update(examples.contiguous().numpy())
+        self._file = folder / "autoencoder" / f"{digest.hexdigest()}.safetensors"
+        self._kept = 0
+
+    def find(self, training: Training) -> None:
+        """Take over the state that is there, if there is one that can be read."""
+        with contextlib.suppress(FileNotFoundError, SafetensorError):
+            training.restore(load_file(self._file))
+            self._kept = len(training.losses)
+
+    def keep(self, training: Training) -> None:
+        """Keep the state, if enough steps have been taken since; a full disk costs the checkpoint alone."""
+        if len(training.losses) - self._kept < EVERY:
+            return
+        own = self._file.with_suffix(f".{os.getpid()}")
+        with contextlib.suppress(OSError, SafetensorError):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            save_file({name: value.cpu().contiguous() for name, value in training.state().items()}, own)
+            own.replace(self._file)
+            self._kept = len(training.losses)
+
+    def done(self) -> None:
+        """Nobody needs it any more."""
+        with contextlib.suppress(OSError):
+            self._file.unlink(missing_ok=True)

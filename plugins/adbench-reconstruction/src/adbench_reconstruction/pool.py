@@ -1,0 +1,127 @@
+"""What an autoencoder learns from, held in memory: whole images, or a sample of patches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from adbench import ContractError, DataError, UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from adbench import Context, Features, FeatureStream
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Examples, and how they are standardised.
+
+    Attributes:
+        examples: [N, C, H, W] images or [N, C] patches, float32 on the CPU.
+        mean: [C].
+        std: [C]; 1 for a channel that never changes.
+    """
+
+    examples: Tensor
+    mean: Tensor
+    std: Tensor
+
+    @classmethod
+    def of(cls, examples: Tensor) -> Pool:
+        import torch
+
+        values = examples.transpose(0, 1).flatten(1)
+        mean, std = (torch.stack(figures).float() for figures in zip(*map(_mean_and_spread, values), strict=True))
+        return cls(examples, mean, torch.where(std > 0, std, 1.0))
+
+
+def _mean_and_spread(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Of one channel, in double precision; a spread of no more than rounding makes is none."""
+    wide = values.double()
+    mean, std = wide.mean(), wide.std(correction=0)
+    return mean, std * (std > 1e-6 * wide.abs().max())
+
+
+def images_of(features: FeatureStream, who: str) -> Tensor:
+    """All images [N, C, H, W] float32.
+
+    Raises:
+        DataError: there are none, or they have different grids.
+        ContractError: there are no patches, or some are not finite.
+        UsageError: they do not fit into memory.
+    """
+    import torch
+
+    held: list[Tensor] = []
+    for batch in _checked(features, who):
+        grid = batch.need_patches(who).float().permute(0, 3, 1, 2).cpu()
+        if held and grid.shape[1:] != held[0].shape[1:]:
+            raise DataError(
+                f"{who} redraws whole images of {_size(held[0])} patches, but an image has {_size(grid)}; resize and"
+                " crop all images to one size"
+            )
+        if not held:
+            _make_sure_of_room(4 * len(features) * grid[0].numel(), who)
+        held.append(grid)
+    return torch.cat(held)
+
+
+def patches_of(features: FeatureStream, count: int, ctx: Context, who: str) -> Tensor:
+    """A sample of patches [N, C] float32, the same number from each image, and all where there are fewer than `count`.
+
+    Patches outside a foreground are left out.
+
+    Raises:
+        DataError: there are none.
+        ContractError, UsageError: as `images_of`.
+    """
+    import torch
+
+    generator, each = ctx.generator("autoencoder/sample"), -(-count // max(1, len(features)))
+    held = [
+        rows[torch.randperm(len(rows), generator=generator)[:each].sort().values.to(rows.device)].float().cpu()
+        for batch in _checked(features, who)
+        for rows in _by_image(batch, who)
+    ]
+    return torch.cat(held)
+
+
+def _by_image(batch: Features, who: str) -> tuple[Tensor, ...]:
+    rows, counts = batch.object_patches(who)
+    return rows.split(counts)
+
+
+def _checked(features: FeatureStream, who: str) -> Iterator[Features]:
+    """The batches, with patches that are finite and of as many channels."""
+    channels = None
+    for batch in features:
+        patches = batch.need_patches(who)
+        finite = patches.isfinite().flatten(1).all(1)
+        if not finite.all():
+            culprit = batch.ids[int(finite.logical_not().nonzero()[0])]
+            told = f"features have to be finite, but image {culprit!r} has NaN or infinity among its patches"
+            raise ContractError("the backbone or a neck", f"{told}; look at the image, or compute in full precision")
+        channels = channels or patches.shape[-1]
+        if channels != patches.shape[-1]:
+            told = f"all patches have as many channels, but {who} got {channels} and then {patches.shape[-1]}"
+            raise ContractError("the backbone or a neck", told)
+        yield batch
+    if channels is None:
+        raise DataError(f"{who} cannot learn from nothing: there is no image to learn from; add normal training images")
+
+
+def _make_sure_of_room(need: int, who: str) -> None:
+    import psutil
+
+    free = int(psutil.virtual_memory().available)
+    if 2 * need > free:  # once held batch by batch, once as one
+        raise UsageError(
+            f"{who} would hold {need / 1e9:.2g} GB of images, twice for a moment, but {free / 1e9:.2g} GB are free;"
+            " use smaller images, fewer channels, or form=place, which takes a sample"
+        )
+
+
+def _size(grid: Tensor) -> str:
+    return f"{grid.shape[-2]} x {grid.shape[-1]}"

@@ -1,0 +1,108 @@
+"""The scorer that asks how far a patch is from what a bank makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import model_validator
+
+from adbench import Bank, Component, Field, ReconstructionBank, Scorer, Scores
+from adbench_reconstruction.highest import Border, Enlarging, mean_of_highest
+from adbench_reconstruction.redrawn import redrawn
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from adbench import Features
+
+Distance = Literal["l2-squared", "l2", "cosine"]
+
+
+class Residual(Scorer):
+    """A patch's score is its distance to what the bank redraws it as, for any `ReconstructionBank`.
+
+    The image's own score, on request: the mean of the highest pixels of the enlarged and smoothed map (SubspaceAD,
+    arXiv 2602.23013), which an aggregator, seeing patches alone, cannot compute. Patches outside the foreground score
+    0 for it.
+    """
+
+    name: ClassVar[str] = "residual"
+    bank: ClassVar[type[Bank]] = ReconstructionBank  # type: ignore[type-abstract]
+    needs: ClassVar[frozenset[str]] = frozenset({"patches"})
+
+    class Config(Component.Config):
+        """Options."""
+
+        distance: Distance = Field(
+            "l2-squared",
+            description="l2-squared: the sum over the channels of squared differences; l2: its root; cosine: 1 - cosine"
+            " similarity",
+        )
+        image_fraction: float = Field(
+            0,
+            ge=0,
+            le=1,
+            description="the image scores the mean of this share of the pixels of its map, the highest, at the size of"
+            " the prepared image; SubspaceAD has 0.01; 0: no image score",
+        )
+        image_sigma: float = Field(
+            0, ge=0, le=1000, description="standard deviation of the Gaussian over that map in pixels; 0 for none"
+        )
+        image_kernel: int | None = Field(
+            None, ge=3, le=999, description="side of the Gaussian's kernel in pixels, odd; none: 4 sigmas each way"
+        )
+        image_border: Border = Field(
+            "symmetric", description="beyond the border: the edge repeated (SciPy) or not (reflect: OpenCV, PyTorch)"
+        )
+
+        @model_validator(mode="after")
+        def _whole_kernel(self) -> Residual.Config:
+            if self.image_kernel is not None and (self.image_kernel % 2 == 0 or not self.image_sigma):
+                raise ValueError("image_kernel is the odd side of the Gaussian; give an odd number, and an image_sigma")
+            if self.image_sigma and not self.image_fraction:
+                raise ValueError("image_sigma smooths the map of the image score; give an image_fraction, too")
+            return self
+
+    config: Config
+
+    @classmethod
+    def gives(cls, config: Any) -> frozenset[str]:
+        return frozenset({"patches", "image"} if config.image_fraction else {"patches"})
+
+    @classmethod
+    def defaults(cls, config: Any) -> Mapping[str, Any]:
+        """An autoencoder of single patches; the own image score where there is one, else the mean of the top 1 %."""
+        aggregate: Any = "scorer" if config.image_fraction else {"top-fraction": {"fraction": 0.01}}
+        return {"bank": {"autoencoder": {"form": "place"}}, "aggregate": aggregate}
+
+    def score(self, query: Features, bank: Bank) -> Scores:
+        """Scores of a batch.
+
+        Raises:
+            ContractError: the bank's answer has another shape than the patches, or is not finite.
+        """
+        assert isinstance(bank, ReconstructionBank)
+        scores = distances(*redrawn(query, bank, self.title), self.config.distance)
+        return Scores(scores, self._image(scores, query) if self.config.image_fraction else None)
+
+    def _image(self, scores: Tensor, query: Features) -> Tensor:
+        """[B]."""
+        if query.foreground is not None:
+            scores = scores * query.foreground.to(scores.device)
+        way = Enlarging(self.config.image_sigma, self.config.image_kernel, self.config.image_border)
+        return mean_of_highest(scores, query.geometry, self.config.image_fraction, way)
+
+
+def distances(patches: Tensor, seen: Tensor, distance: Distance) -> Tensor:
+    """[B, H, W] between patches and what was made of them, both [B, H, W, C].
+
+    A vector of zeros has no direction: its cosine distance is 0 to another of zeros, and 1 to anything else.
+    """
+    import torch
+
+    if distance == "cosine":
+        similar = torch.nn.functional.cosine_similarity(patches, seen, dim=-1)
+        return torch.where((patches == seen).all(-1), 0.0, (1 - similar).clamp(min=0))
+    squared = (patches - seen).square().sum(-1)
+    return squared if distance == "l2-squared" else squared.sqrt()

@@ -1,0 +1,103 @@
+"""Residuals and image scores by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from adbench_reconstruction.highest import Enlarging, mean_of_highest
+from adbench_reconstruction.residual import Residual, distances
+from scipy.ndimage import gaussian_filter
+
+from adbench import ContractError, Features, Geometry, ReconstructionBank, UsageError
+
+
+class Says(ReconstructionBank):
+    """A bank that says what it is told to."""
+
+    name = "says"
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    def fit(self, features, ctx):
+        pass
+
+    def reconstruct(self, features):
+        return self.answer
+
+    def state(self):
+        return {}
+
+    def restore(self, state):
+        pass
+
+
+def query(patches, **fields):
+    ids = tuple(map(str, range(len(patches))))
+    return Features(ids=ids, geometry=(Geometry.whole(32, 48),) * len(ids), patches=patches, **fields)
+
+
+@pytest.mark.parametrize(("distance", "expected"), [("l2-squared", 25.0), ("l2", 5.0), ("cosine", 1 - 0.6)])
+def test_distances_by_hand(distance, expected):
+    patches, seen = torch.tensor([[[[3.0, 4.0]]]]), torch.tensor([[[[0.0, 0.0]]]])
+    if distance == "cosine":
+        seen = torch.tensor([[[[2.0, 0.0]]]])
+    assert distances(patches, seen, distance).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_black_is_like_black_and_unlike_all_else():
+    patches = torch.zeros(1, 1, 2, 3)
+    seen = torch.tensor([[[[0.0, 0, 0], [1, 2, 3]]]])
+    assert distances(patches, seen, "cosine").flatten().tolist() == [0, 1]
+
+
+def test_the_image_score_is_counted_at_the_size_of_the_prepared_image(draw):
+    scores = draw(2, 4, 6)
+    seen = mean_of_highest(scores, (Geometry.whole(32, 48),) * 2, 0.01, Enlarging(2.0))
+    for grid, score in zip(scores, seen, strict=True):
+        large = torch.nn.functional.interpolate(grid[None, None].double(), (32, 48), mode="bilinear")[0, 0]
+        smooth = np.sort(gaussian_filter(large.numpy(), 2.0, mode="reflect"), axis=None)
+        assert score.item() == pytest.approx(smooth[-15:].mean(), rel=1e-6)  # int(0.01 * 1536) pixels
+
+
+def test_the_background_does_not_count_for_the_image(draw):
+    patches, inside = draw(1, 4, 6, 3), torch.ones(1, 4, 6, dtype=torch.bool)
+    inside[0, 0, 0] = False
+    spoilt = patches.clone()
+    spoilt[0, 0, 0] = 100
+    scorer = Residual(image_fraction=0.01)
+    bank = Says(torch.zeros_like(patches))
+    clean, stained = (scorer.score(query(one, foreground=inside), bank) for one in (patches, spoilt))
+    assert torch.equal(clean.image, stained.image)
+    assert not torch.equal(clean.patches, stained.patches)
+
+
+def test_an_answer_of_another_shape_is_the_banks_fault(draw):
+    with pytest.raises(ContractError, match=r"bank 'says'.*\[1, 4, 6, 3\].*\[1, 2, 6, 3\]"):
+        Residual().score(query(draw(1, 4, 6, 3)), Says(draw(1, 2, 6, 3)))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_an_answer_that_is_not_finite_is_the_banks_fault(value, draw):
+    with pytest.raises(ContractError, match="finite"):
+        Residual().score(query(draw(1, 4, 6, 3)), Says(torch.full((1, 4, 6, 3), value)))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"distance": "l3"},
+        {"image_fraction": -0.1},
+        {"image_fraction": 1.1},
+        {"image_sigma": 4},
+        {"image_fraction": 0.01, "image_kernel": 3},
+        {"image_fraction": 0.01, "image_kernel": 4, "image_sigma": 4},
+        {"image_fraction": 0.01, "image_sigma": -1},
+        {"image_border": "wrap"},
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options):
+    with pytest.raises(UsageError, match="of scorer 'residual'"):
+        Residual(**options)
