@@ -125,6 +125,7 @@ def test_as_many_components(answers):
     assert ours.components == theirs.components
 
 
+@pytest.mark.proves("subspace-ad")
 @pytest.mark.parametrize("what", ["squared", "cosine", "map", "score"])
 def test_equal(answers, what):
     import torch

@@ -65,9 +65,13 @@ def test_an_equation_of_an_option_that_is_off_is_not_cited(made):
     assert "Eq. 7 of" not in text, "patchcore does not reweight"
 
 
+NOT_PROVEN = {"feature-ae", "skip-ae-mse"}
+"""Autoencoders without an official code or a definition that a test could hold them against."""
+
+
 def test_every_mark_names_a_recipe_and_every_paper_has_a_proof(script):
     marked = {name for proof in script.proofs() for name in proof.recipes}
-    assert marked == {path.stem for path in CARDS}
+    assert marked == {path.stem for path in CARDS} - NOT_PROVEN
 
 
 def test_a_difference_in_an_option_that_there_is_not_stops_the_script(script, tmp_path):

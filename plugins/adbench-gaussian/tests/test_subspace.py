@@ -27,6 +27,7 @@ def query(patches):
     return Features(ids=ids, geometry=(Geometry.whole(32, 48),) * len(ids), patches=patches)
 
 
+@pytest.mark.proves("subspace-ad", "subspace-lite")
 @pytest.mark.parametrize("variance", [0.5, 0.95, 0.99, 0.9999])
 def test_residuals_are_those_of_a_direct_svd(variance, given, draw):
     known, asked = stretched(draw, 7, 5, 6, 12), stretched(draw, 2, 5, 6, 12, seed=1) + draw(12)

@@ -40,6 +40,7 @@ def test_the_divergence_by_hand():
     torch.testing.assert_close(divergence(mean, variance.log()), torch.tensor(expected))
 
 
+@pytest.mark.proves("vae")
 def test_the_divergence_is_that_of_torchs_distributions(draw):
     mean, log_variance = draw(5, 7), draw(5, 7, seed=1) - 0.5
     normal = torch.distributions.Normal
@@ -47,6 +48,7 @@ def test_the_divergence_is_that_of_torchs_distributions(draw):
     torch.testing.assert_close(divergence(mean, log_variance), known)
 
 
+@pytest.mark.proves("ae-l2", "ae-ssim")
 def test_the_table_of_the_paper():
     """Shapes of every layer's answer for 128 x 128, of table 1 (arXiv 1807.02011)."""
     network, seen = Convolutional(3, (128, 128), 100, skip=False, variational=False), []

@@ -28,6 +28,7 @@ def pair(draw):
     return left, (left + 0.2 * draw(1, 2, 40, 33, seed=1).double() - 0.1).clamp(0, 1)
 
 
+@pytest.mark.proves("ae-ssim", "skip-ae-ssim")
 @pytest.mark.parametrize("span", [1.0, 255.0])
 def test_equal_to_scikit_image_inside(pair, span):
     left, right = (image * span for image in pair)
