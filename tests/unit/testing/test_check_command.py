@@ -10,7 +10,8 @@ from adbench.cli import call
 from adbench.registry import installed
 
 GOOD = '''
-from adbench import Ending, Executor, hookimpl
+from adbench import hookimpl
+from adbench.executor import Ending, Executor
 
 class Here(Executor):
     """Runs jobs one after another."""
