@@ -1,7 +1,18 @@
 """adbench: a benchmark for industrial visual anomaly detection, made of plugins.
 
-This module is the public API: plugins import from here. Two documented modules stand beside it: `adbench.metrics`, the
-exact metrics as functions on arrays, and `adbench.testing`, what a plugin's tests need.
+This module is the public door: the contracts that plugins fulfil, the data that pass between them, and the errors that
+they raise. What only some plugins need has modules of its own:
+
+- `adbench.errors`: every error, and `printable` for names in messages.
+- `adbench.executor`: executors, and the jobs that they run.
+- `adbench.files`: files that users name, read safely.
+- `adbench.metrics`: the exact metrics as functions on arrays.
+- `adbench.networks`: networks that compute a backbone's features.
+- `adbench.search`: exact nearest-neighbour search.
+- `adbench.testing`: what a plugin's tests need.
+- `adbench.weights`: weights of pretrained models.
+
+All others are adbench's own and may change at any time.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -17,50 +28,26 @@ from adbench.api.bank import (
     Source,
     VectorBank,
 )
-from adbench.api.component import Component, Config, Field, LocalFile, sha256_of
+from adbench.api.component import Component, Field
 from adbench.api.context import Context
 from adbench.api.dataset import GOOD, Dataset, PassedOver, Sample, Split, Survey
-from adbench.api.executor import Ending, Executor, Job, Work
 from adbench.api.features import Batch, Features, FeatureStream, ImageScores, Scores
 from adbench.api.geometry import Geometry
-from adbench.api.memo import Memo
 from adbench.api.metric import Evidence, Measure, Metric
-from adbench.api.networks.checkpoints import below, best_part, is_head
-from adbench.api.networks.cuda import CudaGraphed, to_device
-from adbench.api.networks.runtime import Network, NetworkBackbone
-from adbench.api.networks.weights import (
-    WeightsOption,
-    hub_file,
-    load_strictly,
-    random_weights,
-    read_state_dict,
-    refuse_what_is_no_model,
-    seeded,
-    weights_of,
-)
 from adbench.api.report import Report, Table
 from adbench.api.scorer import Scorer
-from adbench.api.search.exact import ExactIndex, exact_search, nearest_among
 from adbench.api.stages import Aggregator, Augmenter, Masker, Neck, Preprocessor
-from adbench.api.untrusted import read_json, read_yaml
 from adbench.errors import (
     AdbenchError,
     BadImage,
     ContractError,
     DataError,
-    IncompatibleParts,
-    PluginError,
     StorageError,
-    UnitTimeout,
     UnknownName,
     UsageError,
     WeightsError,
-    printable,
 )
 from adbench.hookspecs import hookimpl
-
-if TYPE_CHECKING:
-    from adbench.api.curves.curve import Curve
 
 __version__ = "0.1.0"
 
@@ -75,36 +62,23 @@ __all__ = [
     "Bank",
     "Batch",
     "Component",
-    "Config",
     "Context",
     "ContractError",
-    "CudaGraphed",
-    "Curve",
     "DataError",
     "Dataset",
-    "Ending",
     "EnergyBank",
     "Evidence",
-    "ExactIndex",
-    "Executor",
     "FeatureStream",
     "Features",
     "Field",
     "GaussianBank",
     "Geometry",
     "ImageScores",
-    "IncompatibleParts",
-    "Job",
-    "LocalFile",
     "Masker",
     "Measure",
-    "Memo",
     "Metric",
     "Neck",
-    "Network",
-    "NetworkBackbone",
     "PassedOver",
-    "PluginError",
     "Preprocessor",
     "PrototypeBank",
     "ReconstructionBank",
@@ -117,39 +91,57 @@ __all__ = [
     "StorageError",
     "Survey",
     "Table",
-    "UnitTimeout",
     "UnknownName",
     "UsageError",
     "VectorBank",
     "Weights",
     "WeightsError",
-    "WeightsOption",
-    "Work",
-    "below",
-    "best_part",
-    "exact_search",
     "hookimpl",
-    "hub_file",
-    "is_head",
-    "load_strictly",
-    "nearest_among",
-    "printable",
-    "random_weights",
-    "read_json",
-    "read_state_dict",
-    "read_yaml",
-    "refuse_what_is_no_model",
-    "seeded",
-    "sha256_of",
-    "to_device",
-    "weights_of",
 ]
 
+_ELSEWHERE = {
+    "errors": ("IncompatibleParts", "PluginError", "UnitTimeout", "printable"),
+    "executor": ("Ending", "Executor", "Job", "Work"),
+    "files": ("LocalFile", "read_json", "read_yaml", "sha256_of"),
+    "metrics": (
+        "Curve",
+        "aupro",
+        "auroc",
+        "average_precision",
+        "curve_of",
+        "f1_max",
+        "pixel_curve_of",
+        "pro_curve",
+        "roc_curve",
+    ),
+    "networks": ("CudaGraphed", "Network", "NetworkBackbone", "to_device"),
+    "search": ("ExactIndex", "Memo", "exact_search", "nearest_among"),
+    "weights": (
+        "WeightsOption",
+        "below",
+        "best_part",
+        "hub_file",
+        "is_head",
+        "load_strictly",
+        "random_weights",
+        "read_state_dict",
+        "refuse_what_is_no_model",
+        "seeded",
+        "weights_of",
+    ),
+}
+"""Names that the other public modules hold: whoever looks for them here is told where they are."""
 
-def __getattr__(name: str) -> Any:
-    """`Curve` brings NumPy with it, and is imported when it is asked for."""
-    if name == "Curve":
-        from adbench.api.curves.curve import Curve
+if not TYPE_CHECKING:  # a type checker would take every name for one that is here
 
-        return Curve
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        """No name that is missing is found here.
+
+        Raises:
+            ImportError: another public module holds it; an AttributeError would lose its message in an import.
+            AttributeError: no public module holds it.
+        """
+        module = next((module for module, names in _ELSEWHERE.items() if name in names), None)
+        if module:
+            raise ImportError(f"{name} is in adbench.{module}: from adbench.{module} import {name}", name=__name__)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -23,6 +23,21 @@ import difflib
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+__all__ = [
+    "AdbenchError",
+    "BadImage",
+    "ContractError",
+    "DataError",
+    "IncompatibleParts",
+    "PluginError",
+    "StorageError",
+    "UnitTimeout",
+    "UnknownName",
+    "UsageError",
+    "WeightsError",
+    "printable",
+]
+
 
 def printable(text: object) -> str:
     r"""A name on one line that any terminal and file takes.

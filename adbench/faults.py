@@ -8,13 +8,13 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
+import sys
 import types
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import Any
 
-import adbench
 from adbench import hookspecs
 from adbench.api.backbone import Backbone
 from adbench.api.bank import Bank, Source
@@ -134,8 +134,8 @@ def answer_fault(hook: str, answer: Any) -> str:
 def raised(error: BaseException) -> str:
     """What a plugin raised, in one line, with the name that was probably meant where it imports one that is none."""
     told = one_line(f"{type(error).__name__}: {_said(error)}".removesuffix(": "), MOST)
-    missing = re.search(r"cannot import name '(\w+)' from 'adbench'", told)
-    near = missing and near_to(missing[1], adbench.__all__)
+    missing = re.search(r"cannot import name '(\w+)' from '(adbench(?:\.\w+)?)'", told)
+    near = missing and near_to(missing[1], getattr(sys.modules.get(missing[2]), "__all__", ()))
     return f"{told}; did you mean {near!r}?" if near else told
 
 

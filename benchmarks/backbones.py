@@ -23,9 +23,10 @@ from adbench_timm.models import EfficientNetLite0
 from adbench_timm.packaged import packaged_weights
 from torch import Tensor, nn
 
-from adbench import Batch, Context, Geometry, read_state_dict
+from adbench import Batch, Context, Geometry
 from adbench.api.networks.exports import exported, opened
 from adbench.api.networks.runtime import relative_error
+from adbench.weights import read_state_dict
 
 RESNET = "resnet50v2_stages123.onnx"
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406])[:, None, None], torch.tensor([0.229, 0.224, 0.225])[:, None, None]

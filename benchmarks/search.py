@@ -20,7 +20,7 @@ import torch
 from adbench_memory.index import ApproximateIndex, SearchConfig
 from torch import Tensor
 
-from adbench import ExactIndex, exact_search, nearest_among
+from adbench.search import ExactIndex, exact_search, nearest_among
 
 CASES = [(1024, 1024, 152), (100, 200_000, 384), (784, 200_000, 384), (784, 200_000, 1536)]
 INDEXES: list[dict[str, Any]] = [

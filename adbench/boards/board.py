@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from adbench import Source, StorageError, read_yaml
+from adbench import Source, StorageError
 from adbench.boards.text import plain, slug
 from adbench.engine.store.record import ResultRecord, canonical_json
+from adbench.files import read_yaml
 
 BOARD_FILE = "board.yaml"
 DEFAULT_SEEDS = (0, 1, 2)

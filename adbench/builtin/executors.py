@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 
-from adbench import Ending, Executor, Job, Work
+from adbench.executor import Ending, Executor, Job, Work
 
 
 class Inline(Executor):

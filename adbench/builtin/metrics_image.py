@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from adbench import Evidence, Measure, Metric
 
 if TYPE_CHECKING:
-    from adbench import Curve
+    from adbench.metrics import Curve
 
 
 class _ImageMetric(Metric):

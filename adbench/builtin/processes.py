@@ -12,7 +12,8 @@ from pkgutil import resolve_name
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from adbench import Ending, Executor, Field, Job, UsageError, Work
+from adbench import Field, UsageError
+from adbench.executor import Ending, Executor, Job, Work
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

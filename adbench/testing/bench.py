@@ -20,7 +20,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adbench import Component, PluginError
+from adbench import Component
+from adbench.errors import PluginError
 
 if TYPE_CHECKING:
     from adbench.engine.store.record import ResultRecord

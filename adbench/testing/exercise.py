@@ -19,10 +19,8 @@ from adbench import (
     Batch,
     Component,
     Dataset,
-    Executor,
     Features,
     Geometry,
-    Job,
     Masker,
     Metric,
     Neck,
@@ -32,6 +30,7 @@ from adbench import (
     Source,
     UsageError,
 )
+from adbench.executor import Executor, Job
 from adbench.testing.check import Subject
 from adbench.testing.errands import repeat
 from adbench.testing.partners import bank_for, prepared_as_named

@@ -14,7 +14,8 @@ from adbench_memory.full import Full
 from adbench_memory.knn import Knn
 from torch import Tensor
 
-from adbench import Batch, Context, ExactIndex, Features, FeatureStream, Geometry
+from adbench import Batch, Context, Features, FeatureStream, Geometry
+from adbench.search import ExactIndex
 from gpu_rows.line import Line, Sizes
 from gpu_rows.measuring import Work, graphed, seconds, typical, wait
 from gpu_rows.scenes import WEAVES, picture, texture

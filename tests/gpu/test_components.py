@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from adbench import Context, Network
+from adbench import Context
+from adbench.networks import Network
 from adbench.registry import installed
 from adbench.testing.check import Subject, Unavailable
 from adbench.testing.exercise import exercise

@@ -8,8 +8,8 @@ import sys
 import pytest
 import torch
 
-from adbench import CudaGraphed, to_device
 from adbench.api.networks.cuda import cuda_graph
+from adbench.networks import CudaGraphed, to_device
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_several_sizes_take_turns(network, record, device):
 
 FORBIDDEN = """
 import sys, torch
-from adbench import CudaGraphed
+from adbench.networks import CudaGraphed
 
 device = sys.argv[1]
 record = None if device == "cuda" else lambda compute, _: compute

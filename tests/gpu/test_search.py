@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from adbench import ExactIndex, UsageError, exact_search
+from adbench import UsageError
+from adbench.search import ExactIndex, exact_search
 
 pytestmark = pytest.mark.usefixtures("ways_of_a_gpu")
 

@@ -21,17 +21,7 @@ from adbench_onnx.backbone import Onnx
 from adbench_timm.models import ResNet18
 from onnx import TensorProto, helper, numpy_helper, save
 
-from adbench import (
-    AdbenchError,
-    Context,
-    ExactIndex,
-    Scores,
-    UsageError,
-    VectorBank,
-    WeightsError,
-    nearest_among,
-    read_state_dict,
-)
+from adbench import AdbenchError, Context, Scores, UsageError, VectorBank, WeightsError
 from adbench.builtin.folders.datasets import Folder
 from adbench.builtin.toy import ToyNearest, ToyPixels
 from adbench.engine.plan.protocol import Protocol
@@ -39,6 +29,8 @@ from adbench.engine.plan.recipe import Part, Recipe, complete
 from adbench.engine.plan.unit import Unit
 from adbench.engine.run.runner import Runner, Settings
 from adbench.registry import Registry, load_registry
+from adbench.search import ExactIndex, nearest_among
+from adbench.weights import read_state_dict
 
 KERNEL = np.random.default_rng(0).standard_normal((8, 3, 4, 4)).astype(np.float32)
 

@@ -1,7 +1,7 @@
 import pytest
 
-import adbench
-from adbench import AdbenchError, BadImage, IncompatibleParts, UnknownName, UsageError
+from adbench import AdbenchError, BadImage, UnknownName, UsageError, errors
+from adbench.errors import IncompatibleParts
 from adbench.errors import __doc__ as tree
 
 
@@ -30,8 +30,8 @@ def test_incompatible_parts_says_every_reason():
     "name",
     [
         n
-        for n in adbench.__all__
-        if isinstance(getattr(adbench, n), type) and issubclass(getattr(adbench, n), AdbenchError)
+        for n in errors.__all__
+        if isinstance(getattr(errors, n), type) and issubclass(getattr(errors, n), AdbenchError)
     ],
 )
 def test_the_tree_in_the_docstring_holds_every_error(name):

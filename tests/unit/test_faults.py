@@ -6,20 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from adbench import (
-    Backbone,
-    Config,
-    Field,
-    Masker,
-    Metric,
-    PluginError,
-    Scorer,
-    UsageError,
-    VectorBank,
-    faults,
-    hookimpl,
-)
+from adbench import Backbone, Field, Masker, Metric, Scorer, UsageError, VectorBank, faults, hookimpl
+from adbench.api.component import Config
 from adbench.builtin import toy
+from adbench.errors import PluginError
 from adbench.faults import answer_fault, class_faults, has_hook, hook_fault, made, near_to, raised
 from adbench.registry import installed
 
@@ -186,3 +176,14 @@ def test_what_was_raised_is_one_line():
         exec("from adbench import Scorrer")
     assert raised(caught.value).endswith("did you mean 'Scorer'?")
     assert Scorer
+    with pytest.raises(ImportError) as caught:
+        exec("from adbench.search import exact_serch")
+    assert raised(caught.value).endswith("did you mean 'exact_search'?")
+
+
+def test_a_name_of_another_public_module_is_told_with_that_module():
+    with pytest.raises(ImportError) as caught:
+        exec("from adbench import exact_search")
+    assert raised(caught.value) == (
+        "ImportError: exact_search is in adbench.search: from adbench.search import exact_search"
+    )

@@ -8,9 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 import adbench.cli
-from adbench import Aggregator, PluginError, hookimpl
+from adbench import Aggregator, hookimpl
 from adbench import hookspecs as specs
 from adbench.cli import call
+from adbench.errors import PluginError
 from adbench.registry import Registry, installed
 
 HOOKS = {name for name, found in inspect.getmembers(specs, inspect.isfunction) if hasattr(found, f"{specs.GROUP}_spec")}

@@ -3,7 +3,8 @@ import types
 
 import pytest
 
-from adbench import Aggregator, PluginError, UnknownName, hookimpl
+from adbench import Aggregator, UnknownName, hookimpl
+from adbench.errors import PluginError
 from adbench.registry import Registry, hookspecs, installed, instead, load_registry
 
 

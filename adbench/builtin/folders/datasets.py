@@ -12,21 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from adbench import (
-    GOOD,
-    BadImage,
-    DataError,
-    Dataset,
-    Field,
-    Sample,
-    Split,
-    StorageError,
-    Survey,
-    UnknownName,
-    printable,
-    read_yaml,
-    sha256_of,
-)
+from adbench import GOOD, BadImage, DataError, Dataset, Field, Sample, Split, StorageError, Survey, UnknownName
 from adbench.builtin.folders.archive import Archive
 from adbench.builtin.folders.layout import Scan, is_category, scan_category, subfolders
 from adbench.builtin.folders.leftovers import beside
@@ -34,6 +20,8 @@ from adbench.builtin.folders.names import spelt
 from adbench.builtin.images.masks import Marks, read_mask_file
 from adbench.builtin.images.reading import has_16_bits, read_image, read_size
 from adbench.builtin.images.remarks import Remarks
+from adbench.errors import printable
+from adbench.files import read_yaml, sha256_of
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,8 +12,9 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from adbench import DataError, StorageError, sha256_of
+from adbench import DataError, StorageError
 from adbench.builtin.folders.archive import Archive
+from adbench.files import sha256_of
 
 Progress = Callable[[str, int, "int | None"], None]
 """Called with what is being done, the bytes done, and the bytes to do or None."""

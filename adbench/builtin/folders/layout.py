@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from adbench import GOOD, DataError, PassedOver, Sample, Split, printable
+from adbench import GOOD, DataError, PassedOver, Sample, Split
 from adbench.builtin.folders.leftovers import is_hidden, leads_out, leftovers
 from adbench.builtin.folders.names import (
     image_stems,
@@ -37,6 +37,7 @@ from adbench.builtin.folders.names import (
     spelt,
 )
 from adbench.builtin.images.reading import MASK_SUFFIXES, SUFFIXES
+from adbench.errors import printable
 
 T = TypeVar("T")
 

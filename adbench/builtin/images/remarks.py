@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
-from adbench import printable
+from adbench.errors import printable
 
 _DEPTHS = (8, 10, 12, 14)
 """Bits a channel of cameras whose images are kept in files of 16."""

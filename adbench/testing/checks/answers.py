@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from adbench import Ending, Features, Geometry, Job, Measure, Scores, Split
+from adbench import Features, Geometry, Measure, Scores, Split
+from adbench.executor import Ending, Job
 from adbench.testing.check import Rule, Subject, require
 from adbench.testing.errands import repeat
 from adbench.testing.exercise import extracted, fitted, stream_for

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from adbench import Dataset, Sample, Split, Survey, UnknownName, printable
+from adbench import Dataset, Sample, Split, Survey, UnknownName
+from adbench.errors import printable
 from adbench.testing.check import Broken, Rule, Subject, require
 from adbench.testing.exercise import fingerprint
 

@@ -9,7 +9,8 @@ import sys
 from dataclasses import fields
 from functools import lru_cache
 
-from adbench import Component, Config, Features, UnknownName, UsageError
+from adbench import Component, Features, UnknownName, UsageError
+from adbench.api.component import Config
 from adbench.engine.plan.recipe import defaults_of, require_default
 from adbench.faults import class_faults, near_to, object_fault
 from adbench.registry import installed

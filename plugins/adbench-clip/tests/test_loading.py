@@ -26,7 +26,7 @@ def test_random_weights_depend_on_the_seed_alone_and_say_so(tiny, ready):
 
 
 def test_a_file_is_named_by_name_and_content(tiny, whole, ready):
-    from adbench import sha256_of
+    from adbench.files import sha256_of
 
     (weights,) = ready(Clip(architecture=tiny, weights=whole[1])).weights()
     assert (weights.name, weights.sha256, weights.random) == ("tiny.safetensors", sha256_of(whole[1]), False)

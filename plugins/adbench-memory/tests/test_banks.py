@@ -10,8 +10,9 @@ from adbench_memory.coreset import Coreset
 from adbench_memory.full import Full
 from adbench_memory.kcenter import plain_k_center
 
-from adbench import Context, ContractError, DataError, ExactIndex, FeatureStream, Memo, UsageError, exact_search
+from adbench import Context, ContractError, DataError, FeatureStream, UsageError
 from adbench.engine.run.seed_watch import WatchedContext
+from adbench.search import ExactIndex, Memo, exact_search
 
 
 class Masked(FeatureStream):

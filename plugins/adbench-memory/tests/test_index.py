@@ -9,7 +9,8 @@ from adbench_memory.coreset import Coreset
 from adbench_memory.full import Full
 from adbench_memory.index import ApproximateIndex, SearchConfig
 
-from adbench import Context, UsageError, exact_search
+from adbench import Context, UsageError
+from adbench.search import exact_search
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,8 @@ from adbench_onnx.backbone import Onnx
 from onnx import TensorProto, helper, numpy_helper, save
 from torch.nn import functional
 
-from adbench import Batch, Context, Geometry, UnknownName, UsageError, WeightsError, sha256_of
+from adbench import Batch, Context, Geometry, UnknownName, UsageError, WeightsError
+from adbench.files import sha256_of
 
 ROOT = Path(__file__).resolve().parents[3]
 RESNET = Path(os.environ.get("ADBENCH_TEST_WEIGHTS", ROOT.parent / "shared" / "weights")) / "resnet50v2_stages123.onnx"

@@ -14,7 +14,8 @@ import pytest
 from adbench_ray import connection
 from adbench_ray.executor import Ray
 
-from adbench import Ending, Job, UsageError
+from adbench import UsageError
+from adbench.executor import Ending, Job
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ from adbench_sam.architecture import ARCHITECTURES
 from adbench_sam.network import build
 from torch.nn.functional import interpolate
 
-from adbench import seeded
+from adbench.weights import seeded
 
 
 def lively_network():

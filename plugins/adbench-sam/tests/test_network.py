@@ -11,7 +11,8 @@ from adbench_sam.architecture import ARCHITECTURES
 from adbench_sam.network import build
 from segment_anything import sam_model_registry
 
-from adbench import UsageError, load_strictly
+from adbench import UsageError
+from adbench.weights import load_strictly
 
 POINTS = torch.tensor([[3.0, 5.0], [64.0, 64.0], [100.5, 20.25], [127.0, 0.0]])
 

@@ -24,7 +24,7 @@ from adbench_sam.propose import (
 )
 from segment_anything import SamAutomaticMaskGenerator, SamPredictor
 
-from adbench import load_strictly, seeded
+from adbench.weights import load_strictly, seeded
 
 pytestmark = pytest.mark.slow
 

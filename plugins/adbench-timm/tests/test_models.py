@@ -13,7 +13,8 @@ from adbench_timm.models import EfficientNetLite0, ResNet18, Timm, TimmBackbone,
 from adbench_timm.packaged import packaged_weights
 from safetensors.torch import save_file
 
-from adbench import Batch, Context, Geometry, UnknownName, UsageError, WeightsError, load_strictly
+from adbench import Batch, Context, Geometry, UnknownName, UsageError, WeightsError
+from adbench.weights import load_strictly
 
 
 def batch(height: int = 64, width: int = 96, count: int = 2) -> Batch:

@@ -1,6 +1,7 @@
 import pytest
 
-from adbench import Aggregator, Field, LocalFile, UnknownName, UsageError, sha256_of
+from adbench import Aggregator, Field, UnknownName, UsageError
+from adbench.files import LocalFile, sha256_of
 
 
 class Sample(Aggregator):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from adbench import Memo
+from adbench.search import Memo
 
 
 def test_what_is_recalled_is_charged_for(monkeypatch):

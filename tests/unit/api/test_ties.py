@@ -7,10 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adbench import ExactIndex, nearest_among
 from adbench.api.search import candidates, exact, near_ties, pca_bound
 from adbench.api.search.near_ties import Twins
 from adbench.api.search.pca_bound import ProjectedRows
+from adbench.search import ExactIndex, nearest_among
 
 
 def draw(*shape, seed=0):

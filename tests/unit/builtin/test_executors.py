@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from adbench import Ending, Job
 from adbench.builtin.executors import Inline
+from adbench.executor import Ending, Job
 from adbench.testing import parametrize_with_checks
 
 JOBS = [Job("three", "3"), Job("one", "1"), Job("two", "2")]

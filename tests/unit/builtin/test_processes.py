@@ -11,9 +11,10 @@ from textwrap import dedent
 import pytest
 from filelock import FileLock
 
-from adbench import Ending, Job, UsageError
+from adbench import UsageError
 from adbench.builtin import processes, worker
 from adbench.builtin.processes import Processes
+from adbench.executor import Ending, Job
 from adbench.testing import parametrize_with_checks
 
 pytestmark = pytest.mark.slow
@@ -167,7 +168,7 @@ def test_shares(monkeypatch, workers, visible, cores, shares):
 
 SCRIPT = """
 import sys
-from adbench import Job
+from adbench.executor import Job
 from adbench.builtin.processes import Processes
 import deeds
 

@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 from rich.console import Console as RichConsole
 
-from adbench import PassedOver, StorageError, Survey, sha256_of
+from adbench import PassedOver, StorageError, Survey
 from adbench.cli.console import Console
 from adbench.engine.plan.recipe import Recipe
 from adbench.engine.run.record_builder import UnitOutcome
 from adbench.engine.store.record import RecipeInfo
+from adbench.files import sha256_of
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adbench import Aggregator, Bank, Field, Metric, PluginError, Scorer, Scores, VectorBank
+from adbench import Aggregator, Bank, Field, Metric, Scorer, Scores, VectorBank
 from adbench.builtin import toy
+from adbench.errors import PluginError
 from adbench.registry import installed
 from adbench.testing.drawn import draw_parts
 

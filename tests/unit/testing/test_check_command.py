@@ -10,7 +10,8 @@ from adbench.cli import call
 from adbench.registry import installed
 
 GOOD = '''
-from adbench import Ending, Executor, hookimpl
+from adbench import hookimpl
+from adbench.executor import Ending, Executor
 
 class Here(Executor):
     """Runs jobs one after another."""
@@ -65,7 +66,7 @@ def test_required_options_are_no_failure(write, capsys):
     text = GOOD.replace(
         '    name = "here"\n',
         '    name = "here"\n\n    class Config(Executor.Config):\n        host: str = Field(description="where")\n',
-    ).replace("Executor,", "Executor, Field,")
+    ).replace("import hookimpl", "import Field, hookimpl")
     assert call(["check", write("plugin_needy", text)]) == 0
     assert "needs options: host" in capsys.readouterr().out
 
@@ -75,7 +76,7 @@ def test_a_component_that_cannot_be_made(write, capsys):
         '    name = "here"\n',
         '    name = "here"\n\n    class Config(Executor.Config, validate_default=True):\n'
         '        n: int = Field(0, ge=1, description="how many")\n',
-    ).replace("Executor,", "Executor, Field,")
+    ).replace("import hookimpl", "import Field, hookimpl")
     assert call(["check", write("plugin_unmade", text)]) == 1
     assert "executor 'here' cannot be made with its own defaults: option 'n'" in capsys.readouterr().err
 

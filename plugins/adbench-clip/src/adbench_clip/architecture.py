@@ -10,7 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from adbench import StorageError, UnknownName, UsageError, read_json
+from adbench import StorageError, UnknownName, UsageError
+from adbench.files import read_json
 
 
 @dataclass(frozen=True)

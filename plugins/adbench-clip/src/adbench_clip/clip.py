@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import field_validator
 
-from adbench import Batch, Context, Features, Field, Network, NetworkBackbone, UnknownName, UsageError
+from adbench import Batch, Context, Features, Field, UnknownName, UsageError
+from adbench.networks import Network, NetworkBackbone
 from adbench_clip.options import ModelConfig
 
 if TYPE_CHECKING:

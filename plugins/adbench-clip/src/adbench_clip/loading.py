@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adbench import (
-    UnknownName,
-    UsageError,
-    Weights,
-    WeightsError,
+from adbench import UnknownName, UsageError, Weights, WeightsError
+from adbench.weights import (
     below,
     best_part,
     hub_file,

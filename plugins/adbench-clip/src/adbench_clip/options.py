@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from adbench import Component, Field, LocalFile, WeightsOption
+from adbench import Component, Field
+from adbench.files import LocalFile
+from adbench.weights import WeightsOption
 from adbench_clip.architecture import Architecture, architecture_of
 
 

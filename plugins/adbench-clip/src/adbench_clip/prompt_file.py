@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adbench import StorageError, UsageError, read_yaml
+from adbench import StorageError, UsageError
+from adbench.files import read_yaml
 
 FOLDER = Path(__file__).parent / "prompt_sets"
 """The sets that come with the package, a YAML file each."""

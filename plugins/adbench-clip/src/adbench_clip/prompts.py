@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import field_validator
 
-from adbench import Context, FeatureStream, Field, LocalFile, PrototypeBank, Source, UsageError
+from adbench import Context, FeatureStream, Field, PrototypeBank, Source, UsageError
+from adbench.files import LocalFile
 from adbench_clip.options import ModelConfig
 from adbench_clip.prompt_file import FOLDER, PromptSet, read_prompts
 

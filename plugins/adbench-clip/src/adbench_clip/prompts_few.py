@@ -5,17 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from adbench import (
-    Context,
-    ContractError,
-    DataError,
-    ExactIndex,
-    Features,
-    FeatureStream,
-    Source,
-    UsageError,
-    VectorBank,
-)
+from adbench import Context, ContractError, DataError, Features, FeatureStream, Source, UsageError, VectorBank
+from adbench.search import ExactIndex
 from adbench_clip.prompts import Prompts
 
 if TYPE_CHECKING:

@@ -10,17 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import field_validator
 
-from adbench import (
-    Batch,
-    Component,
-    Context,
-    Features,
-    Field,
-    Network,
-    NetworkBackbone,
-    UnknownName,
-    UsageError,
-    WeightsError,
+from adbench import Batch, Component, Context, Features, Field, UnknownName, UsageError, WeightsError
+from adbench.networks import Network, NetworkBackbone
+from adbench.weights import (
     WeightsOption,
     best_part,
     hub_file,

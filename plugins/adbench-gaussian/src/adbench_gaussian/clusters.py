@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from adbench import ExactIndex
+from adbench.search import ExactIndex
 from adbench_gaussian.gaussians import BLOCK, Form, Gaussians, squared_lengths
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adbench import exact_search
+from adbench.search import exact_search
 
 if TYPE_CHECKING:
     import torch

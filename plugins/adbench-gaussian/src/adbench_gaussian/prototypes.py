@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from adbench import Field, exact_search
+from adbench import Field
+from adbench.search import exact_search
 from adbench_gaussian.clusters import Axes, ClusterGaussians
 from adbench_gaussian.covariance import inverse_factor, principal, shrunk
 from adbench_gaussian.kmeans import k_means

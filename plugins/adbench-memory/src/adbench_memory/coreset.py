@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import model_validator
 
-from adbench import Field, Memo, UsageError
+from adbench import Field, UsageError
+from adbench.search import Memo
 from adbench_memory.collect import Collection, Patches, collect, patches_of
 from adbench_memory.kcenter import Progress, Selection, distinct, greedy_cover, squared_lengths
 from adbench_memory.memory import VectorMemory

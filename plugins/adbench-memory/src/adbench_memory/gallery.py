@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from adbench import AlignedBank, Context, ContractError, Features, FeatureStream, UsageError, exact_search
+from adbench import AlignedBank, Context, ContractError, Features, FeatureStream, UsageError
+from adbench.search import exact_search
 from adbench_memory.collect import collect
 
 if TYPE_CHECKING:

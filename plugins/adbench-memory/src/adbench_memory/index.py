@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationInfo, field_validator
 
-from adbench import Component, ExactIndex, Field, UsageError, nearest_among
+from adbench import Component, Field, UsageError
+from adbench.search import ExactIndex, nearest_among
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,8 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from adbench import ExactIndex, Memo, UsageError, VectorBank
+from adbench import UsageError, VectorBank
+from adbench.search import ExactIndex, Memo
 from adbench_memory.collect import Collection
 from adbench_memory.index import ApproximateIndex, SearchConfig
 from adbench_memory.room import free_bytes

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import field_validator
 
-from adbench import Backbone, Batch, Component, Context, Features, Field, LocalFile, UsageError, Weights
+from adbench import Backbone, Batch, Component, Context, Features, Field, UsageError, Weights
+from adbench.files import LocalFile
 
 if TYPE_CHECKING:
     import numpy as np

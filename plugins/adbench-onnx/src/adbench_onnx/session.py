@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adbench import UnknownName, UsageError, WeightsError, refuse_what_is_no_model
+from adbench import UnknownName, UsageError, WeightsError
+from adbench.weights import refuse_what_is_no_model
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import field_validator
 
-from adbench import Ending, Executor, Field, Job, UsageError, Work
+from adbench import Field, UsageError
+from adbench.executor import Ending, Executor, Job, Work
 from adbench_ray.connection import connected
 
 MOST = 1000

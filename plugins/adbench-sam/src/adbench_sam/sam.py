@@ -8,13 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import model_validator
 
-from adbench import (
-    Context,
-    ContractError,
-    Features,
-    Field,
-    Masker,
-    Weights,
+from adbench import Context, ContractError, Features, Field, Masker, Weights
+from adbench.weights import (
     WeightsOption,
     best_part,
     hub_file,

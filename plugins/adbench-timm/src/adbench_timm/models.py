@@ -10,23 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import field_validator
 
-from adbench import (
-    Batch,
-    Component,
-    Context,
-    Features,
-    Field,
-    Network,
-    NetworkBackbone,
-    WeightsError,
-    WeightsOption,
-    best_part,
-    hub_file,
-    random_weights,
-    read_state_dict,
-    seeded,
-    weights_of,
-)
+from adbench import Batch, Component, Context, Features, Field, WeightsError
+from adbench.networks import Network, NetworkBackbone
+from adbench.weights import WeightsOption, best_part, hub_file, random_weights, read_state_dict, seeded, weights_of
 
 if TYPE_CHECKING:
     from torch import Tensor

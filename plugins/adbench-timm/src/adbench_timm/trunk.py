@@ -14,7 +14,8 @@ from timm.models import split_model_name_tag
 from torch import Tensor, nn
 from torch.nn.modules.module import _IncompatibleKeys
 
-from adbench import UnknownName, UsageError, WeightsError, is_head, load_strictly
+from adbench import UnknownName, UsageError, WeightsError
+from adbench.weights import is_head, load_strictly
 from adbench_timm.folding import fold_batch_norms
 
 if TYPE_CHECKING:

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from adbench import WeightsError, best_part, is_head, read_state_dict
+from adbench import WeightsError
 from adbench.api.networks.checkpoints import mistaken_for, plain_names, unwrapped
+from adbench.weights import best_part, is_head, read_state_dict
 
 STATE = {"conv.weight": torch.ones(2), "norm.bias": torch.zeros(2)}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from adbench import CudaGraphed, to_device
 from adbench.api.networks import cuda
+from adbench.networks import CudaGraphed, to_device
 
 
 class Stub:

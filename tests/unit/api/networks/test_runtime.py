@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from adbench import Context, Network, UnknownName, UsageError
+from adbench import Context, UnknownName, UsageError
 from adbench.api.networks import runtime as module
 from adbench.api.networks.runtime import relative_error
+from adbench.networks import Network
 
 OTHERS = ["onnxruntime", "openvino"]
 """Both are test dependencies."""

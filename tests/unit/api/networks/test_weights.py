@@ -12,21 +12,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from adbench import (
-    Backbone,
-    UsageError,
-    Weights,
-    WeightsError,
-    WeightsOption,
-    hub_file,
-    load_strictly,
-    random_weights,
-    read_state_dict,
-    seeded,
-    sha256_of,
-    weights_of,
-)
+from adbench import Backbone, UsageError, Weights, WeightsError
 from adbench.api.networks.weights import within
+from adbench.files import sha256_of
+from adbench.weights import WeightsOption, hub_file, load_strictly, random_weights, read_state_dict, seeded, weights_of
 
 STATE = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(1)}
 
@@ -216,7 +205,7 @@ class TestHub:
     def test_offline_says_what_where_and_the_ways_out(self, tmp_path):
         """In a process of its own: the hub's client reads the environment when it is imported."""
         pytest.importorskip("huggingface_hub")
-        code = "from adbench import hub_file; hub_file('timm/resnet18.tv_in1k', 'model.safetensors')"
+        code = "from adbench.weights import hub_file; hub_file('timm/resnet18.tv_in1k', 'model.safetensors')"
         surroundings = {**os.environ, "HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"}
         surroundings.pop("HF_HUB_CACHE", None)
         ended = subprocess.run(

@@ -1,9 +1,10 @@
 import pytest
 import torch
 
-from adbench import ExactIndex, UsageError, exact_search, nearest_among
+from adbench import UsageError
 from adbench.api.search import exact
 from adbench.api.search.pca_bound import ProjectedRows
+from adbench.search import ExactIndex, exact_search, nearest_among
 
 
 def draw(*shape, seed=0):

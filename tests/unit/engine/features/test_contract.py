@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from adbench import Batch, ContractError, Features, Geometry, Scores, UnitTimeout
+from adbench import Batch, ContractError, Features, Geometry, Scores
 from adbench.builtin.stages.aggregators import Max
 from adbench.builtin.stages.augmenters import Rotate
 from adbench.builtin.stages.necks import L2, ConcatLayers
@@ -18,6 +18,7 @@ from adbench.engine.features.contract import (
     is_out_of_memory,
     prepared_pair,
 )
+from adbench.errors import UnitTimeout
 
 IDS = ("a", "b")
 GEOMETRY = (Geometry.whole(8, 8),) * 2

@@ -3,8 +3,9 @@ from contextlib import suppress
 import pytest
 import torch
 
-from adbench import BadImage, DataError, Features, FeatureStream, Geometry, UnitTimeout
+from adbench import BadImage, DataError, Features, FeatureStream, Geometry
 from adbench.engine.features.sealed_stream import Seal, SealedStream
+from adbench.errors import UnitTimeout
 
 
 class Failing(FeatureStream):

@@ -1,11 +1,12 @@
 import pytest
 
-from adbench import IncompatibleParts, Neck, Source
+from adbench import Neck, Source
 from adbench.builtin.stages.aggregators import Max
 from adbench.builtin.toy import ToyVectors
 from adbench.engine.plan.compat import require_compatible, why_not
 from adbench.engine.plan.protocol import Protocol
 from adbench.engine.plan.recipe import Recipe, complete, components_of
+from adbench.errors import IncompatibleParts
 from adbench.registry import load_registry
 
 

@@ -2,11 +2,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adbench import IncompatibleParts, UnknownName, UsageError
+from adbench import UnknownName, UsageError
 from adbench.builtin.folders.datasets import Folder
 from adbench.engine.plan.plan import Assignment, make_plan
 from adbench.engine.plan.protocol import Protocol
 from adbench.engine.plan.recipe import Recipe
+from adbench.errors import IncompatibleParts
 
 
 @pytest.fixture

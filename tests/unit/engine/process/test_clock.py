@@ -6,9 +6,10 @@ import time
 import numpy as np
 import pytest
 
-from adbench import Memo, UnitTimeout
 from adbench.engine.process import clock as module
 from adbench.engine.process.clock import Clock, PeakMemory, deadline
+from adbench.errors import UnitTimeout
+from adbench.search import Memo
 
 
 def test_times_add_up_by_name():

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from adbench import Batch, Context, FeatureStream, Geometry, Sample, Source, UnitTimeout, UsageError
+from adbench import Batch, Context, FeatureStream, Geometry, Sample, Source, UsageError
 from adbench.builtin.stages.aggregators import Max
 from adbench.builtin.toy import ToyNearest, ToyPixels, ToyTestVectors, ToyVectors
 from adbench.engine.evaluate.folds import FOLDS, HELD_OUT, MANY, folds_of
 from adbench.engine.run.crossfit import normal_scores
 from adbench.engine.run.method import Method
+from adbench.errors import UnitTimeout
 
 CTX = Context()
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from adbench import Ending, Executor, StorageError, WeightsError
+from adbench import StorageError, WeightsError
 from adbench.builtin.executors import Inline
 from adbench.builtin.toy import ToyPixels, ToyVectors
 from adbench.engine.evaluate.threshold import Threshold
@@ -18,6 +18,7 @@ from adbench.engine.run import dispatch
 from adbench.engine.run.dispatch import Answer, Callbacks, Dispatcher, Refusal, job_order, run_order
 from adbench.engine.run.record_builder import UnitOutcome
 from adbench.engine.store.record import Cost, Quantiles, find_runs, new_run, read_record, write_record
+from adbench.executor import Ending, Executor
 
 COST = Cost(
     extract_s=0, fit_s=0, test_s=0, ms_per_image=Quantiles(p50=0, p95=0), peak_memory_mb=0, peak_gpu_mb=None, bank_mb=0

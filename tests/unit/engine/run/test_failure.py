@@ -1,8 +1,9 @@
 import pytest
 
-from adbench import DataError, UnitTimeout
+from adbench import DataError
 from adbench.engine.features.contract import ComponentCrash
 from adbench.engine.run.failure import failure_of
+from adbench.errors import UnitTimeout
 
 
 @pytest.mark.parametrize(

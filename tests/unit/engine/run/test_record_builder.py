@@ -2,12 +2,13 @@ from datetime import datetime
 
 import pytest
 
-from adbench import Backbone, LocalFile, Neck, UsageError, Weights
+from adbench import Backbone, Neck, UsageError, Weights
 from adbench.boards.records.integrity import forged
 from adbench.engine.plan.protocol import Protocol, make_task
 from adbench.engine.plan.recipe import components_of
 from adbench.engine.run.record_builder import RecordBuilder
 from adbench.engine.store.record import new_run, write_record
+from adbench.files import LocalFile
 
 
 @pytest.fixture

@@ -1,0 +1,13 @@
+"""Networks that compute a backbone's features: `from adbench.networks import Network, NetworkBackbone`.
+
+- `NetworkBackbone`: a `Backbone` that is one network with one set of weights.
+- `Network`: a torch module that torch, ONNX Runtime or OpenVINO computes, whichever `Context.runtime` asks for.
+- `CudaGraphed`, `to_device`: what makes a network fast on a GPU, for plugins that compute in a way of their own.
+
+`adbench.weights` fills a network. Importing this module imports no torch.
+"""
+
+from adbench.api.networks.cuda import CudaGraphed, to_device
+from adbench.api.networks.runtime import Network, NetworkBackbone
+
+__all__ = ["CudaGraphed", "Network", "NetworkBackbone", "to_device"]

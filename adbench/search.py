@@ -1,0 +1,13 @@
+"""Exact nearest-neighbour search for banks and scorers: `from adbench.search import ExactIndex`.
+
+- `ExactIndex`: the index of one set of vectors that is searched again and again; it finds what `exact_search` finds.
+- `exact_search`, `nearest_among`: one search, in all vectors or in a few candidates for each query.
+- `Memo`: results that the methods of one run share, as `Context.memo` holds them.
+
+Importing this module imports no torch.
+"""
+
+from adbench.api.memo import Memo
+from adbench.api.search.exact import ExactIndex, exact_search, nearest_among
+
+__all__ = ["ExactIndex", "Memo", "exact_search", "nearest_among"]
