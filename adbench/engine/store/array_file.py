@@ -1,7 +1,7 @@
 """Arrays on disk instead of in memory. However many there are, one file is open at most.
 
-`Filed` arrays lie together in the one nameless file of this process; `Stored` ones in a file with a name, which is
-opened for each that is read.
+Arrays of an `ArrayFile` lie together in the one nameless file of this process; `Stored` ones lie in a file with a name,
+which is opened for each that is read.
 """
 
 from __future__ import annotations
@@ -138,18 +138,31 @@ def seal_of(path: Path) -> object:
 class _Volume:
     """The file without a name. Room that is given back is used again for arrays of the same size.
 
-    A process that was forked off reads in it, but writes in a file of its own.
+    A process that was forked off reads in it, but writes in a file of its own. The file is known by its inode: if a
+    component has closed its descriptor, the number may be that of another file by now, which is left alone.
     """
 
     def __init__(self) -> None:
         self.process = os.getpid()
-        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
-        weakref.finalize(self, self._file.close)  # when no array refers to it
+        with tempfile.TemporaryFile(buffering=0) as file:
+            self._descriptor = os.dup(file.fileno())
+        self._inode = _inode_of(self._descriptor)
+        weakref.finalize(self, _close, self._descriptor, self._inode)  # when no array refers to it
         self._lock = RLock()  # garbage collection may give room back in the midst of a write
         self._room: defaultdict[int, list[int]] = defaultdict(list)
         self._end = self._used = 0
 
+    @property
+    def there(self) -> bool:
+        """Whether the descriptor is still that of the file."""
+        return _inode_of(self._descriptor) == self._inode
+
+    def _require_there(self) -> None:
+        if not self.there:
+            raise StorageError("scores that were kept are gone: a component has closed their file; run the unit again")
+
     def write(self, content: bytes) -> Extent:
+        self._require_there()
         with self._lock:
             self._used += 1
             places = self._room[len(content)]
@@ -157,13 +170,14 @@ class _Volume:
             self._end = max(self._end, place + len(content))
         done, view = 0, memoryview(content)
         while done < len(content):
-            done += os.pwrite(self._file.fileno(), view[done:], place + done)
+            done += os.pwrite(self._descriptor, view[done:], place + done)
         return place, len(content)
 
     def read(self, place: int, size: int) -> bytes:
+        self._require_there()
         content = b""
         while len(content) < size:
-            found = os.pread(self._file.fileno(), size - len(content), place + len(content))
+            found = os.pread(self._descriptor, size - len(content), place + len(content))
             if not found:
                 raise StorageError(f"scores in {tempfile.gettempdir()} are gone; run again")
             content += found
@@ -179,7 +193,22 @@ class _Volume:
             if not self._used:
                 self._room.clear()
                 self._end = 0
-                self._file.truncate(0)
+                if self.there:
+                    os.ftruncate(self._descriptor, 0)
+
+
+def _inode_of(descriptor: int) -> tuple[int, int] | None:
+    """What tells a file from all others; None where the descriptor is closed."""
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _close(descriptor: int, inode: tuple[int, int] | None) -> None:
+    if _inode_of(descriptor) == inode is not None:
+        os.close(descriptor)
 
 
 _current: list[_Volume] = []
@@ -187,6 +216,6 @@ _current: list[_Volume] = []
 
 def _volume() -> _Volume:
     """This process's own."""
-    if not _current or _current[0].process != os.getpid():
+    if not _current or _current[0].process != os.getpid() or not _current[0].there:
         _current[:] = [_Volume()]
     return _current[0]

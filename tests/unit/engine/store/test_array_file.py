@@ -69,11 +69,11 @@ def test_room_of_what_is_gone_is_used_again(monkeypatch):
         gone = filled(ARRAYS[0] + number, ARRAYS[2])
         del gone
         gc.collect()
-    assert os.fstat(volume._file.fileno()).st_size == kept.nbytes + 4 * 6 + 4 * 4
+    assert os.fstat(volume._descriptor).st_size == kept.nbytes + 4 * 6 + 4 * 4
     np.testing.assert_array_equal(kept[0], ARRAYS[0])
     del kept
     gc.collect()
-    assert os.fstat(volume._file.fileno()).st_size == 0
+    assert os.fstat(volume._descriptor).st_size == 0
 
 
 def test_a_process_that_was_forked_off_disturbs_nobody():
@@ -139,3 +139,19 @@ def test_a_file_that_has_become_another_is_refused(path):
     path.unlink()
     with pytest.raises(StorageError, match="No such file.*run again"):
         arrays[0]
+
+
+def test_a_closed_descriptor_costs_what_was_kept_and_no_file_of_others(tmp_path):
+    kept = filled(ARRAYS[0])
+    os.close(kept._volume._descriptor)
+    other = os.open(tmp_path / "other", os.O_RDWR | os.O_CREAT)  # takes the lowest free number, maybe that one
+    os.write(other, b"of somebody else")
+    with pytest.raises(StorageError, match="a component has closed their file"):
+        kept[0]
+    with pytest.raises(StorageError):
+        kept.append(ARRAYS[1])
+    np.testing.assert_array_equal(filled(ARRAYS[2])[0], ARRAYS[2])  # others go on, in a file of their own
+    del kept
+    gc.collect()
+    assert (tmp_path / "other").read_bytes() == b"of somebody else"
+    os.close(other)
