@@ -57,8 +57,7 @@ def unit_of(recipe: str, dataset, category: str, limit: int | None, workdir: Pat
     task = make_task(dataset, category, Protocol(limit_train=limit), seed=0)
     backbone = Method.of(components_of(whole, registry)).backbone
     backbone.prepare(ctx)
-    digests = {alias: task.digests[name] for name, alias in task.aliases.items()}
-    kept = ShelfView(FeatureCache(workdir, 1 << 34).shelf({"category": category}), digests)
+    kept = ShelfView(FeatureCache(workdir, 1 << 34).shelf({"category": category}), task.digests_by_alias)
 
     def make() -> Method:
         method = replace(Method.of(components_of(whole, registry)), backbone=backbone)

@@ -69,10 +69,9 @@ class Patchify(Neck):
         return values if self.config.dim is None else _pool_channels(values, self.config.dim)
 
 
-class ConcatLayers(Neck):
-    """Merges layers into patches: all on the finest layer's grid, channels one after the other."""
+class _MergesLayers(Neck):
+    """What necks that merge layers into patches have in common."""
 
-    name = "concat-layers"
     needs: ClassVar[frozenset[str]] = frozenset({"layers"})
 
     class Config(Neck.Config):
@@ -83,6 +82,12 @@ class ConcatLayers(Neck):
     @classmethod
     def provides(cls, config: Any) -> frozenset[str]:
         return frozenset({"patches"})
+
+
+class ConcatLayers(_MergesLayers):
+    """Merges layers into patches: all on the finest layer's grid, channels one after the other."""
+
+    name = "concat-layers"
 
     def apply(self, features: Features) -> Features:
         import torch
@@ -91,23 +96,13 @@ class ConcatLayers(Neck):
         return features.having(patches=grids[0] if len(grids) == 1 else torch.cat(grids, dim=-1), layers=None)
 
 
-class AverageLayers(Neck):
+class AverageLayers(_MergesLayers):
     """Merges layers into patches: their mean, all on the finest layer's grid (SubspaceAD, arXiv 2602.23013).
 
     Layers have to have as many channels, as the blocks of a transformer do.
     """
 
     name = "average-layers"
-    needs: ClassVar[frozenset[str]] = frozenset({"layers"})
-
-    class Config(Neck.Config):
-        upsample: Literal["bilinear", "nearest"] = Field("bilinear", description="how coarser layers are enlarged")
-
-    config: Config
-
-    @classmethod
-    def provides(cls, config: Any) -> frozenset[str]:
-        return frozenset({"patches"})
 
     def apply(self, features: Features) -> Features:
         import torch

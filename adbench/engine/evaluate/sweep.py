@@ -19,7 +19,7 @@ from adbench.api.metric import Metric
 from adbench.engine.evaluate.evaluator import Evaluator, measure
 from adbench.engine.evaluate.holdout import HoldoutSplit
 from adbench.engine.features.contract import blame, check_image_scores
-from adbench.engine.plan.aliases import aliases_of
+from adbench.engine.plan.aliases import aliases_of, blind_order
 from adbench.engine.plan.compat import cannot_aggregate
 from adbench.engine.plan.map_spec import MapSpec
 from adbench.engine.plan.recipe import Part
@@ -161,13 +161,16 @@ class Sweep:
 
     def _aggregated(self, run: Run, part: Part) -> np.ndarray:
         aggregator = cast("Aggregator", part.make("aggregator", self.registry))
-        kept = _kept_scores(run, whole_known=self.own.aggregate.name == "scorer")
+        aliases = _aliases(run)
+        shown = [sample.id for sample in blind_order(run.judge.samples, aliases)]
+        kept = _kept_scores(
+            run, {name: aliases[name] for name in shown}, whole_known=self.own.aggregate.name == "scorer"
+        )
         with tempfile.TemporaryDirectory(prefix="adbench-") as scratch, blame(aggregator, "aggregate"):
             aggregator.prepare(Context(seed=run.record.task.seed, workdir=Path(scratch)))
-            places = _blind_places(run)
-            names = [run.judge.samples[place].id for place in places]
-            scores = check_image_scores(aggregator, aggregator.aggregate(kept), names)
-        found: np.ndarray = scores.cpu().numpy()[sorted(range(len(places)), key=places.__getitem__)]
+            scores = check_image_scores(aggregator, aggregator.aggregate(kept), shown)
+        places = {name: place for place, name in enumerate(shown)}
+        found: np.ndarray = scores.cpu().numpy()[[places[sample.id] for sample in run.judge.samples]]
         return found
 
 
@@ -202,9 +205,13 @@ def require_aggregable(part: Part, own: Part, scorer: Scorer, registry: Registry
         )
 
 
-def _kept_scores(run: Run, *, whole_known: bool) -> Sequence[ImageScores]:
-    """What an aggregator reads, under aliases and in their order; the scorer's own image score only where the run
-    handed that on.
+def _kept_scores(run: Run, aliases: Mapping[str, str], *, whole_known: bool) -> Sequence[ImageScores]:
+    """What an aggregator reads, under aliases; the scorer's own image score only where the run handed that on.
+
+    Args:
+        run: whose scores they are.
+        aliases: what the aggregator calls each test image, by its id, in the order in which it sees them.
+        whole_known: whether the run's image scores are the scorer's own.
 
     Raises:
         StorageError: the masker drops patches, and the run is from before their places were kept.
@@ -227,20 +234,14 @@ def _kept_scores(run: Run, *, whole_known: bool) -> Sequence[ImageScores]:
         image = float(said.scores[place]) if whole_known else None
         return ImageScores(aliases[said.ids[place]], patches, image, foreground=inside)
 
-    aliases = _aliases(run)
-    return counted(LazySequence(_blind_places(run), read), dropped=dropped)
+    places = {name: place for place, name in enumerate(said.ids)}
+    return counted(LazySequence([places[name] for name in aliases], read), dropped=dropped)
 
 
 def _aliases(run: Run) -> Mapping[str, str]:
     """What aggregators call the images: as in a run, a name that tells nothing of the label."""
     samples = run.judge.samples
     return aliases_of(samples, {sample.id: sample.id for sample in samples}, run.record.id)
-
-
-def _blind_places(run: Run) -> list[int]:
-    """The places of the test images in the order of their aliases, which says nothing of their labels."""
-    aliases = _aliases(run)
-    return sorted(range(len(run.judge.samples)), key=lambda place: aliases[run.judge.samples[place].id])
 
 
 @dataclass(frozen=True)

@@ -320,9 +320,7 @@ class Runner:
         about = dict(work.sight.about)
         if view is not None:
             about["view"] = {"augmenter": self._sights.part(view.augmenter), "number": view.number}
-        task = work.draft.task
-        digests = {alias: task.digests[name] for name, alias in task.aliases.items()}
-        return ShelfView(work.cache.shelf(about), digests)
+        return ShelfView(work.cache.shelf(about), work.draft.task.digests_by_alias)
 
     def _cache_for(self, method: Method, scratch: Scratch) -> FeatureCache | None:
         """The cache, or else a place in the scratch folder, if features are walked over repeatedly."""
