@@ -162,14 +162,11 @@ class Sweep:
     def _aggregated(self, run: Run, part: Part) -> np.ndarray:
         aggregator = cast("Aggregator", part.make("aggregator", self.registry))
         aliases = _aliases(run)
-        shown = [sample.id for sample in blind_order(run.judge.samples, aliases)]
-        kept = _kept_scores(
-            run, {name: aliases[name] for name in shown}, whole_known=self.own.aggregate.name == "scorer"
-        )
+        kept = _kept_scores(run, aliases, whole_known=self.own.aggregate.name == "scorer")
         with tempfile.TemporaryDirectory(prefix="adbench-") as scratch, blame(aggregator, "aggregate"):
             aggregator.prepare(Context(seed=run.record.task.seed, workdir=Path(scratch)))
-            scores = check_image_scores(aggregator, aggregator.aggregate(kept), shown)
-        places = {name: place for place, name in enumerate(shown)}
+            scores = check_image_scores(aggregator, aggregator.aggregate(kept), list(aliases))
+        places = {name: place for place, name in enumerate(aliases)}
         found: np.ndarray = scores.cpu().numpy()[[places[sample.id] for sample in run.judge.samples]]
         return found
 
@@ -239,9 +236,10 @@ def _kept_scores(run: Run, aliases: Mapping[str, str], *, whole_known: bool) -> 
 
 
 def _aliases(run: Run) -> Mapping[str, str]:
-    """What aggregators call the images: as in a run, a name that tells nothing of the label."""
+    """What aggregators call each test image, by its id, in an order that says nothing of its label: as in a run."""
     samples = run.judge.samples
-    return aliases_of(samples, {sample.id: sample.id for sample in samples}, run.record.id)
+    aliases = aliases_of(samples, {sample.id: sample.id for sample in samples}, run.record.id)
+    return {sample.id: aliases[sample.id] for sample in blind_order(samples, aliases)}
 
 
 @dataclass(frozen=True)
