@@ -118,6 +118,7 @@ _ELSEWHERE = {
     "search": ("ExactIndex", "Memo", "exact_search", "nearest_among"),
     "weights": (
         "WeightsOption",
+        "WeightsSource",
         "below",
         "best_part",
         "hub_file",
@@ -126,6 +127,7 @@ _ELSEWHERE = {
         "random_weights",
         "read_state_dict",
         "refuse_what_is_no_model",
+        "resolve_weights",
         "seeded",
         "weights_of",
     ),

@@ -1,6 +1,7 @@
 """Weights of pretrained models: where they come from, how they are read safely, what a record says of them.
 
 - `WeightsOption`: the type of the option ``weights``, which is ``pretrained``, ``random`` or the path of a file.
+- `resolve_weights`: from that option to a `WeightsSource`: builds, fills and records in one way for every component.
 - `hub_file`: a file of the Hugging Face hub, from its cache or downloaded.
 - `read_state_dict`, `refuse_what_is_no_model`: read a file, or say what it is instead of a model.
 - `best_part`, `below`, `is_head`: find a network's own tensors among those that a file holds.
@@ -21,9 +22,11 @@ from adbench.api.networks.weights import (
     seeded,
     weights_of,
 )
+from adbench.api.networks.weights_source import WeightsSource, resolve_weights
 
 __all__ = [
     "WeightsOption",
+    "WeightsSource",
     "below",
     "best_part",
     "hub_file",
@@ -32,6 +35,7 @@ __all__ = [
     "random_weights",
     "read_state_dict",
     "refuse_what_is_no_model",
+    "resolve_weights",
     "seeded",
     "weights_of",
 ]

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from adbench import Batch, Context, Geometry
 from adbench.api.networks.exports import exported, opened
 from adbench.api.networks.runtime import relative_error
-from adbench.weights import read_state_dict
+from adbench.weights import WeightsSource
 
 RESNET = "resnet50v2_stages123.onnx"
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406])[:, None, None], torch.tensor([0.229, 0.224, 0.225])[:, None, None]
@@ -37,7 +37,7 @@ class Stages(nn.Module):
 
     def __init__(self, *, folded: bool = False, last: bool = False) -> None:
         super().__init__()
-        self.model, state = EfficientNetLite0().model_and_state(read_state_dict(packaged_weights()))
+        self.model, state = EfficientNetLite0().model_and_state(WeightsSource(packaged_weights(), "packaged", 0))
         self.model.load_state_dict(state)
         self.eval().requires_grad_(requires_grad=False)
         if folded:

@@ -40,14 +40,23 @@ def read_state_dict(path: Path) -> State:
     Raises:
         WeightsError: the file is missing, damaged, or holds something else than named tensors.
     """
-    if not path.is_file():
-        raise WeightsError(f"{path}: there is no such weights file; give weights=PATH of a .safetensors or .pth file")
+    refuse_missing(path)
     refuse_what_is_no_model(path)
     found = _read_safetensors(path) if _is_safetensors(path) else _read_torch(path)
     try:
         return plain_names(_only_tensors(path, unwrapped(found)))
     except ValueError as error:
         raise WeightsError(f"{path}: this is not a state dict: {error}; save model.state_dict() alone") from None
+
+
+def refuse_missing(path: Path) -> None:
+    """Refuse a path at which there is no file.
+
+    Raises:
+        WeightsError: there is none.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path}: there is no such weights file; give weights=PATH of a .safetensors or .pth file")
 
 
 def refuse_what_is_no_model(path: Path) -> None:

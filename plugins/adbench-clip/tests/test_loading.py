@@ -86,7 +86,7 @@ def test_weights_of_another_model_are_told(tiny, tmp_path, ready):
 
 @pytest.mark.parametrize("kind", [Clip, Prompts])
 def test_a_missing_file_is_told_before_torch_is_asked(kind, tiny, tmp_path, ready):
-    with pytest.raises(WeightsError, match=r"there is no weights file .*gone.pt; give weights=PATH"):
+    with pytest.raises(WeightsError, match=r"gone.pt: there is no such weights file; give weights=PATH"):
         ready(kind(architecture=tiny, weights=tmp_path / "gone.pt"))
 
 
@@ -106,11 +106,12 @@ def test_weights_of_another_activation_name_the_model():
 
 
 def test_the_hubs_file_is_the_one_that_the_tag_pins(monkeypatch, tmp_path):
-    asked = []
-    monkeypatch.setattr("adbench_clip.loading.hub_file", lambda *wanted: asked.append(wanted) or tmp_path)
+    asked, file = [], tmp_path / "open_clip_model.safetensors"
+    file.touch()
+    monkeypatch.setattr("adbench_clip.loading.hub_file", lambda *wanted: asked.append(wanted) or file)
     origin = origin_of(Clip().config, "backbone 'clip'")
     assert asked == [("timm/vit_base_patch16_plus_clip_240.laion400m_e31", "open_clip_model.safetensors")]
-    assert origin.name == "timm/vit_base_patch16_plus_clip_240.laion400m_e31"
+    assert origin.source.name == "timm/vit_base_patch16_plus_clip_240.laion400m_e31"
     assert origin.mean == (0.48145466, 0.4578275, 0.40821073)
 
 

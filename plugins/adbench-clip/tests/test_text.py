@@ -11,6 +11,7 @@ from adbench_clip.options import ModelConfig
 from adbench_clip.text import Reader
 
 from adbench import UsageError
+from adbench.weights import WeightsSource
 
 SENTENCES = ["a photo of a bottle.", "a photo of the damaged Metal_Nut for visual inspection.", "weld"]
 
@@ -18,7 +19,7 @@ SENTENCES = ["a photo of a bottle.", "a photo of the damaged Metal_Nut for visua
 @pytest.fixture
 def reader(tiny, whole):
     config = ModelConfig(architecture=tiny, weights=whole[1])
-    return Reader(text_tower(config, Origin(whole[1], "tiny"), "test"), config.made_of, "test")
+    return Reader(text_tower(config, Origin(WeightsSource(whole[1], "tiny", 0)), "test"), config.made_of, "test")
 
 
 @pytest.mark.proves("winclip", "winclip-few", "april-gan", "april-gan-few")
@@ -59,11 +60,11 @@ def test_a_model_without_text_tower_is_told(tiny, tmp_path):
     del content["text_cfg"]
     (tmp_path / "blind.json").write_text(json.dumps(content))
     with pytest.raises(UsageError, match="test: blind has no text tower to read prompts; use a CLIP model that has"):
-        text_tower(ModelConfig(architecture=tmp_path / "blind.json"), Origin(None, "random"), "test")
+        text_tower(ModelConfig(architecture=tmp_path / "blind.json"), Origin(WeightsSource(None, "random", 0)), "test")
 
 
 @pytest.mark.parametrize("foreign", [{"custom_text": True}, {"text_cfg": {"hf_model_name": "roberta-base"}}])
 def test_text_of_another_library_is_refused(tiny, tmp_path, foreign):
     (tmp_path / "other.json").write_text(json.dumps(json.loads(tiny.read_text()) | foreign))
     with pytest.raises(UsageError, match="test: other reads text in a way of its own"):
-        text_tower(ModelConfig(architecture=tmp_path / "other.json"), Origin(None, "random"), "test")
+        text_tower(ModelConfig(architecture=tmp_path / "other.json"), Origin(WeightsSource(None, "random", 0)), "test")

@@ -14,7 +14,7 @@ from adbench_timm.packaged import packaged_weights
 from safetensors.torch import save_file
 
 from adbench import Batch, Context, Geometry, UnknownName, UsageError, WeightsError
-from adbench.weights import load_strictly
+from adbench.weights import WeightsSource, load_strictly
 
 
 def batch(height: int = 64, width: int = 96, count: int = 2) -> Batch:
@@ -149,7 +149,7 @@ class TestWeights:
         image = image[:, :, top : top + side, left : left + side]
         image = torch.nn.functional.interpolate(image, size=(224, 224), mode="bicubic", antialias=True).clamp(0, 1)
         backbone = EfficientNetLite0()
-        model, state = backbone.model_and_state(torch.load(packaged_weights(), weights_only=True))
+        model, state = backbone.model_and_state(WeightsSource(packaged_weights(), "packaged", 0))
         load_strictly(model.eval(), state, "lite0")
         with torch.no_grad():
             best = int(model((image - 0.5) / 0.5).argmax())

@@ -8,17 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adbench import UnknownName, UsageError, Weights, WeightsError
-from adbench.weights import (
-    below,
-    best_part,
-    hub_file,
-    is_head,
-    load_strictly,
-    random_weights,
-    read_state_dict,
-    seeded,
-    weights_of,
-)
+from adbench.weights import WeightsSource, below, hub_file, is_head, load_strictly, resolve_weights
 from adbench_clip.options import ModelConfig
 
 if TYPE_CHECKING:
@@ -34,16 +24,14 @@ HUB_WEIGHTS = "open_clip_model.safetensors"
 
 @dataclass(frozen=True)
 class Origin:
-    """Where weights come from.
+    """Where weights come from, and how their images are normalised.
 
     Attributes:
-        path: the file; None for random weights.
-        name: under which a record knows them.
-        mean, std: by which their images are normalised.
+        source: the weights.
+        mean, std: by which images are normalised.
     """
 
-    path: Path | None
-    name: str
+    source: WeightsSource
     mean: tuple[float, ...] = MEAN
     std: tuple[float, ...] = STD
 
@@ -56,17 +44,17 @@ def origin_of(config: ModelConfig, who: str) -> Origin:
         UnknownName: open_clip has no such weights of this model.
         WeightsError: the file is not there, or the hub cannot be reached.
     """
-    option = config.weights
-    if option == "random":
-        return Origin(None, "random")
-    if isinstance(option, Path):
-        if not option.is_file():
-            raise WeightsError(f"{who}: there is no weights file {option}; give weights=PATH of one that is there")
-        return Origin(option, option.name)
-    return _pretrained(config, who)
+    entry = _pretrained_entry(config, who) if config.weights == "pretrained" else {}
+    source = resolve_weights(config.weights, config.random_seed, lambda: _fetched(entry, config, who))
+    return Origin(source, tuple(entry.get("mean", MEAN)), tuple(entry.get("std", STD)))
 
 
-def _pretrained(config: ModelConfig, who: str) -> Origin:
+def _pretrained_entry(config: ModelConfig, who: str) -> Mapping[str, Any]:
+    """What open_clip knows of the pretrained weights, which have to be those of the model.
+
+    Raises:
+        UsageError, UnknownName: as `origin_of`.
+    """
     if config.architecture is not None:
         raise UsageError(
             f"{who}: open_clip has no pretrained weights of an architecture from a file; give weights=PATH, or random"
@@ -76,13 +64,22 @@ def _pretrained(config: ModelConfig, who: str) -> Origin:
     if bool(entry.get("quick_gelu", False)) != architecture.quick_gelu:
         other = config.model.removesuffix("-quickgelu") + ("" if architecture.quick_gelu else "-quickgelu")
         raise UsageError(f"{who}: the weights {config.tag!r} were trained with another activation; use model={other}")
+    return entry
+
+
+def _fetched(entry: Mapping[str, Any], config: ModelConfig, who: str) -> tuple[Path, str]:
+    """File and name of the pretrained weights.
+
+    Raises:
+        WeightsError: they are not on the hub, or it cannot be reached.
+    """
     repo, _, file = str(entry.get("hf_hub", "")).rpartition("/")
     if not repo:
         raise WeightsError(
             f"{who}: the weights {config.tag!r} of {config.model} are not on the hub; fetch {entry.get('url')} and give"
             " weights=PATH"
         )
-    return Origin(hub_file(repo, file or HUB_WEIGHTS), repo, tuple(entry["mean"]), tuple(entry["std"]))
+    return hub_file(repo, file or HUB_WEIGHTS), repo
 
 
 def _entry(model: str, tag: str, who: str) -> Mapping[str, Any]:
@@ -110,14 +107,14 @@ def vision_tower(config: ModelConfig, side: int | None, origin: Origin, who: str
     """
     from open_clip.model import CLIP, resize_pos_embed
 
-    with seeded(config.random_seed):
+    with origin.source.seeded():
         model = CLIP(**config.made_of.seeing(side))
-    if origin.path is None:
-        return model.visual, random_weights(model.visual.state_dict(), config.random_seed)
-    state = _state(origin.path)
-    resize_pos_embed(state, model)
-    load_strictly(model.visual, below(state, "visual"), f"{who} ({config.made_of.name})", is_head)
-    return model.visual, weights_of(origin.path, origin.name)
+    initial = model.visual.state_dict()
+    state = _state(origin.source)
+    if state is not None:
+        resize_pos_embed(state, model)
+        load_strictly(model.visual, below(state, "visual"), f"{who} ({config.made_of.name})", is_head)
+    return model.visual, origin.source.provenance(initial)
 
 
 def require_text(config: ModelConfig, who: str) -> None:
@@ -147,20 +144,21 @@ def text_tower(config: ModelConfig, origin: Origin, who: str) -> Any:
     require_text(config, who)
     from open_clip.model import CLIP
 
-    with seeded(config.random_seed):
+    with origin.source.seeded():
         model = CLIP(**config.made_of.reading())
     del model.visual, model.logit_scale, model.logit_bias  # what is left is text
-    if origin.path is not None:
-        load_strictly(model, _text_weights(origin.path, who), f"{who} ({config.made_of.name})")
+    state = _state(origin.source)
+    if state is not None:
+        load_strictly(model, _text_weights(state, origin, who), f"{who} ({config.made_of.name})")
     return model
 
 
-def _text_weights(path: Path, who: str) -> dict[str, Tensor]:
+def _text_weights(state: dict[str, Tensor], origin: Origin, who: str) -> dict[str, Tensor]:
     """The text tower's, under the names that they have in a plain CLIP."""
-    state = _state(path)
     custom = below(state, "text")
     found = custom or {name: tensor for name, tensor in state.items() if name.startswith(_TEXT)}
     if not found:
+        path = origin.source.path
         raise WeightsError(f"{who}: {path} has weights of a vision tower alone; give a file of the whole CLIP model")
     return found
 
@@ -168,7 +166,13 @@ def _text_weights(path: Path, who: str) -> dict[str, Tensor]:
 _TEXT = ("text.", "token_embedding.", "transformer.", "text_projection", "ln_final.", "positional_embedding")
 
 
-def _state(path: Path) -> dict[str, Tensor]:
-    """Named tensors of the CLIP model, in full precision, without the prefixes that training leaves."""
-    state = best_part(read_state_dict(path), lambda part: sum(name.startswith(("visual.", *_TEXT)) for name in part))
+def _state(source: WeightsSource) -> dict[str, Tensor] | None:
+    """Named tensors of the CLIP model, in full precision, without the prefixes that training leaves; None for random.
+
+    Raises:
+        WeightsError: the file is damaged, or holds something else than named tensors.
+    """
+    state = source.read(lambda part: sum(name.startswith(("visual.", *_TEXT)) for name in part))
+    if state is None:
+        return None
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}

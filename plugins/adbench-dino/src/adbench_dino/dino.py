@@ -12,17 +12,7 @@ from pydantic import field_validator
 
 from adbench import Batch, Component, Context, Features, Field, UnknownName, UsageError, WeightsError
 from adbench.networks import Network, NetworkBackbone
-from adbench.weights import (
-    WeightsOption,
-    best_part,
-    hub_file,
-    is_head,
-    load_strictly,
-    random_weights,
-    read_state_dict,
-    seeded,
-    weights_of,
-)
+from adbench.weights import WeightsOption, WeightsSource, hub_file, is_head, load_strictly, resolve_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,20 +72,19 @@ class Dino(NetworkBackbone):
         return frozenset({"layers", "image"} | ({"patches"} if len(set(config.layers)) == 1 else set()))
 
     def prepare(self, ctx: Context) -> None:
-        source = self._source()  # before torch is imported and a model is built: a missing file is told at once
+        source = resolve_weights(self.config.weights, self.config.random_seed, self._pretrained)
         import timm
         import torch
 
         from adbench_dino.sight import Eye
 
-        with seeded(self.config.random_seed):
+        with source.seeded():
             model: Any = timm.create_model(self.model, **self.architecture_options())
         own = model.state_dict()
-        self._weights = weights_of(*source) if source else random_weights(own, self.config.random_seed)
+        self._weights = source.provenance(own)
         self._blocks = self._chosen(len(model.feature_info))
         model.prune_intermediate_layers(self._blocks, prune_norm=False, prune_head=False)
-        if source is not None:
-            self._fill(model, read_state_dict(source[0]), set(own))
+        self._fill(model, source, set(own))
         model.eval().requires_grad_(requires_grad=False)
         self._model = model.to(ctx.device, getattr(torch, self.config.precision))
         self._network = Network(
@@ -140,16 +129,13 @@ class Dino(NetworkBackbone):
                 f"to multiples of {self.cell}, or add the preprocessor 'crop-to-multiple' with of={self.cell}"
             )
 
-    def _source(self) -> tuple[Path, str] | None:
-        """The weights file and the name under which a record knows it, or None for random weights."""
-        option = self.config.weights
-        if option == "random":
-            return None
+    def _pretrained(self) -> tuple[Path, str]:
+        """File and name of the pretrained weights."""
         repo = f"timm/{self.model}"
-        return (option, option.name) if isinstance(option, Path) else (hub_file(repo, "model.safetensors"), repo)
+        return hub_file(repo, "model.safetensors"), repo
 
-    def _fill(self, model: Any, state: dict[str, Tensor], whole: set[str]) -> None:
-        """Give the pruned model its weights; there may be more of those of the whole model, and of heads."""
+    def _fill(self, model: Any, source: WeightsSource, whole: set[str]) -> None:
+        """Give the pruned model its weights; the file may also hold those of the whole model, and of heads."""
 
         def fits(part: dict[str, Tensor]) -> int:
             try:
@@ -158,8 +144,11 @@ class Dino(NetworkBackbone):
                 return 0
 
         who = f"{self.title} ({self.model})"
+        state = source.read(fits)
+        if state is None:
+            return
         try:
-            named = self.renamed(best_part(state, fits))
+            named = self.renamed(state)
         except KeyError as error:
             raise WeightsError(f"{who}: the weights are those of another model: {error} is missing") from None
         load_strictly(model, named, who, lambda name: name in whole or is_head(name))

@@ -9,16 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import model_validator
 
 from adbench import Context, ContractError, Features, Field, Masker, Weights
-from adbench.weights import (
-    WeightsOption,
-    best_part,
-    hub_file,
-    load_strictly,
-    random_weights,
-    read_state_dict,
-    seeded,
-    weights_of,
-)
+from adbench.weights import WeightsOption, WeightsSource, hub_file, load_strictly, resolve_weights
 from adbench_sam.architecture import ARCHITECTURES, Model
 from adbench_sam.keep import Keep, foreground
 from adbench_sam.kept import KeptMasks
@@ -83,8 +74,8 @@ class Sam(Masker):
     _kept: KeptMasks | None
 
     def prepare(self, ctx: Context) -> None:
-        source = self._source()  # before torch is imported and a model is built: a missing file is told at once
-        with seeded(self.config.random_seed):
+        source = resolve_weights(self.config.weights, self.config.random_seed, self._pretrained)
+        with source.seeded():
             network = build(ARCHITECTURES[self.config.model], self.config.library)
         self._weights = self._fill(network, source)
         network.model.to(ctx.device)
@@ -140,22 +131,15 @@ class Sam(Masker):
         versions = {package: version(package) for package in ("adbench-sam", self.config.library, "torch")}
         return {**options, **versions, "sha256": self._weights.sha256, "device": self._device, "version": self.version}
 
-    def _source(self) -> tuple[Path, str] | None:
-        """The weights file and the name under which a record knows it, or None for random weights."""
-        option = self.config.weights
-        if option == "random":
-            return None
-        if isinstance(option, Path):
-            return option, option.name
+    def _pretrained(self) -> tuple[Path, str]:
+        """File and name of the pretrained weights."""
         architecture = ARCHITECTURES[self.config.model]
         return hub_file(architecture.repo, _HUB_FILE, architecture.revision), architecture.repo
 
-    def _fill(self, network: Network, source: tuple[Path, str] | None) -> Weights:
+    def _fill(self, network: Network, source: WeightsSource) -> Weights:
         """Give the network the weights that were asked for; what a record says of them."""
-        if source is None:
-            return random_weights(network.model.state_dict(), self.config.random_seed)
-        own = network.model.state_dict().keys()
-        part = best_part(read_state_dict(source[0]), lambda some: len(own & network.renamed(some).keys()))
-        state = network.renamed(part)
-        load_strictly(network.model, state, f"{self.title} ({self.config.model})")
-        return weights_of(*source)
+        own = network.model.state_dict()
+        state = source.read(lambda part: len(own.keys() & network.renamed(part).keys()))
+        if state is not None:
+            load_strictly(network.model, network.renamed(state), f"{self.title} ({self.config.model})")
+        return source.provenance(own)

@@ -12,7 +12,7 @@ from pydantic import field_validator
 
 from adbench import Batch, Component, Context, Features, Field, WeightsError
 from adbench.networks import Network, NetworkBackbone
-from adbench.weights import WeightsOption, best_part, hub_file, random_weights, read_state_dict, seeded, weights_of
+from adbench.weights import WeightsOption, WeightsSource, hub_file, resolve_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,18 +61,14 @@ class TimmBackbone(NetworkBackbone):
         return {"preprocess": [{"resize": {"size": [256, 256]}}], "neck": neck}
 
     def prepare(self, ctx: Context) -> None:
-        source = self._source()  # before torch is imported: a missing file is told at once
+        source = resolve_weights(self.config.weights, self.config.random_seed, self._pretrained)
         import torch
 
         from adbench_timm.trunk import Trunk
 
-        seed, state = self.config.random_seed, None
-        with seeded(seed):
-            if source is None:
-                model = self.initial()
-            else:
-                model, state = self.model_and_state(read_state_dict(source[0]))
-        self._weights = weights_of(*source) if source else random_weights(model.state_dict(), seed)
+        with source.seeded():
+            model, state = self.model_and_state(source)
+        self._weights = source.provenance(model.state_dict())
         trunk = Trunk(model, self.config.layers, self.title, state)
         trunk = trunk.to(ctx.device, getattr(torch, self.config.precision))
         self._trunk = trunk.to(memory_format=torch.channels_last)
@@ -93,13 +89,6 @@ class TimmBackbone(NetworkBackbone):
         patches = maps[0] if len(maps) == 1 else None
         return Features(batch.ids, batch.geometry, patches, layers, image)
 
-    def _source(self) -> tuple[Path, str] | None:
-        """The weights file and the name under which a record knows it, or None for random weights."""
-        option = self.config.weights
-        if option == "random":
-            return None
-        return (option, option.name) if isinstance(option, Path) else self._pretrained()
-
     @abstractmethod
     def _pretrained(self) -> tuple[Path, str]:
         """File and name of the pretrained weights."""
@@ -110,12 +99,13 @@ class TimmBackbone(NetworkBackbone):
 
         return built(self.model, self.title)
 
-    def model_and_state(self, state: Mapping[str, Tensor]) -> tuple[Any, Mapping[str, Tensor]]:
-        """The whole model with initial weights, and these weights under its names."""
+    def model_and_state(self, source: WeightsSource) -> tuple[Any, Mapping[str, Tensor] | None]:
+        """The whole model with initial weights, and the source's weights under its names; None for random ones."""
         from adbench_timm.trunk import built_for
 
         own = cache(lambda: self.initial().state_dict().keys())  # only made for a file with prefixes
-        return built_for(self.model, self.title, best_part(state, lambda part: len(own() & part.keys())))
+        state = source.read(lambda part: len(own() & part.keys()))
+        return (self.initial(), None) if state is None else built_for(self.model, self.title, state)
 
 
 class Timm(TimmBackbone):
@@ -190,9 +180,10 @@ class EfficientNetLite0(_Fixed):
 
         return packaged_weights(), WEIGHTS_NAME
 
-    def model_and_state(self, state: Mapping[str, Tensor]) -> tuple[Any, Mapping[str, Tensor]]:
+    def model_and_state(self, source: WeightsSource) -> tuple[Any, Mapping[str, Tensor] | None]:
         from adbench_timm.packaged import renamed
 
         model = self.initial()
         own = set(model.state_dict())
-        return model, renamed(best_part(state, lambda part: len(own & part.keys())), model)
+        state = source.read(lambda part: len(own & part.keys()))
+        return model, None if state is None else renamed(state, model)
