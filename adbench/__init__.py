@@ -3,6 +3,7 @@
 This module is the public door: the contracts that plugins fulfil, the data that pass between them, and the errors that
 they raise. What only some plugins need has modules of its own:
 
+- `adbench.datasets`: datasets of files, their sources and downloads.
 - `adbench.errors`: every error, and `printable` for names in messages.
 - `adbench.executor`: executors, and the jobs that they run.
 - `adbench.files`: files that users name, read safely.
@@ -100,9 +101,20 @@ __all__ = [
 ]
 
 _ELSEWHERE = {
+    "datasets": (
+        "MASK_SUFFIXES",
+        "SUFFIXES",
+        "Archive",
+        "FileDataset",
+        "PublishedDataset",
+        "DataSource",
+        "read_image",
+        "read_mask",
+        "read_size",
+    ),
     "errors": ("IncompatibleParts", "PluginError", "UnitTimeout", "printable"),
     "executor": ("Ending", "Executor", "Job", "Work"),
-    "files": ("LocalFile", "read_json", "read_yaml", "sha256_of"),
+    "files": ("LocalFile", "read_json", "read_plain", "read_yaml", "sha256_of"),
     "metrics": (
         "Curve",
         "aupro",

@@ -1,11 +1,12 @@
 """Files that users name: `from adbench.files import LocalFile, read_yaml`.
 
 - `LocalFile`: the type of an option that names a file, which enters a record's identity by name and sha256.
-- `read_json`, `read_yaml`: read a file from a stranger: bounded, and refused in one sentence where it is malformed.
+- `read_json`, `read_yaml`, `read_plain`: read a file from a stranger as JSON, YAML or text: bounded, and refused in one
+  sentence where it is malformed.
 - `sha256_of`: the digest of a file's bytes.
 """
 
 from adbench.api.component import LocalFile, sha256_of
-from adbench.api.untrusted import read_json, read_yaml
+from adbench.api.untrusted import read_json, read_plain, read_yaml
 
-__all__ = ["LocalFile", "read_json", "read_yaml", "sha256_of"]
+__all__ = ["LocalFile", "read_json", "read_plain", "read_yaml", "sha256_of"]

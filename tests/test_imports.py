@@ -19,6 +19,7 @@ ALLOWED = {
     "hookspecs": {"api"},
     "api": {"errors", "api"},
     "executor": {"api"},
+    "datasets": {"builtin"},
     "files": {"api"},
     "metrics": {"errors", "api"},
     "networks": {"api"},
@@ -35,7 +36,7 @@ ALLOWED = {
 }
 """Parts of the package, and the parts that each may import; everybody may import the public names of ``adbench``."""
 
-DOORS = {f"adbench.{name}" for name in ("errors", "executor", "files", "metrics", "networks", "search", "weights")}
+DOORS = {f"adbench.{name}" for name in ("datasets", "errors", "executor", "files", "metrics", "networks", "search", "weights")}
 """Documented modules beside ``adbench`` itself, for plugins and for what is written as a plugin is."""
 
 PUBLIC = {*DOORS, "adbench.testing"}

@@ -27,8 +27,8 @@ _ROOT = click.option(
 class Obtainable(Protocol):
     """A dataset that adbench can download: what a dataset class offers beyond its contract, if it can."""
 
-    archive: Any
-    """With `title`, `url`, `page` and `licence`."""
+    source: Any
+    """With `title`, `page` and `licence`, and `url` where it can be downloaded."""
 
     def download(self, target: Path | None, progress: Callable[[str, int, int | None], None]) -> Path:
         """Fetch it into a folder; the folder."""
@@ -63,9 +63,9 @@ def get_command(name: str, root: Path | None) -> None:
     dataset = installed().get("dataset", name).cls()
     if not isinstance(dataset, Obtainable):
         raise UsageError(f"dataset {name!r} cannot be downloaded; see 'adbench data list'")
-    archive = dataset.archive
-    about = f"licence: {archive.licence}", f"publisher: {archive.page}"
-    echo(f"{archive.title}, from {archive.url}", *about, err=True)
+    source = dataset.source
+    about = f"licence: {source.licence}", f"publisher: {source.page}"
+    echo(f"{source.title}, from {getattr(source, 'url', source.page)}", *about, err=True)
     with _byte_progress() as progress:
         target = dataset.download(root, progress)
     echo(f"{name} is in {target}")

@@ -263,7 +263,7 @@ def test_archives_that_cannot_be_unpacked(archive, tmp_path, content, limits, ex
 def test_mvtec_ads_archive_is_described():
     from adbench.builtin.folders.datasets import MVTecAD
 
-    described = MVTecAD.archive
+    described = MVTecAD.source
     assert described.url.startswith("https://")
     assert len(bytes.fromhex(described.sha256)) == 32
     assert "CC BY-NC-SA 4.0" in described.licence

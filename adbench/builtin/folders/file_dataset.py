@@ -1,0 +1,121 @@
+"""Datasets of image and mask files: what all of them share, whatever their folders look like."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from adbench import BadImage, Dataset, Sample
+from adbench.builtin.images.masks import Marks, read_mask_file
+from adbench.builtin.images.reading import has_16_bits, read_image, read_size
+from adbench.builtin.images.remarks import Remarks
+from adbench.files import sha256_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_PEEK = 3
+"""Training images of a category that are looked into, where their headers tell of 16 bits, before all are read."""
+
+
+class FileDataset(Dataset):
+    """A dataset whose images and masks are files: a subclass finds them, and this class reads them.
+
+    The id of a sample begins with its category and a slash.
+
+    Attributes:
+        published: numbers of training and test images of each category, if known; no other is one.
+    """
+
+    published: ClassVar[dict[str, tuple[int, int]]] = {}
+
+    @property
+    @abstractmethod
+    def root(self) -> Path:
+        """The folder in which all files lie.
+
+        Raises:
+            DataError: it is not there; the message says how to get it.
+        """
+
+    @abstractmethod
+    def image_path(self, sample: Sample) -> Path:
+        """The file of a sample.
+
+        Raises:
+            UnknownName: no such sample.
+        """
+
+    @abstractmethod
+    def mask_paths(self, sample: Sample) -> tuple[Path, ...]:
+        """The mask files of a sample, of which the union counts; none where it has no annotation.
+
+        Raises:
+            BadImage: it should have a mask, and has none.
+        """
+
+    @property
+    def white(self) -> float | None:
+        """What number is white in images of more than 8 bits a channel; None for what the bits can hold."""
+        return None
+
+    @property
+    def marks(self) -> Marks:
+        """Whether light or dark marks a defect in masks. Those of published data are known to be light."""
+        return "light"
+
+    def image(self, sample: Sample) -> np.ndarray:
+        path = self.image_path(sample)
+        pixels = read_image(path, self.white)
+        remarks = self._remarks(sample)
+        if pixels.dtype != "uint8" and self.white is None and remarks.wants_peaks and has_16_bits(path):
+            remarks.add_peak(round(float(pixels.max()) * 65535))
+        return pixels
+
+    def mask(self, sample: Sample) -> np.ndarray | None:
+        import numpy as np
+
+        size = read_size(self.image_path(sample))
+        if not sample.anomalous:
+            return np.zeros(size, bool)
+        masks = [self._read_mask(path, size, sample) for path in self.mask_paths(sample)]
+        return np.logical_or.reduce(masks) if masks else None
+
+    def digest(self, sample: Sample) -> str:
+        image, masks = sha256_of(self.image_path(sample)), self.mask_paths(sample)
+        read = " ".join([image, *map(sha256_of, masks), *self._said()])
+        return image if read == image else hashlib.sha256(read.encode()).hexdigest()
+
+    def _read_mask(self, path: Path, size: tuple[int, int], sample: Sample) -> np.ndarray:
+        marked, remark = read_mask_file(path, size, self.marks)
+        self._remarks(sample).add_mask(path, remark)
+        return marked
+
+    def _said(self) -> Iterator[str]:
+        """What somebody has said of how pixels are read, which decides them as the files do."""
+        return iter(())
+
+    def remarks(self, category: str) -> Sequence[str]:
+        split, remarks = self.split(category), self._remarked[category]
+        if remarks.peak < 0 and self.white is None:
+            for sample in split.train[:_PEEK]:
+                with suppress(BadImage):  # which whoever needs it will say
+                    if has_16_bits(self.image_path(sample)):
+                        self.image(sample)
+        return list(remarks.sentences(category))
+
+    def identity(self) -> dict[str, Any]:
+        """Empty: the content decides, which `digest` carries, and not where it lies."""
+        return {}
+
+    @cached_property
+    def _remarked(self) -> dict[str, Remarks]:
+        return {category: Remarks() for category in self.categories()}
+
+    def _remarks(self, sample: Sample) -> Remarks:
+        return self._remarked[sample.id.split("/")[0]]

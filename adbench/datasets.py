@@ -1,0 +1,25 @@
+"""What a dataset of files is written with: `from adbench.datasets import PublishedDataset, DataSource`.
+
+- `FileDataset`: a dataset whose images and masks are files; a subclass finds them.
+- `PublishedDataset`: one that has a publisher and a licence, and is looked for where people keep it.
+- `DataSource`, `Archive`: where a published dataset comes from; an archive can be downloaded, and has a sha256.
+- `read_image`, `read_mask`, `read_size`: read the file of an image or of a mask by adbench's rules.
+- `SUFFIXES`, `MASK_SUFFIXES`: the suffixes of files that these read, in lower case.
+"""
+
+from adbench.builtin.folders.archive import Archive, DataSource
+from adbench.builtin.folders.file_dataset import FileDataset
+from adbench.builtin.folders.published import PublishedDataset
+from adbench.builtin.images.reading import MASK_SUFFIXES, SUFFIXES, read_image, read_mask, read_size
+
+__all__ = [
+    "MASK_SUFFIXES",
+    "SUFFIXES",
+    "Archive",
+    "DataSource",
+    "FileDataset",
+    "PublishedDataset",
+    "read_image",
+    "read_mask",
+    "read_size",
+]

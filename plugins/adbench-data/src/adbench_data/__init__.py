@@ -1,0 +1,35 @@
+"""Published datasets in their original folders, and lists of one's own images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+from adbench import Component, Dataset, hookimpl
+
+SETS = {
+    "btad": ("Btad",),
+    "dagm": ("Dagm",),
+    "elpv": ("Elpv",),
+    "kolektor": ("KolektorSdd", "KolektorSdd2"),
+    "magnetic_tile": ("MagneticTile",),
+    "manifest": ("Manifest",),
+    "mpdd": ("Mpdd",),
+    "mvtec_ad_2": ("MVTecAD2",),
+    "real_iad": ("RealIad",),
+    "visa": ("Visa",),
+}
+"""The classes of each module of `adbench_data.sets`."""
+
+
+def every_dataset() -> list[type[Dataset]]:
+    """Every dataset of this package."""
+    return [
+        getattr(import_module(f"adbench_data.sets.{module}"), name) for module, names in SETS.items() for name in names
+    ]
+
+
+@hookimpl
+def register_components(register: Callable[[type[Component]], None]) -> None:
+    for cls in every_dataset():
+        register(cls)

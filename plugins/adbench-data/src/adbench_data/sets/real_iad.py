@@ -1,0 +1,93 @@
+"""Real-IAD: 151,050 images of 30 objects, five views of each sample."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from adbench import GOOD, DataError, Field, StorageError
+from adbench.datasets import DataSource
+from adbench.errors import printable
+from adbench.files import read_json
+from adbench_data.listed import PublishedSet
+from adbench_data.listing import TEST, TRAIN, Item, Part
+from adbench_data.texts import MAX_BYTES
+
+_LISTS = {"multi-view": "realiad_jsons", "single-view": "realiad_jsons_sv"}
+
+
+class RealIad(PublishedSet):
+    """Real-IAD: 30 objects seen from five sides (Wang et al., CVPR 2024), CC BY-NC-SA 4.0.
+
+    The authors' lists say which images are learned from and judged, and what each shows: some views of a defective
+    sample show no defect and are normal images. Every image is judged by itself.
+    """
+
+    name = "real-iad"
+    year = "2024"
+    known = tuple(
+        sorted(
+            str.split(
+                "audiojack bottle_cap button_battery end_cap eraser fire_hood mint mounts pcb phone_battery plastic_nut"
+                " plastic_plug porcelain_doll regulator rolled_strip_base sim_card_set switch tape terminalblock"
+                " toothbrush toy toy_brick transistor1 u_block usb usb_adaptor vcpill wooden_beads woodstick zipper"
+            )
+        )
+    )
+    source = DataSource(
+        title="Real-IAD",
+        page="https://huggingface.co/datasets/Real-IAD/Real-IAD",
+        licence="CC BY-NC-SA 4.0 (https://creativecommons.org/licenses/by-nc-sa/4.0/): not for commercial use",
+        images=151_050,
+        paper="Wang et al., Real-IAD: A Real-World Multi-View Dataset, CVPR 2024",
+        advice="ask for it at https://huggingface.co/datasets/Real-IAD/Real-IAD, and unpack the images of one size"
+        " (such as realiad_256) and realiad_jsons into one folder",
+    )
+    unpacked = ("Real-IAD",)
+
+    class Config(PublishedSet.Config):
+        size: Literal["256", "512", "1024", "raw"] = Field("1024", description="which of the published sizes is read")
+        views: Literal["multi-view", "single-view"] = Field(
+            "multi-view", description="which of the authors' lists is followed: all five views, or the one from above"
+        )
+
+    config: Config
+
+    def _folder(self, category: str) -> str:
+        return f"realiad_{self.config.size}/{category}"
+
+    def folder_of(self, category: str) -> str:
+        return f"realiad_{self.config.size}/{category}"
+
+    def is_in(self, folder: Path) -> bool:
+        return any((folder / f"realiad_{size}").is_dir() for size in ("256", "512", "1024", "raw"))
+
+    def items(self, category: str) -> Iterator[Item]:
+        lists = self._lists(category)
+        for part in (TRAIN, TEST):
+            entries = lists.get(part)
+            for entry in entries if isinstance(entries, list) else [None]:
+                yield self._item(entry, part, category)
+
+    def _lists(self, category: str) -> dict[str, Any]:
+        path = self.root / _LISTS[self.config.views] / f"{category}.json"
+        try:
+            lists = read_json(path, "a list of Real-IAD", MAX_BYTES)
+        except StorageError as error:
+            raise DataError(f"{self.title}: {error}; put the folder {path.parent.name} beside the images") from None
+        return lists if isinstance(lists, dict) else {}
+
+    def _item(self, entry: Any, part: Part, category: str) -> Item:
+        """The image that an entry of a list names."""
+        try:
+            image, mask, kind = entry["image_path"], entry["mask_path"] or "", entry["anomaly_class"]
+            folder = self.folder_of(category)
+            masks = (f"{folder}/{mask}",) if mask and kind != "OK" else ()
+            return Item(f"{folder}/{image}", part, GOOD if kind == "OK" else str(kind), masks)
+        except (TypeError, KeyError):
+            said = printable(json.dumps(entry)[:200])
+            raise DataError(
+                f"{self.title}, category {category!r}: its list has the odd entry {said}; get it anew"
+            ) from None

@@ -1,0 +1,274 @@
+"""What each set's own rule makes of its original folders."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+
+import numpy as np
+import pytest
+from adbench_data import every_dataset
+from adbench_data.sets.btad import Btad
+from adbench_data.sets.dagm import Dagm
+from adbench_data.sets.elpv import Elpv
+from adbench_data.sets.kolektor import KolektorSdd, KolektorSdd2
+from adbench_data.sets.magnetic_tile import MagneticTile
+from adbench_data.sets.mpdd import Mpdd
+from adbench_data.sets.mvtec_ad_2 import MVTecAD2
+from adbench_data.sets.real_iad import RealIad
+from adbench_data.sets.visa import Visa
+
+from adbench import DataError, UsageError
+
+
+PUBLISHED = [cls.name for cls in every_dataset() if cls.name != "manifest"]
+
+
+def names(samples):
+    return [sample.id for sample in samples]
+
+
+def kinds(split):
+    return Counter(sample.defect for sample in split.test)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_nothing_of_a_complete_tree_is_passed_over(drawn, name):
+    (cls,) = [cls for cls in every_dataset() if cls.name == name]
+    found = cls(root=drawn(name), partial=True)
+    for category in found.categories():
+        over = [each for each in found.survey(category).passed_over if "copy" not in each.file]
+        assert over == []
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_set_is_found_below_the_folder_that_its_archive_unpacks(drawn, tmp_path, monkeypatch, name):
+    (cls,) = [cls for cls in every_dataset() if cls.name == name]
+    folder = drawn(name)
+    if cls.unpacked:
+        inner = tmp_path / "above" / cls.unpacked[0]
+        inner.parent.mkdir(parents=True)
+        shutil.move(folder, inner)
+        assert cls(root=tmp_path / "above").root == inner.resolve()
+        monkeypatch.setattr("adbench_data.sets.elpv.find_spec", lambda name: None)
+        monkeypatch.setenv("ADBENCH_DATA", str(tmp_path / "above"))
+        assert cls().root == inner.resolve()
+
+
+def test_btad_matches_masks_by_stem(drawn):
+    found = Btad(root=drawn("btad"), partial=True)
+    split = found.split("01")
+    assert names(split.train) == [f"01/train/good/000{number}" for number in range(3)]
+    assert names(split.test) == ["01/test/good/0000", "01/test/ko/0000", "01/test/ko/0001"]
+    assert [found.mask(sample).sum() for sample in split.test] == [0, 12, 12]
+    assert found.mask_paths(split.test[1])[0].suffix == ".png"
+
+
+def test_mpdd_is_in_mvtecs_layout(drawn):
+    split = Mpdd(root=drawn("mpdd"), partial=True).split("tubes")
+    assert (len(split.train), kinds(split)) == (2, {"good": 1, "hole": 2})
+
+
+def test_visa_follows_the_authors_table(drawn):
+    found = Visa(root=drawn("visa"), partial=True)
+    split = found.split("candle")
+    assert names(split.train) == [f"candle/train/good/000{number}" for number in range(3)]
+    assert names(split.test) == ["candle/test/bad/000", "candle/test/bad/001", "candle/test/good/0003"]
+    assert found.mask(split.test[0]).sum() == 12, "a mask of ones is as good as one of white"
+
+
+def test_visas_table_names_an_image_that_is_not_there(drawn):
+    root = drawn("visa")
+    (root / "candle/Data/Images/Normal/0001.JPG").unlink()
+    (root / "pcb1/Data/Masks/Anomaly/001.png").unlink()
+    found = Visa(root=root, partial=True)
+    with pytest.raises(DataError, match=r"one of the images of its list cannot be found, such as candle.*unpack"):
+        found.split("candle")
+    with pytest.raises(DataError, match=r"one of the masks of its list cannot be found, such as pcb1"):
+        found.split("pcb1")
+
+
+def test_visas_table_is_damaged(drawn):
+    root = drawn("visa")
+    table = root / "split_csv/1cls.csv"
+    text = table.read_text()
+    table.write_text(text.replace("split,label", "label"))
+    with pytest.raises(DataError, match="has no column 'split'"):
+        Visa(root=root, partial=True).split("candle")
+    table.write_text(text.replace("candle,test,normal", "candle,validation,normal"))
+    with pytest.raises(DataError, match="odd line"):
+        Visa(root=root, partial=True).split("candle")
+    table.write_text(text + "candle,test\n")
+    with pytest.raises(DataError, match="row 14: has 2 cells, its head 5"):
+        Visa(root=root, partial=True).split("candle")
+
+
+def test_a_set_that_is_here_in_part_is_refused_unless_that_is_wanted(drawn):
+    root = drawn("btad")
+    with pytest.raises(DataError, match=r"3 training and 3 test images are there, and 400 and 70 were published"):
+        Btad(root=root).split("01")
+    assert Btad(root=root).board_name == "btad"
+    assert Btad(root=root, partial=True).board_name == "btad-partial-true"
+
+
+def test_magnetic_tiles(drawn):
+    split = MagneticTile(root=drawn("magnetic-tile"), partial=True).split("magnetic_tile")
+    assert names(split.train) == [f"magnetic_tile/train/good/exp1_num_{100 + n}" for n in (1, 2, 3, 4, 6)]
+    assert kinds(split) == {"good": 2, "blowhole": 2, "break": 2, "crack": 2, "fray": 2, "uneven": 1}
+
+
+def test_magnetic_tiles_are_split_as_in_the_copy_in_mvtecs_layout(copy_of_tiles, tmp_path, draw, mark):
+    """The copy numbers images by name within their folder."""
+    from PIL import Image
+
+    for folder in sorted(copy_of_tiles.glob("t*/*")):
+        kind = "Free" if folder.name == "good" else folder.name.capitalize()
+        there = tmp_path / f"MT_{kind}" / "Imgs"
+        there.mkdir(parents=True, exist_ok=True)
+        for image in folder.iterdir():
+            (there / f"exp_{image.stem}.jpg").symlink_to(image)
+            mask = copy_of_tiles / "ground_truth" / folder.name / f"{image.stem}_mask.png"
+            if mask.exists():
+                shutil.copy(mask, there / f"exp_{image.stem}.png")
+    for number in (900, 901, 902, 903):  # the four without an annotation
+        draw(tmp_path / f"MT_Uneven/Imgs/exp_{number}.jpg")
+        mark(tmp_path / f"MT_Uneven/Imgs/exp_{number}.png", marked=False)
+    for file in tmp_path.glob("MT_*/Imgs/*.jpg"):
+        if file.is_symlink():
+            target = file.resolve()
+            file.unlink()
+            shutil.copy(target, file)
+    found = MagneticTile(root=tmp_path)
+    split = found.split("magnetic_tile")
+    for part, samples in (("train", split.train), ("test", split.test)):
+        copied = sorted(f"{path.parent.name}/{path.stem}" for path in (copy_of_tiles / part).glob("*/*"))
+        assert sorted(f"{one.defect}/{one.id.rpartition('exp_')[2]}" for one in samples) == copied
+    for sample in split.test[::40]:
+        if sample.anomalous:
+            mask = copy_of_tiles / "ground_truth" / sample.defect / f"{sample.id.rpartition('exp_')[2]}_mask.png"
+            assert np.array_equal(found.mask(sample), np.asarray(Image.open(mask)) > 127)
+
+
+def test_kolektor_keeps_a_part_on_one_side(drawn):
+    split = KolektorSdd(root=drawn("kolektor-sdd"), partial=True).split("commutator")
+    sides = {name.split("/")[-1].split("-")[0] for name in names(split.train)}
+    normal = {name.split("/")[-1].split("-")[0] for name in names(split.test) if "/good/" in name}
+    assert normal == {"kos01", "kos06"}
+    assert not sides & normal
+    assert kinds(split)["defect"] == 3
+
+
+def test_kolektor_2_learns_from_normal_images(drawn):
+    found = KolektorSdd2(root=drawn("kolektor-sdd2"), partial=True)
+    split = found.split("surface")
+    assert names(split.train) == [f"surface/train/good/{number}" for number in (10000, 10002, 10004)]
+    assert kinds(split) == {"good": 2, "defect": 2}
+    assert "2 left out by the set's rule" in found.survey("surface").labels
+
+
+def test_dagm_leaves_defective_training_images_out(drawn):
+    found = Dagm(root=drawn("dagm"), partial=True)
+    assert found.categories() == ["Class1", "Class10"]
+    split = found.split("Class10")
+    assert (len(split.train), kinds(split)) == (2, {"good": 3, "defect": 1})
+
+
+def test_mvtec_ad_2_judges_the_public_part(drawn):
+    found = MVTecAD2(root=drawn("mvtec-ad-2"), partial=True)
+    split = found.split("vial")
+    assert (len(split.train), kinds(split)) == (2, {"good": 2, "bad": 1})
+    assert "3 left out" in found.survey("vial").labels
+    assert found.mask(split.test[0]).sum() == 12
+
+
+def test_real_iad_follows_the_authors_lists(drawn):
+    root = drawn("real-iad")
+    found = RealIad(root=root)
+    split = found.split("zipper")
+    assert (len(split.train), kinds(split)) == (2, {"good": 2, "AK": 1})
+    assert found.board_name == "real-iad"
+    with pytest.raises(DataError, match="holds none of the folders"):
+        RealIad(root=root, size="256").categories()
+    with pytest.raises(DataError, match="put the folder realiad_jsons_sv beside the images"):
+        RealIad(root=root, views="single-view").split("zipper")
+
+
+@pytest.mark.parametrize("entry", [None, 7, {}, {"image_path": None, "mask_path": None}, [["x"]]])
+def test_a_list_of_real_iad_is_damaged(drawn, entry):
+    import json
+
+    root = drawn("real-iad")
+    (root / "realiad_jsons/zipper.json").write_text(json.dumps({"train": [entry], "test": []}))
+    with pytest.raises(DataError, match="odd entry"):
+        RealIad(root=root).split("zipper")
+
+
+def test_a_list_leads_out_of_the_folder(drawn, draw):
+    import json
+
+    root = drawn("real-iad")
+    outside = draw(root.parent / "secret.jpg")
+    entry = {"image_path": "../../../secret.jpg", "mask_path": None, "anomaly_class": "OK"}
+    (root / "realiad_jsons/zipper.json").write_text(json.dumps({"train": [entry], "test": [entry]}))
+    assert outside.exists()
+    with pytest.raises(DataError, match="cannot be found"):
+        RealIad(root=root).split("zipper")
+
+
+def test_elpv_keeps_blocks_together(drawn):
+    found = Elpv(root=drawn("elpv"))
+    for category in ("mono", "poly"):
+        split = found.split(category)
+        cells = [
+            {(int(name[-4:]) - 1) // 60 for name in names(samples) if "/good/" in name}
+            for samples in (split.train, split.test)
+        ]
+        assert not cells[0] & cells[1]
+        assert len(split.train) >= 2 * sum(not sample.anomalous for sample in split.test) > 0
+        assert kinds(split)["defective"] == (30 if category == "mono" else 40)
+
+
+def test_elpvs_uncertain_cells_are_an_option(drawn):
+    root = drawn("elpv")
+    likely, possibly = (Elpv(root=root, defective=least).split("mono") for least in ("0.67", "0.33"))
+    assert set(kinds(likely)) == {"good", "defective", "likely"}
+    assert set(kinds(possibly)) == {"good", "defective", "likely", "possibly"}
+    assert Elpv(root=root, defective="0.67", draw=2).board_name == "elpv-defective-0.67-draw-2"
+    with pytest.raises(UsageError, match="option 'defective'"):
+        Elpv(root=root, defective="0.5")
+
+
+def test_elpvs_draws_differ(drawn):
+    root = drawn("elpv")
+    draws = {tuple(names(Elpv(root=root, draw=number).split("poly").train)) for number in range(6)}
+    assert len(draws) > 1
+
+
+@pytest.mark.parametrize(
+    "line", ["images/cell0001.png 0.0", "images/cell0001.png x mono", "a.png 2.0 mono", "a.png 0 x"]
+)
+def test_elpvs_table_is_damaged(drawn, line):
+    root = drawn("elpv")
+    (root / "labels.csv").write_text(line + "\n")
+    with pytest.raises(DataError, match=r"labels\.csv, line 1"):
+        Elpv(root=root).categories()
+
+
+def test_the_package_of_elpv_is_split_as_published():
+    pytest.importorskip("elpv_dataset", reason="pip install elpv-dataset")
+    found = Elpv()
+    assert {name: (len(found.split(name).train), len(found.split(name).test)) for name in found.categories()} == {
+        "mono": (392, 196 + 313),
+        "poly": (616, 304 + 402),
+    }
+
+
+def test_a_set_that_is_not_here_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ADBENCH_DATA", raising=False)
+    monkeypatch.setattr("adbench_data.sets.elpv.find_spec", lambda name: None)
+    for cls in every_dataset():
+        if cls.name != "manifest":
+            monkeypatch.setattr(cls, "_home", lambda self: tmp_path / "home")
+            with pytest.raises(DataError, match="download it from|adbench data get|pip install|ask for it"):
+                cls().categories()
