@@ -3,10 +3,13 @@
 This module is the public door: the contracts that plugins fulfil, the data that pass between them, and the errors that
 they raise. What only some plugins need has modules of its own:
 
+- `adbench.banks`: what a bank checks before it learns.
+- `adbench.coresets`: a few vectors that cover many: greedy k-center, merge-reduce.
 - `adbench.datasets`: datasets of files, their sources and downloads.
 - `adbench.errors`: every error, and `printable` for names in messages.
 - `adbench.executor`: executors, and the jobs that they run.
 - `adbench.files`: files that users name, read safely.
+- `adbench.maps`: anomaly maps on the prepared image.
 - `adbench.metrics`: the exact metrics as functions on arrays.
 - `adbench.networks`: networks that compute a backbone's features.
 - `adbench.search`: exact nearest-neighbour search.
@@ -101,6 +104,18 @@ __all__ = [
 ]
 
 _ELSEWHERE = {
+    "banks": ("checked_batches", "free_bytes", "require_finite", "require_room"),
+    "coresets": (
+        "MergeReduce",
+        "Progress",
+        "Selection",
+        "distinct",
+        "farthest_first",
+        "greedy_cover",
+        "greedy_k_center",
+        "plain_k_center",
+        "squared_lengths",
+    ),
     "datasets": (
         "MASK_SUFFIXES",
         "SUFFIXES",
@@ -115,6 +130,7 @@ _ELSEWHERE = {
     "errors": ("IncompatibleParts", "PluginError", "UnitTimeout", "printable"),
     "executor": ("Ending", "Executor", "Job", "Work"),
     "files": ("LocalFile", "read_json", "read_plain", "read_yaml", "sha256_of"),
+    "maps": ("Border", "Smoothing", "prepared_maps"),
     "metrics": (
         "Curve",
         "aupro",
@@ -127,7 +143,7 @@ _ELSEWHERE = {
         "roc_curve",
     ),
     "networks": ("CudaGraphed", "Network", "NetworkBackbone", "to_device"),
-    "search": ("ExactIndex", "Memo", "exact_search", "nearest_among"),
+    "search": ("ExactIndex", "Memo", "ReweightForm", "exact_search", "nearest_among", "patchcore_weight"),
     "weights": (
         "WeightsOption",
         "WeightsSource",

@@ -219,7 +219,9 @@ _ATTRIBUTES: dict[type[Component], tuple[tuple[str, Test, str], ...]] = {
         ("passes", lambda value: type(value) is int and value >= 1, "a whole number from 1, such as passes = 1"),
         ("drops", lambda value: isinstance(value, bool), "True or False"),
     ),
-    Aggregator: (("reads", lambda value: value in ("patches", "image", "both"), "'patches', 'image' or 'both'"),),
+    Aggregator: (
+        ("reads", lambda value: value in ("patches", "image", "both", "map"), "'patches', 'image', 'both' or 'map'"),
+    ),
     Metric: (("level", lambda value: isinstance(value, str), "'image' or 'pixel', such as level = 'image'"),),
     Neck: (("learns", lambda value: isinstance(value, bool), "True or False"),),
     Report: (("suffix", lambda value: isinstance(value, str), "a text such as suffix = '.md'"),),

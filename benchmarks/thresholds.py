@@ -55,12 +55,12 @@ def unit_of(recipe: str, dataset, category: str, limit: int | None, workdir: Pat
     registry, ctx = installed(), Context(workdir=workdir)
     whole = complete(recipe_from(registry, recipe, {}), registry)
     task = make_task(dataset, category, Protocol(limit_train=limit), seed=0)
-    backbone = Method.of(components_of(whole, registry)).backbone
+    backbone = Method.of(components_of(whole, registry), whole.map).backbone
     backbone.prepare(ctx)
     kept = ShelfView(FeatureCache(workdir, 1 << 34).shelf({"category": category}), task.digests_by_alias)
 
     def make() -> Method:
-        method = replace(Method.of(components_of(whole, registry)), backbone=backbone)
+        method = replace(Method.of(components_of(whole, registry), whole.map), backbone=backbone)
         method.prepare(ctx)
         return method
 

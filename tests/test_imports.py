@@ -18,9 +18,12 @@ ALLOWED = {
     "errors": set(),
     "hookspecs": {"api"},
     "api": {"errors", "api"},
+    "banks": {"api"},
+    "coresets": {"api"},
     "executor": {"api"},
     "datasets": {"builtin"},
     "files": {"api"},
+    "maps": {"api"},
     "metrics": {"errors", "api"},
     "networks": {"api"},
     "search": {"api"},
@@ -36,7 +39,11 @@ ALLOWED = {
 }
 """Parts of the package, and the parts that each may import; everybody may import the public names of ``adbench``."""
 
-DOORS = {f"adbench.{name}" for name in ("datasets", "errors", "executor", "files", "metrics", "networks", "search", "weights")}
+DOOR_NAMES = (
+    "banks", "coresets", "datasets", "errors", "executor", "files", "maps", "metrics", "networks", "search", "weights",
+)
+
+DOORS = {f"adbench.{name}" for name in DOOR_NAMES}
 """Documented modules beside ``adbench`` itself, for plugins and for what is written as a plugin is."""
 
 PUBLIC = {*DOORS, "adbench.testing"}

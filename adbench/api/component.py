@@ -47,13 +47,19 @@ class Component(ABC):
 
     Raises:
         UnknownName: an option that does not exist.
-        UsageError: an option with a value that is not allowed.
+        UsageError: an option with a value that is not allowed, or one that no longer exists.
     """
 
     kind: ClassVar[str] = "component"
     name: ClassVar[str]
     version: ClassVar[int] = 1
     needs: ClassVar[frozenset[str]] = frozenset()
+    retired: ClassVar[Mapping[str, tuple[Any, str]]] = {}
+    """Options that no longer exist: the default that each had, and what a user can do without it.
+
+    The default stays part of the identity, so that ids of records do not change; it may still be given, as records of
+    earlier versions do. Any other value is refused.
+    """
 
     class Config(Config):
         """No options."""
@@ -61,8 +67,9 @@ class Component(ABC):
     config: Config
 
     def __init__(self, /, **options: Any) -> None:
+        given = without_retired(type(self), options)
         try:
-            self.config = self.Config(**options)
+            self.config = self.Config(**given)
         except ValidationError as error:
             raise option_error(type(self), error) from None
 
@@ -91,8 +98,8 @@ class Component(ABC):
         return f"{self.kind} {self.name!r}"
 
     def identity(self) -> dict[str, Any]:
-        """Options as they decide the score: defaults filled in, files by content. JSON-compatible."""
-        options = self.config.model_dump(mode="json")
+        """Options as they decide the score: defaults filled in, also of retired options, files by content, as JSON."""
+        options = {name: default for name, (default, _) in self.retired.items()} | self.config.model_dump(mode="json")
         for field, info in type(self.config).model_fields.items():
             value = getattr(self.config, field)
             if isinstance(value, Path) and _is_local_file(info):
@@ -129,6 +136,18 @@ def _digest(file: Any) -> str:
     while block := file.read(1 << 20):
         digest.update(block)
     return digest.hexdigest()
+
+
+def without_retired(cls: type[Component], options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that still exist.
+
+    Raises:
+        UsageError: a retired option has another value than its default was.
+    """
+    for name, value in options.items():
+        if name in cls.retired and value != cls.retired[name][0]:
+            raise UsageError(f"{cls.kind} {cls.name!r} no longer has the option {name!r}; {cls.retired[name][1]}")
+    return {name: value for name, value in options.items() if name not in cls.retired}
 
 
 def option_error(cls: type[Component], error: ValidationError) -> UsageError:

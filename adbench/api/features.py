@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -134,6 +134,8 @@ class ImageScores:
         image: the scorer's own image score or None.
         vector: [D] the backbone's image vector or None.
         foreground: [H, W] bool, where the object is, or None for everywhere.
+        size: height and width of the prepared image in pixels, or None where nobody knows them.
+        to_map: makes the recipe's anomaly map [H0, W0] of patch scores [H, W]; given to aggregators that read it.
     """
 
     id: str
@@ -141,9 +143,25 @@ class ImageScores:
     image: float | None = None
     vector: Tensor | None = None
     foreground: Tensor | None = None
+    size: tuple[int, int] | None = None
+    to_map: Callable[[Tensor], Tensor] | None = None
+
+    def need_map(self, who: str) -> Tensor:
+        """[H0, W0] float32: the anomaly map as the recipe makes it, on the pixels of the prepared image.
+
+        It is made anew in each call. Where patches outside the object are dropped, it is still that of the whole image.
+
+        Raises:
+            ContractError: there are no patch scores, or `who` is no aggregator whose `reads` is ``"map"``.
+        """
+        if self.patches is None or self.to_map is None:
+            raise ContractError(who, "it reads the anomaly map, which is there for aggregators with reads='map' alone")
+        return self.to_map(self.patches)
 
     def of_object(self) -> ImageScores:
         """With the patches of the object alone, in one row [1, N]."""
         if self.patches is None or self.foreground is None:
             return self
-        return replace(self, patches=self.patches[self.foreground][None], foreground=None)
+        whole, make = self.patches, self.to_map
+        to_map = None if make is None else lambda _: make(whole)
+        return replace(self, patches=whole[self.foreground][None], foreground=None, to_map=to_map)

@@ -118,8 +118,9 @@ class Aggregator(Component):
     """Turns patch scores into one score an image."""
 
     kind: ClassVar[str] = "aggregator"
-    reads: ClassVar[str] = "patches"
-    """What the aggregator reads of `Scores`: ``"patches"``, ``"image"`` or ``"both"``."""
+    reads: ClassVar[Literal["patches", "image", "both", "map"]] = "patches"
+    """What the aggregator reads: patch scores, the scorer's image score, both, or the anomaly map made of patch scores
+    (`ImageScores.need_map`)."""
 
     @abstractmethod
     def aggregate(self, scores: Sequence[ImageScores]) -> Tensor:

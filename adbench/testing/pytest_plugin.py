@@ -5,14 +5,17 @@ No torch is imported before a test asks for it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from adbench.testing.bench import Bench
-    from adbench.testing.toy_data import ToyStream
+    from adbench.testing.toy_data import PatchStream, ToyStream
 
 
 @pytest.fixture
@@ -21,6 +24,22 @@ def toy_stream() -> ToyStream:
     from adbench.testing.toy_data import toys
 
     return toys().train
+
+
+@pytest.fixture
+def patch_stream() -> type[PatchStream]:
+    """A stream that a test writes down: ``patch_stream(patches, more)`` has a batch for each tensor [B, H, W, C]."""
+    from adbench.testing.toy_data import PatchStream
+
+    return PatchStream
+
+
+@pytest.fixture
+def gaussian_noise() -> Callable[..., Tensor]:
+    """``gaussian_noise(2, 3, 4, seed=1)``: independent normal values [2, 3, 4] float32 that the seed alone decides."""
+    import torch
+
+    return lambda *shape, seed=0: torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from adbench import Batch, Features, FeatureStream, Geometry, ImageScores
+from adbench.maps import Smoothing, prepared_maps
 
 HEIGHT, WIDTH, CHANNELS, CELL = 6, 9, 16, 8
 """Patch grid, channels, and pixels a patch: 48 x 72 pixels, so that no two sizes can be mixed up unnoticed."""
@@ -48,6 +49,31 @@ class ToyStream(FeatureStream):
     def first(self, images: int) -> ToyStream:
         """A stream of the first images alone."""
         return ToyStream(pick(self.features, slice(images)), self.batch)
+
+
+class PatchStream(FeatureStream):
+    """A stream of patches alone, of images of 32 x 48 pixels that are called ``image 0``, ``image 1`` and so on.
+
+    Args:
+        grids: [B, H, W, C], one batch each.
+
+    Attributes:
+        batches: the features of each batch.
+    """
+
+    def __init__(self, *grids: Tensor) -> None:
+        self.batches: list[Features] = []
+        for grid in grids:
+            first = sum(map(len, self.batches))
+            ids = tuple(f"image {first + index}" for index in range(len(grid)))
+            self.batches.append(Features(ids, (Geometry.whole(32, 48),) * len(ids), patches=grid))
+
+    @property
+    def ids(self) -> Sequence[str]:
+        return [name for batch in self.batches for name in batch.ids]
+
+    def __iter__(self) -> Iterator[Features]:
+        return iter(self.batches)
 
 
 @dataclass(frozen=True)
@@ -155,11 +181,24 @@ def _features(folder: str, patches: Tensor, basis: Tensor) -> Features:
     )
 
 
+def _enlarged(patches: Tensor) -> Tensor:
+    """[H0, W0] float32: the map of patch scores [H, W]."""
+    (enlarged,) = prepared_maps(patches[None], [(HEIGHT * CELL, WIDTH * CELL)], Smoothing())
+    return enlarged.float()
+
+
 def _scores(truth: Tensor, generator: torch.Generator) -> tuple[ImageScores, ...]:
     """Scores between 0 and 1 on normal patches and of 10 on planted ones."""
     patches = torch.rand(truth.shape, generator=generator) + 9.5 * truth
     vectors = torch.randn(len(truth), CHANNELS, generator=generator)
     return tuple(
-        ImageScores(id=name, patches=patches[i], image=float(patches[i].max()), vector=vectors[i])
+        ImageScores(
+            id=name,
+            patches=patches[i],
+            image=float(patches[i].max()),
+            vector=vectors[i],
+            size=(HEIGHT * CELL, WIDTH * CELL),
+            to_map=_enlarged,
+        )
         for i, name in enumerate(names("test", len(truth)))
     )

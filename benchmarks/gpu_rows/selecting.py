@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from adbench_memory.kcenter import greedy_cover, plain_k_center
 from torch import Tensor
 
+from adbench.coresets import greedy_cover, plain_k_center
 from gpu_rows.card import bytes_a_second
 from gpu_rows.line import Line, Sizes
 from gpu_rows.measuring import once, seconds

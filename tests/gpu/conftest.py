@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from adbench_memory import kcenter
 
+from adbench.api.coresets import kcenter
 from adbench.api.search import exact as search
 
 

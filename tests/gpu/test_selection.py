@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from adbench_memory.kcenter import greedy_cover, plain_k_center
+
+from adbench.coresets import greedy_cover, plain_k_center
 
 pytestmark = pytest.mark.usefixtures("ways_of_a_gpu")
 

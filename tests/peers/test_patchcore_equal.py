@@ -58,8 +58,9 @@ def test_reweighting_shows(answers):
 def test_the_same_coreset(seed):
     """From anomalib's own random start, on its own sparse projection: the order of selection, too."""
     import torch
-    from adbench_memory.kcenter import greedy_k_center
     from anomalib.models.components.sampling import KCenterGreedy
+
+    from adbench.coresets import greedy_k_center
 
     draw = torch.Generator().manual_seed(seed)
     rows = torch.randn(400, 600, generator=draw) * torch.rand(400, 1, generator=draw)

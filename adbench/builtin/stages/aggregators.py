@@ -83,6 +83,27 @@ class TopFraction(Aggregator):
         return _each(scores, partial(_top, fraction=self.config.fraction))
 
 
+class MapTopFraction(Aggregator):
+    """The mean of the highest pixels of the anomaly map on the prepared image.
+
+    SubspaceAD (https://arxiv.org/abs/2602.23013) takes the highest 1 %: ``int(fraction * N)`` of N pixels count, and at
+    least one. With ``fraction=0`` it is the maximum of the map (PaDiM, https://arxiv.org/abs/2011.08785).
+    """
+
+    name = "map-top-fraction"
+    reads = "map"
+
+    class Config(Aggregator.Config):
+        fraction: float = Field(0.01, ge=0, le=1, description="share of the pixels that counts; 0 for the maximum")
+
+    config: Config
+
+    def aggregate(self, scores: Sequence[ImageScores]) -> Tensor:
+        import torch
+
+        return torch.stack([_top(image.need_map(self.title).flatten(), self.config.fraction) for image in scores])
+
+
 def _whole(scores: Sequence[ImageScores], who: str) -> Tensor:
     """[N] float32: the scorer's own image scores."""
     import torch

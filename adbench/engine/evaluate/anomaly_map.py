@@ -7,17 +7,18 @@ Every step on the way is linear and works on rows and columns alone, so that a m
 ``A`` carries out, one after the other: the upsampling of the patch grid to the prepared image, Gaussian smoothing, and
 the way back through crop, padding and resize to the pixels on which the dataset is evaluated. The matrices are built in
 float64 and kept; images of one size share them. What is not linear, a floor and morphology, comes after that, where a
-recipe asks for it (`engine/shaping.py`).
+recipe asks for it (`engine/evaluate/morphology.py`).
 
 Where neighbouring patches have equal scores, the products are exact, so that plateaus stay plateaus
-(`engine/plateau.py`).
+(`engine/evaluate/plateaus.py`).
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from adbench.api.maps.enlarging import Smoothing, resampled, smoothed
 from adbench.engine.evaluate.morphology import shaped, shaped_on_device
 from adbench.engine.evaluate.plateaus import Band, bands_of, exact_product, exact_weights, needs_care
 from adbench.engine.plan.map_spec import MapSpec, Upsample
@@ -27,12 +28,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from adbench.api.geometry import Geometry
-
-_TRUNCATE = 4.0
-"""The Gaussian ends after this many sigmas, in SciPy as in anomalib."""
-
-# What SciPy calls the two ways to go on beyond the border. Its own "reflect" repeats the edge, PyTorch's does not.
-_SCIPY_BORDER = {"symmetric": "reflect", "reflect": "mirror"}
 
 
 def anomaly_map(
@@ -192,12 +187,12 @@ def _way(axis: _Axis, spec: MapSpec) -> np.ndarray:
     import numpy as np
 
     if spec.at == "input":
-        way = _resample(_smoothed_input(axis.patches, axis.prepared, spec), axis.places(axis.prepared))
+        way = resampled(_smoothed_input(axis.patches, axis.prepared, spec), axis.places(axis.prepared))
     else:
         way, places = np.eye(axis.patches), axis.places(axis.patches)
         if spec.upsample == "bilinear-corners":
             places = _corners_met(places, axis.patches, (axis.stop - axis.start) * axis.grid / axis.original)
-        way = way[_cells(places, axis.patches)] if spec.upsample == "nearest" else _resample(way, places)
+        way = way[_cells(places, axis.patches)] if spec.upsample == "nearest" else resampled(way, places)
         way = _smoothed(way, spec)
     return way
 
@@ -224,7 +219,7 @@ def _upsampling(patches: int, prepared: int, mode: Upsample) -> np.ndarray:
         nearest: np.ndarray = np.eye(patches)[nearest_cells(patches, prepared)]
         return nearest
     places = (np.arange(prepared) + 0.5) * (patches / prepared)
-    return _resample(np.eye(patches), places if mode == "bilinear" else _corners_met(places, patches, prepared))
+    return resampled(np.eye(patches), places if mode == "bilinear" else _corners_met(places, patches, prepared))
 
 
 def _corners_met(places: np.ndarray, cells: int, pixels: float) -> np.ndarray:
@@ -237,31 +232,7 @@ def _corners_met(places: np.ndarray, cells: int, pixels: float) -> np.ndarray:
 
 
 def _smoothed(way: np.ndarray, spec: MapSpec) -> np.ndarray:
-    """Each column smoothed by SciPy's Gaussian: what smoothing the map would do, done once to its matrix."""
-    if spec.sigma == 0:
-        return way
-    from scipy.ndimage import gaussian_filter1d
-
-    reach: dict[str, Any] = {"truncate": _TRUNCATE} if spec.kernel is None else {"radius": spec.kernel // 2}
-    smooth: np.ndarray = gaussian_filter1d(way, spec.sigma, axis=0, mode=_SCIPY_BORDER[spec.border], **reach)
-    return smooth
-
-
-def _resample(way: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Rows at these places, linearly between the two nearest; row i has its centre at i + 0.5, the edge goes on."""
-    import numpy as np
-
-    last = len(way) - 1
-    position = places - 0.5
-    whole = np.rint(position)
-    position = np.where(np.abs(position - whole) < 1e-9, whole, position).clip(0, last)
-    lower = np.floor(position).astype(np.intp)
-    upper = np.minimum(lower + 1, last)
-    weight = (position - lower)[:, None]
-    if not weight.any():
-        return way[lower]
-    mixed: np.ndarray = way[lower] * (1 - weight) + way[upper] * weight
-    return mixed
+    return smoothed(way, Smoothing(spec.sigma, spec.kernel, spec.border))
 
 
 def _cells(places: np.ndarray, cells: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Post-processing chosen by labels, and what the choice is worth on other images: from kept scores, without a backbone.
 
-Image scores come from patch scores and never from the map, so an aggregator and a map are two choices, each ranked by a
-metric of its own level. One choice holds for all categories.
+An aggregator and a map are two choices, each ranked by a metric of its own level: image scores come from patch scores,
+and only aggregators that read the map depend on it. One choice holds for all categories.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 from adbench.api.context import Context
 from adbench.api.features import ImageScores
 from adbench.api.metric import Metric
+from adbench.engine.evaluate.aggregation import aggregable
 from adbench.engine.evaluate.evaluator import Evaluator, measure
 from adbench.engine.evaluate.holdout import HoldoutSplit
 from adbench.engine.features.contract import blame, check_image_scores
@@ -98,7 +99,7 @@ class Sweep:
     registry: Registry
     runs: tuple[Run, ...]
     own: Setting
-    _scores: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    _scores: dict[tuple[str, str, str], np.ndarray] = field(default_factory=dict)
 
     def contest(self, slot: Literal["aggregate", "map"], settings: Sequence[Setting], metric: Metric) -> SettingRanking:
         """Rank settings by a metric on the images that choose; the recipe's own setting always takes part.
@@ -139,7 +140,7 @@ class Sweep:
     def _judge(self, run: Run, setting: Setting, role: Role) -> Evaluator:
         """Who judges a setting on some of the images."""
         places, whole = getattr(run.parting, role), run.judge.predictions
-        patches, scores = whole.patches, self._image_scores(run, setting.aggregate)
+        patches, scores = whole.patches, self._image_scores(run, setting)
         some = replace(
             whole,
             ids=tuple(whole.ids[place] for place in places),
@@ -150,19 +151,21 @@ class Sweep:
         samples = [run.judge.samples[place] for place in places]
         return replace(run.judge, samples=samples, predictions=some, spec=setting.map)
 
-    def _image_scores(self, run: Run, part: Part) -> np.ndarray:
+    def _image_scores(self, run: Run, setting: Setting) -> np.ndarray:
         """[N] float32 of all test images: an aggregator may look at them together, since it sees no label."""
-        if part == self.own.aggregate:
+        aggregator = cast("Aggregator", setting.aggregate.make("aggregator", self.registry))
+        spec = setting.map if aggregator.reads == "map" else self.own.map  # no other aggregator depends on the map
+        if (setting.aggregate, spec) == (self.own.aggregate, self.own.map):
             return run.judge.predictions.scores
-        key = run.record.id, part.model_dump_json()
+        key = run.record.id, setting.aggregate.model_dump_json(), canonical_json(spec.identity())
         if key not in self._scores:
-            self._scores[key] = self._aggregated(run, part)
+            self._scores[key] = self._aggregated(run, aggregator, spec)
         return self._scores[key]
 
-    def _aggregated(self, run: Run, part: Part) -> np.ndarray:
-        aggregator = cast("Aggregator", part.make("aggregator", self.registry))
+    def _aggregated(self, run: Run, aggregator: Aggregator, spec: MapSpec) -> np.ndarray:
         aliases = _aliases(run)
-        kept = _kept_scores(run, aliases, whole_known=self.own.aggregate.name == "scorer")
+        images, dropped = _kept_scores(run, aliases, whole_known=self.own.aggregate.name == "scorer")
+        kept = aggregable(images, aggregator, spec, dropped=dropped)
         with tempfile.TemporaryDirectory(prefix="adbench-") as scratch, blame(aggregator, "aggregate"):
             aggregator.prepare(Context(seed=run.record.task.seed, workdir=Path(scratch)))
             scores = check_image_scores(aggregator, aggregator.aggregate(kept), list(aliases))
@@ -195,15 +198,17 @@ def require_aggregable(part: Part, own: Part, scorer: Scorer, registry: Registry
         raise UsageError(reason)
     if aggregator.needs:
         raise UsageError(f"{aggregator.title} reads {', '.join(sorted(aggregator.needs))}, which no run keeps; run it")
-    if aggregator.reads != "patches" and own.name != "scorer":
+    if aggregator.reads in {"image", "both"} and own.name != "scorer":
         raise UsageError(
             f"{aggregator.title} reads the scorer's own image score, which these runs have not kept; run the recipe"
             " with --aggregate scorer first"
         )
 
 
-def _kept_scores(run: Run, aliases: Mapping[str, str], *, whole_known: bool) -> Sequence[ImageScores]:
-    """What an aggregator reads, under aliases; the scorer's own image score only where the run handed that on.
+def _kept_scores(run: Run, aliases: Mapping[str, str], *, whole_known: bool) -> tuple[Sequence[ImageScores], bool]:
+    """What an aggregator reads, under aliases, and whether patches outside the object are left out.
+
+    The scorer's own image score is there only where the run handed that on.
 
     Args:
         run: whose scores they are.
@@ -214,8 +219,6 @@ def _kept_scores(run: Run, aliases: Mapping[str, str], *, whole_known: bool) -> 
         StorageError: the masker drops patches, and the run is from before their places were kept.
     """
     import torch
-
-    from adbench.engine.evaluate.aggregation import counted
 
     said = run.judge.predictions
     dropped = any(part["options"].get("test") == "drop" for part in run.record.recipe.spec["masker"])
@@ -229,10 +232,11 @@ def _kept_scores(run: Run, aliases: Mapping[str, str], *, whole_known: bool) -> 
         patches = None if said.patches is None else torch.from_numpy(said.patches[place])
         inside = None if said.foreground is None else torch.from_numpy(said.foreground[place])
         image = float(said.scores[place]) if whole_known else None
-        return ImageScores(aliases[said.ids[place]], patches, image, foreground=inside)
+        size = said.geometry[place].size
+        return ImageScores(aliases[said.ids[place]], patches, image, foreground=inside, size=size)
 
     places = {name: place for place, name in enumerate(said.ids)}
-    return counted(LazySequence([places[name] for name in aliases], read), dropped=dropped)
+    return LazySequence([places[name] for name in aliases], read), dropped
 
 
 def _aliases(run: Run) -> Mapping[str, str]:

@@ -104,7 +104,7 @@ def _class_names(components: Mapping[str, list[Component]], protocol: Protocol) 
 def cannot_aggregate(scorer: Scorer, aggregator: Aggregator) -> Iterator[str]:
     """Every reason why an aggregator cannot make image scores of what a scorer gives, or would ignore half of it."""
     gives = scorer.gives(scorer.config)
-    reads = {"patches", "image"} if aggregator.reads == "both" else {aggregator.reads}
+    reads = {"both": {"patches", "image"}, "map": {"patches"}}.get(aggregator.reads, {aggregator.reads})
     for field in sorted(reads - gives):
         yield f"{aggregator.title} reads the {field} score; {scorer.title} gives only {_list(gives)} here"
     if reads <= gives and "image" in gives - reads:

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, cast
 from pydantic import field_validator, model_validator
 
 from adbench.api.component import Config, Field
+from adbench.api.maps.enlarging import Border
 
 Operation = Literal["erode", "dilate", "open", "close"]
 
@@ -51,9 +52,6 @@ class Morphology(NamedTuple):
 
 
 Upsample = Literal["bilinear", "bilinear-corners", "nearest"]
-
-
-Border = Literal["symmetric", "reflect"]
 
 
 _LATER = {"kernel", "floor", "morphology"}

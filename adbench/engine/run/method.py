@@ -17,10 +17,11 @@ from adbench.api.context import Context
 from adbench.api.features import Features, FeatureStream, ImageScores, Scores
 from adbench.api.scorer import Scorer
 from adbench.api.stages import Aggregator, Augmenter, Masker, Neck, Preprocessor
-from adbench.engine.evaluate.aggregation import counted
+from adbench.engine.evaluate.aggregation import aggregable
 from adbench.engine.features.contract import blame, check_facts, check_image_scores, check_scores
 from adbench.engine.features.sealed_stream import Seal, SealedStream
 from adbench.engine.features.streams import apply_necks, find_object
+from adbench.engine.plan.map_spec import MapSpec
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Method:
     """The parts of a recipe, by slot.
 
     Attributes:
+        map: how patch scores become an anomaly map, for aggregators that read it.
         seen_whole: aliases of the images so far of which the masker left nothing.
     """
 
@@ -39,11 +41,12 @@ class Method:
     scorer: Scorer
     aggregator: Aggregator
     augmenter: Augmenter | None = None
+    map: MapSpec = field(default_factory=MapSpec)
     seen_whole: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, components: Mapping[str, Sequence[Component]]) -> Method:
-        """From parts by slot, as `spec.components_of` makes them."""
+    def of(cls, components: Mapping[str, Sequence[Component]], spec: MapSpec | None) -> Method:
+        """From parts by slot, as `recipe.components_of` makes them, and the recipe's map."""
         maskers, augmenters = components["masker"], components.get("augment")
         return cls(
             preprocess=tuple(cast("Preprocessor", part) for part in components["preprocess"]),
@@ -54,6 +57,7 @@ class Method:
             scorer=cast("Scorer", components["scorer"][0]),
             aggregator=cast("Aggregator", components["aggregate"][0]),
             augmenter=cast("Augmenter", augmenters[0]) if augmenters else None,
+            map=spec or MapSpec(),
         )
 
     @property
@@ -114,9 +118,8 @@ class Method:
     def aggregate(self, images: Sequence[ImageScores]) -> Tensor:
         """[N] float32 image scores of the whole test set."""
         with blame(self.aggregator, "aggregate"):
-            scores = self.aggregator.aggregate(
-                counted(images, dropped=self.masker is not None and self.masker.config.test == "drop")
-            )
+            dropped = self.masker is not None and self.masker.config.test == "drop"
+            scores = self.aggregator.aggregate(aggregable(images, self.aggregator, self.map, dropped=dropped))
             return check_image_scores(self.aggregator, scores, [image.id for image in images])
 
     def mask_weights(self) -> tuple[Weights, ...]:
@@ -160,6 +163,7 @@ def split_scores(query: Features, scores: Scores) -> list[ImageScores]:
             image=None if image is None else image[index],
             vector=None if vector is None else vector[index],
             foreground=None if foreground is None else foreground[index],
+            size=query.geometry[index].size,
         )
         for index, name in enumerate(query.ids)
     ]

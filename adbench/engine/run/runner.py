@@ -117,7 +117,7 @@ class Runner:
         require_compatible(unit.recipe.name, components, unit.protocol)
         draft = RecordBuilder(unit, components, self.registry, self.settings.out, self.settings.device)
         try:
-            return self._attempt(draft, Method.of(components), wait=wait)
+            return self._attempt(draft, Method.of(components, unit.recipe.map), wait=wait)
         except WeightsError:
             raise
         except BaseException as error:
@@ -342,7 +342,9 @@ class Runner:
         def make() -> Method:
             delete(ctx.workdir)
             work.scratch.folder("threshold")
-            method = replace(Method.of(components_of(unit.recipe, self.registry)), backbone=work.sight.backbone)
+            method = replace(
+                Method.of(components_of(unit.recipe, self.registry), unit.recipe.map), backbone=work.sight.backbone
+            )
             method.prepare(ctx)
             return method
 

@@ -73,7 +73,7 @@ class ScoreSpool(Sequence[ImageScores]):
         row = self._rows[index]
         arrays = (self._patches, row.patches), (self._vectors, row.vector), (self._foreground, row.foreground)
         patches, vector, foreground = (_read(*array) for array in arrays)
-        return ImageScores(row.id, patches, row.image, vector, foreground)
+        return ImageScores(row.id, patches, row.image, vector, foreground, self._geometry[index].size)
 
     def predictions(self, scores: np.ndarray) -> Predictions:
         """With the score [N] of each image."""

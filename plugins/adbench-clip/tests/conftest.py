@@ -41,14 +41,6 @@ def whole(tmp_path_factory):
     return model, path
 
 
-@pytest.fixture
-def draw():
-    def draw(*shape, seed=0):
-        return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-    return draw
-
-
 def images(count, side=32, seed=0):
     pixels = torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(seed))
     return Batch(tuple(f"image {i}" for i in range(count)), pixels, (Geometry.whole(side, side),) * count)

@@ -39,18 +39,18 @@ def test_layers_are_kept_apart(made, stream, seen):
     assert bank.association(grid((1.0, 0.0)))[0].item() == pytest.approx(0)
 
 
-def test_it_is_also_a_bank_of_patches(made, stream, seen, draw):
-    bank = made(seen(draw(2, 2, 3, 4)), seen(draw(1, 2, 3, 4, seed=1), first=2), stream=stream)
-    assert torch.equal(bank.vectors[:12], draw(2, 2, 3, 4).flatten(0, 2))
+def test_it_is_also_a_bank_of_patches(made, stream, seen, gaussian_noise):
+    bank = made(seen(gaussian_noise(2, 2, 3, 4)), seen(gaussian_noise(1, 2, 3, 4, seed=1), first=2), stream=stream)
+    assert torch.equal(bank.vectors[:12], gaussian_noise(2, 2, 3, 4).flatten(0, 2))
     assert list(bank.owners) == ["image 0"] * 6 + ["image 1"] * 6 + ["image 2"] * 6
     assert PromptsFew.learns_from is Source.TRAIN
 
 
-def test_what_it_knows_survives(made, stream, seen, draw):
-    bank = made(seen(draw(2, 2, 3, 4), {"window2": draw(2, 1, 2, 5)}), stream=stream)
+def test_what_it_knows_survives(made, stream, seen, gaussian_noise):
+    bank = made(seen(gaussian_noise(2, 2, 3, 4), {"window2": gaussian_noise(2, 1, 2, 5)}), stream=stream)
     other = PromptsFew()
     other.restore(load(save(bank.state())))
-    query = draw(1, 1, 2, 5, seed=3)
+    query = gaussian_noise(1, 1, 2, 5, seed=3)
     assert torch.equal(other.association(query, "window2"), bank.association(query, "window2"))
     assert torch.equal(other.normal, bank.normal)
     assert list(other.owners) == list(bank.owners)
@@ -67,9 +67,9 @@ def test_no_image_is_told(made, stream):
         made(stream=stream)
 
 
-def test_another_grid_is_told(made, stream, seen, draw):
+def test_another_grid_is_told(made, stream, seen, gaussian_noise):
     with pytest.raises(ContractError, match="all images have one grid of 'patches'"):
-        made(seen(draw(1, 2, 3, 4)), seen(draw(1, 3, 2, 4), first=1), stream=stream)
+        made(seen(gaussian_noise(1, 2, 3, 4)), seen(gaussian_noise(1, 3, 2, 4), first=1), stream=stream)
 
 
 def test_what_is_not_finite_is_told(made, stream, seen):
@@ -77,9 +77,9 @@ def test_what_is_not_finite_is_told(made, stream, seen):
         made(seen(grid((1.0, 0.0)), {"window2": grid((float("nan"), 0.0))}), stream=stream)
 
 
-def test_a_layer_that_it_does_not_know_is_told(made, stream, seen, draw):
-    bank = made(seen(draw(1, 2, 3, 4)), stream=stream)
-    for query, layer in ((draw(1, 2, 3, 4), "window2"), (draw(1, 2, 3, 5), None)):
+def test_a_layer_that_it_does_not_know_is_told(made, stream, seen, gaussian_noise):
+    bank = made(seen(gaussian_noise(1, 2, 3, 4)), stream=stream)
+    for query, layer in ((gaussian_noise(1, 2, 3, 4), "window2"), (gaussian_noise(1, 2, 3, 5), None)):
         with pytest.raises(UsageError, match="fit it on the same backbone"):
             bank.association(query, layer)
 

@@ -13,8 +13,8 @@ def visual(whole):
 
 
 @pytest.fixture
-def pictures(draw):
-    return draw(2, 3, 32, 32)
+def pictures(gaussian_noise):
+    return gaussian_noise(2, 3, 32, 32)
 
 
 def looked(visual, pictures, **wanted):
@@ -91,16 +91,16 @@ def test_many_windows_go_through_in_parts(visual, pictures, monkeypatch):
     close(parted, together)
 
 
-def test_a_block_is_open_clips(visual, draw):
-    tokens = draw(2, 5, 64)
+def test_a_block_is_open_clips(visual, gaussian_noise):
+    tokens = gaussian_noise(2, 5, 64)
     block = visual.transformer.resblocks[0]
     with torch.no_grad():
         close(through(block, tokens), block(tokens))
 
 
-def test_the_value_path_is_attention_to_oneself(visual, draw):
+def test_the_value_path_is_attention_to_oneself(visual, gaussian_noise):
     """A token that is alone in its sequence attends to itself, and so its block is its value path."""
-    tokens = draw(2, 5, 64)
+    tokens = gaussian_noise(2, 5, 64)
     block = visual.transformer.resblocks[1]
     with torch.no_grad():
         alone = torch.cat([block(tokens[:, place : place + 1]) for place in range(5)], dim=1)

@@ -8,25 +8,25 @@ from adbench_gaussian import clusters
 from adbench_gaussian.clusters import Axes, ClusterGaussians
 
 
-def axes(draw, channels, kept):
-    basis, _ = torch.linalg.qr(draw(channels, channels, seed=5))
-    return Axes(draw(channels, seed=6), basis[:, :kept] * torch.arange(1, kept + 1))
+def axes(gaussian_noise, channels, kept):
+    basis, _ = torch.linalg.qr(gaussian_noise(channels, channels, seed=5))
+    return Axes(gaussian_noise(channels, seed=6), basis[:, :kept] * torch.arange(1, kept + 1))
 
 
-def test_there_and_back(draw):
-    means = draw(7, 3)
-    known = axes(draw, 5, 3)
+def test_there_and_back(gaussian_noise):
+    means = gaussian_noise(7, 3)
+    known = axes(gaussian_noise, 5, 3)
     torch.testing.assert_close(known.into(known.back(means)), means, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("block", [1, 1 << 20])
 @pytest.mark.parametrize("own", [True, False])
 @pytest.mark.parametrize("mapped", [True, False])
-def test_the_nearest_one(block, own, mapped, draw, monkeypatch):
+def test_the_nearest_one(block, own, mapped, gaussian_noise, monkeypatch):
     monkeypatch.setattr(clusters, "BLOCK", block)
-    matrices = draw(7, 3, 3, seed=2).triu() if own else None
-    known = ClusterGaussians(draw(7, 3), matrices, "factor", axes(draw, 5, 3) if mapped else None)
-    patches = draw(2, 4, 6, 5 if mapped else 3, seed=1)
+    matrices = gaussian_noise(7, 3, 3, seed=2).triu() if own else None
+    known = ClusterGaussians(gaussian_noise(7, 3), matrices, "factor", axes(gaussian_noise, 5, 3) if mapped else None)
+    patches = gaussian_noise(2, 4, 6, 5 if mapped else 3, seed=1)
     rows = known.axes.into(patches) if mapped else patches
     offsets = rows[..., None, :] - known.means
     squared = (offsets if matrices is None else (offsets[..., None, :] @ matrices).squeeze(-2)).square().sum(-1)
@@ -36,16 +36,21 @@ def test_the_nearest_one(block, own, mapped, draw, monkeypatch):
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_over_all_channels_the_distances_are_the_same(own, draw):
-    known = ClusterGaussians(draw(7, 3), draw(7, 3, 3, seed=2).triu() if own else None, "factor", axes(draw, 5, 3))
-    patches = draw(2, 4, 6, 5, seed=1)
+def test_over_all_channels_the_distances_are_the_same(own, gaussian_noise):
+    known = ClusterGaussians(
+        gaussian_noise(7, 3),
+        gaussian_noise(7, 3, 3, seed=2).triu() if own else None,
+        "factor",
+        axes(gaussian_noise, 5, 3),
+    )
+    patches = gaussian_noise(2, 4, 6, 5, seed=1)
     offsets = patches[..., None, :] - known.mean()
     expected = torch.einsum("bhwki,kij,bhwkj->bhwk", offsets, known.precision(), offsets).amin(-1)
     torch.testing.assert_close(known.nearest(patches, "scorer")[0], expected, rtol=1e-3, atol=1e-3)
 
 
-def test_a_common_precision_takes_the_memory_of_one(draw):
-    known = ClusterGaussians(draw(1000, 8))
+def test_a_common_precision_takes_the_memory_of_one(gaussian_noise):
+    known = ClusterGaussians(gaussian_noise(1000, 8))
     assert known.precision().shape == (1000, 8, 8)
     assert known.precision().untyped_storage().nbytes() == 4 * 8 * 8
 

@@ -9,8 +9,8 @@ import torch
 from adbench_gaussian.covariance import FLOOR, inverse_factor, principal, shrunk, shrunk_eigenvalues
 
 
-def covariance(draw, *shape, seed=0):
-    rows = draw(*shape, 3 * shape[-1], seed=seed).double()
+def covariance(gaussian_noise, *shape, seed=0):
+    rows = gaussian_noise(*shape, 3 * shape[-1], seed=seed).double()
     return rows @ rows.mT
 
 
@@ -20,8 +20,8 @@ def test_the_factor_by_hand():
     torch.testing.assert_close(factor, torch.diag(torch.tensor([1 / 2, 1 / 3])))
 
 
-def test_factors_are_those_of_the_inverse(draw):
-    given = covariance(draw, 5, 7)
+def test_factors_are_those_of_the_inverse(gaussian_noise):
+    given = covariance(gaussian_noise, 5, 7)
     factor = inverse_factor(given)
     torch.testing.assert_close(factor @ factor.mT, torch.linalg.inv(given))
     assert torch.equal(factor, factor.triu())
@@ -41,17 +41,17 @@ def test_a_sphere_of_all_clusters_holds_up_one_that_varies_by_nothing():
 
 
 @pytest.mark.parametrize("share", [0, 0.07, 1])
-def test_what_is_shrunk_has_an_inverse(share, draw):
+def test_what_is_shrunk_has_an_inverse(share, gaussian_noise):
     """Also without shrinkage, of a covariance of rank 1, and of none at all."""
-    line = draw(6, 1).double()
+    line = gaussian_noise(6, 1).double()
     for given in (line @ line.mT, torch.zeros(6, 6).double()):
         assert inverse_factor(shrunk(given, share)).isfinite().all()
         values = torch.linalg.eigvalsh(given).clamp(min=0)
         assert shrunk_eigenvalues(values, share).rsqrt().isfinite().all()
 
 
-def test_eigenvalues_shrink_like_their_covariance(draw):
-    given = covariance(draw, 5)
+def test_eigenvalues_shrink_like_their_covariance(gaussian_noise):
+    given = covariance(gaussian_noise, 5)
     values = torch.linalg.eigvalsh(given)
     torch.testing.assert_close(
         torch.linalg.eigvalsh(shrunk(given, 0.3)), shrunk_eigenvalues(values, 0.3), rtol=1e-6, atol=0

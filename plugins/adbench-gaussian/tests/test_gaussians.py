@@ -35,16 +35,16 @@ class Foreign(GaussianBank):
         """Nothing to take."""
 
 
-def precisions(draw, *shape):
-    roots = draw(*shape, shape[-1]).double()
+def precisions(gaussian_noise, *shape):
+    roots = gaussian_noise(*shape, shape[-1]).double()
     return roots @ roots.mT + torch.eye(shape[-1])
 
 
 @pytest.mark.parametrize("strip", [1, 3, 64])
 @pytest.mark.parametrize("form", ["factor", "precision"])
-def test_lengths_are_distances(strip, form, draw, monkeypatch):
+def test_lengths_are_distances(strip, form, gaussian_noise, monkeypatch):
     monkeypatch.setattr(module, "STRIP", strip)
-    inverses, offsets = precisions(draw, 5, 7), draw(5, 4, 7, seed=1).double()
+    inverses, offsets = precisions(gaussian_noise, 5, 7), gaussian_noise(5, 4, 7, seed=1).double()
     matrices = inverses if form == "precision" else inverse_factor(torch.linalg.inv(inverses))
     expected = torch.einsum("pni,pij,pnj->pn", offsets, inverses, offsets)
     torch.testing.assert_close(squared_lengths(offsets, matrices, form), expected)
@@ -56,10 +56,10 @@ def test_distances_never_come_out_negative():
 
 
 @pytest.mark.parametrize("lead", [(), (6,), (3, 4)])
-def test_a_foreign_bank_of_any_shape(lead, given, draw):
+def test_a_foreign_bank_of_any_shape(lead, patch_stream, gaussian_noise):
     """One Gaussian, several of which the nearest counts, or one a place."""
-    bank = Foreign(draw(*lead, 5), precisions(draw, *lead, 5).float())
-    patches = draw(2, 3, 4, 5, seed=1)
+    bank = Foreign(gaussian_noise(*lead, 5), precisions(gaussian_noise, *lead, 5).float())
+    patches = gaussian_noise(2, 3, 4, 5, seed=1)
     offsets = patches[..., None, :] - bank.mean if lead == (6,) else patches - bank.mean
     squared = torch.einsum("...i,...ij,...j->...", offsets, bank.precision, offsets)
     expected = squared.amin(-1) if lead == (6,) else squared
@@ -70,8 +70,8 @@ def test_a_foreign_bank_of_any_shape(lead, given, draw):
         assert torch.equal(index, squared.argmin(-1))
 
 
-def test_the_bank_that_is_built_in(given, draw):
+def test_the_bank_that_is_built_in(patch_stream, gaussian_noise):
     bank = ToyGaussian()
-    bank.fit(given(draw(4, 3, 3, 5)), Context())
+    bank.fit(patch_stream(gaussian_noise(4, 3, 3, 5)), Context())
     assert torch.equal(gaussians_of(bank).mean(), bank.mean[None])
     torch.testing.assert_close(gaussians_of(bank).precision(), bank.precision[None])

@@ -19,17 +19,17 @@ def test_means_of_two_groups_by_hand():
 
 
 @pytest.mark.parametrize("block", [1, 1 << 20])
-def test_groups_far_apart_are_found(block, draw, monkeypatch):
+def test_groups_far_apart_are_found(block, gaussian_noise, monkeypatch):
     monkeypatch.setattr(kmeans, "BLOCK", block)
-    places = 100 * draw(5, 3, seed=1)
-    rows = places.repeat_interleave(20, dim=0) + draw(100, 3)
+    places = 100 * gaussian_noise(5, 3, seed=1)
+    rows = places.repeat_interleave(20, dim=0) + gaussian_noise(100, 3)
     expected = rows.reshape(5, 20, 3).mean(1)
     centers = k_means(rows, 5, 20, generator())
     assert torch.cdist(expected, centers).amin(1).max() < 1e-4
 
 
-def test_each_step_brings_rows_nearer(draw):
-    rows = draw(200, 4)
+def test_each_step_brings_rows_nearer(gaussian_noise):
+    rows = gaussian_noise(200, 4)
     spread = [
         torch.cdist(rows, k_means(rows, 8, steps, generator())).amin(1).square().sum().item() for steps in range(6)
     ]
@@ -37,8 +37,8 @@ def test_each_step_brings_rows_nearer(draw):
     assert spread[0] > spread[-1]
 
 
-def test_in_the_end_centers_are_means_of_what_is_nearest(draw):
-    rows = draw(200, 2)
+def test_in_the_end_centers_are_means_of_what_is_nearest(gaussian_noise):
+    rows = gaussian_noise(200, 2)
     centers = k_means(rows, 6, 100, generator())
     nearest = torch.cdist(rows, centers).argmin(1)
     means = torch.stack([rows[nearest == one].mean(0) for one in range(6)])

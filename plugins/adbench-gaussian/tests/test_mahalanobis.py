@@ -7,11 +7,13 @@ import math
 import pytest
 import torch
 from adbench_gaussian.clusters import ClusterGaussians
-from adbench_gaussian.mahalanobis import Mahalanobis, weight
+from adbench_gaussian.mahalanobis import Mahalanobis
 from adbench_gaussian.padim import Padim
 from adbench_gaussian.whitened import Whitened
 
-from adbench import Context, UsageError
+from adbench import Context, ImageScores, UsageError
+from adbench.builtin.stages.aggregators import MapTopFraction
+from adbench.engine.evaluate.aggregation import aggregable
 from adbench.engine.evaluate.anomaly_map import anomaly_map
 from adbench.engine.plan.map_spec import MapSpec
 
@@ -25,9 +27,9 @@ def on_a_line():
 
 
 @pytest.fixture
-def query(given):
+def query(patch_stream):
     """One image with patches at 1.5 and 5."""
-    return given(torch.tensor([1.5, 5.0]).reshape(1, 1, 2, 1)).batches[0]
+    return patch_stream(torch.tensor([1.5, 5.0]).reshape(1, 1, 2, 1)).batches[0]
 
 
 def test_distances_and_squares(on_a_line, query):
@@ -50,22 +52,27 @@ def test_the_weight_by_hand(on_a_line, query):
     assert scores.image.tolist() == pytest.approx([4 * (1 - 1 / (1 + math.exp(16 - 4)))], rel=1e-5)
 
 
-def test_weights_at_the_ends():
-    assert weight(torch.tensor([[1e4, 1e4, 1e4]]), "anomalib").tolist() == pytest.approx([2 / 3])
-    assert weight(torch.tensor([[1e4, 3e4]]), "anomalib").tolist() == [1]
-    assert weight(torch.tensor([[5.0, 1.0]]), "eq7").tolist() == [0]
-    assert weight(torch.tensor([[7.0]]), "anomalib").tolist() == [1]
-
-
 @pytest.mark.parametrize("border", ["symmetric", "reflect"])
-def test_the_image_scores_the_highest_value_of_its_smoothed_map(border, given, draw):
+def test_the_image_scores_the_highest_value_of_its_smoothed_map(border, patch_stream, gaussian_noise):
     bank = Padim()
-    bank.fit(given(draw(6, 4, 6, 3)), Context())
-    (query,) = given(draw(2, 4, 6, 3, seed=1))
+    bank.fit(patch_stream(gaussian_noise(6, 4, 6, 3)), Context())
+    (query,) = patch_stream(gaussian_noise(2, 4, 6, 3, seed=1))
     scores = Mahalanobis(image_sigma=4, image_border=border).score(query, bank)
     spec = MapSpec(sigma=4, at="input", border=border)
     expected = [anomaly_map(one.numpy(), query.geometry[0], spec).max() for one in scores.patches]
     assert scores.image.tolist() == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_aggregator_that_reads_the_map_scores_as_padim(patch_stream, gaussian_noise):
+    """The highest pixel of the recipe's map is what the scorer computes by itself with image_sigma."""
+    bank = Padim()
+    bank.fit(patch_stream(gaussian_noise(6, 4, 6, 3)), Context())
+    (query,) = patch_stream(gaussian_noise(2, 4, 6, 3, seed=1))
+    scores = Mahalanobis(image_sigma=4).score(query, bank)
+    images = [ImageScores(name, one, size=(32, 48)) for name, one in zip(query.ids, scores.patches, strict=True)]
+    aggregator = MapTopFraction(fraction=0)
+    found = aggregator.aggregate(aggregable(images, aggregator, MapSpec(sigma=4), dropped=False))
+    assert found.tolist() == pytest.approx(scores.image.tolist(), rel=1e-5)
 
 
 def test_the_background_does_not_count(on_a_line, query):
@@ -75,10 +82,10 @@ def test_the_background_does_not_count(on_a_line, query):
     assert scores.image.tolist() == [0.5]
 
 
-def test_places_have_no_neighbours(given, draw):
+def test_places_have_no_neighbours(patch_stream, gaussian_noise):
     bank = Padim()
-    bank.fit(given(draw(6, 4, 6, 3)), Context())
-    (query,) = given(draw(2, 4, 6, 3, seed=1))
+    bank.fit(patch_stream(gaussian_noise(6, 4, 6, 3)), Context())
+    (query,) = patch_stream(gaussian_noise(2, 4, 6, 3, seed=1))
     with pytest.raises(UsageError, match="reweight=9 .* use reweight=0, or the bank 'whitened'"):
         Mahalanobis(reweight=9).score(query, bank)
 

@@ -34,9 +34,9 @@ def test_a_small_case_by_hand():
 
 @pytest.mark.parametrize("patience", [1, 4, 100])
 @pytest.mark.parametrize("block", [1, 40, 1 << 20])
-def test_held_back_or_summed_up_it_is_the_same(patience, block, draw, monkeypatch):
+def test_held_back_or_summed_up_it_is_the_same(patience, block, gaussian_noise, monkeypatch):
     monkeypatch.setattr(module, "BLOCK", block)
-    rows = draw(11, 5, 4) + 3
+    rows = gaussian_noise(11, 5, 4) + 3
     moments = summed(rows, patience)
     torch.testing.assert_close(moments.mean(), rows.double().mean(0))
     torch.testing.assert_close(moments.covariance(), covariances(rows))
@@ -44,21 +44,21 @@ def test_held_back_or_summed_up_it_is_the_same(patience, block, draw, monkeypatc
     torch.testing.assert_close(parts, covariances(rows))
 
 
-def test_asking_changes_nothing(draw):
-    moments = summed(draw(11, 5, 4), 4)
+def test_asking_changes_nothing(gaussian_noise):
+    moments = summed(gaussian_noise(11, 5, 4), 4)
     assert torch.equal(moments.covariance(), moments.covariance())
 
 
 @pytest.mark.parametrize("patience", [1, 100])
-def test_far_from_the_origin_nothing_cancels(patience, draw):
+def test_far_from_the_origin_nothing_cancels(patience, gaussian_noise):
     """The plain sums of squares in single precision would be wrong by more than the variance."""
-    rows = 1e3 + 0.01 * draw(50, 2, 3)
+    rows = 1e3 + 0.01 * gaussian_noise(50, 2, 3)
     torch.testing.assert_close(summed(rows, patience).covariance(), covariances(rows), rtol=1e-9, atol=1e-15)
 
 
-def test_an_inverse_of_fewer_vectors_than_channels_is_exact(draw):
+def test_an_inverse_of_fewer_vectors_than_channels_is_exact(gaussian_noise):
     """Eigenvalues from 0.01 to about 1,000: single precision would leave 10^5 times its own error, 1 %."""
-    rows = draw(20, 3, 40) * 10
+    rows = gaussian_noise(20, 3, 40) * 10
     regular = 0.01 * torch.eye(40).double()
     seen, exact = (torch.linalg.inv(one + regular) for one in (summed(rows, 1).covariance(), covariances(rows)))
     torch.testing.assert_close(seen, exact, rtol=1e-8, atol=1e-8)

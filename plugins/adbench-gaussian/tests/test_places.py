@@ -9,15 +9,17 @@ from adbench_gaussian.places import PlaceGaussians
 
 
 @pytest.fixture
-def known(draw):
+def known(gaussian_noise):
     """Gaussians over the channels 1, 3 and 4 of six."""
-    return PlaceGaussians(draw(2, 3, 3), draw(2, 3, 3, 3).triu(), "factor", torch.tensor([1, 3, 4]), 6)
+    return PlaceGaussians(
+        gaussian_noise(2, 3, 3), gaussian_noise(2, 3, 3, 3).triu(), "factor", torch.tensor([1, 3, 4]), 6
+    )
 
 
 @pytest.mark.parametrize("block", [1, 1 << 20])
-def test_each_patch_meets_the_gaussian_of_its_place(block, known, draw, monkeypatch):
+def test_each_patch_meets_the_gaussian_of_its_place(block, known, gaussian_noise, monkeypatch):
     monkeypatch.setattr(places, "BLOCK", block)
-    patches = draw(4, 2, 3, 6, seed=1)
+    patches = gaussian_noise(4, 2, 3, 6, seed=1)
     offsets = patches[..., [1, 3, 4]] - known.means
     expected = (offsets[..., None, :] @ known.matrices).squeeze(-2).square().sum(-1)
     squared, index = known.nearest(patches, "scorer")
@@ -25,8 +27,8 @@ def test_each_patch_meets_the_gaussian_of_its_place(block, known, draw, monkeypa
     assert index[2].tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
-def test_over_all_channels_the_distances_are_the_same(known, draw):
-    patches = draw(4, 2, 3, 6, seed=1)
+def test_over_all_channels_the_distances_are_the_same(known, gaussian_noise):
+    patches = gaussian_noise(4, 2, 3, 6, seed=1)
     offsets = patches - known.mean()
     expected = torch.einsum("bhwi,hwij,bhwj->bhw", offsets, known.precision(), offsets)
     torch.testing.assert_close(known.nearest(patches, "scorer")[0], expected, rtol=1e-4, atol=1e-4)

@@ -17,12 +17,12 @@ def fitted(bank, stream, seed=0):
     return bank
 
 
-def kinds(draw, images=4, seed=0):
+def kinds(gaussian_noise, images=4, seed=0):
     """[images, 6, 5, 4]: patches of three kinds far apart, which vary differently; and the kinds [6, 5]."""
     kind = torch.arange(30).reshape(6, 5) % 3
-    places = 50 * draw(3, 4, seed=7)
-    spread = torch.stack([draw(4, 4, seed=seed) for seed in (11, 12, 13)])
-    noise = draw(images, 6, 5, 4, seed=seed)
+    places = 50 * gaussian_noise(3, 4, seed=7)
+    spread = torch.stack([gaussian_noise(4, 4, seed=seed) for seed in (11, 12, 13)])
+    noise = gaussian_noise(images, 6, 5, 4, seed=seed)
     return places[kind] + (noise[..., None, :] @ spread[kind]).squeeze(-2), kind
 
 
@@ -44,12 +44,12 @@ def expected(known, kind, asked, shrinkage, *, shared):
 @pytest.mark.proves("prototype-mahalanobis")
 @pytest.mark.parametrize("covariance", ["shared", "cluster"])
 @pytest.mark.parametrize("shrinkage", [0.0, 0.3])
-def test_distances_to_the_nearest_kind(covariance, shrinkage, given, draw):
-    (known, kind), (asked, _) = kinds(draw), kinds(draw, 2, seed=1)
-    bank = fitted(Prototypes(count=3, covariance=covariance, shrinkage=shrinkage), given(known[:3], known[3:]))
+def test_distances_to_the_nearest_kind(covariance, shrinkage, patch_stream, gaussian_noise):
+    (known, kind), (asked, _) = kinds(gaussian_noise), kinds(gaussian_noise, 2, seed=1)
+    bank = fitted(Prototypes(count=3, covariance=covariance, shrinkage=shrinkage), patch_stream(known[:3], known[3:]))
     assert bank.mean.shape == (3, 4)
     assert bank.precision.shape == (3, 4, 4)
-    (query,) = given(asked)
+    (query,) = patch_stream(asked)
     wanted = expected(known, kind, asked, shrinkage, shared=covariance == "shared")
     seen = Mahalanobis().score(query, bank).patches.double()
     torch.testing.assert_close(seen, wanted, rtol=1e-4, atol=1e-4)
@@ -57,52 +57,52 @@ def test_distances_to_the_nearest_kind(covariance, shrinkage, given, draw):
 
 
 @pytest.mark.proves("prototype-mahalanobis")
-def test_one_prototype_is_a_single_gaussian(given, draw):
+def test_one_prototype_is_a_single_gaussian(patch_stream, gaussian_noise):
     """Rippel, Mertens and Merhof: the distance by the mean and the shrunk covariance of everything."""
-    known, asked = draw(5, 3, 3, 4), draw(2, 3, 3, 4, seed=1)
-    bank = fitted(Prototypes(count=1, shrinkage=0), given(known))
+    known, asked = gaussian_noise(5, 3, 3, 4), gaussian_noise(2, 3, 3, 4, seed=1)
+    bank = fitted(Prototypes(count=1, shrinkage=0), patch_stream(known))
     rows = known.reshape(-1, 4).double()
     away = asked.double() - rows.mean(0)
     wanted = ((away @ torch.linalg.inv(torch.cov(rows.T))) * away).sum(-1).sqrt()
-    (query,) = given(asked)
+    (query,) = patch_stream(asked)
     torch.testing.assert_close(Mahalanobis().score(query, bank).patches.double(), wanted, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("covariance", ["shared", "cluster"])
-def test_principal_components_leave_out_what_varies_least(covariance, given, draw):
+def test_principal_components_leave_out_what_varies_least(covariance, patch_stream, gaussian_noise):
     """What lies across the kept components is not seen."""
-    known = draw(5, 4, 4, 3) * torch.tensor([5.0, 1.0, 0.001])
-    bank = fitted(Prototypes(count=2, covariance=covariance, variance=0.999), given(known))
+    known = gaussian_noise(5, 4, 4, 3) * torch.tensor([5.0, 1.0, 0.001])
+    bank = fitted(Prototypes(count=2, covariance=covariance, variance=0.999), patch_stream(known))
     assert bank.gaussians.means.shape[1] == 2
-    query, moved = given(known[:1], known[:1] + torch.tensor([0.0, 0.0, 0.5])).batches
+    query, moved = patch_stream(known[:1], known[:1] + torch.tensor([0.0, 0.0, 0.5])).batches
     near, far = (Mahalanobis().score(one, bank).patches for one in (query, moved))
     torch.testing.assert_close(near, far, rtol=1e-2, atol=1e-2)
 
 
-def test_the_seed_decides(given, draw):
-    stream = given(draw(5, 6, 6, 4))
+def test_the_seed_decides(patch_stream, gaussian_noise):
+    stream = patch_stream(gaussian_noise(5, 6, 6, 4))
     first, again, other = (fitted(Prototypes(count=5, sample=60), stream, seed).mean for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
-def test_moments_are_of_all_patches_though_centers_are_of_a_sample(given, draw):
-    known, kind = kinds(draw)
-    bank = fitted(Prototypes(count=3, sample=40), given(known))
+def test_moments_are_of_all_patches_though_centers_are_of_a_sample(patch_stream, gaussian_noise):
+    known, kind = kinds(gaussian_noise)
+    bank = fitted(Prototypes(count=3, sample=40), patch_stream(known))
     means = torch.stack([known[:, kind == one].reshape(-1, 4).mean(0) for one in range(3)])
     assert torch.cdist(means, bank.mean).amin(1).max() < 1e-3
 
 
-def test_a_kind_of_a_single_patch_is_a_sphere_of_everybodys_size(given):
+def test_a_kind_of_a_single_patch_is_a_sphere_of_everybodys_size(patch_stream):
     rows = torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0], [2.0, 2.0], [90.0, 90.0]])
-    bank = fitted(Prototypes(count=2, covariance="cluster", shrinkage=0.5), given(rows.reshape(1, 1, 5, 2)))
+    bank = fitted(Prototypes(count=2, covariance="cluster", shrinkage=0.5), patch_stream(rows.reshape(1, 1, 5, 2)))
     alone = int(bank.mean.sum(1).argmax())
     within = 4 / 3  # four patches at a distance of 1 from their mean along each axis; 5 - 2 degrees of freedom
     torch.testing.assert_close(bank.precision[alone], torch.eye(2) / (0.5 * within), rtol=1e-4, atol=1e-5)
 
 
-def test_images_that_all_look_the_same_are_learned_from(given):
+def test_images_that_all_look_the_same_are_learned_from(patch_stream):
     for covariance in ("shared", "cluster"):
-        bank = fitted(Prototypes(covariance=covariance), given(torch.ones(2, 2, 2, 3)))
+        bank = fitted(Prototypes(covariance=covariance), patch_stream(torch.ones(2, 2, 2, 3)))
         assert bank.mean.tolist() == [[1, 1, 1]]
         assert bank.precision.isfinite().all()

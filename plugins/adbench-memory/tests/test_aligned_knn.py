@@ -56,10 +56,16 @@ def by_hand(query: Features, normal: Features, radius: int, images: int) -> torc
 @pytest.mark.proves("rad")
 @pytest.mark.parametrize("radius", [0, 1, 2, 5])
 @pytest.mark.parametrize("images", [0, 2, 9])
-def test_equal_to_the_formula(seen, draw, radius, images, monkeypatch):
+def test_equal_to_the_formula(seen, gaussian_noise, radius, images, monkeypatch):
     monkeypatch.setattr(aligned_knn, "BLOCK", 40)  # so that images are compared one or two at a time
-    normal = seen({"one": draw(4, 3, 4, 5), "two": draw(4, 3, 4, 3, seed=1)}, image=draw(4, 6, seed=2))
-    query = seen({"one": draw(2, 3, 4, 5, seed=3), "two": draw(2, 3, 4, 3, seed=4)}, image=draw(2, 6, seed=5))
+    normal = seen(
+        {"one": gaussian_noise(4, 3, 4, 5), "two": gaussian_noise(4, 3, 4, 3, seed=1)},
+        image=gaussian_noise(4, 6, seed=2),
+    )
+    query = seen(
+        {"one": gaussian_noise(2, 3, 4, 5, seed=3), "two": gaussian_noise(2, 3, 4, 3, seed=4)},
+        image=gaussian_noise(2, 6, seed=5),
+    )
     scores = AlignedKnn(radius=radius, images=images).score(query.part(slice(2)), learned(normal)).patches
     expected = by_hand(query.part(slice(2)), normal.part(slice(4)), radius, images)
     torch.testing.assert_close(scores, expected, rtol=0, atol=1e-6)
@@ -105,26 +111,26 @@ def test_a_zero_vector_is_like_nothing(seen):
     assert AlignedKnn().score(query, learned(normal)).patches.flatten().tolist() == [1, 1]
 
 
-def test_image_vectors_are_needed_where_they_are_asked_for(seen, draw):
+def test_image_vectors_are_needed_where_they_are_asked_for(seen, gaussian_noise):
     assert AlignedKnn().needs == set()
     assert AlignedKnn(images=150).needs == {"image"}
-    stream = seen({"one": draw(2, 2, 2, 3)})
+    stream = seen({"one": gaussian_noise(2, 2, 2, 3)})
     with pytest.raises(UsageError, match="bank 'aligned' keeps no image vectors to choose images by; set images=0"):
         AlignedKnn(images=1).score(stream.part(slice(1)), learned(stream))
 
 
-def test_another_grid_is_refused(seen, draw):
-    bank = learned(seen({"one": draw(2, 2, 3, 3)}))
+def test_another_grid_is_refused(seen, gaussian_noise):
+    bank = learned(seen({"one": gaussian_noise(2, 2, 3, 3)}))
     with pytest.raises(
         DataError, match=r"image 'image 0' is \[3, 2, 3\], not the bank's \[2, 3, 3\]; resize to one size"
     ):
-        AlignedKnn().score(seen({"one": draw(1, 3, 2, 3)}).part(slice(1)), bank)
+        AlignedKnn().score(seen({"one": gaussian_noise(1, 3, 2, 3)}).part(slice(1)), bank)
 
 
-def test_memory_is_bounded(seen, draw, held, monkeypatch):
+def test_memory_is_bounded(seen, gaussian_noise, held, monkeypatch):
     monkeypatch.setattr(aligned_knn, "BLOCK", 1 << 14)
-    bank = learned(seen({"one": draw(512, 8, 8, 16)}, image=draw(512, 4)))
-    query = seen({"one": draw(1, 8, 8, 16, seed=1)}, image=draw(1, 4)).part(slice(1))
+    bank = learned(seen({"one": gaussian_noise(512, 8, 8, 16)}, image=gaussian_noise(512, 4)))
+    query = seen({"one": gaussian_noise(1, 8, 8, 16, seed=1)}, image=gaussian_noise(1, 4)).part(slice(1))
     with held() as memory:
         AlignedKnn(radius=1, images=500).score(query, bank)
     assert memory.peak < 1.25 * bank.vectors.nbytes  # the bank itself counts, as it is looked at

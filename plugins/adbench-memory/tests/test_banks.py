@@ -8,9 +8,9 @@ from adbench_memory import memory
 from adbench_memory.collect import collect
 from adbench_memory.coreset import Coreset
 from adbench_memory.full import Full
-from adbench_memory.kcenter import plain_k_center
 
 from adbench import Context, ContractError, DataError, FeatureStream, UsageError
+from adbench.coresets import plain_k_center
 from adbench.engine.run.seed_watch import WatchedContext
 from adbench.search import ExactIndex, Memo, exact_search
 
@@ -35,57 +35,60 @@ def fitted(bank, stream, seed=0):
     return bank
 
 
-def test_full_keeps_every_patch_with_its_image(given, draw):
-    grids = draw(2, 3, 4, 5), draw(1, 3, 4, 5, seed=1)
-    bank = fitted(Full(), given(*grids))
+def test_full_keeps_every_patch_with_its_image(patch_stream, gaussian_noise):
+    grids = gaussian_noise(2, 3, 4, 5), gaussian_noise(1, 3, 4, 5, seed=1)
+    bank = fitted(Full(), patch_stream(*grids))
     assert torch.equal(bank.vectors, torch.cat(grids).reshape(36, 5))
     assert bank.owners == [f"image {index // 12}" for index in range(36)]
 
 
-def test_patches_outside_the_foreground_are_dropped(given, draw):
-    grids, inside = draw(3, 2, 2, 4), torch.tensor([[[1, 0], [0, 0]], [[1, 1], [1, 1]], [[0, 0], [1, 1]]]).bool()
-    masked = [part.having(foreground=mask) for part, mask in zip(given(grids), [inside], strict=True)]
+def test_patches_outside_the_foreground_are_dropped(patch_stream, gaussian_noise):
+    grids, inside = (
+        gaussian_noise(3, 2, 2, 4),
+        torch.tensor([[[1, 0], [0, 0]], [[1, 1], [1, 1]], [[0, 0], [1, 1]]]).bool(),
+    )
+    masked = [part.having(foreground=mask) for part, mask in zip(patch_stream(grids), [inside], strict=True)]
     bank = fitted(Full(), Masked(masked))
     assert torch.equal(bank.vectors, grids[inside])
     assert [bank.owners.count(f"image {index}") for index in range(3)] == [1, 4, 2]
 
 
-def test_grids_may_grow_and_shrink_on_the_way(given, draw):
-    grids = draw(1, 2, 2, 3), draw(2, 4, 2, 3, seed=1), draw(1, 1, 1, 3, seed=2)
-    bank = fitted(Full(), given(*grids))
+def test_grids_may_grow_and_shrink_on_the_way(patch_stream, gaussian_noise):
+    grids = gaussian_noise(1, 2, 2, 3), gaussian_noise(2, 4, 2, 3, seed=1), gaussian_noise(1, 1, 1, 3, seed=2)
+    bank = fitted(Full(), patch_stream(*grids))
     assert torch.equal(bank.vectors, torch.cat([grid.reshape(-1, 3) for grid in grids]))
     assert [bank.owners.count(f"image {index}") for index in range(4)] == [4, 8, 8, 1]
 
 
-def test_equal_grids_are_written_into_one_allocation(given, draw, monkeypatch):
+def test_equal_grids_are_written_into_one_allocation(patch_stream, gaussian_noise, monkeypatch):
     sizes, empty = [], torch.empty
     monkeypatch.setattr(torch, "empty", lambda *shape, **options: sizes.append(shape) or empty(*shape, **options))
-    collect(given(*(draw(2, 3, 3, 4, seed=seed) for seed in range(5))), "cpu", "bank 'full'")
+    collect(patch_stream(*(gaussian_noise(2, 3, 3, 4, seed=seed) for seed in range(5))), "cpu", "bank 'full'")
     assert sizes == [(90, 4)]
 
 
-def test_half_precision_becomes_float32(given, draw):
-    assert fitted(Full(), given(draw(1, 2, 2, 3).half())).vectors.dtype == torch.float32
+def test_half_precision_becomes_float32(patch_stream, gaussian_noise):
+    assert fitted(Full(), patch_stream(gaussian_noise(1, 2, 2, 3).half())).vectors.dtype == torch.float32
 
 
-def test_the_image_that_is_not_finite_is_named(given, draw):
-    grid = draw(3, 2, 2, 4)
+def test_the_image_that_is_not_finite_is_named(patch_stream, gaussian_noise):
+    grid = gaussian_noise(3, 2, 2, 4)
     grid[1, 0, 1, 2] = float("nan")
     with pytest.raises(ContractError, match="'image 1' has NaN"):
-        fitted(Full(), given(grid))
+        fitted(Full(), patch_stream(grid))
 
 
-def test_channels_may_not_change(given, draw):
+def test_channels_may_not_change(patch_stream, gaussian_noise):
     with pytest.raises(ContractError, match="got 4 and then 5"):
-        fitted(Full(), given(draw(1, 2, 2, 4), draw(1, 2, 2, 5)))
+        fitted(Full(), patch_stream(gaussian_noise(1, 2, 2, 4), gaussian_noise(1, 2, 2, 5)))
 
 
 @pytest.mark.parametrize("bank", [Full(), Coreset()])
-def test_nothing_to_learn_from_and_nothing_learned(bank, given):
+def test_nothing_to_learn_from_and_nothing_learned(bank, patch_stream):
     with pytest.raises(UsageError, match="has learned nothing yet"):
         _ = bank.vectors
     with pytest.raises(DataError, match="cannot learn from nothing"):
-        fitted(bank, given())
+        fitted(bank, patch_stream())
 
 
 @pytest.mark.parametrize(
@@ -98,13 +101,13 @@ def test_nothing_to_learn_from_and_nothing_learned(bank, given):
         ({"fraction": 1}, 100),
     ],
 )
-def test_coreset_keeps_as_many_as_asked_for(options, expected, given, draw):
-    bank = fitted(Coreset(**options), given(draw(4, 5, 5, 6)))
+def test_coreset_keeps_as_many_as_asked_for(options, expected, patch_stream, gaussian_noise):
+    bank = fitted(Coreset(**options), patch_stream(gaussian_noise(4, 5, 5, 6)))
     assert len(bank.vectors) == len(bank.owners) == expected
 
 
-def test_coreset_is_the_plain_selection_from_a_seeded_start(given, draw):
-    stream = given(draw(4, 5, 5, 6))
+def test_coreset_is_the_plain_selection_from_a_seeded_start(patch_stream, gaussian_noise):
+    stream = patch_stream(gaussian_noise(4, 5, 5, 6))
     everything = fitted(Full(), stream).vectors
     firsts = set()
     for seed in range(5):
@@ -117,32 +120,36 @@ def test_coreset_is_the_plain_selection_from_a_seeded_start(given, draw):
 
 @pytest.mark.proves("patchcore")
 @pytest.mark.parametrize("seed", range(3))
-def test_the_mean_of_ten_decides_what_is_kept(seed, given, draw):
+def test_the_mean_of_ten_decides_what_is_kept(seed, patch_stream, gaussian_noise):
     """The official code's loop, written down from its description, from the same ten points."""
-    rows = draw(4, 5, 5, 6).reshape(100, 6)
+    rows = gaussian_noise(4, 5, 5, 6).reshape(100, 6)
     anchors = torch.randperm(100, generator=Context(seed=seed).generator("coreset/start"))[:10]
     nearest = torch.cdist(rows, rows[anchors], compute_mode="donot_use_mm_for_euclid_dist").mean(1)
     expected = []
     for _ in range(20):
         expected.append(int(nearest.argmax()))
         nearest = torch.minimum(nearest, (rows - rows[expected[-1]]).norm(dim=1))
-    bank = fitted(Coreset(fraction=0.2, start="mean-of-ten"), given(rows.reshape(4, 5, 5, 6)), seed)
+    bank = fitted(Coreset(fraction=0.2, start="mean-of-ten"), patch_stream(rows.reshape(4, 5, 5, 6)), seed)
     assert torch.equal(bank.vectors, rows[expected])
 
 
-def test_the_mean_of_ten_of_fewer_is_that_of_all(given):
-    bank = fitted(Coreset(count=2, start="mean-of-ten"), given(torch.tensor([0.0, 3.0, 4.0]).reshape(1, 1, 3, 1)))
+def test_the_mean_of_ten_of_fewer_is_that_of_all(patch_stream):
+    bank = fitted(
+        Coreset(count=2, start="mean-of-ten"), patch_stream(torch.tensor([0.0, 3.0, 4.0]).reshape(1, 1, 3, 1))
+    )
     assert bank.vectors.flatten().tolist() == [0.0, 4.0]  # mean distances 7/3, 4/3 and 5/3, then 7/3 (0), 4/3 and 5/3
 
 
-def test_the_radius_of_the_mean_of_ten_is_not_vouched_for():
-    with pytest.raises(UsageError, match="memory needs start=one"):
-        Coreset(memory=1, start="mean-of-ten")
+def test_the_streaming_coreset_is_gone_and_ids_are_what_they_were():
+    assert Coreset(memory=None).identity() == Coreset().identity()
+    assert Coreset().identity()["memory"] is None
+    with pytest.raises(UsageError, match=r"no longer has the option 'memory'; leave it out; .*'pool-channels'"):
+        Coreset(memory=1)
 
 
 @pytest.mark.parametrize("start", ["one", "mean-of-ten"])
-def test_a_smaller_coreset_is_recalled_from_a_larger_one(start, given, draw):
-    memo, stream = Memo(1 << 24), given(draw(4, 5, 5, 6))
+def test_a_smaller_coreset_is_recalled_from_a_larger_one(start, patch_stream, gaussian_noise):
+    memo, stream = Memo(1 << 24), patch_stream(gaussian_noise(4, 5, 5, 6))
     for count in (30, 10, 50):
         shared, alone = Coreset(count=count, start=start), Coreset(count=count, start=start)
         shared.fit(stream, Context(memo=memo))
@@ -151,29 +158,29 @@ def test_a_smaller_coreset_is_recalled_from_a_larger_one(start, given, draw):
 
 
 @pytest.mark.parametrize("projection", ["sparse", "gaussian", "linear"])
-def test_projected_selection_keeps_original_vectors(projection, given, draw):
-    everything = draw(4, 5, 5, 64)
-    bank = fitted(Coreset(count=9, projection=projection, dim=8), given(everything))
+def test_projected_selection_keeps_original_vectors(projection, patch_stream, gaussian_noise):
+    everything = gaussian_noise(4, 5, 5, 64)
+    bank = fitted(Coreset(count=9, projection=projection, dim=8), patch_stream(everything))
     found = (bank.vectors[:, None] == everything.reshape(1, -1, 64)).all(-1)
     assert found.any(1).all()
-    plain = fitted(Coreset(count=9), given(everything))
+    plain = fitted(Coreset(count=9), patch_stream(everything))
     assert not torch.equal(bank.vectors, plain.vectors)
 
 
-def test_a_projection_that_would_not_shorten_is_skipped(given, draw):
-    stream = given(draw(4, 5, 5, 16))
+def test_a_projection_that_would_not_shorten_is_skipped(patch_stream, gaussian_noise):
+    stream = patch_stream(gaussian_noise(4, 5, 5, 16))
     plain, projected = fitted(Coreset(count=9), stream), fitted(Coreset(count=9, projection="sparse"), stream)
     assert torch.equal(plain.vectors, projected.vectors)
 
 
-def test_twins_are_kept_once(given, draw):
-    bank = fitted(Coreset(count=8), given(draw(1, 1, 3, 4).repeat(5, 2, 1, 1)))
+def test_twins_are_kept_once(patch_stream, gaussian_noise):
+    bank = fitted(Coreset(count=8), patch_stream(gaussian_noise(1, 1, 3, 4).repeat(5, 2, 1, 1)))
     assert len(bank.vectors) == 3
 
 
 @pytest.mark.parametrize("bank", [Full(), Coreset(fraction=0.3)])
-def test_state_carries_everything(bank, given, draw):
-    fitted(bank, given(draw(3, 2, 2, 4)))
+def test_state_carries_everything(bank, patch_stream, gaussian_noise):
+    fitted(bank, patch_stream(gaussian_noise(3, 2, 2, 4)))
     other = type(bank)()
     other.restore(bank.state())
     assert torch.equal(other.vectors, bank.vectors)
@@ -183,28 +190,28 @@ def test_state_carries_everything(bank, given, draw):
 
 @pytest.mark.parametrize("metric", ["l2", "cosine"])
 @pytest.mark.parametrize("free", [0, 1 << 40], ids=["nothing kept", "prepared once"])
-def test_the_search_is_exact(metric, free, given, draw, monkeypatch):
-    bank = fitted(Full(), given(50 + draw(10, 8, 8, 12)))
+def test_the_search_is_exact(metric, free, patch_stream, gaussian_noise, monkeypatch):
+    bank = fitted(Full(), patch_stream(50 + gaussian_noise(10, 8, 8, 12)))
     monkeypatch.setattr(memory, "free_bytes", lambda device: free)
-    query = 50 + draw(70, 12, seed=1)
+    query = 50 + gaussian_noise(70, 12, seed=1)
     for exclude in (None, [f"image {index % 11}" for index in range(70)]):
         found = bank.search(query, 5, metric, exclude)
         expected = exact_search(query, bank.vectors, 5, metric, owners=bank.owners, exclude=exclude)
         torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
-def test_vectors_are_made_ready_once_for_each_metric(given, draw, monkeypatch):
+def test_vectors_are_made_ready_once_for_each_metric(patch_stream, gaussian_noise, monkeypatch):
     made = []
     monkeypatch.setattr(
         memory,
         "ExactIndex",
         lambda vectors, metric, **options: made.append(metric) or ExactIndex(vectors, metric, **options),
     )
-    bank = fitted(Full(), given(draw(2, 3, 3, 4)))
+    bank = fitted(Full(), patch_stream(gaussian_noise(2, 3, 3, 4)))
     for metric in ("l2", "l2", "cosine", "cosine"):
-        bank.search(draw(5, 4), 1, metric)
+        bank.search(gaussian_noise(5, 4), 1, metric)
     assert made == ["l2", "cosine"]
-    fitted(bank, given(draw(2, 3, 3, 4, seed=1)))
+    fitted(bank, patch_stream(gaussian_noise(2, 3, 3, 4, seed=1)))
     assert bank.search(bank.vectors[3:4], 1)[0].item() == 0
     assert made == ["l2", "cosine", "l2"]
 
@@ -219,8 +226,8 @@ class TestMemo:
         return bank
 
     @pytest.mark.parametrize("metric", ["l2", "cosine"])
-    def test_a_search_is_made_once_and_is_what_it_is_alone(self, given, draw, metric, monkeypatch):
-        stream, queries = given(draw(4, 9, 9, 6)), draw(2, 50, 6, seed=1)
+    def test_a_search_is_made_once_and_is_what_it_is_alone(self, patch_stream, gaussian_noise, metric, monkeypatch):
+        stream, queries = patch_stream(gaussian_noise(4, 9, 9, 6)), gaussian_noise(2, 50, 6, seed=1)
         stream.batches[0].patches[2] = stream.batches[0].patches[1]  # equals
         memo, searched, search = Memo(1 << 20), [], ExactIndex.search
         alone, shared = fitted(Full(), stream), self.fitted(Full(), stream, memo)
@@ -233,22 +240,22 @@ class TestMemo:
         assert len(searched) == 2 * len(queries)  # for up to 4 neighbours, and for 9
         assert memo.charged > 0
 
-    def test_what_was_learned_anew_is_searched_anew(self, given, draw):
-        memo, query = Memo(1 << 20), draw(5, 6, seed=1)
-        bank = self.fitted(Full(), given(draw(1, 9, 9, 6)), memo)
+    def test_what_was_learned_anew_is_searched_anew(self, patch_stream, gaussian_noise):
+        memo, query = Memo(1 << 20), gaussian_noise(5, 6, seed=1)
+        bank = self.fitted(Full(), patch_stream(gaussian_noise(1, 9, 9, 6)), memo)
         before, _ = bank.search(query, 1)
-        self.fitted(bank, given(draw(1, 9, 9, 6, seed=3)), memo)
+        self.fitted(bank, patch_stream(gaussian_noise(1, 9, 9, 6, seed=3)), memo)
         assert not torch.equal(bank.search(query, 1)[0], before)
 
-    def test_another_bank_of_the_same_vectors_need_not_search_again(self, given, draw, monkeypatch):
-        stream, query, memo = given(draw(2, 9, 9, 6)), draw(5, 6, seed=1), Memo(1 << 20)
+    def test_another_bank_of_the_same_vectors_need_not_search_again(self, patch_stream, gaussian_noise, monkeypatch):
+        stream, query, memo = patch_stream(gaussian_noise(2, 9, 9, 6)), gaussian_noise(5, 6, seed=1), Memo(1 << 20)
         before = self.fitted(Full(), stream, memo).search(query, 1)
         monkeypatch.setattr(ExactIndex, "search", None)
         for one, other in zip(self.fitted(Full(), stream, memo).search(query, 1), before, strict=True):
             assert torch.equal(one, other)
 
-    def test_an_image_s_own_vectors_stay_left_out(self, given, draw):
-        stream = given(draw(4, 3, 3, 6))
+    def test_an_image_s_own_vectors_stay_left_out(self, patch_stream, gaussian_noise):
+        stream = patch_stream(gaussian_noise(4, 3, 3, 6))
         bank = self.fitted(Full(), stream, Memo(1 << 20))
         query = stream.batches[0].patches[0].reshape(-1, 6)
         assert (bank.search(query, 1)[0] == 0).all()
@@ -256,8 +263,8 @@ class TestMemo:
 
     @pytest.mark.parametrize("options", [{}, {"projection": "gaussian", "dim": 3}])
     @pytest.mark.parametrize("order", [(0.02, 0.1, 0.05), (0.1, 0.02)])
-    def test_coresets_of_one_start_share_their_selection(self, given, draw, options, order):
-        stream, memo = given(draw(5, 20, 20, 6)), Memo(1 << 20)
+    def test_coresets_of_one_start_share_their_selection(self, patch_stream, gaussian_noise, options, order):
+        stream, memo = patch_stream(gaussian_noise(5, 20, 20, 6)), Memo(1 << 20)
         for fraction in order:
             charged = memo.charged
             alone = fitted(Coreset(fraction=fraction, **options), stream)
@@ -267,10 +274,12 @@ class TestMemo:
             assert (memo.charged > charged) == (fraction != order[0])
 
 
-@pytest.mark.parametrize(("bank", "draws"), [(Full(), False), (Full(index="ivf"), True), (Coreset(fraction=0.5), True)])
-def test_who_draws_nothing_does_not_read_the_seed(given, draw, bank, draws):
+@pytest.mark.parametrize(
+    ("bank", "draws"), [(Full(), False), (Full(index="hnsw"), True), (Coreset(fraction=0.5), True)]
+)
+def test_who_draws_nothing_does_not_read_the_seed(patch_stream, gaussian_noise, bank, draws):
     ctx = WatchedContext()
     bank.prepare(ctx)
-    bank.fit(given(draw(2, 6, 6, 4)), ctx)
-    bank.search(draw(3, 4), 2)
+    bank.fit(patch_stream(gaussian_noise(2, 6, 6, 4)), ctx)
+    bank.search(gaussian_noise(3, 4), 2)
     assert ctx.seed_read == draws

@@ -23,12 +23,9 @@ pytestmark = pytest.mark.slow
 
 COMPONENTS = [
     Full(),
-    Full(index="ivf"),
     Full(index="hnsw", M=8, ef=32),
-    Full(index="pq"),
     Coreset(fraction=0.5),
-    Coreset(fraction=0.5, index="ivf", nprobe=2),
-    Coreset(fraction=0.2, memory=0.5),
+    Coreset(fraction=0.5, index="hnsw"),
     Coreset(count=20, projection="gaussian", dim=4),
     Coreset(fraction=0.5, start="mean-of-ten", projection="linear", dim=4),
     Knn(),

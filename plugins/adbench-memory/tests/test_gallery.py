@@ -16,21 +16,21 @@ def bank_of(stream):
     return bank
 
 
-def pictures(given, **places):
+def pictures(patch_stream, **places):
     """One batch of images of a row of patches on a line, each with a vector on another line: ``at_5=[...]``."""
-    stream = given(torch.tensor(list(places.values()))[:, None, :, None])
+    stream = patch_stream(torch.tensor(list(places.values()))[:, None, :, None])
     vectors = torch.tensor([[float(name.removeprefix("at_"))] for name in places])
     stream.batches = [stream.batches[0].having(image=vectors)]
     return stream
 
 
 @pytest.mark.proves("spade")
-def test_by_hand(given):
+def test_by_hand(patch_stream):
     """The image at 4 has those at 3 and 6 nearest, of distances 1 and 2. Of their patches 0, 10, 20 and 30, 11 is
     nearest to 10 (1, then 9 to 20), and 26 to 30 (4, then 6); the image at 100, with patches 11 and 26, is too far.
     """
-    bank = bank_of(pictures(given, at_3=[0.0, 10.0], at_6=[20.0, 30.0], at_100=[11.0, 26.0]))
-    (query,) = pictures(given, at_4=[11.0, 26.0])
+    bank = bank_of(pictures(patch_stream, at_3=[0.0, 10.0], at_6=[20.0, 30.0], at_100=[11.0, 26.0]))
+    (query,) = pictures(patch_stream, at_4=[11.0, 26.0])
     one = GalleryKnn(images=2).score(query, bank)
     assert one.patches.tolist() == [[[1, 4]]]
     assert one.image.tolist() == [1.5]
@@ -42,24 +42,24 @@ def test_by_hand(given):
     assert nearest.image.tolist() == [1]
 
 
-def test_all_images_where_there_are_fewer(given):
-    bank = bank_of(pictures(given, at_3=[0.0, 10.0], at_6=[20.0, 30.0]))
-    (query,) = pictures(given, at_4=[11.0, 26.0])
+def test_all_images_where_there_are_fewer(patch_stream):
+    bank = bank_of(pictures(patch_stream, at_3=[0.0, 10.0], at_6=[20.0, 30.0]))
+    (query,) = pictures(patch_stream, at_4=[11.0, 26.0])
     assert GalleryKnn().score(query, bank).image.tolist() == [1.5]
 
 
-def test_the_background_scores_nothing(given):
-    bank = bank_of(pictures(given, at_3=[0.0, 10.0]))
-    (query,) = pictures(given, at_4=[11.0, 26.0])
+def test_the_background_scores_nothing(patch_stream):
+    bank = bank_of(pictures(patch_stream, at_3=[0.0, 10.0]))
+    (query,) = pictures(patch_stream, at_4=[11.0, 26.0])
     scores = GalleryKnn().score(query.having(foreground=torch.tensor([[[False, True]]])), bank)
     assert scores.patches.tolist() == [[[0, 16]]]
 
 
 @pytest.mark.proves("spade")
-def test_the_formulas(given, draw):
-    normal, tested = given(draw(12, 3, 4, 8)), given(draw(5, 3, 4, 8, seed=1))
+def test_the_formulas(patch_stream, gaussian_noise):
+    normal, tested = patch_stream(gaussian_noise(12, 3, 4, 8)), patch_stream(gaussian_noise(5, 3, 4, 8, seed=1))
     for stream, seed in ((normal, 2), (tested, 3)):
-        stream.batches = [stream.batches[0].having(image=draw(len(stream.batches[0]), 6, seed=seed))]
+        stream.batches = [stream.batches[0].having(image=gaussian_noise(len(stream.batches[0]), 6, seed=seed))]
     bank, (query,) = bank_of(normal), tested
     scores = GalleryKnn(images=4, k=3, squared=True).score(query, bank)
     for number in range(5):
@@ -72,20 +72,20 @@ def test_the_formulas(given, draw):
         torch.testing.assert_close(scores.patches[number], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_batches_are_one_after_another(given, draw):
-    stream = given(draw(2, 2, 3, 4), draw(1, 2, 3, 4, seed=1))
-    stream.batches = [batch.having(image=draw(len(batch), 5, seed=len(batch))) for batch in stream.batches]
+def test_batches_are_one_after_another(patch_stream, gaussian_noise):
+    stream = patch_stream(gaussian_noise(2, 2, 3, 4), gaussian_noise(1, 2, 3, 4, seed=1))
+    stream.batches = [batch.having(image=gaussian_noise(len(batch), 5, seed=len(batch))) for batch in stream.batches]
     bank = bank_of(stream)
     assert torch.equal(bank.vectors, torch.cat([batch.patches for batch in stream]))
     assert torch.equal(bank.images, torch.cat([batch.image for batch in stream]))
 
 
-def test_what_it_refuses(given, draw):
+def test_what_it_refuses(patch_stream, gaussian_noise):
     with pytest.raises(UsageError, match="has learned nothing yet"):
         _ = Gallery().vectors
     with pytest.raises(DataError, match="cannot learn from nothing"):
-        bank_of(given())
-    stream = given(draw(1, 2, 2, 4), draw(1, 2, 3, 4))
-    stream.batches = [batch.having(image=draw(1, 5)) for batch in stream.batches]
+        bank_of(patch_stream())
+    stream = patch_stream(gaussian_noise(1, 2, 2, 4), gaussian_noise(1, 2, 3, 4))
+    stream.batches = [batch.having(image=gaussian_noise(1, 5)) for batch in stream.batches]
     with pytest.raises(ContractError, match=r"same grid of every image, but got \(2, 2\) and then \(2, 3\)"):
         bank_of(stream)

@@ -9,15 +9,15 @@ from adbench_memory.grids import layer_slices, side_by_side
 from adbench import ContractError
 
 
-def test_patches_are_one_layer(given, draw):
-    (batch,) = given(draw(2, 3, 4, 5))
+def test_patches_are_one_layer(patch_stream, gaussian_noise):
+    (batch,) = patch_stream(gaussian_noise(2, 3, 4, 5))
     grid, widths = side_by_side(batch, "patches", "it")
     torch.testing.assert_close(grid, batch.patches)
     assert widths == (5,)
 
 
-def test_layers_keep_their_order_and_are_told_apart_again(seen, draw):
-    layers = {"fine": draw(2, 4, 6, 3), "other": draw(2, 4, 6, 2, seed=1)}
+def test_layers_keep_their_order_and_are_told_apart_again(seen, gaussian_noise):
+    layers = {"fine": gaussian_noise(2, 4, 6, 3), "other": gaussian_noise(2, 4, 6, 2, seed=1)}
     grid, widths = side_by_side(seen(layers).part(slice(2)), "layers", "it")
     for channels, layer in zip(layer_slices(widths), layers.values(), strict=True):
         torch.testing.assert_close(grid[..., channels], layer, rtol=0, atol=0)
@@ -31,7 +31,11 @@ def test_a_coarse_layer_is_enlarged(seen):
 
 
 @pytest.mark.parametrize(("reads", "said"), [("patches", "it reads patches"), ("layers", "it reads layers")])
-def test_what_is_not_there_is_missed(given, seen, draw, reads, said):
-    batch = next(iter(given(draw(1, 2, 2, 3)) if reads == "layers" else seen({"one": draw(1, 2, 2, 3)})))
+def test_what_is_not_there_is_missed(patch_stream, seen, gaussian_noise, reads, said):
+    batch = next(
+        iter(
+            patch_stream(gaussian_noise(1, 2, 2, 3)) if reads == "layers" else seen({"one": gaussian_noise(1, 2, 2, 3)})
+        )
+    )
     with pytest.raises(ContractError, match=f"bank 'x' broke its contract: {said}"):
         side_by_side(batch, reads, "bank 'x'")

@@ -30,18 +30,18 @@ def line(*places):
     return torch.tensor(places).reshape(1, 1, -1, 1)
 
 
-def test_the_mean_of_k_distances(given):
-    bank = bank_of(given(line(0.0, 1.0, 5.0)))
-    (query,) = given(line(2.0, 5.0))
+def test_the_mean_of_k_distances(patch_stream):
+    bank = bank_of(patch_stream(line(0.0, 1.0, 5.0)))
+    (query,) = patch_stream(line(2.0, 5.0))
     assert Knn().score(query, bank).patches.tolist() == [[[1, 0]]]
     assert Knn(k=2).score(query, bank).patches.tolist() == [[[1.5, 2]]]
     assert Knn().score(query, bank).image is None
 
 
 @pytest.mark.proves("patchcore")
-def test_squares_are_averaged(given):
-    bank = bank_of(given(line(0.0, 1.0, 5.0)))
-    (query,) = given(line(2.0, 5.0))
+def test_squares_are_averaged(patch_stream):
+    bank = bank_of(patch_stream(line(0.0, 1.0, 5.0)))
+    (query,) = patch_stream(line(2.0, 5.0))
     assert Knn(squared=True).score(query, bank).patches.tolist() == [[[1, 0]]]
     assert Knn(k=2, squared=True).score(query, bank).patches.tolist() == [[[2.5, 8]]]
 
@@ -53,15 +53,15 @@ def test_squares_of_what_is_not_plain_are_refused(options):
 
 
 @pytest.mark.proves("anomaly-dino", "dinov3-knn", "clip-patch-knn")
-def test_cosine_is_one_minus_the_cosine(given):
-    bank = bank_of(given(torch.tensor([[[[2.0, 0.0]]]])))
-    (query,) = given(torch.tensor([[[[1.0, 1.0], [-3.0, 0.0], [5.0, 0.0]]]]))
+def test_cosine_is_one_minus_the_cosine(patch_stream):
+    bank = bank_of(patch_stream(torch.tensor([[[[2.0, 0.0]]]])))
+    (query,) = patch_stream(torch.tensor([[[[1.0, 1.0], [-3.0, 0.0], [5.0, 0.0]]]]))
     assert Knn(metric="cosine").score(query, bank).patches.flatten().tolist() == pytest.approx([1 - 0.5**0.5, 2, 0])
 
 
-def test_the_background_scores_nothing(given):
-    bank = bank_of(given(line(0.0, 10.0)))
-    (query,) = given(line(2.0, 6.0, -1.0))
+def test_the_background_scores_nothing(patch_stream):
+    bank = bank_of(patch_stream(line(0.0, 10.0)))
+    (query,) = patch_stream(line(2.0, 6.0, -1.0))
     scores = Knn(reweight=1).score(query.having(foreground=torch.tensor([[[True, False, True]]])), bank)
     assert scores.patches.tolist() == [[[2, 0, 1]]]
     weight = 1 - math.exp(2) / math.exp(8)  # the highest patch is at 2 now: 2 from 0, and 8 from its neighbour 10
@@ -69,10 +69,10 @@ def test_the_background_scores_nothing(given):
 
 
 @pytest.mark.proves("patchcore-paper")
-def test_the_weight_by_hand(given):
+def test_the_weight_by_hand(patch_stream):
     """m_test = 10, m* = 7 (s* = 3); nearest to 7 are 6 and 4, at 4 and 6 from m_test."""
-    bank = bank_of(given(line(0.0, 4.0, 6.0, 7.0)))
-    (query,) = given(line(1.0, 10.0))
+    bank = bank_of(patch_stream(line(0.0, 4.0, 6.0, 7.0)))
+    (query,) = patch_stream(line(1.0, 10.0))
     eq7 = Knn(reweight=2).score(query, bank)
     assert eq7.patches.tolist() == [[[1, 3]]]
     assert eq7.image.tolist() == pytest.approx([3 * (1 - math.exp(3) / (math.exp(4) + math.exp(6)))])
@@ -82,10 +82,10 @@ def test_the_weight_by_hand(given):
 
 
 @pytest.mark.proves("patchcore-anomalib", "patchcore-lite")
-def test_anomalibs_steps(given, draw):
+def test_anomalibs_steps(patch_stream, gaussian_noise):
     """The image score as anomalib computes it, for a batch: argmax, neighbours of m*, one minus softmax."""
-    bank = bank_of(given(draw(6, 4, 4, 8)))
-    (query,) = given(3 * draw(5, 4, 4, 8, seed=1))
+    bank = bank_of(patch_stream(gaussian_noise(6, 4, 4, 8)))
+    (query,) = patch_stream(3 * gaussian_noise(5, 4, 4, 8, seed=1))
     distances = torch.cdist(query.patches.reshape(5, 16, 8), bank.vectors, compute_mode="donot_use_mm_for_euclid_dist")
     scores, nearest = distances.min(2)
     top = scores.argmax(1)
@@ -97,29 +97,29 @@ def test_anomalibs_steps(given, draw):
     torch.testing.assert_close(seen.image, weights * scores.amax(1), rtol=1e-5, atol=1e-6)
 
 
-def test_large_distances_do_not_overflow(given):
-    bank = bank_of(given(line(0.0, 1.0, 2.0)))
-    (query,) = given(line(1e4))
+def test_large_distances_do_not_overflow(patch_stream):
+    bank = bank_of(patch_stream(line(0.0, 1.0, 2.0)))
+    (query,) = patch_stream(line(1e4))
     scores = Knn(reweight=2).score(query, bank)
     assert scores.image.tolist() == pytest.approx([9998 * (1 - 1 / (math.exp(1) + math.exp(2)))])
 
 
-def test_twins_of_the_nearest_vector_count_as_neighbours(given):
-    bank = bank_of(given(line(0.0, 0.0, 0.0, 0.0)))
-    (query,) = given(line(2.0))
+def test_twins_of_the_nearest_vector_count_as_neighbours(patch_stream):
+    bank = bank_of(patch_stream(line(0.0, 0.0, 0.0, 0.0)))
+    (query,) = patch_stream(line(2.0))
     assert Knn(reweight=2).score(query, bank).image.tolist() == pytest.approx([1.0])
     assert Knn(reweight=2, reweight_form="anomalib").score(query, bank).image.tolist() == pytest.approx([1.0])
 
 
-def test_a_bank_of_one_vector_weighs_nothing(given):
-    bank = bank_of(given(line(1.0)))
-    (query,) = given(line(4.0))
+def test_a_bank_of_one_vector_weighs_nothing(patch_stream):
+    bank = bank_of(patch_stream(line(1.0)))
+    (query,) = patch_stream(line(4.0))
     for form in ("eq7", "anomalib"):
         assert Knn(reweight=9, reweight_form=form).score(query, bank).image.tolist() == [3]
 
 
-def test_a_test_image_never_matches_itself(given):
-    stream = given(line(0.0, 1.0), line(10.0, 11.0), line(20.0, 21.0))
+def test_a_test_image_never_matches_itself(patch_stream):
+    stream = patch_stream(line(0.0, 1.0), line(10.0, 11.0), line(20.0, 21.0))
     bank = bank_of(stream, Transductive)
     query = next(iter(stream))
     assert Knn().score(query, bank).patches.tolist() == [[[10, 9]]]
@@ -127,9 +127,9 @@ def test_a_test_image_never_matches_itself(given):
     assert scores.image.tolist() == pytest.approx([10 * (1 - math.exp(10) / math.exp(11))])
 
 
-def test_more_neighbours_than_vectors_are_refused(given):
-    bank = bank_of(given(line(0.0, 1.0)))
-    (query,) = given(line(2.0))
+def test_more_neighbours_than_vectors_are_refused(patch_stream):
+    bank = bank_of(patch_stream(line(0.0, 1.0)))
+    (query,) = patch_stream(line(2.0))
     with pytest.raises(UsageError, match="cannot find 3 neighbours among 2"):
         Knn(k=3).score(query, bank)
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 import torch
-from adbench_memory import room
 from adbench_memory.aligned import Aligned
 from adbench_memory.test_set import TestSet
 
 from adbench import Context, DataError, Source, UsageError
+from adbench.api.banks import room
 
 BOTH = pytest.mark.parametrize("kind", [Aligned, TestSet])
 
 
 @pytest.fixture
-def stream(seen, draw):
-    layers = {"one": draw(5, 2, 3, 4), "two": draw(5, 2, 3, 2, seed=1)}
-    return seen(layers, image=draw(5, 7, seed=2), batch=2)
+def stream(seen, gaussian_noise):
+    layers = {"one": gaussian_noise(5, 2, 3, 4), "two": gaussian_noise(5, 2, 3, 2, seed=1)}
+    return seen(layers, image=gaussian_noise(5, 7, seed=2), batch=2)
 
 
 def fitted(kind, stream, **options):
@@ -64,9 +64,9 @@ def test_a_restored_bank_keeps_widths_grid_and_image_vectors(kind, stream):
 
 
 @BOTH
-def test_other_layers_are_no_query(kind, stream, seen, draw):
+def test_other_layers_are_no_query(kind, stream, seen, gaussian_noise):
     bank = fitted(kind, stream, reads="layers")
-    query = seen({"one": draw(1, 2, 3, 4)}).part(slice(1))
+    query = seen({"one": gaussian_noise(1, 2, 3, 4)}).part(slice(1))
     with pytest.raises(UsageError, match=rf"'{kind.name}' keeps layers of \(4, 2\) channels, but .* about \(4,\)"):
         bank.look(query)
 
@@ -78,18 +78,18 @@ def test_nothing_can_be_asked_before_it_has_learned(kind):
 
 
 @BOTH
-def test_what_does_not_fit_is_refused_with_a_way_out(kind, given, draw, monkeypatch):
+def test_what_does_not_fit_is_refused_with_a_way_out(kind, patch_stream, gaussian_noise, monkeypatch):
     monkeypatch.setattr(room, "free_bytes", lambda device: 1_000_000)
-    stream = given(draw(1, 10, 10, 8))
+    stream = patch_stream(gaussian_noise(1, 10, 10, 8))
     stream.batches *= 1_000
-    with pytest.raises(UsageError, match=r"would need 0\.0032 GB for 100,000 vectors .*; use fewer .* images"):
+    with pytest.raises(UsageError, match=r"with 100,000 vectors .* would need 0\.0032 GB.*; use fewer .* images"):
         kind().fit(stream, Context())
 
 
 @pytest.mark.parametrize("second", [(3, 2), (2, 2), (1, 6)])
-def test_aligned_needs_one_grid(second, given, draw):
+def test_aligned_needs_one_grid(second, patch_stream, gaussian_noise):
     bank = Aligned()
     with pytest.raises(DataError, match="bank 'aligned' needs images that all have the same patch grid"):
-        bank.fit(given(draw(1, 2, 3, 4), draw(1, *second, 4)), Context())
+        bank.fit(patch_stream(gaussian_noise(1, 2, 3, 4), gaussian_noise(1, *second, 4)), Context())
     with pytest.raises(UsageError, match="has learned nothing yet"):
         _ = bank.vectors

@@ -22,8 +22,8 @@ def unfolded(layer: torch.Tensor, size: int) -> torch.Tensor:
 
 
 @pytest.mark.proves("musc")
-def test_equal_to_unfolding_and_pooling(seen, draw):
-    layers = {"block5": draw(2, 4, 5, 3) + 3, "block11": 10 * draw(2, 4, 5, 6, seed=1)}
+def test_equal_to_unfolding_and_pooling(seen, gaussian_noise):
+    layers = {"block5": gaussian_noise(2, 4, 5, 3) + 3, "block11": 10 * gaussian_noise(2, 4, 5, 6, seed=1)}
     found = Lnamd().apply(seen(layers).part(slice(2))).layers
     assert list(found) == [f"{name}-r{size}" for size in (1, 3, 5) for name in layers]
     for name, layer in layers.items():
@@ -31,8 +31,8 @@ def test_equal_to_unfolding_and_pooling(seen, draw):
             torch.testing.assert_close(found[f"{name}-r{size}"].double(), unfolded(layer, size), rtol=0, atol=1e-6)
 
 
-def test_without_layers_patches_do(given, draw):
-    (batch,) = given(draw(2, 4, 5, 3))
+def test_without_layers_patches_do(patch_stream, gaussian_noise):
+    (batch,) = patch_stream(gaussian_noise(2, 4, 5, 3))
     found = Lnamd(sizes=3).apply(batch)
     torch.testing.assert_close(found.layers["patches-r3"].double(), unfolded(batch.patches, 3), rtol=0, atol=1e-6)
     assert found.patches is batch.patches

@@ -38,9 +38,9 @@ def by_hand(layers, share):
     return found
 
 
-def test_three_images_by_hand(given):
+def test_three_images_by_hand(patch_stream):
     values = torch.tensor([[0.0, 10.0], [1.0, 12.0], [5.0, 13.0]]).view(3, 1, 2, 1)
-    stream = given(values)
+    stream = patch_stream(values)
     bank = learned(stream)
     nearest = Mutual(share=0.5).score(next(iter(stream)), bank).patches  # the nearer one of two other images
     assert nearest.squeeze(1).tolist() == [[1, 2], [1, 1], [4, 1]]
@@ -50,9 +50,9 @@ def test_three_images_by_hand(given):
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 1.0])
 @pytest.mark.parametrize("images", [2, 4, 5, 11])
-def test_equal_to_brute_force(images, share, seen, draw, monkeypatch):
+def test_equal_to_brute_force(images, share, seen, gaussian_noise, monkeypatch):
     monkeypatch.setattr(mutual, "BLOCK", 30)  # five patches at a time
-    layers = {"one": draw(images, 2, 3, 4), "two": 5 + draw(images, 2, 3, 2, seed=1)}
+    layers = {"one": gaussian_noise(images, 2, 3, 4), "two": 5 + gaussian_noise(images, 2, 3, 2, seed=1)}
     stream = seen(layers)
     bank = learned(stream, reads="layers")
     scores = torch.cat([Mutual(share=share).score(batch, bank).patches for batch in stream])
@@ -66,22 +66,25 @@ def test_equal_to_the_authors_code(waves):
     torch.testing.assert_close(scores.flatten(), torch.tensor(OFFICIAL), rtol=0, atol=2e-6)
 
 
-def test_digits_survive_a_large_offset(given, draw):
+def test_digits_survive_a_large_offset(patch_stream, gaussian_noise):
     """A distance is measured from the difference, not taken from the product that finds the nearest."""
-    values = draw(4, 2, 2, 3) + 1000
-    stream = given(values)
+    values = gaussian_noise(4, 2, 2, 3) + 1000
+    stream = patch_stream(values)
     scores = Mutual().score(next(iter(stream)), learned(stream)).patches
     torch.testing.assert_close(scores, by_hand({"one": values}, 0.3), rtol=1e-4, atol=0)
 
 
-def test_an_image_never_matches_itself(given):
-    stream = given(torch.tensor([0.0, 3.0]).view(2, 1, 1, 1))
+def test_an_image_never_matches_itself(patch_stream):
+    stream = patch_stream(torch.tensor([0.0, 3.0]).view(2, 1, 1, 1))
     assert Mutual().score(next(iter(stream)), learned(stream)).patches.flatten().tolist() == [3, 3]
 
 
-def test_other_banks_of_vectors_will_do(given, draw):
+def test_other_banks_of_vectors_will_do(patch_stream, gaussian_noise):
     """With normal images in the bank it is another method: none of them is the image itself, and all count."""
-    normal, query = given(draw(4, 2, 2, 3)), next(iter(given(draw(1, 2, 2, 3, seed=1)))).having(ids=("other",))
+    normal, query = (
+        patch_stream(gaussian_noise(4, 2, 2, 3)),
+        next(iter(patch_stream(gaussian_noise(1, 2, 2, 3, seed=1)))).having(ids=("other",)),
+    )
     scores = Mutual(share=1).score(query, learned(normal, Full)).patches
     every = torch.cdist(query.patches.flatten(0, 2), normal.batches[0].patches.flatten(1, 2)).amin(2).mean(0)
     torch.testing.assert_close(scores.flatten(), every)
@@ -89,15 +92,15 @@ def test_other_banks_of_vectors_will_do(given, draw):
     assert Mutual().score(normal.batches[0], toy).patches.shape == (4, 2, 2)
 
 
-def test_one_image_has_nothing_to_compare_with(given, draw):
-    stream = given(draw(1, 2, 2, 3))
+def test_one_image_has_nothing_to_compare_with(patch_stream, gaussian_noise):
+    stream = patch_stream(gaussian_noise(1, 2, 2, 3))
     with pytest.raises(UsageError, match="compares an image with others, but 'image 0' is alone; test on more images"):
         Mutual().score(next(iter(stream)), learned(stream))
 
 
-def test_memory_is_bounded(given, draw, held, monkeypatch):
+def test_memory_is_bounded(patch_stream, gaussian_noise, held, monkeypatch):
     monkeypatch.setattr(mutual, "BLOCK", 1 << 12)
-    stream = given(draw(4, 16, 16, 2))
+    stream = patch_stream(gaussian_noise(4, 16, 16, 2))
     bank = learned(stream)
     with held() as memory:
         Mutual().score(next(iter(stream)), bank)

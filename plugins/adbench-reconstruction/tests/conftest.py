@@ -1,34 +1,9 @@
-"""A stream of features that a test writes down."""
+"""Values from 0 to 1, as pixels have."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-
-from adbench import Features, FeatureStream, Geometry
-
-
-class Given(FeatureStream):
-    """One batch for each grid of patches [B, H, W, C]."""
-
-    def __init__(self, *grids):
-        self.batches, count = [], 0
-        for grid in grids:
-            ids = tuple(f"image {count + index}" for index in range(len(grid)))
-            self.batches.append(Features(ids=ids, geometry=(Geometry.whole(32, 48),) * len(ids), patches=grid))
-            count += len(grid)
-
-    @property
-    def ids(self):
-        return tuple(name for batch in self.batches for name in batch.ids)
-
-    def __iter__(self):
-        return iter(self.batches)
-
-
-@pytest.fixture
-def given():
-    return Given
 
 
 @pytest.fixture

@@ -69,60 +69,62 @@ def test_the_table_of_the_paper():
 
 
 @pytest.mark.parametrize("form", ["image", "place"])
-def test_it_learns(form, given, draw):
+def test_it_learns(form, patch_stream, draw):
     known = draw(8, 1, 1, 3).expand(8, 16, 16, 3) + 0.1 * draw(1, 16, 16, 3, seed=1)
-    bank = fitted(given(known), form=form, steps=150, batch=8)
+    bank = fitted(patch_stream(known), form=form, steps=150, batch=8)
     assert bank.facts()["loss_last"] < 0.5 * bank.facts()["loss_first"]
     off = (known - bank.reconstruct(query(known))).square().mean()
     assert off < 0.5 * known.var()
 
 
-def test_the_seed_decides_and_nothing_else(given, draw):
+def test_the_seed_decides_and_nothing_else(patch_stream, draw):
     known = draw(5, 8, 8, 3)
-    banks = [fitted(given(known), Context(seed=seed)).state() for seed in (0, 0, 1)]
+    banks = [fitted(patch_stream(known), Context(seed=seed)).state() for seed in (0, 0, 1)]
     assert same(banks[0], banks[1])
     assert not same(banks[0], banks[2])
 
 
-def test_switches_differ_in_what_they_say(given, draw):
+def test_switches_differ_in_what_they_say(patch_stream, draw):
     known = draw(5, 16, 16, 3)
     asked = query(draw(2, 16, 16, 3, seed=1))
     variants = [{}, {"skip": True}, {"variational": True}, {"loss": "ssim"}, {"corrupt": "stain"}, {"corrupt": "noise"}]
-    seen = [fitted(given(known), **variant).reconstruct(asked) for variant in variants]
+    seen = [fitted(patch_stream(known), **variant).reconstruct(asked) for variant in variants]
     for number, one in enumerate(seen):
         assert all(not torch.allclose(one, other) for other in seen[:number])
 
 
-def test_an_image_is_redrawn_whatever_else_is_in_the_batch(given, draw):
-    bank, asked = fitted(given(draw(5, 9, 7, 3))), draw(3, 9, 7, 3, seed=1)
+def test_an_image_is_redrawn_whatever_else_is_in_the_batch(patch_stream, draw):
+    bank, asked = fitted(patch_stream(draw(5, 9, 7, 3))), draw(3, 9, 7, 3, seed=1)
     together = bank.reconstruct(query(asked))
     alone = torch.cat([bank.reconstruct(query(one[None])) for one in asked])
     assert torch.equal(together, alone)
 
 
 @pytest.mark.parametrize("images", [1, 3])
-def test_fewer_images_than_a_batch(images, given, draw):
-    bank = fitted(given(draw(images, 8, 8, 3)), batch=16)
+def test_fewer_images_than_a_batch(images, patch_stream, draw):
+    bank = fitted(patch_stream(draw(images, 8, 8, 3)), batch=16)
     assert bank.reconstruct(query(draw(1, 8, 8, 3))).isfinite().all()
 
 
-def test_every_image_comes_once_before_any_comes_again(given, draw):
+def test_every_image_comes_once_before_any_comes_again(patch_stream, draw):
     bank = Autoencoder(**BRIEF)
-    pool = bank._pool(given(draw(10, 4, 4, 3)), Context())
+    pool = bank._pool(patch_stream(draw(10, 4, 4, 3)), Context())
     network = torch.nn.Linear(1, 1)
     run = training.Training(network, pool, bank._plan(), *(Context().generator(name) for name in "ab"), "bank")
     seen = torch.cat([run._drawn() for _ in range(5)])
     assert len(torch.unique(seen[:10].flatten(1), dim=0)) == len(torch.unique(seen[10:].flatten(1), dim=0)) == 10
 
 
-def test_a_channel_that_never_changes(given, draw):
+def test_a_channel_that_never_changes(patch_stream, draw):
     known = draw(4, 8, 8, 3)
     known[..., 1] = 0.1
-    assert fitted(given(known)).reconstruct(query(known)).isfinite().all()
+    assert fitted(patch_stream(known)).reconstruct(query(known)).isfinite().all()
 
 
-def test_equal_images(given):
-    assert fitted(given(torch.full((4, 8, 8, 3), 0.2))).reconstruct(query(torch.rand(1, 8, 8, 3))).isfinite().all()
+def test_equal_images(patch_stream):
+    assert (
+        fitted(patch_stream(torch.full((4, 8, 8, 3), 0.2))).reconstruct(query(torch.rand(1, 8, 8, 3))).isfinite().all()
+    )
 
 
 @pytest.mark.parametrize(
@@ -146,36 +148,36 @@ def test_options_that_make_no_sense_are_refused(options):
         Autoencoder(**options)
 
 
-def test_a_loss_that_is_not_finite_names_the_step(given, draw):
+def test_a_loss_that_is_not_finite_names_the_step(patch_stream, draw):
     with pytest.raises(UsageError, match=r"bank 'autoencoder'.*step \d+ of 40; use a smaller rate"):
-        fitted(given(draw(4, 8, 8, 3)), rate=1e30, steps=40)
+        fitted(patch_stream(draw(4, 8, 8, 3)), rate=1e30, steps=40)
 
 
-def test_no_images(given):
+def test_no_images(patch_stream):
     with pytest.raises(DataError, match="cannot learn from nothing"):
-        fitted(given())
+        fitted(patch_stream())
 
 
-def test_images_of_two_sizes(given, draw):
+def test_images_of_two_sizes(patch_stream, draw):
     with pytest.raises(DataError, match="8 x 8 patches, but an image has 8 x 9"):
-        fitted(given(draw(2, 8, 8, 3), draw(1, 8, 9, 3)))
+        fitted(patch_stream(draw(2, 8, 8, 3), draw(1, 8, 9, 3)))
 
 
-def test_another_grid_than_learned(given, draw):
+def test_another_grid_than_learned(patch_stream, draw):
     with pytest.raises(DataError, match="8 x 8 patches, but an image has 4 x 8"):
-        fitted(given(draw(2, 8, 8, 3))).reconstruct(query(draw(1, 4, 8, 3)))
+        fitted(patch_stream(draw(2, 8, 8, 3))).reconstruct(query(draw(1, 4, 8, 3)))
 
 
-def test_other_channels_than_learned(given, draw):
+def test_other_channels_than_learned(patch_stream, draw):
     with pytest.raises(ContractError, match="3, not 4"):
-        fitted(given(draw(2, 8, 8, 3))).reconstruct(query(draw(1, 8, 8, 4)))
+        fitted(patch_stream(draw(2, 8, 8, 3))).reconstruct(query(draw(1, 8, 8, 4)))
 
 
-def test_infinity_is_refused_by_name(given, draw):
+def test_infinity_is_refused_by_name(patch_stream, draw):
     known = draw(3, 8, 8, 3)
     known[2, 0, 0, 0] = torch.nan
     with pytest.raises(ContractError, match="image 2"):
-        fitted(given(known))
+        fitted(patch_stream(known))
 
 
 def test_nothing_learned_yet(draw):
@@ -183,12 +185,12 @@ def test_nothing_learned_yet(draw):
         Autoencoder().reconstruct(query(draw(1, 8, 8, 3)))
 
 
-def test_a_training_that_was_stopped_goes_on(given, draw, tmp_path, monkeypatch):
+def test_a_training_that_was_stopped_goes_on(patch_stream, draw, tmp_path, monkeypatch):
     """To the same bits, also of what is drawn."""
     monkeypatch.setattr(training, "LOOK", 5)
     monkeypatch.setattr(checkpoint, "EVERY", 5)
     known, options = draw(6, 8, 8, 3), {"variational": True, "corrupt": "noise", "steps": 20}
-    whole = fitted(given(known), **options).state()
+    whole = fitted(patch_stream(known), **options).state()
     ctx, taken = Context(cache=tmp_path), training.Training._step
 
     def killed(self):
@@ -198,16 +200,16 @@ def test_a_training_that_was_stopped_goes_on(given, draw, tmp_path, monkeypatch)
 
     monkeypatch.setattr(training.Training, "_step", killed)
     with pytest.raises(KeyboardInterrupt):
-        fitted(given(known), ctx, **options)
+        fitted(patch_stream(known), ctx, **options)
     monkeypatch.setattr(training.Training, "_step", taken)
     steps = []
     monkeypatch.setattr(training.Training, "_step", lambda self: steps.append(1) or taken(self))
-    assert same(fitted(given(known), ctx, **options).state(), whole)
+    assert same(fitted(patch_stream(known), ctx, **options).state(), whole)
     assert len(steps) == 10
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
-def test_the_last_sound_checkpoint_stays(given, draw, tmp_path, monkeypatch):
+def test_the_last_sound_checkpoint_stays(patch_stream, draw, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "LOOK", 5)
     monkeypatch.setattr(checkpoint, "EVERY", 5)
     taken = training.Training._step
@@ -217,19 +219,19 @@ def test_the_last_sound_checkpoint_stays(given, draw, tmp_path, monkeypatch):
 
     monkeypatch.setattr(training.Training, "_step", spoilt)
     with pytest.raises(UsageError, match="nan at step 11 of 20"):
-        fitted(given(draw(6, 8, 8, 3)), Context(cache=tmp_path), steps=20)
+        fitted(patch_stream(draw(6, 8, 8, 3)), Context(cache=tmp_path), steps=20)
     assert len(list(tmp_path.rglob("*.safetensors"))) == 1
 
 
-def test_a_damaged_checkpoint_is_passed_over(given, draw, tmp_path):
+def test_a_damaged_checkpoint_is_passed_over(patch_stream, draw, tmp_path):
     known = draw(4, 8, 8, 3)
-    whole = fitted(given(known)).state()
+    whole = fitted(patch_stream(known)).state()
     bank = Autoencoder(**BRIEF)
     about = {"options": bank.identity(), "seed": Context().stream_seed("autoencoder"), "device": "cpu", "version": 1}
     kept = checkpoint.Checkpoint(tmp_path, about, known.permute(0, 3, 1, 2))._file
     kept.parent.mkdir(parents=True)
     kept.write_bytes(b"no tensors")
-    assert same(fitted(given(known), Context(cache=tmp_path)).state(), whole)
+    assert same(fitted(patch_stream(known), Context(cache=tmp_path)).state(), whole)
 
 
 def test_stains_cover_what_they_should():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from adbench_reconstruction.highest import Enlarging, mean_of_highest
 from adbench_reconstruction.residual import Residual, distances
 from scipy.ndimage import gaussian_filter
 
@@ -54,12 +53,14 @@ def test_black_is_like_black_and_unlike_all_else():
 
 
 def test_the_image_score_is_counted_at_the_size_of_the_prepared_image(draw):
-    scores = draw(2, 4, 6)
-    seen = mean_of_highest(scores, (Geometry.whole(32, 48),) * 2, 0.01, Enlarging(2.0))
-    for grid, score in zip(scores, seen, strict=True):
-        large = torch.nn.functional.interpolate(grid[None, None].double(), (32, 48), mode="bilinear")[0, 0]
+    patches = draw(2, 4, 6, 3)
+    seen = Residual(image_fraction=0.01, image_sigma=2.0).score(query(patches), Says(torch.zeros_like(patches)))
+    (height, width), *_ = {place.size for place in query(patches).geometry}
+    for grid, score in zip(seen.patches, seen.image, strict=True):
+        large = torch.nn.functional.interpolate(grid[None, None].double(), (height, width), mode="bilinear")[0, 0]
         smooth = np.sort(gaussian_filter(large.numpy(), 2.0, mode="reflect"), axis=None)
-        assert score.item() == pytest.approx(smooth[-15:].mean(), rel=1e-6)  # int(0.01 * 1536) pixels
+        highest = max(1, int(0.01 * height * width))
+        assert score.item() == pytest.approx(smooth[-highest:].mean(), rel=1e-6)
 
 
 def test_the_background_does_not_count_for_the_image(draw):

@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import pytest
 
 from adbench import Aggregator, Field, UnknownName, UsageError
@@ -52,3 +54,20 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
 
 def test_repr_is_how_it_was_made():
     assert repr(Sample(amount=2)) == "Sample(amount=2)"
+
+
+class Aged(Sample):
+    """With an option that no longer exists."""
+
+    name = "aged"
+    retired: ClassVar = {"blur": (None, "smooth the map instead")}
+
+
+def test_a_retired_option_stays_part_of_the_identity():
+    assert Aged().identity() == {"blur": None, "amount": 1, "file": None}
+    assert Aged(blur=None).identity() == Aged().identity()
+
+
+def test_a_retired_option_is_refused_with_the_way_out():
+    with pytest.raises(UsageError, match="^aggregator 'aged' no longer has the option 'blur'; smooth the map instead$"):
+        Aged(blur=3)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import model_validator
 
 from adbench import Bank, Component, Field, GaussianBank, Scorer, Scores, UsageError
+from adbench.maps import Border, Smoothing, prepared_maps
+from adbench.search import ReweightForm, patchcore_weight
 from adbench_gaussian.clusters import ClusterGaussians
 from adbench_gaussian.gaussians import Gaussians
 from adbench_gaussian.reading import gaussians_of
-from adbench_gaussian.smooth import Border, highest_smoothed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,7 +49,7 @@ class Mahalanobis(Scorer):
         reweight: int = Field(
             0, ge=0, description="Gaussians around the nearest one that weigh the image score; 0: no image score"
         )
-        reweight_form: Literal["anomalib", "eq7"] = Field(
+        reweight_form: ReweightForm = Field(
             "anomalib",
             description="anomalib: the nearest Gaussian itself counts as the first of them; eq7: that many others, as"
             " PatchCore's paper has it",
@@ -86,11 +87,18 @@ class Mahalanobis(Scorer):
         if query.foreground is not None:
             scores = scores * query.foreground.to(scores.device)
         if self.config.image_sigma:
-            highest = highest_smoothed(scores, query.geometry, self.config.image_sigma, self.config.image_border)
-            return Scores(scores, highest)
+            return Scores(scores, self._highest_of_map(scores, query))
         if self.config.reweight:
             return Scores(scores, self._weighed(patches, scores, nearest, gaussians))
         return Scores(scores)
+
+    def _highest_of_map(self, scores: Tensor, query: Features) -> Tensor:
+        """[B] float32: the maximum of each image's smoothed map."""
+        import torch
+
+        smoothing = Smoothing(self.config.image_sigma, border=self.config.image_border)
+        maps = prepared_maps(scores, [place.size for place in query.geometry], smoothing)
+        return torch.stack([one.amax() for one in maps]).float()
 
     def _weighed(self, patches: Tensor, scores: Tensor, nearest: Tensor, gaussians: Gaussians) -> Tensor:
         """[B] the highest scores, times PatchCore's weights."""
@@ -104,24 +112,4 @@ class Mahalanobis(Scorer):
         rows = patches.flatten(1, 2)[images, place.to(patches.device)]
         count = self.config.reweight + (self.config.reweight_form == "eq7")
         around = gaussians.around(rows, nearest.flatten(1)[images, place], count)
-        return highest * weight(around if self.config.squared else around.sqrt(), self.config.reweight_form)
-
-
-def weight(distances: Tensor, form: Literal["anomalib", "eq7"]) -> Tensor:
-    """PatchCore's weight of an image's highest score (arXiv 2106.08265, Eq. 7).
-
-    w = 1 - exp(s*) / sum of exp(s), s* being the distance to the nearest Gaussian and s those to the ones around it.
-    Small where the nearest one lies among many that are nearly as close, large where it is itself a rarity.
-
-    Args:
-        distances: [B, K] or their squares, that to the nearest Gaussian first.
-        form: ``"eq7"``: the sum is over the others; ``"anomalib"``: over all, as in MH-PatchCore's code.
-
-    Returns:
-        [B], 0 to 1; 1 where there are no others.
-    """
-    if distances.shape[1] == 1:
-        return distances.new_ones(len(distances))
-    beyond = distances - distances[:, :1]
-    summed = beyond[:, 1:] if form == "eq7" else beyond
-    return summed.logsumexp(1).neg().expm1().neg().clamp(min=0)
+        return highest * patchcore_weight(around if self.config.squared else around.sqrt(), self.config.reweight_form)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from adbench import Field
+from adbench.banks import require_room
 from adbench_gaussian.covariance import inverse_factor
 from adbench_gaussian.learned import LearnedGaussians
 from adbench_gaussian.moments import Moments
 from adbench_gaussian.places import PlaceGaussians
-from adbench_gaussian.room import make_sure_of_room
 from adbench_gaussian.stream import grids_of
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Padim(LearnedGaussians):
                 grid, width = patches.shape[1:3], patches.shape[3]
                 channels = self._draw(width, ctx)
                 rows = patches.flatten(1, 2).index_select(2, channels)
-                self._make_sure_of_room(rows, len(features))
+                self._require_room(rows, len(features))
                 moments = Moments(rows.mean(0), patience=len(channels))
             else:
                 rows = patches.flatten(1, 2).index_select(2, channels)
@@ -77,11 +77,11 @@ class Padim(LearnedGaussians):
         order = torch.randperm(width, generator=ctx.generator("padim/channels"))
         return order[: self.config.dim].sort().values.to(ctx.device)
 
-    def _make_sure_of_room(self, rows: Tensor, images: int) -> None:
+    def _require_room(self, rows: Tensor, images: int) -> None:
         """For so many images, of which these [B, P, R] are the first."""
         _, places, size = rows.shape
         held, sums, factors = 4 * min(images, size), 8 * size * (images >= size), 4 * size
-        make_sure_of_room(
+        require_room(
             places * size * max(held + sums, held * (images < size) + sums + factors),
             f"{self.title} with covariances of {size} channels at {places:,} places",
             "keep fewer channels with dim, or use smaller images or deeper layers",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from adbench.banks import require_room
 from adbench_gaussian.gaussians import BLOCK, Form, Gaussians, squared_lengths
-from adbench_gaussian.room import make_sure_of_room
 from adbench_gaussian.stream import make_sure_of_grid
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class PlaceGaussians(Gaussians):
             UsageError: it needs more memory than is free.
         """
         width = self.width or self.means.shape[-1]
-        make_sure_of_room(
+        require_room(
             4 * self.means[..., 0].numel() * width * (width + 1),
             "the inverse covariances of all places over all channels",
             "use the scorer 'mahalanobis', which needs only what the bank holds",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from adbench import ContractError, DataError
+from adbench import DataError
+from adbench.banks import checked_batches
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from adbench import Features, FeatureStream
+    from adbench import FeatureStream
 
 
 def patches_of(features: FeatureStream, device: str, who: str) -> Iterator[Tensor]:
@@ -25,7 +26,7 @@ def patches_of(features: FeatureStream, device: str, who: str) -> Iterator[Tenso
         DataError: the stream is empty.
         ContractError: there are no patches, their channels change, or some are not finite; the image is named.
     """
-    for batch in _checked(features, who):
+    for batch in checked_batches(features, who):
         yield batch.need_patches(who).to(device).float()
 
 
@@ -35,7 +36,7 @@ def objects_of(features: FeatureStream, device: str, who: str) -> Iterator[tuple
     Raises:
         DataError, ContractError: as `patches_of`.
     """
-    for batch in _checked(features, who):
+    for batch in checked_batches(features, who):
         rows, counts = batch.object_patches(who)
         yield rows.to(device).float(), counts
 
@@ -64,31 +65,4 @@ def make_sure_of_grid(seen: tuple[int, ...], known: tuple[int, ...], who: str) -
         raise DataError(
             f"{who} has one Gaussian for each place of a grid of {known[0]} x {known[1]} patches, but an image has"
             f" {seen[0]} x {seen[1]}; resize and crop all images to one size"
-        )
-
-
-def _checked(features: FeatureStream, who: str) -> Iterator[Features]:
-    channels = None
-    for batch in features:
-        patches = batch.need_patches(who)
-        _make_sure_of_figures(patches, batch.ids)
-        channels = channels or patches.shape[-1]
-        if channels != patches.shape[-1]:
-            raise ContractError(
-                "the backbone or a neck",
-                f"all patches have as many channels, but {who} got {channels} and then {patches.shape[-1]}",
-            )
-        yield batch
-    if channels is None:
-        raise DataError(f"{who} cannot learn from nothing: there is no image to learn from; add normal training images")
-
-
-def _make_sure_of_figures(patches: Tensor, ids: Sequence[str]) -> None:
-    finite = patches.isfinite().flatten(1).all(1)
-    if not finite.all():
-        culprit = ids[int(finite.logical_not().nonzero()[0])]
-        raise ContractError(
-            "the backbone or a neck",
-            f"features have to be finite, but image {culprit!r} has NaN or infinity among its patches; "
-            "look at the image, or compute in full precision",
         )

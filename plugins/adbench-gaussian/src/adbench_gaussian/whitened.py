@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from adbench import Field
+from adbench.coresets import MergeReduce
 from adbench_gaussian.clusters import Axes, ClusterGaussians
 from adbench_gaussian.covariance import principal, shrunk_eigenvalues
 from adbench_gaussian.learned import LearnedGaussians
-from adbench_gaussian.merge_reduce import MergeReduce
 from adbench_gaussian.survey import images_of, survey
 
 if TYPE_CHECKING:

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from adbench import ContractError, DataError
-from adbench_memory.room import FEWER, make_sure_of_room
+from adbench.banks import checked_batches, require_room
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from adbench import Features, FeatureStream
+    from adbench import FeatureStream
+
+FEWER = "add the neck 'pool-channels', which shortens them, or use fewer or smaller images"
 
 
 @dataclass(frozen=True)
@@ -60,21 +61,13 @@ def patches_of(features: FeatureStream, who: str) -> Iterator[Patches]:
     """
     import torch
 
-    images, channels = 0, None
-    for batch in features:
-        rows, counts = _rows(batch, who)
-        channels = channels or rows.shape[1]
-        if channels != rows.shape[1]:
-            raise ContractError(
-                "the backbone or a neck",
-                f"all patches have as many channels, but {who} got {channels} and then {rows.shape[1]}",
-            )
+    images = 0
+    for batch in checked_batches(features, who):
+        rows, counts = batch.object_patches(who)
         owners = torch.arange(images, images + len(batch)).repeat_interleave(torch.tensor(counts))
         images += len(batch)
         whole = batch.need_patches(who)[0, ..., 0].numel()
         yield Patches(rows, owners, batch.ids, len(rows) + whole * (len(features) - images))
-    if channels is None:
-        raise DataError(f"{who} cannot learn from nothing: there is no image to learn from; add normal training images")
 
 
 def collect(features: FeatureStream, device: str, who: str, share: float = 1, way_out: str = FEWER) -> Collection:
@@ -103,8 +96,10 @@ def collect(features: FeatureStream, device: str, who: str, share: float = 1, wa
     for patches in patches_of(features, who):
         rows = patches.rows
         if vectors is None or filled + len(rows) > len(vectors):
-            make_sure_of_room(filled + patches.ahead, rows.shape[1], share, device, who, way_out)
-            larger = torch.empty(filled + patches.ahead, rows.shape[1], device=device)
+            total, channels = filled + patches.ahead, rows.shape[1]
+            what = f"{who} with {total:,} vectors of {channels} channels"
+            require_room(4 * total * channels * share, what, way_out, device)
+            larger = torch.empty(total, channels, device=device)
             if vectors is not None:
                 larger[:filled] = vectors[:filled]
             vectors = larger
@@ -115,17 +110,3 @@ def collect(features: FeatureStream, device: str, who: str, share: float = 1, wa
     assert vectors is not None
     kept = vectors if filled == len(vectors) else vectors[:filled].clone()
     return Collection(kept, torch.cat(owners).to(device), tuple(ids))
-
-
-def _rows(batch: Features, who: str) -> tuple[Tensor, list[int]]:
-    """The objects' patches [N, C] of a batch, known to be finite, and how many each image has."""
-    patches = batch.need_patches(who)
-    finite = patches.isfinite().flatten(1).all(1)
-    if not finite.all():
-        culprit = batch.ids[int(finite.logical_not().nonzero()[0])]
-        raise ContractError(
-            "the backbone or a neck",
-            f"features have to be finite, but image {culprit!r} has NaN or infinity among its patches; "
-            "look at the image, or compute in full precision",
-        )
-    return batch.object_patches(who)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import model_validator
-
-from adbench import Field, UsageError
+from adbench import Field
+from adbench.coresets import Progress, Selection, distinct, greedy_cover, squared_lengths
 from adbench.search import Memo
-from adbench_memory.collect import Collection, Patches, collect, patches_of
-from adbench_memory.kcenter import Progress, Selection, distinct, greedy_cover, squared_lengths
+from adbench_memory.collect import FEWER, Collection, collect
 from adbench_memory.memory import VectorMemory
-from adbench_memory.merge import LEAST, Budget, Pool
 from adbench_memory.projection import gaussian_matrix, linear_matrix, safe_dim, sparse_matrix
-from adbench_memory.room import make_sure_of_room
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -39,13 +34,14 @@ class Coreset(VectorMemory):
     smaller, and the ten themselves are not kept by that. The selection may run on a random projection; the vectors that
     are kept are the original ones. Vectors that coincide with a kept one are never kept again, so that the bank of
     images with little variety may be smaller than asked for.
-
-    With `memory`, vectors that do not fit are reduced on the way (`adbench_memory.merge` says with which guarantee);
-    where they fit, the selection is the same as without. Then the facts hold the rounds of reduction and the radius.
     """
 
     name: ClassVar[str] = "coreset"
     drops: ClassVar[bool] = True
+    retired: ClassVar[Mapping[str, tuple[Any, str]]] = {
+        **VectorMemory.retired,
+        "memory": (None, f"leave it out; where the vectors do not fit, {FEWER}"),
+    }
 
     class Config(VectorMemory.Config):
         """Options."""
@@ -53,11 +49,6 @@ class Coreset(VectorMemory):
         fraction: float = Field(0.1, gt=0, le=1, description="share of the patch vectors to keep")
         count: int | None = Field(
             None, ge=1, description="how many vectors to keep, instead of a fraction; all where there are fewer"
-        )
-        memory: float | None = Field(
-            None,
-            gt=0,
-            description="GB to select in: streaming merge-and-reduce of vectors that need more; none holds them all",
         )
         start: Literal["one", "mean-of-ten"] = Field(
             "one",
@@ -74,51 +65,15 @@ class Coreset(VectorMemory):
             0.9, gt=0, lt=1, description="distortion that the projection may have; gives its dimensions for N vectors"
         )
 
-        @model_validator(mode="after")
-        def _guaranteed(self) -> Any:
-            if self.memory is not None and self.start != "one":
-                raise ValueError("memory needs start=one: what is promised of its radius holds for that start alone")
-            return self
-
     config: Config
 
     def fit(self, features: FeatureStream, ctx: Context) -> None:
-        if self.config.memory is not None:
-            self._fit_in(self.config.memory, features, ctx)
-            return
         share = 1.3 if self.config.projection == "none" else 1.6  # vectors, coreset, sketches of what is selected on
         everything = collect(features, ctx.device, self.title, share)
         total = len(everything.vectors)
         select = self._selector(total, everything.vectors.shape[1], ctx)
         kept = distinct(select(everything.vectors, self._count(total)).index)
         self.remember(Collection(everything.vectors[kept], everything.owners[kept], everything.ids), ctx)
-
-    def _fit_in(self, memory: float, features: FeatureStream, ctx: Context) -> None:
-        """Gather and reduce the stream in so many GB."""
-        pool: Pool | None = None
-        ids: list[str] = []
-        for patches in patches_of(features, self.title):
-            pool = pool or self._pool(memory, patches, ctx)
-            pool.add(patches.rows, patches.owners)
-            ids.extend(patches.ids)
-        assert pool is not None
-        merged = pool.coreset(self._count(pool.seen))
-        facts = {"rounds": merged.rounds, "radius": merged.radius}
-        self.remember(Collection(merged.vectors, merged.owners, tuple(ids)), ctx, facts)
-
-    def _pool(self, memory: float, patches: Patches, ctx: Context) -> Pool:
-        """Room for the vectors of a stream that begins with this batch."""
-        expected, channels = patches.ahead, patches.rows.shape[1]
-        count, budget = self._count(expected), Budget(channels, self._dim(expected, channels) or 0, ctx.device)
-        capacity, least = min(budget.vectors(memory), expected), min(expected, LEAST * count)
-        if capacity < least:
-            need = math.ceil(100 * budget.gigabytes(least)) / 100
-            raise UsageError(
-                f"{self.title} cannot select {count:,} of {expected:,} vectors in {memory:g} GB; give it"
-                f" memory={need:g} or more, or keep fewer with fraction or count"
-            )
-        make_sure_of_room(capacity, channels, 1.3, ctx.device, self.title)
-        return Pool(capacity, channels, expected, count, self._selector(expected, channels, ctx), ctx.device)
 
     def _count(self, total: int) -> int:
         wanted = int(total * self.config.fraction) if self.config.count is None else self.config.count

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import model_validator
 
 from adbench import Bank, Field, Scorer, Scores, Source, VectorBank
+from adbench.search import ReweightForm, patchcore_weight
 from adbench_memory.neighbours import NeighbourConfig
-from adbench_memory.reweight import distances_between, neighbourhood, weight
+from adbench_memory.reweight import distances_between, neighbourhood
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +34,7 @@ class Knn(Scorer):
         reweight: int = Field(
             0, ge=0, description="neighbours of the nearest normal vector that weigh the image score; 0: no image score"
         )
-        reweight_form: Literal["eq7", "anomalib"] = Field(
+        reweight_form: ReweightForm = Field(
             "eq7",
             description="eq7: that many other vectors, as the paper has it; anomalib: the nearest vector itself counts "
             "as the first of them, and stands for the numerator",
@@ -78,4 +79,5 @@ class Knn(Scorer):
         """[B] weights of the highest patches `rows` [B, C], whose nearest vectors have the indices `known` [B]."""
         wanted = self.config.reweight + (self.config.reweight_form == "eq7")
         around = neighbourhood(bank, known, wanted, self.config.metric, own)
-        return weight(distances_between(rows, bank.vectors[around], self.config.metric), self.config.reweight_form)
+        distances = distances_between(rows, bank.vectors[around], self.config.metric)
+        return patchcore_weight(distances, self.config.reweight_form)

@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from adbench import UsageError, VectorBank
+from adbench.banks import free_bytes
 from adbench.search import ExactIndex, Memo
 from adbench_memory.collect import Collection
-from adbench_memory.index import ApproximateIndex, SearchConfig
-from adbench_memory.room import free_bytes
+from adbench_memory.index import RETIRED, ApproximateIndex, SearchConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,6 +25,8 @@ HELD_OUT = 1000
 
 class VectorMemory(VectorBank):
     """A bank that is a matrix of vectors. A subclass's `fit` calls `remember`."""
+
+    retired: ClassVar[Mapping[str, tuple[Any, str]]] = RETIRED
 
     class Config(SearchConfig):
         """Options."""
@@ -133,7 +135,7 @@ class VectorMemory(VectorBank):
     def _index(self) -> ApproximateIndex:
         if self._approximate is None:
             assert self._held_out is not None
-            self._approximate = ApproximateIndex(self.vectors, self.config, self._held_out, self.title)
+            self._approximate = ApproximateIndex(self.vectors, self.config, self._held_out)
         return self._approximate
 
     def state(self) -> dict[str, Tensor]:

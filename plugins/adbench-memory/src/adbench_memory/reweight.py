@@ -1,11 +1,4 @@
-"""The weight that PatchCore gives to an image's highest patch score (arXiv 2106.08265, section 3.3, Eq. 7).
-
-With m_test the highest patch, m* its nearest vector and N_b(m*) the b vectors nearest to m*:
-
-    w = 1 - exp |m_test - m*| / sum over m in N_b(m*) of exp |m_test - m|
-
-It is small where m* lies among many others that are nearly as close, and large where m* itself is a rarity.
-"""
+"""The neighbours of a vector, and the distances to them: what PatchCore's weight (Eq. 7) is made of."""
 
 from __future__ import annotations
 
@@ -45,17 +38,3 @@ def distances_between(rows: Tensor, vectors: Tensor, metric: str) -> Tensor:
     if metric == "l2":
         return (vectors - rows[:, None]).square().sum(-1).sqrt()
     return 1 - torch.cosine_similarity(vectors, rows[:, None], dim=-1)
-
-
-def weight(distances: Tensor, form: str) -> Tensor:
-    """[B] weights from the distances [B, K] of m_test to m* (the first) and to its neighbours; 1 without neighbours.
-
-    Args:
-        distances: first to m*, then to its neighbours.
-        form: ``"eq7"``: the sum is over the neighbours; ``"anomalib"``: over them and m*, a softmax.
-    """
-    if distances.shape[1] == 1:
-        return distances.new_ones(len(distances))
-    beyond = distances - distances[:, :1]
-    summed = beyond[:, 1:] if form == "eq7" else beyond
-    return summed.logsumexp(1).neg().expm1().neg().clamp(min=0)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from adbench import ContractError, DataError, UsageError
+from adbench import DataError
+from adbench.banks import checked_batches, require_room
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from adbench import Context, Features, FeatureStream
+
+
+_FEWER = "use smaller images, fewer channels, or form=place, which takes a sample"
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def images_of(features: FeatureStream, who: str) -> Tensor:
     import torch
 
     held: list[Tensor] = []
-    for batch in _checked(features, who):
+    for batch in checked_batches(features, who):
         grid = batch.need_patches(who).float().permute(0, 3, 1, 2).cpu()
         if held and grid.shape[1:] != held[0].shape[1:]:
             raise DataError(
@@ -63,7 +66,8 @@ def images_of(features: FeatureStream, who: str) -> Tensor:
                 " crop all images to one size"
             )
         if not held:
-            _make_sure_of_room(4 * len(features) * grid[0].numel(), who)
+            need = 2 * 4 * len(features) * grid[0].numel()  # once held batch by batch, once as one
+            require_room(need, f"{who} with {len(features):,} whole images", _FEWER, "cpu")
         held.append(grid)
     return torch.cat(held)
 
@@ -82,7 +86,7 @@ def patches_of(features: FeatureStream, count: int, ctx: Context, who: str) -> T
     generator, each = ctx.generator("autoencoder/sample"), -(-count // max(1, len(features)))
     held = [
         rows[torch.randperm(len(rows), generator=generator)[:each].sort().values.to(rows.device)].float().cpu()
-        for batch in _checked(features, who)
+        for batch in checked_batches(features, who)
         for rows in _by_image(batch, who)
     ]
     return torch.cat(held)
@@ -91,36 +95,6 @@ def patches_of(features: FeatureStream, count: int, ctx: Context, who: str) -> T
 def _by_image(batch: Features, who: str) -> tuple[Tensor, ...]:
     rows, counts = batch.object_patches(who)
     return rows.split(counts)
-
-
-def _checked(features: FeatureStream, who: str) -> Iterator[Features]:
-    """The batches, with patches that are finite and of as many channels."""
-    channels = None
-    for batch in features:
-        patches = batch.need_patches(who)
-        finite = patches.isfinite().flatten(1).all(1)
-        if not finite.all():
-            culprit = batch.ids[int(finite.logical_not().nonzero()[0])]
-            told = f"features have to be finite, but image {culprit!r} has NaN or infinity among its patches"
-            raise ContractError("the backbone or a neck", f"{told}; look at the image, or compute in full precision")
-        channels = channels or patches.shape[-1]
-        if channels != patches.shape[-1]:
-            told = f"all patches have as many channels, but {who} got {channels} and then {patches.shape[-1]}"
-            raise ContractError("the backbone or a neck", told)
-        yield batch
-    if channels is None:
-        raise DataError(f"{who} cannot learn from nothing: there is no image to learn from; add normal training images")
-
-
-def _make_sure_of_room(need: int, who: str) -> None:
-    import psutil
-
-    free = int(psutil.virtual_memory().available)
-    if 2 * need > free:  # once held batch by batch, once as one
-        raise UsageError(
-            f"{who} would hold {need / 1e9:.2g} GB of images, twice for a moment, but {free / 1e9:.2g} GB are free;"
-            " use smaller images, fewer channels, or form=place, which takes a sample"
-        )
 
 
 def _size(grid: Tensor) -> str:

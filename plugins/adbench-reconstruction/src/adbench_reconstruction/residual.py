@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import model_validator
 
 from adbench import Bank, Component, Field, ReconstructionBank, Scorer, Scores
-from adbench_reconstruction.highest import Border, Enlarging, mean_of_highest
+from adbench.maps import Border, Smoothing, prepared_maps
 from adbench_reconstruction.redrawn import redrawn
 
 if TYPE_CHECKING:
@@ -87,11 +87,18 @@ class Residual(Scorer):
         return Scores(scores, self._image(scores, query) if self.config.image_fraction else None)
 
     def _image(self, scores: Tensor, query: Features) -> Tensor:
-        """[B]."""
+        """[B] float32: the image scores, from the map of each image."""
+        import torch
+
         if query.foreground is not None:
             scores = scores * query.foreground.to(scores.device)
-        way = Enlarging(self.config.image_sigma, self.config.image_kernel, self.config.image_border)
-        return mean_of_highest(scores, query.geometry, self.config.image_fraction, way)
+        smoothing = Smoothing(self.config.image_sigma, self.config.image_kernel, self.config.image_border)
+        maps = prepared_maps(scores, [place.size for place in query.geometry], smoothing)
+        return torch.stack([self._mean_of_highest(one.flatten()) for one in maps]).float()
+
+    def _mean_of_highest(self, pixels: Tensor) -> Tensor:
+        """The mean of the highest pixels of a map [N], ``int(fraction * N)`` of them and at least one."""
+        return pixels.topk(max(1, int(self.config.image_fraction * len(pixels)))).values.mean()
 
 
 def distances(patches: Tensor, seen: Tensor, distance: Distance) -> Tensor:

@@ -5,12 +5,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adbench import ContractError, ImageScores
-from adbench.builtin.stages.aggregators import FromScorer, LocalGlobal, Max, Mean, Quantile, TopFraction
+from adbench.builtin.stages.aggregators import FromScorer, LocalGlobal, MapTopFraction, Max, Mean, Quantile, TopFraction
 from adbench.testing import parametrize_with_checks
 
 
 @parametrize_with_checks(
-    [Max(), Mean(), Quantile(), TopFraction(), FromScorer(), LocalGlobal(), LocalGlobal(weight=0.3, fraction=0.1)]
+    [
+        Max(),
+        Mean(),
+        Quantile(),
+        TopFraction(),
+        MapTopFraction(),
+        MapTopFraction(fraction=0),
+        FromScorer(),
+        LocalGlobal(),
+        LocalGlobal(weight=0.3, fraction=0.1),
+    ]
 )
 def test_conforms(check):
     check()

@@ -89,6 +89,18 @@ def test_an_undefined_figure_chooses_nothing_and_is_reported_as_such(registry):
     assert mean.reason.startswith("bolt: ")
 
 
+def test_an_aggregator_that_reads_the_map_is_asked_again_for_each_map(registry):
+    """A wide Gaussian makes the map of 8 x 8 pixels even: its highest pixel is nearly the mean of the patches."""
+    run = one_run("bolt", [5, 5, 4, 4], [0, 0, 9, 9])
+    maximum = whole_part(Part(name="map-top-fraction", options={"fraction": 0}), registry)
+    trial = sweep(registry, run)
+    sharp, even = (Setting(maximum, MapSpec(sigma=sigma)) for sigma in (0, 100))
+    scores = {setting.map.sigma: trial._image_scores(run, setting).tolist() for setting in (sharp, even)}
+    assert scores[0] == pytest.approx([5, 5, 9, 9])
+    assert scores[100] == pytest.approx([2.5, 2.5, 6.5, 6.5], abs=0.05)
+    assert trial._image_scores(run, sharp).tolist() == scores[0]
+
+
 def test_options_are_written_out(registry):
     assert whole_part(Part(name="quantile"), registry) == whole_part(
         Part(name="quantile", options={"q": "0.99"}), registry

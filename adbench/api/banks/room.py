@@ -1,12 +1,14 @@
-"""Refuses what would not fit into memory before it is built."""
+"""The memory that is free, and the refusal of what would not fit into it."""
 
 from __future__ import annotations
 
-GB = 1e9
+from adbench.errors import UsageError
+
+GB = 10**9
 
 
 def free_bytes(device: str) -> int:
-    """Memory that can still be had on a device: on a GPU the device's own, with what torch keeps for reuse."""
+    """Memory that is free on a device: on a GPU the device's own, with what torch keeps for reuse."""
     import torch
 
     target = torch.device(device)
@@ -18,20 +20,18 @@ def free_bytes(device: str) -> int:
     return int(psutil.virtual_memory().available)
 
 
-def make_sure_of_room(need: int, what: str, way_out: str, device: str) -> None:
-    """Refuse what needs more bytes than are free.
+def require_room(need: float, what: str, way_out: str, device: str) -> None:
+    """Refuse what needs more bytes than are free, before it is built.
 
     Args:
         need: bytes.
         what: who needs them and for what; begins the message.
-        way_out: what to do instead; ends it.
-        device: where.
+        way_out: what the user can do instead; ends the message.
+        device: torch's name of the device.
 
     Raises:
         UsageError: less is free.
     """
-    from adbench import UsageError
-
     free = free_bytes(device)
     if need > free:
         raise UsageError(f"{what} would need {need / GB:.2g} GB, but {free / GB:.2g} GB are free ({device}); {way_out}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from adbench_memory.sketch import Sketches
+
+from adbench.api.coresets.sketch import Sketches
 
 
 def gaussian(n, channels, seed=0):

@@ -15,8 +15,8 @@ alone until the distances that matter have come down to theirs.
 
 *Most centers are visibly too far.* Features vary mostly in few directions. Seen along the first C / 8 principal
 directions, two points are never farther apart than they are, and a product of these short sketches bounds the distances
-of all pairs from below (`adbench_memory.sketch`). Where that rules out too little, as in noise without directions, the
-product of the whole vectors follows.
+of all pairs from below (`adbench.api.coresets.sketch`). Where that rules out too little, as in noise without
+directions, the product of the whole vectors follows.
 
 *Bounds rule out, the plain arithmetic decides.* A center that cannot be ruled out is measured as the plain loop does.
 So the distances that are compared are the plain loop's own, and the products' rounding only has to be bounded.
@@ -32,9 +32,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from adbench import UsageError
-from adbench_memory.group import Group
-from adbench_memory.sketch import Sketches
+from adbench.api.coresets.group import Group
+from adbench.api.coresets.sketch import Sketches
+from adbench.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from adbench_memory import kcenter
-from adbench_memory.group import Group
-from adbench_memory.kcenter import greedy_cover, greedy_k_center, plain_k_center
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from adbench import UsageError
+from adbench.api.coresets import kcenter
+from adbench.api.coresets.group import Group
+from adbench.coresets import greedy_cover, greedy_k_center, plain_k_center
 
 pytestmark = pytest.mark.slow
 
@@ -165,8 +165,8 @@ def test_the_radius_is_the_largest_distance_to_the_selected(count):
 
 def test_little_is_needed_beside_the_vectors(held, monkeypatch):
     monkeypatch.setattr(kcenter, "SHORTLIST", 256)
-    monkeypatch.setattr("adbench_memory.sketch.SAMPLE", 256)
-    monkeypatch.setattr("adbench_memory.sketch.BLOCK", 1 << 16)
+    monkeypatch.setattr("adbench.api.coresets.sketch.SAMPLE", 256)
+    monkeypatch.setattr("adbench.api.coresets.sketch.BLOCK", 1 << 16)
     vectors = low_rank(12_000, 512)
     with held() as memory:
         greedy_k_center(vectors, 20, 0)

@@ -1,0 +1,1 @@
+"""What banks of every kind check before they learn."""

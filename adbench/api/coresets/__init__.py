@@ -1,0 +1,1 @@
+"""Coresets: a few vectors that cover many."""

@@ -1,0 +1,1 @@
+"""How patch scores become a map of pixels."""
