@@ -24,8 +24,10 @@ import numpy as np
 from adbench import Context, Sample, Source
 from adbench.cli.options import dataset_from, recipe_from
 from adbench.engine.evaluate.threshold import deploy
-from adbench.engine.features.feature_cache import FeatureCache, ShelfView
-from adbench.engine.features.streams import ExtractedStream, ImageLoader
+from adbench.engine.features.feature_cache import FeatureCache
+from adbench.engine.features.feature_reader import FeatureReader
+from adbench.engine.features.image_loader import ImageLoader, source_images
+from adbench.engine.features.streams import ImageStream
 from adbench.engine.plan.protocol import Protocol, make_task
 from adbench.engine.plan.recipe import complete, components_of
 from adbench.engine.plan.threshold_rule import Rule
@@ -57,16 +59,16 @@ def unit_of(recipe: str, dataset, category: str, limit: int | None, workdir: Pat
     task = make_task(dataset, category, Protocol(limit_train=limit), seed=0)
     backbone = Method.of(components_of(whole, registry), whole.map).backbone
     backbone.prepare(ctx)
-    kept = ShelfView(FeatureCache(workdir, 1 << 34).shelf({"category": category}), task.digests_by_alias)
+    shelf = FeatureCache(workdir, 1 << 34).shelf({"category": category})
 
     def make() -> Method:
         method = replace(Method.of(components_of(whole, registry), whole.map), backbone=backbone)
         method.prepare(ctx)
         return method
 
-    def look(samples: Sequence[Sample]) -> ExtractedStream:
-        loader = ImageLoader(dataset, make().preprocess, 8, 2, task.aliases)
-        return ExtractedStream(loader, samples, backbone, Clock("cpu"), kept)
+    def look(samples: Sequence[Sample]) -> ImageStream:
+        reader = FeatureReader(backbone, ImageLoader(make().preprocess), Clock("cpu"), lambda _: shelf)
+        return ImageStream(reader, source_images(dataset, samples, task.aliases, task.digests))
 
     for _ in look((*task.train, *task.test)):
         pass

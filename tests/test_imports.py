@@ -40,7 +40,17 @@ ALLOWED = {
 """Parts of the package, and the parts that each may import; everybody may import the public names of ``adbench``."""
 
 DOOR_NAMES = (
-    "banks", "coresets", "datasets", "errors", "executor", "files", "maps", "metrics", "networks", "search", "weights",
+    "banks",
+    "coresets",
+    "datasets",
+    "errors",
+    "executor",
+    "files",
+    "maps",
+    "metrics",
+    "networks",
+    "search",
+    "weights",
 )
 
 DOORS = {f"adbench.{name}" for name in DOOR_NAMES}

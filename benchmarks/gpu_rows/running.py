@@ -21,7 +21,7 @@ from memory import Noise
 
 from adbench import Dataset
 from adbench.builtin.folders.datasets import Folder
-from adbench.engine.features.streams import ImageLoader
+from adbench.engine.features.image_loader import ImageLoader, source_images
 from adbench.engine.plan.protocol import Protocol
 from adbench.engine.plan.recipe import Recipe, complete, components_of
 from adbench.engine.plan.settings import Settings
@@ -176,8 +176,8 @@ def read(recipe: Recipe, data: Dataset, category: str) -> None:
     split = data.split(category)
     samples = [*split.train, *split.test]
     steps = components_of(recipe, load_registry())["preprocess"]
-    loader = ImageLoader(data, steps, 32, workers(), {sample.id: sample.id for sample in samples})
-    for _ in loader.batches(samples):
+    images = source_images(data, samples, {sample.id: sample.id for sample in samples}, {})
+    for _ in ImageLoader(steps, 32, workers()).batches(images):
         pass
 
 

@@ -118,12 +118,14 @@ PIXEL_FIGURES: Mapping[str, Figure] = {
 }
 
 
-def with_intervals(metrics: Mapping[str, MetricInfo], judge: Evaluator, draws: int = DRAWS) -> dict[str, MetricInfo]:
+def with_intervals(
+    metrics: Mapping[str, MetricInfo], evaluator: Evaluator, draws: int = DRAWS
+) -> dict[str, MetricInfo]:
     """The same metrics, with an interval wherever one is known; the same every time.
 
     Args:
-        metrics: by name, measured on what the judge joins.
-        judge: predictions and truth of one test set.
+        metrics: by name, measured on what the evaluator joins.
+        evaluator: predictions and truth of one test set.
         draws: how many.
 
     Returns:
@@ -131,10 +133,10 @@ def with_intervals(metrics: Mapping[str, MetricInfo], judge: Evaluator, draws: i
         is not one of adbench's own.
     """
     defined = {name for name, info in metrics.items() if info.value is not None}
-    labels = np.array([sample.anomalous for sample in judge.samples])
-    found = intervals(levels_of_scores(labels, judge.predictions.scores), labels, IMAGE_FIGURES, draws)
+    labels = np.array([sample.anomalous for sample in evaluator.samples])
+    found = intervals(levels_of_scores(labels, evaluator.predictions.scores), labels, IMAGE_FIGURES, draws)
     if defined & PIXEL_FIGURES.keys():
-        levels, shown = levels_of_maps(judge.judged_maps, len(judge.samples))
+        levels, shown = levels_of_maps(evaluator.judged_maps, len(evaluator.samples))
         found |= intervals(levels, shown, PIXEL_FIGURES, draws)
     return {
         name: info.model_copy(update={"interval": found.get(name) if name in defined else None})

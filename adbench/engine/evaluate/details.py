@@ -81,51 +81,51 @@ class Details(_Part):
 
 
 def details_of(
-    record_id: str, judge: Evaluator, metrics: Iterable[Metric], evidence: Evidence | None = None
+    record_id: str, evaluator: Evaluator, metrics: Iterable[Metric], evidence: Evidence | None = None
 ) -> Details:
     """What can be said from predictions and truth: all but threshold and embedding.
 
     Args:
         record_id: of the record of the same run.
-        judge: joins predictions and truth.
+        evaluator: joins predictions and truth.
         metrics: measured for each kind of defect.
-        evidence: of the judge, where its curves are made already.
+        evidence: of the evaluator, where its curves are made already.
 
     Raises:
         ContractError: a metric gave NaN or infinity.
     """
-    evidence, metrics = evidence or judge.evidence(), list(metrics)
-    scores = judge.predictions.scores.tolist()
-    kinds = sorted({sample.defect for sample in judge.samples} - {GOOD})
+    evidence, metrics = evidence or evaluator.evidence(), list(metrics)
+    scores = evaluator.predictions.scores.tolist()
+    kinds = sorted({sample.defect for sample in evaluator.samples} - {GOOD})
     return Details(
         id=record_id,
         images=[
             ImageDetail(id=sample.id, defect=sample.defect, score=float(f"{score:.6g}"))
-            for sample, score in zip(judge.samples, scores, strict=True)
+            for sample, score in zip(evaluator.samples, scores, strict=True)
         ],
-        by_defect={kind: _values(metrics, _of_kind(judge, kind)) for kind in kinds},
+        by_defect={kind: _values(metrics, _of_kind(evaluator, kind)) for kind in kinds},
         curves=_curves(evidence),
     )
 
 
-def _values(metrics: Iterable[Metric], judge: Evaluator) -> dict[str, float | None]:
+def _values(metrics: Iterable[Metric], evaluator: Evaluator) -> dict[str, float | None]:
     from adbench.engine.evaluate.evaluator import measure  # imports torch, which boards do without
 
-    figures = measure(metrics, judge.evidence())
+    figures = measure(metrics, evaluator.evidence())
     return {name: None if info.value is None else round(info.value, 6) for name, info in figures.items()}
 
 
-def _of_kind(judge: Evaluator, kind: str) -> Evaluator:
+def _of_kind(evaluator: Evaluator, kind: str) -> Evaluator:
     """The images of one kind of defect and all good ones."""
-    places = [index for index, sample in enumerate(judge.samples) if sample.defect in (GOOD, kind)]
-    said = judge.predictions
+    places = [index for index, sample in enumerate(evaluator.samples) if sample.defect in (GOOD, kind)]
+    said = evaluator.predictions
     chosen = Predictions(
         ids=tuple(said.ids[place] for place in places),
         geometry=tuple(said.geometry[place] for place in places),
         scores=said.scores[places],
         patches=None if said.patches is None else tuple(said.patches[place] for place in places),
     )
-    return replace(judge, samples=[judge.samples[place] for place in places], predictions=chosen)
+    return replace(evaluator, samples=[evaluator.samples[place] for place in places], predictions=chosen)
 
 
 def _curves(evidence: Evidence) -> Curves:

@@ -63,7 +63,7 @@ class Evaluator:
         grid: the evaluation grid, or None for each image's own.
         device: where curves are computed, in torch's words.
         workers: threads that read masks ahead.
-        seen: what judges before this one have read of the images.
+        cache: what evaluators before this one have read of the images.
         annotations: what this one has read of the defective images, by id.
     """
 
@@ -74,7 +74,7 @@ class Evaluator:
     grid: tuple[int, int] | None
     device: str = "cpu"
     workers: int = 2
-    seen: LruCache = field(default_factory=LruCache)
+    cache: LruCache = field(default_factory=LruCache)
     annotations: dict[str, Annotation] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
@@ -102,7 +102,7 @@ class Evaluator:
         if not sample.anomalous:
             return Truth.nothing(self.grid or self.predictions.geometry[index].original)
         key = self.dataset, sample.id, self.grid
-        annotation = self.annotations[sample.id] = self.seen.get(key, partial(self._read, sample), _bytes)
+        annotation = self.annotations[sample.id] = self.cache.get(key, partial(self._read, sample), _bytes)
         return annotation.truth
 
     def _read(self, sample: Sample) -> Annotation:

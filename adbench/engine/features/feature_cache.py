@@ -15,7 +15,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from adbench.api.features import Features
 from adbench.api.geometry import Geometry
 from adbench.engine.features.cache_limit import CacheLimit, forget
+from adbench.engine.process.notes import Notes
 from adbench.engine.process.scratch import is_abandoned, speak_for
 from adbench.engine.store.record import canonical_json
 from adbench.errors import StorageError
@@ -69,7 +70,14 @@ class FeatureCache:
     root: Path
     limit: int | None = None
     note: Callable[[str], None] = lambda _: None
-    _told: set[str] = field(default_factory=set)
+
+    @cached_property
+    def notes(self) -> Notes:
+        """Tells each kind of trouble once."""
+        return Notes(self._note)
+
+    def _note(self, sentence: str) -> None:
+        self.note(sentence)
 
     def shelf(self, about: Mapping[str, Any]) -> Shelf:
         """The shelf for everything that one way of looking sees.
@@ -80,36 +88,10 @@ class FeatureCache:
         digest = hashlib.sha256(canonical_json(about).encode()).hexdigest()
         return Shelf(self, self.root / digest[:32], about)
 
-    def tell(self, kind: str, sentence: str) -> None:
-        """A note, unless one of this kind was given before."""
-        if kind not in self._told:
-            self._told.add(kind)
-            self.note(sentence)
-
     @cached_property
     def bound(self) -> CacheLimit:
         """Keeps the files of all processes together within the limit."""
         return CacheLimit(self.root, self.limit, partial(evict, self.root))
-
-
-@dataclass(frozen=True)
-class ShelfView:
-    """A shelf for images whose content is known: `digests` by alias."""
-
-    shelf: Shelf
-    digests: Mapping[str, str]
-
-    def has(self, name: str) -> bool:
-        """Whether there is a file for this sample; it may still turn out to be damaged."""
-        return self.shelf.has(self.digests[name])
-
-    def get(self, name: str) -> CachedFeatures | None:
-        """The sample's features; None if there are none, or none that can be trusted."""
-        return self.shelf.get(self.digests[name])
-
-    def put(self, name: str, entry: CachedFeatures) -> None:
-        """Keep the sample's features, if the folder can be written."""
-        self.shelf.put(self.digests[name], entry)
 
 
 @dataclass(frozen=True)
@@ -143,9 +125,11 @@ class Shelf:
         try:
             file.unlink(missing_ok=True)
         except OSError as why:
-            self.cache.tell("stuck", f"{error}, and cannot be thrown away ({why.strerror or why}); it is not used")
+            self.cache.notes.once(
+                f"{error}, and cannot be thrown away ({why.strerror or why}); it is not used", "stuck"
+            )
         else:
-            self.cache.tell("damaged", f"{error}; it is thrown away and made again")
+            self.cache.notes.once(f"{error}; it is thrown away and made again", "damaged")
 
     def put(self, digest: str, entry: CachedFeatures) -> None:
         """Keep the features of one image, if the folder can be written."""
@@ -153,11 +137,13 @@ class Shelf:
             data = _packed(entry)
             self._begin()
             if not _write(self._file(digest), data, self.cache.bound.room_for):
-                self.cache.tell("large", f"features of {len(data):,} bytes are not kept: that is more than the limit")
+                self.cache.notes.once(
+                    f"features of {len(data):,} bytes are not kept: that is more than the limit", "large"
+                )
         except OSError as error:
             why = error.strerror or error
-            self.cache.tell(
-                "write", f"no features are kept: {self.cache.root}: {why}; name another folder with --cache"
+            self.cache.notes.once(
+                f"no features are kept: {self.cache.root}: {why}; name another folder with --cache", "write"
             )
 
     def _file(self, digest: str) -> Path:

@@ -32,40 +32,42 @@ LIMIT = 0.3
 _DASHED = (0, (4, 2))
 
 
-def draw(judge: Evaluator, folder: Path, evidence: Evidence | None = None, threshold: Threshold | None = None) -> None:
+def draw(
+    evaluator: Evaluator, folder: Path, evidence: Evidence | None = None, threshold: Threshold | None = None
+) -> None:
     """Write all three pictures of a unit into a folder; no sheet for a method without maps.
 
     Args:
-        judge: predictions and truth.
+        evaluator: predictions and truth.
         folder: where the files go.
-        evidence: the judge's, if it was made already: its curves need not be computed again then.
+        evidence: the evaluator's, if it was made already: its curves need not be computed again then.
         threshold: from normal images, to stand in the histogram.
 
     Raises:
         StorageError: a file cannot be written.
     """
-    evidence = evidence or judge.evidence()
+    evidence = evidence or evaluator.evidence()
     histogram(evidence.labels, evidence.scores, folder / HISTOGRAM, threshold)
     curves(evidence, folder / CURVES)
-    if judge.predictions.patches is not None:
+    if evaluator.predictions.patches is not None:
         chosen = choose_extremes(evidence.scores, evidence.labels, 4 * PAIRS_A_ROW)
-        sheet([_panel(judge, index) for index in chosen], folder / SHEET)
+        sheet([_panel(evaluator, index) for index in chosen], folder / SHEET)
 
 
-def _panel(judge: Evaluator, index: int) -> Panel:
-    sample = judge.samples[index]
-    key = "small", judge.dataset, sample.id
-    image = judge.seen.get(key, partial(_small, judge.dataset, sample), lambda small: int(small.nbytes))
-    score = float(judge.predictions.scores[index])
+def _panel(evaluator: Evaluator, index: int) -> Panel:
+    sample = evaluator.samples[index]
+    key = "small", evaluator.dataset, sample.id
+    image = evaluator.cache.get(key, partial(_small, evaluator.dataset, sample), lambda small: int(small.nbytes))
+    score = float(evaluator.predictions.scores[index])
     return thumbnail(
         Panel(
             image,
-            judge.map(index),
-            judge.mask(index),
+            evaluator.map(index),
+            evaluator.mask(index),
             sample.id,
             score,
             sample.anomalous,
-            judge.foreground(index),
+            evaluator.foreground(index),
         )
     )
 

@@ -73,11 +73,6 @@ class Task:
         return aliases_of((*self.train, *self.test), self.digests, self.sha)
 
     @cached_property
-    def digests_by_alias(self) -> Mapping[str, str]:
-        """The content of each image, by alias."""
-        return {alias: self.digests[name] for name, alias in self.aliases.items()}
-
-    @cached_property
     def blind_test(self) -> tuple[Sample, ...]:
         """The test images in the order in which components get them, which says nothing of their labels."""
         return blind_order(self.test, self.aliases)

@@ -1,4 +1,4 @@
-"""The loaded backbone and what is known of its way of looking: what decides the features of an image."""
+"""The loaded backbone, and what decides its features of an image."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from adbench.api.context import Context
 from adbench.engine.features.contract import blame
 from adbench.engine.features.feature_cache import FeatureCache
 from adbench.engine.plan.settings import Settings
+from adbench.engine.process.notes import Notes
 from adbench.engine.process.scratch import Scratch
 from adbench.engine.run.method import Method
 from adbench.engine.run.record_builder import RecordBuilder
@@ -37,27 +38,26 @@ class LoadedBackbone:
 
 
 class BackbonePool:
-    """Keeps the last backbone loaded, and remembers which ones cannot be.
+    """Keeps the last backbone loaded, and remembers which ones cannot be loaded.
 
     Attributes:
         cache: where features are kept, or None.
     """
 
     def __init__(self, registry: Registry, settings: Settings, note: Callable[[str], None]) -> None:
-        self._registry, self._settings, self._note = registry, settings, note
+        self._registry, self._settings, self._notes = registry, settings, Notes(note)
         folder = settings.cache
         self.cache = None if folder is None else FeatureCache(folder / "features", settings.cache_limit, note)
         self._loaded: tuple[str, Backbone, Scratch] | None = None
         self._refused: dict[str, WeightsError] = {}
-        self._told_notes: set[str] = set()
 
-    def of(self, draft: RecordBuilder, method: Method, ctx: Context) -> LoadedBackbone:
-        """The backbone of a method, prepared; the one that is loaded already, if it is the same and was told the same.
+    def of(self, builder: RecordBuilder, method: Method, ctx: Context) -> LoadedBackbone:
+        """The backbone of a method, prepared; the loaded one, if its options and its context are the same.
 
         Raises:
-            WeightsError: its weights cannot be had; asked again, this is said at once.
+            WeightsError: its weights cannot be had; asked again, the pool says so at once.
         """
-        key = canonical_json([self.part(method.backbone), self._told(method.backbone, ctx)])
+        key = canonical_json([self.part(method.backbone), _context_of(method.backbone, ctx)])
         if key in self._refused:
             raise self._refused[key]
         if self._loaded is None or self._loaded[0] != key:
@@ -67,7 +67,7 @@ class BackbonePool:
         backbone = self._loaded[1]
         with blame(backbone, "weights"):
             weights = backbone.weights()
-        return LoadedBackbone(backbone, weights, self._about(draft, method, backbone, weights, ctx))
+        return LoadedBackbone(backbone, weights, self._about(builder, method, backbone, weights, ctx))
 
     def close(self) -> None:
         """Let go of the backbone, and of the folder that it may keep files in."""
@@ -78,39 +78,37 @@ class BackbonePool:
     def _prepared(self, backbone: Backbone, ctx: Context, key: str, scratch: Scratch) -> Backbone:
         try:
             with blame(backbone, "prepare"):
-                backbone.prepare(replace(ctx, seed=0, workdir=scratch.path))  # one way of looking for all seeds
+                backbone.prepare(replace(ctx, seed=0, workdir=scratch.path))  # the same features for all seeds
         except WeightsError as error:
             self._refused[key] = error
             raise
         return backbone
 
-    def tell(self, backbone: Backbone) -> None:
-        """Pass on what the backbone has to say by now, each sentence once."""
-        for sentence in backbone.notes:
-            if sentence not in self._told_notes:
-                self._told_notes.add(sentence)
-                self._note(sentence)
+    def tell_notes(self, backbone: Backbone) -> None:
+        """Tell the notes that the backbone has by now, each once."""
+        self._notes.each_once(backbone.notes)
 
     def _about(
-        self, draft: RecordBuilder, method: Method, backbone: Backbone, weights: Sequence[Weights], ctx: Context
+        self, builder: RecordBuilder, method: Method, backbone: Backbone, weights: Sequence[Weights], ctx: Context
     ) -> Mapping[str, Any]:
         return {
-            "dataset": self.part(draft.unit.dataset),
+            "dataset": self.part(builder.unit.dataset),
             "preprocess": [self.part(step) for step in method.preprocess],
             "backbone": self.part(backbone),
-            "told": self._told(backbone, ctx),
+            "told": _context_of(backbone, ctx),
             "weights": [{"name": item.name, "sha256": item.sha256} for item in weights],
             "runtime": self._settings.runtime,
             "device": device_name(ctx.device),
-            "features": draft.unit.recipe.features,
+            "features": builder.unit.recipe.features,
         }
 
     def part(self, part: Component) -> dict[str, Any]:
-        """What decides a part's work, as a shelf's description has it."""
+        """What decides the work of a component: its name, version, package and options."""
         dist = self._registry.get(part.kind, part.name)
         return {"name": part.name, "version": part.version, "dist": dist.dist_version, "options": part.identity()}
 
-    def _told(self, backbone: Backbone, ctx: Context) -> list[Any]:
-        """What a backbone hears of its surroundings."""
-        name = ctx.class_name if "class_name" in backbone.needs else None
-        return [ctx.device, name]
+
+def _context_of(backbone: Backbone, ctx: Context) -> list[Any]:
+    """The part of its context that a backbone may depend on."""
+    name = ctx.class_name if "class_name" in backbone.needs else None
+    return [ctx.device, name]

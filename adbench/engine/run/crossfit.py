@@ -8,6 +8,8 @@ few, each image is left out once, which costs about K fits of a small bank.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -17,13 +19,56 @@ from adbench.api.dataset import Sample
 from adbench.api.features import FeatureStream, ImageScores
 from adbench.engine.evaluate.folds import Fold, folds_of, too_few
 from adbench.engine.features.contract import is_out_of_memory
+from adbench.engine.plan.aliases import with_ids
+from adbench.engine.plan.recipe import components_of
 from adbench.engine.plan.threshold_rule import Rule
+from adbench.engine.process.progress import StageProgress, Watch
+from adbench.engine.process.scratch import delete
 from adbench.engine.run.method import Method, split_scores
+from adbench.engine.run.prepared_unit import PreparedUnit
 from adbench.engine.store.normal_scores import NormalScores
 from adbench.errors import AdbenchError, UnitTimeout
+from adbench.registry import Registry
 
 Look = Callable[[Sequence[Sample]], FeatureStream]
 """Starts a stream of what the backbone sees in some images."""
+
+
+def normal_scores_of(unit: PreparedUnit, rule: Rule | None, registry: Registry, watch: Watch) -> NormalScores | None:
+    """Scores of a unit's normal training images; None where no threshold is wanted.
+
+    Args:
+        unit: what is run.
+        rule: how a threshold follows from the scores.
+        registry: makes a new method for each fold.
+        watch: told how far the folds are.
+    """
+    if rule is None:
+        return None
+    task, progress, aside = unit.task, StageProgress(watch, "threshold"), unit.aside("threshold")
+    images = task.train, task.digests
+
+    def expect(folds: Sequence[Fold]) -> None:
+        progress.total = sum(unit.method.looks(len(fold.learn), 0) + len(fold.judge) for fold in folds)
+
+    learn, look = (partial(way, progress=progress.seen) for way in (aside.training_images, aside.images))
+    make = partial(_new_method, aside, registry)
+    with unit.clock.measure("threshold"), progress.running():
+        scores = too_few_for(unit.method, rule, *images, aside.ctx) or normal_scores(
+            make, *images, learn, look, aside.ctx, expect
+        )
+    return replace(scores, reason=with_ids(scores.reason, task.aliases))
+
+
+def _new_method(unit: PreparedUnit, registry: Registry) -> Method:
+    """The method of a unit, not fitted, with an empty folder for its files."""
+    delete(unit.ctx.workdir)
+    unit.ctx.workdir.mkdir()
+    method = replace(
+        Method.of(components_of(unit.unit.recipe, registry), unit.unit.recipe.map), backbone=unit.method.backbone
+    )
+    method.prepare(unit.ctx)
+    return method
 
 
 def normal_scores(

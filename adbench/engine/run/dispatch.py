@@ -104,7 +104,7 @@ def run_order(order: str) -> str:
     try:
         runner = _runner(canonical_json(data["settings"]))
         runner.note = answer.notes.append
-        runner.post.file = None if data["sign"] is None else Path(data["sign"])
+        runner.status.file = None if data["sign"] is None else Path(data["sign"])
         units = [Unit.from_json(unit, installed()) for unit in data["units"]]
     except AdbenchError as error:  # another machine: no such GPU, plugin or dataset there
         answer.refusals.append(Refusal("all of a job", words_of(error), isinstance(error, WeightsError)))
@@ -125,13 +125,13 @@ def run_units(runner: Runner, units: Sequence[Unit], hearing: Callbacks, answer:
     busy = []
     with runner.together(len(units)):
         for place, unit in enumerate(units):
-            runner.post.place = place
+            runner.status.place = place
             if not _run_one(runner, unit, hearing, answer, wait=False):
                 busy.append((place, unit))
             if answer.outcomes and answer.outcomes[-1].unsaved is not None:
                 return answer  # the next could not be written either
         for place, unit in busy:
-            runner.post.place = place
+            runner.status.place = place
             _run_one(runner, unit, hearing, answer, wait=True)
     return answer
 

@@ -18,9 +18,9 @@ from adbench.api.features import Features, FeatureStream, ImageScores, Scores
 from adbench.api.scorer import Scorer
 from adbench.api.stages import Aggregator, Augmenter, Masker, Neck, Preprocessor
 from adbench.engine.evaluate.aggregation import aggregable
+from adbench.engine.features.after_backbone import apply_necks, find_object
 from adbench.engine.features.contract import blame, check_facts, check_image_scores, check_scores
 from adbench.engine.features.sealed_stream import Seal, SealedStream
-from adbench.engine.features.streams import apply_necks, find_object
 from adbench.engine.plan.map_spec import MapSpec
 
 

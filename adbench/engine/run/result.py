@@ -21,13 +21,13 @@ class Result:
     """What came of a unit that ended well.
 
     Attributes:
-        judge: predictions and truth.
-        evidence: the judge's, whose curves are made once.
+        evaluator: predictions and truth.
+        evidence: of the evaluator, whose curves are made once.
         threshold: what a threshold from normal images does on the test set; None where nobody asked for one.
         embedding: a point for each test image; None where nobody will look at it.
     """
 
-    judge: Evaluator
+    evaluator: Evaluator
     evidence: Evidence
     threshold: Threshold | None = None
     embedding: Sequence[tuple[float, float]] | None = None
@@ -41,10 +41,10 @@ class Result:
         Raises:
             StorageError: disk full or read-only.
         """
-        info = write_predictions(folder, _to_keep(self.judge.predictions))
+        info = write_predictions(folder, _to_keep(self.evaluator.predictions))
         if figures:
-            draw(self.judge, folder, self.evidence, self.threshold)
-        found = details_of(record.id, self.judge, metrics, self.evidence)
+            draw(self.evaluator, folder, self.evidence, self.threshold)
+        found = details_of(record.id, self.evaluator, metrics, self.evidence)
         write_details(folder, found.model_copy(update={"threshold": self.threshold, "embedding": self.embedding}))
         return record.model_copy(update={"predictions": info})
 
@@ -55,7 +55,7 @@ def _to_keep(predictions: Predictions) -> Predictions:
     return predictions if normal is None or normal.made else replace(predictions, normal=None)
 
 
-def deployed(judge: Evaluator, evidence: Evidence, rule: Rule) -> Threshold | None:
+def deployed(evaluator: Evaluator, evidence: Evidence, rule: Rule) -> Threshold | None:
     """What a rule makes of the normal scores that a method gave; None where it gave none because nobody asked."""
-    normal = judge.predictions.normal
+    normal = evaluator.predictions.normal
     return None if normal is None else deploy(rule, normal, evidence.labels, evidence.scores)

@@ -1,69 +1,54 @@
-"""One unit of work from images to a record: extract, fit, score, evaluate, write."""
+"""The path of a unit, from its images to its record."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence, Sized
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
-from pathlib import Path
 
-import numpy as np
-import torch
-
-from adbench.api.bank import Source
-from adbench.api.dataset import Sample
 from adbench.api.memo import Memo
-from adbench.engine.evaluate.evaluator import Evaluator, measure
-from adbench.engine.evaluate.folds import Fold
-from adbench.engine.evaluate.lru import LruCache
+from adbench.engine.evaluate.evaluator import measure
 from adbench.engine.features.contract import blame
-from adbench.engine.features.feature_cache import FeatureCache, ShelfView
-from adbench.engine.features.streams import ExtractedStream, ImageLoader, TimedStream, ViewedStream
-from adbench.engine.features.views import View, views_of
-from adbench.engine.pictures.embedding import MOST, embed
-from adbench.engine.plan.aliases import with_ids
 from adbench.engine.plan.compat import require_compatible
-from adbench.engine.plan.map_spec import MapSpec
 from adbench.engine.plan.protocol import make_task
 from adbench.engine.plan.recipe import components_of
 from adbench.engine.plan.settings import Settings, choose_device
 from adbench.engine.plan.unit import Unit
-from adbench.engine.process.clock import GRACE, Clock, PeakMemory, deadline
+from adbench.engine.process.clock import GRACE, Clock, deadline
 from adbench.engine.process.global_state import undisturbed
 from adbench.engine.process.interrupts import go_on, is_stop
 from adbench.engine.process.lock import unit_lock
+from adbench.engine.process.notes import Notes
+from adbench.engine.process.progress import Watch
 from adbench.engine.process.safe_text import bounded
-from adbench.engine.process.scratch import Scratch, delete
 from adbench.engine.process.worker_status import WorkerStatus
 from adbench.engine.run.backbone_pool import BackbonePool
-from adbench.engine.run.crossfit import normal_scores, too_few_for
+from adbench.engine.run.crossfit import normal_scores_of
+from adbench.engine.run.evaluating import ResultMaker
+from adbench.engine.run.fitting import Fitter
 from adbench.engine.run.method import Method
-from adbench.engine.run.progress import StageProgress, Watch
+from adbench.engine.run.predicting import Predictor
+from adbench.engine.run.prepared_unit import PreparedUnit, UnitPreparer
 from adbench.engine.run.record_builder import RecordBuilder, UnitOutcome
-from adbench.engine.run.result import Result, deployed
 from adbench.engine.run.result_writer import ResultWriter
-from adbench.engine.run.scoring import in_order_of, masking, places_in, repeats, score_stream
-from adbench.engine.run.seed_watch import SeedWatch, WatchedContext
-from adbench.engine.run.work import Fitted, Predicted, Work, cost_of, learning_of, scoring_of
-from adbench.engine.store.normal_scores import NormalScores
 from adbench.engine.store.predictions import Predictions
 from adbench.errors import WeightsError
 from adbench.registry import Registry
 
-MEMO_BYTES = 1 << 28
+SHARED_BYTES = 1 << 28
+"""Bytes of results that units share, in each of the two caches."""
 
 
 @dataclass
 class Runner:
     """Runs units one after another. What two of them have in common is not done twice.
 
-    The backbone stays loaded, features are kept in the cache, and the last bank stays fitted for the next scorer.
+    The backbone stays loaded, features stay in the cache, and the last bank stays fitted for the next scorer.
 
     Attributes:
         watch: told how far a stage is.
         note: told sentences that a user should see.
-        post: where a worker says which unit it is at.
+        status: tells others which unit this process is at.
 
     Raises:
         UsageError: a GPU is asked for and there is none.
@@ -73,314 +58,141 @@ class Runner:
     settings: Settings
     watch: Watch = lambda _stage, _done, _total: None
     note: Callable[[str], None] = lambda _: None
-    post: WorkerStatus = field(default_factory=WorkerStatus)
-    _sights: BackbonePool = field(init=False)
-    _store: ResultWriter = field(init=False)
-    _learned: Fitted | None = None
-    _memo: Memo = field(default_factory=Memo)
-    _results: Memo = field(default_factory=Memo)
-    """What was said of the test images. Apart from what components remember, who must not find it: it has ids."""
-    _seen: LruCache = field(default_factory=LruCache)
-    _remarked: set[str] = field(default_factory=set)
+    status: WorkerStatus = field(default_factory=WorkerStatus)
 
     def __post_init__(self) -> None:
-        self.settings = replace(self.settings, device=choose_device(self.settings.device))
-        self._sights = BackbonePool(self.registry, self.settings, self._say)
-        self._store = ResultWriter(self.registry, self.settings, lambda: self.watch("write", 0, 0))
+        settings = self.settings = replace(self.settings, device=choose_device(self.settings.device))
+        backbones = BackbonePool(self.registry, settings, self._tell)
+        self._memo, self._remarks = Memo(), Notes(self._note)
+        self._preparer = UnitPreparer(settings, backbones, self._tell)
+        self._fitter = Fitter(self._watch)
+        self._predictor = Predictor(settings, self._fitter, self._watch, backbones.tell_notes)
+        self._results = ResultMaker(settings, self._memo)
+        self._writer = ResultWriter(self.registry, settings, lambda: self.watch("write", 0, 0))
 
-    def _say(self, sentence: str) -> None:
-        """Tell whoever listens by then."""
+    def _note(self, sentence: str) -> None:
+        self.note(sentence)
+
+    def _tell(self, sentence: str) -> None:
+        """Tell what a component says, at most some lines of it."""
         self.note(bounded(sentence))
+
+    def _watch(self, stage: str, done: int, total: int) -> None:
+        self.watch(stage, done, total)
 
     @contextmanager
     def together(self, units: int) -> Iterator[None]:
-        """What one of so many units that look at the same images has computed is kept for the others."""
-        memos = self._memo, self._results
-        for memo in memos:
-            memo.budget = MEMO_BYTES if units > 1 else 0
+        """Keep inside the block what so many units on the same images may share."""
+        caches = self._memo, self._predictor.cache
+        for cache in caches:
+            cache.budget = SHARED_BYTES if units > 1 else 0
         try:
             yield
         finally:
-            for memo in memos:
-                memo.forget()
+            for cache in caches:
+                cache.forget()
 
     def run(self, unit: Unit, *, wait: bool = True) -> UnitOutcome | None:
         """Run a unit, or find that it has ended. What goes wrong with it is in the record, not raised.
 
         Returns:
-            How it ended; None if another process is at it and is not to be waited for.
+            How it ended; None if another process runs it and is not to be waited for.
 
         Raises:
             UsageError, WeightsError: the recipe cannot run at all: every other unit would fail in the same way.
         """
         components = components_of(unit.recipe, self.registry)
         require_compatible(unit.recipe.name, components, unit.protocol)
-        draft = RecordBuilder(unit, components, self.registry, self.settings.out, self.settings.device)
+        builder = RecordBuilder(unit, components, self.registry, self.settings.out, self.settings.device)
         try:
-            return self._attempt(draft, Method.of(components, unit.recipe.map), wait=wait)
+            return self._run(builder, Method.of(components, unit.recipe.map), wait=wait)
         except WeightsError:
             raise
         except BaseException as error:
             if is_stop(error):
                 go_on()
                 raise
-            self.forget()  # what failed may have been left half done
-            return self._store.failed(draft, error)
+            self._fitter.forget()  # a failure may have left the bank half done
+            return self._writer.failed(builder, error)
         finally:
-            self.post.leave()
-
-    def forget(self) -> None:
-        """Let go of the last bank, and of the folder that it may keep files in."""
-        if self._learned is not None:
-            self._learned.scratch.close()
-        self._learned = None
+            self.status.leave()
 
     def close(self) -> None:
         """Let go of all that is kept for the next unit."""
-        self.forget()
-        self._sights.close()
+        self._fitter.forget()
+        self._preparer.backbones.close()
 
-    def _attempt(self, draft: RecordBuilder, method: Method, *, wait: bool) -> UnitOutcome | None:
-        """Find that the unit has ended, or run it, alone."""
-        unit, settings = draft.unit, self.settings
-        self.post.stand()
+    def _run(self, builder: RecordBuilder, method: Method, *, wait: bool) -> UnitOutcome | None:
+        """Run the unit, unless it has ended or another process runs it."""
+        self.status.stand()
+        self._find_images(builder)
+        self.status.wait()
+        with unit_lock(self.settings.out, builder.id, wait=wait) as locked:
+            if not locked:
+                return None
+            self.status.stand()
+            record = builder.record()
+            if record is not None and not self.settings.again(record.status):
+                return UnitOutcome(record, builder.folder, fresh=False)
+            return self._run_locked(builder, method)
+
+    def _find_images(self, builder: RecordBuilder) -> None:
+        """Choose the images of the unit; none is read."""
+        unit = builder.unit
         with undisturbed(), blame(unit.dataset, "split"):
-            draft.task = make_task(unit.dataset, unit.category, unit.protocol, unit.seed, skip_bad=settings.skip_bad)
+            skip_bad = self.settings.skip_bad
+            builder.task = make_task(unit.dataset, unit.category, unit.protocol, unit.seed, skip_bad=skip_bad)
         with undisturbed(), blame(unit.dataset, "survey"):
             survey = unit.dataset.survey(unit.category)
-            draft.passed_over = None if survey is None else len(survey.passed_over)
-        self.post.wait()
-        with unit_lock(settings.out, draft.id, wait=wait) as mine:
-            if not mine:
-                return None
-            self.post.stand()
-            record = draft.record()
-            if record is not None and not settings.again(record.status):
-                return UnitOutcome(record, draft.folder, fresh=False)
-            return self._perform(draft, method)
+            builder.passed_over = None if survey is None else len(survey.passed_over)
 
-    def _perform(self, draft: RecordBuilder, method: Method) -> UnitOutcome:
-        """Run the unit. Nothing may interrupt the writing of its record."""
-        self._remark(draft.unit)
+    def _run_locked(self, builder: RecordBuilder, method: Method) -> UnitOutcome:
+        """Run the unit from its images to its record. Nothing may interrupt the writing of the record."""
+        self._remark(builder.unit)
         clock, charged = Clock(self.settings.device, self._memo), self._memo.charged
-        with clock.measure("wall"), undisturbed(), self._limit(), self._work(draft, method, clock) as work:
-            scored = self._scored(work)
-            predictions = replace(scored.predictions, normal=self._normal_scores(work))
+        with clock.measure("wall"), undisturbed(), self._limit(), self._prepared(builder, method, clock) as unit:
+            predicted = self._predictor.predictions(unit)
+            builder.runtime, builder.facts, builder.drew = predicted.runtime, predicted.facts, predicted.drew
+            predictions = self._with_normal_scores(unit, predicted.predictions)
             with clock.measure("evaluate"):
-                judge = self._judge(work, predictions)
-                result = self._result(judge, scored.vectors)
-                metrics = measure(self._store.metrics(), result.evidence)
-                draft.facts = {**draft.facts, **judge.facts()}
-            self._remark(draft.unit, judge)
-        times = {
-            "threshold_s": clock.seconds.get("threshold", 0.0),
-            "evaluate_s": clock.seconds["evaluate"],
-            "wall_s": clock.seconds["wall"] - (self._memo.charged - charged),
-        }
-        return self._store.save(draft, draft.done(scored.cost.model_copy(update=times), metrics), result)
+                result = self._results.result(unit, predictions, predicted.vectors)
+                metrics = measure(self._writer.metrics(), result.evidence)
+                builder.facts = {**builder.facts, **result.evaluator.facts()}
+            self._remark(builder.unit)
+            self._remarks.each_once(result.evaluator.remarks())
+        shared_s = self._memo.charged - charged
+        cost = predicted.cost.model_copy(update=_later_seconds(clock, shared_s))
+        return self._writer.save(builder, builder.done(cost, metrics), result)
 
     @contextmanager
     def _limit(self) -> Iterator[None]:
-        """The unit's time, after which a worker ends with all that it does, if nothing less will help."""
+        """Hold the unit to its time. If nothing less helps, a worker ends after it with all that it does."""
         seconds = self.settings.timeout
-        with self.post.last_words() as file:
-            self.post.stand(seconds and seconds + GRACE)
+        with self.status.last_words() as file:
+            self.status.stand(seconds and seconds + GRACE)
             with deadline(seconds, file):
                 yield
-        self.post.stand()
+        self.status.stand()
 
-    def _remark(self, unit: Unit, judge: Evaluator | None = None) -> None:
-        """Say what is known of how the images and masks were read, once."""
+    def _prepared(self, builder: RecordBuilder, method: Method, clock: Clock) -> AbstractContextManager[PreparedUnit]:
+        return self._preparer.prepared(builder, method, clock, self._fitter.keeps)
+
+    def _with_normal_scores(self, unit: PreparedUnit, predictions: Predictions) -> Predictions:
+        """Predictions with the scores of normal images that a threshold follows from, where one is wanted."""
+        normal = normal_scores_of(unit, self.settings.threshold, self.registry, self._watch)
+        return replace(predictions, normal=normal)
+
+    def _remark(self, unit: Unit) -> None:
+        """Tell once how the images and masks were read so far."""
         with blame(unit.dataset, "remarks"):
-            sentences = [*unit.dataset.remarks(unit.category), *(() if judge is None else judge.remarks())]
-        for sentence in sentences:
-            if sentence not in self._remarked:
-                self._remarked.add(sentence)
-                self.note(sentence)
+            sentences = list(unit.dataset.remarks(unit.category))
+        self._remarks.each_once(sentences)
 
-    @contextmanager
-    def _work(self, draft: RecordBuilder, method: Method, clock: Clock) -> Iterator[Work]:
-        """Everything prepared, and a scratch folder that goes with the block, or with the bank if that stays."""
-        scratch = Scratch()
-        try:
-            ctx = self._context(draft.unit, scratch.folder("work"))
-            sight = self._sights.of(draft, method, ctx)
-            method, chance = replace(method, backbone=sight.backbone), SeedWatch(ctx)
-            method.prepare(ctx)
-            draft.weights = [*sight.weights, *method.mask_weights()]
-            yield Work(draft, method, sight, ctx, clock, self._cache_for(method, scratch), chance, scratch)
-        finally:
-            if self._learned is None or self._learned.scratch is not scratch:
-                scratch.close()
 
-    def _context(self, unit: Unit, scratch: Path) -> WatchedContext:
-        return WatchedContext(
-            seed=unit.seed,
-            device=self.settings.device,
-            workdir=scratch,
-            class_name=unit.category if unit.protocol.class_names else None,
-            runtime=self.settings.runtime,
-            cache=self.settings.cache,
-            memo=self._memo,
-        )
-
-    def _scored(self, work: Work) -> Predicted:
-        """What the unit says of the test images; what another one of these said, if it must be the same."""
-        about, seed = scoring_of(work), work.draft.unit.seed
-        scored: Predicted | None = self._results.find((about, seed)) or self._results.find((about, "any seed"))
-        if scored is None:
-            scored = self._predict(work)
-            if self._results.budget:  # to know its size, all of it is read
-                self._results.keep((about, seed if scored.drew else "any seed"), scored, scored.nbytes)
-        work.draft.runtime, work.draft.facts, work.draft.drew = scored.runtime, scored.facts, scored.drew
-        return scored
-
-    def _predict(self, work: Work) -> Predicted:
-        """Fit on the training images, or take over what the unit before has fitted, and score the test images."""
-        memory = PeakMemory(self.settings.device)
-        learned = self._learned
-        if learned is None or learned.key != learning_of(work):
-            self.forget()  # the old bank goes before the new one comes
-            learned = self._learned = self._learn(work, memory)
-        method = replace(learned.method, scorer=work.method.scorer, aggregator=work.method.aggregator)
-        task = work.draft.task
-        gauge = StageProgress(self.watch, "score", len(task.blind_test))
-        test = self._look(work, gauge, task.blind_test)
-        vectors: list[np.ndarray] = []
-        with work.clock.measure("test"), gauge.running():
-            predictions = score_stream(method, test, vectors if self._to_show(test) else None)
-        self._sights.tell(work.sight.backbone)
-        return Predicted(
-            in_order_of(task, predictions),
-            cost_of(work.clock, memory, learned, test),
-            drew=learned.drew or work.chance.drew,
-            runtime="+".join(sorted(learned.runtimes | test.runtimes)),
-            facts={**method.facts(), **masking(method, task), **repeats(task)},
-            vectors=[vectors[place] for place in places_in(task)] if vectors else [],
-        )
-
-    def _learn(self, work: Work, memory: PeakMemory) -> Fitted:
-        task, method, clock = work.draft.task, work.method, work.clock
-        gauge = StageProgress(self.watch, "learn", method.looks(len(task.train), len(task.blind_test)))
-        train, test = self._look_all_ways(work, gauge, task.train), self._look(work, gauge, task.blind_test)
-        nothing = self._look(work, gauge, ())
-        with clock.measure("fit"), gauge.running():
-            streams = {
-                Source.NOTHING: nothing,
-                Source.TRAIN: TimedStream(train),
-                Source.TEST: TimedStream(test),
-            }
-            method.fit(streams, work.ctx)
-        seconds = {"extract": 0.0, "waited": 0.0, **clock.seconds}
-        fit_s = seconds["fit"] - seconds["waited"] + seconds["extract"]
-        return Fitted(
-            learning_of(work),
-            method,
-            work.scratch,
-            work.chance.drew,
-            seconds["extract"],
-            fit_s,
-            train.recalled + test.recalled,
-            frozenset(train.runtimes | test.runtimes),
-            memory.process_mb(),
-            memory.gpu_mb(),
-        )
-
-    def _look_all_ways(self, work: Work, gauge: StageProgress, samples: Sequence[Sample]) -> ViewedStream:
-        """Normal images to learn from, in all views where an augmenter shows several."""
-        return ViewedStream([self._look(work, gauge, samples, view) for view in views_of(work.method.augmenter)])
-
-    def _look(
-        self, work: Work, gauge: StageProgress, samples: Sequence[Sample], view: View | None = None
-    ) -> ExtractedStream:
-        settings, method, draft = self.settings, work.method, work.draft
-        loader = ImageLoader(
-            draft.unit.dataset,
-            method.preprocess,
-            settings.batch_size,
-            settings.workers,
-            draft.task.aliases,
-            view,
-        )
-        return ExtractedStream(
-            loader,
-            samples,
-            work.sight.backbone,
-            work.clock,
-            self._kept(work, view),
-            images=method.reads_images,
-            half=draft.unit.recipe.features == "float16",
-            seen=gauge.seen,
-        )
-
-    def _kept(self, work: Work, view: View | None) -> ShelfView | None:
-        """Where features are kept. Each view has a shelf of its own; all methods share that of the image itself."""
-        if work.cache is None:
-            return None
-        about = dict(work.sight.about)
-        if view is not None:
-            about["view"] = {"augmenter": self._sights.part(view.augmenter), "number": view.number}
-        return ShelfView(work.cache.shelf(about), work.draft.task.digests_by_alias)
-
-    def _cache_for(self, method: Method, scratch: Scratch) -> FeatureCache | None:
-        """The cache, or else a place in the scratch folder, if features are walked over repeatedly."""
-        of_train = method.walks(Source.TRAIN)
-        again = of_train > 1 or (of_train > 0 and self.settings.threshold is not None)
-        if self._sights.cache is None and (again or method.walks(Source.TEST) > 0):
-            return FeatureCache(scratch.folder("features"), note=self.note)
-        return self._sights.cache
-
-    def _normal_scores(self, work: Work) -> NormalScores | None:
-        """Scores of normal images by banks that were fitted without them; None where nobody wants a threshold."""
-        rule = self.settings.threshold
-        if rule is None:
-            return None
-        unit, task, gauge = work.draft.unit, work.draft.task, StageProgress(self.watch, "threshold")
-        apart = replace(work, clock=Clock(self.settings.device, self._memo))  # for what it counts is no part of the fit
-        ctx = replace(work.ctx, workdir=work.scratch.folder("threshold"))  # nor may its files be taken for those of it
-
-        def make() -> Method:
-            delete(ctx.workdir)
-            work.scratch.folder("threshold")
-            method = replace(
-                Method.of(components_of(unit.recipe, self.registry), unit.recipe.map), backbone=work.sight.backbone
-            )
-            method.prepare(ctx)
-            return method
-
-        def expect(folds: Sequence[Fold]) -> None:
-            gauge.total = sum(work.method.looks(len(fold.learn), 0) + len(fold.judge) for fold in folds)
-
-        learn, judge = partial(self._look_all_ways, apart, gauge), partial(self._look, apart, gauge)
-        with work.clock.measure("threshold"), gauge.running():
-            scores = too_few_for(work.method, rule, task.train, task.digests, ctx) or normal_scores(
-                make, task.train, task.digests, learn, judge, ctx, expect
-            )
-        return replace(scores, reason=with_ids(scores.reason, task.aliases))
-
-    def _judge(self, work: Work, predictions: Predictions) -> Evaluator:
-        unit, settings = work.draft.unit, self.settings
-        return Evaluator(
-            unit.dataset,
-            work.draft.task.test,
-            predictions,
-            unit.recipe.map or MapSpec(),
-            unit.protocol.grid,
-            device=settings.device,
-            workers=settings.workers,
-            seen=self._seen,
-        )
-
-    def _to_show(self, test: Sized) -> bool:
-        """Whether the test images will be points on a page."""
-        return self.settings.figures and len(test) <= MOST
-
-    def _result(self, judge: Evaluator, vectors: Sequence[np.ndarray]) -> Result:
-        rule, evidence = self.settings.threshold, judge.evidence()
-        embedding = None
-        if vectors:
-            seen = torch.from_numpy(np.stack(vectors))
-            embedding = self._memo.once(
-                ("t-SNE", Memo.digest(seen)), lambda: embed(vectors), lambda _: 16 * len(vectors)
-            )
-        return Result(judge, evidence, deployed(judge, evidence, rule) if rule else None, embedding)
+def _later_seconds(clock: Clock, shared_s: float) -> dict[str, float]:
+    """The costs of a unit beside those of its predictions; work that other units did before did not pass here."""
+    return {
+        "threshold_s": clock.seconds.get("threshold", 0.0),
+        "evaluate_s": clock.seconds["evaluate"],
+        "wall_s": clock.seconds["wall"] - shared_s,
+    }

@@ -128,8 +128,8 @@ def test_constant_maps_rank_nothing(make_judge, constant, grid):
 
 def test_judges_share_what_they_have_read(make_judge, monkeypatch):
     seen = LruCache()
-    first = list(make_judge(seen=seen).masked_maps())
-    judge = make_judge(seen=seen)
+    first = list(make_judge(cache=seen).masked_maps())
+    judge = make_judge(cache=seen)
     monkeypatch.setattr(judge.dataset, "mask", None)
     for (_, one), (_, other) in zip(first, judge.masked_maps(), strict=True):
         assert (one == other).all()
@@ -137,7 +137,7 @@ def test_judges_share_what_they_have_read(make_judge, monkeypatch):
 
 def test_another_grid_has_another_truth(make_judge):
     seen = LruCache()
-    sizes = [mask.shape for grid in (None, (16, 16)) for _, mask in make_judge(seen=seen, grid=grid).masked_maps()]
+    sizes = [mask.shape for grid in (None, (16, 16)) for _, mask in make_judge(cache=seen, grid=grid).masked_maps()]
     assert sizes == [(64, 64)] * 6 + [(16, 16)] * 6
 
 

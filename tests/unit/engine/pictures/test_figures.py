@@ -208,7 +208,7 @@ def test_draw_writes_a_sheet_only_where_there_are_maps(tmp_path, maps):
         mask=lambda index: pairs[index][1],
         foreground=lambda _: None,
         evidence=lambda: evident,
-        seen=LruCache(),
+        cache=LruCache(),
     )
     for _ in range(2):
         draw(judge, tmp_path)

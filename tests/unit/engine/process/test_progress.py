@@ -9,7 +9,7 @@ from adbench.builtin.toy import ToyTestVectors, ToyVectors
 from adbench.engine.plan.protocol import Protocol
 from adbench.engine.plan.settings import Settings
 from adbench.engine.plan.threshold_rule import Rule
-from adbench.engine.run.progress import StageProgress
+from adbench.engine.process.progress import StageProgress
 from adbench.engine.run.runner import Runner
 
 

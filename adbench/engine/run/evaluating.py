@@ -1,0 +1,64 @@
+"""From the predictions of a unit to its result: truth, curves, threshold and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from adbench.api.memo import Memo
+from adbench.engine.evaluate.evaluator import Evaluator
+from adbench.engine.evaluate.lru import LruCache
+from adbench.engine.pictures.embedding import embed
+from adbench.engine.plan.map_spec import MapSpec
+from adbench.engine.plan.settings import Settings
+from adbench.engine.run.prepared_unit import PreparedUnit
+from adbench.engine.run.result import Result, deployed
+from adbench.engine.store.predictions import Predictions
+
+
+@dataclass
+class ResultMaker:
+    """Makes the results of units that are evaluated on the same images.
+
+    Attributes:
+        settings: how units run.
+        memo: keeps points of pages that several units share.
+        images: masks and small pictures of test images, read for earlier units.
+    """
+
+    settings: Settings
+    memo: Memo
+    images: LruCache = field(default_factory=LruCache)
+
+    def result(self, unit: PreparedUnit, predictions: Predictions, vectors: Sequence[np.ndarray]) -> Result:
+        """Join predictions and truth.
+
+        Args:
+            unit: what was run.
+            predictions: of its test images.
+            vectors: a vector of each test image that is a point on the page; empty for no points.
+        """
+        evaluator, rule = self._evaluator(unit, predictions), self.settings.threshold
+        evidence = evaluator.evidence()
+        threshold = deployed(evaluator, evidence, rule) if rule else None
+        return Result(evaluator, evidence, threshold, self._points(vectors) if vectors else None)
+
+    def _evaluator(self, unit: PreparedUnit, predictions: Predictions) -> Evaluator:
+        return Evaluator(
+            unit.unit.dataset,
+            unit.task.test,
+            predictions,
+            unit.unit.recipe.map or MapSpec(),
+            unit.unit.protocol.grid,
+            device=self.settings.device,
+            workers=self.settings.workers,
+            cache=self.images,
+        )
+
+    def _points(self, vectors: Sequence[np.ndarray]) -> Sequence[tuple[float, float]] | None:
+        """A point on the page for each image; None where `embed` gives none."""
+        key = "t-SNE", Memo.digest(torch.from_numpy(np.stack(vectors)))
+        return self.memo.once(key, lambda: embed(vectors), lambda _: 16 * len(vectors))

@@ -1,0 +1,98 @@
+"""What was fitted: a method that has learned, and what that cost. The last one stays for the next unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from adbench.api.bank import Source
+from adbench.engine.features.feature_batch import FeatureCost
+from adbench.engine.features.streams import MeteredStream
+from adbench.engine.process.clock import PeakMemory
+from adbench.engine.process.progress import StageProgress, Watch
+from adbench.engine.process.scratch import Scratch
+from adbench.engine.run.method import Method
+from adbench.engine.run.prepared_unit import PreparedUnit
+
+
+@dataclass(frozen=True)
+class FittedMethod:
+    """A method after fitting, and what the fit cost. Units that differ only in their scoring share it.
+
+    Attributes:
+        key: decides what was learned.
+        method: fitted.
+        scratch: holds files that scoring may read; it stays for as long as this object.
+        drew: whether another seed could have given another fit.
+        reading: what the features cost.
+        fit_s: seconds of the fit, with the features as if they were new.
+        peak_memory_mb, peak_gpu_mb: the highest memory; None without a GPU.
+    """
+
+    key: str
+    method: Method
+    scratch: Scratch
+    drew: bool
+    reading: FeatureCost
+    fit_s: float
+    peak_memory_mb: float
+    peak_gpu_mb: float | None
+
+
+@dataclass
+class Fitter:
+    """Fits the methods of units one after another.
+
+    Attributes:
+        watch: told how far the fit is.
+        last: the last fit; the next unit takes it over if it would learn the same.
+    """
+
+    watch: Watch
+    last: FittedMethod | None = None
+
+    def fitted(self, unit: PreparedUnit, memory: PeakMemory) -> FittedMethod:
+        """The method of a unit, fitted now or before; it scores as this unit's recipe says."""
+        if self.last is None or self.last.key != unit.fit_key:
+            self.forget()  # the old bank goes before the new one comes
+            self.last = self._fit(unit, memory)
+        own = unit.method
+        return replace(self.last, method=replace(self.last.method, scorer=own.scorer, aggregator=own.aggregator))
+
+    def forget(self) -> None:
+        """Let go of the last fit, and of the folder with its files."""
+        if self.last is not None:
+            self.last.scratch.close()
+        self.last = None
+
+    def keeps(self, scratch: Scratch) -> bool:
+        """Whether the last fit needs this folder."""
+        return self.last is not None and self.last.scratch is scratch
+
+    def _fit(self, unit: PreparedUnit, memory: PeakMemory) -> FittedMethod:
+        task, method, clock = unit.task, unit.method, unit.clock
+        progress = StageProgress(self.watch, "learn", method.looks(len(task.train), len(task.blind_test)))
+        reading = FeatureCost()
+        with clock.measure("fit"), progress.running():
+            method.fit(_streams(unit, progress, reading), unit.ctx)
+        return FittedMethod(
+            key=unit.fit_key,
+            method=method,
+            scratch=unit.scratch,
+            drew=unit.seed_watch.drew,
+            reading=replace(reading, runtimes=set(reading.runtimes)),  # a bank may walk on while it scores
+            fit_s=clock.seconds["fit"] - reading.waited + reading.seconds,
+            peak_memory_mb=memory.process_mb(),
+            peak_gpu_mb=memory.gpu_mb(),
+        )
+
+
+def _streams(unit: PreparedUnit, progress: StageProgress, reading: FeatureCost) -> Mapping[Source, MeteredStream]:
+    """The streams that necks and bank may learn from; what they cost is added to `reading`."""
+    task = unit.task
+    images = {
+        Source.NOTHING: unit.images((), progress.seen),
+        Source.TRAIN: unit.training_images(task.train, progress.seen),
+        Source.TEST: unit.images(task.blind_test, progress.seen),
+    }
+    return {source: MeteredStream(stream, reading, unit.clock.now) for source, stream in images.items()}

@@ -1,0 +1,171 @@
+"""What is to run: a unit with its components prepared, its images, and the tools that measure it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from adbench.api.bank import Source
+from adbench.api.dataset import Sample
+from adbench.engine.features.feature_cache import FeatureCache, Shelf
+from adbench.engine.features.feature_reader import FeatureReader, Shelves
+from adbench.engine.features.image_loader import ImageLoader, source_images
+from adbench.engine.features.streams import ImageStream
+from adbench.engine.features.views import View, views_of
+from adbench.engine.plan.protocol import Task
+from adbench.engine.plan.settings import Settings
+from adbench.engine.plan.unit import Unit
+from adbench.engine.process.clock import Clock
+from adbench.engine.process.scratch import Scratch
+from adbench.engine.run.backbone_pool import BackbonePool, LoadedBackbone
+from adbench.engine.run.method import Method
+from adbench.engine.run.record_builder import RecordBuilder
+from adbench.engine.run.seed_watch import SeedWatch, WatchedContext
+from adbench.engine.store.record import canonical_json
+
+Progress = Callable[[int], None]
+"""Told how many images more are done."""
+
+
+@dataclass(frozen=True)
+class PreparedUnit:
+    """A unit that can run.
+
+    Attributes:
+        builder: builds its record.
+        method: its components, prepared.
+        backbone: the method's backbone, and what decides its features.
+        reader: reads the features of its images.
+        ctx: what its components are told.
+        clock: measures its times.
+        seed_watch: knows whether anything was drawn since the backbone was ready.
+        scratch: its temporary files; those of its components are in the folder `work`.
+    """
+
+    builder: RecordBuilder
+    method: Method
+    backbone: LoadedBackbone
+    reader: FeatureReader
+    ctx: WatchedContext
+    clock: Clock
+    seed_watch: SeedWatch
+    scratch: Scratch
+
+    @property
+    def unit(self) -> Unit:
+        """The recipe, the category and the seed."""
+        return self.builder.unit
+
+    @property
+    def task(self) -> Task:
+        """The images."""
+        return self.builder.task
+
+    def images(self, samples: Sequence[Sample], progress: Progress) -> ImageStream:
+        """Features of some images as they are."""
+        return self._stream(samples, [None], progress)
+
+    def training_images(self, samples: Sequence[Sample], progress: Progress) -> ImageStream:
+        """Features of normal images to learn from, in every view of the augmenter."""
+        return self._stream(samples, views_of(self.method.augmenter), progress)
+
+    def _stream(self, samples: Sequence[Sample], views: Sequence[View | None], progress: Progress) -> ImageStream:
+        images = source_images(self.unit.dataset, samples, self.task.aliases, self.task.digests)
+        return ImageStream(self.reader, images, views, progress)
+
+    @property
+    def fit_key(self) -> str:
+        """Decides what is learned: the recipe without its scoring, the images and the seed."""
+        return canonical_json([*self._key("augment", "neck", "masker", "bank"), self.unit.seed])
+
+    @property
+    def score_key(self) -> str:
+        """Decides the scores of the test images, beside the seed: the recipe without its maps, and the images."""
+        return canonical_json(self._key("augment", "neck", "masker", "bank", "scorer", "aggregate"))
+
+    def _key(self, *slots: str) -> list[object]:
+        spec = self.builder.spec
+        given = [self.ctx.class_name, self.unit.recipe.features]
+        return [dict(self.backbone.about), [spec.get(slot) for slot in slots], given, self.task.sha]
+
+    def aside(self, name: str) -> PreparedUnit:
+        """The same unit for work that is no part of its result: with a clock and a scratch folder of its own."""
+        clock = replace(self.clock, seconds={}, per_image_ms=[])
+        ctx = replace(self.ctx, workdir=self.scratch.folder(name))
+        return replace(self, clock=clock, ctx=ctx, reader=replace(self.reader, clock=clock))
+
+
+@dataclass(frozen=True)
+class UnitPreparer:
+    """Prepares units.
+
+    Attributes:
+        settings: how they run.
+        backbones: the loaded backbone.
+        note: told sentences that a user should see.
+    """
+
+    settings: Settings
+    backbones: BackbonePool
+    note: Callable[[str], None]
+
+    @contextmanager
+    def prepared(
+        self, builder: RecordBuilder, method: Method, clock: Clock, is_kept: Callable[[Scratch], bool]
+    ) -> Iterator[PreparedUnit]:
+        """Prepare the components of a unit.
+
+        Its scratch folder goes when the block ends, unless `is_kept`: then it stays with the bank whose files it holds.
+        """
+        scratch = Scratch()
+        try:
+            ctx = self._context(builder.unit, clock, scratch.folder("work"))
+            loaded = self.backbones.of(builder, method, ctx)
+            method, seed_watch = replace(method, backbone=loaded.backbone), SeedWatch(ctx)
+            method.prepare(ctx)
+            builder.weights = [*loaded.weights, *method.mask_weights()]
+            reader = self._reader(builder.unit, method, clock, self._shelves(method, loaded, scratch))
+            yield PreparedUnit(builder, method, loaded, reader, ctx, clock, seed_watch, scratch)
+        finally:
+            if not is_kept(scratch):
+                scratch.close()
+
+    def _context(self, unit: Unit, clock: Clock, workdir: Path) -> WatchedContext:
+        return WatchedContext(
+            seed=unit.seed,
+            device=self.settings.device,
+            workdir=workdir,
+            class_name=unit.category if unit.protocol.class_names else None,
+            runtime=self.settings.runtime,
+            cache=self.settings.cache,
+            memo=clock.memo,
+        )
+
+    def _reader(self, unit: Unit, method: Method, clock: Clock, shelves: Shelves) -> FeatureReader:
+        loader = ImageLoader(method.preprocess, self.settings.batch_size, self.settings.workers)
+        half = unit.recipe.features == "float16"
+        return FeatureReader(method.backbone, loader, clock, shelves, images=method.reads_images, half=half)
+
+    def _shelves(self, method: Method, loaded: LoadedBackbone, scratch: Scratch) -> Shelves:
+        """Where features are cached. Each view has a shelf of its own; all methods share that of the image itself."""
+        cache = self._cache(method, scratch)
+
+        def shelf(view: View | None) -> Shelf | None:
+            if cache is None:
+                return None
+            about = dict(loaded.about)
+            if view is not None:
+                about["view"] = {"augmenter": self.backbones.part(view.augmenter), "number": view.number}
+            return cache.shelf(about)
+
+        return shelf
+
+    def _cache(self, method: Method, scratch: Scratch) -> FeatureCache | None:
+        """The user's cache. Without one, a folder in the scratch folder where features are needed more than once."""
+        walks = method.walks(Source.TRAIN)
+        repeated = walks > 1 or (walks > 0 and self.settings.threshold is not None)
+        if self.backbones.cache is None and (repeated or method.walks(Source.TEST) > 0):
+            return FeatureCache(scratch.folder("features"), note=self.note)
+        return self.backbones.cache
