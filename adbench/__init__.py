@@ -133,6 +133,7 @@ _ELSEWHERE = {
     "maps": ("Border", "Smoothing", "prepared_maps"),
     "metrics": (
         "Curve",
+        "Region",
         "aupro",
         "auroc",
         "average_precision",
@@ -141,6 +142,7 @@ _ELSEWHERE = {
         "pixel_curve_of",
         "pro_curve",
         "roc_curve",
+        "spro",
     ),
     "networks": ("CudaGraphed", "Network", "NetworkBackbone", "to_device"),
     "search": ("ExactIndex", "Memo", "ReweightForm", "exact_search", "nearest_among", "patchcore_weight"),

@@ -13,7 +13,7 @@ Each function raises `adbench.UsageError`, which says what is wrong with an inpu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -21,12 +21,14 @@ import numpy as np
 
 from adbench.api.arrays import Codes, as_float32, checked_maps, checked_pair, codes_for, finite_of, truth_of
 from adbench.api.curves.curve import Curve, curve_of_judged, curve_of_scores
+from adbench.api.curves.regions import Region, RegionTruth, curve_of_regions
 from adbench.api.curves.threshold_table import JudgedMap
 from adbench.api.curves.truth import Truth
 from adbench.errors import ContractError, UsageError
 
 __all__ = [
     "Curve",
+    "Region",
     "aupro",
     "auroc",
     "average_precision",
@@ -35,6 +37,7 @@ __all__ = [
     "pixel_curve_of",
     "pro_curve",
     "roc_curve",
+    "spro",
 ]
 
 Numbers: TypeAlias = Any
@@ -162,6 +165,65 @@ def aupro(maps: Numbers | Pairs, masks: Numbers | None = None, limit: float = 0.
     True
     """
     return pixel_curve_of(maps, masks).aupro(limit)
+
+
+def spro(maps: Numbers, regions: Sequence[Sequence[Region]], limit: float = 0.05) -> float | None:
+    """Area under the saturated per-region-overlap curve up to a false positive rate, divided by that rate.
+
+    Bergmann et al., "Beyond Dents and Scratches", IJCV 2022. The overlap of a region is min(detected pixels divided by
+    its saturation area, 1), and each region of each image counts alike. The false positive rate is over all pixels of
+    all images that lie in no region. Where the regions are the 8-connected parts of a mask and saturation is all of
+    their pixels, this is `aupro`.
+
+    Args:
+        maps: anomaly maps, [N, H, W], or a list of [H, W] whose sizes may differ.
+        regions: for each map a list, empty for a normal image, of regions: ``Region.of(mask, saturation)``.
+        limit: the highest false positive rate, a multiple of 0.001 in (0, 1].
+
+    Returns:
+        A figure from 0 to 1, or None where there is no region, or no pixel outside of them.
+
+    Raises:
+        UsageError: there is not one list for each map, a region has another size than its map, a score is not finite,
+            or another limit.
+
+    >>> mask = np.zeros((4, 4), dtype=bool)
+    >>> mask[:2, :2] = True
+    >>> spro([mask + 0.5], [[Region.of(mask, 3)]])
+    1.0
+    >>> round(spro([np.eye(4)], [[Region.of(mask, 2)]], limit=0.5), 4)
+    0.8333
+    >>> spro([np.eye(4)], [[]]) is None
+    True
+    """
+    truths = _region_truths(list(maps), list(regions))
+    pairs = checked_maps(maps, [_union(truth) for truth in truths])
+    codes = codes_for([pair[0] for pair in pairs], [pair[1] for pair in pairs])
+    ranked = [some if codes is None else codes.of(some) for some, _ in pairs]
+    return curve_of_regions(lambda: zip(ranked, truths, strict=True)).aupro(limit)
+
+
+def _region_truths(maps: list[Any], regions: list[Sequence[Region]]) -> list[RegionTruth]:
+    """The regions of each map.
+
+    Raises:
+        UsageError: there is not one list for each map, or a region has another size than its map.
+    """
+    if len(maps) != len(regions):
+        raise UsageError(f"there is one list of regions for each map; there are {len(regions)} for {len(maps)} maps")
+    truths = [RegionTruth(tuple(np.shape(some)), list(own)) for some, own in zip(maps, regions, strict=True)]
+    for image, truth in enumerate(truths):
+        for region in truth.regions:
+            if region.shape != truth.shape:
+                raise UsageError(f"map {image} has shape {truth.shape}, a region of it {region.shape}; resize the map")
+    return truths
+
+
+def _union(truth: RegionTruth) -> np.ndarray:
+    """[H, W] bool: the pixels of all regions."""
+    mask = np.zeros(truth.shape, dtype=bool)
+    mask.ravel()[truth.union] = True
+    return mask
 
 
 def pro_curve(

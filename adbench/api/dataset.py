@@ -12,6 +12,8 @@ from adbench.api.component import Component
 if TYPE_CHECKING:
     import numpy as np
 
+    from adbench.api.curves.regions import Region
+
 GOOD = "good"
 """The defect type of a normal image, as MVTec AD names its folder."""
 
@@ -122,6 +124,19 @@ class Dataset(Component):
         Raises:
             BadImage: the mask cannot be read or has another size than its image.
         """
+
+    def regions(self, sample: Sample) -> Sequence[Region] | None:  # noqa: ARG002  most annotations are one mask
+        """The parts of an image's defect that count alone, and how much of each has to be found.
+
+        Optional: a dataset whose annotation tells defects apart overrides it, and is then measured by `pixel-spro-05`.
+
+        Returns:
+            [H, W] regions of the image's size, none for a normal image; None where a defective image has no annotation.
+
+        Raises:
+            BadImage: as for `mask`.
+        """
+        return None
 
     @abstractmethod
     def digest(self, sample: Sample) -> str:

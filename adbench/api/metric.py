@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from adbench.api.curves.curve import Curve
+    from adbench.api.curves.regions import RegionMap
     from adbench.api.curves.truth import MaskedMap
 
 
@@ -40,12 +41,15 @@ class Evidence:
         maps: called as often as wanted, starts a walk over the images: anomaly map [H, W] float32 and mask [H, W] bool
             on the evaluation grid. None for methods without a map. Images without an annotation are left out.
         curve: makes the curve of those maps, where there is a quicker way than to walk over `maps`; else None.
+        regions: starts a walk over the same images: anomaly map [H, W] float32 and the regions of its defect. None
+            where the dataset does not say which parts of a defect count alone, or there are no maps.
     """
 
     labels: np.ndarray
     scores: np.ndarray
     maps: Callable[[], Iterator[MaskedMap]] | None = None
     curve: Callable[[], Curve] | None = None
+    regions: Callable[[], Iterator[RegionMap]] | None = None
 
     @cached_property
     def image_curve(self) -> Curve:
@@ -63,12 +67,20 @@ class Evidence:
             return None
         return curve_of_maps(self.maps) if self.curve is None else self.curve()
 
+    @cached_property
+    def region_curve(self) -> Curve | None:
+        """All thresholds on the saturated overlap with the regions; None without maps or regions."""
+        from adbench.api.curves.regions import curve_of_regions
+
+        return None if self.maps is None or self.regions is None else curve_of_regions(self.regions)
+
 
 class Metric(Component):
     """One figure for one category's test set. Never 0 or NaN for something undefined: `Measure(None, reason)`.
 
     Attributes:
         level: ``"image"`` or ``"pixel"``.
+        needs: the optional fields of `Evidence` that the metric reads; without them nobody asks for the figure.
     """
 
     kind: ClassVar[str] = "metric"

@@ -57,6 +57,26 @@ class PixelF1Max(_PixelMetric):
         return curve.f1_max
 
 
+class PixelSpro05(_PixelMetric):
+    """Mean saturated overlap with the defects that the dataset tells apart, up to a false positive rate of 0.05.
+
+    As for MVTec LOCO AD (Bergmann et al., IJCV 2022).
+    """
+
+    name = "pixel-spro-05"
+    needs = frozenset({"regions"})
+
+    def measure(self, evidence: Evidence) -> Measure:
+        curve = evidence.region_curve
+        if curve is None:
+            return Measure(None, "the method makes no anomaly maps, or the dataset does not tell defects apart")
+        return Measure(self._figure(curve), curve.undefined)
+
+    @staticmethod
+    def _figure(curve: Curve) -> float | None:
+        return curve.aupro(0.05)
+
+
 class PixelAupro30(_PixelMetric):
     """Mean overlap with the defect regions, small or large, up to a false positive rate of 0.3 (as for MVTec AD)."""
 

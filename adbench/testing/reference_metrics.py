@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,36 @@ def aupro(evidence: Evidence, limit: float) -> float:
     steps = [scores >= threshold for threshold in np.unique(scores)[::-1]]
     rates = np.array([0.0, *(found[~truth].mean() for found in steps)])
     overlaps = np.array([0.0, *(np.mean([found[region].mean() for region in regions]) for found in steps)])
+    return _area(limit, rates, overlaps)
+
+
+def spro(evidence: Evidence, limit: float) -> float:
+    """The same area under the mean of min(detected pixels / saturation area, 1) over all regions of all images."""
+    images = list(evidence.regions() if evidence.regions else ())
+    scores = np.concatenate([scored.ravel() for scored, _ in images])
+    normal = np.concatenate([~_marked(truth) for _, truth in images])
+    rates, overlaps = [0.0], [0.0]
+    for threshold in np.unique(scores)[::-1]:
+        rates.append(float((scores >= threshold)[normal].mean()))
+        overlaps.append(float(np.mean(list(_saturated(images, threshold)))))
+    return _area(limit, np.array(rates), np.array(overlaps))
+
+
+def _saturated(images: list[Any], threshold: float) -> Iterator[float]:
+    for scored, truth in images:
+        for region in truth.regions:
+            yield min((scored.ravel()[region.positions] >= threshold).sum() / region.saturation, 1.0)
+
+
+def _marked(truth: Any) -> Array:
+    marked = np.zeros(int(np.prod(truth.shape)), dtype=bool)
+    for region in truth.regions:
+        marked[region.positions] = True
+    return marked
+
+
+def _area(limit: float, rates: Array, overlaps: Array) -> float:
+    """The area under a curve up to a limit, by that limit."""
     inside = rates <= limit
     x = np.append(rates[inside], limit)
     y = np.append(overlaps[inside], _at(limit, rates, overlaps))
@@ -91,6 +121,7 @@ KNOWN: dict[str, Callable[[Evidence], float]] = {
     "pixel-auroc": lambda given: auroc(*_pixels(given)),
     "pixel-ap": lambda given: average_precision(*_pixels(given)),
     "pixel-f1-max": lambda given: f1_max(*_pixels(given)),
+    "pixel-spro-05": lambda given: spro(given, 0.05),
     "pixel-aupro-30": lambda given: aupro(given, 0.3),
     "pixel-aupro-05": lambda given: aupro(given, 0.05),
 }

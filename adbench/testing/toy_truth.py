@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from adbench import Evidence, Table
+from adbench.api.curves.regions import Region, RegionTruth
 
 if TYPE_CHECKING:
+    from adbench.api.curves.regions import RegionMap
     from adbench.api.curves.truth import MaskedMap
 
 Case = Literal["noisy", "ties", "perfect", "reversed", "constant", "no positives"]
@@ -37,7 +39,21 @@ def evidence(case: Case, order: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 7), scal
     def maps() -> Iterator[MaskedMap]:
         yield from ((scored * np.float32(scale), mask) for scored, mask in pairs)
 
-    return Evidence(labels=labels, scores=scores * np.float32(scale), maps=maps)
+    def regions() -> Iterator[RegionMap]:
+        yield from ((scored, _halves(mask)) for scored, mask in maps())
+
+    return Evidence(labels=labels, scores=scores * np.float32(scale), maps=maps, regions=regions)
+
+
+def _halves(mask: np.ndarray) -> RegionTruth:
+    """The upper and the lower half of a defect, with a row in common; half of each saturates it."""
+    rows = np.flatnonzero(mask.any(axis=1))
+    if not rows.size:
+        return RegionTruth(mask.shape, ())
+    upper, lower = mask.copy(), mask.copy()
+    middle = rows[len(rows) // 2]
+    upper[middle + 1 :] = lower[:middle] = False
+    return RegionTruth(mask.shape, [Region.of(half, half.sum() // 2) for half in (upper, lower)])
 
 
 def _pair(case: Case, image: int) -> MaskedMap:

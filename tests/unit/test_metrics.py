@@ -16,12 +16,41 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
 from adbench import Evidence, UsageError, metrics
-from adbench.metrics import aupro, auroc, average_precision, curve_of, f1_max, pixel_curve_of, pro_curve, roc_curve
+from adbench.metrics import (
+    Region,
+    aupro,
+    auroc,
+    average_precision,
+    curve_of,
+    f1_max,
+    pixel_curve_of,
+    pro_curve,
+    roc_curve,
+)
 from adbench.testing import reference_metrics as slow
 from adbench.testing.toy_truth import evidence
 
 FIGURES = {"auroc": auroc, "average_precision": average_precision, "f1_max": f1_max}
 LIMITS = (0.05, 0.3, 1.0)
+
+
+def test_spro_keeps_the_precision_of_the_scores():
+    """Scores that float32 cannot tell apart are ranked all the same."""
+    mask = np.zeros((3, 4), dtype=bool)
+    mask[0] = True
+    scores = 1 - 1e-9 * np.arange(12, dtype=np.float64).reshape(3, 4)
+    assert metrics.spro([scores], [[Region.of(mask, 2)]], limit=0.5) == 1.0
+    assert metrics.spro(torch.from_numpy(scores[None]), [[Region.of(mask)]], limit=0.5) == 1.0
+
+
+def test_spro_refuses_what_does_not_fit():
+    mask = np.ones((2, 2), dtype=bool)
+    with pytest.raises(UsageError, match="there are 1 for 2 maps"):
+        metrics.spro(np.zeros((2, 2, 2)), [[]])
+    with pytest.raises(UsageError, match=r"map 0 has shape \(3, 2\), a region of it \(2, 2\)"):
+        metrics.spro([np.zeros((3, 2))], [[Region.of(mask)]])
+    with pytest.raises(UsageError, match="finite"):
+        metrics.spro([np.full((2, 2), np.nan)], [[]])
 
 
 def area(x, y):

@@ -38,23 +38,23 @@ class Pixels:
 
     def walk(self) -> Iterator[JudgedMap]:
         """Scores [H, W] float32 and truth of each image."""
-        positives, pixels, checksum = 0, 0, 0.0
+        positives, normals, checksum = 0, 0, 0.0
         for image, (anomaly_map, truth) in enumerate(self._maps()):
             scores = np.asarray(anomaly_map, dtype=np.float32)
             total = _checked_sum(scores, truth, image)
             yield scores, truth
             positives += truth.positions.size
-            pixels += scores.size
+            normals += scores.size - truth.marked.size
             checksum += total
-        seen = positives, pixels, checksum
+        seen = positives, normals, checksum
         if self._first not in {None, seen}:
             raise ContractError("evidence", "every walk over the maps is the same; one differs from the first")
         self._first = seen
 
     def counts(self) -> tuple[int, int]:
         """Anomalous and normal pixels; known after a walk."""
-        positives, pixels, _ = self._first or (0, 0, 0)
-        return positives, pixels - positives
+        positives, normals, _ = self._first or (0, 0, 0)
+        return positives, normals
 
 
 def _checked_sum(scores: np.ndarray, truth: Truth, image: int) -> float:
@@ -178,7 +178,7 @@ class Normals:
     def add(self, scores: np.ndarray, truth: Truth) -> None:
         """Count the normals of a map [H, W]."""
         keys = keys_of(scores).ravel()
-        keys[truth.positions] = _NOBODY
+        keys[truth.marked] = _NOBODY
         self.add_keys(keys)
 
     def add_keys(self, keys: np.ndarray) -> None:

@@ -45,6 +45,11 @@ class Truth:
         return sizes
 
     @property
+    def marked(self) -> np.ndarray:
+        """[M] int32: the pixels that are not normal; those that count and any others."""
+        return self.positions
+
+    @property
     def mask(self) -> np.ndarray:
         """[H, W] bool, made anew at each call."""
         mask = np.zeros(self.shape, dtype=bool)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 
 from adbench.api.curves.curve import curve_of_judged
+from adbench.api.curves.regions import RegionTruth
 from adbench.api.curves.truth import Truth
 from adbench.api.dataset import Dataset, Sample
 from adbench.api.metric import Evidence, Measure, Metric
 from adbench.engine.evaluate.anomaly_map import anomaly_map, anomaly_maps, foreground_on_grid
-from adbench.engine.evaluate.grid_masks import mask_on_grid
+from adbench.engine.evaluate.grid_masks import mask_on_grid, region_on_grid
 from adbench.engine.evaluate.lru import LruCache
 from adbench.engine.features.contract import blame, require_type
 from adbench.engine.features.read_ahead import read_ahead
@@ -26,6 +27,7 @@ from adbench.errors import ContractError, DataError
 
 if TYPE_CHECKING:
     from adbench.api.curves.curve import Curve
+    from adbench.api.curves.regions import RegionMap
     from adbench.api.curves.threshold_table import JudgedMap
     from adbench.api.curves.truth import MaskedMap
     from adbench.engine.evaluate.device_curve import JudgedMaps
@@ -176,14 +178,37 @@ class Evaluator:
 
         return curve_on_device(self.judged_batches, self.device)
 
+    def region_maps(self) -> Iterator[RegionMap]:
+        """Map and regions of every annotated test image."""
+        truths = read_ahead(self.region_truth, range(len(self.samples)), self.workers, 4 * self.workers)
+        return ((self.map(index), truth) for index, truth in enumerate(truths) if truth is not None)
+
+    def region_truth(self, index: int) -> RegionTruth | None:
+        """The regions of one test image on the evaluation grid; None where it has no annotation."""
+        sample = self.samples[index]
+        if not sample.anomalous:
+            return RegionTruth(self.grid or self.predictions.geometry[index].original, ())
+        key = self.dataset, sample.id, self.grid, "regions"
+        return self.cache.get(key, partial(self._read_regions, sample), _region_bytes)
+
+    def _read_regions(self, sample: Sample) -> RegionTruth | None:
+        with blame(self.dataset, "regions"):
+            regions = self.dataset.regions(sample)
+        if not regions:
+            return None
+        shown = [region_on_grid(region, self.grid) for region in regions]
+        return RegionTruth(shown[0].shape, shown)
+
     def evidence(self) -> Evidence:
         """What metrics read."""
         mapped = self.predictions.patches is not None
+        told_apart = type(self.dataset).regions is not Dataset.regions
         return Evidence(
             labels=np.array([sample.anomalous for sample in self.samples]),
             scores=self.predictions.scores,
             maps=self.masked_maps if mapped else None,
             curve=self.pixel_curve if mapped else None,
+            regions=self.region_maps if mapped and told_apart else None,
         )
 
 
@@ -193,19 +218,25 @@ def _bytes(annotation: Annotation) -> int:
     return 0 if truth is None else truth.positions.nbytes + truth.sizes.nbytes
 
 
+def _region_bytes(truth: RegionTruth | None) -> int:
+    return 0 if truth is None else truth.union.nbytes + sum(region.positions.nbytes for region in truth.regions)
+
+
 def _chunks(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
     while chunk := list(islice(items, size)):
         yield chunk
 
 
 def measure(metrics: Iterable[Metric], evidence: Evidence) -> dict[str, MetricInfo]:
-    """Every metric's figure, by name.
+    """Every metric's figure, by name; without those that need what the dataset or the method does not give.
 
     Raises:
         ContractError: a metric gave NaN or infinity instead of None with a reason.
     """
     results = {}
     for metric in metrics:
+        if any(getattr(evidence, field) is None for field in metric.needs):
+            continue
         with blame(metric, "measure"):
             answer = metric.measure(evidence)
             require_type(metric, "measure()", answer, Measure)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from adbench.api.curves.regions import Region
 from adbench.engine.evaluate.anomaly_map import nearest_cells
 
 if TYPE_CHECKING:
@@ -66,3 +67,15 @@ def _touched(cells: int, places: np.ndarray) -> np.ndarray:
     touched[np.arange(len(places)), places] = 1
     touched[np.arange(cells) * len(places) // cells, np.arange(cells)] = 1
     return touched
+
+
+def region_on_grid(region: Region, evaluation: tuple[int, int] | None) -> Region:
+    """A region on the evaluation grid, of which the same share saturates it."""
+    import numpy as np
+
+    if evaluation in (None, region.shape):
+        return region
+    mask = np.zeros(region.shape, dtype=bool)
+    mask.ravel()[region.positions] = True
+    shown = mask_on_grid(mask, evaluation).marked
+    return Region.of(shown, region.saturation * np.count_nonzero(shown) / region.positions.size)

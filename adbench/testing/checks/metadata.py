@@ -17,6 +17,7 @@ from adbench.registry import installed
 from adbench.testing.check import Broken, Rule, Subject, Unavailable, require
 
 HEAVY = ("torch", "torchvision", "timm", "transformers", "open_clip", "cv2", "faiss", "onnxruntime", "ray")
+OF_EVIDENCE = {"maps", "regions"}
 READABLE = {field.name for field in fields(Features)} | {"class_name"}
 
 
@@ -84,9 +85,10 @@ def check_unknown_option_is_refused(subject: Subject[Component]) -> None:
 
 
 def check_needs_exist(subject: Subject[Component]) -> None:
-    """What the component needs are fields of Features, or class_name."""
-    unknown = set(subject.original.needs) - READABLE
-    require(not unknown, f"There is no {', '.join(sorted(unknown))}; fields are {', '.join(sorted(READABLE))}.")
+    """What the component needs are fields of Features, or class_name; of Evidence, if it is a metric."""
+    readable = OF_EVIDENCE if subject.original.kind == "metric" else READABLE
+    unknown = set(subject.original.needs) - readable
+    require(not unknown, f"There is no {', '.join(sorted(unknown))}; fields are {', '.join(sorted(readable))}.")
 
 
 def check_defaults_fill_slots(subject: Subject[Component]) -> None:

@@ -128,6 +128,23 @@ def mvtec_ad_2(root: Path) -> Path:
     return root
 
 
+def mvtec_loco(root: Path) -> Path:
+    for name in ("juice_bottle", "pushpins"):
+        for file in ("train/good/000", "train/good/001", "validation/good/000", "test/good/000"):
+            picture(root / name / f"{file}.png")
+        for kind in ("logical_anomalies", "structural_anomalies"):
+            for number in range(2):
+                picture(root / name / f"test/{kind}/{number:03}.png")
+                for defect in range(number + 1):
+                    mask(root / name / f"ground_truth/{kind}/{number:03}/{defect:03}.png", value=255 - defect)
+        config = [
+            {"defect_name": "a", "pixel_value": 255, "saturation_threshold": 5, "relative_saturation": False},
+            {"defect_name": "b", "pixel_value": 254, "saturation_threshold": 0.3, "relative_saturation": True},
+        ]
+        (root / name / "defects_config.json").write_text(json.dumps(config))
+    return root
+
+
 def real_iad(root: Path) -> Path:
     for name in ("audiojack", "zipper"):
         lists = {"meta": {"prefix": f"{name}/", "normal_class": "OK", "pre_transform": True}, "train": [], "test": []}
@@ -190,6 +207,7 @@ DRAWN = {
     "magnetic-tile": magnetic_tile,
     "mpdd": mpdd,
     "mvtec-ad-2": mvtec_ad_2,
+    "mvtec-loco": mvtec_loco,
     "real-iad": real_iad,
     "visa": visa,
 }

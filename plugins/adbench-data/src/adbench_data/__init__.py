@@ -16,6 +16,7 @@ SETS = {
     "manifest": ("Manifest",),
     "mpdd": ("Mpdd",),
     "mvtec_ad_2": ("MVTecAD2",),
+    "mvtec_loco": ("MVTecLoco",),
     "real_iad": ("RealIad",),
     "visa": ("Visa",),
 }

@@ -33,7 +33,7 @@ class Manifest(ListedDataset):
 
     Its columns are ``image`` (the file, relative to the table), ``split`` (train, test, or empty to leave it out) and
     ``label`` (good, normal, ok or 0 is normal; any other text is the type of defect), and, if wanted, ``mask`` and
-    ``category``. A folder of Hugging Face's ``datasets`` has such a table, ``metadata.csv`` or ``metadata.jsonl``, whose
+    ``category``. A folder of Hugging Face's ``datasets`` has such a table, ``metadata.csv`` or ``metadata.jsonl``; its
     column ``file_name`` is read as ``image``.
     """
 
