@@ -17,7 +17,7 @@ class Weights:
     """The weights that a backbone runs on.
 
     Attributes:
-        name: where they come from, such as ``"timm/resnet18.a1_in1k"`` or a file's name; ``"random"`` if untrained.
+        name: where they come from, such as ``"owner/model"`` or a file's name; ``"random"`` if untrained.
         sha256: of the content, in hex.
     """
 

@@ -113,7 +113,7 @@ def _in_onnxruntime(content: bytes, threads: int) -> Compute:
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
     options.log_severity_level = 4
-    # Its threads wait by spinning, which is fast within a run; after it they would take the cores from torch and faiss
+    # Its threads wait by spinning, which is fast within a run; after it they would take the cores from torch and others
     options.add_session_config_entry("session.force_spinning_stop", "1")
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     return lambda images: [torch.from_numpy(found) for found in session.run(None, {"images": _array(images)})]

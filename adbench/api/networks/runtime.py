@@ -72,7 +72,7 @@ class Network:
         mean, std: by which images of 0 to 1 are normalised, a number for each colour.
         weights: sha256 of the weights.
         identity: JSON-compatible facts that, with the weights, decide what it computes: model, layers, versions.
-        who: for messages, such as ``"backbone 'timm'"``.
+        who: for messages, such as ``"backbone 'resnet18'"``.
 
     Raises:
         UnknownName: there is no such runtime.

@@ -131,7 +131,7 @@ def hub_file(repo: str, filename: str, revision: str | None = None) -> Path:
     """A file of the Hugging Face hub: the cached copy, else downloaded.
 
     Args:
-        repo: such as ``"timm/resnet18.tv_in1k"``.
+        repo: such as ``"owner/model"``.
         filename: within the repository.
         revision: a commit, branch or tag; None for the main branch.
 
@@ -141,7 +141,7 @@ def hub_file(repo: str, filename: str, revision: str | None = None) -> Path:
     try:
         import huggingface_hub as hub
     except ImportError:
-        raise WeightsError(f"{repo}/{filename} is on the Hugging Face hub; pip install huggingface_hub") from None
+        raise WeightsError(f"{repo}/{filename} is on the Hugging Face hub; pip install 'adbench-core[hub]'") from None
     cached = hub.try_to_load_from_cache(repo, filename, revision=revision)
     if isinstance(cached, str):
         return Path(cached)

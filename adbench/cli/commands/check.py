@@ -66,7 +66,7 @@ class Plugin:
 def command(dist: str, metadata_only: bool) -> int:
     """Check that every component of DIST keeps its contract, and that its recipes can be read.
 
-    DIST is an installed distribution, such as adbench-onnx, or an importable module with hooks, such as my_plugin.
+    DIST is an installed distribution, such as adbench-core, or an importable module with hooks, such as my_plugin.
     """
     from adbench.registry import instead
 

@@ -8,25 +8,21 @@ import subprocess
 from collections.abc import Iterable
 from datetime import datetime
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, metadata, version
 from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 import adbench
 from adbench.api.backbone import Weights
 from adbench.engine.store.record import Provenance, WeightsInfo
 
-_PACKAGES = (
-    "numpy",
-    "pillow",
-    "scipy",
-    "torch",
-    "torchvision",
-    "timm",
-    "faiss-cpu",
-    "onnxruntime",
-    "openvino",
-    "transformers",
-)
+_CORE = "adbench-core"
+"""The distribution that this file is part of."""
+
+_NOT_AT_WORK = {"dev", "docs", "test", "tests"}
+"""Extras whose packages no run uses."""
 
 
 def provenance_of(
@@ -38,7 +34,7 @@ def provenance_of(
         device: torch's name of the device.
         runtime: what computed the backbone.
         weights: what the backbone loaded.
-        dists: distributions of the plugins that take part.
+        dists: distributions that the parts come from; recorded are their versions, and those of what they require.
         started: when the unit began.
     """
     import torch
@@ -54,7 +50,7 @@ def provenance_of(
         runtime=runtime,
         started=started.isoformat(timespec="seconds"),
         weights=[WeightsInfo(name=item.name, sha256=item.sha256) for item in weights],
-        packages=_versions([*_PACKAGES, *dists]),
+        packages=_versions(dists),
     )
 
 
@@ -108,9 +104,36 @@ def _git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def _versions(names: Iterable[str]) -> dict[str, str]:
-    found = {name: _version(name) for name in sorted(set(names))}
+def _versions(dists: Iterable[str]) -> dict[str, str]:
+    """Versions of the core, of these distributions and of the packages that they require, as far as installed."""
+    taking_part = {_CORE, *dists}
+    names = taking_part.union(*map(_required_by, taking_part))
+    found = {name: _version(name) for name in sorted(names)}
     return {name: installed for name, installed in found.items() if installed is not None}
+
+
+@cache
+def _required_by(dist: str) -> frozenset[str]:
+    """Packages that a distribution requires, also for its extras; none for one that is not installed."""
+    try:
+        about = metadata(dist)
+    except PackageNotFoundError:
+        return frozenset()
+    extras = {"", *(about.get_all("Provides-Extra") or ())} - _NOT_AT_WORK
+    names = (_name_of(line, extras) for line in about.get_all("Requires-Dist") or ())
+    return frozenset(name for name in names if name)
+
+
+def _name_of(line: str, extras: Iterable[str]) -> str | None:
+    """The package that a line of a distribution's metadata requires; None where nothing here does, or it is broken."""
+    try:
+        wanted = Requirement(line)
+    except InvalidRequirement:
+        return None
+    marker = wanted.marker
+    if marker is not None and not any(marker.evaluate({"extra": extra}) for extra in extras):
+        return None
+    return canonicalize_name(wanted.name)
 
 
 @cache

@@ -16,7 +16,9 @@ from adbench.faults import class_faults, near_to, object_fault
 from adbench.registry import installed
 from adbench.testing.check import Broken, Rule, Subject, Unavailable, require
 
-HEAVY = ("torch", "torchvision", "timm", "transformers", "open_clip", "cv2", "faiss", "onnxruntime", "ray")
+HEAVY = ("torch", "tensorflow", "jax", "cv2", "sklearn", "onnxruntime", "openvino")
+"""Modules that take long to import; whatever else is built on one of them pulls it in."""
+
 OF_EVIDENCE = {"maps", "regions"}
 READABLE = {field.name for field in fields(Features)} | {"class_name"}
 
@@ -115,7 +117,7 @@ def _require_installed(error: UsageError) -> None:
 
 
 def check_import_is_light(subject: Subject[Component]) -> None:
-    """Importing the plugin pulls in no torch, timm or cv2; such imports belong inside methods."""
+    """Importing the plugin pulls in no torch, cv2 or another heavy module; such imports belong inside methods."""
     module = type(subject.original).__module__
     pulled = _pulled_in(module)
     require(not pulled, f"'import {module}' pulls in {', '.join(pulled)}.")

@@ -1,14 +1,34 @@
+import re
 import subprocess
 from datetime import datetime, timezone
+from email.message import Message
+from pathlib import Path
 
 import pytest
+import tomllib
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import adbench
 from adbench import Weights
 from adbench.engine.store import provenance
 from adbench.engine.store.provenance import git_state, provenance_of
 
+REFERENCES = {"torchvision"}
+"""What comments compare with: whose resizing is meant."""
+
+MODULES = {"faiss-cpu": "faiss", "open-clip-torch": "open_clip", "segment-anything": "segment_anything"}
+"""Names of modules that are not those of their packages."""
+
 NOON = datetime(2026, 1, 2, 12, tzinfo=timezone.utc)
+
+
+def required(path):
+    """Normalised names of all packages that a pyproject.toml requires, extras included."""
+    project = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
+    extras = project.get("optional-dependencies", {}).values()
+    lines = [*project["dependencies"], *(line for extra in extras for line in extra)]
+    return {canonicalize_name(Requirement(line).name) for line in lines}
 
 
 def git(folder, *words):
@@ -62,6 +82,42 @@ def test_provenance_names_what_took_part():
     assert "threads" in found.device
     assert {"numpy", "torch", "adbench-core"} <= set(found.packages)
     assert "never-installed" not in found.packages
+
+
+def test_packages_are_those_that_the_parts_require(monkeypatch):
+    about = {
+        "a-plugin": ["numpy>=1", "PyYAML; extra == 'fast'", "pytest; extra == 'dev'", "not a requirement!"],
+        "adbench-core": ["torch>=2", "tomli; python_version < '3'"],
+    }
+
+    def metadata(dist):
+        found = Message()
+        for extra in ("fast", "dev"):
+            found["Provides-Extra"] = extra
+        for line in about[dist]:
+            found["Requires-Dist"] = line
+        return found
+
+    monkeypatch.setattr(provenance, "metadata", metadata)
+    provenance._required_by.cache_clear()
+    found = provenance._versions(["a-plugin"])
+    provenance._required_by.cache_clear()
+    assert found.keys() == {"adbench-core", "numpy", "pyyaml", "torch"}
+
+
+def test_the_core_names_no_package_that_plugins_bring():
+    """Plugins come and go: what is recorded, checked and told is derived from what is installed."""
+    root = Path(adbench.__file__).parents[1]
+    core = required(root / "pyproject.toml")
+    plugins = {path.parent.name: required(path) for path in root.glob("plugins/*/pyproject.toml")}
+    foreign = {*plugins, *set().union(*plugins.values())} - core - {"adbench-core", *REFERENCES}
+    words = {form for name in foreign for form in (name, name.replace("-", "_"), MODULES.get(name, name))}
+    named = {
+        f"{path.relative_to(root)}: {found[0]}"
+        for path in (root / "adbench").rglob("*.py")
+        for found in re.finditer(rf"\b(?:{'|'.join(sorted(words))})\b", path.read_text(encoding="utf-8"))
+    }
+    assert named == set()
 
 
 def test_git_is_asked_once_for_all_records_of_a_process(monkeypatch):
