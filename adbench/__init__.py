@@ -128,7 +128,7 @@ _ELSEWHERE = {
         "read_size",
     ),
     "errors": ("IncompatibleParts", "PluginError", "UnitTimeout", "printable"),
-    "executor": ("Ending", "Executor", "Job", "Work"),
+    "executor": ("Ending", "Executor", "Job", "Work", "answer_or_reason"),
     "files": ("LocalFile", "read_json", "read_plain", "read_yaml", "sha256_of"),
     "maps": ("Border", "Smoothing", "prepared_maps"),
     "metrics": (

@@ -2,10 +2,11 @@
 
 - `Executor`: the contract of ``--executor``.
 - `Job`: one unit to run; `Work`: the function that runs it; `Ending`: how it ended.
+- `answer_or_reason`: an order done in a worker, whatever the work raises.
 
 docs/distributed.md says what an executor has to take care of. Importing this module imports no torch.
 """
 
-from adbench.api.executor import Ending, Executor, Job, Work
+from adbench.api.executor import Ending, Executor, Job, Work, answer_or_reason
 
-__all__ = ["Ending", "Executor", "Job", "Work"]
+__all__ = ["Ending", "Executor", "Job", "Work", "answer_or_reason"]

@@ -1,4 +1,4 @@
-"""Greedy k-center beside the plain in-place torch loop, and streaming merge-and-reduce beside both.
+"""Greedy k-center beside the plain in-place torch loop.
 
     python benchmarks/kcenter.py                              short vectors, and vectors as long as ResNet-50's
     python benchmarks/kcenter.py --features FILE.safetensors  the tensor "vectors" of a saved bank
@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from adbench_memory.kcenter import Selection, greedy_cover, plain_k_center
-from adbench_memory.merge import Merged, Pool
 from torch import Tensor
+
+from adbench.coresets import greedy_cover, plain_k_center
 
 START = 5
 
@@ -33,8 +33,8 @@ def main() -> None:
     parser.add_argument("--features", type=Path, help="a safetensors file with the tensor 'vectors' [N, C]")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    print("| data | steps | ours, s | plain loop, s (from its first steps) | ratio | same | streaming, s | radius |")
-    print("|---|---:|---:|---:|---:|---|---:|---:|")
+    print("| data | steps | ours, s | plain loop, s (from its first steps) | ratio | same |")
+    print("|---|---:|---:|---:|---:|---|")
     for name, make in sources(arguments).items():
         print(row(name, make(), arguments), flush=True)
 
@@ -44,11 +44,9 @@ def row(name: str, vectors: Tensor, arguments: argparse.Namespace) -> str:
     ours, selection = fastest(lambda: greedy_cover(vectors, count, START), arguments.repeat)
     step, known = plain_step(vectors, min(count, 100), arguments.plain)
     same = "yes" if torch.equal(selection.index[: len(known)], known) else "NO"
-    streaming, merged = fastest(lambda: merge(vectors, count), 1)
     return (
         f"| {name}, {len(vectors):,} x {vectors.shape[1]} | {count} | {ours:.2f} | {count * step:.0f} "
-        f"| {count * step / ours:.1f}x | {same}, {len(known)} steps | {streaming:.2f} ({merged.rounds} rounds) "
-        f"| {merged.radius / selection.radius:.2f}x |"
+        f"| {count * step / ours:.1f}x | {same}, {len(known)} steps |"
     )
 
 
@@ -83,18 +81,6 @@ def plain_step(vectors: Tensor, most: int, seconds: float) -> tuple[float, Tenso
     steps = min(most, max(3, int(2 * seconds / (time.perf_counter() - began))))
     took, known = fastest(lambda: plain_k_center(vectors, steps, START), 1)
     return took / max(1, steps - 1), known
-
-
-def merge(vectors: Tensor, count: int) -> Merged:
-    """The selection in a quarter of the memory."""
-
-    def select(some: Tensor, count: int) -> Selection:
-        return greedy_cover(some, min(count, len(some)), START)
-
-    pool = Pool(max(4 * count, len(vectors) // 4), vectors.shape[1], len(vectors), count, select, "cpu")
-    for rows in torch.split(vectors, 8192):
-        pool.add(rows, torch.zeros(len(rows), dtype=torch.int64))
-    return pool.coreset(count)
 
 
 def fastest(work: Callable[[], Any], repeat: int) -> tuple[float, Any]:

@@ -1,7 +1,7 @@
 """Search: prepared once or at each call, faiss's exhaustive search, and approximate indexes with their recall.
 
     python benchmarks/search.py           exact search
-    python benchmarks/search.py --index   ivf, hnsw and pq beside it (building them takes minutes)
+    python benchmarks/search.py --index   the approximate index beside it (building it takes minutes)
     python benchmarks/search.py --exclude the same search with images left out, and among many equal vectors
 
 All exact ways measure their candidates' distances directly; the answers are compared. The plain product without any
@@ -23,13 +23,7 @@ from torch import Tensor
 from adbench.search import ExactIndex, exact_search, nearest_among
 
 CASES = [(1024, 1024, 152), (100, 200_000, 384), (784, 200_000, 384), (784, 200_000, 1536)]
-INDEXES: list[dict[str, Any]] = [
-    {"index": "ivf"},
-    {"index": "ivf", "nprobe": 8},
-    {"index": "hnsw"},
-    {"index": "hnsw", "ef": 16},
-    {"index": "pq"},
-]
+INDEXES: list[dict[str, Any]] = [{"index": "hnsw"}, {"index": "hnsw", "ef": 16}]
 
 
 def main() -> None:
@@ -116,7 +110,7 @@ def approximate(arguments: argparse.Namespace) -> None:
     print("|---|---:|---:|---:|---:|---:|---:|")
     for options in INDEXES:
         began = time.perf_counter()
-        index = ApproximateIndex(vectors, SearchConfig(**options), held_out, "benchmark")
+        index = ApproximateIndex(vectors, SearchConfig(**options), held_out)
         built = time.perf_counter() - began
         seconds, _ = fastest(lambda index=index: index.search(query, arguments.k), arguments.repeat)
         name = ", ".join(f"{name}={value}" for name, value in options.items())

@@ -66,3 +66,26 @@ class Executor(Component):
         Raises:
             UsageError: there is nothing to run on, such as a cluster that does not answer.
         """
+
+
+MOST_CHARACTERS = 1000
+"""Of an error's text, in the reason why a job has no answer."""
+
+
+def answer_or_reason(work: Work, order: str) -> tuple[str | None, str]:
+    """Do an order in a worker: the answer, or else the reason why there is none, for `Ending.lost`.
+
+    An exception comes back in words, since not every exception survives the way between processes.
+    """
+    try:
+        return work(order), ""
+    except BaseException as error:  # noqa: BLE001 - it may be anything, also a module that cannot be imported
+        return None, f"it raised {type(error).__name__}: {_text_of(error)}".strip()
+
+
+def _text_of(error: BaseException) -> str:
+    """The text of an error, cut off where it is long, and empty where the error fails to make one."""
+    try:
+        return str(error)[:MOST_CHARACTERS]
+    except BaseException:  # noqa: BLE001
+        return ""

@@ -20,6 +20,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from adbench.executor import answer_or_reason
+
 try:
     import fcntl
 except ImportError:  # pragma: no cover - Windows
@@ -30,9 +32,6 @@ ENDED = 256
 
 OWN = ".own"
 """What the name of a worker's folder of temporary files ends in, after its process id."""
-
-MOST = 1000
-"""Characters of what an error says."""
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 _held: list[Any] = []  # the lock of this worker's slot, for as long as the worker lives
@@ -161,19 +160,5 @@ def _lock(file: Path) -> object:
 
 
 def answer(work: str, order: str) -> tuple[str | None, str]:
-    """The answer of the function of that name to an order, or else why there is none.
-
-    Whatever is raised comes back in words, since not every exception survives the way between processes.
-    """
-    try:
-        return resolve_name(work)(order), ""
-    except BaseException as error:  # noqa: BLE001 - it may be anything, also a module that cannot be imported
-        return None, f"it raised {type(error).__name__}: {_said(error)}".strip()
-
-
-def _said(error: BaseException) -> str:
-    """What an error says, if it can, and not at any length."""
-    try:
-        return str(error)[:MOST]
-    except BaseException:  # noqa: BLE001
-        return ""
+    """The answer of the function of that name to an order, or the reason why there is none."""
+    return answer_or_reason(lambda order: str(resolve_name(work)(order)), order)

@@ -57,7 +57,8 @@ class Fitter:
             self.forget()  # the old bank goes before the new one comes
             self.last = self._fit(unit, memory)
         own = unit.method
-        return replace(self.last, method=replace(self.last.method, scorer=own.scorer, aggregator=own.aggregator))
+        scoring = replace(self.last.method, scorer=own.scorer, aggregator=own.aggregator, map=own.map)
+        return replace(self.last, method=scoring)
 
     def forget(self) -> None:
         """Let go of the last fit, and of the folder with its files."""

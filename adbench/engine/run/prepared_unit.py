@@ -82,8 +82,12 @@ class PreparedUnit:
 
     @property
     def score_key(self) -> str:
-        """Decides the scores of the test images, beside the seed: the recipe without its maps, and the images."""
-        return canonical_json(self._key("augment", "neck", "masker", "bank", "scorer", "aggregate"))
+        """Decides the scores of the test images, beside the seed: the recipe and the images.
+
+        The recipe's map is in it only where the aggregator reads it.
+        """
+        slots = ("augment", "neck", "masker", "bank", "scorer", "aggregate")
+        return canonical_json(self._key(*slots, *(["map"] if self.method.aggregator.reads == "map" else [])))
 
     def _key(self, *slots: str) -> list[object]:
         spec = self.builder.spec

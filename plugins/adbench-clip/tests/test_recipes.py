@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import adbench_clip
 import pytest
-import yaml
 from adbench_clip.april_gan import AprilGan
 from adbench_clip.clip import Clip
 from adbench_clip.prompts import Prompts
 from adbench_clip.prompts_few import PromptsFew
 from adbench_clip.winclip import WinClip
 
-from adbench.engine.plan.recipe import parts_in, read_recipe
+from adbench.engine.plan.recipe import read_recipe
+from adbench.testing import check_recipe, recipe_files
 
-FILES = sorted((Path(adbench_clip.__file__).parent / "recipes").glob("*.yaml"))
+FILES = recipe_files(adbench_clip)
 OURS = {
-    "backbone": {"clip": Clip},
-    "bank": {"prompts": Prompts, "prompts-few": PromptsFew},
-    "scorer": {"winclip": WinClip, "april-gan": AprilGan},
+    "backbone/clip": Clip,
+    "bank/prompts": Prompts,
+    "bank/prompts-few": PromptsFew,
+    "scorer/winclip": WinClip,
+    "scorer/april-gan": AprilGan,
 }
 
 
@@ -30,23 +31,9 @@ def test_all_are_here():
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_a_recipe_says_what_it_is(file):
-    content = yaml.safe_load(file.read_text())
-    assert content["recipe"] == file.stem
-    assert content["paper"].startswith("https://arxiv.org/abs/")
-    assert content["title"]
-    assert file.read_text().startswith("# ")
-
-
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_our_parts_take_their_options_and_name_one_model(file):
-    recipe = read_recipe(file)
-    models = set()
-    for slot, known in OURS.items():
-        (part,) = parts_in(recipe, slot)
-        if part.name in known:
-            made = known[part.name](**part.options)
-            models |= {(made.config.model, made.config.tag)} if hasattr(made.config, "tag") else set()
+def test_a_recipe_is_complete_and_names_one_model(file):
+    made = check_recipe(file, OURS).values()
+    models = {(part.config.model, part.config.tag) for part in made if hasattr(part.config, "tag")}
     assert len(models) == 1
 
 

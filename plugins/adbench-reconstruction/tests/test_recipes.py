@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import adbench_reconstruction
 import pytest
-import yaml
 from adbench_reconstruction.autoencoder import Autoencoder
 from adbench_reconstruction.residual import Residual
 from adbench_reconstruction.ssim_residual import SsimResidual
 
-from adbench.engine.plan.recipe import parts_in, read_recipe
+from adbench.testing import check_recipe, recipe_files
 
-FILES = sorted((Path(adbench_reconstruction.__file__).parent / "recipes").glob("*.yaml"))
-OURS = {"bank": {"autoencoder": Autoencoder}, "scorer": {"residual": Residual, "ssim-residual": SsimResidual}}
-
-
-def made(name, slot):
-    (part,) = parts_in(read_recipe(next(file for file in FILES if file.stem == name)), slot)
-    return OURS[slot][part.name](**part.options)
+FILES = recipe_files(adbench_reconstruction)
+OURS = {"bank/autoencoder": Autoencoder, "scorer/residual": Residual, "scorer/ssim-residual": SsimResidual}
 
 
 def test_all_are_here():
@@ -27,20 +19,8 @@ def test_all_are_here():
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_a_recipe_says_what_it_is(file):
-    content = yaml.safe_load(file.read_text())
-    assert content["recipe"] == file.stem
-    assert content["paper"].startswith("https://arxiv.org/abs/")
-    assert content["title"]
-    assert file.read_text().startswith("# ")
-
-
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_our_parts_take_their_options_and_fit_together(file):
-    scorer = made(file.stem, "scorer")
-    made(file.stem, "bank")
-    (aggregate,) = parts_in(read_recipe(file), "aggregate")
-    assert (aggregate.name == "scorer") == ("image" in scorer.gives(scorer.config))
+def test_a_recipe_is_complete(file):
+    check_recipe(file, OURS)
 
 
 @pytest.mark.parametrize(
@@ -54,5 +34,6 @@ def test_our_parts_take_their_options_and_fit_together(file):
     ],
 )
 def test_two_rows_differ_in_one_switch(one, other, switches):
-    ours, others = made(one, "bank").identity(), made(other, "bank").identity()
+    files = {file.stem: file for file in FILES}
+    ours, others = (check_recipe(files[name], OURS)["bank"].identity() for name in (one, other))
     assert {name for name in ours if ours[name] != others[name]} == switches

@@ -9,9 +9,9 @@ import pytest
 import yaml
 from adbench_sam.sam import Sam
 
-from adbench.engine.plan.recipe import parts_in, read_recipe
+from adbench.testing import check_recipe, recipe_files
 
-FILES = sorted((Path(adbench_sam.__file__).parent / "recipes").glob("*.yaml"))
+FILES = recipe_files(adbench_sam)
 
 
 def test_all_are_here():
@@ -19,19 +19,8 @@ def test_all_are_here():
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_a_recipe_says_what_it_is(file):
-    content = yaml.safe_load(file.read_text())
-    assert content["recipe"] == file.stem
-    assert content["paper"].startswith("https://arxiv.org/abs/")
-    assert content["title"]
-    assert file.read_text().startswith("# ")
-
-
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_our_part_takes_its_options(file):
-    (part,) = parts_in(read_recipe(file), "masker")
-    assert part.name == "sam"
-    Sam(**part.options)
+def test_a_recipe_is_complete(file):
+    assert check_recipe(file, {"masker/sam": Sam}).keys() == {"masker"}
 
 
 @pytest.mark.proves("dinov3-knn-sam", "patchcore-sam")

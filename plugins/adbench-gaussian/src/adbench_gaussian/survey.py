@@ -56,7 +56,9 @@ def survey(features: FeatureStream, ctx: Context, who: str, sample: int = 0) -> 
     for rows, counts in objects_of(features, ctx.device, who):
         moments = moments or Moments(rows.mean(0)[None])
         add_rows(moments, rows)
-        drawn.extend([_drawn(image, each, generator) for image in rows.split(counts)] if generator else [rows[:0]])
+        drawn.extend(
+            [_drawn(image, each, generator) for image in torch.split(rows, counts)] if generator else [rows[:0]]
+        )
     assert moments is not None
     return Survey(moments.count, moments.mean()[0], moments.covariance()[0], torch.cat(drawn))
 
@@ -79,7 +81,7 @@ def images_of(features: FeatureStream, count: int, device: str, who: str) -> Ite
 
     held: list[Tensor] = []
     for rows, counts in objects_of(features, device, who):
-        for image in rows.split(counts):
+        for image in torch.split(rows, counts):
             held.append(image)
             if len(held) == count:
                 yield torch.cat(held)

@@ -24,10 +24,10 @@ def register_components(register: Callable[[type[Component]], None]) -> None:
     from adbench_memory.rscin import Rscin
     from adbench_memory.test_set import TestSet
 
-    for part in (Full, Coreset, ImageVectors, Gallery, Aligned, TestSet):
-        register(part)
-    for part in (Knn, ImageKnn, GalleryKnn, AlignedKnn, Mutual, Lnamd, Rscin):
-        register(part)
+    banks: tuple[type[Component], ...] = (Full, Coreset, ImageVectors, Gallery, Aligned, TestSet)
+    others: tuple[type[Component], ...] = (Knn, ImageKnn, GalleryKnn, AlignedKnn, Mutual, Lnamd, Rscin)
+    for component in (*banks, *others):
+        register(component)
 
 
 @hookimpl

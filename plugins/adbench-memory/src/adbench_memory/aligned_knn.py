@@ -40,7 +40,7 @@ class AlignedKnn(Scorer):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.needs = frozenset({"image"} if self.config.images else ())  # type: ignore[misc] - it depends on the options
+        self.needs = frozenset({"image"} if self.config.images else ())  # type: ignore[misc]  # it depends on the options
 
     @classmethod
     def defaults(cls, config: Any) -> Mapping[str, Any]:

@@ -145,8 +145,13 @@ def mean_squared_reach(points: Tensor, anchors: Tensor) -> Tensor:
     """
     import torch
 
-    blocks = points.split(max(1, BLOCK // points.shape[1]))
-    means = [
-        sum(squared_lengths(block - points[anchor]).sqrt() for anchor in anchors) / len(anchors) for block in blocks
-    ]
-    return torch.cat(means).square()
+    blocks = torch.split(points, max(1, BLOCK // points.shape[1]))
+    return torch.cat([_mean_distances(block, points[anchors]) for block in blocks]).square()
+
+
+def _mean_distances(rows: Tensor, anchors: Tensor) -> Tensor:
+    """[N] of rows [N, C] to anchors [A, C], one anchor after the other."""
+    total = rows.new_zeros(len(rows))
+    for anchor in anchors:
+        total += squared_lengths(rows - anchor).sqrt()
+    return total / len(anchors)

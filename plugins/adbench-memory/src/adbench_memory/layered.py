@@ -51,7 +51,7 @@ class LayeredMemory(Component):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.needs = frozenset({self.config.reads})  # type: ignore[misc] - it depends on the options
+        self.needs = frozenset({self.config.reads})  # type: ignore[misc]  # it depends on the options
         self._device = "cpu"
         self._learned: Layered | None = None
 

@@ -103,7 +103,7 @@ def _to_nearest(asked: Tensor, known: Tensor) -> Tensor:
     rows = known - centre
     own = rows.square().sum(1)
     found, block = [], BLOCK if known.device.type == "cpu" else DEVICE_BLOCK
-    for part in asked.split(max(1, block // len(known))):
+    for part in torch.split(asked, max(1, block // len(known))):
         nearest = torch.addmm(own, part - centre, rows.T, alpha=-2).argmin(1)
         found.append(torch.linalg.vector_norm(part - known[nearest], dim=1))
     return torch.cat(found)

@@ -13,11 +13,8 @@ from typing import Any
 from pydantic import field_validator
 
 from adbench import Field, UsageError
-from adbench.executor import Ending, Executor, Job, Work
+from adbench.executor import Ending, Executor, Job, Work, answer_or_reason
 from adbench_ray.connection import connected
-
-MOST = 1000
-"""Characters of what an error says."""
 
 
 class Ray(Executor):
@@ -96,22 +93,7 @@ class Task:
 def answer(work: Work, order: str) -> Iterator[tuple[str | None, str]]:
     """What a worker does: says that it has begun, then answers, or says in words why there is no answer."""
     yield None, ""
-    yield _answer(work, order)
-
-
-def _answer(work: Work, order: str) -> tuple[str | None, str]:
-    try:
-        return work(order), ""
-    except BaseException as error:  # noqa: BLE001 - not every exception survives the way between processes
-        return None, f"it raised {type(error).__name__}: {_said(error)}".strip()
-
-
-def _said(error: BaseException) -> str:
-    """What an error says, if it can, and not at any length."""
-    try:
-        return str(error)[:MOST]
-    except BaseException:  # noqa: BLE001
-        return ""
+    yield answer_or_reason(work, order)
 
 
 def _endings(ray: Any, tasks: Iterable[Task]) -> Generator[Ending, None, None]:

@@ -109,7 +109,7 @@ class Autoencoder(ReconstructionBank):
         layout = torch.tensor([latent, *pool.examples.shape[2:]])
         network = self._network(len(pool.mean), layout)
         start(network, ctx.generator("autoencoder/weights"))
-        losses = self._train(network.to(ctx.device, memory_format=torch.channels_last), pool, ctx)
+        losses = self._train(network.to(ctx.device).to(memory_format=torch.channels_last), pool, ctx)
         weights = {f"network.{name}": value.contiguous() for name, value in network.state_dict().items()}
         self.restore({"mean": pool.mean, "std": pool.std, "layout": layout, "losses": losses, **weights})
 
@@ -233,7 +233,9 @@ class Autoencoder(ReconstructionBank):
 
 
 def _parts(network: Any, rows: Tensor) -> Iterator[Tensor]:
-    for part in rows.split(ROWS):
+    import torch
+
+    for part in torch.split(rows, ROWS):
         yield network(part).seen
 
 

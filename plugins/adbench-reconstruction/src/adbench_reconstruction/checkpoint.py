@@ -33,7 +33,7 @@ class Checkpoint:
     def __init__(self, folder: Path, about: Mapping[str, Any], examples: torch.Tensor) -> None:
         digest = hashlib.sha256(json.dumps({**about, "torch": torch.__version__}, sort_keys=True).encode())
         digest.update(str(tuple(examples.shape)).encode())
-        digest.update(examples.contiguous().numpy())
+        digest.update(examples.contiguous().numpy().data)
         self._file = folder / "autoencoder" / f"{digest.hexdigest()}.safetensors"
         self._kept = 0
 

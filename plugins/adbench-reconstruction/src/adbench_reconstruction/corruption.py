@@ -38,7 +38,8 @@ def corrupted(batch: Tensor, how: Corruption, generator: torch.Generator) -> Ten
         return batch
     if how == "noise":
         return batch + NOISE * torch.randn(batch.shape, generator=generator).to(batch)
-    covered = ellipses(len(batch), *batch.shape[-2:], generator).to(batch.device)
+    height, width = batch.shape[-2:]
+    covered = ellipses(len(batch), height, width, generator).to(batch.device)
     colours = REACH * (2 * torch.rand(*batch.shape[:2], 1, 1, generator=generator) - 1)
     return torch.where(covered[:, None], colours.to(batch), batch)
 

@@ -85,7 +85,7 @@ class Convolutional(Coder):
         super().__init__(latent, variational=variational)
         self.skip = skip
         self.padded = [-(-side // CELL) * CELL for side in grid]
-        last = [side // CELL for side in self.padded]
+        last = (self.padded[0] // CELL, self.padded[1] // CELL)
         widths = [channels, *(width for width, _ in _STAGES)]
         self.encoder = nn.ModuleList(
             nn.Conv2d(before, after, kernel, stride=2 if kernel == 4 else 1, padding=1)

@@ -93,8 +93,10 @@ def patches_of(features: FeatureStream, count: int, ctx: Context, who: str) -> T
 
 
 def _by_image(batch: Features, who: str) -> tuple[Tensor, ...]:
+    import torch
+
     rows, counts = batch.object_patches(who)
-    return rows.split(counts)
+    return torch.split(rows, counts)
 
 
 def _size(grid: Tensor) -> str:

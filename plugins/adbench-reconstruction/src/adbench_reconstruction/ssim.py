@@ -33,7 +33,7 @@ def similarity(left: Tensor, right: Tensor, window: int, span: float) -> Tensor:
     c1, c2 = (K1 * span) ** 2, (K2 * span) ** 2
     batch = len(left)
     means = _blurred(torch.cat([left, right, left * left, right * right, left * right]), window)
-    mean_l, mean_r, square_l, square_r, product = means.split(batch)
+    mean_l, mean_r, square_l, square_r, product = torch.split(means, batch)
     both = mean_l * mean_r
     squares = mean_l * mean_l + mean_r * mean_r
     similar: Tensor = ((2 * both + c1) * (2 * (product - both) + c2)) / (

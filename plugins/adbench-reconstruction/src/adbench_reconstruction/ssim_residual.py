@@ -54,6 +54,6 @@ class SsimResidual(Scorer):
             ContractError: the bank's answer has another shape than the patches, or is not finite.
         """
         assert isinstance(bank, ReconstructionBank)
-        pair = [grid.double().permute(0, 3, 1, 2) for grid in redrawn(query, bank, self.title)]
-        similar = similarity(*pair, window=self.config.window, span=self.config.span)
+        patches, drawn = (grid.double().permute(0, 3, 1, 2) for grid in redrawn(query, bank, self.title))
+        similar = similarity(patches, drawn, window=self.config.window, span=self.config.span)
         return Scores((1 - similar.mean(1)).float())

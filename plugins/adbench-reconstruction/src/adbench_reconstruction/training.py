@@ -153,8 +153,8 @@ class Training:
         if self.plan.loss == "l2":
             loss = (seen - clean).square().mean()
         else:
-            raw = (grids * self._std + self._mean for grids in (clean, seen))
-            loss = 1 - similarity(*raw, window=WINDOW, span=SPAN).mean()
+            wanted, found = (grids * self._std + self._mean for grids in (clean, seen))
+            loss = 1 - similarity(wanted, found, window=WINDOW, span=SPAN).mean()
         if told.divergence is not None:
             loss = loss + self.plan.beta * 2 * told.divergence.float().mean() / clean[0].numel()
         return loss
