@@ -84,7 +84,7 @@ class PublishedDataset(FileDataset):
         target = (target or self._home()).expanduser().resolve()
         if not isinstance(self.source, Archive):
             how = self.source.by_hand(target)
-            raise DataError(f"{self.title} cannot be downloaded by a program. {how}")
+            raise DataError(f"{self.title} cannot be downloaded by adbench; {how[:1].lower()}{how[1:]}")
         download(self.source, target, progress)
         return target
 

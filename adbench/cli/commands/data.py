@@ -41,12 +41,14 @@ def command() -> None:
 
 @command.command("list")
 def list_command() -> None:
-    """Show the datasets that adbench knows, and where each of them is."""
+    """Show the datasets that adbench knows: licence, size, source, and where each of them is."""
     from adbench.cli.plugins import installed
 
     for entry in installed().entries("dataset"):
         about = (entry.cls.__doc__ or "").strip().split("\n")[0]
         echo(f"{entry.name}: {about}")
+        for line in _about_source(entry.cls):
+            echo(f"  {line}")
         needed = [name for name, info in entry.cls.Config.model_fields.items() if info.is_required()]
         lines = [f"needs {', '.join(needed)}"] if needed else _found(entry.cls)
         for line in lines:
@@ -70,6 +72,35 @@ def get_command(name: str, root: Path | None) -> None:
         target = dataset.download(root, progress)
     echo(f"{name} is in {target}")
     echo(f"check it with 'adbench data verify {name}{f' --root {root}' if root else ''}'", err=True)
+
+
+@command.command("show")
+@click.argument("data", metavar="NAME|PATH")
+@_ROOT
+@click.option("--category", "wanted", multiple=True, help="Only this category; may be given again.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="The folder that sheets go into."
+)
+def show_command(data: str, root: Path | None, wanted: tuple[str, ...], out: Path) -> int:
+    """Draw a contact sheet of each category: up to six images of each type of defect, with masks and counts.
+
+    Exit code 1 if an image or a mask of a sheet cannot be read.
+    """
+    from adbench.cli.options import dataset_from
+    from adbench.cli.plugins import installed
+    from adbench.engine.pictures.contact_sheet import contact_sheet
+
+    dataset, problems = dataset_from(installed(), data, None if root is None else str(root)), 0
+    for category in wanted or dataset.categories():
+        dataset.split(category)
+        out.mkdir(parents=True, exist_ok=True)
+        path = out / f"{dataset.board_name}-{category}.png"
+        for problem in contact_sheet(dataset, category, path):
+            problems += 1
+            echo(problem, err=True)
+        survey = dataset.survey(category)
+        echo(f"{path}: {survey.labels if survey else category}")
+    return 1 if problems else 0
 
 
 @command.command("verify")
@@ -127,6 +158,20 @@ def _warn_of_remarks(dataset: Dataset) -> None:
         with suppress(DataError):  # which is among the problems
             for remark in dataset.remarks(category):
                 echo(f"warning: {remark}")
+
+
+def _about_source(cls: type[Component]) -> Iterator[str]:
+    """The licence, the size and the page of a published dataset."""
+    source = getattr(cls, "source", None)
+    if source is not None:
+        images = f"{source.images:,} images" if source.images else ""
+        size = (
+            f"{source.size / 1e9:.2g} GB to download"
+            if source.size >= 1e9
+            else f"{source.size / 1e6:.0f} MB to download"
+        )
+        yield "; ".join(filter(None, [f"licence: {source.licence}", images, size if source.size else ""]))
+        yield f"source: {source.page}"
 
 
 def _found(cls: type[Component]) -> list[str]:

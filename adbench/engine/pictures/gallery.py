@@ -110,11 +110,11 @@ def _pair(panel: Panel, limits: tuple[float, float]) -> Array:
     """[H, 2 W, 3] uint8."""
     heat = (255 * overlay(panel.image, panel.map, limits)).round().astype(np.uint8)
     if panel.mask is not None:
-        heat[_rim(panel.mask)] = _OUTLINE
+        heat[rim(panel.mask)] = _OUTLINE
     return np.concatenate([panel.image, heat], axis=1)
 
 
-def _rim(mask: Array) -> Array:
+def rim(mask: Array) -> Array:
     """[H, W] bool: the pixels around a mask."""
     from PIL import Image, ImageFilter
 

@@ -75,12 +75,12 @@ def choose_extremes(scores: Array, labels: Array, count: int) -> list[int]:
     return chosen
 
 
-def shrunk(image: Array) -> Array:
-    """[h, w, 3] uint8: an image at the size that is held of it."""
+def shrunk(image: Array, longest: int = THUMBNAIL) -> Array:
+    """[h, w, 3] uint8: an image whose longest side has at most so many pixels."""
     from PIL import Image
 
     height, width = image.shape[:2]
-    shrink = min(1.0, THUMBNAIL / max(height, width))
+    shrink = min(1.0, longest / max(height, width))
     size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX, reducing_gap=2))
 
@@ -89,13 +89,13 @@ def thumbnail(panel: Panel) -> Panel:
     """The panel at the size it is drawn in, so that a sheet needs little memory. A defect never shrinks to nothing."""
     image = shrunk(panel.image)
     height, width = image.shape[:2]
-    mask = None if panel.mask is None else _coverage(panel.mask, (width, height)) > 0
-    foreground = None if panel.foreground is None else _coverage(panel.foreground, (width, height)) >= 0.5
+    mask = None if panel.mask is None else coverage(panel.mask, (width, height)) > 0
+    foreground = None if panel.foreground is None else coverage(panel.foreground, (width, height)) >= 0.5
     heat = _resized(panel.map.astype(np.float32), (height, width))
     return replace(panel, image=image, map=heat, mask=mask, foreground=foreground)
 
 
-def _coverage(mask: Array, size: tuple[int, int]) -> Array:
+def coverage(mask: Array, size: tuple[int, int]) -> Array:
     """[h, w] float32: how much of the pixels of a smaller grid belongs to the mask."""
     from PIL import Image
 
@@ -212,7 +212,7 @@ def _draw_pair(
     score = f"{panel.score:.4g}"
     room = int(layout.pair_width * 72 / 4.8) - len(score) - 2
     middle = top - layout.caption / 2
-    page.text(left, middle, _fitted(panel.title, room), 8)
+    page.text(left, middle, fitted(panel.title, room), 8)
     page.text(left + layout.pair_width, middle, score, 8, bold=True, align="right")
     box = _Box(left, top, layout.tile_width, layout.tile_height).fitted(panel.image)
     image = _resized(panel.image, box.pixels)
@@ -297,6 +297,6 @@ def _draw_colour_bar(page: Canvas, layout: _Layout, limits: tuple[float, float])
         page.text(right + 0.07, middle, f"{score:.3g}", 8)
 
 
-def _fitted(text: str, room: int) -> str:
+def fitted(text: str, room: int) -> str:
     """The end of a text, which tells images apart, where there is no room for the whole."""
     return text if len(text) <= room else "…" + text[len(text) - room + 1 :]

@@ -54,6 +54,21 @@ def test_list_says_what_is_there_and_what_is_not():
     assert "'adbench data get mvtec-ad'" in output
 
 
+def test_list_says_licence_size_and_source():
+    output = call("list")
+    assert "licence: CC BY-NC-SA 4.0" in output
+    assert "5,354 images; 5.3 GB to download" in output
+    assert "source: https://www.mvtec.com/company/research/datasets/mvtec-ad" in output
+
+
+def test_show_draws_a_sheet_of_each_category(root, tmp_path):
+    output = call("show", str(root), "--out", str(tmp_path / "sheets"))
+    assert f"{tmp_path / 'sheets'}/{tmp_path.name}-nut.png: train: good 2 normal; test: good 1 normal; bent 2" in output
+    assert (tmp_path / "sheets" / f"{tmp_path.name}-nut.png").read_bytes().startswith(b"\x89PNG")
+    (root / "test" / "bent" / "0.png").write_bytes(b"")
+    assert "0.png: is empty" in call("show", "folder", "--root", str(root), "--category", "nut", expect=1)
+
+
 def test_a_sound_folder(root):
     assert f"sound: {root}: 1 category, 2 + 3 images (nut)" in call("verify", str(root))
     assert "sound" in call("verify", "folder", "--root", str(root))

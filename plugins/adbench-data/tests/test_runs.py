@@ -1,0 +1,100 @@
+"""Whole commands on the sets."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.server
+import json
+import tarfile
+import threading
+from dataclasses import replace
+
+import pytest
+from adbench_data import every_dataset
+from adbench_data.sets.visa import Visa
+from click.testing import CliRunner
+
+TOYS = ("--backbone", "toy-pixels", "--scorer", "toy-nearest")
+
+
+def test_mvtec_loco_is_measured_by_spro_logical_and_structural_apart(bench, drawn):
+    done = bench.run("--data", f"mvtec-loco:root={drawn('mvtec-loco')},partial=true", *TOYS)
+    assert done.code == 0, done.err
+    for record in done.records:
+        assert record.task.dataset == "mvtec-loco-partial-true"
+        assert 0 <= record.metrics["pixel-spro-05"].value <= 1
+    (folder, *_) = sorted(path.parent for path in done.folder.rglob("record.json"))
+    by_defect = json.loads((folder / "details.json").read_text())["by_defect"]
+    assert set(by_defect) == {"logical_anomalies", "structural_anomalies"}
+    assert all({"image-auroc", "pixel-spro-05"} <= set(figures) for figures in by_defect.values())
+
+
+def test_mvtec_loco_on_a_coarser_grid(bench, drawn):
+    done = bench.run("--data", f"mvtec-loco:root={drawn('mvtec-loco')},partial=true", *TOYS, "--evaluation", "6")
+    assert done.code == 0, done.err
+    assert all(record.metrics["pixel-spro-05"].value is not None for record in done.records)
+
+
+def test_other_sets_are_not_measured_by_spro(bench, drawn):
+    done = bench.run("--data", f"btad:root={drawn('btad')},partial=true", *TOYS)
+    assert done.code == 0, done.err
+    assert all("pixel-spro-05" not in record.metrics for record in done.records)
+
+
+@pytest.mark.parametrize("name", [cls.name for cls in every_dataset() if cls.name not in {"manifest", "elpv"}])
+def test_a_set_that_is_here_in_part_says_so(bench, drawn, name):
+    (cls,) = [cls for cls in every_dataset() if cls.name == name]
+    done = bench.run("--data", f"{name}:root={drawn(name)}", *TOYS)
+    if cls.published:
+        assert done.code == 1
+        assert "were published; unpack the archive again" in done.err
+    else:
+        assert done.code == 0, done.err
+
+
+@pytest.fixture
+def server(tmp_path):
+    """Serves a folder from this machine."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    quiet = type("Quiet", (handler.func,), {"log_message": lambda *arguments: None})
+    made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(quiet, directory=str(folder)))
+    thread = threading.Thread(target=made.serve_forever)
+    thread.start()
+    yield folder, f"http://127.0.0.1:{made.server_port}"
+    made.shutdown()
+    made.server_close()
+    thread.join()
+
+
+def test_visa_is_fetched_checked_and_unpacked(server, drawn, tmp_path, monkeypatch):
+    from adbench.cli.commands.data import command
+
+    folder, address = server
+    with tarfile.open(folder / "VisA_20220922.tar", "w") as tar:
+        for part in sorted(drawn("visa").iterdir()):
+            tar.add(part, arcname=part.name)
+    sha256 = hashlib.sha256((folder / "VisA_20220922.tar").read_bytes()).hexdigest()
+    monkeypatch.setattr(Visa, "source", replace(Visa.source, url=f"{address}/VisA_20220922.tar", sha256=sha256))
+    result = CliRunner().invoke(command, ["get", "visa", "--root", str(tmp_path / "here")], standalone_mode=False)
+    assert result.exception is None, result.exception
+    assert "CC BY 4.0" in result.output
+    assert Visa(root=tmp_path / "here", partial=True).categories() == ["candle", "pcb1"]
+    monkeypatch.setattr(Visa, "source", replace(Visa.source, sha256="0" * 64))
+    result = CliRunner().invoke(command, ["get", "visa", "--root", str(tmp_path / "again")], standalone_mode=False)
+    assert "is not the archive that is known" in str(result.exception)
+    assert not (tmp_path / "again").exists()
+
+
+def test_get_of_a_set_that_no_program_may_download_says_how(tmp_path):
+    from adbench.cli.commands.data import command
+
+    for name, how in (
+        ("real-iad", "ask for it at"),
+        ("mpdd", "by hand: download it from"),
+        ("elpv", "install it with 'pip install"),
+    ):
+        result = CliRunner().invoke(command, ["get", name], standalone_mode=False)
+        assert f"cannot be downloaded by adbench; {how}" in str(result.exception)
