@@ -44,7 +44,8 @@ def printable(text: object) -> str:
 
     Control characters, which a terminal might obey, and bytes that are no UTF-8 become escapes (``\x1b``, ``\xe9``).
     """
-    return "".join(map(_printable, str(text)))
+    whole = str(text)
+    return whole if whole.isprintable() else "".join(map(_printable, whole))
 
 
 def _printable(char: str) -> str:

@@ -116,12 +116,13 @@ def _masks(items: list[Item]) -> Iterator[str]:
 
 def _require_labels(items: list[Item], where: str) -> None:
     for item in items:
-        image = printable(item.image)
         if item.defect == GOOD and item.masks:
+            image = printable(item.image)
             raise DataError(
                 f"{where}: {image} is normal and has a mask, {printable(item.masks[0])}; remove one of them"
             )
         if item.part == TRAIN and item.defect != GOOD:
+            image = printable(item.image)
             raise DataError(
                 f"{where}: {image} is defective ({printable(item.defect)}) and is to be trained on; move it"
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 from adbench import DataError
@@ -104,8 +104,7 @@ class Tree:
 
 
 def _is_inside(path: str) -> bool:
-    parts = PurePosixPath(path).parts
-    return not path.startswith("/") and ".." not in parts and "\0" not in path
+    return not path.startswith("/") and "/../" not in f"/{path}/" and "\0" not in path
 
 
 def stem(path: str) -> str:
