@@ -26,7 +26,7 @@ _OUTLINE = (0x22, 0xE6, 0xFF)
 
 
 @dataclass(frozen=True)
-class Row:
+class SheetRow:
     """The images of one part and one type of defect.
 
     Attributes:
@@ -46,7 +46,7 @@ class Row:
         return [self.samples[int(place)] for place in places.round()]
 
 
-def rows_of(dataset: Dataset, category: str) -> list[Row]:
+def rows_of(dataset: Dataset, category: str) -> list[SheetRow]:
     """The rows of a sheet: training images, normal test images, and each type of defect.
 
     Raises:
@@ -55,8 +55,8 @@ def rows_of(dataset: Dataset, category: str) -> list[Row]:
     """
     split = dataset.split(category)
     kinds = sorted({sample.defect for sample in split.test}, key=lambda kind: (kind != GOOD, kind))
-    tested = [Row("test", kind, [sample for sample in split.test if sample.defect == kind]) for kind in kinds]
-    return [Row("train", GOOD, split.train), *tested]
+    tested = [SheetRow("test", kind, [sample for sample in split.test if sample.defect == kind]) for kind in kinds]
+    return [SheetRow("train", GOOD, split.train), *tested]
 
 
 def contact_sheet(dataset: Dataset, category: str, path: Path) -> list[str]:
@@ -85,7 +85,7 @@ def contact_sheet(dataset: Dataset, category: str, path: Path) -> list[str]:
     return problems
 
 
-def _draw_row(page: Canvas, dataset: Dataset, row: Row, top: float) -> Iterator[str]:
+def _draw_row(page: Canvas, dataset: Dataset, row: SheetRow, top: float) -> Iterator[str]:
     colour = NORMAL if row.defect == GOOD else DEFECT
     page.text(_EDGE, top + _HEAD / 2, f"{row.part}: {row.defect}, {len(row.samples)}", 11, color=colour, bold=True)
     for place, sample in enumerate(row.shown):
