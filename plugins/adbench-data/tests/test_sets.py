@@ -193,12 +193,18 @@ def test_mvtec_loco_tells_defects_apart(drawn):
         [5, 3],
     ]
     assert found.mask(split.test[1]).sum() == 12
-    assert len(MVTecLoco(root=found.root, validation=True).split("pushpins").train) == 3
+    assert len(MVTecLoco(root=found.root, validation=True, partial=True).split("pushpins").train) == 3
+
+
+def test_mvtec_locos_numbers_are_those_with_validation_images():
+    found = MVTecLoco(validation=True)
+    assert (MVTecLoco().expected("pushpins"), found.expected("pushpins")) == ((372, 310), (441, 310))
+    assert found.board_name == "mvtec-loco-validation-true"
 
 
 def test_mvtec_locos_defects_do_not_fit(drawn, mark):
     root = drawn("mvtec-loco")
-    found = MVTecLoco(root=root)
+    found = MVTecLoco(root=root, partial=True)
     sample = found.split("pushpins").test[1]
     mask = found.mask_paths(sample)[0]
     for size, value in (((10, 12), 7), ((8, 9), 255)):
@@ -207,14 +213,14 @@ def test_mvtec_locos_defects_do_not_fit(drawn, mark):
             found.regions(sample)
     mask.unlink()
     with pytest.raises(DataError, match="holds no mask of"):
-        MVTecLoco(root=root).split("pushpins")
+        MVTecLoco(root=root, partial=True).split("pushpins")
 
 
 @pytest.mark.parametrize("text", ["{}x", "[7]", '[{"pixel_value": 255}]', '[{"pixel_value": "x"}]', "7"])
 def test_mvtec_locos_list_of_defects_is_damaged(drawn, text):
     root = drawn("mvtec-loco")
     (root / "pushpins/defects_config.json").write_text(text)
-    found = MVTecLoco(root=root)
+    found = MVTecLoco(root=root, partial=True)
     with pytest.raises(DataError, match=r"defects_config\.json"):
         found.regions(found.split("pushpins").test[1])
 

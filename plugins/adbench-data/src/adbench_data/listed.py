@@ -147,6 +147,11 @@ class PublishedSet(PublishedDataset, ListedDataset):
 
     def _listed(self, category: str) -> Listing:
         listing = super()._listed(category)
-        if category in self.published and not self.config.partial:
-            listing.require_counts(category, self.published[category], self.title)
+        expected = self.expected(category)
+        if expected is not None and not self.config.partial:
+            listing.require_counts(category, expected, self.title)
         return listing
+
+    def expected(self, category: str) -> tuple[int, int] | None:
+        """Numbers of training and test images under the options, as far as they were published."""
+        return self.published.get(category)

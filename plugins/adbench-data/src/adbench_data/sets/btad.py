@@ -22,7 +22,7 @@ class Btad(PublishedSet):
     name = "btad"
     year = "2021"
     known = ("01", "02", "03")
-    published: ClassVar[dict[str, tuple[int, int]]] = {"01": (400, 70), "02": (399, 230), "03": (1000, 441)}
+    published: ClassVar[dict[str, tuple[int, int]]] = {"01": (400, 70)}
     source = DataSource(
         title="BTAD",
         page="https://avires.dimi.uniud.it/papers/btad/btad.zip",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from adbench.datasets import DataSource
 from adbench_data.layout import Layout
@@ -32,8 +33,20 @@ class MVTecAD2(PublishedSet):
         title="MVTec AD 2",
         page="https://www.mvtec.com/company/research/datasets/mvtec-ad-2",
         licence="CC BY-NC-SA 4.0 (https://creativecommons.org/licenses/by-nc-sa/4.0/): not for commercial use",
+        size=30_400_000_000,
+        images=8004,
         paper="Heckler-Kram et al., The MVTec AD 2 Dataset, 2025 (arXiv 2503.21622)",
     )
+    published: ClassVar[dict[str, tuple[int, int]]] = {
+        "can": (412, 162),
+        "fabric": (387, 156),
+        "fruit_jelly": (263, 80),
+        "rice": (313, 132),
+        "sheet_metal": (137, 114),
+        "vial": (291, 140),
+        "wallplugs": (293, 150),
+        "walnuts": (432, 150),
+    }
     unpacked = ("mvtec_ad_2",)
 
     def has_mark(self, folder: Path) -> bool:

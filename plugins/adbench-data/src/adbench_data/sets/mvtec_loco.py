@@ -46,9 +46,23 @@ class MVTecLoco(PublishedSet):
         title="MVTec LOCO AD",
         page="https://www.mvtec.com/company/research/datasets/mvtec-loco",
         licence="CC BY-NC-SA 4.0 (https://creativecommons.org/licenses/by-nc-sa/4.0/): not for commercial use",
-        images=3644,
+        images=3651,
         paper="Bergmann et al., Beyond Dents and Scratches, IJCV 2022",
     )
+    published: ClassVar[dict[str, tuple[int, int]]] = {
+        "breakfast_box": (351, 275),
+        "juice_bottle": (335, 330),
+        "pushpins": (372, 310),
+        "screw_bag": (360, 341),
+        "splicing_connectors": (360, 312),
+    }
+    validated: ClassVar[dict[str, int]] = {
+        "breakfast_box": 62,
+        "juice_bottle": 54,
+        "pushpins": 69,
+        "screw_bag": 60,
+        "splicing_connectors": 60,
+    }
     unpacked = ("mvtec_loco_anomaly_detection", "mvtec_loco")
     kinds: ClassVar[tuple[str, ...]] = ("logical_anomalies", "structural_anomalies")
 
@@ -70,6 +84,10 @@ class MVTecLoco(PublishedSet):
         for kind in self.kinds:
             for path in tree.images(f"{category}/test/{kind}"):
                 yield Item(path, TEST, kind, self._masks(category, kind, path))
+
+    def expected(self, category: str) -> tuple[int, int] | None:
+        train, test = self.published[category]
+        return (train + self.validated[category] if self.config.validation else train), test
 
     def _masks(self, category: str, kind: str, image: str) -> tuple[str, ...]:
         folder = f"{category}/ground_truth/{kind}/{stem(image)}"
