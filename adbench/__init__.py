@@ -129,7 +129,7 @@ _ELSEWHERE = {
     ),
     "errors": ("IncompatibleParts", "PluginError", "UnitTimeout", "printable"),
     "executor": ("Ending", "Executor", "Job", "Work", "answer_or_reason"),
-    "files": ("LocalFile", "read_json", "read_plain", "read_yaml", "sha256_of"),
+    "files": ("LocalFile", "atomic_write", "read_json", "read_plain", "read_yaml", "sha256_of"),
     "maps": ("Border", "Smoothing", "prepared_maps"),
     "metrics": (
         "Curve",

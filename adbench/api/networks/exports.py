@@ -9,16 +9,15 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import tempfile
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from adbench.api.atomic_file import PRIVATE, atomic_write
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -72,25 +71,17 @@ def exported(module: nn.Module, image: Tensor) -> bytes:
 
 
 def write_checked(path: Path, content: bytes) -> None:
-    """Write a file that appears whole or not at all, with a digest by which `kept` knows damage.
+    """Write a file that appears whole or not at all, with a digest by which `read_checked` finds damage.
 
     Raises:
         OSError: the folder cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
-    try:
-        with open(descriptor, "wb") as file:  # noqa: PTH123 - the descriptor is open already
-            file.write(hashlib.sha256(content).digest() + content)
-        os.replace(name, path)  # noqa: PTH105 - name is no Path
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(name)  # noqa: PTH108
-        raise
+    atomic_write(path, hashlib.sha256(content).digest() + content, PRIVATE)
 
 
 def read_checked(path: Path) -> bytes | None:
-    """What `keep` wrote, or None where there is nothing or it is damaged."""
+    """What `write_checked` wrote, or None where there is nothing or it is damaged."""
     try:
         whole = path.read_bytes()
     except OSError:

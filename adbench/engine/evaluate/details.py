@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from adbench.api.atomic_file import atomic_write
 from adbench.api.dataset import GOOD
 from adbench.api.metric import Evidence, Metric
 from adbench.api.untrusted import one_line, parse_json, read_plain
@@ -167,13 +168,8 @@ def write_details(folder: Path, details: Details) -> None:
     text = canonical_json(details.to_json()) + "\n"
     if len(text) > MAX_DETAILS_BYTES:
         raise StorageError(f"{folder}: details of {len(details.images)} images are larger than {_LIMIT}")
-    draft = folder / f".{DETAILS_FILE}.draft"
     with storage_errors(folder):
-        try:
-            draft.write_text(text, encoding="utf-8")
-            draft.replace(folder / DETAILS_FILE)
-        finally:
-            draft.unlink(missing_ok=True)
+        atomic_write(folder / DETAILS_FILE, text)
 
 
 def read_details(path: Path) -> Details:

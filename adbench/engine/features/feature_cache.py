@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adbench.api.atomic_file import DRAFT, PRIVATE, draft_of
 from adbench.api.features import Features
 from adbench.api.geometry import Geometry
 from adbench.engine.features.cache_limit import CacheLimit, forget
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 ABOUT_FILE = "about.json"
 SUFFIX = ".safetensors"
-DRAFT = ".draft-"
 
 Room = Callable[[int], AbstractContextManager[bool]]
 """Makes room for so many bytes, and says whether there is any."""
@@ -157,29 +156,26 @@ class Shelf:
 
 
 def _write(file: Path, data: bytes, room: Room = lambda _: nullcontext(enter_result=True)) -> bool:
-    """A file that appears whole, if there is room; of two that write it at once, the last one's stays.
+    """Write a file that appears whole, if there is room; of two that are written at once, the last one stays.
 
-    The draft is locked while it is written, so that a sweeper knows it from one whose writer is dead. Where another
-    machine's sweeper does not see the lock, the file is written again.
+    The draft is locked while it is written, so that a sweeper knows that its writer lives. A sweeper on another machine
+    may not see the lock; then the file is written again.
     """
-    for last in (False, True):
-        handle, draft = tempfile.mkstemp(prefix=DRAFT, dir=file.parent)
-        try:
-            with os.fdopen(handle, "wb") as opened:
-                speak_for(handle)
-                opened.write(data)
-                opened.flush()
-                with room(len(data) - _size(file)) as fits:
-                    if fits:
-                        Path(draft).replace(file)
-        except FileNotFoundError:
-            if last:
-                raise
-        else:
-            return fits
-        finally:
-            Path(draft).unlink(missing_ok=True)
-    raise AssertionError
+    try:
+        return _write_once(file, data, room)
+    except FileNotFoundError:
+        return _write_once(file, data, room)
+
+
+def _write_once(file: Path, data: bytes, room: Room) -> bool:
+    with draft_of(file, PRIVATE) as draft:
+        speak_for(draft.file.fileno())
+        draft.file.write(data)
+        draft.file.flush()
+        with room(len(data) - _size(file)) as fits:
+            if fits:
+                draft.publish()
+    return fits
 
 
 def _size(file: Path) -> int:

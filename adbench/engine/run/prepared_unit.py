@@ -82,12 +82,12 @@ class PreparedUnit:
 
     @property
     def score_key(self) -> str:
-        """Decides the scores of the test images, beside the seed: the recipe and the images.
+        """Decides the scores of the test images, beside the seed: the images, and the recipe without its map.
 
-        The recipe's map is in it only where the aggregator reads it.
+        Only an aggregator that reads the map makes other scores of another map.
         """
-        slots = ("augment", "neck", "masker", "bank", "scorer", "aggregate")
-        return canonical_json(self._key(*slots, *(["map"] if self.method.aggregator.reads == "map" else [])))
+        maps = ["map"] if self.method.aggregator.reads == "map" else []
+        return canonical_json(self._key("augment", "neck", "masker", "bank", "scorer", "aggregate", *maps))
 
     def _key(self, *slots: str) -> list[object]:
         spec = self.builder.spec

@@ -20,6 +20,7 @@ from pydantic import (
     model_serializer,
 )
 
+from adbench.api.atomic_file import atomic_write
 from adbench.api.untrusted import is_there, one_line, parse_json, read_plain, require_shallow
 from adbench.engine.process.location import is_here
 from adbench.engine.process.scratch import Scratch
@@ -366,13 +367,8 @@ def write_record(folder: Path, record: ResultRecord) -> None:
         StorageError: disk full or read-only.
     """
     text = json.dumps(record.to_json(), indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
-    draft = folder / f".{RECORD_FILE}.draft"
     with storage_errors(folder):
-        try:
-            draft.write_text(text + "\n", encoding="utf-8")
-            draft.replace(folder / RECORD_FILE)
-        finally:
-            draft.unlink(missing_ok=True)
+        atomic_write(folder / RECORD_FILE, text + "\n")
 
 
 @contextmanager

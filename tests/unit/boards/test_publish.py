@@ -315,22 +315,22 @@ def test_an_interrupted_build_leaves_no_page_without_its_assets(make_run, root, 
     written = []
 
     def stops_after(count):
-        def replaced(path, text):
+        def replaced(path, text, **options):
             if len(written) == count:
                 raise KeyboardInterrupt
             written.append(path)
-            write(path, text)
+            write(path, text, **options)
 
         return replaced
 
-    write, begun, count = publish._replace, tree(root) if root.exists() else {}, 0
+    write, begun, count = publish.atomic_write, tree(root) if root.exists() else {}, 0
     while True:
         shutil.rmtree(root, ignore_errors=True)
         for name, data in begun.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_bytes(data)
         written.clear()
-        monkeypatch.setattr(publish, "_replace", stops_after(count))
+        monkeypatch.setattr(publish, "atomic_write", stops_after(count))
         try:
             build([run], root, PRESS)
         except KeyboardInterrupt:

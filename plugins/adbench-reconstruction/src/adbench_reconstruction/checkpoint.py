@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
+
+from adbench.files import atomic_write
 
 if TYPE_CHECKING:
     from adbench_reconstruction.training import Training
@@ -47,11 +48,10 @@ class Checkpoint:
         """Keep the state, if enough steps have been taken since; a full disk costs the checkpoint alone."""
         if len(training.losses) - self._kept < EVERY:
             return
-        own = self._file.with_suffix(f".{os.getpid()}")
         with contextlib.suppress(OSError, SafetensorError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            save_file({name: value.cpu().contiguous() for name, value in training.state().items()}, own)
-            own.replace(self._file)
+            state = {name: value.cpu().contiguous() for name, value in training.state().items()}
+            atomic_write(self._file, save(state))
             self._kept = len(training.losses)
 
     def done(self) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from adbench.files import atomic_write
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,13 +54,9 @@ class KeptMasks:
 
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            handle, draft = tempfile.mkstemp(prefix=".draft-", dir=self.folder)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    Image.fromarray(mask.numpy()).save(file, "PNG")
-                Path(draft).replace(self._file(image))
-            finally:
-                Path(draft).unlink(missing_ok=True)
+            picture = io.BytesIO()
+            Image.fromarray(mask.numpy()).save(picture, "PNG")
+            atomic_write(self._file(image), picture.getvalue(), mode=0o600)
         except OSError:  # a full or read-only disk costs time in the next run, and nothing in this one
             return
 

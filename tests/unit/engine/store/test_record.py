@@ -147,13 +147,13 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
 
 
 def test_a_record_that_cannot_be_written_leaves_the_old_one_whole(tmp_path, monkeypatch):
-    def full(path, *_, **__):
-        path.write_bytes(b"half")
+    def full(draft):
+        assert draft.path.read_bytes()
         raise OSError(28, "No space left on device")
 
     write_record(tmp_path, make_record())
     with monkeypatch.context() as patch, pytest.raises(StorageError, match="No space left"):
-        patch.setattr("pathlib.Path.write_text", full)
+        patch.setattr("adbench.api.atomic_file.Draft.publish", full)
         write_record(tmp_path, make_record(status="failed"))
     assert read_record(tmp_path).status == "ok"
     assert [path.name for path in tmp_path.iterdir()] == ["record.json"]
