@@ -145,7 +145,7 @@ _ELSEWHERE = {
         "spro",
     ),
     "networks": ("CudaGraphed", "Network", "NetworkBackbone", "to_device"),
-    "search": ("ExactIndex", "Memo", "ReweightForm", "exact_search", "nearest_among", "patchcore_weight"),
+    "search": ("ExactIndex", "ReweightForm", "exact_search", "nearest_among", "patchcore_weight"),
     "weights": (
         "WeightsOption",
         "WeightsSource",

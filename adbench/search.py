@@ -4,13 +4,11 @@
 - `exact_search`, `nearest_among`: one search, in all vectors or in a few candidates for each query.
 - `patchcore_weight`: how much the highest patch of an image weighs (PatchCore's Eq. 7), in one
   of two forms (`ReweightForm`).
-- `Memo`: results that the methods of one run share, as `Context.memo` holds them.
 
 Importing this module imports no torch.
 """
 
-from adbench.api.memo import Memo
 from adbench.api.search.exact import ExactIndex, exact_search, nearest_among
 from adbench.api.search.reweighting import ReweightForm, patchcore_weight
 
-__all__ = ["ExactIndex", "Memo", "ReweightForm", "exact_search", "nearest_among", "patchcore_weight"]
+__all__ = ["ExactIndex", "ReweightForm", "exact_search", "nearest_among", "patchcore_weight"]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from adbench.api.memo import Memo
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +25,6 @@ class Context:
         runtime: what should compute the backbone: ``"auto"``, ``"torch"``, ``"onnxruntime"`` or ``"openvino"``.
         cache: a folder that stays, for what is costly to make and cheap to check, such as an exported network; None
             where nothing may be kept.
-        memo: keeps what other methods of the same run may need again.
     """
 
     seed: int = 0
@@ -36,7 +33,6 @@ class Context:
     class_name: str | None = None
     runtime: str = "auto"
     cache: Path | None = None
-    memo: Memo = field(default_factory=Memo, compare=False)
 
     def stream_seed(self, name: str) -> int:
         """A 63-bit seed for a named stream of randomness: the same name and seed give the same bits everywhere."""

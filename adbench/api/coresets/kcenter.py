@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING
 
 from adbench.api.coresets.group import Group
 from adbench.api.coresets.sketch import Sketches
+from adbench.api.search.shared_results import digest_of, shared_results
 from adbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ def greedy_cover(
 ) -> Selection:
     """The points that greedy k-center selects, exactly as `plain_k_center` does, and how well they cover the others.
 
+    Methods of the same run share it: a smaller selection is the beginning of a larger one, which goes on from it.
+
     Args:
         vectors: [N, C] float32, finite.
         count: how many to select, 1 to N.
@@ -113,6 +116,22 @@ def greedy_cover(
         raise UsageError(f"k-center: cannot select {count} of {len(vectors)} vectors; ask for 1 to {len(vectors)}")
     if not 0 <= start < len(vectors):
         raise UsageError(f"k-center: start {start} is not among the {len(vectors)} vectors")
+    shared = shared_results() if progress is None else None
+    if shared is None:
+        return _cover(vectors, count, start, progress, ceiling)
+    key = ("greedy k-center", start, digest_of(vectors), None if ceiling is None else digest_of(ceiling))
+    before: Progress | None = shared.get(key)
+    if before is not None and len(before.chosen) >= count:
+        shared.charge(before.prepared_s + float(before.seconds[count - 1]))
+        return before.first(count)
+    if before is not None:
+        shared.charge(float(before.seconds[-1]))
+    selection = _cover(vectors, count, start, before, ceiling)
+    shared.put(key, selection.progress, selection.progress.nbytes)
+    return selection
+
+
+def _cover(vectors: Tensor, count: int, start: int, progress: Progress | None, ceiling: Tensor | None) -> Selection:
     started = time.perf_counter()
     points = _Points(vectors.float().contiguous(), count)
     if ceiling is not None:

@@ -10,6 +10,7 @@ from adbench.api.search.candidates import QUERIES, Block, HalfRows, halves_pay, 
 from adbench.api.search.near_ties import Slack, Twins, nearest_of_crowd
 from adbench.api.search.owners import Hidden, Owners
 from adbench.api.search.pca_bound import ProjectedRows
+from adbench.api.search.shared_results import digest_of, shared_results
 from adbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class ExactIndex:
         owners: N ids, needed to exclude.
         keep: whether what is computed is kept, a copy of the vectors (half of one on a GPU, their leading axes where
             these are compared), or made anew, block by block, in each search.
+        share: whether other methods of the same run that search the same vectors for the same queries on the CPU take
+            over the answer. A GPU searches in less time than it takes to compare the queries.
 
     Raises:
         UsageError: the metric is unknown.
@@ -65,11 +68,17 @@ class ExactIndex:
     """Up to so many neighbours are chosen from the same candidates: the answer for fewer is part of that for more."""
 
     def __init__(
-        self, vectors: Tensor, metric: str = "l2", *, owners: Sequence[str] | None = None, keep: bool = True
+        self,
+        vectors: Tensor,
+        metric: str = "l2",
+        *,
+        owners: Sequence[str] | None = None,
+        keep: bool = True,
+        share: bool = False,
     ) -> None:
         if metric not in {"l2", "cosine"}:
             raise UsageError(f"unknown metric {metric!r} for a search; known: cosine, l2")
-        self.vectors, self.metric, self.owners = vectors, metric, owners
+        self.vectors, self.metric, self.owners, self._share = vectors, metric, owners, share
         self._center = vectors.float().mean(0) if metric == "l2" and len(vectors) else None
         self._kept, self._halves, self._leading = None, None, None
         if keep and halves_pay(vectors):
@@ -93,6 +102,23 @@ class ExactIndex:
         Raises:
             UsageError: k is larger than what there is to find, or there are no owners to exclude.
         """
+        shared = shared_results() if self._share and exclude is None and query.device.type == "cpu" else None
+        if shared is None:
+            return self._search(query, k, exclude)
+        most = max(k, min(self.TOGETHER, len(self.vectors)))
+        distances, indices = shared.once(
+            ("search", self._digest, self.metric, most, digest_of(query)),
+            lambda: self._search(query, most, None),
+            lambda found: found[0].nbytes + found[1].nbytes,
+        )
+        return distances[:, :k], indices[:, :k]
+
+    @cached_property
+    def _digest(self) -> str:
+        """Of the vectors."""
+        return digest_of(self.vectors)
+
+    def _search(self, query: Tensor, k: int, exclude: Sequence[str] | None) -> tuple[Tensor, Tensor]:
         import torch
 
         query = query.to(self.vectors.device, torch.float32)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
+from adbench.api.bounded_cache import BoundedCache
 from adbench.api.curves.curve import curve_of_judged
 from adbench.api.curves.regions import RegionTruth
 from adbench.api.curves.truth import Truth
@@ -17,7 +18,6 @@ from adbench.api.dataset import Dataset, Sample
 from adbench.api.metric import Evidence, Measure, Metric
 from adbench.engine.evaluate.anomaly_map import anomaly_map, anomaly_maps, foreground_on_grid
 from adbench.engine.evaluate.grid_masks import mask_on_grid, region_on_grid
-from adbench.engine.evaluate.lru import LruCache
 from adbench.engine.features.contract import blame, require_type
 from adbench.engine.features.read_ahead import read_ahead
 from adbench.engine.plan.map_spec import MapSpec
@@ -76,7 +76,7 @@ class Evaluator:
     grid: tuple[int, int] | None
     device: str = "cpu"
     workers: int = 2
-    cache: LruCache = field(default_factory=LruCache)
+    cache: BoundedCache = field(default_factory=BoundedCache)
     annotations: dict[str, Annotation] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
@@ -104,7 +104,7 @@ class Evaluator:
         if not sample.anomalous:
             return Truth.nothing(self.grid or self.predictions.geometry[index].original)
         key = self.dataset, sample.id, self.grid
-        annotation = self.annotations[sample.id] = self.cache.get(key, partial(self._read, sample), _bytes)
+        annotation = self.annotations[sample.id] = self.cache.get_or_make(key, partial(self._read, sample), _bytes)
         return annotation.truth
 
     def _read(self, sample: Sample) -> Annotation:
@@ -189,7 +189,7 @@ class Evaluator:
         if not sample.anomalous:
             return RegionTruth(self.grid or self.predictions.geometry[index].original, ())
         key = self.dataset, sample.id, self.grid, "regions"
-        return self.cache.get(key, partial(self._read_regions, sample), _region_bytes)
+        return self.cache.get_or_make(key, partial(self._read_regions, sample), _region_bytes)
 
     def _read_regions(self, sample: Sample) -> RegionTruth | None:
         with blame(self.dataset, "regions"):

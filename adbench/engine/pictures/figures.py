@@ -57,7 +57,9 @@ def draw(
 def _panel(evaluator: Evaluator, index: int) -> Panel:
     sample = evaluator.samples[index]
     key = "small", evaluator.dataset, sample.id
-    image = evaluator.cache.get(key, partial(_small, evaluator.dataset, sample), lambda small: int(small.nbytes))
+    image = evaluator.cache.get_or_make(
+        key, partial(_small, evaluator.dataset, sample), lambda small: int(small.nbytes)
+    )
     score = float(evaluator.predictions.scores[index])
     return thumbnail(
         Panel(

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
 
-from adbench.api.memo import Memo
+from adbench.api.search.shared_results import SharedResults
 from adbench.engine.process.safe_text import words_of
 from adbench.errors import UnitTimeout
 
@@ -32,23 +32,23 @@ class Clock:
 
     Attributes:
         device: its queue is emptied before each reading.
-        memo: what is recalled from it counts as long as it took when it was done.
+        shared: results that are found there count as long as they took when they were computed.
         seconds: what `measure` added up, by name.
         per_image_ms: a time for each test batch, divided by its images.
     """
 
     device: str
-    memo: Memo = field(default_factory=Memo)
+    shared: SharedResults = field(default_factory=SharedResults)
     seconds: dict[str, float] = field(default_factory=dict)
     per_image_ms: list[tuple[float, int]] = field(default_factory=list)
 
     def now(self) -> float:
-        """Seconds on a clock that never runs backwards, after all queued work is done; recalled work counts."""
+        """Seconds on a clock that never runs backwards, after all queued work is done; shared results count."""
         if self.device.startswith("cuda"):
             import torch
 
             torch.cuda.synchronize(self.device)
-        return time.perf_counter() + self.memo.charged
+        return time.perf_counter() + self.shared.charged
 
     @contextmanager
     def measure(self, name: str) -> Iterator[None]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from adbench.api.memo import Memo
+from adbench.api.bounded_cache import BoundedCache
+from adbench.api.search.shared_results import SharedResults, digest_of
 from adbench.engine.evaluate.evaluator import Evaluator
-from adbench.engine.evaluate.lru import LruCache
 from adbench.engine.pictures.embedding import embed
 from adbench.engine.plan.map_spec import MapSpec
 from adbench.engine.plan.settings import Settings
@@ -25,13 +25,13 @@ class ResultMaker:
 
     Attributes:
         settings: how units run.
-        memo: keeps points of pages that several units share.
+        shared: results that units share; points of pages are among them.
         images: masks and small pictures of test images, read for earlier units.
     """
 
     settings: Settings
-    memo: Memo
-    images: LruCache = field(default_factory=LruCache)
+    shared: SharedResults
+    images: BoundedCache = field(default_factory=BoundedCache)
 
     def result(self, unit: PreparedUnit, predictions: Predictions, vectors: Sequence[np.ndarray]) -> Result:
         """Join predictions and truth.
@@ -60,5 +60,5 @@ class ResultMaker:
 
     def _points(self, vectors: Sequence[np.ndarray]) -> Sequence[tuple[float, float]] | None:
         """A point on the page for each image; None where `embed` gives none."""
-        key = "t-SNE", Memo.digest(torch.from_numpy(np.stack(vectors)))
-        return self.memo.once(key, lambda: embed(vectors), lambda _: 16 * len(vectors))
+        key = "t-SNE", digest_of(torch.from_numpy(np.stack(vectors)))
+        return self.shared.once(key, lambda: embed(vectors), lambda _: 16 * len(vectors))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from adbench.api.backbone import Backbone
-from adbench.api.memo import Memo
+from adbench.api.bounded_cache import BoundedCache
 from adbench.engine.pictures.embedding import MOST
 from adbench.engine.plan.protocol import Task
 from adbench.engine.plan.settings import Settings
@@ -68,16 +68,16 @@ class Predictor:
     fitter: Fitter
     watch: Watch
     scored: Callable[[Backbone], object]
-    cache: Memo = field(default_factory=Memo)
+    cache: BoundedCache = field(default_factory=lambda: BoundedCache(0))
 
     def predictions(self, unit: PreparedUnit) -> UnitPredictions:
         """The predictions of a unit, or those of another unit that must be the same."""
         key, seed = unit.score_key, unit.unit.seed
-        found: UnitPredictions | None = self.cache.find((key, seed)) or self.cache.find((key, "any seed"))
+        found: UnitPredictions | None = self.cache.get((key, seed)) or self.cache.get((key, "any seed"))
         if found is None:
             found = self._predict(unit)
-            if self.cache.budget:  # to know its size, all of it is read
-                self.cache.keep((key, seed if found.drew else "any seed"), found, found.nbytes)
+            if self.cache.limit:  # to know its size, all of it is read
+                self.cache.put((key, seed if found.drew else "any seed"), found, found.nbytes)
         return found
 
     def _predict(self, unit: PreparedUnit) -> UnitPredictions:

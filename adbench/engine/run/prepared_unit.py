@@ -125,7 +125,7 @@ class UnitPreparer:
         """
         scratch = Scratch()
         try:
-            ctx = self._context(builder.unit, clock, scratch.folder("work"))
+            ctx = self._context(builder.unit, scratch.folder("work"))
             loaded = self.backbones.of(builder, method, ctx)
             method, seed_watch = replace(method, backbone=loaded.backbone), SeedWatch(ctx)
             method.prepare(ctx)
@@ -136,7 +136,7 @@ class UnitPreparer:
             if not is_kept(scratch):
                 scratch.close()
 
-    def _context(self, unit: Unit, clock: Clock, workdir: Path) -> WatchedContext:
+    def _context(self, unit: Unit, workdir: Path) -> WatchedContext:
         return WatchedContext(
             seed=unit.seed,
             device=self.settings.device,
@@ -144,7 +144,6 @@ class UnitPreparer:
             class_name=unit.category if unit.protocol.class_names else None,
             runtime=self.settings.runtime,
             cache=self.settings.cache,
-            memo=clock.memo,
         )
 
     def _reader(self, unit: Unit, method: Method, clock: Clock, shelves: Shelves) -> FeatureReader:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 
-from adbench.api.memo import Memo
+from adbench.api.search.shared_results import SharedResults
 from adbench.engine.evaluate.evaluator import measure
 from adbench.engine.features.contract import blame
 from adbench.engine.plan.compat import require_compatible
@@ -63,11 +63,11 @@ class Runner:
     def __post_init__(self) -> None:
         settings = self.settings = replace(self.settings, device=choose_device(self.settings.device))
         backbones = BackbonePool(self.registry, settings, self._tell)
-        self._memo, self._remarks = Memo(), Notes(self._note)
+        self._shared, self._remarks = SharedResults(), Notes(self._note)
         self._preparer = UnitPreparer(settings, backbones, self._tell)
         self._fitter = Fitter(self._watch)
         self._predictor = Predictor(settings, self._fitter, self._watch, backbones.tell_notes)
-        self._results = ResultMaker(settings, self._memo)
+        self._results = ResultMaker(settings, self._shared)
         self._writer = ResultWriter(self.registry, settings, lambda: self.watch("write", 0, 0))
 
     def _note(self, sentence: str) -> None:
@@ -83,14 +83,16 @@ class Runner:
     @contextmanager
     def together(self, units: int) -> Iterator[None]:
         """Keep inside the block what so many units on the same images may share."""
-        caches = self._memo, self._predictor.cache
+        caches = self._shared, self._predictor.cache
         for cache in caches:
-            cache.budget = SHARED_BYTES if units > 1 else 0
+            cache.limit = SHARED_BYTES if units > 1 else 0
         try:
-            yield
+            with self._shared.used():
+                yield
         finally:
             for cache in caches:
-                cache.forget()
+                cache.limit = 0
+                cache.clear()
 
     def run(self, unit: Unit, *, wait: bool = True) -> UnitOutcome | None:
         """Run a unit, or find that it has ended. What goes wrong with it is in the record, not raised.
@@ -149,7 +151,7 @@ class Runner:
     def _run_locked(self, builder: RecordBuilder, method: Method) -> UnitOutcome:
         """Run the unit from its images to its record. Nothing may interrupt the writing of the record."""
         self._remark(builder.unit)
-        clock, charged = Clock(self.settings.device, self._memo), self._memo.charged
+        clock, charged = Clock(self.settings.device, self._shared), self._shared.charged
         with clock.measure("wall"), undisturbed(), self._limit(), self._prepared(builder, method, clock) as unit:
             predicted = self._predictor.predictions(unit)
             builder.runtime, builder.facts, builder.drew = predicted.runtime, predicted.facts, predicted.drew
@@ -160,7 +162,7 @@ class Runner:
                 builder.facts = {**builder.facts, **result.evaluator.facts()}
             self._remark(builder.unit)
             self._remarks.each_once(result.evaluator.remarks())
-        shared_s = self._memo.charged - charged
+        shared_s = self._shared.charged - charged
         cost = predicted.cost.model_copy(update=_later_seconds(clock, shared_s))
         return self._writer.save(builder, builder.done(cost, metrics), result)
 

@@ -10,9 +10,10 @@ from adbench_memory.coreset import Coreset
 from adbench_memory.full import Full
 
 from adbench import Context, ContractError, DataError, FeatureStream, UsageError
+from adbench.api.search.shared_results import SharedResults
 from adbench.coresets import plain_k_center
 from adbench.engine.run.seed_watch import WatchedContext
-from adbench.search import ExactIndex, Memo, exact_search
+from adbench.search import ExactIndex, exact_search
 
 
 class Masked(FeatureStream):
@@ -149,12 +150,14 @@ def test_the_streaming_coreset_is_gone_and_ids_are_what_they_were():
 
 @pytest.mark.parametrize("start", ["one", "mean-of-ten"])
 def test_a_smaller_coreset_is_recalled_from_a_larger_one(start, patch_stream, gaussian_noise):
-    memo, stream = Memo(1 << 24), patch_stream(gaussian_noise(4, 5, 5, 6))
+    results, stream = SharedResults(1 << 24), patch_stream(gaussian_noise(4, 5, 5, 6))
     for count in (30, 10, 50):
         shared, alone = Coreset(count=count, start=start), Coreset(count=count, start=start)
-        shared.fit(stream, Context(memo=memo))
+        with results.used():
+            shared.fit(stream, Context())
         alone.fit(stream, Context())
         assert torch.equal(shared.vectors, alone.vectors)
+    assert results.charged > 0
 
 
 @pytest.mark.parametrize("projection", ["sparse", "gaussian", "linear"])
@@ -216,62 +219,65 @@ def test_vectors_are_made_ready_once_for_each_metric(patch_stream, gaussian_nois
     assert made == ["l2", "cosine", "l2"]
 
 
-class TestMemo:
+class TestSharing:
     """What banks and scorers of one grid have in common."""
 
-    def fitted(self, bank, stream, memo):
-        ctx = Context(memo=memo)
-        bank.prepare(ctx)
-        bank.fit(stream, ctx)
-        return bank
+    @pytest.fixture(autouse=True)
+    def results(self):
+        """Inside a run of several methods."""
+        results = SharedResults(1 << 20)
+        with results.used():
+            yield results
 
     @pytest.mark.parametrize("metric", ["l2", "cosine"])
-    def test_a_search_is_made_once_and_is_what_it_is_alone(self, patch_stream, gaussian_noise, metric, monkeypatch):
+    def test_a_search_is_made_once_and_is_what_it_is_alone(
+        self, patch_stream, gaussian_noise, metric, results, monkeypatch
+    ):
         stream, queries = patch_stream(gaussian_noise(4, 9, 9, 6)), gaussian_noise(2, 50, 6, seed=1)
         stream.batches[0].patches[2] = stream.batches[0].patches[1]  # equals
-        memo, searched, search = Memo(1 << 20), [], ExactIndex.search
-        alone, shared = fitted(Full(), stream), self.fitted(Full(), stream, memo)
-        monkeypatch.setattr(ExactIndex, "search", lambda *given: searched.append(given) or search(*given))
+        searched, search, bank = [], ExactIndex._search, fitted(Full(), stream)
+        monkeypatch.setattr(ExactIndex, "_search", lambda *given: searched.append(given) or search(*given))
         for k in (1, 3, 4, 2, 9, 1):
             for query in queries:
-                found = shared.search(query, k, metric)
-                for one, other in zip(found, search(alone._exactly(metric), query, k), strict=True):
+                found = bank.search(query, k, metric)
+                for one, other in zip(found, search(bank._exactly(metric), query, k, None), strict=True):
                     assert torch.equal(one, other)
         assert len(searched) == 2 * len(queries)  # for up to 4 neighbours, and for 9
-        assert memo.charged > 0
+        assert results.charged > 0
 
     def test_what_was_learned_anew_is_searched_anew(self, patch_stream, gaussian_noise):
-        memo, query = Memo(1 << 20), gaussian_noise(5, 6, seed=1)
-        bank = self.fitted(Full(), patch_stream(gaussian_noise(1, 9, 9, 6)), memo)
+        query, bank = gaussian_noise(5, 6, seed=1), fitted(Full(), patch_stream(gaussian_noise(1, 9, 9, 6)))
         before, _ = bank.search(query, 1)
-        self.fitted(bank, patch_stream(gaussian_noise(1, 9, 9, 6, seed=3)), memo)
+        fitted(bank, patch_stream(gaussian_noise(1, 9, 9, 6, seed=3)))
         assert not torch.equal(bank.search(query, 1)[0], before)
 
     def test_another_bank_of_the_same_vectors_need_not_search_again(self, patch_stream, gaussian_noise, monkeypatch):
-        stream, query, memo = patch_stream(gaussian_noise(2, 9, 9, 6)), gaussian_noise(5, 6, seed=1), Memo(1 << 20)
-        before = self.fitted(Full(), stream, memo).search(query, 1)
-        monkeypatch.setattr(ExactIndex, "search", None)
-        for one, other in zip(self.fitted(Full(), stream, memo).search(query, 1), before, strict=True):
+        stream, query = patch_stream(gaussian_noise(2, 9, 9, 6)), gaussian_noise(5, 6, seed=1)
+        before = fitted(Full(), stream).search(query, 1)
+        monkeypatch.setattr(ExactIndex, "_search", None)
+        for one, other in zip(fitted(Full(), stream).search(query, 1), before, strict=True):
             assert torch.equal(one, other)
 
     def test_an_image_s_own_vectors_stay_left_out(self, patch_stream, gaussian_noise):
         stream = patch_stream(gaussian_noise(4, 3, 3, 6))
-        bank = self.fitted(Full(), stream, Memo(1 << 20))
+        bank = fitted(Full(), stream)
         query = stream.batches[0].patches[0].reshape(-1, 6)
         assert (bank.search(query, 1)[0] == 0).all()
         assert (bank.search(query, 1, exclude=["image 0"] * 9)[0] > 0).all()
 
     @pytest.mark.parametrize("options", [{}, {"projection": "gaussian", "dim": 3}])
     @pytest.mark.parametrize("order", [(0.02, 0.1, 0.05), (0.1, 0.02)])
-    def test_coresets_of_one_start_share_their_selection(self, patch_stream, gaussian_noise, options, order):
-        stream, memo = patch_stream(gaussian_noise(5, 20, 20, 6)), Memo(1 << 20)
+    def test_coresets_of_one_start_share_their_selection(self, patch_stream, gaussian_noise, options, order, results):
+        stream = patch_stream(gaussian_noise(5, 20, 20, 6))
         for fraction in order:
-            charged = memo.charged
-            alone = fitted(Coreset(fraction=fraction, **options), stream)
-            shared = self.fitted(Coreset(fraction=fraction, **options), stream, memo)
+            charged = results.charged
+            with SharedResults().used():
+                alone = fitted(Coreset(fraction=fraction, **options), stream)
+            assert results.charged == charged
+            shared = fitted(Coreset(fraction=fraction, **options), stream)
             assert torch.equal(shared.vectors, alone.vectors)
             assert shared.owners == alone.owners
-            assert (memo.charged > charged) == (fraction != order[0])
+            assert (results.charged > charged) == (fraction != order[0])
 
 
 @pytest.mark.parametrize(

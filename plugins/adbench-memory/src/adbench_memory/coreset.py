@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from adbench import Field
-from adbench.coresets import Progress, Selection, distinct, greedy_cover, squared_lengths
-from adbench.search import Memo
+from adbench.coresets import Selection, distinct, greedy_cover, squared_lengths
 from adbench_memory.collect import FEWER, Collection, collect
 from adbench_memory.memory import VectorMemory
 from adbench_memory.projection import gaussian_matrix, linear_matrix, safe_dim, sparse_matrix
@@ -88,7 +87,7 @@ class Coreset(VectorMemory):
         def select(vectors: Tensor, count: int) -> Selection:
             drawn = self._drawn(len(vectors), starts)
             points = vectors if matrix is None else vectors @ matrix
-            return _select_once(points, min(count, len(points)), drawn, ctx.memo)
+            return _selection(points, min(count, len(points)), drawn)
 
         return select
 
@@ -106,35 +105,19 @@ class Coreset(VectorMemory):
         return None if self.config.projection == "none" or dim >= channels else dim
 
 
-def _select_once(points: Tensor, count: int, drawn: Tensor, memo: Memo) -> Selection:
-    """Select, or recall or continue another bank's selection: a smaller coreset is the beginning of a larger one.
+def _selection(points: Tensor, count: int, drawn: Tensor) -> Selection:
+    """Select so many of the points [N, C].
 
     Args:
         points: [N, C] to select among.
         count: how many.
         drawn: one point to start at; or several, from which the mean distances are measured that the selection begins
-            with. Either way they decide the whole order, so that shorter selections are beginnings of longer ones.
-        memo: where selections are kept.
+            with.
     """
-    if not memo.budget:
-        return _selection(points, count, drawn)
-    key = ("greedy k-center", tuple(drawn.tolist()), Memo.digest(points))
-    before: Progress | None = memo.find(key)
-    if before is not None and len(before.chosen) >= count:
-        memo.charge(before.prepared_s + float(before.seconds[count - 1]))
-        return before.first(count)
-    if before is not None:
-        memo.charge(float(before.seconds[-1]))
-    selection = _selection(points, count, drawn, before)
-    memo.keep(key, selection.progress, selection.progress.nbytes)
-    return selection
-
-
-def _selection(points: Tensor, count: int, drawn: Tensor, before: Progress | None = None) -> Selection:
     if len(drawn) == 1:
-        return greedy_cover(points, count, int(drawn), before)
+        return greedy_cover(points, count, int(drawn))
     ceiling = mean_squared_reach(points, drawn)
-    return greedy_cover(points, count, int(ceiling.argmax()), before, ceiling)
+    return greedy_cover(points, count, int(ceiling.argmax()), ceiling=ceiling)
 
 
 def mean_squared_reach(points: Tensor, anchors: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from adbench import UsageError, VectorBank
 from adbench.banks import free_bytes
-from adbench.search import ExactIndex, Memo
+from adbench.search import ExactIndex
 from adbench_memory.collect import Collection
 from adbench_memory.index import RETIRED, ApproximateIndex, SearchConfig
 
@@ -35,16 +35,15 @@ class VectorMemory(VectorBank):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._device, self._memo = "cpu", Memo()
+        self._device = "cpu"
         self._learned: Collection | None = None
-        self._digest: str | None = None
         self._exact: ExactIndex | None = None
         self._approximate: ApproximateIndex | None = None
         self._held_out: Tensor | None = None
         self._facts: Mapping[str, float] = {}
 
     def prepare(self, ctx: Context) -> None:
-        self._device, self._memo = ctx.device, ctx.memo
+        self._device = ctx.device
 
     def remember(self, learned: Collection, ctx: Context, facts: Mapping[str, float] = MappingProxyType({})) -> None:
         """Take these vectors in place of all earlier ones; build the index that the options ask for, and measure it.
@@ -68,7 +67,7 @@ class VectorMemory(VectorBank):
 
     def _take(self, learned: Collection, held_out: Tensor, facts: Mapping[str, float]) -> None:
         self._learned, self._held_out, self._facts = learned, held_out, facts
-        self._digest = self._exact = self._approximate = None
+        self._exact = self._approximate = None
         self.__dict__.pop("owners", None)
 
     def facts(self) -> Mapping[str, float]:
@@ -97,7 +96,7 @@ class VectorMemory(VectorBank):
         if exclude is not None and len(exclude) == len(query) and set(exclude).isdisjoint(self.learned.ids):
             exclude = None  # nobody asks for what is here
         if self.config.index == "exact":
-            return self._search_once(query, k, metric, exclude)
+            return self._exactly(metric).search(query, k, exclude)
         if exclude is not None:
             raise UsageError(
                 f"{self.title} with index={self.config.index} cannot leave out an image's own vectors; use index=exact"
@@ -109,27 +108,12 @@ class VectorMemory(VectorBank):
             )
         return self._index().search(query, k)
 
-    def _search_once(self, query: Tensor, k: int, metric: str, exclude: Sequence[str] | None) -> tuple[Tensor, Tensor]:
-        """Search, or recall what another scorer has asked for: the same, but for k."""
-        index = self._exactly(metric)
-        # A GPU searches in less time than it takes to find out what is asked
-        if not self._memo.budget or exclude is not None or query.device.type != "cpu":
-            return index.search(query, k, exclude)
-        self._digest = self._digest or Memo.digest(self.vectors)
-        most = max(k, min(ExactIndex.TOGETHER, len(self.vectors)))
-        distances, indices = self._memo.once(
-            ("search", self._digest, metric, most, Memo.digest(query)),
-            lambda: index.search(query, most),
-            lambda found: found[0].nbytes + found[1].nbytes,
-        )
-        return distances[:, :k], indices[:, :k]
-
     def _exactly(self, metric: str) -> ExactIndex:
         """The vectors, ready to be searched exactly; what that takes is kept where there is room for it twice."""
         if self._exact is None or self._exact.metric != metric:
             self._exact = None
             keep = 2 * self.vectors.nbytes < free_bytes(self._device)
-            self._exact = ExactIndex(self.vectors, metric, owners=self.owners, keep=keep)
+            self._exact = ExactIndex(self.vectors, metric, owners=self.owners, keep=keep, share=True)
         return self._exact
 
     def _index(self) -> ApproximateIndex:

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from adbench import ContractError, DataError, Geometry, Measure, Metric
+from adbench.api.bounded_cache import BoundedCache
 from adbench.builtin.folders.datasets import Folder
 from adbench.engine.evaluate.device_curve import curve_on_device
 from adbench.engine.evaluate.evaluator import Evaluator, measure
-from adbench.engine.evaluate.lru import LruCache
 from adbench.engine.plan.map_spec import MapSpec
 from adbench.engine.store.predictions import Predictions
 
@@ -127,7 +127,7 @@ def test_constant_maps_rank_nothing(make_judge, constant, grid):
 
 
 def test_judges_share_what_they_have_read(make_judge, monkeypatch):
-    seen = LruCache()
+    seen = BoundedCache()
     first = list(make_judge(cache=seen).masked_maps())
     judge = make_judge(cache=seen)
     monkeypatch.setattr(judge.dataset, "mask", None)
@@ -136,7 +136,7 @@ def test_judges_share_what_they_have_read(make_judge, monkeypatch):
 
 
 def test_another_grid_has_another_truth(make_judge):
-    seen = LruCache()
+    seen = BoundedCache()
     sizes = [mask.shape for grid in (None, (16, 16)) for _, mask in make_judge(cache=seen, grid=grid).masked_maps()]
     assert sizes == [(64, 64)] * 6 + [(16, 16)] * 6
 

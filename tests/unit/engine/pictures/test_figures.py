@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from adbench import Evidence, StorageError
-from adbench.engine.evaluate.lru import LruCache
+from adbench.api.bounded_cache import BoundedCache
 from adbench.engine.pictures.figures import curves, draw, histogram
 from adbench.engine.pictures.heatmap_sheet import (
     THUMBNAIL,
@@ -208,7 +208,7 @@ def test_draw_writes_a_sheet_only_where_there_are_maps(tmp_path, maps):
         mask=lambda index: pairs[index][1],
         foreground=lambda _: None,
         evidence=lambda: evident,
-        cache=LruCache(),
+        cache=BoundedCache(),
     )
     for _ in range(2):
         draw(judge, tmp_path)

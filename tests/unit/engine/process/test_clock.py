@@ -6,10 +6,10 @@ import time
 import numpy as np
 import pytest
 
+from adbench.api.search.shared_results import SharedResults
 from adbench.engine.process import clock as module
 from adbench.engine.process.clock import Clock, PeakMemory, deadline
 from adbench.errors import UnitTimeout
-from adbench.search import Memo
 
 
 def test_times_add_up_by_name():
@@ -20,11 +20,11 @@ def test_times_add_up_by_name():
     assert clock.seconds["a"] >= 0.02
 
 
-def test_recalled_work_takes_as_long_as_it_did():
-    memo = Memo()
-    clock = Clock("cpu", memo)
+def test_a_shared_result_takes_as_long_as_it_did():
+    shared = SharedResults()
+    clock = Clock("cpu", shared)
     with clock.measure("a"):
-        memo.charge(7)
+        shared.charge(7)
     assert 7 <= clock.seconds["a"] < 8
 
 

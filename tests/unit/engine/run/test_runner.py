@@ -11,7 +11,20 @@ import pytest
 import torch
 from PIL import Image
 
-from adbench import DataError, Masker, Neck, Scores, Source, StorageError, UsageError, Weights, WeightsError, hookimpl
+from adbench import (
+    Aggregator,
+    DataError,
+    Masker,
+    Neck,
+    Scores,
+    Source,
+    StorageError,
+    UsageError,
+    Weights,
+    WeightsError,
+    hookimpl,
+)
+from adbench.api.search.shared_results import shared_results
 from adbench.builtin.toy import ToyMahalanobis, ToyNearest, ToyPixels, ToyTestVectors, ToyVectors
 from adbench.engine.evaluate.details import read_details
 from adbench.engine.plan.protocol import Protocol
@@ -493,9 +506,11 @@ class Recalling(ToyVectors):
     name = "recalling"
 
     def fit(self, features, ctx):
-        if ctx.memo.find("hour") is not None:
-            ctx.memo.charge(3600)
-        ctx.memo.keep("hour", "spent", 1)
+        shared = shared_results()
+        if shared is not None:
+            if "hour" in shared:
+                shared.charge(3600)
+            shared.put("hour", "spent", 1)
         super().fit(features, ctx)
 
 
@@ -568,6 +583,27 @@ def test_maps_are_made_anew_from_what_was_said(make_runner, make_unit, monkeypat
     assert Drawing.batches == 1
     assert sharp.predictions == smooth.predictions
     assert sharp.metrics["pixel-auroc"] != smooth.metrics["pixel-auroc"]
+
+
+class HighestOfMap(Aggregator):
+    """The highest score of the map."""
+
+    name, reads = "highest-of-map", "map"
+
+    def aggregate(self, scores):
+        return torch.stack([image.need_map(self.title).max() for image in scores])
+
+
+def test_an_aggregator_that_reads_the_map_gets_the_map_of_its_own_recipe(make_runner, make_unit):
+    units = [make_unit(aggregate="highest-of-map", map={"sigma": sigma}) for sigma in (0.0, 4.0)]
+    alone = [make_runner(HighestOfMap, redo=True).run(unit) for unit in units[:1]]
+    alone.append(make_runner(redo=True).run(units[1]))
+    runner = make_runner(redo=True)
+    with runner.together(2):
+        shared = [runner.run(unit) for unit in units]
+    assert [one.record.status for one in shared] == ["ok", "ok"]
+    assert [one.record.predictions for one in shared] == [one.record.predictions for one in alone]
+    assert shared[0].record.predictions != shared[1].record.predictions
 
 
 @pytest.mark.parametrize("units", [1, 2])
