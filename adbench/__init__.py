@@ -12,6 +12,7 @@ they raise. What only some plugins need has modules of its own:
 - `adbench.maps`: anomaly maps on the prepared image.
 - `adbench.metrics`: the exact metrics as functions on arrays.
 - `adbench.networks`: networks that compute a backbone's features.
+- `adbench.records`: records of runs and boards, as a pandas table.
 - `adbench.search`: exact nearest-neighbour search.
 - `adbench.testing`: what a plugin's tests need.
 - `adbench.weights`: weights of pretrained models.
@@ -145,6 +146,7 @@ _ELSEWHERE = {
         "spro",
     ),
     "networks": ("CudaGraphed", "Network", "NetworkBackbone", "to_device"),
+    "records": ("read_records", "to_frame"),
     "search": ("ExactIndex", "ReweightForm", "exact_search", "nearest_among", "patchcore_weight"),
     "weights": (
         "WeightsOption",

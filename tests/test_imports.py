@@ -26,6 +26,7 @@ ALLOWED = {
     "maps": {"api"},
     "metrics": {"errors", "api"},
     "networks": {"api"},
+    "records": {"boards"},
     "search": {"api"},
     "weights": {"api"},
     "faults": {"errors", "api", "hookspecs"},
@@ -49,6 +50,7 @@ DOOR_NAMES = (
     "maps",
     "metrics",
     "networks",
+    "records",
     "search",
     "weights",
 )
@@ -81,7 +83,7 @@ LIGHT_ROOMS = ("process", "store", "plan")
 
 MOST_IN_A_ROOM = 16
 
-HEAVY = {"cv2", "faiss", "matplotlib", "onnxruntime", "open_clip", "ray", "scipy", "skimage", "timm", "torch"}
+HEAVY = {"cv2", "faiss", "matplotlib", "onnxruntime", "open_clip", "pandas", "ray", "scipy", "skimage", "tabulate", "timm", "torch"}
 """What takes long to import, whoever brings it."""
 
 

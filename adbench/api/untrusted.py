@@ -7,6 +7,7 @@ device answers forever), need not be small, and need not be what it is called. W
 from __future__ import annotations
 
 import json
+import lzma
 import os
 import stat
 from collections.abc import Iterable
@@ -22,6 +23,8 @@ MAX_DEPTH = 40
 MAX_YAML_BYTES = 1 << 20
 MAX_YAML_NODES = 100_000
 """Scalars, lists and mappings, with every alias counted as the whole that it stands for."""
+MAX_XZ_MEMORY = 64 << 20
+"""Bytes that unpacking may take beside the text; adbench's own files need 9 MiB."""
 
 _BLOCK = 1 << 20
 _KINDS = {
@@ -103,6 +106,10 @@ def read_plain(path: Path, most: int, what: str, inside: Path | None = None) -> 
             content = _read(file, most)
         except OSError as error:
             raise StorageError(f"{path}: {error.strerror or error}") from None
+    return _decoded(path, content, most, what)
+
+
+def _decoded(path: Path, content: bytes | None, most: int, what: str) -> str:
     if content is None:
         raise StorageError(f"{path}: larger than {_size(most)}; this is not {what}")
     try:
@@ -111,7 +118,45 @@ def read_plain(path: Path, most: int, what: str, inside: Path | None = None) -> 
         raise StorageError(f"{path}: no UTF-8 text, cannot decode byte {error.start}; repair or remove it") from None
 
 
-def _read(file: BinaryIO, most: int) -> bytes | None:
+def read_xz(path: Path, most: int, what: str, inside: Path | None = None) -> str:
+    """The text of a compressed file; as `read_plain`, with `most` the bytes of the text.
+
+    Raises:
+        StorageError: as `read_plain`, or it is no xz file, is damaged, or wants too much memory.
+    """
+    with open_plain(path, what, inside) as file:
+        try:
+            content = _read(_Unpacked(file), most)
+        except (OSError, lzma.LZMAError) as error:
+            raise StorageError(f"{path}: no whole xz file: {error}; repair or remove it") from None
+    return _decoded(path, content, most, what)
+
+
+class _Unpacked:
+    """What an xz file holds, of which a block is made at a time, however much it stands for."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._unpack = file, lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_XZ_MEMORY)
+
+    def read(self, size: int) -> bytes:
+        """At most so many bytes; none at the end.
+
+        Raises:
+            OSError: the file ends too early, or too late.
+            lzma.LZMAError: it is no xz file, or wants too much memory.
+        """
+        while not self._unpack.eof:
+            packed = self._file.read(_BLOCK) if self._unpack.needs_input else b""
+            if self._unpack.needs_input and not packed:
+                raise OSError("it ends too early")
+            if block := self._unpack.decompress(packed, size):
+                return block
+        if self._unpack.unused_data or self._file.read(1):
+            raise OSError("it goes on behind its end")
+        return b""
+
+
+def _read(file: BinaryIO | _Unpacked, most: int) -> bytes | None:
     """All that is there, a block at a time; None where that is more than `most` bytes."""
     blocks, left = [], most
     while block := file.read(_BLOCK):
@@ -256,6 +301,7 @@ __all__ = [
     "parse_yaml",
     "read_json",
     "read_plain",
+    "read_xz",
     "read_yaml",
     "require_shallow",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import lzma
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,15 @@ from adbench.boards.board import BOARD_FILE, board_yaml
 from adbench.boards.page.asset_files import FOLDER, is_asset_name, shared_assets
 from adbench.boards.page.content import content
 from adbench.boards.page.html import board_html, index_html
-from adbench.boards.records.board_extras import DETAILS, PICTURES, Gallery, annex_files, attach
+from adbench.boards.records.board_extras import (
+    DETAILS,
+    PICTURES,
+    Gallery,
+    attach,
+    files_beside,
+    files_of_extras,
+    unpacked,
+)
 from adbench.boards.records.board_files import (
     RECORDS,
     BoardFiles,
@@ -28,6 +37,7 @@ from adbench.boards.records.board_files import (
 from adbench.boards.records.installed import Known
 from adbench.boards.records.manifest import MANIFEST_FILE
 from adbench.boards.records.merging import MergeNotes
+from adbench.boards.records.pictures import PHOTOGRAPH
 from adbench.boards.records.records_io import FoundRecord
 from adbench.boards.tables.deployed import read_thresholds
 from adbench.boards.tables.extra_tables import appendix
@@ -141,58 +151,60 @@ def _check(root: Path, press: Renderers) -> BuildReport:
     outcome.boards = [shelf.folder for shelf in shelves]
     gc.freeze()
     wanted = _generated(root, shelves, press, outcome)
-    differing = [path for path, text in wanted.items() if _read_bytes(path) != text.encode()]
+    differing = [path for path, kept in wanted.items() if not _holds(path, kept)]
     outcome.problems += [f"{path}: not what the records say; run '{press.command}'" for path in sorted(differing)]
     outcome.problems += [f"{path}: does not belong here; run '{press.command}'" for path in _stray(root, wanted)]
     outcome.problems += [f"{path}: no file of these pages; move it elsewhere" for path in _foreign(root, wanted)]
     return outcome
 
 
-def _generated(root: Path, shelves: Sequence[BoardFiles], press: Renderers, outcome: BuildReport) -> dict[Path, str]:
-    """The text of every file below `root` that is not written by hand, and of boards that are new.
+def _generated(root: Path, shelves: Sequence[BoardFiles], press: Renderers, outcome: BuildReport) -> dict[Path, bytes]:
+    """The content of every file below `root` that is not written by hand, and of boards that are new.
 
     Assets come first: no page is written before what it needs.
     """
-    files = {} if press.single_file else {root / FOLDER / asset.name: asset.text for asset in shared_assets()}
+    files = {} if press.single_file else {root / FOLDER / asset.name: asset.text.encode() for asset in shared_assets()}
     pages = []
     published = read_published(root / PUBLISHED_FILE)
     for shelf in shelves:
         data = shelf.tidy(press.known)
         if not (shelf.folder / BOARD_FILE).exists():
-            files[shelf.folder / BOARD_FILE] = board_yaml(shelf.board)
+            files[shelf.folder / BOARD_FILE] = board_yaml(shelf.board).encode()
         files.update(_record_files(shelf))
         if shelf.found:
-            files[shelf.folder / MANIFEST_FILE] = shelf.manifest.to_text()
+            files[shelf.folder / MANIFEST_FILE] = shelf.manifest.to_text().encode()
         beside = appendix(data, read_thresholds(shelf.annex.details, shelf.annex.problems), published)
         told = [*tables(data, shelf.annex.details_of), *beside]
         files[shelf.folder / README] = _page(press.markdown.render(told))
-        files[shelf.folder / "table.csv"] = press.csv.render(standings_tables(data))
-        pages.append(content(data, shelf.annex))
-        files[shelf.folder / PAGE] = board_html(pages[-1], beside, single_file=press.single_file)
+        files[shelf.folder / "table.csv"] = press.csv.render(standings_tables(data)).encode()
+        pages.append(content(data, shelf.annex, single_file=press.single_file))
+        files[shelf.folder / PAGE] = board_html(pages[-1], beside, single_file=press.single_file).encode()
         outcome.problems += shelf.annex.problems
     files[root / README] = _page(_index(root, shelves, press))
     paths = [shelf.folder.relative_to(root).as_posix() for shelf in shelves]
-    files[root / PAGE] = index_html(paths, pages, single_file=press.single_file)
+    files[root / PAGE] = index_html(paths, pages, single_file=press.single_file).encode()
     return files
 
 
-def _page(text: str) -> str:
-    return f"{GENERATED}\n\n{text}"
+def _page(text: str) -> bytes:
+    return f"{GENERATED}\n\n{text}".encode()
 
 
-def _record_files(shelf: BoardFiles) -> dict[Path, str]:
+def _record_files(shelf: BoardFiles) -> dict[Path, bytes]:
     """One file a method, one line a record, sorted by category and seed; what lies beside the records likewise."""
     methods: dict[str, list[FoundRecord]] = defaultdict(list)
     for found in sorted(shelf.found, key=_order):
         methods[method_key(found.record)].append(found)
     short = short_keys(methods)
-    named = {f"{_file_words(members)}{short[key]}.jsonl": members for key, members in methods.items()}
-    lines = {name: [found.line for found in members] for name, members in named.items()}
+    named = {f"{_file_words(members)}{short[key]}": members for key, members in methods.items()}
+    lines = {f"{name}.jsonl": [found.line for found in members] for name, members in named.items()}
     for name, unread in shelf.unread.items():
         lines.setdefault(name, []).extend(unread)
-    files = {shelf.folder / RECORDS / name: "".join(f"{line}\n" for line in rows) for name, rows in lines.items()}
+    files = {
+        shelf.folder / RECORDS / name: "".join(f"{line}\n" for line in rows).encode() for name, rows in lines.items()
+    }
     beside = {name: [found.record for found in members] for name, members in named.items()}
-    return {**files, **annex_files(shelf.annex, shelf.folder, beside)}
+    return {**files, **files_of_extras(shelf.annex, shelf.folder, beside)}
 
 
 def _order(found: FoundRecord) -> tuple[UnitKey, int, str]:
@@ -224,7 +236,9 @@ def _methods(shelf: BoardFiles) -> int:
 
 def _stray(root: Path, wanted: Iterable[Path]) -> list[Path]:
     """Files of records, details or pictures whose lines are all in files of other names, and assets of no page."""
-    there = {path for folder in (RECORDS, DETAILS, PICTURES) for path in root.glob(f"*/*/{folder}/*.jsonl")}
+    boards = list(root.glob("*/*"))
+    there = {path for board in boards for kind in (RECORDS, DETAILS, PICTURES) for path in files_beside(board, kind)}
+    there |= {path for board in boards for path in (board / PICTURES).glob(f"*{PHOTOGRAPH}")}
     assets = {path for path in _among_assets(root) if is_asset_name(path.name) and not _is_folder(path)}
     return sorted((there | assets) - set(wanted))
 
@@ -244,23 +258,31 @@ def _is_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
 
 
-def _read_bytes(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
+def _holds(path: Path, content: bytes) -> bool:
+    """Whether a file is there with this content, be it compressed: libraries do that with different bytes."""
+    if not path.is_file():
+        return False
+    if path.suffix != ".xz":
+        return path.read_bytes() == content
+    try:
+        return unpacked(path, path.parent).encode() == content
+    except StorageError:
+        return False
 
 
-def _write(root: Path, files: dict[Path, str]) -> None:
+def _write(root: Path, files: dict[Path, bytes]) -> None:
     """Write what differs, each file whole or not at all, in order; then remove files that have another name now.
 
     Raises:
         StorageError: a file cannot be written, or a link would lead it out of the root.
     """
-    for path, text in files.items():
-        if _read_bytes(path) != text.encode():
+    for path, wanted in files.items():
+        if not _holds(path, wanted):
             with storage_errors(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 if not path.parent.resolve().is_relative_to(root.resolve()):
                     raise StorageError(f"{path.parent}: a link that leaves {root}; remove it")
-                atomic_write(path, text, mode=0o644)
+                atomic_write(path, lzma.compress(wanted) if path.suffix == ".xz" else wanted, mode=0o644)
     for path in _stray(root, files):
         if path.parent == root / FOLDER or (path.parent.parent / BOARD_FILE).is_file():
             with storage_errors(path):
@@ -273,3 +295,15 @@ def _remove_empty(folder: Path) -> None:
     if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
         with storage_errors(folder):
             folder.rmdir()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    handle, draft = tempfile.mkstemp(prefix=".draft-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(lzma.compress(content) if path.suffix == ".xz" else content)
+        Path(draft).chmod(0o644)
+        Path(draft).replace(path)
+    except OSError:
+        Path(draft).unlink(missing_ok=True)
+        raise

@@ -48,12 +48,19 @@ class Csv(Report):
 def _section(table: Table) -> str:
     lines = [f"{'##' if table.columns else '#'} {_escape(table.title)}", ""]
     if table.columns:
-        lines += [_line(table.columns), f"|{'|'.join(_rules(table))}|", *map(_line, table.rows), ""]
+        lines += [_grid(table), ""]
     return "\n".join([*lines, *(f"- {_escape(note)}" for note in table.notes), *([""] if table.notes else [])])
 
 
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(map(_escape, cells))} |"
+def _grid(table: Table) -> str:
+    """The table in GitHub's Markdown, cells as wide as their text: one that changes leaves other lines as they are."""
+    from tabulate import DataRow, TableFormat, tabulate
+
+    row, rules = DataRow("|", "|", "|"), f"|{'|'.join(_rules(table))}|"
+    github = TableFormat(None, lambda *_: rules, None, None, row, row, padding=1, with_header_hide=None)
+    cells = [list(map(_escape, cells)) for cells in table.rows]
+    headings = list(map(_escape, table.columns))
+    return str(tabulate(cells, headings, github, numalign=None, stralign=None, disable_numparse=True))
 
 
 def _rules(table: Table) -> list[str]:

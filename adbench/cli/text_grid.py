@@ -61,12 +61,14 @@ class TextGrid:
 
     def plain(self) -> Iterator[str]:
         """Title, headings and rows, columns two spaces apart."""
-        every = range(len(self.columns))
+        from tabulate import tabulate
+
         headings = [column.heading.replace("\n", " ") for column in self.columns]
-        widths = [max(map(cell_len, cells)) for cells in zip(headings, *self.rows, strict=True)]
+        sides = ["left" if place == 0 or column.words else "right" for place, column in enumerate(self.columns)]
         yield visible(self.title)
-        for cells in (headings, *self.rows):
-            yield self._line(cells, every, widths)
+        yield from tabulate(
+            [headings, *self.rows], tablefmt="plain", colalign=sides, disable_numparse=True
+        ).splitlines()
 
     def drawn(self, width: int) -> Iterator[Text]:
         """The same for a window of so many cells, in as many tables as that takes."""

@@ -15,8 +15,9 @@ from importlib.resources import files
 
 FOLDER = "assets"
 """Below the leaderboards' folder."""
-LIBRARIES = {"d3.min.js": "LICENSE-d3", "plot.umd.min.js": "LICENSE-plot"}
-BOARD_SCRIPTS = ("dom", "theme", "data", "drawing", "plots", "overview", "table", "method", "compare", "page")
+LIBRARIES = {"plot.min.js": "LICENSES"}
+DRAWING_SCRIPTS = ("drawing", "pictures", "plots")
+BOARD_SCRIPTS = ("dom", "theme", "data", *DRAWING_SCRIPTS, "overview", "table", "method", "compare", "page")
 INDEX_SCRIPTS = ("dom", "theme")
 _NAME = re.compile(r"(?:plot|board|index|page)-[0-9a-f]{8}\.(?:js|css)")
 
@@ -48,7 +49,7 @@ def is_asset_name(name: str) -> bool:
 
 @cache
 def plot_library() -> Asset:
-    """d3 and Observable Plot, unmodified, each below its licence."""
+    """What pages use of Observable Plot and d3, below the licences."""
     parts = (f"/*!\n{read('vendor', licence)}*/\n{read('vendor', name)}" for name, licence in LIBRARIES.items())
     return Asset("plot", ".js", "\n".join(parts))
 

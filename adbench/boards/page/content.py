@@ -10,11 +10,12 @@ from typing import Any, TypeAlias
 
 from adbench.boards.board import Board
 from adbench.boards.page.command import command_line, file_name, recipe_lines
-from adbench.boards.page.costs import costs_of
 from adbench.boards.page.detail import Shared, detail_of
-from adbench.boards.records.board_extras import BoardExtras
+from adbench.boards.records.board_extras import PICTURES, BoardExtras
+from adbench.boards.records.pictures import LayeredPicture, address
 from adbench.boards.statistics.fingerprint import fingerprint
 from adbench.boards.statistics.stats import compare, ranking
+from adbench.boards.tables.costs import costs_of
 from adbench.boards.tables.table import FIXED, Figure, Standing, figure, notes_on, percent, standings
 from adbench.boards.tables.tidy import BoardData, MethodRow, Reading, RegimeGroup, UnitKey
 from adbench.boards.text import plain
@@ -30,17 +31,20 @@ Row: TypeAlias = tuple[MethodRow, dict[str, Any]]
 """A method and its JSON."""
 
 
-def content(data: BoardData, annex: BoardExtras) -> dict[str, Any]:
+def content(data: BoardData, annex: BoardExtras, *, single_file: bool = False) -> dict[str, Any]:
     """All that the page's scripts read.
 
     Args:
         data: of the board.
         annex: details of single images, and pictures.
+        single_file: whether the page holds its photographs, instead of links to `pictures/`.
     """
     board, shared = data.board, Shared()
     groups = [(regime, standings(board, data, methods)) for regime, methods in data.regimes()]
     rows = [row for number, (_, places) in enumerate(groups) for row in _rows(board, data, shared, number, places)]
-    _add_details(rows, board, data, shared, annex)
+    best_first = _best_first(rows, board)
+    room = _add_details(best_first, board, data, shared, annex)
+    _add_pictures(best_first, shared, annex, room, single_file=single_file)
     return {
         "schema": 1,
         "board": _board(board, data),
@@ -179,15 +183,18 @@ def _rounded(value: float) -> float:
     return float(f"{value:.{COST_DIGITS}g}")
 
 
-def _add_details(rows: Sequence[Row], board: Board, data: BoardData, shared: Shared, annex: BoardExtras) -> None:
-    """Give details, then pictures, to as many methods as there is room for, the best of all groups first.
+def _best_first(rows: Sequence[Row], board: Board) -> list[Row]:
+    by = board.metrics.index(board.rank_by)
+    return sorted(rows, key=lambda row: (row[1]["ranks"][by] or len(rows) + 1, row[1]["group"]))
+
+
+def _add_details(rows: Sequence[Row], board: Board, data: BoardData, shared: Shared, annex: BoardExtras) -> int:
+    """Give details to as many methods as there is room for; the room that is left.
 
     What is too large costs nobody else his place.
     """
-    by = board.metrics.index(board.rank_by)
-    best_first = sorted(rows, key=lambda row: (row[1]["ranks"][by] or len(rows) + 1, row[1]["group"]))
     room = ROOM
-    for method, row in best_first:
+    for method, row in rows:
         before, mark = shared.size, shared.mark()
         found = detail_of(method, data.categories, board.metrics, annex, shared)
         needed = len(canonical_json(found)) + shared.size - before
@@ -195,14 +202,33 @@ def _add_details(rows: Sequence[Row], board: Board, data: BoardData, shared: Sha
             shared.back_to(mark)
         elif found:
             row["details"], room = found, room - needed
-    for method, row in best_first:
+    return room
+
+
+def _add_pictures(rows: Sequence[Row], shared: Shared, annex: BoardExtras, room: int, *, single_file: bool) -> None:
+    """Give pictures to as many methods with details as there is room for."""
+
+    def shown(picture: LayeredPicture | str) -> list[int | str] | str:
+        if isinstance(picture, str):
+            return picture
+        name = picture.photograph
+        source = address(annex.photographs[name]) if single_file else f"{PICTURES}/{name}"
+        return [shared.photographs.place(source), picture.heat, picture.outline]
+
+    for method, row in rows:
+        before, mark = shared.size, shared.mark()
         found = _pictures_of(method, row.get("details", {}), annex)
-        needed = len(canonical_json(found))
-        if found and needed <= room:
-            row["pictures"], room = found, room - needed
+        drawn = {category: {image: shown(one) for image, one in images.items()} for category, images in found.items()}
+        needed = len(canonical_json(drawn)) + shared.size - before
+        if needed > room:
+            shared.back_to(mark)
+        elif drawn:
+            row["pictures"], room = drawn, room - needed
 
 
-def _pictures_of(method: MethodRow, details: Mapping[str, Any], annex: BoardExtras) -> dict[str, Any]:
+def _pictures_of(
+    method: MethodRow, details: Mapping[str, Any], annex: BoardExtras
+) -> dict[str, dict[str, LayeredPicture | str]]:
     """By category, the pictures of the unit that has details."""
     units = {category: UnitKey(category, detail["seed"]) for category, detail in details.items()}
     found = {category: annex.pictures_of(method.records[unit].id) for category, unit in units.items()}

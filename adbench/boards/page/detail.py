@@ -55,29 +55,36 @@ class Shared:
         lines: of recipes.
         tests: test images of a category: `{"ids": [...], "defects": [...]}`.
         points: embeddings, which methods of one backbone share.
+        photographs: addresses of test images.
     """
 
     lines: Pool = field(default_factory=Pool)
     tests: Pool = field(default_factory=Pool)
     points: Pool = field(default_factory=Pool)
+    photographs: Pool = field(default_factory=Pool)
+
+    @property
+    def _pools(self) -> tuple[Pool, ...]:
+        return self.lines, self.tests, self.points, self.photographs
 
     @property
     def size(self) -> int:
         """Of everything as JSON, in bytes."""
-        return self.lines.size + self.tests.size + self.points.size
+        return sum(pool.size for pool in self._pools)
 
-    def mark(self) -> tuple[int, int, int]:
+    def mark(self) -> tuple[int, ...]:
         """What there is now, for `back_to`."""
-        return len(self.lines.values), len(self.tests.values), len(self.points.values)
+        return tuple(len(pool.values) for pool in self._pools)
 
-    def back_to(self, mark: tuple[int, int, int]) -> None:
+    def back_to(self, mark: tuple[int, ...]) -> None:
         """Drop what came since."""
-        for pool, after in zip((self.lines, self.tests, self.points), mark, strict=True):
+        for pool, after in zip(self._pools, mark, strict=True):
             pool.forget(after)
 
     def to_json(self) -> dict[str, Any]:
         """Values by number."""
-        return {"lines": self.lines.values, "tests": self.tests.values, "points": self.points.values}
+        named = {"photographs": self.photographs.values} if self.photographs.values else {}
+        return {"lines": self.lines.values, "tests": self.tests.values, "points": self.points.values, **named}
 
 
 def detail_of(

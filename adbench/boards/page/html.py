@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _OWN_PLACE = "'self' file:"
-"""Where a page finds shared assets: on its own server, or on disk, where browsers may take no two files for one origin.
+"""Where a page finds shared assets and photographs: on its own server, or on disk, where browsers may take no two files
+for one origin.
 
 A page that came from a server cannot read files of the disk, whatever its policy says.
 """
@@ -122,7 +123,7 @@ def _policy(scripts: Sequence[Asset], style: Asset, *, inside: bool) -> str:
     drawings = _digests(read("vendor", "plot-style.css"))
     return (
         f"default-src 'none'; script-src {script_sources}; style-src {style_source} {drawings};"
-        " img-src data:; base-uri 'none'; form-action 'none'"
+        f" img-src data:{'' if inside else f' {_OWN_PLACE}'}; base-uri 'none'; form-action 'none'"
     )
 
 

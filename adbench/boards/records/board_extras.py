@@ -5,30 +5,37 @@ A board shows few of them, so a line is read as text, and checked when its metho
 
 from __future__ import annotations
 
-import io
 import re
-import warnings
-from base64 import b64decode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import ValidationError
 
 from adbench import AdbenchError, StorageError
-from adbench.api.untrusted import is_there, read_plain
+from adbench.api.untrusted import is_there, read_plain, read_xz
 from adbench.boards.records.manifest import Manifest
+from adbench.boards.records.pictures import (
+    DrawnPicture,
+    LayeredPicture,
+    Pictures,
+    layered,
+    photograph_names,
+    read_photographs,
+)
 from adbench.boards.records.records_io import FoundRecord
 from adbench.boards.tables.tidy import row_key
 from adbench.engine.evaluate.details import DETAILS_FILE, Details, parse_details, read_details
 from adbench.engine.store.record import ResultRecord, canonical_json
 
 DETAILS, PICTURES = "details", "pictures"
+PACKED = ".jsonl.xz"
+"""What files beside the records end in; boards of older versions have plain `.jsonl`."""
 MAX_FILE_BYTES = 1 << 30
-MAX_PICTURES = 64
-MAX_SIDE = 1024
-"""Of a picture, in pixels; adbench draws them 288 wide."""
+MAX_UNPACKED_BYTES = 256 << 20
+"""Of a compressed file, which may stand for a thousand times its own size."""
 MAX_IMAGES = 20_000
 """Of one unit, whose details a page may show."""
 MAX_KINDS = 200
@@ -36,27 +43,8 @@ MAX_NUMBER = 1e30
 _ID = re.compile(r'"id":"([0-9a-f]{64})"')
 """Keys of a line are sorted, so that the first of this form is the line's own."""
 
-_Address = Annotated[
-    str, StringConstraints(max_length=64 << 10, pattern=r"^data:image/(?:webp|jpeg|png);base64,[A-Za-z0-9+/]+={0,2}$")
-]
-
-
-Gallery: TypeAlias = Callable[[Path, ResultRecord], Mapping[str, str]]
+Gallery: TypeAlias = Callable[[Path, ResultRecord], Mapping[str, DrawnPicture]]
 """Makes pictures of a run's folder, by image; none where its images may not be shown."""
-
-
-class Pictures(BaseModel):
-    """Pictures of one record's test images."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-    schema_version: int = Field(1, alias="schema", ge=1, le=1)
-    id: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the record")
-    pictures: dict[str, _Address] = Field(max_length=MAX_PICTURES, description="by the image's id")
-
-    def to_line(self) -> str:
-        """Canonical JSON."""
-        return canonical_json(self.model_dump(mode="json", by_alias=True))
 
 
 @dataclass
@@ -68,12 +56,14 @@ class BoardExtras:
         pictures: of the images that a method got most wrong.
         problems: sentences about lines that turned out to be none.
         images: how many test images a record has.
+        photographs: of test images, which pictures refer to, by file name.
     """
 
     details: dict[str, str] = field(default_factory=dict)
     pictures: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     images: dict[str, int] = field(default_factory=dict)
+    photographs: dict[str, bytes] = field(default_factory=dict)
     _parsed: dict[str, Details | None] = field(default_factory=dict)
 
     def details_of(self, record_id: str) -> Details | None:
@@ -93,8 +83,8 @@ class BoardExtras:
             self.problems.append(f"details of record {record_id[:12]}: {fault}; its row goes without")
         return None if fault else details
 
-    def pictures_of(self, record_id: str) -> Mapping[str, str]:
-        """Addresses by image; none where there are none, or none that are well-formed."""
+    def pictures_of(self, record_id: str) -> Mapping[str, LayeredPicture | str]:
+        """Pictures by image; none where there are none, or none that are well-formed."""
         line = self.pictures.get(record_id)
         if line is None:
             return {}
@@ -105,11 +95,8 @@ class BoardExtras:
             return {}
         if found.id != record_id:
             return {}
-        if not all(is_small_picture(address) for address in found.pictures.values()):
-            self.problems.append(
-                f"pictures of record {record_id[:12]}: one is no picture of at most {MAX_SIDE} pixels a side; its row"
-                " goes without"
-            )
+        if fault := found.fault(self.photographs):
+            self.problems.append(f"pictures of record {record_id[:12]}: {fault}")
             return {}
         return found.pictures
 
@@ -135,19 +122,6 @@ def unshowable(details: Details, images: int | None) -> str:
     return ""
 
 
-def is_small_picture(address: str) -> bool:
-    """Whether an address holds a picture, by its head, that a browser can show in little memory."""
-    from PIL import Image
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            with Image.open(io.BytesIO(b64decode(address.partition(",")[2])), formats=["WEBP", "JPEG", "PNG"]) as found:
-                return max(found.size) <= MAX_SIDE and getattr(found, "n_frames", 1) == 1
-    except Exception:  # noqa: BLE001  whatever a library makes of a stranger's bytes, a picture it is not
-        return False
-
-
 def read_annex(folder: Path, manifest: Manifest) -> BoardExtras:
     """What lies in a board's folder; a line without an id, or that is not what came with its record, becomes a problem.
 
@@ -155,8 +129,9 @@ def read_annex(folder: Path, manifest: Manifest) -> BoardExtras:
         StorageError: a file cannot be read, or is far too large.
     """
     annex = BoardExtras()
+    annex.photographs = read_photographs(folder / PICTURES, annex.problems)
     for name, lines in ((DETAILS, annex.details), (PICTURES, annex.pictures)):
-        for file in sorted((folder / name).glob("*.jsonl")):
+        for file in sorted(files_beside(folder, name)):
             for number, line in enumerate(_lines(file, folder), start=1):
                 found = _ID.search(line)
                 fault = _fault(name, line, found and found[1], lines, manifest)
@@ -173,7 +148,8 @@ def _fault(kind: str, line: str, record_id: str | None, lines: Mapping[str, str]
         return "belongs to no record; run 'adbench board build'"
     if not manifest.vouches_for_line(kind, record_id, line):
         return f"not what came with record {record_id[:12]}; run 'adbench board build', which leaves it out"
-    return f"another line belongs to record {record_id[:12]} already; remove one of them" if record_id in lines else ""
+    twice = lines.get(record_id, line) != line
+    return f"another line belongs to record {record_id[:12]} already; remove one of them" if twice else ""
 
 
 def upgrade(annex: BoardExtras, records: Iterable[ResultRecord]) -> None:
@@ -185,8 +161,25 @@ def upgrade(annex: BoardExtras, records: Iterable[ResultRecord]) -> None:
                 lines.setdefault(record.id, _ID.sub(f'"id":"{record.id}"', line, count=1))
 
 
+def files_beside(folder: Path, kind: str) -> Iterator[Path]:
+    """The files of lines of one kind in a board's folder, be they compressed or of an older version."""
+    return chain((folder / kind).glob("*.jsonl"), (folder / kind).glob(f"*{PACKED}"))
+
+
+def unpacked(file: Path, folder: Path) -> str:
+    """The text of a file beside the records.
+
+    Raises:
+        StorageError: it cannot be read, or is far too large.
+    """
+    what = "a board's details or pictures"
+    if file.suffix == ".xz":
+        return read_xz(file, MAX_UNPACKED_BYTES, what, folder)
+    return read_plain(file, MAX_FILE_BYTES, what, folder)
+
+
 def _lines(file: Path, folder: Path) -> list[str]:
-    return read_plain(file, MAX_FILE_BYTES, "a board's details or pictures", folder).split("\n")[:-1]
+    return unpacked(file, folder).split("\n")[:-1]
 
 
 def attach(
@@ -234,24 +227,33 @@ def _take_details(annex: BoardExtras, folder: Path, record: ResultRecord) -> Non
         annex.problems.append(f"{folder / DETAILS_FILE}: of another run; make it anew with 'adbench evaluate'")
 
 
-def _take_pictures(annex: BoardExtras, record_id: str, pictures: Mapping[str, str]) -> None:
+def _take_pictures(annex: BoardExtras, record_id: str, pictures: Mapping[str, DrawnPicture]) -> None:
     if pictures:
-        annex.pictures[record_id] = Pictures(id=record_id, pictures=dict(pictures)).to_line()
+        layers = {image: layered(drawn, annex.photographs) for image, drawn in pictures.items()}
+        annex.pictures[record_id] = Pictures(id=record_id, pictures=layers).to_line()
 
 
-def annex_files(annex: BoardExtras, folder: Path, methods: Mapping[str, Iterable[ResultRecord]]) -> dict[Path, str]:
-    """The text of every file of an annex.
+def files_of_extras(
+    annex: BoardExtras, folder: Path, methods: Mapping[str, Iterable[ResultRecord]]
+) -> dict[Path, bytes]:
+    """The content of every file beside the records, before it is compressed.
 
     Args:
         annex: what there is.
         folder: of the board.
-        methods: by file name, a method's records in their order.
+        methods: a method's records in their order, by the stem of its file's name.
     """
-    files = {}
+    files: dict[Path, bytes] = {}
     for name, records in methods.items():
         ids = [record.id for record in records]
         for kind, lines in ((DETAILS, annex.details), (PICTURES, annex.pictures)):
             kept = [lines[record_id] for record_id in ids if record_id in lines]
+            files |= _photograph_files(annex, folder, kept) if kind == PICTURES else {}
             if kept:
-                files[folder / kind / name] = "".join(f"{line}\n" for line in kept)
+                files[folder / kind / f"{name}{PACKED}"] = "".join(f"{line}\n" for line in kept).encode()
     return files
+
+
+def _photograph_files(annex: BoardExtras, folder: Path, lines: Iterable[str]) -> dict[Path, bytes]:
+    names = set().union(*map(photograph_names, lines)) & annex.photographs.keys()
+    return {folder / PICTURES / name: annex.photographs[name] for name in sorted(names)}

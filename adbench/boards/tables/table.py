@@ -12,9 +12,9 @@ from adbench import Table
 from adbench.boards.board import Board
 from adbench.boards.statistics.fingerprint import fingerprint
 from adbench.boards.statistics.stats import LEAST_RANKED, Lookup, Ranking, compare, ranking
+from adbench.boards.tables.costs import costs_of
 from adbench.boards.tables.tidy import BoardData, MethodRow, Reading, RegimeGroup, UnitKey
 from adbench.boards.text import plain
-from adbench.engine.store.record import Cost
 
 DASH = "—"
 DAGGER = "†"
@@ -288,23 +288,10 @@ def cost_table(regime: RegimeGroup, ranked: Sequence[Standing]) -> Table:
 
 
 def _costs(method: MethodRow) -> tuple[str, ...]:
-    done = [(record.cost, plain(record.provenance.device)) for record in method.records.values() if record.cost]
-    costs, devices = [cost for cost, _ in done], sorted({device for _, device in done})
-    if not costs:
-        return (DASH,) * 6
-    times = _times(costs) if len(devices) == 1 else (DASH, DASH)
-    gpu = [cost.peak_gpu_mb for cost in costs if cost.peak_gpu_mb is not None]
-    sizes = (
-        f"{max(cost.peak_memory_mb for cost in costs):.0f}",
-        f"{max(gpu):.0f}" if gpu else DASH,
-        f"{statistics.fmean(cost.bank_mb for cost in costs):.1f}",
-    )
-    return (*times, *sizes, "; ".join(devices))
-
-
-def _times(costs: Sequence[Cost]) -> tuple[str, str]:
-    per_image = statistics.fmean(cost.ms_per_image.p50 for cost in costs)
-    return f"{per_image:.1f}", f"{statistics.fmean(cost.fit_s for cost in costs):.1f}"
+    costs = costs_of(method)
+    figures = ((costs.p50, 1), (costs.fit, 1), (costs.memory, 0), (costs.gpu, 0), (costs.bank, 1))
+    cells = (DASH if value is None else f"{value:.{digits}f}" for value, digits in figures)
+    return (*cells, "; ".join(costs.devices) or DASH)
 
 
 def notes_on(board: Board, data: BoardData, method: MethodRow) -> list[str]:

@@ -14,7 +14,7 @@ from adbench.cli.board_context import known_here
 from adbench.cli.commands.submit import submit_command, verify_command
 from adbench.cli.options import dataset_from, places
 from adbench.cli.run_data import Datasets
-from adbench.cli.screen import echo, screen, styled
+from adbench.cli.screen import counted, echo, screen, styled
 from adbench.errors import StorageError, UnknownName
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from adbench.boards.records.board_extras import Gallery
     from adbench.boards.records.board_files import BoardFiles, BuildReport
     from adbench.boards.records.installed import Known
+    from adbench.boards.records.pictures import DrawnPicture
     from adbench.boards.tables.tidy import BoardData
     from adbench.engine.store.record import ResultRecord
 
@@ -37,8 +38,8 @@ _WIDTH = 160
 _single_file_option = click.option(
     "--single-file",
     is_flag=True,
-    help="Each page holds its scripts and styles (0.5 MB), so that it can be sent alone. Without this option, pages"
-    " share the folder assets/.",
+    help="Each page holds its scripts and styles (0.3 MB) and its photographs, so that it can be sent alone. Without"
+    " this option, pages share the folder assets/.",
 )
 
 
@@ -113,6 +114,24 @@ def check_command(root: Path, single_file: bool) -> int:
     if not outcome.problems:
         echo(f"{root}: all as the records say; boards: {len(outcome.boards)}")
     return report(outcome)
+
+
+@command.command("export")
+@click.argument("found", metavar="PATH...", callback=places, nargs=-1, required=True)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="FILE.csv or FILE.parquet.")
+def export_command(found: tuple[Path, ...], out: Path) -> int:
+    """Write the records in PATH as one tidy table: a row for each metric of a record.
+
+    PATH is a folder of runs, leaderboards, a board, or a file of records. docs/records.md describes the columns.
+    """
+    from adbench.boards.records.read import read_records
+    from adbench.boards.tables.frame import to_frame
+    from adbench.boards.tables.frame_files import write_frame
+
+    frame = to_frame(read_records(*found))
+    write_frame(frame, out)
+    echo(f"{out}: {counted(len(frame), 'row')} of {counted(frame['record'].nunique(), 'record')}")
+    return 0
 
 
 @command.command("show")
@@ -198,7 +217,7 @@ def _gallery(data: str | None, *, every: bool) -> Gallery:
     registry = installed()
     datasets, dataset_of = Datasets(registry, data), cache(lambda name: dataset_from(registry, data or name))
 
-    def pictures(folder: Path, record: ResultRecord) -> Mapping[str, str]:
+    def pictures(folder: Path, record: ResultRecord) -> Mapping[str, DrawnPicture]:
         from adbench.engine.pictures.gallery import gallery
 
         name = record.task.dataset

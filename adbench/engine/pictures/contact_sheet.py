@@ -11,7 +11,6 @@ import numpy as np
 
 from adbench.api.dataset import GOOD
 from adbench.engine.pictures.canvas import DEFECT, DPI, NORMAL, PALE, Canvas
-from adbench.engine.pictures.gallery import rim
 from adbench.engine.pictures.heatmap_sheet import coverage, fitted, shrunk
 from adbench.errors import DataError
 
@@ -109,5 +108,14 @@ def _picture(dataset: Dataset, sample: Sample) -> tuple[Array, str]:
     mask = dataset.mask(sample) if sample.anomalous else None
     if mask is None:
         return small, "(no mask)" if sample.anomalous else ""
-    small[rim(coverage(mask, (small.shape[1], small.shape[0])) > 0)] = _OUTLINE
+    small[_rim(coverage(mask, (small.shape[1], small.shape[0])) > 0)] = _OUTLINE
     return small, f"({100 * mask.mean():.2g} % marked)"
+
+
+def _rim(mask: Array) -> Array:
+    """[H, W] bool: the pixels around a mask."""
+    from PIL import Image, ImageFilter
+
+    grown = Image.fromarray(mask.astype(np.uint8) * 255).filter(ImageFilter.MaxFilter(3))
+    around: Array = (np.asarray(grown) > 0) & ~mask
+    return around

@@ -1,8 +1,7 @@
-"""Small pictures of what a method got most wrong, for a board's page: each photograph beside its heatmap."""
+"""Small pictures of what a method got most wrong, for a board's page: photographs, and heat to lay over them."""
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pydantic import ValidationError
 
 from adbench.api.dataset import Dataset, Sample
 from adbench.engine.evaluate.anomaly_map import anomaly_map
-from adbench.engine.pictures.heatmap_sheet import Panel, display_range, overlay, thumbnail
+from adbench.engine.pictures.heatmap_sheet import Panel, display_range, glow, thumbnail
 from adbench.engine.plan.map_spec import MapSpec
 from adbench.engine.plan.protocol import Protocol, make_task
 from adbench.engine.store.predictions import PREDICTIONS_FILE, Predictions, read_predictions
@@ -27,10 +26,11 @@ EACH = 4
 """False alarms, and as many misses."""
 SIDE = 144
 """Longest side of a photograph, in pixels."""
+HEAT_SIDE = 32
+"""Sides of a heat in pixels: maps are smooth, and a page enlarges them."""
 _QUALITY = 60
+_HEAT_QUALITY = {"quality": 40, "alpha_quality": 20}
 _RANGE_GRID = (64, 64)
-_OUTLINE = (34, 230, 255)
-"""The cyan of the sheet of heatmaps, which its colours do not have."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class _Unit:
         )
 
 
-def gallery(folder: Path, record: ResultRecord, dataset: Dataset) -> dict[str, str]:
+def gallery(folder: Path, record: ResultRecord, dataset: Dataset) -> dict[str, tuple[bytes, bytes, str]]:
     """Pictures of the normal images with the highest scores and of the defective ones with the lowest.
 
     Args:
@@ -69,8 +69,8 @@ def gallery(folder: Path, record: ResultRecord, dataset: Dataset) -> dict[str, s
         dataset: what it was run on.
 
     Returns:
-        By the image's id, a WebP as a `data:` address: the photograph on the left, on the right the heatmap over it,
-        with the defect outlined.
+        By the image's id, the photograph as WebP, the heat as WebP with transparency, to be laid over the photograph
+        in gray, and the outline of the defect as an SVG path on a square of 1000, empty without a defect.
 
     Raises:
         StorageError: the predictions cannot be read, or the data is not what they were made on.
@@ -83,7 +83,7 @@ def gallery(folder: Path, record: ResultRecord, dataset: Dataset) -> dict[str, s
     samples, spec = _samples(folder, record, dataset)
     unit = _Unit(dataset, samples, predictions, predictions.patches, spec)
     limits = unit.limits()
-    return {samples[index].id: _address(_pair(unit.panel(index), limits)) for index in _chosen(unit)}
+    return {samples[index].id: _layers(unit.panel(index), limits) for index in _chosen(unit)}
 
 
 def _samples(folder: Path, record: ResultRecord, dataset: Dataset) -> tuple[Sequence[Sample], MapSpec]:
@@ -106,26 +106,45 @@ def _chosen(unit: _Unit) -> list[int]:
     return [*reversed(normal[-EACH:]), *defective[:EACH]]
 
 
-def _pair(panel: Panel, limits: tuple[float, float]) -> Array:
-    """[H, 2 W, 3] uint8."""
-    heat = (255 * overlay(panel.image, panel.map, limits)).round().astype(np.uint8)
-    if panel.mask is not None:
-        heat[rim(panel.mask)] = _OUTLINE
-    return np.concatenate([panel.image, heat], axis=1)
+def _layers(panel: Panel, limits: tuple[float, float]) -> tuple[bytes, bytes, str]:
+    low, high = limits
+    level = np.clip((panel.map.astype(np.float64) - low) / (high - low), 0, 1)
+    return _webp(panel.image, quality=_QUALITY), heat_layer(level), "" if panel.mask is None else outline(panel.mask)
 
 
-def rim(mask: Array) -> Array:
-    """[H, W] bool: the pixels around a mask."""
-    from PIL import Image, ImageFilter
+def heat_layer(level: Array) -> bytes:
+    """A small WebP with transparency.
 
-    grown = Image.fromarray(mask.astype(np.uint8) * 255).filter(ImageFilter.MaxFilter(3))
-    rim: Array = (np.asarray(grown) > 0) & ~mask
-    return rim
+    Args:
+        level: [H, W] from 0, which is clear, to 1.
+    """
+    from PIL import Image
+
+    small = Image.fromarray(level.astype(np.float32)).resize((HEAT_SIDE, HEAT_SIDE), Image.Resampling.BILINEAR)
+    colours, opacity = glow(np.clip(np.asarray(small), 0, 1))
+    return _webp((255 * np.concatenate([colours, opacity], axis=2)).round().astype(np.uint8), **_HEAT_QUALITY)
 
 
-def _address(picture: Array) -> str:
+def outline(mask: Array) -> str:
+    """The line around each region of a mask [H, W] bool, as an SVG path on a square of 1000."""
+    from skimage import measure
+
+    library: Any = measure  # it has types for some functions only
+    scale = 1000 / np.array(mask.shape)
+    found = library.find_contours(np.pad(mask, 1).astype(np.uint8), 0.5)
+    lines = [library.approximate_polygon(line, 0.5) for line in found]
+    return " ".join(_path(np.clip((line - 0.5) * scale, 0, 1000)) for line in lines)
+
+
+def _path(line: Array) -> str:
+    """A closed line through points [N, 2] of row and column."""
+    points = [f"{round(x)} {round(y)}" for y, x in line]
+    return f"M{' L'.join(points)} Z"
+
+
+def _webp(picture: Array, **quality: int) -> bytes:
     from PIL import Image
 
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, format="WEBP", quality=_QUALITY, method=6)
-    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
+    Image.fromarray(picture).save(file, format="WEBP", method=6, **quality)
+    return file.getvalue()

@@ -240,9 +240,14 @@ def overlay(image: Array, heat: Array, limits: tuple[float, float]) -> Array:
 
 
 def _glow(gray: Array, level: Array) -> Array:
-    opacity = _OPACITY * np.sqrt(level)[..., None]
-    mixed: Array = (1 - opacity) * gray[..., None] + opacity * _colours()[(level * 255).astype(np.uint8)]
+    colours, opacity = glow(level)
+    mixed: Array = (1 - opacity) * gray[..., None] + opacity * colours
     return mixed
+
+
+def glow(level: Array) -> tuple[Array, Array]:
+    """The colours [H, W, 3] of a level [H, W] from 0 to 1, and their opacity [H, W, 1]."""
+    return _colours()[(level * 255).astype(np.uint8)], _OPACITY * np.sqrt(level)[..., None]
 
 
 @cache

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import lzma
 import os
 import tracemalloc
 
@@ -15,6 +16,7 @@ from adbench.api.untrusted import (
     parse_yaml,
     read_json,
     read_plain,
+    read_xz,
     read_yaml,
     require_shallow,
 )
@@ -145,3 +147,40 @@ def test_aliases_are_as_deep_as_what_they_stand_for():
 def test_yaml_that_is_none_is_one_sentence(text):
     with pytest.raises(StorageError, match=r"^here: [^\n]*$"):
         parse_yaml(text, "here", "a thing")
+
+
+def test_a_compressed_text_is_read_as_far_as_it_may_go(tmp_path):
+    file = tmp_path / "x.xz"
+    file.write_bytes(lzma.compress("grüße".encode()))
+    assert read_xz(file, 7, "a text") == "grüße"
+    with pytest.raises(StorageError, match="larger than 6 bytes; this is not a text"):
+        read_xz(file, 6, "a text")
+
+
+def test_a_bomb_costs_no_memory(tmp_path):
+    file = tmp_path / "x.xz"
+    file.write_bytes(lzma.compress(bytes(64 << 20)))
+    assert file.stat().st_size < 1 << 15
+    tracemalloc.start()
+    with pytest.raises(StorageError, match="larger than 8 MiB"):
+        read_xz(file, 8 << 20, "a text")
+    assert tracemalloc.get_traced_memory()[1] < 24 << 20
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda packed: packed[:-5], "it ends too early"),
+        (lambda packed: packed + b"more", "it goes on behind its end"),
+        (lambda packed: packed[:20] + b"\xff\xff" + packed[22:], "no whole xz file"),
+        (lambda packed: b"", "it ends too early"),
+        (lambda packed: b"plain text", "no whole xz file"),
+        (lambda packed: lzma.compress(b"x" * 9, preset=9), "Memory usage"),
+    ],
+)
+def test_a_damaged_or_greedy_file_is_named(tmp_path, spoil, said):
+    file = tmp_path / "x.xz"
+    file.write_bytes(spoil(lzma.compress(b"a text that goes on for a while" * 9)))
+    with pytest.raises(StorageError, match=rf"x\.xz.*{said}"):
+        read_xz(file, 1 << 20, "a text")

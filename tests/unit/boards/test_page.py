@@ -16,13 +16,13 @@ import yaml
 
 from adbench.boards.board import Board, BoardProtocol
 from adbench.boards.page import content as content_module
-from adbench.boards.page.asset_files import LIBRARIES, is_asset_name, shared_assets, style_sheet
+from adbench.boards.page.asset_files import BOARD_SCRIPTS, LIBRARIES, is_asset_name, shared_assets, style_sheet
 from adbench.boards.page.command import command_line, file_name, recipe_lines
 from adbench.boards.page.content import content, ranks_of
-from adbench.boards.page.costs import Costs, costs_of
 from adbench.boards.page.detail import Pool
 from adbench.boards.page.html import board_html, embedded, index_html
 from adbench.boards.records.board_extras import BoardExtras
+from adbench.boards.tables.costs import Costs, costs_of
 from adbench.boards.tables.table import Figure, standings_tables
 from adbench.boards.tables.tidy import tidy
 from adbench.engine.evaluate.details import Details
@@ -233,7 +233,7 @@ def test_nothing_inside_a_page_with_shared_assets_may_run(make_record):
         assert rules["default-src"] == "'none'"
         assert rules["script-src"] == "'self' file:"
         assert re.fullmatch(r"'self' file: 'sha256-[^']+'", rules["style-src"])
-        assert rules["img-src"] == "data:"
+        assert rules["img-src"] == "data: 'self' file:"
         assert "<style" not in page
         for attributes, text in re.findall(r"<script([^>]*)>(.*?)</script>", page, re.DOTALL):
             assert attributes.startswith(' type="application/json"') or not text
@@ -297,6 +297,15 @@ def test_the_libraries_are_those_that_the_readme_names():
     for name, licence in LIBRARIES.items():
         assert f"`{hashlib.sha256((vendor / name).read_bytes()).hexdigest()}`" in readme
         assert "Permission to use, copy, modify" in (vendor / licence).read_text(encoding="utf-8")
+
+
+def test_the_library_has_all_that_the_scripts_use():
+    package = files("adbench.boards.page")
+    library = (package / "vendor" / "plot.min.js").read_text(encoding="utf-8")
+    scripts = "".join((package / "assets" / f"{name}.js").read_text(encoding="utf-8") for name in BOARD_SCRIPTS)
+    used = set(re.findall(r"\b(?:d3|Plot)\s*\.\s*(\w+)", scripts))
+    assert {"dot", "extent", "create"} <= used
+    assert {name for name in used if not re.search(rf"\b{name}:\(\)=>", library)} == set()
 
 
 def test_the_index_names_the_best_of_each_group(make_record):

@@ -182,9 +182,5 @@ const pictureCell = (image, pictures) =>
   h(
     "span",
     { class: "thumbs" },
-    pictures
-      .map((known) =>
-        known[image.id] ? h("img", { src: known[image.id], alt: `${image.id}: photograph and heatmap` }) : null,
-      )
-      .filter(Boolean),
+    pictures.map((known) => pictureOf(known, image.id)),
   );

@@ -246,12 +246,10 @@ function gallery(title, note, images, highest, pictures) {
 }
 
 function imageItem(image, pictures, text) {
-  const picture = pictures[image.id];
-  const seen = picture ? h("img", { src: picture, alt: `${image.id}: photograph and heatmap`, loading: "lazy" }) : null;
   return h(
     "li",
     null,
-    seen,
+    pictureOf(pictures, image.id),
     h("span", { class: "image-id", title: image.id }, shortId(image.id)),
     h("span", { class: "pale" }, ` ${image.bad ? image.defect : "normal"}, ${text}`),
   );

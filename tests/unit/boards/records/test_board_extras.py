@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import base64
 import json
+import lzma
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,14 +10,16 @@ import pytest
 
 from adbench import DataError, StorageError
 from adbench.boards.publish import Renderers, build, check
-from adbench.boards.records.board_extras import BoardExtras, Pictures, attach, read_annex
+from adbench.boards.records.board_extras import BoardExtras, attach, read_annex
 from adbench.boards.records.manifest import Manifest
+from adbench.boards.records.pictures import Pictures, photograph_name
 from adbench.boards.records.records_io import read_run
 from adbench.builtin.reports import Csv, Markdown
 from adbench.engine.evaluate.details import Details, write_details
 
 PRESS = Renderers(Markdown(), Csv())
 WEBP = "data:image/webp;base64,UklGRiQAAABXRUJQVlA4IBgAAABQAQCdASoEAAQAB0CWJaQABHQAAAAAAAA="
+PHOTOGRAPH = base64.b64decode(WEBP.partition(",")[2])
 
 
 @pytest.fixture
@@ -35,7 +39,9 @@ def with_details(folder, score=0.5):
 
 def lines(root, kind):
     return [
-        json.loads(line) for file in sorted(root.glob(f"*/*/{kind}/*.jsonl")) for line in file.read_text().splitlines()
+        json.loads(line)
+        for file in sorted(root.glob(f"*/*/{kind}/*.jsonl.xz"))
+        for line in lzma.decompress(file.read_bytes()).decode().splitlines()
     ]
 
 
@@ -56,7 +62,7 @@ def test_details_go_with_their_record(make_run, root):
     make_run(images="others", started="2027-01-01T00:00:00+00:00")
     build([run.parent], root, PRESS, replacing=True)
     assert lines(root, "details") == []
-    assert not list(root.glob("*/*/details/*.jsonl"))
+    assert not list(root.glob("*/*/details/*"))
     assert check(root, PRESS).problems == []
 
 
@@ -79,9 +85,42 @@ def test_details_of_another_run_are_refused(make_run, root):
 )
 def test_details_that_were_edited(make_run, root, edit, said):
     build([with_details(make_run())], root, PRESS)
-    (file,) = root.glob("*/*/details/*.jsonl")
-    file.write_text(edit(file.read_text()))
+    (file,) = root.glob("*/*/details/*.jsonl.xz")
+    file.write_bytes(lzma.compress(edit(lzma.decompress(file.read_bytes()).decode()).encode()))
     assert any(said in problem for problem in check(root, PRESS).problems)
+
+
+def test_details_of_older_boards_are_read_and_compressed_by_the_next_build(make_run, root):
+    build([with_details(make_run())], root, PRESS)
+    (file,) = root.glob("*/*/details/*.jsonl.xz")
+    page = root / "demo/full-shot/index.html"
+    before = page.read_bytes()
+    older = file.with_suffix("")
+    older.write_bytes(lzma.decompress(file.read_bytes()))
+    file.unlink()
+    problems = check(root, PRESS).problems
+    assert [problem.partition(":")[0] for problem in problems] == [str(file), str(older)]
+    assert build([], root, PRESS).problems == []
+    assert (file.exists(), older.exists(), page.read_bytes()) == (True, False, before)
+
+
+def test_both_files_may_be_there_where_a_build_was_stopped(make_run, root):
+    build([with_details(make_run())], root, PRESS)
+    (file,) = root.glob("*/*/details/*.jsonl.xz")
+    file.with_suffix("").write_bytes(lzma.decompress(file.read_bytes()))
+    assert build([], root, PRESS).problems == []
+    assert not file.with_suffix("").exists()
+
+
+def test_another_compression_of_the_same_details_is_the_same_file(make_run, root):
+    build([with_details(make_run())], root, PRESS)
+    (file,) = root.glob("*/*/details/*.jsonl.xz")
+    other = lzma.compress(lzma.decompress(file.read_bytes()), preset=0)
+    assert other != file.read_bytes()
+    file.write_bytes(other)
+    assert check(root, PRESS).problems == []
+    build([], root, PRESS)
+    assert file.read_bytes() == other
 
 
 def test_a_file_of_details_that_cannot_be_read_is_named(root, tmp_path):
@@ -97,15 +136,56 @@ def test_pictures_are_made_once_and_of_the_first_seed(make_run, root):
 
     def gallery(folder, record):
         made.append((folder, record.task.seed))
-        return {"a/test/good/0": WEBP}
+        return {"a/test/good/0": (PHOTOGRAPH, PHOTOGRAPH, "M0 0 L9 9 Z")}
 
     press = replace(PRESS, gallery=gallery)
     for _ in range(2):
         assert build([runs[0].parent], root, press).problems == []
     assert made == [(runs[1], 0)]
     (line,) = lines(root, "pictures")
-    assert line["pictures"] == {"a/test/good/0": WEBP}
+    name = photograph_name(PHOTOGRAPH)
+    assert line["pictures"] == {"a/test/good/0": {"photograph": name, "heat": WEBP, "outline": "M0 0 L9 9 Z"}}
+    assert (root / "demo/full-shot/pictures" / name).read_bytes() == PHOTOGRAPH
     assert check(root, PRESS).problems == []
+
+
+@pytest.fixture
+def pictured(make_run, root):
+    """A board with a picture, the photograph's file and the page."""
+    run = with_details(make_run())
+    drawn = {"a/test/good/0": (PHOTOGRAPH, PHOTOGRAPH, "")}
+    assert build([run], root, replace(PRESS, gallery=lambda *_: drawn)).problems == []
+    board = root / "demo/full-shot"
+    return board / "pictures" / photograph_name(PHOTOGRAPH), board / "index.html"
+
+
+def test_a_page_links_to_photographs_or_holds_them(pictured, root):
+    photograph, page = pictured
+    assert f'"photographs":["pictures/{photograph.name}"]' in page.read_text()
+    assert build([], root, replace(PRESS, single_file=True)).problems == []
+    assert f'"photographs":["{WEBP}"]' in page.read_text()
+    assert photograph.name not in page.read_text().partition('"shared":')[2]
+    assert check(root, replace(PRESS, single_file=True)).problems == []
+
+
+def test_a_photograph_that_was_edited_is_named_and_not_shown(pictured, root):
+    photograph, page = pictured
+    photograph.write_bytes(PHOTOGRAPH + b"x")
+    problems = check(root, PRESS).problems
+    assert any("not the photograph that its name says" in problem for problem in problems)
+    assert any("is not there; take it from the repository again" in problem for problem in problems)
+    build([], root, PRESS)
+    assert photograph.name not in page.read_text()
+
+
+def test_a_photograph_that_no_picture_refers_to_does_not_stay(pictured, root):
+    photograph, _ = pictured
+    other = photograph.with_name(photograph_name(b"other"))
+    other.write_bytes(b"other")
+    assert f"{other}: does not belong here; run 'adbench board build'" in check(root, PRESS).problems
+    build([], root, PRESS)
+    assert not other.exists()
+    assert photograph.exists()
 
 
 def test_a_gallery_that_cannot_be_drawn_is_named(make_run, root):
@@ -132,6 +212,32 @@ def test_a_picture_is_a_picture_and_small(address):
     annex = BoardExtras(pictures={record_id: json.dumps({"schema": 1, "id": record_id, "pictures": {"x": address}})})
     assert annex.pictures_of(record_id) == {}
     assert "pictures of record 000000000000" in annex.problems[0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"photograph": "../../secret.webp"},
+        {"photograph": "https://example.org/x.webp"},
+        {"heat": "https://example.org/x.webp"},
+        {"heat": "data:image/webp;base64,AAAA"},
+        {"outline": 'M0 0" onload="alert(1)'},
+        {"outline": "M0 0 " + "L1 1 " * 4000},
+        {"more": 1},
+    ],
+)
+def test_a_layered_picture_is_one_and_small(change):
+    record_id, name = "0" * 64, photograph_name(PHOTOGRAPH)
+    picture = {"photograph": name, "heat": WEBP, "outline": "M0 0 L9 9 Z"}
+
+    def shown(one):
+        line = json.dumps({"schema": 1, "id": record_id, "pictures": {"x": one}})
+        annex = BoardExtras(pictures={record_id: line}, photographs={name: PHOTOGRAPH})
+        return annex.pictures_of(record_id), annex.problems
+
+    assert shown(picture)[1] == []
+    assert shown(picture | change)[0] == {}
+    assert "pictures of record 000000000000" in shown(picture | change)[1][0]
 
 
 def test_pictures_of_another_record_are_not_shown():

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 from adbench.cli import call
@@ -37,7 +39,7 @@ def test_single_files_are_built_and_checked_on_request(at, make_run, capsys):
     shared = page.stat().st_size
     assert len(list((at / "leaderboards/assets").iterdir())) == 4
     assert call(["board", "build", "--single-file"]) == 0
-    assert page.stat().st_size > shared + 500_000
+    assert page.stat().st_size > shared + 250_000
     assert not (at / "leaderboards/assets").exists()
     assert call(["board", "check", "--single-file"]) == 0
     capsys.readouterr()
@@ -130,7 +132,8 @@ def painter(monkeypatch):
 
     def gallery(folder, record, dataset):
         painted[folder.name] = dataset.name
-        return {"a/test/good/0": "data:image/webp;base64,UklGRiQAAABXRUJQVlA4IBgAAABQAQCdASoEAAQAB0CWJaQABHQAAAAAAAA="}
+        webp = base64.b64decode("UklGRiQAAABXRUJQVlA4IBgAAABQAQCdASoEAAQAB0CWJaQABHQAAAAAAAA=")
+        return {"a/test/good/0": (webp, webp, "")}
 
     monkeypatch.setattr("adbench.engine.pictures.gallery.gallery", gallery)
     return painted
@@ -142,7 +145,7 @@ def test_only_images_that_may_be_shown_get_onto_pages(at, make_run, painter):
     make_run(dataset="my-parts")
     assert call(["board", "build", "runs"]) == 0
     assert painter == {"000": "demo"}
-    assert [path.parts[-4] for path in at.rglob("pictures/*.jsonl")] == ["demo"]
+    assert [path.parts[-4] for path in at.rglob("pictures/*.jsonl.xz")] == ["demo"]
     assert call(["board", "check"]) == 0
 
 
@@ -207,3 +210,24 @@ def test_a_path_with_a_mistake_changes_nothing(at, make_run, capsys):
     assert call(["board", "build", "runs", "rusn"]) == 1
     assert "error: rusn: holds no run" in capsys.readouterr().err
     assert not (at / "leaderboards").exists()
+
+
+def test_records_are_exported_as_a_table(at, make_run, capsys):
+    make_run("=1+1", seed=1)
+    assert call(["board", "export", "runs", "--out", "all.csv"]) == 0
+    assert "all.csv: 2 rows of 1 record" in capsys.readouterr().out
+    frame = pd.read_csv(at / "all.csv")
+    assert frame["metric"].tolist() == ["image-auroc", "pixel-auroc"]
+    assert frame["method"].unique().tolist() == ["'=1+1"]
+
+
+@pytest.mark.parametrize(
+    ("path", "out", "code", "said"),
+    [("runs", "all.xlsx", 2, "as .csv or .parquet"), ("empty", "x.csv", 1, "holds no record")],
+)
+def test_what_cannot_be_exported_is_named(at, make_run, capsys, path, out, code, said):
+    make_run()
+    (at / "empty").mkdir()
+    assert call(["board", "export", path, "--out", out]) == code
+    assert said in capsys.readouterr().err
+    assert not (at / out).exists()

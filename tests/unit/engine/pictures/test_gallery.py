@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import base64
 import io
+import re
 
 import numpy as np
 import pytest
@@ -10,7 +10,8 @@ from PIL import Image
 from adbench import StorageError
 from adbench.api.geometry import Geometry
 from adbench.builtin.demo import TILE, Demo
-from adbench.engine.pictures.gallery import EACH, gallery
+from adbench.engine.pictures.gallery import EACH, HEAT_SIDE, gallery, heat_layer, outline
+from adbench.engine.pictures.heatmap_sheet import glow
 from adbench.engine.plan.protocol import Protocol, make_task
 from adbench.engine.store.predictions import Predictions, write_predictions
 
@@ -54,17 +55,43 @@ def test_it_shows_the_highest_normal_and_the_lowest_defective_images(run):
     assert list(gallery(folder, record, Demo())) == [*reversed(normal[-EACH:]), *defective[:EACH]]
 
 
-def test_a_picture_is_the_photograph_beside_its_heatmap(run):
+def test_a_picture_is_a_photograph_with_heat_and_the_defect_s_outline(run):
     folder, task, record = run()
-    address = gallery(folder, record, Demo())[next(s.id for s in task.test if s.anomalous)]
-    head, _, body = address.partition(",")
-    assert head == "data:image/webp;base64"
-    picture = Image.open(io.BytesIO(base64.b64decode(body)))
-    assert picture.size == (2 * TILE, TILE)
-    left = np.asarray(picture.convert("RGB"), dtype=float)[:, :TILE]
     sample = next(s for s in task.test if s.anomalous)
-    assert np.abs(left - Demo().image(sample)).mean() < 8
-    assert len(address) < 16_000
+    photograph, heat, line = gallery(folder, record, Demo())[sample.id]
+    shown = np.asarray(Image.open(io.BytesIO(photograph)).convert("RGB"), dtype=float)
+    assert shown.shape == (TILE, TILE, 3)
+    assert np.abs(shown - Demo().image(sample)).mean() < 8
+    layer = Image.open(io.BytesIO(heat))
+    assert (layer.format, layer.mode, layer.size) == ("WEBP", "RGBA", (HEAT_SIDE, HEAT_SIDE))
+    assert line
+    assert len(photograph) + len(heat) + len(line) < 12_000
+
+
+def test_a_normal_image_has_no_outline(run):
+    folder, task, record = run()
+    found = gallery(folder, record, Demo())
+    assert {found[s.id][2] for s in task.test if s.id in found and not s.anomalous} == {""}
+
+
+def test_heat_is_clear_where_nothing_is_found_and_glows_where_something_is():
+    level = np.zeros((TILE, TILE))
+    level[:, TILE // 2 :] = 1
+    clear, glowing = np.asarray(Image.open(io.BytesIO(heat_layer(level))), dtype=float)[16, [4, 28]]
+    assert clear[3] < 20
+    assert glowing[3] == pytest.approx(0.85 * 255, abs=12)
+    assert glowing[:3] == pytest.approx(glow(np.ones((1, 1)))[0][0, 0] * 255, abs=25)
+
+
+def test_an_outline_goes_around_each_region_on_a_square_of_1000():
+    mask = np.zeros((100, 200), bool)
+    mask[0:50, 0:100] = True
+    mask[80:100, 180:200] = True
+    lines = [re.findall(r"(\d+) (\d+)", line) for line in outline(mask).split("Z") if line.strip()]
+    assert len(lines) == 2
+    first, second = ([(int(x), int(y)) for x, y in line] for line in lines)
+    assert (max(x for x, _ in first), max(y for _, y in first)) == pytest.approx((500, 500), abs=10)
+    assert (min(x for x, _ in second), min(y for _, y in second)) == pytest.approx((900, 800), abs=10)
 
 
 def test_the_same_run_gives_the_same_pictures(run):
