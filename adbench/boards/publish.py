@@ -105,7 +105,7 @@ def _build(runs: Sequence[Path], root: Path, press: Renderers, *, replacing: boo
     shelves = sorted([*shelves, *new_shelves(homeless, shelves, root, outcome)], key=lambda shelf: shelf.folder)
     for shelf in shelves:
         shelf.settle(press.known, said, replacing=replacing, looking=True)
-        attach(shelf.annex, shelf.found, new, press.gallery)
+        attach(shelf.extras, shelf.found, new, press.gallery)
         shelf.settle_beside()
     outcome.news += said.news
     outcome.problems += said.refused
@@ -173,13 +173,13 @@ def _generated(root: Path, shelves: Sequence[BoardFiles], press: Renderers, outc
         files.update(_record_files(shelf))
         if shelf.found:
             files[shelf.folder / MANIFEST_FILE] = shelf.manifest.to_text().encode()
-        beside = appendix(data, read_thresholds(shelf.annex.details, shelf.annex.problems), published)
-        told = [*tables(data, shelf.annex.details_of), *beside]
+        beside = appendix(data, read_thresholds(shelf.extras.details, shelf.extras.problems), published)
+        told = [*tables(data, shelf.extras.details_of), *beside]
         files[shelf.folder / README] = _page(press.markdown.render(told))
         files[shelf.folder / "table.csv"] = press.csv.render(standings_tables(data)).encode()
-        pages.append(content(data, shelf.annex, single_file=press.single_file))
+        pages.append(content(data, shelf.extras, single_file=press.single_file))
         files[shelf.folder / PAGE] = board_html(pages[-1], beside, single_file=press.single_file).encode()
-        outcome.problems += shelf.annex.problems
+        outcome.problems += shelf.extras.problems
     files[root / README] = _page(_index(root, shelves, press))
     paths = [shelf.folder.relative_to(root).as_posix() for shelf in shelves]
     files[root / PAGE] = index_html(paths, pages, single_file=press.single_file).encode()
@@ -204,7 +204,7 @@ def _record_files(shelf: BoardFiles) -> dict[Path, bytes]:
         shelf.folder / RECORDS / name: "".join(f"{line}\n" for line in rows).encode() for name, rows in lines.items()
     }
     beside = {name: [found.record for found in members] for name, members in named.items()}
-    return {**files, **files_of_extras(shelf.annex, shelf.folder, beside)}
+    return {**files, **files_of_extras(shelf.extras, shelf.folder, beside)}
 
 
 def _order(found: FoundRecord) -> tuple[UnitKey, int, str]:

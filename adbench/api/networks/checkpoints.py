@@ -28,8 +28,8 @@ _HEAD = re.compile(
 
 _STARTS = (
     (b"version https://git-lfs", "a Git LFS pointer, not the file; fetch that with 'git lfs pull'"),
-    (b"/annex/objects/", "a git-annex pointer, not the file; fetch that with 'git annex get'"),
-    (b"../.git/annex/", "a git-annex pointer, not the file; fetch that with 'git annex get'"),
+    (b"/extras/objects/", "a git-extras pointer, not the file; fetch that with 'git extras get'"),
+    (b"../.git/extras/", "a git-extras pointer, not the file; fetch that with 'git extras get'"),
     (b"\x1f\x8b", "a gzip archive; unpack it"),
     (b"7z\xbc\xaf", "a 7-Zip archive; unpack it"),
     (b"Rar!", "a RAR archive; unpack it"),

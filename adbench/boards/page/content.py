@@ -31,24 +31,24 @@ Row: TypeAlias = tuple[MethodRow, dict[str, Any]]
 """A method and its JSON."""
 
 
-def content(data: BoardData, annex: BoardExtras, *, single_file: bool = False) -> dict[str, Any]:
+def content(data: BoardData, extras: BoardExtras, *, single_file: bool = False) -> dict[str, Any]:
     """All that the page's scripts read.
 
     Args:
         data: of the board.
-        annex: details of single images, and pictures.
+        extras: details of single images, and pictures.
         single_file: whether the page holds its photographs, instead of links to `pictures/`.
     """
     board, shared = data.board, Shared()
     groups = [(regime, standings(board, data, methods)) for regime, methods in data.regimes()]
     rows = [row for number, (_, places) in enumerate(groups) for row in _rows(board, data, shared, number, places)]
     best_first = _best_first(rows, board)
-    room = _add_details(best_first, board, data, shared, annex)
-    _add_pictures(best_first, shared, annex, room, single_file=single_file)
+    room = _add_details(best_first, board, data, shared, extras)
+    _add_pictures(best_first, shared, extras, room, single_file=single_file)
     return {
         "schema": 1,
         "board": _board(board, data),
-        "groups": [_group(data, regime, places, annex) for regime, places in groups],
+        "groups": [_group(data, regime, places, extras) for regime, places in groups],
         "methods": [row for _, row in rows],
         "notes": _about_details([row for _, row in rows]),
         "shared": shared.to_json(),
@@ -76,22 +76,22 @@ def _board(board: Board, data: BoardData) -> dict[str, Any]:
     }
 
 
-def _group(data: BoardData, regime: RegimeGroup, places: Sequence[Standing], annex: BoardExtras) -> dict[str, Any]:
+def _group(data: BoardData, regime: RegimeGroup, places: Sequence[Standing], extras: BoardExtras) -> dict[str, Any]:
     """Methods that may be ranked together, and which of them the categories cannot tell apart, for each metric."""
     methods, few = [place.method for place in places], len(places) <= MOST_RANKED
     return {
         "name": str(regime),
         "fingerprint": fingerprint(data, regime),
         "rankings": None if regime.unverified or not few else [_ranking(data, methods, m) for m in data.board.metrics],
-        "tests": _tests(data, [place.method for place in places if place.rank is not None], annex) if few else None,
+        "tests": _tests(data, [place.method for place in places if place.rank is not None], extras) if few else None,
     }
 
 
-def _tests(data: BoardData, ranked: Sequence[MethodRow], annex: BoardExtras) -> dict[str, Any] | None:
+def _tests(data: BoardData, ranked: Sequence[MethodRow], extras: BoardExtras) -> dict[str, Any] | None:
     """The first against each of the others, by the metric that decides the rank."""
     if len(ranked) < 2:
         return None
-    found = compare(data, ranked[0], ranked[1:], data.board.rank_by, annex.details_of)
+    found = compare(data, ranked[0], ranked[1:], data.board.rank_by, extras.details_of)
     keys = {method.label: method.key for method in ranked}
     p = {keys[label]: _rounded(value) for label, value in found.p.items()}
     return {"first": ranked[0].key, "test": found.test, "p": p}
@@ -188,7 +188,7 @@ def _best_first(rows: Sequence[Row], board: Board) -> list[Row]:
     return sorted(rows, key=lambda row: (row[1]["ranks"][by] or len(rows) + 1, row[1]["group"]))
 
 
-def _add_details(rows: Sequence[Row], board: Board, data: BoardData, shared: Shared, annex: BoardExtras) -> int:
+def _add_details(rows: Sequence[Row], board: Board, data: BoardData, shared: Shared, extras: BoardExtras) -> int:
     """Give details to as many methods as there is room for; the room that is left.
 
     What is too large costs nobody else his place.
@@ -196,7 +196,7 @@ def _add_details(rows: Sequence[Row], board: Board, data: BoardData, shared: Sha
     room = ROOM
     for method, row in rows:
         before, mark = shared.size, shared.mark()
-        found = detail_of(method, data.categories, board.metrics, annex, shared)
+        found = detail_of(method, data.categories, board.metrics, extras, shared)
         needed = len(canonical_json(found)) + shared.size - before
         if needed > room:
             shared.back_to(mark)
@@ -205,19 +205,19 @@ def _add_details(rows: Sequence[Row], board: Board, data: BoardData, shared: Sha
     return room
 
 
-def _add_pictures(rows: Sequence[Row], shared: Shared, annex: BoardExtras, room: int, *, single_file: bool) -> None:
+def _add_pictures(rows: Sequence[Row], shared: Shared, extras: BoardExtras, room: int, *, single_file: bool) -> None:
     """Give pictures to as many methods with details as there is room for."""
 
     def shown(picture: LayeredPicture | str) -> list[int | str] | str:
         if isinstance(picture, str):
             return picture
         name = picture.photograph
-        source = address(annex.photographs[name]) if single_file else f"{PICTURES}/{name}"
+        source = address(extras.photographs[name]) if single_file else f"{PICTURES}/{name}"
         return [shared.photographs.place(source), picture.heat, picture.outline]
 
     for method, row in rows:
         before, mark = shared.size, shared.mark()
-        found = _pictures_of(method, row.get("details", {}), annex)
+        found = _pictures_of(method, row.get("details", {}), extras)
         drawn = {category: {image: shown(one) for image, one in images.items()} for category, images in found.items()}
         needed = len(canonical_json(drawn)) + shared.size - before
         if needed > room:
@@ -227,9 +227,9 @@ def _add_pictures(rows: Sequence[Row], shared: Shared, annex: BoardExtras, room:
 
 
 def _pictures_of(
-    method: MethodRow, details: Mapping[str, Any], annex: BoardExtras
+    method: MethodRow, details: Mapping[str, Any], extras: BoardExtras
 ) -> dict[str, dict[str, LayeredPicture | str]]:
     """By category, the pictures of the unit that has details."""
     units = {category: UnitKey(category, detail["seed"]) for category, detail in details.items()}
-    found = {category: annex.pictures_of(method.records[unit].id) for category, unit in units.items()}
+    found = {category: extras.pictures_of(method.records[unit].id) for category, unit in units.items()}
     return {category: dict(sorted(images.items())) for category, images in found.items() if images}

@@ -88,7 +88,7 @@ class Shared:
 
 
 def detail_of(
-    method: MethodRow, categories: Sequence[str], metrics: Sequence[str], annex: BoardExtras, shared: Shared
+    method: MethodRow, categories: Sequence[str], metrics: Sequence[str], extras: BoardExtras, shared: Shared
 ) -> dict[str, Any]:
     """By category the details of the method's first seed that has any; empty if none has.
 
@@ -96,13 +96,13 @@ def detail_of(
         method: whose records are looked up.
         categories: of the board.
         metrics: of the board.
-        annex: of the board.
+        extras: of the board.
         shared: takes what other methods have too.
     """
     found = {}
     for category in categories:
         units = sorted(unit for unit in method.records if unit.category == category)
-        known = ((unit, details) for unit in units if (details := annex.details_of(method.records[unit].id)))
+        known = ((unit, details) for unit in units if (details := extras.details_of(method.records[unit].id)))
         for unit, details in islice(known, 1):
             found[category] = _unit_json(method.records[unit], details, metrics, shared)
     return found

@@ -122,24 +122,24 @@ def unshowable(details: Details, images: int | None) -> str:
     return ""
 
 
-def read_annex(folder: Path, manifest: Manifest) -> BoardExtras:
+def read_extras(folder: Path, manifest: Manifest) -> BoardExtras:
     """What lies in a board's folder; a line without an id, or that is not what came with its record, becomes a problem.
 
     Raises:
         StorageError: a file cannot be read, or is far too large.
     """
-    annex = BoardExtras()
-    annex.photographs = read_photographs(folder / PICTURES, annex.problems)
-    for name, lines in ((DETAILS, annex.details), (PICTURES, annex.pictures)):
+    extras = BoardExtras()
+    extras.photographs = read_photographs(folder / PICTURES, extras.problems)
+    for name, lines in ((DETAILS, extras.details), (PICTURES, extras.pictures)):
         for file in sorted(files_beside(folder, name)):
             for number, line in enumerate(_lines(file, folder), start=1):
                 found = _ID.search(line)
                 fault = _fault(name, line, found and found[1], lines, manifest)
                 if fault:
-                    annex.problems.append(f"{file}:{number}: {fault}")
+                    extras.problems.append(f"{file}:{number}: {fault}")
                 elif found:
                     lines[found[1]] = line
-    return annex
+    return extras
 
 
 def _fault(kind: str, line: str, record_id: str | None, lines: Mapping[str, str], manifest: Manifest) -> str:
@@ -152,10 +152,10 @@ def _fault(kind: str, line: str, record_id: str | None, lines: Mapping[str, str]
     return f"another line belongs to record {record_id[:12]} already; remove one of them" if twice else ""
 
 
-def upgrade(annex: BoardExtras, records: Iterable[ResultRecord]) -> None:
+def upgrade(extras: BoardExtras, records: Iterable[ResultRecord]) -> None:
     """Hang what lies beside records of an older schema on the ids that they have today."""
     for record in records:
-        for lines in (annex.details, annex.pictures):
+        for lines in (extras.details, extras.pictures):
             line = lines.pop(record.former_id, None)
             if line is not None:
                 lines.setdefault(record.id, _ID.sub(f'"id":"{record.id}"', line, count=1))
@@ -183,12 +183,12 @@ def _lines(file: Path, folder: Path) -> list[str]:
 
 
 def attach(
-    annex: BoardExtras, on_board: Iterable[FoundRecord], runs: Iterable[FoundRecord], gallery: Gallery | None
+    extras: BoardExtras, on_board: Iterable[FoundRecord], runs: Iterable[FoundRecord], gallery: Gallery | None
 ) -> None:
     """Take over what lies in the folders of runs whose records stand on a board.
 
     Args:
-        annex: takes it; what cannot be used becomes one of its problems.
+        extras: takes it; what cannot be used becomes one of its problems.
         on_board: the board's records. What lies beside one that is measured is taken from measured runs only.
         runs: where records were found.
         gallery: makes the pictures that are missing, of the seed that a page shows.
@@ -201,11 +201,11 @@ def attach(
             continue
         record = own.record
         try:
-            _take_details(annex, run.folder, run.record)
-            if gallery and record.id in pictured - annex.pictures.keys():
-                _take_pictures(annex, record.id, gallery(run.folder, record))
+            _take_details(extras, run.folder, run.record)
+            if gallery and record.id in pictured - extras.pictures.keys():
+                _take_pictures(extras, record.id, gallery(run.folder, record))
         except AdbenchError as error:
-            annex.problems.append(str(error))
+            extras.problems.append(str(error))
 
 
 def _first_seeds(records: Iterable[ResultRecord]) -> set[str]:
@@ -217,43 +217,43 @@ def _first_seeds(records: Iterable[ResultRecord]) -> set[str]:
     return {record.id for record in first.values()}
 
 
-def _take_details(annex: BoardExtras, folder: Path, record: ResultRecord) -> None:
+def _take_details(extras: BoardExtras, folder: Path, record: ResultRecord) -> None:
     if not is_there(folder / DETAILS_FILE):
         return
     details = read_details(folder)
     if details.id in (record.id, record.former_id):
-        annex.details[record.id] = canonical_json({**details.to_json(), "id": record.id})
+        extras.details[record.id] = canonical_json({**details.to_json(), "id": record.id})
     else:
-        annex.problems.append(f"{folder / DETAILS_FILE}: of another run; make it anew with 'adbench evaluate'")
+        extras.problems.append(f"{folder / DETAILS_FILE}: of another run; make it anew with 'adbench evaluate'")
 
 
-def _take_pictures(annex: BoardExtras, record_id: str, pictures: Mapping[str, DrawnPicture]) -> None:
+def _take_pictures(extras: BoardExtras, record_id: str, pictures: Mapping[str, DrawnPicture]) -> None:
     if pictures:
-        layers = {image: layered(drawn, annex.photographs) for image, drawn in pictures.items()}
-        annex.pictures[record_id] = Pictures(id=record_id, pictures=layers).to_line()
+        layers = {image: layered(drawn, extras.photographs) for image, drawn in pictures.items()}
+        extras.pictures[record_id] = Pictures(id=record_id, pictures=layers).to_line()
 
 
 def files_of_extras(
-    annex: BoardExtras, folder: Path, methods: Mapping[str, Iterable[ResultRecord]]
+    extras: BoardExtras, folder: Path, methods: Mapping[str, Iterable[ResultRecord]]
 ) -> dict[Path, bytes]:
     """The content of every file beside the records, before it is compressed.
 
     Args:
-        annex: what there is.
+        extras: what there is.
         folder: of the board.
         methods: a method's records in their order, by the stem of its file's name.
     """
     files: dict[Path, bytes] = {}
     for name, records in methods.items():
         ids = [record.id for record in records]
-        for kind, lines in ((DETAILS, annex.details), (PICTURES, annex.pictures)):
+        for kind, lines in ((DETAILS, extras.details), (PICTURES, extras.pictures)):
             kept = [lines[record_id] for record_id in ids if record_id in lines]
-            files |= _photograph_files(annex, folder, kept) if kind == PICTURES else {}
+            files |= _photograph_files(extras, folder, kept) if kind == PICTURES else {}
             if kept:
                 files[folder / kind / f"{name}{PACKED}"] = "".join(f"{line}\n" for line in kept).encode()
     return files
 
 
-def _photograph_files(annex: BoardExtras, folder: Path, lines: Iterable[str]) -> dict[Path, bytes]:
-    names = set().union(*map(photograph_names, lines)) & annex.photographs.keys()
-    return {folder / PICTURES / name: annex.photographs[name] for name in sorted(names)}
+def _photograph_files(extras: BoardExtras, folder: Path, lines: Iterable[str]) -> dict[Path, bytes]:
+    names = set().union(*map(photograph_names, lines)) & extras.photographs.keys()
+    return {folder / PICTURES / name: extras.photographs[name] for name in sorted(names)}

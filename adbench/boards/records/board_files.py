@@ -9,7 +9,7 @@ from pathlib import Path
 
 from adbench import StorageError
 from adbench.boards.board import BOARD_FILE, Board, belongs, board_folder, default_board, describe, read_board
-from adbench.boards.records.board_extras import DETAILS, PICTURES, BoardExtras, read_annex, upgrade
+from adbench.boards.records.board_extras import DETAILS, PICTURES, BoardExtras, read_extras, upgrade
 from adbench.boards.records.installed import Known, nobody_looks
 from adbench.boards.records.manifest import Manifest, read_manifest
 from adbench.boards.records.merging import Merge, MergeNotes
@@ -42,7 +42,7 @@ class BoardFiles:
     Attributes:
         found: the records on it.
         unread: lines that are no record of this board, by file name; they are kept as they are, and named.
-        annex: what lies beside the records.
+        extras: what lies beside the records.
         manifest: what the board vouches for.
     """
 
@@ -50,7 +50,7 @@ class BoardFiles:
     board: Board
     found: list[FoundRecord] = field(default_factory=list)
     unread: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    annex: BoardExtras = field(default_factory=BoardExtras)
+    extras: BoardExtras = field(default_factory=BoardExtras)
     manifest: Manifest = field(default_factory=Manifest)
 
     @property
@@ -84,8 +84,8 @@ class BoardFiles:
 
     def settle_beside(self) -> None:
         """Take into the manifest what lies beside its records now."""
-        self.annex.images = {record.id: record.task.test for record in self.records}
-        for kind, lines in ((DETAILS, self.annex.details), (PICTURES, self.annex.pictures)):
+        self.extras.images = {record.id: record.task.test for record in self.records}
+        for kind, lines in ((DETAILS, self.extras.details), (PICTURES, self.extras.pictures)):
             self.manifest.learn_beside(kind, lines)
 
     def tidy(self, known: Known) -> BoardData:
@@ -137,8 +137,8 @@ def read_shelf(folder: Path, outcome: BuildReport, known: Known) -> BoardFiles:
             shelf.found.append(replace(found, measured=measured))
             if not measured and found.record.id in shelf.manifest.records:
                 outcome.problems.append(f"{found.where}: not as it was when it came; unverified until it is restored")
-    shelf.annex = read_annex(folder, shelf.manifest)
-    upgrade(shelf.annex, (found.record for found in shelf.found))
+    shelf.extras = read_extras(folder, shelf.manifest)
+    upgrade(shelf.extras, (found.record for found in shelf.found))
     return shelf
 
 

@@ -128,11 +128,11 @@ def test_ties_share_a_place():
 
 def test_the_order_of_records_does_not_matter(make_record):
     found = records(make_record)
-    annex = annex_of(details(found[0]))
-    first = board_html(content(tidy(board(), found), annex))
+    extras = annex_of(details(found[0]))
+    first = board_html(content(tidy(board(), found), extras))
     for seed in range(3):
         mixed = random.Random(seed).sample(found, len(found))
-        assert board_html(content(tidy(board(), mixed), annex)) == first
+        assert board_html(content(tidy(board(), mixed), extras)) == first
 
 
 def test_times_of_different_devices_are_never_mixed(make_record):

@@ -84,7 +84,7 @@ def test_wrappers_a_thousand_deep_are_no_trouble():
     ("content", "what"),
     [
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "Git LFS pointer.*git lfs pull"),
-        (b"/annex/objects/SHA256E-s1--0.pth\n", "git-annex pointer"),
+        (b"/extras/objects/SHA256E-s1--0.pth\n", "git-extras pointer"),
         (b"<!DOCTYPE html><html>", "web page"),
         (b"\xef\xbb\xbf\n <HTML lang='en'>", "web page"),
         (b"<?xml version='1.0'?><Error>AccessDenied</Error>", "web page"),

@@ -10,7 +10,7 @@ import pytest
 
 from adbench import DataError, StorageError
 from adbench.boards.publish import Renderers, build, check
-from adbench.boards.records.board_extras import BoardExtras, attach, read_annex
+from adbench.boards.records.board_extras import BoardExtras, attach, read_extras
 from adbench.boards.records.manifest import Manifest
 from adbench.boards.records.pictures import Pictures, photograph_name
 from adbench.boards.records.records_io import read_run
@@ -127,7 +127,7 @@ def test_a_file_of_details_that_cannot_be_read_is_named(root, tmp_path):
     (tmp_path / "details").mkdir()
     (tmp_path / "details" / "x.jsonl").write_bytes(b"\xff\n")
     with pytest.raises(StorageError, match=r"x\.jsonl.*repair or remove"):
-        read_annex(tmp_path, Manifest())
+        read_extras(tmp_path, Manifest())
 
 
 def test_pictures_are_made_once_and_of_the_first_seed(make_run, root):
@@ -209,9 +209,9 @@ def test_a_gallery_that_cannot_be_drawn_is_named(make_run, root):
 )
 def test_a_picture_is_a_picture_and_small(address):
     record_id = "0" * 64
-    annex = BoardExtras(pictures={record_id: json.dumps({"schema": 1, "id": record_id, "pictures": {"x": address}})})
-    assert annex.pictures_of(record_id) == {}
-    assert "pictures of record 000000000000" in annex.problems[0]
+    extras = BoardExtras(pictures={record_id: json.dumps({"schema": 1, "id": record_id, "pictures": {"x": address}})})
+    assert extras.pictures_of(record_id) == {}
+    assert "pictures of record 000000000000" in extras.problems[0]
 
 
 @pytest.mark.parametrize(
@@ -232,8 +232,8 @@ def test_a_layered_picture_is_one_and_small(change):
 
     def shown(one):
         line = json.dumps({"schema": 1, "id": record_id, "pictures": {"x": one}})
-        annex = BoardExtras(pictures={record_id: line}, photographs={name: PHOTOGRAPH})
-        return annex.pictures_of(record_id), annex.problems
+        extras = BoardExtras(pictures={record_id: line}, photographs={name: PHOTOGRAPH})
+        return extras.pictures_of(record_id), extras.problems
 
     assert shown(picture)[1] == []
     assert shown(picture | change)[0] == {}
@@ -248,9 +248,9 @@ def test_pictures_of_another_record_are_not_shown():
 
 def test_runs_that_no_record_of_the_board_came_from_give_nothing(make_run):
     run = with_details(make_run())
-    annex = BoardExtras()
-    attach(annex, [], [read_run(run)], None)
-    assert annex == BoardExtras()
+    extras = BoardExtras()
+    attach(extras, [], [read_run(run)], None)
+    assert extras == BoardExtras()
 
 
 def test_this_repository_shows_the_demo_s_images_only():
