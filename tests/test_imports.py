@@ -83,7 +83,20 @@ LIGHT_ROOMS = ("process", "store", "plan")
 
 MOST_IN_A_ROOM = 16
 
-HEAVY = {"cv2", "faiss", "matplotlib", "onnxruntime", "open_clip", "pandas", "ray", "scipy", "skimage", "tabulate", "timm", "torch"}
+HEAVY = {
+    "cv2",
+    "faiss",
+    "matplotlib",
+    "onnxruntime",
+    "open_clip",
+    "pandas",
+    "ray",
+    "scipy",
+    "skimage",
+    "tabulate",
+    "timm",
+    "torch",
+}
 """What takes long to import, whoever brings it."""
 
 

@@ -295,15 +295,3 @@ def _remove_empty(folder: Path) -> None:
     if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
         with storage_errors(folder):
             folder.rmdir()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    handle, draft = tempfile.mkstemp(prefix=".draft-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(lzma.compress(content) if path.suffix == ".xz" else content)
-        Path(draft).chmod(0o644)
-        Path(draft).replace(path)
-    except OSError:
-        Path(draft).unlink(missing_ok=True)
-        raise
