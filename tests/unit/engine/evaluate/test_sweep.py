@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from adbench import GOOD, DataError, Geometry, Sample, UsageError
+from adbench import GOOD, DataError, Dataset, Geometry, Sample, UsageError
 from adbench.builtin.metrics_image import ImageAuroc
 from adbench.engine.evaluate.evaluator import Evaluator
 from adbench.engine.evaluate.holdout import HoldoutSplit
@@ -18,6 +18,12 @@ OWN = Setting(Part(name="max"), MapSpec())
 MEAN = OWN._replace(aggregate=Part(name="mean"))
 
 
+class Unread:
+    """A dataset of which nothing is read, and whose regions are not told apart."""
+
+    regions = Dataset.regions
+
+
 def one_run(category, highs, lows=None, parting=None, seed=0):
     """Two good and two defective images; `highs` are their highest patches, `lows` all others."""
     samples = [Sample(f"{category}/{place}", kind) for place, kind in enumerate([GOOD, GOOD, "hole", "hole"])]
@@ -26,7 +32,7 @@ def one_run(category, highs, lows=None, parting=None, seed=0):
     said = Predictions(tuple(sample.id for sample in samples), (Geometry.whole(8, 8),) * 4, scores, grids)
     task = SimpleNamespace(category=category, seed=seed)
     record = SimpleNamespace(id=f"{category}{seed}", task=task, recipe=SimpleNamespace(spec={"masker": []}))
-    judge = Evaluator(None, samples, said, MapSpec(), None)
+    judge = Evaluator(Unread(), samples, said, MapSpec(), None)
     return Run(record, judge, parting or HoldoutSplit((0, 1, 2, 3), (0, 1, 2, 3)))
 
 
