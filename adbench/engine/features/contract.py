@@ -1,4 +1,4 @@
-"""Holds components to their contracts while they run, and says who broke which rule."""
+"""Checks that components keep their contracts while they run, and names who broke which rule."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ def blame(component: Component, step: str) -> Iterator[None]:
     try:
         yield
     except UnitTimeout as error:
-        said = words_of(error)
-        if "still in" in said:
+        message = words_of(error)
+        if "still in" in message:
             raise
-        raise UnitTimeout(f"{said}: {component.title} was still in {step}()") from None
+        raise UnitTimeout(f"{message}: {component.title} was still in {step}()") from None
     except AdbenchError:
         raise
     except BaseException as error:
@@ -72,8 +72,8 @@ def blame(component: Component, step: str) -> Iterator[None]:
 
 def in_step(error: BaseException, step: str) -> str:
     """What was raised, and where, in words."""
-    kind, _, said = named(error).partition(": ")
-    return f"{kind} in {step}()" + (f": {said}" if said else "")
+    kind, _, message = named(error).partition(": ")
+    return f"{kind} in {step}()" + (f": {message}" if message else "")
 
 
 def require_type(who: Component, step: str, answer: object, wanted: type | tuple[type, ...]) -> None:
@@ -214,7 +214,7 @@ def _checked(who: Component, step: str, promised: frozenset[str], features: Feat
 
 
 def _tensors(features: Features) -> dict[str, Tensor]:
-    """What a backbone has seen, by name."""
+    """The tensors of features, by name."""
     found = {"patches": features.patches, "image": features.image, **(features.layers or {})}
     return {name: tensor for name, tensor in found.items() if tensor is not None}
 

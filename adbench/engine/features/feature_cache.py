@@ -79,7 +79,7 @@ class FeatureCache:
         self.note(sentence)
 
     def shelf(self, about: Mapping[str, Any]) -> Shelf:
-        """The shelf for everything that one way of looking sees.
+        """The shelf for the features of one backbone with one preparation.
 
         Args:
             about: JSON that decides what features an image has: preparation, backbone, weights, runtime, device, bits.
@@ -95,7 +95,7 @@ class FeatureCache:
 
 @dataclass(frozen=True)
 class Shelf:
-    """What one way of looking has seen so far, by the content of images."""
+    """Cached features of one backbone with one preparation, by the content of images."""
 
     cache: FeatureCache
     folder: Path
@@ -113,14 +113,14 @@ class Shelf:
         except FileNotFoundError:
             return None
         except StorageError as error:
-            self._throw_away(file, error)
+            self._delete_damaged(file, error)
             return None
         with suppress(OSError):  # a cache that may only be read does not note the time of use
             os.utime(file)
         return entry
 
-    def _throw_away(self, file: Path, error: StorageError) -> None:
-        """Of a damaged file it is told, and it goes, if this process may delete it."""
+    def _delete_damaged(self, file: Path, error: StorageError) -> None:
+        """Delete a damaged file, if this process may, and tell of it."""
         try:
             file.unlink(missing_ok=True)
         except OSError as why:
@@ -203,8 +203,8 @@ def _packed(entry: CachedFeatures) -> bytes:
         if tensor is not None
     }
     flat = {name: named[name][0].detach().cpu().clone().contiguous() for name in once.values()}
-    said = {"ms": entry.ms, "runtime": entry.runtime, "layers": list(features.layers or ()), "twins": twins}
-    head = canonical_json({"geometry": asdict(features.geometry[0]), **said})
+    about = {"ms": entry.ms, "runtime": entry.runtime, "layers": list(features.layers or ()), "twins": twins}
+    head = canonical_json({"geometry": asdict(features.geometry[0]), **about})
     return save(flat, metadata={"head": head, "checksum": _checksum(head, flat)})
 
 
@@ -221,11 +221,11 @@ def _read(file: Path) -> CachedFeatures:
         if not stat.S_ISREG(file.stat().st_mode):  # to open a pipe would take for ever
             raise StorageError(f"the kept features {file} are no file")
         with safe_open(file, framework="pt") as opened:
-            said = opened.metadata() or {}
+            about = opened.metadata() or {}
             flat = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118  it is no mapping
-        if said.get("checksum") != _checksum(said["head"], flat):
+        if about.get("checksum") != _checksum(about["head"], flat):
             raise StorageError(f"the kept features {file} are damaged")
-        return _entry(json.loads(said["head"]), flat)
+        return _entry(json.loads(about["head"]), flat)
     except FileNotFoundError:
         raise
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:

@@ -139,7 +139,7 @@ def deadline(seconds: float | None, last_words: BinaryIO | None = None) -> Itera
         return
     late, began = f"stopped after {seconds:g} s (--timeout)", time.monotonic()
     try:
-        with _doom(seconds + GRACE, last_words), _alarm(seconds, late):
+        with _end_process_after(seconds + GRACE, last_words), _alarm(seconds, late):
             yield
     except UnitTimeout:
         raise
@@ -175,7 +175,7 @@ def _alarm(seconds: float, late: str) -> Iterator[None]:
 
 
 @contextmanager
-def _doom(seconds: float, last_words: BinaryIO | None) -> Iterator[None]:
+def _end_process_after(seconds: float, last_words: BinaryIO | None) -> Iterator[None]:
     """End the process after so many seconds, from a thread that needs no Python to run."""
     if last_words is None:
         yield

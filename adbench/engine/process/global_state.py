@@ -34,9 +34,9 @@ def undisturbed() -> Iterator[None]:
                 put()
 
 
-def _of_place() -> PutBack:
-    there = os.getcwd()  # noqa: PTH109
-    return lambda: os.chdir(there)
+def _of_working_folder() -> PutBack:
+    folder = os.getcwd()  # noqa: PTH109
+    return lambda: os.chdir(folder)
 
 
 def _of_umask() -> PutBack:
@@ -87,7 +87,7 @@ def _open(number: int) -> bool:
     return True
 
 
-def _of_chance() -> PutBack:
+def _of_random_numbers() -> PutBack:
     python, numpy, of_torch = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
 
     def put() -> None:
@@ -158,12 +158,12 @@ def _of_signals() -> PutBack:
 
 
 _TAKERS: tuple[Callable[[], PutBack], ...] = (
-    _of_place,
+    _of_working_folder,
     _of_umask,
     _of_environment,
     _of_streams,
     _of_descriptors,
-    _of_chance,
+    _of_random_numbers,
     _of_torch,
     _of_interpreter,
     _of_signals,

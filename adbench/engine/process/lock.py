@@ -1,4 +1,4 @@
-"""Keeps two processes on one folder of runs from doing the same unit twice."""
+"""Locks of units, so that two processes on one folder of runs do not run the same unit."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ CLAIMS = ".claims"
 
 @contextmanager
 def unit_lock(out: Path, name: str, *, wait: bool) -> Iterator[bool]:
-    """Whether the unit of this name is ours alone inside the block. A process that dies lets go of its claims.
+    """Lock the unit of this name inside the block; yields whether this process has the lock.
 
-    Without a file system that can lock (behind an address, or read-only) everybody may: results appear whole anyway,
-    and are the same.
+    A process that dies gives its locks back. Where the file system has no locks (behind an address, or read-only) every
+    process has it: results appear whole anyway, and are the same.
     """
     if not is_here(out):
         yield True
@@ -37,21 +37,21 @@ def unit_lock(out: Path, name: str, *, wait: bool) -> Iterator[bool]:
     try:
         yield True
     finally:
-        _let_go(file, lock)
+        _release(file, lock)
 
 
-def _let_go(file: Path, lock: FileLock) -> None:
-    """Release a claim. Whoever waits for it holds the file, and looks again whether the unit is done."""
+def _release(file: Path, lock: FileLock) -> None:
+    """Give a lock back. A process that waits has the file open, and looks again whether the unit has ended."""
     with suppress(OSError):
         file.unlink(missing_ok=True)
     with suppress(OSError):  # a component closed the file
         lock.release()
-    with suppress(OSError):  # others have claims there
+    with suppress(OSError):  # other locks are there
         file.parent.rmdir()
 
 
 def sweep_claims(out: Path) -> int:
-    """Remove the files of claims whose processes are dead; returns how many."""
+    """Remove the lock files of dead processes; returns how many."""
     count = 0
     if not is_here(out):
         return count
@@ -61,6 +61,6 @@ def sweep_claims(out: Path) -> int:
             lock.acquire(blocking=False)
         except (OSError, NotImplementedError, Timeout):
             continue
-        _let_go(file, lock)
+        _release(file, lock)
         count += 1
     return count

@@ -1,4 +1,4 @@
-"""What strangers' code says, so that a record and a terminal can carry it: bounded and printable."""
+"""Texts of strangers' code, bounded and printable, so that a record and a terminal can carry them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from adbench.engine.process.interrupts import is_stop
 from adbench.errors import printable
 
 MOST = 1000
-"""Characters of what an error says."""
+"""Characters of an error's message."""
 MOST_OF_A_REASON = 1500
 """Characters of a record's reason, which says whose error it was besides."""
 MOST_OF_A_TRACE = 1 << 16
@@ -16,12 +16,12 @@ MOST_OF_A_TRACE = 1 << 16
 
 def bounded(text: str, most: int = MOST) -> str:
     """A text in one line of about `most` characters at most; what no terminal should be sent is escaped."""
-    said = printable("".join(" " if char.isspace() else char for char in text[: most + 1]))
-    return said if len(said) <= most else f"{said[:most]} ... ({len(text):,} characters)"
+    line = printable("".join(" " if char.isspace() else char for char in text[: most + 1]))
+    return line if len(line) <= most else f"{line[:most]} ... ({len(text):,} characters)"
 
 
 def text_of(error: BaseException) -> str:
-    """What an error says, even if it cannot say it; as long as it likes."""
+    """The message of an error, of any length, even if reading it raises."""
     try:
         return str(error)
     except BaseException as inner:
@@ -31,12 +31,12 @@ def text_of(error: BaseException) -> str:
 
 
 def words_of(error: BaseException) -> str:
-    """What an error says, printable."""
+    """The message of an error, bounded and printable."""
     return bounded(text_of(error))
 
 
 def named(error: BaseException) -> str:
-    """An error's type and what it says, as in ``ValueError: no``."""
+    """The type and the message of an error, as in ``ValueError: no``."""
     return f"{bounded(type(error).__name__, 100)}: {words_of(error)}".removesuffix(": ")
 
 

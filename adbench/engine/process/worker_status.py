@@ -1,4 +1,4 @@
-"""Where a worker says which unit it is at, in a file that outlives it."""
+"""The status of a worker: which unit it is at, in a file that outlives it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ STACK = ".stack"
 
 @dataclass(frozen=True)
 class UnitAtWork:
-    """What a worker said last.
+    """The last status of a worker.
 
     Attributes:
         unit: its place in the job; None while it is between units, or waits for another process.
         waits: for another process, which is at the unit.
-        since: when it said so, in seconds since 1970.
-        limit: seconds after which it was to end itself, whatever it was at; None for never.
-        stack: what it was at then, if it did.
+        since: the time of the status, in seconds since 1970.
+        limit: seconds after which it ends itself, whatever it does; None for never.
+        stack: the Python stack when it ended itself; else empty.
     """
 
     unit: int | None = None
@@ -40,32 +40,32 @@ class UnitAtWork:
 
 @dataclass
 class WorkerStatus:
-    """A worker's place of work.
+    """Notes the status of a worker.
 
     Attributes:
-        file: where it leaves its sign; None where nobody would read it.
-        place: of the unit in its job.
+        file: takes the status; None where nobody would read it.
+        place: the place of the unit in the job.
     """
 
     file: Path | None = None
     place: int = 0
 
-    def stand(self, limit: float | None = None) -> None:
-        """The worker is at the unit, and ends itself after so many seconds."""
-        self._say({"unit": self.place, "limit": limit, "since": time.time()})
+    def at_unit(self, limit: float | None = None) -> None:
+        """Note that the worker is at the unit, and ends itself after so many seconds."""
+        self._write({"unit": self.place, "limit": limit, "since": time.time()})
 
-    def wait(self) -> None:
-        """The worker waits for another process."""
-        self._say({"waits": True, "since": time.time()})
+    def waiting(self) -> None:
+        """Note that the worker waits for another process."""
+        self._write({"waits": True, "since": time.time()})
 
-    def leave(self) -> None:
-        """The worker is between two units."""
-        self._say({"since": time.time()})
+    def between_units(self) -> None:
+        """Note that the worker is between two units."""
+        self._write({"since": time.time()})
 
-    def _say(self, what: dict[str, object]) -> None:
+    def _write(self, status: dict[str, object]) -> None:
         if self.file is not None:
-            with suppress(OSError):  # nobody will know; that is no reason to stop
-                self.file.write_text(json.dumps(what), encoding="utf-8")
+            with suppress(OSError):  # without a status file the run goes on all the same
+                self.file.write_text(json.dumps(status), encoding="utf-8")
 
     @contextmanager
     def last_words(self) -> Iterator[BinaryIO | None]:
@@ -83,19 +83,19 @@ class WorkerStatus:
 
     @staticmethod
     def read(file: Path | None) -> UnitAtWork | None:
-        """What a worker said last; None if it never said anything, or nobody can tell."""
+        """The last status of a worker; None where there is none that can be read."""
         if file is None:
             return None
         try:
-            said = json.loads(file.read_text(encoding="utf-8"))
+            status = json.loads(file.read_text(encoding="utf-8"))
             stack = file.with_suffix(STACK)
-            return UnitAtWork(**said, stack=stack.read_text(errors="replace") if stack.exists() else "")
+            return UnitAtWork(**status, stack=stack.read_text(errors="replace") if stack.exists() else "")
         except (OSError, ValueError, TypeError):
             return None
 
     @staticmethod
     def clear(file: Path | None) -> None:
-        """Take the signs away."""
+        """Delete the status file, and the one of the stack."""
         if file is not None:
             file.unlink(missing_ok=True)
             file.with_suffix(STACK).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Gives branches of a plan to an executor, and brings the outcomes home, whatever happens to the workers."""
+"""Gives branches of a plan to an executor, and collects the outcomes, whatever happens to the workers."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Refusal:
 
 @dataclass
 class Callbacks:
-    """Who is told what, while units run."""
+    """The callbacks that hear of units while they run."""
 
     begin: Callable[[str], None] = lambda _: None
     watch: Callable[[str, int, int], None] = lambda _stage, _done, _total: None
@@ -65,7 +65,7 @@ class Callbacks:
 
 @dataclass
 class Answer:
-    """What a worker has to say of a job."""
+    """The answer of a worker to a job."""
 
     outcomes: list[UnitOutcome] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
@@ -89,9 +89,9 @@ class Answer:
         return cls([UnitOutcome.from_json(item) for item in data["outcomes"]], refusals, data["notes"])
 
 
-def job_order(units: Sequence[Unit], settings: Settings, sign: Path | None = None) -> str:
-    """What a worker needs to know, as JSON; `sign` is the file in which it says which unit it is at."""
-    about = {"settings": settings.to_json(), "sign": None if sign is None else str(sign)}
+def job_order(units: Sequence[Unit], settings: Settings, status_file: Path | None = None) -> str:
+    """The order to a worker, as JSON; in `status_file` the worker notes which unit it is at."""
+    about = {"settings": settings.to_json(), "status_file": None if status_file is None else str(status_file)}
     return canonical_json({**about, "units": [unit.to_json() for unit in units]})
 
 
@@ -104,7 +104,7 @@ def run_order(order: str) -> str:
     try:
         runner = _runner(canonical_json(data["settings"]))
         runner.note = answer.notes.append
-        runner.status.file = None if data["sign"] is None else Path(data["sign"])
+        runner.status.file = None if data["status_file"] is None else Path(data["status_file"])
         units = [Unit.from_json(unit, installed()) for unit in data["units"]]
     except AdbenchError as error:  # another machine: no such GPU, plugin or dataset there
         answer.refusals.append(Refusal("all of a job", words_of(error), isinstance(error, WeightsError)))
@@ -120,44 +120,44 @@ def _runner(settings: str) -> Runner:
     return Runner(installed(), Settings.from_json(json.loads(settings)))
 
 
-def run_units(runner: Runner, units: Sequence[Unit], hearing: Callbacks, answer: Answer) -> Answer:
-    """Run units one after another. Those at which another process is at work come last, and are waited for then."""
+def run_units(runner: Runner, units: Sequence[Unit], callbacks: Callbacks, answer: Answer) -> Answer:
+    """Run units one after another. A unit that another process runs comes last, and is waited for then."""
     busy = []
     with runner.together(len(units)):
         for place, unit in enumerate(units):
             runner.status.place = place
-            if not _run_one(runner, unit, hearing, answer, wait=False):
+            if not _run_one(runner, unit, callbacks, answer, wait=False):
                 busy.append((place, unit))
             if answer.outcomes and answer.outcomes[-1].unsaved is not None:
                 return answer  # the next could not be written either
         for place, unit in busy:
             runner.status.place = place
-            _run_one(runner, unit, hearing, answer, wait=True)
+            _run_one(runner, unit, callbacks, answer, wait=True)
     return answer
 
 
-def _run_one(runner: Runner, unit: Unit, hearing: Callbacks, answer: Answer, *, wait: bool) -> bool:
+def _run_one(runner: Runner, unit: Unit, callbacks: Callbacks, answer: Answer, *, wait: bool) -> bool:
     """Run a unit; False if another process is at it and is not to be waited for."""
     go_on()
-    hearing.begin(unit.title)
+    callbacks.begin(unit.title)
     try:
         outcome = runner.run(unit, wait=wait)
     except (UsageError, WeightsError) as error:
         refusal = Refusal(unit.title, words_of(error), isinstance(error, WeightsError))
         answer.refusals.append(refusal)
-        hearing.refused(refusal)
+        callbacks.refused(refusal)
         return True
     except BaseException as error:  # before there was a record to put it into
         if is_stop(error):
             raise
         refusal = Refusal(unit.title, f"a part of its recipe raised {named(error)}", weights=False)
         answer.refusals.append(refusal)
-        hearing.refused(refusal)
+        callbacks.refused(refusal)
         return True
     if outcome is None:
         return False
     answer.outcomes.append(outcome)
-    hearing.end(outcome)
+    callbacks.end(outcome)
     return True
 
 
@@ -173,7 +173,7 @@ class Dispatcher:
     registry: Registry
     settings: Settings
     executor: Executor
-    hearing: Callbacks
+    callbacks: Callbacks
     outcomes: list[UnitOutcome] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     _before: dict[str, ResultRecord | None] = field(default_factory=dict)
@@ -185,151 +185,151 @@ class Dispatcher:
         Raises:
             Stopped: the user stops it, by Ctrl-C, SIGTERM or SIGHUP.
         """
-        with stoppable(), _signs(self.settings.out, self.executor) as signs:
-            self._run(branches, signs)
+        with stoppable(), _status_folder(self.settings.out, self.executor) as folder:
+            self._run(branches, folder)
 
-    def _run(self, branches: Sequence[Branch], signs: Path | None) -> None:
+    def _run(self, branches: Sequence[Branch], folder: Path | None) -> None:
         todo: list[Sequence[Unit]] = [
             left for branch in branches if (left := [unit for unit in branch.units if not self._settled(unit)])
         ]
         while todo:
-            todo = self._round(todo, signs)
+            todo = self._round(todo, folder)
 
     def _settled(self, unit: Unit) -> bool:
         """Whether a unit has ended, here or elsewhere, and is not to be run again; finds out without loading torch."""
-        draft = self._draft(unit)
-        record = draft.record()
-        old = record == self._before.setdefault(draft.id, record)
+        builder = self._builder(unit)
+        record = builder.record()
+        old = record == self._before.setdefault(builder.id, record)
         if record is None or (old and self.settings.again(record.status)):
             return False
-        self.hearing.begin(unit.title)
-        self._ended(UnitOutcome(record, draft.folder, fresh=False))
+        self.callbacks.begin(unit.title)
+        self._ended(UnitOutcome(record, builder.folder, fresh=False))
         return True
 
-    def _draft(self, unit: Unit) -> RecordBuilder:
+    def _builder(self, unit: Unit) -> RecordBuilder:
         components = components_of(unit.recipe, self.registry)
-        draft = RecordBuilder(unit, components, self.registry, self.settings.out, "cpu")
+        builder = RecordBuilder(unit, components, self.registry, self.settings.out, "cpu")
         try:
-            draft.task = make_task(
+            builder.task = make_task(
                 unit.dataset, unit.category, unit.protocol, unit.seed, skip_bad=self.settings.skip_bad
             )
         except BaseException as error:  # the unit itself will fail of it, with a record
             if is_stop(error):
                 raise
-        return draft
+        return builder
 
-    def _round(self, todo: Sequence[Sequence[Unit]], signs: Path | None) -> list[Sequence[Unit]]:
+    def _round(self, todo: Sequence[Sequence[Unit]], folder: Path | None) -> list[Sequence[Unit]]:
         """Run each group of units as a job; returns what is left of those jobs whose worker died."""
-        files = [None if signs is None else signs / uuid4().hex for _ in todo]
-        jobs = {self._job(units, file): _Given(units, file) for units, file in zip(todo, files, strict=True)}
+        files = [None if folder is None else folder / uuid4().hex for _ in todo]
+        jobs = {self._job(units, file): _GivenJob(units, file) for units, file in zip(todo, files, strict=True)}
         left = []
         with ExitStack() as stack:
-            work = stack.enter_context(self._here(jobs)) if self.executor.here else run_order
+            work = stack.enter_context(self._work_here(jobs)) if self.executor.here else run_order
             endings = stack.enter_context(closing(self.executor.run(work, list(jobs))))  # no worker outlives it
             for ending in endings:
                 given = jobs[ending.job]
                 if ending.answer is None:
-                    rest = self._bury(ending, given)
+                    rest = self._record_worker_death(ending, given)
                     left += [rest] if rest else []
                 elif not self.executor.here:
-                    self._hear(Answer.from_json(ending.answer))
-                WorkerStatus.clear(given.sign)
+                    self._take_over(Answer.from_json(ending.answer))
+                WorkerStatus.clear(given.status_file)
                 if any(outcome.unsaved is not None for outcome in self.outcomes):
                     return []
         return left
 
-    def _job(self, units: Sequence[Unit], sign: Path | None = None) -> Job:
+    def _job(self, units: Sequence[Unit], status_file: Path | None = None) -> Job:
         timeout = self.settings.timeout
         limit = None if timeout is None else PATIENCE + (timeout + GRACE) * len(units)
-        return Job(Branch(tuple(units)).title, job_order(units, self.settings, sign), limit)
+        return Job(Branch(tuple(units)).title, job_order(units, self.settings, status_file), limit)
 
     @contextmanager
-    def _here(self, jobs: Mapping[Job, _Given]) -> Iterator[Work]:
-        """Work for this process, whose progress is heard as it is made."""
+    def _work_here(self, jobs: Mapping[Job, _GivenJob]) -> Iterator[Work]:
+        """Work for this process, which tells its progress while it runs."""
         from adbench.engine.run.runner import Runner
 
-        runner = Runner(self.registry, self.settings, self.hearing.watch, self.hearing.note)
-        hearing = Callbacks(begin=self.hearing.begin, end=self._ended, refused=self._refused)
+        runner = Runner(self.registry, self.settings, self.callbacks.watch, self.callbacks.note)
+        callbacks = Callbacks(begin=self.callbacks.begin, end=self._ended, refused=self._refused)
         orders = {job.order: given.units for job, given in jobs.items()}
         try:
-            yield lambda order: run_units(runner, orders[order], hearing, Answer()).to_json()
+            yield lambda order: run_units(runner, orders[order], callbacks, Answer()).to_json()
         finally:
             runner.close()
 
-    def _hear(self, answer: Answer) -> None:
+    def _take_over(self, answer: Answer) -> None:
         for note in answer.notes:
-            self.hearing.note(note)
+            self.callbacks.note(note)
         for outcome in answer.outcomes:
-            self.hearing.begin(outcome.title)
+            self.callbacks.begin(outcome.title)
             self._ended(outcome)
         for refusal in answer.refusals:
             self._refused(refusal)
 
     def _ended(self, outcome: UnitOutcome) -> None:
         self.outcomes.append(outcome)
-        self.hearing.end(outcome)
+        self.callbacks.end(outcome)
 
     def _refused(self, refusal: Refusal) -> None:
         self.refusals.append(refusal)
-        self.hearing.refused(refusal)
+        self.callbacks.refused(refusal)
 
-    def _bury(self, ending: Ending, given: _Given) -> Sequence[Unit]:
-        """A worker died: what it finished counts, the unit that it was at has failed; returns the others.
+    def _record_worker_death(self, ending: Ending, given: _GivenJob) -> Sequence[Unit]:
+        """Record that a worker died. The unit that it was at has failed; returns the units that are still to run.
 
-        A worker that was between two units, or waited for another process, takes no unit with it. Where it was is only
-        known if it said so. A job whose workers die without a word is given out again once; from then on, each such
-        death costs the first unit that has not ended.
+        A worker that was between two units, or waited for another process, takes no unit with it. Its status file tells
+        where it was. A job whose worker dies without a status is given out again once; from then on, each such death
+        costs the first unit that has not ended.
         """
-        sign = WorkerStatus.read(given.sign)
+        status = WorkerStatus.read(given.status_file)
         sweep_claims(self.settings.out)
         left = [unit for unit in given.units if not self._settled(unit)]
-        at = None if sign is None or sign.unit is None else given.units[sign.unit]
+        at = None if status is None or status.unit is None else given.units[status.unit]
         if any(unit is at for unit in left):
-            return self._lose([unit for unit in left if unit is at], ending, sign, left)
-        if len(left) < len(given.units) or (sign is not None and sign.waits):
+            return self._lose([unit for unit in left if unit is at], ending, status, left)
+        if len(left) < len(given.units) or (status is not None and status.waits):
             return left
         self._starts[id(left[-1])] += 1
-        return left if self._starts[id(left[-1])] < STARTS else self._lose(left[:1], ending, sign, left)
+        return left if self._starts[id(left[-1])] < STARTS else self._lose(left[:1], ending, status, left)
 
     def _lose(
-        self, lost: Sequence[Unit], ending: Ending, sign: UnitAtWork | None, left: Sequence[Unit]
+        self, lost: Sequence[Unit], ending: Ending, status: UnitAtWork | None, left: Sequence[Unit]
     ) -> Sequence[Unit]:
         """Record that units were lost; returns the others."""
         for unit in lost:
-            self.hearing.begin(unit.title)
-            self._ended(self._lost(unit, ending, sign))
+            self.callbacks.begin(unit.title)
+            self._ended(self._lost(unit, ending, status))
         return [unit for unit in left if not any(unit is other for other in lost)]
 
-    def _lost(self, unit: Unit, ending: Ending, sign: UnitAtWork | None) -> UnitOutcome:
+    def _lost(self, unit: Unit, ending: Ending, status: UnitAtWork | None) -> UnitOutcome:
         """The record of a unit that took its worker with it."""
-        draft = self._draft(unit)
-        late = sign is not None and sign.late
+        builder = self._builder(unit)
+        late = status is not None and status.late
         after = f"stopped after {self.settings.timeout or 0:g} s (--timeout)"
         words = f"{after}, with its process, as it did not stop by itself"
         reason = words if late else f"never answered: {ending.lost}"
-        record = draft.failed("timeout" if late or ending.timeout else "failed", reason)
-        if draft.has_result():
-            return UnitOutcome(record, draft.folder)
+        record = builder.failed("timeout" if late or ending.timeout else "failed", reason)
+        if builder.has_result():
+            return UnitOutcome(record, builder.folder)
         try:
-            with new_run(self.settings.out, draft.folder.name) as folder:
-                if sign is not None and sign.stack:
-                    (folder / "traceback.txt").write_text(sign.stack, encoding="utf-8", errors="backslashreplace")
+            with new_run(self.settings.out, builder.folder.name) as folder:
+                if status is not None and status.stack:
+                    (folder / "traceback.txt").write_text(status.stack, encoding="utf-8", errors="backslashreplace")
                 write_record(folder, record)
         except StorageError as error:
-            return UnitOutcome(record, draft.folder, unsaved=error)
-        return UnitOutcome(record, draft.folder)
+            return UnitOutcome(record, builder.folder, unsaved=error)
+        return UnitOutcome(record, builder.folder)
 
 
-class _Given(NamedTuple):
-    """Units that were given out as a job, and where its worker says which of them it is at."""
+class _GivenJob(NamedTuple):
+    """Units that were given out as a job, and the file in which the worker notes which of them it is at."""
 
     units: Sequence[Unit]
-    sign: Path | None
+    status_file: Path | None
 
 
 @contextmanager
-def _signs(out: Path, executor: Executor) -> Iterator[Path | None]:
-    """A folder in which workers elsewhere say what they are at: among the runs, which all of them see."""
+def _status_folder(out: Path, executor: Executor) -> Iterator[Path | None]:
+    """A folder for the status files of workers: among the runs, where all workers can write."""
     if executor.here:
         yield None
         return

@@ -1,4 +1,4 @@
-"""What becomes of a unit that ends badly: a status and a reason, whatever was raised."""
+"""The status and the reason of a unit that failed, whatever was raised."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Failure(NamedTuple):
 
 
 def failure_of(error: BaseException, device: str) -> Failure:
-    """What a record says of an error that ended its unit.
+    """The failure that a record tells of, from the error that ended its unit.
 
     What is no `AdbenchError` has slipped past those who hold components to their contracts, and is no component's for
     certain; it costs its unit all the same, and no other.

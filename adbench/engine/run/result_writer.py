@@ -35,33 +35,35 @@ class ResultWriter:
         """All that are installed."""
         return [cast("Metric", metric) for metric in self.registry.made("metric")]
 
-    def failed(self, draft: RecordBuilder, error: BaseException) -> UnitOutcome:
+    def failed(self, builder: RecordBuilder, error: BaseException) -> UnitOutcome:
         """The outcome of a unit that this ended; a failure, of ``redo``, never takes the place of a result."""
         failure = failure_of(error, self.settings.device)
-        record = draft.failed(failure.status, failure.reason)
-        if draft.has_result():
-            return UnitOutcome(record, draft.folder, notes=self._tell_plugins(record))
-        return self.save(draft, record, trace=failure.trace)
+        record = builder.failed(failure.status, failure.reason)
+        if builder.has_result():
+            return UnitOutcome(record, builder.folder, notes=self._tell_plugins(record))
+        return self.save(builder, record, trace=failure.trace)
 
     def save(
-        self, draft: RecordBuilder, record: ResultRecord, result: Result | None = None, trace: str = ""
+        self, builder: RecordBuilder, record: ResultRecord, result: Result | None = None, trace: str = ""
     ) -> UnitOutcome:
         """Write a record and what belongs to it; a result that cannot be written is still handed back."""
         unsaved = None
         try:
-            with new_run(self.settings.out, draft.folder.name) as folder:
+            with new_run(self.settings.out, builder.folder.name) as folder:
                 if result is not None:
                     self.writing()
                     record = result.write(folder, record, self.metrics(), figures=self.settings.figures)
                     if is_here(self.settings.out):
-                        write_origin(folder, draft.unit.dataset)
+                        write_origin(folder, builder.unit.dataset)
                 if trace:
                     (folder / "traceback.txt").write_text(trace, encoding="utf-8", errors="backslashreplace")
                 write_record(folder, record)
         except StorageError as error:
             unsaved = error
         threshold = None if result is None else result.threshold
-        return UnitOutcome(record, draft.folder, threshold=threshold, unsaved=unsaved, notes=self._tell_plugins(record))
+        return UnitOutcome(
+            record, builder.folder, threshold=threshold, unsaved=unsaved, notes=self._tell_plugins(record)
+        )
 
     def _tell_plugins(self, record: ResultRecord) -> tuple[str, ...]:
         """Tell trackers; what they complain of must not cost a result."""

@@ -117,7 +117,7 @@ class Runner:
             self._fitter.forget()  # a failure may have left the bank half done
             return self._writer.failed(builder, error)
         finally:
-            self.status.leave()
+            self.status.between_units()
 
     def close(self) -> None:
         """Let go of all that is kept for the next unit."""
@@ -126,13 +126,13 @@ class Runner:
 
     def _run(self, builder: RecordBuilder, method: Method, *, wait: bool) -> UnitOutcome | None:
         """Run the unit, unless it has ended or another process runs it."""
-        self.status.stand()
+        self.status.at_unit()
         self._find_images(builder)
-        self.status.wait()
+        self.status.waiting()
         with unit_lock(self.settings.out, builder.id, wait=wait) as locked:
             if not locked:
                 return None
-            self.status.stand()
+            self.status.at_unit()
             record = builder.record()
             if record is not None and not self.settings.again(record.status):
                 return UnitOutcome(record, builder.folder, fresh=False)
@@ -171,10 +171,10 @@ class Runner:
         """Hold the unit to its time. If nothing less helps, a worker ends after it with all that it does."""
         seconds = self.settings.timeout
         with self.status.last_words() as file:
-            self.status.stand(seconds and seconds + GRACE)
+            self.status.at_unit(seconds and seconds + GRACE)
             with deadline(seconds, file):
                 yield
-        self.status.stand()
+        self.status.at_unit()
 
     def _prepared(self, builder: RecordBuilder, method: Method, clock: Clock) -> AbstractContextManager[PreparedUnit]:
         return self._preparer.prepared(builder, method, clock, self._fitter.keeps)

@@ -1,4 +1,4 @@
-"""What a method says of the test images, on disk as it comes: memory does not grow with the number of images."""
+"""Scores of the test images, on disk as they come: memory does not grow with the number of images."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ScoreSpool(Sequence[ImageScores]):
     def __init__(self) -> None:
         self._rows: list[_Row] = []
         self._geometry: list[Geometry] = []
-        self._alike: dict[Geometry, Geometry] = {}
+        self._equal_geometry: dict[Geometry, Geometry] = {}
         self._patches, self._vectors, self._foreground = ArrayFile(), ArrayFile(), ArrayFile(BOOL)
 
     def add(self, scores: Iterable[ImageScores], geometry: Iterable[Geometry]) -> None:
@@ -51,14 +51,14 @@ class ScoreSpool(Sequence[ImageScores]):
         """
         try:
             for one in scores:
-                patches, vector = _file(self._patches, one.patches), _file(self._vectors, one.vector)
-                self._rows.append(_Row(one.id, one.image, patches, vector, _file(self._foreground, one.foreground)))
+                patches, vector = _append(self._patches, one.patches), _append(self._vectors, one.vector)
+                self._rows.append(_Row(one.id, one.image, patches, vector, _append(self._foreground, one.foreground)))
         except OSError as error:
             raise StorageError(
                 f"cannot keep scores in {tempfile.gettempdir()}: {error.strerror or error}; free some space there, or"
                 " set TMPDIR to a larger folder"
             ) from None
-        self._geometry += (self._alike.setdefault(one, one) for one in geometry)
+        self._geometry += (self._equal_geometry.setdefault(one, one) for one in geometry)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -81,13 +81,13 @@ class ScoreSpool(Sequence[ImageScores]):
         return Predictions(ids, tuple(self._geometry), scores, self._patches or None, self._foreground or None)
 
 
-def _file(filed: ArrayFile, tensor: Tensor | None) -> int | None:
-    """Where it is from now on."""
+def _append(arrays: ArrayFile, tensor: Tensor | None) -> int | None:
+    """Put an array on disk; returns its place."""
     if tensor is None:
         return None
-    filed.append(tensor.numpy())
-    return len(filed) - 1
+    arrays.append(tensor.numpy())
+    return len(arrays) - 1
 
 
-def _read(filed: ArrayFile, place: int | None) -> Tensor | None:
-    return None if place is None else torch.from_numpy(filed[place])
+def _read(arrays: ArrayFile, place: int | None) -> Tensor | None:
+    return None if place is None else torch.from_numpy(arrays[place])

@@ -1,4 +1,4 @@
-"""Whether anything was left to chance: what draws nothing says the same with every seed."""
+"""Whether a unit drew random numbers: one that drew none gives the same scores with every seed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SeedWatch:
 
 
 def _global_states(device: str) -> list[object]:
-    """How far the generators are that belong to nobody."""
+    """The states of the global generators."""
     numpy: Any = np.random.get_state()  # noqa: NPY002
     states = [random.getstate(), numpy[1].tobytes(), numpy[2:], torch.get_rng_state().numpy().tobytes()]
     if device.startswith("cuda"):

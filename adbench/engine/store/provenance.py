@@ -84,13 +84,13 @@ def git_state(folder: Path) -> tuple[str | None, bool | None]:
     if not (folder.parent / ".git").exists():
         return None, None  # installed, perhaps into an environment inside somebody else's repository
     try:
-        said = _git(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no").splitlines()
+        status = _git(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no").splitlines()
     except (OSError, subprocess.SubprocessError):
         return None, None
-    commit = next((line.split()[-1] for line in said if line.startswith("# branch.oid ")), "")
+    commit = next((line.split()[-1] for line in status if line.startswith("# branch.oid ")), "")
     if not re.fullmatch(r"[0-9a-f]{40,64}", commit):
         return None, None  # nothing was committed yet
-    return commit, any(not line.startswith("#") for line in said)
+    return commit, any(not line.startswith("#") for line in status)
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -43,7 +43,7 @@ class Elsewhere(Executor):
             order = json.loads(job.order)
             work(json.dumps({**order, "units": order["units"][:after]}))
             if after < len(order["units"]):
-                WorkerStatus(Path(order["sign"]), after).stand()
+                WorkerStatus(Path(order["status_file"]), after).at_unit()
             yield Ending(job, None, "its process was killed (signal 9)", timeout)
 
 
@@ -235,14 +235,14 @@ class Dying(Executor):
             if death is None:
                 yield Ending(job, work(job.order))
                 continue
-            death(WorkerStatus(Path(order["sign"])))
+            death(WorkerStatus(Path(order["status_file"])))
             yield Ending(job, None, "its process was killed (signal 9)")
 
 
 def at(place):
-    def say(post):
-        post.place = place
-        post.stand()
+    def say(status):
+        status.place = place
+        status.at_unit()
 
     return say
 
@@ -252,13 +252,13 @@ def at(place):
     [
         ([at(2)], {2}),
         ([at(0), at(0)], {0, 1}),
-        ([lambda post: post.wait()] * 5, set()),
-        ([lambda post: post.leave()], set()),
-        ([lambda post: None], set()),
-        ([lambda post: None] * 2, {0}),
-        ([lambda post: None] * 4, {0, 1, 2}),
-        ([lambda post: post.leave()] * 3, {0, 1}),
-        ([lambda post: post.file.write_text("{")] * 2, {0}),
+        ([lambda status: status.waiting()] * 5, set()),
+        ([lambda status: status.between_units()], set()),
+        ([lambda status: None], set()),
+        ([lambda status: None] * 2, {0}),
+        ([lambda status: None] * 4, {0, 1, 2}),
+        ([lambda status: status.between_units()] * 3, {0, 1}),
+        ([lambda status: status.file.write_text("{")] * 2, {0}),
     ],
 )
 def test_the_unit_that_a_worker_was_at_has_failed_and_no_other(dispatcher, branch, deaths, failed):
@@ -275,7 +275,7 @@ def test_the_unit_that_a_worker_was_at_has_failed_and_no_other(dispatcher, branc
 def test_a_unit_that_another_process_holds_is_not_blamed(dispatcher, branch, registry):
     made = dispatcher(Dying())
     units = branch(0, 1).units
-    held = made._draft(units[0])
+    held = made._builder(units[0])
     other = ExitStack()
     assert other.enter_context(unit_lock(made.settings.out, held.id, wait=False))
     made.executor.deaths = iter([at(1)])
