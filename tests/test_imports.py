@@ -33,10 +33,11 @@ ALLOWED = {
     "discovery": {"hookspecs"},
     "registry": {"errors", "api", "hookspecs", "faults", "discovery"},
     "engine": {"errors", "api", "faults", "registry", "engine"},
-    "cli": {"errors", "api", "faults", "registry", "engine", "boards", "cli", "testing"},
+    "cli": {"errors", "api", "faults", "registry", "engine", "boards", "annotations", "cli", "testing"},
     "boards": {"errors", "api", "boards"},
     "testing": {"errors", "api", "faults", "registry", "engine", "testing", "builtin"},
     "builtin": {"builtin"},
+    "annotations": {"errors", "api", "annotations"},
 }
 """Parts of the package, and the parts that each may import; everybody may import the public names of ``adbench``."""
 
@@ -61,7 +62,7 @@ DOORS = {f"adbench.{name}" for name in DOOR_NAMES}
 PUBLIC = {*DOORS, "adbench.testing"}
 """What a plugin may import beside ``adbench`` itself."""
 
-AS_A_PLUGIN = {"builtin", "boards", "testing"}
+AS_A_PLUGIN = {"annotations", "builtin", "boards", "testing"}
 """Parts of the package that come through the public door."""
 
 MOST_PUBLIC_NAMES = 45

@@ -74,6 +74,31 @@ def get_command(name: str, root: Path | None) -> None:
     echo(f"check it with 'adbench data verify {name}{f' --root {root}' if root else ''}'", err=True)
 
 
+@command.command("import")
+@click.argument("annotations", type=click.Path(exists=True, path_type=Path))
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder of the masks.")
+@click.option(
+    "--images",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The folder of the images; default: that of the annotations.",
+)
+@click.option("--classes", default="", help="The classes that there may be, joined by commas; default: all.")
+def import_command(annotations: Path, out: Path, images: Path | None, classes: str) -> None:
+    """Make masks of ANNOTATIONS: a folder of labelme's JSON files, or COCO's JSON file.
+
+    Masks are called IMAGE_mask.png, and lie below --out as the images lie below --images. So masks of parts/bolt/test
+    go into parts/bolt/ground_truth. Each class has a number; 0 is normal.
+    """
+    from adbench.annotations.masks import import_masks
+
+    folder = images or (annotations if annotations.is_dir() else annotations.parent)
+    done = import_masks(annotations, folder, out, list(filter(None, classes.split(","))))
+    for remark in done.remarks:
+        echo(f"warning: {remark}", err=True)
+    shapes = ", ".join(f"{label} {count}" for label, count in sorted(done.shapes.items()))
+    echo(f"{counted(done.masks, 'mask')} in {out}: {shapes or 'no shape'}; {done.normal} images have none")
+
+
 @command.command("show")
 @click.argument("data", metavar="NAME|PATH")
 @_ROOT

@@ -113,7 +113,7 @@ def test_what_a_list_may_not_say_of_its_images(table):
         ([train], "there is no test image"),
         (
             [train, test, "line 0/nut_4.png,test,crack,masks/nut_9.png,nut"],
-            "one of the masks of its list cannot be found",
+            "one of the masks of its list cannot be found, .*correct the list",
         ),
     ):
         with pytest.raises(DataError, match=problem):

@@ -19,6 +19,9 @@ from adbench_data.tree import Tree, suffix
 class ListedDataset(FileDataset):
     """A dataset whose images are listed by a rule: `items` says which there are, this class does the rest."""
 
+    repair: ClassVar[str] = "correct the list"
+    """What to do where a listed file is missing, for messages."""
+
     @abstractmethod
     def items(self, category: str) -> Iterable[Item]:
         """The images of a category, in any order.
@@ -90,7 +93,7 @@ class ListedDataset(FileDataset):
         return self._listings[category]
 
     def _listed(self, category: str) -> Listing:
-        return Listing.of(category, self.items(category), self.tree, self.title)
+        return Listing.of(category, self.items(category), self.tree, self.title, self.repair)
 
     @cached_property
     def _listings(self) -> dict[str, Listing]:
@@ -105,6 +108,7 @@ class PublishedSet(PublishedDataset, ListedDataset):
         year: when it was published.
     """
 
+    repair = "unpack the archive again"
     known: ClassVar[tuple[str, ...]]
     year: ClassVar[str]
 
@@ -149,7 +153,7 @@ class PublishedSet(PublishedDataset, ListedDataset):
         listing = super()._listed(category)
         expected = self.expected(category)
         if expected is not None and not self.config.partial:
-            listing.require_counts(category, expected, self.title)
+            listing.require_counts(category, expected, self.title, self.repair)
         return listing
 
     def expected(self, category: str) -> tuple[int, int] | None:

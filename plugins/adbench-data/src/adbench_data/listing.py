@@ -11,9 +11,6 @@ from adbench import GOOD, DataError, Sample, Split
 from adbench.errors import printable
 from adbench_data.tree import Tree, stem
 
-_UNPACK = "unpack the archive again"
-
-
 Part: TypeAlias = Literal["train", "test", "left out"]
 TRAIN: Part = "train"
 TEST: Part = "test"
@@ -66,8 +63,15 @@ class Listing:
     labels: str
 
     @classmethod
-    def of(cls, category: str, items: Iterable[Item], tree: Tree, title: str) -> Listing:
+    def of(cls, category: str, items: Iterable[Item], tree: Tree, title: str, repair: str) -> Listing:
         """Check and sort the items of a category.
+
+        Args:
+            category: its name.
+            items: its images in any order.
+            tree: the files that are there.
+            title: of the dataset, for messages.
+            repair: what to do where a file is missing, for messages.
 
         Raises:
             DataError: an image or mask is missing, a normal image has a mask, a training image is defective, two images
@@ -77,33 +81,33 @@ class Listing:
         every = list(items)
         listed = [item for item in every if item.part != LEFT_OUT]
         left_out = frozenset(path for item in every if item.part == LEFT_OUT for path in (item.image, *item.masks))
-        _require_files(listed, tree, where)
+        _require_files(listed, tree, where, repair)
         _require_labels(listed, where)
         samples = [item.sample(category) for item in listed]
         named = _by_id(samples, listed, where)
         masks = {name: item.masks for name, item in named.items() if item.masks}
         annotated = frozenset(item.defect for item in listed if item.masks)
         images = {name: item.image for name, item in named.items()}
-        split = _split(samples, named, where)
+        split = _split(samples, named, where, repair)
         return cls(split, images, masks, annotated, left_out, _labels(split, len(every) - len(listed)))
 
-    def require_counts(self, category: str, published: tuple[int, int], title: str) -> None:
+    def require_counts(self, category: str, published: tuple[int, int], title: str, repair: str) -> None:
         """Raise `DataError` unless there are as many training and test images as were published."""
         found = len(self.split.train), len(self.split.test)
         if found != published:
             raise DataError(
                 f"{title}, category {category!r}: {found[0]} training and {found[1]} test images are there, and"
-                f" {published[0]} and {published[1]} were published; {_UNPACK}, or take what is there with the option"
+                f" {published[0]} and {published[1]} were published; {repair}, or take what is there with the option"
                 " partial=true"
             )
 
 
-def _require_files(items: list[Item], tree: Tree, where: str) -> None:
+def _require_files(items: list[Item], tree: Tree, where: str, repair: str) -> None:
     for what, paths in (("images", _images(items)), ("masks", _masks(items))):
         missing = [path for path in paths if not tree.has(path)]
         if missing:
             count = f"{len(missing)} {what}" if len(missing) > 1 else f"one of the {what}"
-            raise DataError(f"{where}: {count} of its list cannot be found, such as {printable(missing[0])}; {_UNPACK}")
+            raise DataError(f"{where}: {count} of its list cannot be found, such as {printable(missing[0])}; {repair}")
 
 
 def _images(items: list[Item]) -> Iterator[str]:
@@ -142,12 +146,12 @@ def _by_id(samples: list[Sample], items: list[Item], where: str) -> dict[str, It
     return named
 
 
-def _split(samples: list[Sample], named: dict[str, Item], where: str) -> Split:
+def _split(samples: list[Sample], named: dict[str, Item], where: str, repair: str) -> Split:
     ordered = sorted(samples, key=lambda sample: sample.id)
     train = tuple(sample for sample in ordered if named[sample.id].part == TRAIN)
     test = tuple(sample for sample in ordered if named[sample.id].part == TEST)
     if not train or not test:
-        raise DataError(f"{where}: there is no {'training' if not train else 'test'} image; {_UNPACK}")
+        raise DataError(f"{where}: there is no {'training' if not train else 'test'} image; {repair}")
     return Split(train, test)
 
 

@@ -1,0 +1,1 @@
+"""Annotations of drawing tools, labelme's and COCO's, as masks."""

@@ -1,0 +1,130 @@
+"""Writes masks for the images that somebody has annotated with another tool."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adbench.annotations.shapes import Annotation
+from adbench.datasets import read_size
+from adbench.errors import DataError, StorageError, printable
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MOST_CLASSES = 127
+"""Numbers in a mask below 128 are classes: see the rule for masks in docs/protocol.md."""
+
+
+@dataclass
+class Imported:
+    """What was written.
+
+    Attributes:
+        masks: how many files.
+        normal: images without any shape, which get no file.
+        shapes: how many of each class.
+        remarks: what a person should look at, a sentence each.
+    """
+
+    masks: int = 0
+    normal: int = 0
+    shapes: Counter[str] = field(default_factory=Counter)
+    remarks: list[str] = field(default_factory=list)
+
+
+def annotations_in(path: Path) -> Iterator[Annotation]:
+    """The annotations of a folder of labelme's files, or of COCO's file.
+
+    Raises:
+        DataError: they cannot be read.
+    """
+    from adbench.annotations.coco import read_coco
+    from adbench.annotations.labelme import read_labelme
+
+    return read_labelme(path) if path.is_dir() else read_coco(path)
+
+
+def import_masks(path: Path, images: Path, out: Path, classes: Sequence[str] = ()) -> Imported:
+    """Write ``<image>_mask.png`` for each annotated image: 0 is normal, each class has a number from 1.
+
+    Args:
+        path: a folder of labelme's files, or COCO's file.
+        images: the folder of the images, which must be there and as large as the annotations say.
+        out: the folder that masks go into, below it as the images lie below theirs; no mask may be there yet.
+        classes: the classes that there may be, in the order of their numbers; none: all, by name.
+
+    Raises:
+        DataError: an annotation cannot be read, its image is missing or has another size, or a class is unknown.
+        StorageError: a mask cannot be written, or is there already.
+    """
+    done = Imported()
+    for annotation in annotations_in(path):  # all are drawn once before the first mask is written
+        _target(annotation, images, out)
+        _count(annotation, done)
+    numbers = _numbers(sorted(done.shapes), classes)
+    for annotation in annotations_in(path):
+        if annotation.shapes:
+            _write(_painted(annotation, numbers), _target(annotation, images, out))
+            done.masks += 1
+    return done
+
+
+def _numbers(found: Sequence[str], classes: Sequence[str]) -> dict[str, int]:
+    """The number of each class."""
+    unknown = [label for label in found if classes and label not in classes]
+    if unknown:
+        raise DataError(f"the class {printable(unknown[0])!r} is not among {', '.join(classes)}; add it or correct it")
+    if len(classes or found) > MOST_CLASSES:
+        raise DataError(f"there are {len(found)} classes, and masks hold {MOST_CLASSES}; merge some of them")
+    return {label: number for number, label in enumerate(classes or found, 1)}
+
+
+def _target(annotation: Annotation, images: Path, out: Path) -> Path:
+    """The mask's file, where the image is as annotated and no mask is there."""
+    image = images / annotation.image
+    target = out / f"{annotation.image.rpartition('.')[0] or annotation.image}_mask.png"
+    size = read_size(image)
+    if size != annotation.size:
+        raise DataError(
+            f"{printable(image)}: has {size[0]} x {size[1]} pixels, and was annotated with {annotation.size[0]} x"
+            f" {annotation.size[1]}; annotate the image itself"
+        )
+    if annotation.shapes and target.exists():
+        raise StorageError(f"{target}: is there already; move it, or choose another folder")
+    return target
+
+
+def _count(annotation: Annotation, done: Imported) -> None:
+    done.normal += not annotation.shapes
+    done.shapes.update(shape.label for shape in annotation.shapes)
+    for shape in annotation.shapes:
+        if not shape.mask.any():
+            done.remarks.append(f"{annotation.image}: a shape of the class {printable(shape.label)} marks no pixel")
+        elif shape.clipped:
+            done.remarks.append(
+                f"{annotation.image}: a shape of the class {printable(shape.label)} is cut at the border"
+            )
+
+
+def _painted(annotation: Annotation, numbers: dict[str, int]) -> np.ndarray:
+    """[H, W] uint8: the number of the class at each pixel; of several the last one drawn."""
+    import numpy as np
+
+    page = np.zeros(annotation.size, dtype=np.uint8)
+    for shape in annotation.shapes:
+        page[shape.mask] = numbers[shape.label]
+    return page
+
+
+def _write(page: np.ndarray, target: Path) -> None:
+    from PIL import Image
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(page).save(target)
+    except OSError as error:
+        raise StorageError(f"{target}: {error.strerror or error}; choose another folder with --out") from None
