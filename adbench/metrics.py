@@ -20,9 +20,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from adbench.api.arrays import Codes, as_float32, checked_maps, checked_pair, codes_for, finite_of, truth_of
-from adbench.api.curves.curve import Curve, curve_of_judged, curve_of_scores
+from adbench.api.curves.curve import Curve, curve_of_annotated, curve_of_scores
 from adbench.api.curves.regions import Region, RegionTruth, curve_of_regions
-from adbench.api.curves.threshold_table import JudgedMap
+from adbench.api.curves.threshold_table import AnnotatedMap
 from adbench.api.curves.truth import Truth
 from adbench.errors import ContractError, UsageError
 
@@ -306,14 +306,14 @@ def pixel_curve_of(maps: Numbers | Pairs, masks: Numbers | None = None, *, every
     """
     walk, codes = (_in_turn(maps), None) if masks is None else _apart(maps, masks)
     try:
-        curve = curve_of_judged(walk, every=every)
+        curve = curve_of_annotated(walk, every=every)
     except ContractError as error:
         raise UsageError(f"maps: {error.rule}") from None
     best = curve.best_threshold
     return curve if codes is None or best is None else replace(curve, best_threshold=codes.score(best))
 
 
-def _apart(maps: Any, masks: Any) -> tuple[Callable[[], Iterator[JudgedMap]], Codes | None]:
+def _apart(maps: Any, masks: Any) -> tuple[Callable[[], Iterator[AnnotatedMap]], Codes | None]:
     """A walk over maps and masks that are held in memory, and the codes that stand for their scores, if any do."""
     pairs = checked_maps(maps, masks)
     scores, wholes = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
@@ -322,7 +322,7 @@ def _apart(maps: Any, masks: Any) -> tuple[Callable[[], Iterator[JudgedMap]], Co
     return lambda: ((ranked(some), truth) for some, truth in zip(scores, truths, strict=True)), codes
 
 
-def _in_turn(pairs: Any) -> Callable[[], Iterator[JudgedMap]]:
+def _in_turn(pairs: Any) -> Callable[[], Iterator[AnnotatedMap]]:
     """A walk over pairs, of which one is held at a time.
 
     Raises:
@@ -349,7 +349,7 @@ def _started(start: Callable[[], Any]) -> Iterator[Any]:
     return iter(walk)
 
 
-def _judged(pair: Any, image: int) -> JudgedMap:
+def _judged(pair: Any, image: int) -> AnnotatedMap:
     """Scores [H, W] float32 and the truth of one pair."""
     try:
         scores, mask = pair

@@ -18,7 +18,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
-from adbench.api.curves.curve import curve_of_judged
+from adbench.api.curves.curve import curve_of_annotated
 from adbench.api.curves.truth import Truth
 from adbench.engine.evaluate.bootstrap import IMAGE_FIGURES, PIXEL_FIGURES, intervals, levels_of_maps, levels_of_scores
 
@@ -116,7 +116,7 @@ def of_images(labels: np.ndarray, scores: np.ndarray) -> list[float]:
 
 
 def of_pixels(tiles: Tiles, taken: np.ndarray) -> list[float]:
-    curve = curve_of_judged(lambda: tiles.walk(taken))
+    curve = curve_of_annotated(lambda: tiles.walk(taken))
     return [curve.auroc, curve.average_precision, curve.f1_max, curve.aupro(0.3), curve.aupro(0.05)]
 
 

@@ -170,7 +170,7 @@ def on_device(device: str, pixels: int) -> None:
     """Maps of 1024 x 1024 on the device; truth as the judge keeps it. The first call is not counted."""
     import torch
 
-    from adbench.api.curves.curve import curve_of_judged
+    from adbench.api.curves.curve import curve_of_annotated
     from adbench.api.curves.truth import Truth
     from adbench.engine.evaluate.device_curve import curve_on_device
 
@@ -193,7 +193,7 @@ def on_device(device: str, pixels: int) -> None:
     print(f"{maps.numel() / 1e6:.0f} Mpixel, {curve.positives / 1e6:.1f} of them defective, on {device}{peak}")
     print(f"{best:8.3f} s   every pixel metric; auroc {curve.auroc:.6f}, ap {curve.average_precision:.6f}")
     host = maps.cpu().numpy()
-    seconds, other = timed(lambda: curve_of_judged(lambda: zip(host, truths, strict=True)))
+    seconds, other = timed(lambda: curve_of_annotated(lambda: zip(host, truths, strict=True)))
     figures = [(it.auroc, it.average_precision, it.f1_max, it.aupro(0.3), it.aupro(0.05)) for it in (curve, other)]
     apart = max(abs(one - two) for one, two in zip(*figures, strict=True))
     print(f"{seconds:8.3f} s   the CPU's way: {seconds / best:.0f}x; figures differ by at most {apart:.0e}")

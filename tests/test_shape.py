@@ -8,8 +8,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted([*ROOT.glob("adbench/**/*.py"), *ROOT.glob("plugins/*/src/**/*.py")])
-FILE_CAP, FILE_MEDIAN = 400, 150
-FUNCTION_CAP, FUNCTION_P90, FUNCTION_MEDIAN = 50, 25, 10
+FILE_CAP, FILE_MEDIAN = 400, 120
+FUNCTION_CAP, FUNCTION_P90, FUNCTION_MEDIAN = 40, 16, 6
 VAGUE = {"utils.py", "util.py", "helpers.py", "common.py", "misc.py", "base.py"}
 
 

@@ -1,7 +1,7 @@
-"""What a caller hands to a metric (arrays, tensors, lists), checked and brought into the form that curves are made of.
+"""The arguments of a metric (arrays, tensors, lists), checked and converted for curves.
 
-Curves rank float32 scores. Scores that float32 cannot tell apart are ranked in their own precision all the same: each
-becomes a code, which says between which two scores of positives it lies, or at which. All figures follow from that.
+Curves rank float32 scores. Scores that are equal only in float32 keep their own precision: each becomes a code for its
+rank among the scores of positives. All figures follow from these codes.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from adbench.errors import UsageError
 _FIRST = 0x00800000
 """The bits of the smallest normal float32: codes count up from here, so that none is flushed to zero."""
 _WHOLE = 1 << 24
-"""Up to here float32 holds every whole number."""
+"""The limit up to which float32 holds every whole number."""
 _NUMBERS = "buif"
 
 
 def array_of(values: Any, what: str) -> np.ndarray:
-    """Numbers as a NumPy array; a torch tensor from any device, with or without a gradient.
+    """A NumPy array of numbers, also from a torch tensor on any device, with or without a gradient.
 
     Args:
         values: array, tensor or (nested) list.
-        what: how messages call it, such as ``"scores"``.
+        what: the name in messages, such as ``"scores"``.
 
     Raises:
-        UsageError: they are no numbers.
+        UsageError: the values are not numbers.
     """
     if hasattr(values, "detach"):
         values = values.detach().cpu()
@@ -36,9 +36,9 @@ def array_of(values: Any, what: str) -> np.ndarray:
     try:
         array = np.asarray(values)
     except ValueError as error:
-        raise UsageError(f"{what}: rows of different lengths make no array ({error})") from None
+        raise UsageError(f"{what}: rows have different lengths ({error}); give an array") from None
     if array.dtype.kind not in _NUMBERS and array.size:
-        raise UsageError(f"{what}: {array.dtype} is no type of numbers; give booleans, integers or floats")
+        raise UsageError(f"{what}: {array.dtype} is not a type of numbers; give booleans, integers or floats")
     return array
 
 
@@ -46,7 +46,7 @@ def truth_of(values: Any, what: str, hint: str) -> np.ndarray:
     """Labels or masks as booleans of the same shape.
 
     Raises:
-        UsageError: a value is neither 0 nor 1; `hint` says what to do.
+        UsageError: a value is neither 0 nor 1; the message ends with `hint`.
     """
     array = array_of(values, what)
     if array.dtype != bool and not np.isin(array, (0, 1)).all():
@@ -59,13 +59,13 @@ def finite_of(values: Any, what: str) -> np.ndarray:
     """Scores as an array of their own type.
 
     Raises:
-        UsageError: one is NaN or infinite.
+        UsageError: a score is NaN or infinite.
     """
     array = array_of(values, what)
     wrong = np.flatnonzero(~np.isfinite(array))
     if wrong.size:
-        seen = f"number {wrong[0]} is {array.ravel()[wrong[0]]}"
-        raise UsageError(f"{what}: scores are finite; {seen}; look where it comes from, or leave the sample out")
+        fault = f"number {wrong[0]} is {array.ravel()[wrong[0]]}"
+        raise UsageError(f"{what}: scores must be finite; {fault}; correct its source, or leave the sample out")
     return array
 
 
@@ -77,19 +77,19 @@ class Codes:
     """
 
     def __init__(self, positives: np.ndarray) -> None:
-        self._rungs = np.unique(positives)
+        self._thresholds = np.unique(positives)
 
     def of(self, scores: np.ndarray) -> np.ndarray:
         """Float32 codes of scores of any shape."""
         flat = scores.ravel()
-        lower = self._rungs.searchsorted(flat)
-        tied = self._rungs[np.minimum(lower, self._rungs.size - 1)] == flat
+        lower = self._thresholds.searchsorted(flat)
+        tied = self._thresholds[np.minimum(lower, self._thresholds.size - 1)] == flat
         codes: np.ndarray = (2 * lower + tied + _FIRST).astype(np.uint32).view(np.float32)
         return codes.reshape(scores.shape)
 
     def score(self, code: float) -> float:
         """The positive's score that a code stands for."""
-        return float(self._rungs[(int(np.float32(code).view(np.uint32)) - _FIRST) // 2])
+        return float(self._thresholds[(int(np.float32(code).view(np.uint32)) - _FIRST) // 2])
 
 
 def codes_for(scores: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> Codes | None:

@@ -1,4 +1,4 @@
-"""What the commands that build boards share: how tables are rendered, and how a build is reported."""
+"""The renderers of a build, and its report, for the commands that build boards."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def renderers(*, single_file: bool = False) -> Renderers:
-    """The reports that print boards, with what is known here."""
+    """The renderers of boards, with the facts of this installation."""
     from adbench.boards.publish import Renderers
     from adbench.cli.plugins import installed
 
@@ -23,7 +23,7 @@ def renderers(*, single_file: bool = False) -> Renderers:
 
 
 def report(outcome: BuildReport) -> int:
-    """Say what was found; the exit code."""
+    """Print the news and problems of a build; return the exit code."""
     for line in outcome.news:
         echo(line, err=True)
     for line in outcome.problems:

@@ -1,4 +1,4 @@
-"""What boards are told of the adbench that is installed: metrics, components, and data that is here."""
+"""The facts of this installation that a board uses: metrics, components, and local data."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def known_here(data: str | None = None, witness: Witness | None = None) -> Known:
-    """What no record can change.
+    """The facts of this installation, which no record can change.
 
     Args:
-        data: a dataset or folder that records may have been made on, besides those whose name is known.
-        witness: looks at raw scores; by default at whether they are beside the record, and whether its image metrics
-            follow from them where labels are here.
+        data: a dataset or folder of records, in addition to the registered datasets.
+        witness: a check of raw scores. By default they must lie beside the record, and its image metrics must follow
+            from them if labels are available.
     """
     from adbench.boards.records.installed import Known
     from adbench.cli.plugins import installed
@@ -42,21 +42,21 @@ def known_here(data: str | None = None, witness: Witness | None = None) -> Known
 
 
 class _Data:
-    """Datasets by the name that records have, as far as they are here."""
+    """The datasets of records, by name, if they are on this machine."""
 
     def __init__(self, registry: Registry, data: str | None) -> None:
         self._registry, self._data = registry, data
         self._found: dict[str, Dataset | None] = {}
 
     def duplicates(self, record: ResultRecord) -> Sequence[str] | None:
-        """Test images that a record learns from too; None where its data is not here."""
+        """Test images that are also training images of a record; None if its data is not on this machine."""
         from adbench.engine.plan.derived import duplicates
 
         dataset = self._of(record)
         return None if dataset is None else duplicates(record, dataset)
 
     def witness(self, folder: Path, record: ResultRecord) -> str:
-        """Why a record's figures cannot be known to follow from raw scores; empty where nothing speaks against it."""
+        """The reason why a record's figures do not follow from its raw scores; empty if they do."""
         from adbench.boards.records.installed import raw_scores_beside
         from adbench.engine.process.location import is_here
 
@@ -71,16 +71,18 @@ class _Data:
         except StorageError as error:
             return f"its raw scores cannot be read: {error}"
         if len(predictions.ids) != record.task.test:
-            return f"its raw scores are of {len(predictions.ids)} images, and it is of {record.task.test}"
+            return f"its raw scores are of {len(predictions.ids)} images, but the record is of {record.task.test}"
         for labels in self._labels(folder, record):
             if labels.keys() >= set(predictions.ids):
                 metrics = [cast("Metric", metric) for metric in self._registry.made("metric")]
                 other = next(other_figures(record, predictions, labels, metrics), None)
-                return "" if other is None else f"{other.what} is {other.said}, and {other.found} from its raw scores"
+                return (
+                    "" if other is None else f"{other.what} is {other.recorded}, but {other.found} from its raw scores"
+                )
         return ""
 
     def _labels(self, folder: Path, record: ResultRecord) -> Iterator[Mapping[str, bool]]:
-        """By image, whether it shows a defect: as the data has it, and as the run's own details have it."""
+        """Labels by image id (True: defective): first the dataset's, then those of the run's own details."""
         from adbench.api.dataset import GOOD
         from adbench.engine.evaluate.details import read_details
 
@@ -98,9 +100,9 @@ class _Data:
         return self._found[name]
 
     def _named(self, name: str) -> Dataset | None:
-        for said in (self._data, name if ("dataset", name) in self._registry.components else None):
+        for source in (self._data, name if ("dataset", name) in self._registry.components else None):
             try:
-                dataset = None if said is None else dataset_from(self._registry, said)
+                dataset = None if source is None else dataset_from(self._registry, source)
                 if dataset is not None and dataset.board_name == name:
                     dataset.categories()
                     return dataset

@@ -1,4 +1,4 @@
-"""What a person sees of a run: bars on a terminal, quiet lines elsewhere, a table at the end."""
+"""The console of a run: progress bars on a terminal, plain lines elsewhere, a table at the end."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from adbench.engine.run.record_builder import UnitOutcome
 
 SKIPPED_AT_LENGTH = 10
-"""So many combinations that cannot run are told with their reasons before a run begins."""
+"""Number of impossible combinations that a run lists with their reasons; of more it prints only the number."""
 ROOM_FOR_TIMES = 79
-"""Cells from which on a bar also shows images a second, the time that has passed and the time that is left."""
+"""Cells of a window in which a bar also shows images per second, elapsed time and remaining time."""
 
 
 class Console:
-    """Talks on standard error while units run; the table goes to standard output.
+    """The console of a run: messages go to standard error, the table to standard output.
 
     Args:
-        quiet: no table: standard output belongs to records.
+        quiet: prints no table, because standard output holds records.
 
     Attributes:
-        records: where records go; None for standard output.
+        records: the stream of records; None for standard output.
     """
 
     def __init__(self, *, quiet: bool) -> None:
@@ -44,36 +44,36 @@ class Console:
         self._bar: TaskID | None = None
 
     def begin(self, title: str) -> None:
-        """A unit starts, or is found to have ended before."""
+        """Print the title of a unit that starts, or that has ended before."""
         self._say((title, "bold"))
 
     def survey(self, title: str, survey: Survey) -> None:
-        """How the files of a category were read, and how many were not."""
+        """Print how the files of a category were read, and the number of files passed over."""
         left = survey.passed_over
         if survey.labels:
             self._say(f"{title}: {survey.labels}")
         if left:
             files = "1 file is" if len(left) == 1 else f"{len(left)} files are"
-            said = f"{title}: {files} passed over, such as {left[0].file}, which {left[0].why}"
-            self._say((f"{said}; 'adbench data verify' lists all", "yellow"))
+            example = f"{title}: {files} passed over, such as {left[0].file}, which {left[0].why}"
+            self._say((f"{example}; 'adbench data verify' lists all", "yellow"))
 
     def note(self, sentence: str) -> None:
-        """Something that a person should know, and that stops nothing."""
+        """Print a note, such as a warning that does not stop the run."""
         self._say("  ", (sentence, "yellow"))
 
     def refused(self, refusal: Refusal) -> None:
-        """A unit could not begin."""
+        """Print the reason why a unit could not start."""
         self.close()
         self._say("  ", ("not run", "red"), f": {refusal.reason}")
 
     def cannot(
         self, left_out: Sequence[str], skipped: Sequence[tuple[Recipe, Sequence[str]]], *, every: bool = False
     ) -> None:
-        """Which parts and combinations cannot run, and why; unless `every` is set, of many only the number is told."""
+        """Print the parts and combinations that cannot run, with reasons; of many only the number, unless `every`."""
         for sentence in left_out:
             self._say(f"left out: {sentence}")
         if len(skipped) > SKIPPED_AT_LENGTH and not every:
-            self._say(f"{len(skipped)} combinations cannot run; 'adbench plan' with the same words says why")
+            self._say(f"{len(skipped)} combinations cannot run; 'adbench plan' with the same options gives the reasons")
             return
         for recipe, reasons in skipped:
             self._say(f"cannot run: {recipe.name}")
@@ -81,7 +81,7 @@ class Console:
                 self._say(f"  {reason}")
 
     def watch(self, stage: str, done: int, total: int) -> None:
-        """A stage has come so far; drawn on a terminal only."""
+        """Draw the progress of a stage, on a terminal only."""
         if not self.err.is_terminal:
             return
         if self._bars is None:
@@ -109,7 +109,7 @@ class Console:
         bars.update(self._bar, completed=min(done, total) if total else done, rate=rate, count=count)
 
     def end(self, outcome: UnitOutcome) -> None:
-        """A unit has ended."""
+        """Print the result of a unit that has ended."""
         self.close()
         self._how(outcome)
         record, folder = outcome.record, outcome.folder
@@ -125,10 +125,10 @@ class Console:
             self._say("  ", (note, "yellow"))
 
     def _how(self, outcome: UnitOutcome) -> None:
-        """Whether a unit went well, and what it cost."""
+        """Print the status of a unit and its cost."""
         record = outcome.record
         if record.status != "ok":
-            before = "" if outcome.fresh else f" before (--retry {record.status} runs it again)"
+            before = "" if outcome.fresh else f" in an earlier run (--retry {record.status} runs it again)"
             self._say("  ", (record.status, "red"), f"{before}: {record.reason}")
         elif not outcome.fresh:
             self._say(f"  done before: {outcome.folder}")
@@ -140,10 +140,10 @@ class Console:
             )
 
     def record(self, outcome: UnitOutcome) -> None:
-        """The record as one line of JSON on standard output, or where `records` leads.
+        """Print the record as one line of JSON on standard output, or on the stream `records`.
 
         Raises:
-            StorageError: nobody takes it.
+            StorageError: the stream is closed or full.
         """
         try:
             echo_json(outcome.record.to_json(), file=self.records)
@@ -151,28 +151,26 @@ class Console:
             raise StorageError(f"cannot print a record: {error.strerror or error}; the runs so far are kept") from None
 
     def interrupted(self, done: int, total: int, out: Path) -> None:
-        """After Ctrl-C: what is kept, and how to go on."""
+        """Print the number of finished units after Ctrl-C, and how to continue."""
         self.close()
-        self._say(f"{done} of {counted(total, 'unit')} finished and kept in {out}; the same command goes on from there")
+        self._say(f"{done} of {counted(total, 'unit')} finished and stored in {out}; the same command continues")
 
     def stopped(self, left: int, total: int) -> None:
-        """A result could not be written: the rest was not tried."""
-        self._say(
-            f"stopped: {counted(left, 'unit')} of {total} not run, whose results could not have been written either"
-        )
+        """Print the number of units that were not run because a result could not be written."""
+        self._say(f"stopped: {left} of {counted(total, 'unit')} not run, because results cannot be written")
 
     def close(self) -> None:
-        """Take the bars off the terminal."""
+        """Remove the bars from the terminal."""
         if self._bars is not None:
             self._bars.stop()
         self._bars = self._bar = None
 
     def summary(self, outcomes: Sequence[UnitOutcome], recipes: Iterable[Recipe] = ()) -> None:
-        """Of one method a row for each category and seed; of several a row for each, over all of them.
+        """Print the summary: one row for each category and seed of one method, or one row for each of several methods.
 
         Args:
             outcomes: of all units.
-            recipes: of the units that ran here. Where two share a name, the folders of their files tell them apart.
+            recipes: of the units of this command. If two share a name, the folders of their files distinguish them.
         """
         for table in tables([outcome.record for outcome in outcomes], _places(recipes)):
             table.print(self.out)
@@ -180,7 +178,7 @@ class Console:
 
     def _notes(self, outcomes: Sequence[UnitOutcome]) -> None:
         if any(outcome.record.regime.random_weights for outcome in outcomes):
-            why = "an untrained backbone or masker; these figures say nothing of the method"
+            why = "an untrained backbone or masker; these figures do not measure the method"
             self._print(("random weights", "yellow"), f": {why}")
         pictures = [outcome.folder for outcome in outcomes if (outcome.folder / "sheet.png").exists()]
         if pictures:
@@ -194,7 +192,7 @@ class Console:
 
 
 def _places(recipes: Iterable[Recipe]) -> dict[str, str]:
-    """Where the files are that recipes of one name were made with, by sha256; those of other recipes are not read."""
+    """Paths of the files of recipes that share a name, by sha256; it does not read files of other recipes."""
     from adbench.cli.plugins import installed
     from adbench.engine.plan.recipe import components_of
     from adbench.engine.plan.row_names import places_of
@@ -205,6 +203,6 @@ def _places(recipes: Iterable[Recipe]) -> dict[str, str]:
         same += [] if recipe in same else [recipe]
     found: dict[str, str] = {}
     for recipe in (recipe for same in by_name.values() if len(same) > 1 for recipe in same):
-        with suppress(AdbenchError):  # the file has gone meanwhile: its sha256 will do
+        with suppress(AdbenchError):  # the file was deleted meanwhile: its sha256 is enough
             found |= places_of(part for parts in components_of(recipe, installed()).values() for part in parts)
     return found

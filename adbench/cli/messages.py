@@ -1,4 +1,4 @@
-"""What is wrong with many runs is said once, with how many it concerns."""
+"""Problems of many runs: each message is printed once, with the number of runs."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 from adbench.cli.screen import counted, echo, listed
 
 SHOWN = 3
-"""Runs that are named of those that one sentence concerns."""
+"""Number of runs that a message names."""
 
 
 class ProblemTally:
-    """Sentences about runs, each with the runs that it holds for.
+    """A tally of messages about runs, each with its runs.
 
     Args:
-        noun: what they are called: "run", or "method".
+        noun: "run" or "method".
     """
 
     def __init__(self, noun: str) -> None:
@@ -24,19 +24,19 @@ class ProblemTally:
 
     @property
     def failed(self) -> int:
-        """Of how many something is wrong."""
+        """Number of runs with an error."""
         return sum(map(len, self._errors.values()))
 
     def error(self, sentence: str, run: Path | str) -> None:
-        """A run cannot be used."""
+        """Add an error of a run that cannot be used."""
         self._errors.setdefault(sentence, []).append(str(run))
 
     def left_out(self, sentence: str, run: Path | str) -> None:
-        """A run is passed over, and nothing is wrong with that."""
+        """Add the reason why a run is left out without an error."""
         self._left_out.setdefault(sentence, []).append(str(run))
 
     def show(self) -> None:
-        """Say all of it on standard error, what is wrong last."""
+        """Print all messages on standard error, errors last."""
         for sentence, runs in self._left_out.items():
             echo(f"{self._who(runs)}: left out: {sentence}", err=True)
         for sentence, runs in self._errors.items():

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they mean: a recipe, a dataset, a protocol."""
+"""Options that several commands share, and their values: a recipe, a dataset, a protocol."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class SectionedOption(click.Option):
-    """An option that stands under a heading of the help."""
+    """An option below a heading of the help."""
 
     def __init__(self, *names: Any, section: str, **rest: Any) -> None:
         super().__init__(*names, **rest)
@@ -33,10 +33,10 @@ class SectionedOption(click.Option):
 
 
 class SectionedCommand(click.Command):
-    """A command whose help has headings."""
+    """A command with headings in its help."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The options, heading by heading."""
+        """Write the options, heading by heading."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             entry = parameter.get_help_record(ctx)
@@ -48,17 +48,17 @@ class SectionedCommand(click.Command):
 
 
 class FiniteRange(click.FloatRange):
-    """A range of numbers, of which "nan" and "inf" are none, whatever they compare to."""
+    """A range of finite numbers: it refuses "nan" and "inf"."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The number.
+        """The number of an option.
 
         Raises:
-            BadParameter: it is none, or out of range.
+            BadParameter: the value is not a finite number, or is out of range.
         """
         number = super().convert(value, param, ctx)
         if not math.isfinite(number):
-            self.fail(f"{value} is no number that can be meant", param, ctx)
+            self.fail(f"{value} is not a finite number", param, ctx)
         return number
 
 
@@ -81,10 +81,10 @@ def places(_: click.Context, __: click.Parameter, value: Sequence[str]) -> tuple
 
 
 def _parse_shard(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, int] | None:
-    """``2/5`` as numbers.
+    """The two numbers of a shard such as ``2/5``.
 
     Raises:
-        UsageError: it is no such fraction.
+        UsageError: the value has another form.
     """
     if value is None:
         return None
@@ -95,7 +95,7 @@ def _parse_shard(_: click.Context, __: click.Parameter, value: str | None) -> tu
 
 
 def parse_rule(_: click.Context, __: click.Parameter, value: str | None) -> Rule | None:
-    """How a threshold is set; None for ``none``, and where nothing is said.
+    """The rule of the threshold; None for ``none`` and for a missing option.
 
     Raises:
         UsageError: no such rule.
@@ -106,10 +106,10 @@ def parse_rule(_: click.Context, __: click.Parameter, value: str | None) -> Rule
 
 
 def _parse_size(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
-    """``20GB`` in bytes.
+    """The bytes of a size such as ``20GB``.
 
     Raises:
-        UsageError: it is no size.
+        UsageError: the value is not a size.
     """
     from pydantic import ByteSize, TypeAdapter, ValidationError
 
@@ -123,11 +123,11 @@ def _parse_cache(_: click.Context, __: click.Parameter, value: str | None) -> Pa
     return None if value == "none" else cache_folder(value)
 
 
-def cache_folder(said: str | None) -> Path:
-    """The folder that keeps features and exported networks: the one said, or else the user's."""
+def cache_folder(path: str | None) -> Path:
+    """The folder of features and exported networks: the given path, or else the user's cache folder."""
     from platformdirs import user_cache_path
 
-    return Path(said).expanduser() if said else user_cache_path("adbench", appauthor=False)
+    return Path(path).expanduser() if path else user_cache_path("adbench", appauthor=False)
 
 
 _METHOD_OPTIONS = (
@@ -136,48 +136,52 @@ _METHOD_OPTIONS = (
         section="Method",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Many methods on many tasks, as the file says; task options given besides replace its own.",
+        help="A file with many methods and tasks; task options of the command replace the file's.",
     ),
     option(
         "--all",
         "combine",
         is_flag=True,
         section="Method",
-        help="Every combination of the backbones, banks and scorers named, or of all installed where none is.",
+        help="Run every combination of the given backbones, banks and scorers; a missing kind means all installed.",
     ),
     option(
         "--recipe",
         section="Method",
         metavar="NAME|FILE",
-        help="A published method (see 'adbench list recipe') or a recipe file; a PART given besides replaces its own.",
+        help="A published method (see 'adbench list recipe') or a recipe file; a given PART replaces the recipe's.",
     ),
-    _part("--backbone", multiple=True, help="What the method sees: images to features of patches."),
-    _part("--scorer", multiple=True, help="How far from normal a patch is."),
-    _part("--bank", multiple=True, help="What it remembers of normal images.", show_default="the scorer's choice"),
-    _part("--augment", help="Views in which the normal images are shown.", show_default="none"),
-    _part("--preprocess", multiple=True, help="Preparation of images.", show_default="the backbone's choice"),
+    _part("--backbone", multiple=True, help="Computes features of patches from images."),
+    _part("--scorer", multiple=True, help="Computes the distance of a patch from normal."),
+    _part(
+        "--bank", multiple=True, help="Learns what is normal from normal images.", show_default="the scorer's choice"
+    ),
+    _part("--augment", help="Makes several views of each normal image.", show_default="none"),
+    _part(
+        "--preprocess", multiple=True, help="Prepares images, such as a resize.", show_default="the backbone's choice"
+    ),
     _part(
         "--neck",
         multiple=True,
-        help="Changes to features before bank and scorer.",
+        help="Changes features before bank and scorer.",
         show_default="the backbone's choice",
     ),
-    _part("--masker", help="Finds the object, so that the background is left out.", show_default="none"),
-    _part("--aggregate", help="Patch scores to an image's score.", show_default="the scorer's choice"),
+    _part("--masker", help="Finds the object, to leave out the background.", show_default="none"),
+    _part("--aggregate", help="Computes the image score from patch scores.", show_default="the scorer's choice"),
 )
 _TASK_OPTIONS = (
-    _task("--data", default="mvtec-ad", show_default=True, metavar="NAME|PATH", help="A dataset, or a folder."),
-    _task("--root", metavar="PATH", help="Where the dataset NAME lies, if not where it usually does."),
+    _task("--data", default="mvtec-ad", show_default=True, metavar="NAME|PATH", help="A dataset or a folder."),
+    _task("--root", metavar="PATH", help="The folder of the dataset NAME, if not the usual one."),
     _task("--category", multiple=True, metavar="NAME", help="Only this category; repeat for several."),
     _task(
         "--shots",
         type=click.IntRange(1),
         metavar="N",
-        help="Learn from N normal images, drawn by the seed.",
+        help="Learn from N normal images; the seed chooses them.",
         show_default="all",
     ),
-    _task("--limit-train", type=click.IntRange(1), metavar="N", help="Only the first N normal images by name."),
-    _task("--limit-test", type=click.IntRange(1), metavar="N", help="Only the first N images of each test folder."),
+    _task("--limit-train", type=click.IntRange(1), metavar="N", help="Learn from the first N normal images by name."),
+    _task("--limit-test", type=click.IntRange(1), metavar="N", help="Test on the first N images of each test folder."),
     _task(
         "--seed",
         "seeds",
@@ -186,27 +190,27 @@ _TASK_OPTIONS = (
         default=(0,),
         show_default=True,
         metavar="N",
-        help="Decides everything random; repeat for several.",
+        help="Sets all random numbers; repeat for several.",
     ),
     _task(
         "--evaluation",
         default="original",
         show_default=True,
         metavar="original|N",
-        help="Judge pixels at the images' original resolution, or on a square of N x N.",
+        help="Compute pixel metrics at the images' original resolution, or on a square of N x N.",
     ),
     _task(
         "--allow",
         type=click.Choice(["test", "class-names"]),
         multiple=True,
-        help="Grant more than normal images: the unlabelled test set, or the objects' names. Marked in the record.",
+        help="Allow more input than normal images: the unlabelled test set, or the objects' names; records show it.",
     ),
-    _task("--skip-bad", is_flag=True, help="Leave out files that cannot be read; the record says which."),
+    _task("--skip-bad", is_flag=True, help="Leave out unreadable files; the record lists them."),
     _task(
         "--shard",
         metavar="I/N",
         callback=_parse_shard,
-        help="Only the I-th of N equal parts, for machines that share nothing; 'board build' merges their runs.",
+        help="Run only the I-th of N equal parts, on machines without a shared disk; 'board build' merges their runs.",
     ),
 )
 
@@ -218,7 +222,7 @@ out_option = option(
     show_default=True,
     callback=_parse_place,
     metavar="PATH|ADDRESS",
-    help="The folder of runs; an address such as s3://bucket/runs where its fsspec package is installed.",
+    help="The folder of runs, or an address such as s3://bucket/runs if its fsspec package is installed.",
 )
 cache_option = option(
     "--cache",
@@ -226,7 +230,7 @@ cache_option = option(
     envvar="ADBENCH_CACHE",
     callback=_parse_cache,
     metavar="PATH|none",
-    help="The folder that keeps features and exported networks.",
+    help="The folder for features and exported networks.",
     show_default="the user's cache folder",
 )
 _size_option = option(
@@ -235,13 +239,13 @@ _size_option = option(
     section="Cache",
     callback=_parse_size,
     metavar="SIZE",
-    help="Room for features, such as 20GB; the least recently used go first.",
+    help="Limit for features, such as 20GB; the least recently used are deleted first.",
     show_default="a tenth of the free disk",
 )
 
 
 def cache_options(function: Function) -> Function:
-    """Add the options that say what is kept between runs."""
+    """Add the options of the cache."""
     return _add(function, (cache_option, _size_option))
 
 
@@ -262,10 +266,10 @@ def _add(function: Function, options: Sequence[Callable[[Any], Any]]) -> Functio
 
 
 def recipe_from(registry: Registry, recipe: str | None, slots: dict[str, Any]) -> Recipe:
-    """The recipe that the options describe: a named one with some parts replaced, or one put together by hand.
+    """The recipe of the options: a named one with replaced parts, or one from parts.
 
     Raises:
-        UsageError: neither a recipe nor backbone and scorer are named.
+        UsageError: the options name neither a recipe nor a backbone and a scorer.
         UnknownName: no such recipe or component.
     """
     parts = parse_slots(registry, slots)
@@ -282,15 +286,15 @@ def recipe_from(registry: Registry, recipe: str | None, slots: dict[str, Any]) -
 
 
 def parse_slots(registry: Registry, slots: Mapping[str, Any]) -> dict[str, Any]:
-    """Parsed parts of the slots that the command line names; those that take one part are given at most one.
+    """The parsed parts of the slots on the command line.
 
     Raises:
         UnknownName: no such component.
-        UsageError: a slot of one part is given several.
+        UsageError: a slot of one part has several.
     """
     parts: dict[str, Any] = {}
-    for slot, said in slots.items():
-        words = said if isinstance(said, tuple) else () if said is None else (said,)
+    for slot, value in slots.items():
+        words = value if isinstance(value, tuple) else () if value is None else (value,)
         chosen = () if words == ("none",) else tuple(parse_part(registry, slot, word) for word in words)
         if slot in ("preprocess", "neck"):
             parts |= {slot: chosen} if words else {}
@@ -302,7 +306,7 @@ def parse_slots(registry: Registry, slots: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse_part(registry: Registry, slot: str, text: str) -> Part:
-    """A part of a slot, known to exist before a recipe's name is made of it.
+    """A part of a slot, whose component exists.
 
     Raises:
         UnknownName: no such component.
@@ -312,18 +316,18 @@ def parse_part(registry: Registry, slot: str, text: str) -> Part:
 
 
 def dataset_from(registry: Registry, data: str, root: str | None = None) -> Dataset:
-    """The dataset that ``--data`` names: a registered one, which ``--root`` may locate, or a folder.
+    """The dataset of ``--data``: a registered one, with an optional ``--root``, or a folder.
 
     Raises:
-        UnknownName: neither a dataset nor a folder of this name.
-        UsageError: a folder and a root.
+        UnknownName: neither a dataset nor a folder has this name.
+        UsageError: ``--data`` is a folder and ``--root`` is given.
     """
     known = [entry.name for entry in registry.entries("dataset")]
     if data.partition(":")[0] in known:
         part = Part.parse(data)
         part = part if root is None else Part(name=part.name, options={**part.options, "root": root})
     elif root is not None:
-        raise UsageError(f"--root {root} locates a dataset that has a name; --data {data} is a folder itself")
+        raise UsageError(f"--root {root} is for a dataset with a name; --data {data} is a folder: leave out --root")
     elif not data.strip():
         raise UsageError("--data is empty; give a dataset's name (see 'adbench data list') or a folder")
     elif os.path.exists(data) or "/" in data or "\\" in data:  # noqa: PTH110  pathlib's own raises on long names
@@ -334,7 +338,7 @@ def dataset_from(registry: Registry, data: str, root: str | None = None) -> Data
 
 
 def protocol_from(options: Mapping[str, Any]) -> Protocol:
-    """The protocol that the options of `task_options` describe.
+    """The protocol of the options of `task_options`.
 
     Raises:
         UsageError: `evaluation` is neither "original" nor a side in pixels.

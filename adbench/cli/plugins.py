@@ -1,4 +1,4 @@
-"""The installed plugins, as every command asks for them; what is left out is told once, on standard error."""
+"""The installed plugins, for every command; each plugin that is left out is reported once, on standard error."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from adbench.cli.screen import echo
 if TYPE_CHECKING:
     from adbench.registry import Problem, Registry
 
-_told: dict[str, None] = {}
-"""Lines that this command has told."""
-_asked: list[Registry] = []
-"""The registry, where this command has asked for it."""
+_printed: dict[str, None] = {}
+"""Lines that this command has printed."""
+_used: list[Registry] = []
+"""The registry, if this command has used it."""
 
 
 @contextmanager
-def told_once() -> Iterator[None]:
-    """While a command runs, each problem is told once: at once, or at the end where it turned out only at work."""
-    _told.clear()
-    _asked.clear()
+def reported_once() -> Iterator[None]:
+    """Report each problem of a command once: at once, or at the end if it appeared later."""
+    _printed.clear()
+    _used.clear()
     try:
         yield
     finally:
-        for registry in _asked:
-            tell(registry.problems)
+        for registry in _used:
+            report_problems(registry.problems)
 
 
 def installed() -> Registry:
-    """What all installed plugins offer."""
+    """The registry of all installed plugins."""
     from adbench import registry
 
     found = registry.installed()
-    _asked[:] = [found]
-    tell(found.problems)
+    _used[:] = [found]
+    report_problems(found.problems)
     return found
 
 
-def tell(problems: Iterable[Problem]) -> None:
-    """A line for each plugin, or component of one, that is left out; the command goes on without it."""
+def report_problems(problems: Iterable[Problem]) -> None:
+    """Print one line for each plugin, or component, that is left out; the command continues without it."""
     for problem in problems:
         line = f"left out: plugin {problem.dist!r}: {problem.reason}"
-        if line not in _told:
-            _told[line] = None
+        if line not in _printed:
+            _printed[line] = None
             echo(line, err=True, fg="yellow")

@@ -1,4 +1,4 @@
-"""A run's record put to the test without running it: everything that follows from its raw scores and its data."""
+"""A check of a record without running its recipe: everything that follows from its raw scores and its data."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from adbench.engine.store.record import MetricInfo, ResultRecord
 
 ROUNDING = 1e-9
-"""Metrics of the same raw scores differ by rounding at most."""
+"""Tolerance for metrics of the same raw scores: rounding only."""
 INTERVAL = 0.02
-"""By how much the end of an interval may differ: other numbers of draws, and libraries, move it."""
-_ANEW = "make it anew with 'adbench evaluate --intervals'"
+"""Tolerance for the ends of an interval: other numbers of draws, and other libraries, change them."""
+_NEW_DETAILS = "write it again with 'adbench evaluate --intervals'"
 _EVALUATE = "run 'adbench evaluate' on it"
 SHOWN = 1e-5
-"""By how much a score in details may differ from the raw one, relative to it: they have 6 digits."""
+"""Relative tolerance between a score in details and the raw score: details have 6 digits."""
 
 
 class Recheck:
-    """Looks at runs, each once.
+    """A check of runs, each once.
 
     Attributes:
-        faults: what cannot be, in sentences; such a run is not handed in at all.
+        faults: contradictions, in sentences; a run with a fault is not submitted.
     """
 
     def __init__(self, data: str | None) -> None:
@@ -39,7 +39,7 @@ class Recheck:
         self._seen: dict[Path, str] = {}
 
     def witness(self, folder: Path, record: ResultRecord) -> str:
-        """Why the figures cannot be known to follow from raw scores, where nothing is wrong with them; else empty."""
+        """The reason why nobody can check that the figures follow from raw scores; empty if they were checked."""
         if folder not in self._seen:
             self._seen[folder] = self._look(folder, record)
         return self._seen[folder]
@@ -52,12 +52,12 @@ class Recheck:
         if record.predictions is None:
             return "it names no raw scores"
         if not is_there(folder / record.predictions.file):
-            return f"its raw scores, {record.predictions.file}, are not beside it"
+            return f"its raw scores, {record.predictions.file}, are missing beside it"
         try:
             return self._measured(folder, record)
         except (DataError, StorageError) as error:
             self.faults.append(f"{folder}: {error}")
-            return "it is not what it should be"
+            return "it contradicts its raw scores or data"
 
     def _measured(self, folder: Path, record: ResultRecord) -> str:
         from adbench.cli.plugins import installed
@@ -69,110 +69,110 @@ class Recheck:
             dataset = dataset_of(installed(), record, self._data, folder)
             dataset.categories()
         except AdbenchError as error:
-            return f"not measured again: {error}"
+            return f"its metrics could not be computed again: {error}"
         self.faults += [f"{folder}: {sentence}" for sentence in _changed(record, folder, dataset)]
         return ""
 
 
 def _changed(record: ResultRecord, folder: Path, dataset: Dataset) -> Iterator[str]:
-    """A sentence for each thing that a record says and that comes out differently."""
+    """A sentence for each value of a record that differs when it is computed again."""
     from adbench.cli.plugins import installed
     from adbench.engine.evaluate.evaluator import measure
     from adbench.engine.evaluate.reproduce import compare, evaluator_of
 
-    judge = evaluator_of(folder, record, dataset)
-    strange = next(_misplaced(judge), "")
+    evaluator = evaluator_of(folder, record, dataset)
+    strange = next(_misplaced(evaluator), "")
     if strange:  # before any map of such a size is made
         yield strange
         return
     metrics = [cast("Metric", metric) for metric in installed().made("metric")]
-    measured = measure(metrics, judge.evidence())
+    measured = measure(metrics, evaluator.evidence())
     for metric, was, now, agrees in compare(record, record.model_copy(update={"metrics": measured}), ROUNDING):
         if metric in record.metrics and not agrees:
             version = _of_version(record, measured, metric)
-            yield f"{metric} is {was}{version}, and {now} when measured again; {_EVALUATE}"
-    yield from _counted(record, judge, dataset)
-    yield from _other_intervals(record, judge, measured)
-    yield from _other_details(record, judge, folder, metrics)
+            yield f"{metric} is {was}{version}, but {now} when computed again; {_EVALUATE}"
+    yield from _counted(record, evaluator, dataset)
+    yield from _other_intervals(record, evaluator, measured)
+    yield from _other_details(record, evaluator, folder, metrics)
 
 
 def _of_version(record: ResultRecord, measured: dict[str, MetricInfo], metric: str) -> str:
-    """The version of a metric where it is none that is installed."""
+    """The version of a record's metric, in words, if it differs from the installed one."""
     version = record.metrics[metric].version
     return "" if metric in measured and measured[metric].version == version else f" by its version {version}"
 
 
-def _misplaced(judge: Evaluator) -> Iterator[str]:
-    """Images that are not of the size that the raw scores claim."""
-    for sample, place in zip(judge.samples, judge.predictions.geometry, strict=True):
-        size = judge.dataset.image(sample).shape[:2]
+def _misplaced(evaluator: Evaluator) -> Iterator[str]:
+    """A sentence for each image whose size differs from the size in the raw scores."""
+    for sample, place in zip(evaluator.samples, evaluator.predictions.geometry, strict=True):
+        size = evaluator.dataset.image(sample).shape[:2]
         if place.original != size:
             yield f"its raw scores are of an image of {place.original} pixels, {sample.id} has {size}"
 
 
-def _counted(record: ResultRecord, judge: Evaluator, dataset: Dataset) -> Iterator[str]:
+def _counted(record: ResultRecord, evaluator: Evaluator, dataset: Dataset) -> Iterator[str]:
     from adbench.engine.evaluate.reproduce import protocol_of, task_of
 
     task = task_of(record, dataset, protocol_of(record))
-    for name, said, found in (
+    for name, recorded, found in (
         ("train", record.task.train, len(task.train)),
-        ("test", record.task.test, len(judge.samples)),
+        ("test", record.task.test, len(evaluator.samples)),
         ("skipped", sorted(record.task.skipped), sorted(task.skipped)),
         ("duplicates", sorted(record.task.duplicates or ()), sorted(task.duplicates)),
     ):
-        if said != found and not (name == "duplicates" and record.task.duplicates is None):
-            yield f"its {name} is {str(said)[:100]}, and {str(found)[:100]} with this data; run it again"
+        if recorded != found and not (name == "duplicates" and record.task.duplicates is None):
+            yield f"its {name} is {str(recorded)[:100]}, but {str(found)[:100]} with this data; run it again"
     if record.regime.anomalies != (record.regime.train_images > 0 and any(sample.anomalous for sample in task.train)):
-        yield "its regime is wrong about whether it learned from labelled anomalies; run it again"
+        yield "its regime is wrong about labelled anomalies among the training images; run it again"
 
 
-def _other_intervals(record: ResultRecord, judge: Evaluator, measured: dict[str, MetricInfo]) -> Iterator[str]:
+def _other_intervals(record: ResultRecord, evaluator: Evaluator, measured: dict[str, MetricInfo]) -> Iterator[str]:
     if not any(info.interval for info in record.metrics.values()):
         return
     from adbench.engine.evaluate.bootstrap import DRAWS, with_intervals
 
-    again = with_intervals(measured, judge, DRAWS)
+    recomputed = with_intervals(measured, evaluator, DRAWS)
     for name, info in record.metrics.items():
-        found = again[name].interval if name in again else None
+        found = recomputed[name].interval if name in recomputed else None
         if info.interval is not None and not _near(info.interval, found):
-            yield f"the interval of {name} is {info.interval}, and {found} when drawn again; {_EVALUATE}"
+            yield f"the interval of {name} is {info.interval}, but {found} when drawn again; {_EVALUATE}"
 
 
-def _near(said: tuple[float, float], found: tuple[float, float] | None) -> bool:
-    return found is not None and all(abs(one - other) <= INTERVAL for one, other in zip(said, found, strict=True))
+def _near(recorded: tuple[float, float], found: tuple[float, float] | None) -> bool:
+    return found is not None and all(abs(one - other) <= INTERVAL for one, other in zip(recorded, found, strict=True))
 
 
-def _other_details(record: ResultRecord, judge: Evaluator, folder: Path, metrics: list[Metric]) -> Iterator[str]:
-    """What a page would show of single images and of a threshold has to follow from the raw scores too."""
+def _other_details(record: ResultRecord, evaluator: Evaluator, folder: Path, metrics: list[Metric]) -> Iterator[str]:
+    """A sentence for each part of the details that does not follow from the raw scores."""
     from adbench.api.untrusted import is_there
     from adbench.engine.evaluate.details import DETAILS_FILE, details_of, read_details
 
     if not is_there(folder / DETAILS_FILE):
         return
-    said, found = read_details(folder), details_of(record.id, judge, metrics)
-    if said.id not in (record.id, record.former_id):
-        yield f"{DETAILS_FILE} is of another run; {_ANEW}"
+    details, computed = read_details(folder), details_of(record.id, evaluator, metrics)
+    if details.id not in (record.id, record.former_id):
+        yield f"{DETAILS_FILE} is of another run; {_NEW_DETAILS}"
         return
-    again = {**found.model_dump(), "threshold": _threshold(said, record, judge)}
+    expected = {**computed.model_dump(), "threshold": _threshold(details, record, evaluator)}
     for name in ("images", "by_defect", "curves", "threshold"):
-        if not _alike(said.model_dump()[name], again[name]):
-            yield f"{DETAILS_FILE} has {name} that do not follow from the raw scores; {_ANEW}"
+        if not _alike(details.model_dump()[name], expected[name]):
+            yield f"{DETAILS_FILE} has {name} that do not follow from the raw scores; {_NEW_DETAILS}"
 
 
-def _threshold(said: Details, record: ResultRecord, judge: Evaluator) -> dict[str, Any] | None:
+def _threshold(details: Details, record: ResultRecord, evaluator: Evaluator) -> dict[str, Any] | None:
     """The threshold that the same rule sets on the same normal scores."""
-    from adbench.engine.evaluate.reproduce import deployed_again
+    from adbench.engine.evaluate.reproduce import redeploy
 
-    found = None if said.threshold is None else deployed_again(said.threshold.rule, record, judge)
+    found = None if details.threshold is None else redeploy(details.threshold.rule, record, evaluator)
     return None if found is None else found.model_dump()
 
 
-def _alike(said: Any, found: Any) -> bool:
-    """Whether two JSON values are the same but for rounding; of a mapping, what only one of them has may be absent."""
-    if isinstance(said, dict) and isinstance(found, dict):
-        return all(_alike(said[key], found[key]) for key in said.keys() & found.keys())
-    if isinstance(said, list | tuple) and isinstance(found, list | tuple):
-        return len(said) == len(found) and all(map(_alike, said, found))
-    if isinstance(said, float | int) and isinstance(found, float | int):
-        return abs(said - found) <= SHOWN * max(1.0, abs(found))
-    return bool(said == found)
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two JSON values are equal except for rounding; mappings are compared on their common keys."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return all(_alike(one[key], other[key]) for key in one.keys() & other.keys())
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    if isinstance(one, float | int) and isinstance(other, float | int):
+        return abs(one - other) <= SHOWN * max(1.0, abs(other))
+    return bool(one == other)

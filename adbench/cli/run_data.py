@@ -1,4 +1,4 @@
-"""The dataset that a record was made on."""
+"""The dataset of a record."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 
 def dataset_of(registry: Registry, record: ResultRecord, data: str | None, folder: Path | None = None) -> Dataset:
-    """The dataset that ``--data`` names, or else the record, or else the file beside it that says where it was.
+    """The dataset of a record: from ``--data``, else by the record's name, else from the file of origin beside it.
 
-    The record's own name goes before the file: whoever has the dataset of that name judges others' runs on his own.
+    The record's name comes before the file, so an installed dataset of that name is used for other people's runs.
 
     Args:
-        registry: what is installed.
-        record: names its dataset.
-        data: of the command line, if it was given.
-        folder: of the run, where the record was found in one.
+        registry: the installed plugins.
+        record: the record, which names its dataset.
+        data: the option ``--data``, if given.
+        folder: the run's folder, if the record was found in one.
 
     Raises:
-        StorageError: the record was made on a folder, and nobody says where it is.
-        DataError: the dataset is not there.
-        UnknownName: ``--data`` names nothing.
+        StorageError: the record's dataset is a folder of unknown place.
+        DataError: the dataset is missing.
+        UnknownName: ``--data`` names neither a dataset nor a folder.
     """
     from adbench.engine.plan.data_origin import origin_of, read_origin
 
@@ -49,7 +49,7 @@ def dataset_of(registry: Registry, record: ResultRecord, data: str | None, folde
 
 
 class Datasets:
-    """The datasets of many records: one for all of those that lie in one place, since it knows its files' contents."""
+    """The datasets of many records; records of one place share a dataset, which remembers the contents of its files."""
 
     def __init__(self, registry: Registry, data: str | None) -> None:
         self.registry, self.data = registry, data

@@ -1,4 +1,4 @@
-"""What the command line's words mean as a plan: one method, every combination of parts, or a suite."""
+"""The plan of a command line: one method, every combination of parts, or a suite."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ _TASK_WORDS = {
     "limit_test": "limit_test",
     "evaluation": "evaluation",
 }
-"""Options that replace what a suite's tasks say, and the tasks' word for each."""
+"""Options that replace fields of a suite's tasks, and the name of each field."""
 
 
 def plan_from(registry: Registry, options: Mapping[str, Any]) -> tuple[Plan, list[str]]:
-    """The units that the options describe, and sentences about parts that were left out.
+    """The plan of the options, and sentences about parts that were left out.
 
     Raises:
-        UsageError: the words cannot be meant together, or name what does not exist.
-        DataError: a dataset is not there.
+        UsageError: the options contradict each other, or a name does not exist.
+        DataError: a dataset is missing.
     """
     from adbench.engine.plan.plan import make_plan
 
@@ -80,15 +80,15 @@ def _assignment(registry: Registry, options: Mapping[str, Any]) -> Assignment:
 
 
 def _from_suite(registry: Registry, options: Mapping[str, Any]) -> tuple[list[Recipe], list[Assignment], list[str]]:
-    """Recipes and assignments of a suite, its tasks changed by what else was said."""
+    """Recipes and assignments of a suite, with its tasks changed by the other options."""
     from adbench.engine.plan.suite import assignments_of, read_suite, recipes_of
 
-    said = [word for word in ("recipe", "combine", *_SLOTS) if options[word]]
-    if said:
-        raise UsageError(f"--suite names the methods; leave out --{said[0].replace('combine', 'all')}")
+    given = [name for name in ("recipe", "combine", *_SLOTS) if options[name]]
+    if given:
+        raise UsageError(f"--suite names the methods; leave out --{given[0].replace('combine', 'all')}")
     suite = read_suite(options["suite"])
     recipes = recipes_of(suite, registry)
-    changes = {_TASK_WORDS[word]: options[word] for word in _TASK_WORDS if _was_said(word)}
+    changes = {_TASK_WORDS[word]: options[word] for word in _TASK_WORDS if _was_given(word)}
     assignments: list[Assignment] = []
     for task in (*suite.tasks, *_board_tasks(suite)):
         spec = _changed(task, changes)
@@ -96,7 +96,7 @@ def _from_suite(registry: Registry, options: Mapping[str, Any]) -> tuple[list[Re
     return recipes, assignments, []
 
 
-def _was_said(word: str) -> bool:
+def _was_given(word: str) -> bool:
     return click.get_current_context().get_parameter_source(word) is ParameterSource.COMMANDLINE
 
 
@@ -111,7 +111,7 @@ def _changed(task: TaskSpec, changes: Mapping[str, Any]) -> TaskSpec:
 
 
 def _board_tasks(suite: Suite) -> list[TaskSpec]:
-    """What the boards that a suite names ask for."""
+    """The tasks of the boards that a suite names."""
     from adbench.boards.board import BOARD_FILE, read_board
     from adbench.engine.plan.suite import TaskSpec
 

@@ -1,7 +1,7 @@
-"""What is printed: fitted to a terminal's width, plain text elsewhere; and no stranger's text can steer it.
+"""Output to terminals, fitted to their width, and to pipes as plain text; no stranger's text controls a terminal.
 
-Records, file names and error texts may hold escape sequences, line breaks, marks that turn the writing direction round,
-rich's markup or halves of characters. All of `adbench.cli` prints through here.
+Records, file names and error texts may hold escape sequences, line breaks, direction marks, rich's markup or
+surrogates. All modules of `adbench.cli` print through this one.
 """
 
 from __future__ import annotations
@@ -20,43 +20,43 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 MOST = 2000
-"""Characters of one stranger's text that are shown."""
+"""Largest number of characters of a stranger's text that are printed."""
 USUAL_WIDTH = 80
 
 
 def visible(text: object, most: int = MOST) -> str:
-    """A text in which every character can be seen: those that would steer a terminal are written as escapes.
+    """A text without control characters: they are written as escapes.
 
     Args:
-        text: whatever is to be shown.
-        most: characters that are shown of it; of a longer one the beginning and the end.
+        text: any value.
+        most: largest number of characters; a longer text is cut in the middle.
     """
-    said = str(text)
-    if len(said) > most:
-        said = f"{said[: most - most // 4]} … {said[-(most // 4) :]}"
-    return printable(said)
+    shown = str(text)
+    if len(shown) > most:
+        shown = f"{shown[: most - most // 4]} … {shown[-(most // 4) :]}"
+    return printable(shown)
 
 
 def echo(*lines: object, err: bool = False, **style: Any) -> None:
-    """Print texts, each of them on one line. Styled, in click's words, on a terminal only."""
+    """Print texts, each on one line, with click's styles on a terminal only."""
     for line in lines:
-        said = visible(line, 10 * MOST)
-        click.echo(click.style(said, **style) if style else said, err=err)
+        text = visible(line, 10 * MOST)
+        click.echo(click.style(text, **style) if style else text, err=err)
 
 
 def echo_json(value: Any, indent: int | None = None, file: TextIO | None = None) -> None:
-    """Print a value as JSON, on one line unless `indent` is given. In ASCII: nothing in it steers a terminal.
+    """Print a value as JSON, on one line unless `indent` is given; ASCII only, so no text controls a terminal.
 
     Args:
-        value: to be printed.
-        indent: spaces before what is inside.
-        file: where it goes; standard output if nobody says.
+        value: a JSON value.
+        indent: spaces for each level.
+        file: a stream; by default standard output.
     """
     click.echo(json.dumps(value, sort_keys=indent is None, indent=indent), file=file)
 
 
 def styled(*pieces: str | tuple[str, str]) -> Text:
-    """A line for a terminal: texts, or texts with a style. Nothing in them is markup."""
+    """A line for a terminal, from texts with or without a style; markup in them is printed as text."""
     from rich.text import Text
 
     return Text.assemble(
@@ -65,7 +65,7 @@ def styled(*pieces: str | tuple[str, str]) -> Text:
 
 
 def screen(*, err: bool = False) -> RichConsole:
-    """A console on standard output or standard error, without markup; without colours too where it is no terminal."""
+    """A console on standard output or standard error, without markup; without colours if it is not a terminal."""
     from rich.console import Console as RichConsole
 
     stream: Any = sys.stderr if err else sys.stdout
@@ -76,7 +76,7 @@ def screen(*, err: bool = False) -> RichConsole:
 
 
 def say(console: RichConsole, *pieces: str | tuple[str, str]) -> None:
-    """Print a line: on a terminal broken between words, and never inside one, since a path is there to be copied."""
+    """Print a line; a terminal breaks it between words, never inside one, so that paths can be copied."""
     text = styled(*pieces)
     indent = " " * (2 + len(text.plain) - len(text.plain.lstrip(" ")))
     breaks = _breaks(text.plain, console.width, len(indent)) if console.is_terminal else []
@@ -86,7 +86,7 @@ def say(console: RichConsole, *pieces: str | tuple[str, str]) -> None:
 
 
 def _breaks(text: str, width: int, indent: int) -> list[int]:
-    """Where lines of at most so many cells begin, the first one apart; a longer word has a line of its own."""
+    """Positions where new lines of at most `width` cells begin; a longer word has its own line."""
     from rich.cells import cell_len
 
     found, used = [], indent - 2
@@ -104,6 +104,6 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 
 
 def listed(names: list[str], most: int = 3) -> str:
-    """The first few of many names, and how many more there are."""
+    """The first few of many names, and the number of the others."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

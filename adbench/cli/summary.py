@@ -1,4 +1,4 @@
-"""The table at the end of a run: a row a category and seed of one method, or a row a method. Methods are specs."""
+"""The table at the end of a run: one row for each category and seed of one method, or one row for each method."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from adbench.cli.text_grid import Column, TextGrid
-from adbench.engine.plan.row_names import told_apart
+from adbench.cli.text_table import Column, TextTable
+from adbench.engine.plan.row_names import distinct_names
 
 if TYPE_CHECKING:
     from adbench.engine.store.record import Cost, ResultRecord
@@ -29,15 +29,15 @@ _USUAL = {"shots": None, "limit_train": None, "limit_test": None, "evaluation": 
 """Protocol rules that a title leaves out; `allow` shows in the regime of the records."""
 
 NOT_DRAWN = "det."
-"""Stands for a spread over seeds where nothing was drawn: there is none, by construction."""
+"""The spread over seeds of a deterministic method."""
 
 
-def tables(records: Sequence[ResultRecord], places: Mapping[str, str] | None = None) -> Iterator[TextGrid]:
-    """A table for each dataset and protocol: of one method a row for each category and seed, of several a row for each.
+def tables(records: Sequence[ResultRecord], places: Mapping[str, str] | None = None) -> Iterator[TextTable]:
+    """A table for each dataset and protocol: one row for each category and seed of one method, or for each method.
 
     Args:
         records: of units, in any order.
-        places: where files that options name are, by sha256, as far as that is known.
+        places: known paths of the files in options, by sha256.
     """
     groups: dict[tuple[str, str], list[ResultRecord]] = defaultdict(list)
     for record in records:
@@ -55,13 +55,13 @@ def tables(records: Sequence[ResultRecord], places: Mapping[str, str] | None = N
 
 
 def _terms(record: ResultRecord) -> str:
-    """The dataset and the protocol: figures of different ones never share a table."""
+    """The dataset and the protocol, in words; each has its own table."""
     protocol = record.task.protocol
-    said = [f"{key.replace('_', '-')} {value}" for key, value in protocol.items() if value != _USUAL.get(key, value)]
-    return ", ".join([record.task.dataset, *said])
+    rules = [f"{key.replace('_', '-')} {value}" for key, value in protocol.items() if value != _USUAL.get(key, value)]
+    return ", ".join([record.task.dataset, *rules])
 
 
-def _by_category(title: str, records: Sequence[ResultRecord]) -> TextGrid:
+def _by_category(title: str, records: Sequence[ResultRecord]) -> TextTable:
     records = sorted(records, key=lambda it: (it.task.category, it.task.seed))
     grid = _grid(title, "category")
     for record in records:
@@ -72,9 +72,11 @@ def _by_category(title: str, records: Sequence[ResultRecord]) -> TextGrid:
     return grid
 
 
-def _by_method(title: str, methods: Mapping[str, Sequence[ResultRecord]], places: Mapping[str, str] | None) -> TextGrid:
-    """The mean over categories and seeds of each method, best first; 'adbench board' says more."""
-    names = told_apart(
+def _by_method(
+    title: str, methods: Mapping[str, Sequence[ResultRecord]], places: Mapping[str, str] | None
+) -> TextTable:
+    """A table of the mean over categories and seeds of each method, best first; 'adbench board' shows more."""
+    names = distinct_names(
         {sha: _name(records) for sha, records in methods.items()},
         {sha: records[0].recipe.spec for sha, records in methods.items()},
         places,
@@ -88,13 +90,13 @@ def _by_method(title: str, methods: Mapping[str, Sequence[ResultRecord]], places
 
 
 def _name(records: Sequence[ResultRecord]) -> str:
-    """What most of the records call their method, of equally many names the first by alphabet."""
+    """The most frequent name of the method in its records; of equally frequent names the first by alphabet."""
     names = Counter(record.recipe.name for record in records)
     return min(names, key=lambda name: (-names[name], name))
 
 
-def _grid(title: str, first: str) -> TextGrid:
-    return TextGrid(f"{title} (figures in %)", [Column(first), *_METRICS.values(), *_COSTS])
+def _grid(title: str, first: str) -> TextTable:
+    return TextTable(f"{title} (figures in %)", [Column(first), *_METRICS.values(), *_COSTS])
 
 
 def _row(record: ResultRecord) -> list[str]:
@@ -122,13 +124,13 @@ def _values(records: Sequence[ResultRecord], metric: str) -> list[float]:
 
 
 def _rank(records: Sequence[ResultRecord]) -> float:
-    """What a row is sorted by: its mean image AUROC; rows without a mean come last."""
+    """The sort key of a row: its mean image AUROC; rows without a mean come last."""
     values = _values(records, "image-auroc")
     return statistics.fmean(values) if len(values) == len(records) else -1.0
 
 
 def _mean(records: Sequence[ResultRecord], metric: str) -> str:
-    """The mean over all rows, or how many there are of them."""
+    """The mean over all rows, or the number of rows with a figure."""
     there = _values(records, metric)
     return _percent(statistics.fmean(there)) if len(there) == len(records) else f"{len(there)}/{len(records)}"
 
@@ -138,7 +140,7 @@ def _seeds(records: Sequence[ResultRecord]) -> set[int]:
 
 
 def _spread(records: Sequence[ResultRecord], metric: str) -> str:
-    """The sample standard deviation over seeds of the mean over categories; nothing where a figure is missing."""
+    """The sample standard deviation over seeds of the mean over categories; empty if a figure is missing."""
     by_seed: dict[int, dict[str, float | None]] = defaultdict(dict)
     for record in records:
         by_seed[record.task.seed][record.task.category] = _value(record, metric)
@@ -160,7 +162,7 @@ def _signed(spread: str) -> str:
 
 
 def drawn(records: Sequence[ResultRecord]) -> bool:
-    """Whether another seed could have given another figure: something was drawn, or the seed chose the images."""
+    """Whether another seed could give another figure: a random draw, or a seed that chooses the images."""
     images: dict[str, set[str]] = defaultdict(set)
     for record in records:
         images[record.task.category].add(record.task.samples_sha)

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from metrics import Scene
 
-from adbench.api.curves.curve import Curve, curve_of_judged
+from adbench.api.curves.curve import Curve, curve_of_annotated
 from adbench.api.curves.truth import Truth
-from adbench.engine.evaluate.device_curve import JudgedMaps, curve_on_device
+from adbench.engine.evaluate.device_curve import AnnotatedMaps, curve_on_device
 from gpu_rows.line import Line, Sizes
 from gpu_rows.measuring import seconds
 
@@ -48,7 +48,7 @@ def drawn(sizes: Sizes, device: str) -> tuple[torch.Tensor, list[Truth]]:
     return maps, truths
 
 
-def in_batches(maps: torch.Tensor, truths: list[Truth]) -> Callable[[], Iterator[JudgedMaps]]:
+def in_batches(maps: torch.Tensor, truths: list[Truth]) -> Callable[[], Iterator[AnnotatedMaps]]:
     """What starts a walk over the maps, some at a time."""
     starts = range(0, len(maps), TOGETHER)
     return lambda: ((maps[start : start + TOGETHER], truths[start : start + TOGETHER]) for start in starts)
@@ -63,5 +63,5 @@ def apart(maps: torch.Tensor, truths: list[Truth], device: str) -> float:
     """By how much the figures of some maps differ from what the CPU's way gives."""
     host, known = maps[:COMPARED].cpu().numpy(), truths[:COMPARED]
     ours = figures(curve_on_device(lambda: islice(in_batches(maps[:COMPARED], known)(), None), device))
-    other = figures(curve_of_judged(lambda: zip(host, known, strict=True)))
+    other = figures(curve_of_annotated(lambda: zip(host, known, strict=True)))
     return max(abs(one - two) for one, two in zip(ours, other, strict=True))

@@ -27,12 +27,12 @@ SAMPLES = {
     "a mask of 255": ([0, 255], [0.1, 0.2], "not 255"),
     "a NaN label": ([0, NAN], [0.1, 0.2], "not nan"),
     "types of defects": ([0, 1, 2], [0.1, 0.2, 0.3], "not 2"),
-    "words as labels": (["good", "bad"], [0.1, 0.2], "no type of numbers"),
-    "words as scores": ([0, 1], ["0.1", "0.2"], "no type of numbers"),
-    "None among scores": ([0, 1], [0.1, None], "object is no type of numbers"),
-    "complex scores": ([0, 1], [0.1j, 0.2], "complex128 is no type of numbers"),
+    "words as labels": (["good", "bad"], [0.1, 0.2], "not a type of numbers"),
+    "words as scores": ([0, 1], ["0.1", "0.2"], "not a type of numbers"),
+    "None among scores": ([0, 1], [0.1, None], "object is not a type of numbers"),
+    "complex scores": ([0, 1], [0.1j, 0.2], "complex128 is not a type of numbers"),
     "ragged scores": ([0, 1], [[0.1], [0.2, 0.3]], "rows of different lengths"),
-    "a generator": ([0, 1], (score for score in (0.1, 0.2)), "object is no type of numbers"),
+    "a generator": ([0, 1], (score for score in (0.1, 0.2)), "object is not a type of numbers"),
 }
 
 
@@ -46,8 +46,8 @@ def test_samples(function, case):
 
 
 MAPS = {
-    "a NaN": ([np.where(MASK, NAN, MAP)], [MASK], "map 0: scores are finite; number 6 is nan"),
-    "a NaN in the second": ([MAP, MAP * NAN], [MASK, MASK], "map 1: scores are finite"),
+    "a NaN": ([np.where(MASK, NAN, MAP)], [MASK], "map 0: scores must be finite; number 6 is nan"),
+    "a NaN in the second": ([MAP, MAP * NAN], [MASK, MASK], "map 1: scores must be finite"),
     "a mask of 255": ([MAP], [MASK * np.uint8(255)], "mask > 0"),
     "masks first": ([MASK], [MAP], "maps come first, masks second"),
     "soft masks": ([MAP], [MASK * 0.5], "not 0.5"),
@@ -60,7 +60,7 @@ MAPS = {
     "image scores": ([0.1, 0.2], [0, 1], r"map 0 has shape \(\)"),
     "a number": (0.5, MASK, "are no list or array"),
     "None": (None, [MASK], "are no list or array"),
-    "a mapping": ({"a": MAP}, {"a": MASK}, "no type of numbers|are no list or array"),
+    "a mapping": ({"a": MAP}, {"a": MASK}, "not a type of numbers|are no list or array"),
 }
 
 
@@ -89,7 +89,7 @@ PAIRS = {
     "nothing that can be walked over": (None, "function that starts a walk"),
     "a function that gives nothing": (lambda: None, "starts no walk"),
     "too large": ([(MAP + 1e39, MASK)], "too large for float32"),
-    "a NaN": ([(MAP, MASK), (MAP + NAN, MASK)], "map 1: scores are finite"),
+    "a NaN": ([(MAP, MASK), (MAP + NAN, MASK)], "map 1: scores must be finite"),
     "another size": ([(MAP[1:], MASK)], "resize the map"),
     "swapped": ([(MASK, MAP)], "maps come first, masks second"),
 }

@@ -199,7 +199,7 @@ def test_the_cache_can_be_looked_into_and_cleared(adbench, suite, cache, tmp_pat
     assert code == 0
     assert list(cache.glob("features/*/*")) == []
     assert not mask.exists()
-    assert "nothing is kept" in adbench("cache", "info", "--cache", tmp_path / "none")[1]
+    assert "empty" in adbench("cache", "info", "--cache", tmp_path / "none")[1]
 
 
 def test_a_cache_that_cannot_be_written_is_told_and_costs_no_result(adbench, suite, tmp_path):

@@ -73,7 +73,7 @@ def standings(at):
 def test_the_data_is_where_the_runs_found_it(said, at):
     code, out, _ = said("submit", "runs")
     assert code == 0
-    assert "4 of them measured again" in out
+    assert "4 of them checked against raw scores" in out
     code, out, err = said("verify", find_runs(at / "runs")[0], "--device", "cpu")
     assert code == 0
     assert "verified" in out
@@ -85,8 +85,8 @@ def test_without_the_data_a_row_is_unverified(said, at):
         file.unlink()
     code, out, err = said("submit", "runs")
     assert code == 0
-    assert "0 of them measured again" in out
-    assert err.count("unverified, and listed apart: not measured again") == 4
+    assert "0 of them checked against raw scores" in out
+    assert err.count("unverified, and listed apart: its metrics could not be computed again") == 4
     ((label, (rank, _)),) = standings(at).items()
     assert (label.endswith(", unverified"), rank) == (True, "—")
     assert said("submit", "runs", "--data", "parts")[0] == 0

@@ -1,7 +1,7 @@
-"""The way down all thresholds: from a ladder of positive scores to figures and the points of the curves.
+"""The builder of a curve: from tables of positive scores to figures and points, threshold by threshold.
 
-Written once for NumPy and for torch on any device: both know these operations by the same names. Numbers of pixels are
-float64 here, in which integers are exact up to 2**53, so that both divide them alike.
+It works with NumPy and with torch on any device, because both have the same names for these operations. Numbers of
+pixels are float64, exact up to 2**53, so that both libraries divide alike.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ STEPS = 1000
 
 
 class Arrays(NamedTuple):
-    """The library that columns belong to.
+    """The array library of columns.
 
     Attributes:
-        library: the module, for what has one name and one meaning in both.
-        running: the sums up to each element of a float64 column, added in an order that is always the same.
-        column: a column of its own from NumPy's.
-        host: NumPy's column from one of its own.
-        score: the score that a key stands for.
-        block: rungs that are worked on at once.
+        library: the module, NumPy or torch.
+        running: cumulative sums of a float64 column, always added in the same order.
+        column: converts NumPy's column into one of the library.
+        host: converts a column of the library into NumPy's.
+        score: the score of a key.
+        block: number of thresholds in one block.
     """
 
     library: Any
@@ -45,8 +45,8 @@ NUMPY = Arrays(np, np.cumsum, np.asarray, np.asarray, score_of, 1 << 17)
 
 
 class Points(NamedTuple):
-    """[M] of each at the corners of a curve that were kept: detected normals and positives, regions in parts, and the
-    area under the regions over the normals, left of the point.
+    """The stored corners of a curve, [M] each: detected normals and positives, detected parts of regions, and the area
+    under the regions over the normals, left of the point.
     """
 
     false: np.ndarray
@@ -57,7 +57,7 @@ class Points(NamedTuple):
 
 @dataclass
 class CurveBuilder:
-    """Goes down the thresholds, adds the figures up and keeps the points of the curve.
+    """A builder that goes down the thresholds, sums the figures and stores points of the curve.
 
     Attributes:
         true: positives detected so far.
@@ -65,9 +65,9 @@ class CurveBuilder:
         weight: regions detected so far, in parts.
         area: the area under `weight` over `false`.
         pairs: twice the pairs of a positive and a normal that are in order; a tie counts once. An exact integer.
-        precision: the precision at each positive, added up.
+        precision: the sum of the precision at each positive.
         best: the highest F1 and its threshold.
-        every: whether all corners of the curve are kept, not only those around the steps.
+        every: store all corners of the curve, not only those around the steps.
     """
 
     arrays: Arrays
@@ -85,28 +85,28 @@ class CurveBuilder:
 
     @property
     def finished(self) -> bool:
-        """Whether there is nothing further down."""
+        """Whether no threshold is left."""
         return self.true == self.positives or not self.negatives
 
-    def descend(self, ladder: ThresholdTable, lower: Column, same: Column) -> None:
-        """Take the rungs in turn. Of normals [K] `lower` were passed since the ladder before, [K] `same` are tied."""
+    def descend(self, table: ThresholdTable, lower: Column, same: Column) -> None:
+        """Add the thresholds of a table. [K] `lower`: normals since the last table; [K] `same`: tied normals."""
         before = self.false
         for start in range(0, len(lower), self.arrays.block):
             block = slice(start, start + self.arrays.block)
             above = before + lower[block]
-            self._add(ThresholdTable(*(column[block] for column in ladder)), above, above + same[block])
+            self._add(ThresholdTable(*(column[block] for column in table)), above, above + same[block])
 
-    def _add(self, ladder: ThresholdTable, above: Column, false: Column) -> None:
+    def _add(self, table: ThresholdTable, above: Column, false: Column) -> None:
         """`above` [K]: normals above the threshold, `false` [K]: with those at it."""
-        counts, running = ladder.counts, self.arrays.running
-        true, weight = self.true + running(counts), self.weight + running(ladder.weights)
+        counts, running = table.counts, self.arrays.running
+        true, weight = self.true + running(counts), self.weight + running(table.weights)
         self.pairs += int((counts * (2 * self.negatives - above - false)).sum())
         self.precision += float((counts * true / (true + false)).sum())
         f1 = 2 * true / (self.positives + true + false)
         highest = f1.max()
         if highest > self.best[0]:
-            self.best = float(highest), self.arrays.score(ladder.keys[f1 == highest].min())
-        # the corners of the curves: each rung ends a horizontal piece at the height before it, then a diagonal
+            self.best = float(highest), self.arrays.score(table.keys[f1 == highest].min())
+        # the corners of the curves: each threshold ends a horizontal piece at the height before it, then a diagonal
         self._keep(
             self._in_turn(above, false),
             self._in_turn(true - counts, true),
@@ -115,12 +115,12 @@ class CurveBuilder:
         self.true, self.false, self.weight = int(true[-1]), int(false[-1]), float(weight[-1])
 
     def _keep(self, false: Column, true: Column, weight: Column) -> None:
-        """Keep of these corners those around the steps of either rate, or every one."""
+        """Store the corners around the steps of either rate, or every corner."""
         width = false - self._moved_on(self.false, false)
         area = self.area + self.arrays.running(width * (self._moved_on(self.weight, weight) + weight) / 2)
         self.area = float(area[-1])
-        kept = slice(None) if self.every else self._corners_to_keep(false, true)
-        self._points.append(Points(*(self.arrays.host(column[kept]) for column in (false, true, weight, area))))
+        stored = slice(None) if self.every else self._corners_to_keep(false, true)
+        self._points.append(Points(*(self.arrays.host(column[stored]) for column in (false, true, weight, area))))
 
     def _corners_to_keep(self, false: Column, true: Column) -> Column:
         steps = [self._around_steps(false, self.negatives), self._around_steps(true, self.positives)]
@@ -137,13 +137,13 @@ class CurveBuilder:
         return moved
 
     def _around_steps(self, detected: Column, total: int) -> Column:
-        """Where `detected` [M] is the last time at or below, and the first time above, each step of its rate."""
+        """The places where `detected` [M] is last at or below, and first above, each step of its rate."""
         steps = self.arrays.column((np.arange(STEPS + 1) * total // STEPS).astype(np.float64))
         after = self.arrays.library.searchsorted(detected, steps, side="right")
         return self.arrays.library.concatenate([after - 1, after]).clip(0, len(detected) - 1)
 
     def points(self) -> Points:
-        """The corners that were kept, from the origin to where everything is detected."""
+        """The stored corners, from the origin to the point where everything is detected."""
         rest = (self.negatives - self.false) * self.weight  # beyond the last positive there are normals only
         start, end = (0, 0, 0, 0), (self.negatives, self.positives, self.weight, self.area + rest)
         return Points(*(np.hstack(column) for column in zip(start, *self._points, end, strict=True)))

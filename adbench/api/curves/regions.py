@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from adbench.api.curves.curve import Curve, curve_of_judged
+from adbench.api.curves.curve import Curve, curve_of_annotated
 from adbench.api.curves.truth import Truth
 
 if TYPE_CHECKING:
-    from adbench.api.curves.threshold_table import JudgedMap
+    from adbench.api.curves.threshold_table import AnnotatedMap
 
 
 @dataclass(frozen=True)
@@ -134,10 +134,10 @@ def curve_of_regions(maps: Callable[[], Iterator[RegionMap]], *, every: bool = F
         ContractError: as for `curve_of_maps`.
     """
 
-    def judged() -> Iterator[JudgedMap]:
+    def judged() -> Iterator[AnnotatedMap]:
         for scores, truth in maps():
             ranked = np.asarray(scores, dtype=np.float32)
             fits = ranked.shape == truth.shape  # else whoever takes the pair refuses it by its shapes
             yield ranked, truth.under(ranked) if fits else Truth(truth.shape, truth.union)
 
-    return curve_of_judged(judged, every=every)
+    return curve_of_annotated(judged, every=every)

@@ -1,9 +1,9 @@
-"""The distinct scores of positives from the highest down, and how many normals lie between: the stuff of all curves.
+"""The table of thresholds: distinct scores of positives from the highest down, and the normals between them.
 
-Pixels are never held together. One walk over the maps collects the highest positive scores, as many as fit (a slice);
-the next counts the normals at those and collects the positives below them; and so on. Where all fit, two walks do.
+Memory never holds all pixels. One pass over the maps collects the highest positive scores that fit (a slice); the next
+counts the normals at these and collects the positives below them; and so on. If all positives fit, two passes suffice.
 
-Scores are ranked as integers, *keys*, that ascend as scores fall: numpy sorts, packs and searches those fastest.
+Scores are ranked as integers, *keys*, that ascend as scores fall: numpy sorts, packs and searches these fastest.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ import numpy as np
 from adbench.api.curves.truth import Truth
 from adbench.errors import ContractError
 
-JudgedMap: TypeAlias = tuple[np.ndarray, Truth]
-"""An anomaly map [H, W] and the truth about it."""
+AnnotatedMap: TypeAlias = tuple[np.ndarray, Truth]
+"""An anomaly map [H, W] and its truth."""
 
 HELD_POSITIVES = 1 << 20
-"""Positive pixels held at once, at about 60 bytes each."""
+"""Number of positive pixels in memory, at about 60 bytes each."""
 HELD_NORMALS = 1 << 22
-"""Normal pixels held at once, at 4 bytes each."""
+"""Number of normal pixels in memory, at 4 bytes each."""
 _KEY = np.uint64(32)
 """Bits that a key is shifted by, to make room for the size of a region."""
-_NOBODY = np.uint32(0xFFFFFFFF)
-"""Higher than the key of any number."""
+_NO_KEY = np.uint32(0xFFFFFFFF)
+"""A number above every key."""
 
 
 class Pixels:
-    """Walks over the maps, which check what they yield and that all walks are alike."""
+    """Passes over the maps, which check the maps and that all passes are the same."""
 
-    def __init__(self, maps: Callable[[], Iterator[JudgedMap]]) -> None:
+    def __init__(self, maps: Callable[[], Iterator[AnnotatedMap]]) -> None:
         self._maps = maps
         self._first: tuple[int, int, float] | None = None
 
-    def walk(self) -> Iterator[JudgedMap]:
+    def walk(self) -> Iterator[AnnotatedMap]:
         """Scores [H, W] float32 and truth of each image."""
         positives, normals, checksum = 0, 0, 0.0
         for image, (anomaly_map, truth) in enumerate(self._maps()):
@@ -58,7 +58,11 @@ class Pixels:
 
 
 def _checked_sum(scores: np.ndarray, truth: Truth, image: int) -> float:
-    """All scores of a map added up, which is quick and finds what is not finite."""
+    """The sum of the scores of a map, which finds scores that are not finite.
+
+    Raises:
+        ContractError: a score is not finite, or the shapes differ.
+    """
     if scores.ndim != 2 or scores.shape != truth.shape:
         problem = f"that of image {image} has shape {scores.shape}, its mask {truth.shape}"
         raise ContractError("evidence", f"maps are as large as their masks; {problem}")
@@ -69,25 +73,25 @@ def _checked_sum(scores: np.ndarray, truth: Truth, image: int) -> float:
 
 
 def keys_of(scores: np.ndarray) -> np.ndarray:
-    """uint32 keys that ascend as float32 scores fall; both zeros have the same."""
+    """The keys of scores: uint32 that ascend as float32 scores fall; both zeros have the same key."""
     return _turned((scores + np.float32(0)).view(np.uint32))
 
 
 def _turned(bits: np.ndarray) -> np.ndarray:
-    """From the bits of a float32 to its key, and back: among non-negative numbers the order is turned."""
+    """The key of the bits of a float32, and back: the order of non-negative numbers is reversed."""
     key: np.ndarray = bits ^ ((bits >> 31) - 1 & 0x7FFFFFFF)
     return key
 
 
 def score_of(key: np.uint32) -> float:
-    """The score that a key stands for."""
+    """The score of a key."""
     return float(_turned(np.array([key])).view(np.float32)[0])
 
 
 class ThresholdTable(NamedTuple):
-    """Ascending, distinct keys of positives; float64 for each: the number of positives, the sum of 1 / region size.
+    """A table of ascending, distinct keys of positives; with counts and sums of 1 / region size (float64).
 
-    The columns are NumPy's here, and torch's on a GPU.
+    Columns are NumPy arrays, or torch tensors on a GPU.
     """
 
     keys: Any
@@ -96,10 +100,10 @@ class ThresholdTable(NamedTuple):
 
 
 class Slice:
-    """The lowest keys of positives from `start` on, as many as fit.
+    """A slice: the lowest keys of positives from `start` on, as many as fit.
 
-    A positive is held as one uint64, key before region size. When too many are held, the highest quarter goes. What has
-    the last key of the slice is only added up, so that memory is bounded however many scores are equal.
+    A positive is one uint64, key before region size. If there are too many, the highest quarter is dropped. Positives
+    with the last key of the slice are only summed, so memory is bounded for any number of equal scores.
     """
 
     def __init__(self, start: int = 0) -> None:
@@ -110,7 +114,7 @@ class Slice:
         self._size = 0
 
     def add(self, scores: np.ndarray, truth: Truth) -> None:
-        """Take what belongs to the slice from a map [H, W]."""
+        """Add the positives of a map [H, W] that belong to the slice."""
         positives = keys_of(scores.ravel()[truth.positions])
         inside = (positives >= self.start) & (positives <= self._last)
         if not inside.any():
@@ -136,23 +140,23 @@ class Slice:
         self._add_to_last(packed[below:upto].astype(np.uint32))
 
     def _sorted(self) -> np.ndarray:
-        """All that is held, which is let go."""
+        """The sorted positives, which the slice no longer holds afterwards."""
         packed = np.concatenate(self._held)
         self._held = []
         packed.sort()
         return packed
 
-    def ladder(self) -> ThresholdTable:
+    def table(self) -> ThresholdTable:
         """All positives from `start` up to the last key. The slice is empty afterwards."""
         packed = self._sorted()
         keys, sizes = (packed >> _KEY).astype(np.uint32), packed.astype(np.uint32)
         first = np.flatnonzero(np.diff(keys, prepend=~keys[:1]))
         counts = np.diff(first, append=len(keys)).astype(np.float64)
-        ladder = ThresholdTable(keys[first], counts, np.add.reduceat(1 / sizes, first))
+        table = ThresholdTable(keys[first], counts, np.add.reduceat(1 / sizes, first))
         if not self._last_count:
-            return ladder
+            return table
         last = np.uint32(self._last), self._last_count, self._last_weight
-        return ThresholdTable(*(np.append(column, value) for column, value in zip(ladder, last, strict=True)))
+        return ThresholdTable(*(np.append(column, value) for column, value in zip(table, last, strict=True)))
 
 
 def _packed(keys: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -161,29 +165,29 @@ def _packed(keys: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 
 class Normals:
-    """How many normals have lower keys than each rung of a ladder, and how many the same; from key `start` on.
+    """Counts of the normals with a lower key, and with an equal key, for each threshold, from key `start` on.
 
     Args:
-        rungs: [K] uint32, ascending and distinct.
+        thresholds: [K] uint32, ascending and distinct.
         start: lower keys were counted before.
     """
 
-    def __init__(self, rungs: np.ndarray, start: int = 0) -> None:
-        self._rungs, self._start = rungs, start
-        self._lower = np.zeros(len(rungs), dtype=np.float64)
-        self._same = np.zeros(len(rungs), dtype=np.float64)
+    def __init__(self, thresholds: np.ndarray, start: int = 0) -> None:
+        self._thresholds, self._start = thresholds, start
+        self._lower = np.zeros(len(thresholds), dtype=np.float64)
+        self._same = np.zeros(len(thresholds), dtype=np.float64)
         self._held = np.empty(HELD_NORMALS, dtype=np.uint32)
         self._size = 0
 
     def add(self, scores: np.ndarray, truth: Truth) -> None:
         """Count the normals of a map [H, W]."""
         keys = keys_of(scores).ravel()
-        keys[truth.marked] = _NOBODY
+        keys[truth.marked] = _NO_KEY
         self.add_keys(keys)
 
     def add_keys(self, keys: np.ndarray) -> None:
         """Count normals [N]."""
-        keys = keys[(keys >= self._start) & (keys <= self._rungs[-1])]
+        keys = keys[(keys >= self._start) & (keys <= self._thresholds[-1])]
         while keys.size:
             room = self._held[self._size :]
             now, keys = keys[: room.size], keys[room.size :]
@@ -195,15 +199,15 @@ class Normals:
     def _count(self) -> None:
         keys = self._held[: self._size]
         keys.sort()
-        lower = keys.searchsorted(self._rungs)
+        lower = keys.searchsorted(self._thresholds)
         self._lower += lower
         # ties are few: only they are searched for again
-        ties = np.flatnonzero(keys[np.minimum(lower, keys.size - 1)] == self._rungs)
-        self._same[ties] += keys.searchsorted(self._rungs[ties], side="right") - lower[ties]
+        ties = np.flatnonzero(keys[np.minimum(lower, keys.size - 1)] == self._thresholds)
+        self._same[ties] += keys.searchsorted(self._thresholds[ties], side="right") - lower[ties]
         self._size = 0
 
     def counts(self) -> tuple[np.ndarray, np.ndarray]:
-        """[K] lower and [K] the same, float64, of all normals that were added."""
+        """[K] lower and [K] equal, float64: counts of all added normals."""
         if self._size:
             self._count()
         return self._lower, self._same

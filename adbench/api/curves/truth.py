@@ -1,4 +1,4 @@
-"""Which pixels of an image are defective: what curves need of a mask, and small enough to keep."""
+"""The truth of an image: its defective pixels, in a compact form for curves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MaskedMap = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Truth:
-    """The defective pixels of one image on the evaluation grid. Regions are the 8-connected parts of its mask.
+    """The truth of one image: its defective pixels on the evaluation grid. Regions are 8-connected parts of its mask.
 
     Attributes:
         shape: height and width of the mask.
@@ -25,7 +25,7 @@ class Truth:
 
     @classmethod
     def of(cls, mask: np.ndarray) -> Truth:
-        """The truth that a mask [H, W] bool tells."""
+        """The truth of a mask [H, W] bool."""
         return cls(mask.shape, np.flatnonzero(mask).astype(np.int32))
 
     @classmethod
@@ -35,7 +35,7 @@ class Truth:
 
     @cached_property
     def sizes(self) -> np.ndarray:
-        """[P] int32: how many pixels the region of each defective pixel has."""
+        """[P] int32: the size in pixels of the region of each defective pixel."""
         from scipy import ndimage
 
         if not self.positions.size:
@@ -51,7 +51,7 @@ class Truth:
 
     @property
     def mask(self) -> np.ndarray:
-        """[H, W] bool, made anew at each call."""
+        """The mask [H, W] bool, a new array at each call."""
         mask = np.zeros(self.shape, dtype=bool)
         mask.ravel()[self.positions] = True
         return mask

@@ -113,7 +113,7 @@ def _whole(scores: Sequence[ImageScores], who: str) -> Tensor:
     return torch.tensor([image.image for image in scores], dtype=torch.float32)
 
 
-class FromScorer(Aggregator):
+class PassThrough(Aggregator):
     """The image score that the scorer computes itself (PatchCore's reweighting, image-level kNN, WinCLIP)."""
 
     name = "scorer"

@@ -1,4 +1,4 @@
-"""``adbench board``: leaderboards from records; no torch."""
+"""``adbench board``: leaderboards from records, without torch."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from adbench.engine.store.record import ResultRecord
 
 _WIDTH = 160
-"""Of tables that do not go to a terminal."""
+"""Width in cells of tables outside a terminal."""
 
 
 _single_file_option = click.option(
@@ -45,7 +45,7 @@ _single_file_option = click.option(
 
 @click.group("board")
 def command() -> None:
-    """Build, show and check leaderboards; hand in and verify records."""
+    """Build, show and check leaderboards; submit and verify records."""
 
 
 command.add_command(submit_command)
@@ -64,28 +64,28 @@ command.add_command(verify_command)
 @click.option(
     "--pictures",
     is_flag=True,
-    help="Show images of RUNS on the pages, also of data that must not be published: keep such pages to yourself.",
+    help="Show images of RUNS on the pages, even of data that must not be published: do not share such pages.",
 )
 @click.option(
     "--data",
     metavar="NAME|PATH",
-    help="The dataset, where the record's name is not enough: for --pictures, and to look for test images among those"
-    " that were trained on where records do not say.",
+    help="The dataset, if the record's name does not lead to it: for --pictures, and to find test images that are also"
+    " training images if records do not list them.",
 )
 @click.option(
     "--replace",
     "replacing",
     is_flag=True,
-    help="Let records of RUNS take the place of others for the same method, category and seed; each is said.",
+    help="Replace records of the same method, category and seed by records of RUNS, and print each replacement.",
 )
 @_single_file_option
 def build_command(
     runs: tuple[Path, ...], out: Path, pictures: bool, data: str | None, replacing: bool, single_file: bool
 ) -> int:
-    """Put the records of RUNS on their boards, and write tables and pages anew.
+    """Put the records of RUNS on their boards, and write tables and pages again.
 
-    A record that no board takes gets a new board with default rules, to be edited by hand. One whose raw scores are not
-    beside it is listed apart, as unverified. What stands on a board stays, unless --replace says otherwise.
+    A record that fits no board gets a new board with default rules, which you can edit. A record without its raw scores
+    is listed separately, as unverified. Records on a board stay, except with --replace.
     """
     from dataclasses import replace
 
@@ -104,15 +104,15 @@ def build_command(
 @click.argument("root", type=click.Path(file_okay=False, path_type=Path), default=Path("leaderboards"))
 @_single_file_option
 def check_command(root: Path, single_file: bool) -> int:
-    """Check that every generated file below ROOT is what the records say, byte for byte.
+    """Check that every generated file below ROOT follows from the records, byte for byte.
 
-    Pages that were built with --single-file are checked with --single-file.
+    Use --single-file for pages that were built with --single-file.
     """
     from adbench.boards.publish import check
 
     outcome = check(root, renderers(single_file=single_file))
     if not outcome.problems:
-        echo(f"{root}: all as the records say; boards: {len(outcome.boards)}")
+        echo(f"{root}: all files follow from the records; boards: {len(outcome.boards)}")
     return report(outcome)
 
 
@@ -136,7 +136,7 @@ def export_command(found: tuple[Path, ...], out: Path) -> int:
 
 @command.command("show")
 @click.argument("path", type=click.Path(path_type=Path), default=Path("leaderboards"))
-@click.option("--metric", help="Show this metric by category, instead of the standings.")
+@click.option("--metric", help="Show this metric for each category, instead of the standings.")
 def show_command(path: Path, metric: str | None) -> int:
     """Show the boards below PATH: leaderboards, one board, or a folder of runs."""
     from adbench.boards.records.board_files import BuildReport
@@ -155,30 +155,30 @@ def show_command(path: Path, metric: str | None) -> int:
 
 
 def _shelves(path: Path, outcome: BuildReport, known: Known) -> list[BoardFiles]:
-    """The boards to show.
+    """The boards below a path.
 
     Raises:
-        StorageError: there is nothing to show.
+        StorageError: there is neither a board nor a run.
     """
     from adbench.boards.records.board_files import default_shelves, find_boards, read_runs, read_shelf
     from adbench.boards.records.merging import MergeNotes
     from adbench.engine.store.record import find_runs
 
-    boards, said = find_boards(path), MergeNotes()
+    boards, notes = find_boards(path), MergeNotes()
     if not boards and not find_runs(path):
         raise StorageError(f"{path}: no board and no run; make one with 'adbench run', then 'adbench board build runs'")
     shelves = [read_shelf(board, outcome, known) for board in boards]
     if not boards:
         shelves = default_shelves(read_runs([path], outcome, known), path, outcome)
     for shelf in shelves:
-        shelf.settle(known, said)
-    outcome.news += said.news
-    outcome.problems += said.refused
+        shelf.settle(known, notes)
+    outcome.news += notes.news
+    outcome.problems += notes.refused
     return shelves
 
 
 def _tables(data: BoardData, metric: str | None) -> list[Table]:
-    """Heading and standings, or heading and one metric by category.
+    """Tables of a board: heading and standings, or heading and one metric for each category.
 
     Raises:
         UnknownName: no record of the board has the metric.
@@ -195,7 +195,7 @@ def _tables(data: BoardData, metric: str | None) -> list[Table]:
 
 
 def _drawn(table: Table) -> RichTable | Text:
-    """A table for the terminal; text is shown as it is, never as markup, and nothing in it steers the terminal."""
+    """A table for the terminal; its texts are neither markup nor control characters."""
     from rich.table import Table as RichTable
 
     if not table.columns:
@@ -211,7 +211,7 @@ def _drawn(table: Table) -> RichTable | Text:
 
 
 def _gallery(data: str | None, *, every: bool) -> Gallery:
-    """Makes pictures of runs on data that may be shown, or on `every`."""
+    """The function that makes pictures of runs: on data that may be shown, or on all with `every`."""
     from adbench.cli.plugins import installed
 
     registry = installed()

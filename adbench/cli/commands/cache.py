@@ -1,4 +1,4 @@
-"""``adbench cache``: what is kept between runs, and how to be rid of it; no torch."""
+"""``adbench cache``: show and clear the cache, without torch."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
 
 
 _OTHERS = ("runtimes", "masks")
-"""Folders beside the features: what backbones and maskers keep."""
+"""Folders beside the features: files of backbones and maskers."""
 
 
 @click.group("cache")
 def command() -> None:
-    """Show or clear what is kept between runs: features, exported networks and masks."""
+    """Show or clear the cache: features, exported networks and masks."""
 
 
 @command.command("info")
 @cache_option
 def info_command(cache: Path | None) -> None:
-    """Show what is kept, for which backbones, and when it was last used."""
-    from adbench.cli.text_grid import Column, TextGrid
+    """Show the content of the cache: backbones, sizes, and the time of the last use."""
+    from adbench.cli.text_table import Column, TextTable
     from adbench.engine.features.feature_cache import abandoned, shelves
 
     if cache is None or not cache.is_dir():
-        echo(f"{cache or 'no cache'}: nothing is kept")
+        echo(f"{cache or 'no cache'}: empty")
         return
     infos = shelves(cache / "features")
     words = [Column(name, words=True) for name in ("backbone", "preparation", "runtime", "device", "last used")]
-    table = TextGrid(str(cache), [*words, Column("images", "size"), Column("MB", "size")])
+    table = TextTable(str(cache), [*words, Column("images", "size"), Column("MB", "size")])
     for info in infos:
         table.add(*_row(info))
     table.print(screen())
@@ -45,7 +45,7 @@ def info_command(cache: Path | None) -> None:
     left = [draft.stat().st_size for draft in abandoned(cache / "features")]
     if left:
         drafts = counted(len(left), "draft")
-        echo(f"left by writers that were killed, until the next run: {drafts}, {_mb(sum(left))} MB")
+        echo(f"left by killed writers, which the next run removes: {drafts}, {_mb(sum(left))} MB")
     free = shutil.disk_usage(cache).free
     echo(
         f"features: {_mb(size)} MB; exported networks: {_mb(_size(cache / 'runtimes'))} MB; "
@@ -56,11 +56,11 @@ def info_command(cache: Path | None) -> None:
 @command.command("clear")
 @cache_option
 def clear_command(cache: Path | None) -> None:
-    """Delete all of it; the next run makes what it needs anew."""
+    """Delete the whole cache; the next run computes again what it needs."""
     from adbench.engine.features.feature_cache import clear
 
     if cache is None or not cache.is_dir():
-        echo(f"{cache or 'no cache'}: nothing is kept")
+        echo(f"{cache or 'no cache'}: empty")
         return
     freed = clear(cache / "features") + sum(_size(cache / name) for name in _OTHERS)
     for name in _OTHERS:
@@ -87,12 +87,12 @@ def _row(info: ShelfInfo) -> tuple[str, ...]:
 
 
 def _words(part: Any) -> str:
-    """A part with its options, as a shelf's description has it; it may be damaged."""
+    """A part with its options, in words, from a folder's description, which may be damaged."""
     if not isinstance(part, dict):
         return "?"
     options = part.get("options")
-    said = ", ".join(f"{key}={value}" for key, value in options.items()) if isinstance(options, dict) else ""
-    return f"{part.get('name', '?')}{said and f'({said})'}"
+    listing = ", ".join(f"{key}={value}" for key, value in options.items()) if isinstance(options, dict) else ""
+    return f"{part.get('name', '?')}{listing and f'({listing})'}"
 
 
 def _mb(size: int) -> str:

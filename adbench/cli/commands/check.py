@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 _STYLES = {"pass": "green", "FAIL": "bold red", "expected": "yellow", "not here": "dim", "not tried": "dim"}
 
 
-class Row(NamedTuple):
-    """A line of the table: who, what was found, and how it ended."""
+class Finding(NamedTuple):
+    """A line of the table: the component or recipe, the rule or fault, and the result."""
 
     subject: str
-    told: str
+    detail: str
     status: str
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """What is checked.
+    """A plugin to check.
 
     Attributes:
-        registry: everything installed, and the plugin.
-        dist: its name in there.
+        registry: all installed plugins, and this one.
+        dist: the plugin's name in the registry.
     """
 
     registry: Registry
@@ -46,25 +46,25 @@ class Plugin:
 
     @property
     def entries(self) -> list[Entry]:
-        """Its components that can be used."""
+        """The plugin's usable components."""
         return [entry for entry in self.registry.entries() if _normal(entry.dist) == _normal(self.dist)]
 
     @property
     def problems(self) -> list[Problem]:
-        """What is wrong with the others."""
+        """The problems of the plugin's other components."""
         return [problem for problem in self.registry.problems if _normal(problem.dist) == _normal(self.dist)]
 
     @property
     def recipes(self) -> list[RecipeFile]:
-        """Its recipes."""
+        """The plugin's recipes."""
         return [file for file in self.registry.recipe_files.values() if _normal(file.dist) == _normal(self.dist)]
 
 
 @click.command("check")
 @click.argument("dist")
-@click.option("--metadata", "metadata_only", is_flag=True, help="Only classes and options: fast, without torch.")
+@click.option("--metadata", "metadata_only", is_flag=True, help="Check only classes and options: fast, without torch.")
 def command(dist: str, metadata_only: bool) -> int:
-    """Check that every component of DIST keeps its contract, and that its recipes can be read.
+    """Check every component of DIST against its contract, and read its recipes.
 
     DIST is an installed distribution, such as adbench-core, or an importable module with hooks, such as my_plugin.
     """
@@ -75,18 +75,18 @@ def command(dist: str, metadata_only: bool) -> int:
         rows = list(_rows(plugin, metadata_only=metadata_only))
     _show(dist, rows)
     failed = [row for row in rows if row.status == "FAIL"]
-    for row in failed:  # once more as whole lines, which a table folds
-        echo(f"failed: {row.subject}: {row.told}", err=True, fg="red")
+    for row in failed:  # again as whole lines, because a table folds them
+        echo(f"failed: {row.subject}: {row.detail}", err=True, fg="red")
     return int(bool(failed))
 
 
 def plugin_in(dist: str) -> Plugin:
-    """An installed distribution, or a module that need not be installed.
+    """The plugin of an installed distribution, or of an importable module.
 
     Raises:
         UnknownName: no such distribution or module.
-        PluginError: it cannot be loaded.
-        UsageError: it registers neither a component nor a recipe.
+        PluginError: the plugin cannot be loaded.
+        UsageError: the plugin registers neither a component nor a recipe.
     """
     from adbench.registry import installed
 
@@ -112,12 +112,12 @@ def components_in(dist: str) -> list[type[Component]]:
 
 
 def _normal(dist: str) -> str:
-    """A distribution's name as package indexes compare it."""
+    """A distribution's name in the normal form of package indexes."""
     return re.sub(r"[-_.]+", "-", dist).lower()
 
 
 def _module_in(name: str, known: Registry) -> Plugin:
-    """What one module registers, beside everything installed."""
+    """The plugin of one module, beside all installed ones."""
     from adbench.faults import raised
     from adbench.registry import load_registry
 
@@ -147,9 +147,9 @@ def _load(registry: Registry, name: str, module: Any) -> None:
         raise PluginError(f"plugin {name!r}: its hook raised {raised(error)}") from error
 
 
-def _rows(plugin: Plugin, *, metadata_only: bool) -> Iterator[Row]:
+def _rows(plugin: Plugin, *, metadata_only: bool) -> Iterator[Finding]:
     for problem in plugin.problems:
-        yield Row(" ".join(problem.component), problem.reason, "FAIL")
+        yield Finding(" ".join(problem.component), problem.reason, "FAIL")
     checks: list[Check] = []
     for entry in plugin.entries:
         try:
@@ -167,19 +167,19 @@ def _checks(cls: type[Component], *, metadata_only: bool) -> list[Check]:
     return checks_for(made(cls), metadata_only=metadata_only)
 
 
-def _unmade(cls: type[Component], error: PluginError | UsageError) -> Row:
-    """A component that cannot be made: because it needs options, or because something is wrong with it."""
+def _unmade(cls: type[Component], error: PluginError | UsageError) -> Finding:
+    """The row of a component that cannot be made: it needs options, or it is faulty."""
     subject = f"{cls.kind} {cls.name}"
     if isinstance(error, PluginError):
-        return Row(subject, str(error), "FAIL")
+        return Finding(subject, str(error), "FAIL")
     needed = [name for name, field in cls.Config.model_fields.items() if field.is_required()]
     if needed:
-        return Row(subject, f"needs options: {', '.join(needed)}; give them in your own tests", "not here")
-    return Row(subject, f"{cls.kind} {cls.name!r} cannot be made with its own defaults: {error}", "FAIL")
+        return Finding(subject, f"needs options: {', '.join(needed)}; give them in your own tests", "not here")
+    return Finding(subject, f"{cls.kind} {cls.name!r} cannot be made with its own defaults: {error}", "FAIL")
 
 
-def _outcomes(checks: Iterable[Check]) -> Iterator[Row]:
-    """A row for each check; those that would only repeat what another one found are counted."""
+def _outcomes(checks: Iterable[Check]) -> Iterator[Finding]:
+    """A row for each check, and one with the number of skipped checks."""
     untried: Counter[str] = Counter()
     for outcome in _run(checks):
         component = outcome.check.component
@@ -187,13 +187,13 @@ def _outcomes(checks: Iterable[Check]) -> Iterator[Row]:
         if outcome.status.value == "not tried":
             untried[subject] += 1
         else:
-            yield Row(subject, outcome.detail or outcome.check.sentence, outcome.status.value)
+            yield Finding(subject, outcome.detail or outcome.check.sentence, outcome.status.value)
     for subject, count in untried.items():
-        yield Row(subject, f"{count} more rules, which build on the one that failed", "not tried")
+        yield Finding(subject, f"{count} more rules, which build on the failed one", "not tried")
 
 
 def _run(checks: Iterable[Check]) -> Iterator[CheckResult]:
-    """Outcomes; on a terminal, the check at work is shown meanwhile."""
+    """Results of checks; a terminal shows the current check."""
     from adbench.testing import run_checks
 
     with screen(err=True).status("checking") as status:
@@ -202,8 +202,8 @@ def _run(checks: Iterable[Check]) -> Iterator[CheckResult]:
             yield outcome
 
 
-def _recipe(file: RecipeFile, registry: Registry) -> Row:
-    """Whether a recipe can be read, and names parts that exist."""
+def _recipe(file: RecipeFile, registry: Registry) -> Finding:
+    """The row of a recipe: it must be readable, and its parts must exist."""
     from adbench.engine.plan.recipe import read_recipe
     from adbench.faults import near_to
 
@@ -211,16 +211,16 @@ def _recipe(file: RecipeFile, registry: Registry) -> Row:
     try:
         recipe = read_recipe(file.path)
         if recipe.name != file.name:
-            told = f"{file.path} says 'recipe: {recipe.name}', but --recipe takes the file's name; make them the same"
-            return Row(subject, told, "FAIL")
+            detail = f"{file.path} says 'recipe: {recipe.name}', but --recipe takes the file's name; make them the same"
+            return Finding(subject, detail, "FAIL")
         _make_parts(recipe, registry)
     except UnknownName as error:
         misspelt = error.what == "option" or near_to(error.name, error.known) is not None
-        told = str(error) if misspelt else f"no installed plugin has {error.what} {error.name!r}, which it names"
-        return Row(subject, told, "FAIL" if misspelt else "not here")
+        detail = str(error) if misspelt else f"it needs {error.what} {error.name!r}, which no installed plugin has"
+        return Finding(subject, detail, "FAIL" if misspelt else "not here")
     except (UsageError, PluginError) as error:
-        return Row(subject, str(error), "FAIL")
-    return Row(subject, "It can be read, and its parts exist and take the options that it gives.", "pass")
+        return Finding(subject, str(error), "FAIL")
+    return Finding(subject, "The recipe can be read, its parts exist, and they accept its options.", "pass")
 
 
 def _make_parts(recipe: Any, registry: Registry) -> None:
@@ -231,24 +231,24 @@ def _make_parts(recipe: Any, registry: Registry) -> None:
             part.make(kind, registry)
 
 
-def _show(dist: str, rows: list[Row]) -> None:
-    """The rows, with what failed last, and a line of totals."""
-    ordered = sorted(rows, key=lambda row: row.status == "FAIL")  # failures last, to be seen
-    title, console = f"{dist}: does it keep its contracts?", screen()
+def _show(dist: str, rows: list[Finding]) -> None:
+    """Print the rows, failures last, and a line of totals."""
+    ordered = sorted(rows, key=lambda row: row.status == "FAIL")  # failures last, above the prompt
+    title, console = f"{dist}: conformance with the contracts", screen()
     if console.is_terminal:
         _draw(console, title, ordered)
     else:
-        echo(title, *(f"{row.status}  {row.subject}  {row.told}" for row in ordered))
+        echo(title, *(f"{row.status}  {row.subject}  {row.detail}" for row in ordered))
     totals = Counter(row.status for row in rows)
     echo(", ".join(f"{count} {name}" for name, count in totals.items()) or "nothing to check")
 
 
-def _draw(console: RichConsole, title: str, rows: Sequence[Row]) -> None:
+def _draw(console: RichConsole, title: str, rows: Sequence[Finding]) -> None:
     from rich.table import Table
 
     table = Table(title=styled(title), title_justify="left")
     for column in ("component", "rule", "result"):
         table.add_column(column, overflow="fold", min_width=min(len(column), console.width // 4))
-    for component, told, result in rows:
-        table.add_row(styled(component), styled(told), styled((result, _STYLES[result])))
+    for component, detail, result in rows:
+        table.add_row(styled(component), styled(detail), styled((result, _STYLES[result])))
     console.print(table)

@@ -1,4 +1,4 @@
-"""``adbench data``: which datasets are there, how to get them, and whether they are sound; no torch."""
+"""``adbench data``: list, download and verify datasets, without torch."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from adbench.api.dataset import Dataset
 
 _ROOT = click.option(
-    "--root", type=click.Path(file_okay=False, path_type=Path), help="The dataset's folder, if not where it usually is."
+    "--root", type=click.Path(file_okay=False, path_type=Path), help="The dataset's folder, if not the usual one."
 )
 
 
 @runtime_checkable
 class Obtainable(Protocol):
-    """A dataset that adbench can download: what a dataset class offers beyond its contract, if it can."""
+    """A dataset that adbench can download: an optional addition to the contract of a dataset."""
 
     source: Any
     """With `title`, `page` and `licence`, and `url` where it can be downloaded."""
 
     def download(self, target: Path | None, progress: Callable[[str, int, int | None], None]) -> Path:
-        """Fetch it into a folder; the folder."""
+        """Download the dataset into a folder; return the folder."""
 
 
 @click.group("data")
@@ -59,7 +59,7 @@ def list_command() -> None:
 @click.argument("name")
 @_ROOT
 def get_command(name: str, root: Path | None) -> None:
-    """Download the dataset NAME, check what arrived, and unpack it. A second call goes on where one was cut off."""
+    """Download the dataset NAME, check the archive, and unpack it. A second call continues an interrupted download."""
     from adbench.cli.plugins import installed
 
     dataset = installed().get("dataset", name).cls()
@@ -132,10 +132,10 @@ def show_command(data: str, root: Path | None, wanted: tuple[str, ...], out: Pat
 @click.argument("data", metavar="NAME|PATH")
 @_ROOT
 def verify_command(data: str, root: Path | None) -> int:
-    """Read every image and mask of a dataset, and list what is wrong: exit code 1 if anything is.
+    """Read every image and mask of a dataset, and list its problems; the exit code is 1 if there are any.
 
-    Files that are passed over are wrong, too: a result says nothing of them. Test images that only look like a training
-    image are warnings.
+    Files that are passed over are problems too, because results do not cover them. Test images that only look like a
+    training image give warnings.
     """
     from adbench.cli.options import dataset_from
     from adbench.cli.plugins import installed
@@ -158,9 +158,9 @@ def verify_command(data: str, root: Path | None) -> int:
 
 
 def _labels(dataset: Dataset) -> Iterator[str]:
-    """How the folders of each category were read."""
+    """Lines about how the folders of each category were read."""
     for category in dataset.categories():
-        with suppress(DataError):  # which is among the problems
+        with suppress(DataError):  # the problems contain it
             survey = dataset.survey(category)
             if survey is not None and survey.labels:
                 yield f"{category}: {survey.labels}"
@@ -178,9 +178,9 @@ def _warn_of_near_duplicates(dataset: Dataset) -> None:
 
 
 def _warn_of_remarks(dataset: Dataset) -> None:
-    """How files had to be read; all of them have been by now."""
+    """Print remarks about files that were read in an unusual way; by now all files have been read."""
     for category in dataset.categories():
-        with suppress(DataError):  # which is among the problems
+        with suppress(DataError):  # the problems contain it
             for remark in dataset.remarks(category):
                 echo(f"warning: {remark}")
 
@@ -200,7 +200,7 @@ def _about_source(cls: type[Component]) -> Iterator[str]:
 
 
 def _found(cls: type[Component]) -> list[str]:
-    """Where the dataset of a class is, or why it cannot be made."""
+    """The place of a class's dataset, or the reason why it cannot be made."""
     from adbench.faults import made
 
     try:
@@ -210,7 +210,7 @@ def _found(cls: type[Component]) -> list[str]:
 
 
 def _whereabouts(dataset: Dataset) -> list[str]:
-    """Where a dataset is and what is in it, or why it is not there."""
+    """The place and content of a dataset, or the reason why it is missing."""
     try:
         categories = dataset.categories()
     except DataError as error:
@@ -231,7 +231,7 @@ def _counts(dataset: Dataset) -> str:
 
 @contextmanager
 def _byte_progress() -> Iterator[Callable[[str, int, int | None], None]]:
-    """Bars with rate and remaining time on a terminal; a line for each tenth otherwise."""
+    """Progress in bytes: bars with rate and remaining time on a terminal; otherwise a line for each tenth."""
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     columns = TextColumn("{task.description:<12}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn()
@@ -241,7 +241,7 @@ def _byte_progress() -> Iterator[Callable[[str, int, int | None], None]]:
 
 @contextmanager
 def _image_progress() -> Iterator[Callable[[str, int, int | None], None]]:
-    """The same for images."""
+    """Progress in images: bars on a terminal; otherwise a line for each tenth."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -264,12 +264,12 @@ def _bars(*columns: Any) -> Iterator[Progress]:
 
 
 class _Reporter:
-    """Says how far a piece of work is: one bar for each stage, or quiet lines where there is no terminal.
+    """A reporter of progress: one bar for each stage, or plain lines without a terminal.
 
     Args:
-        bars: disabled where there is no terminal.
-        unit: what is counted, in lines.
-        per: so many make one.
+        bars: disabled without a terminal.
+        unit: the noun of the counts, in plain lines.
+        per: the size of one unit.
     """
 
     def __init__(self, bars: Progress, unit: str, per: int) -> None:

@@ -1,4 +1,4 @@
-"""``adbench evaluate``: metrics anew from predictions on disk; no backbone, no GPU."""
+"""``adbench evaluate``: metrics of finished runs from their stored predictions, without backbone or GPU."""
 
 from __future__ import annotations
 
@@ -27,68 +27,68 @@ if TYPE_CHECKING:
 
 @click.command("evaluate")
 @click.argument("runs", type=click.Path(exists=True, path_type=Path), nargs=-1, required=True)
-@click.option("--data", metavar="NAME|PATH", help="The dataset, where it is no longer where the runs found it.")
-@click.option("--intervals", is_flag=True, help="Add 95 % confidence intervals, and details.json where it is missing.")
+@click.option("--data", metavar="NAME|PATH", help="The dataset, if it is no longer in the place that the runs stored.")
+@click.option("--intervals", is_flag=True, help="Add 95 % confidence intervals, and details.json if it is missing.")
 @click.option(
     "--draws",
     type=click.IntRange(100, 100_000),
     default=1000,
     show_default=True,
-    help="How often --intervals draws the test images again.",
+    help="Number of bootstrap draws for --intervals.",
 )
 @click.option(
     "--threshold",
     "rule",
     callback=parse_rule,
     metavar="RULE",
-    help="Set the threshold anew by this rule, from the scores of normal images that the run kept: see 'adbench run'.",
+    help="Set the threshold again by this rule, from the run's stored scores of normal images: see 'adbench run'.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the records, one a line, and nothing else on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print only the records on stdout, one for each line.")
 def command(
     runs: tuple[Path, ...], data: str | None, intervals: bool, draws: int, rule: Rule | None, as_json: bool
 ) -> int:
-    """Compute all metrics anew for every finished run in RUNS, and write them into its record.
+    """Compute all metrics again for every finished run in RUNS, and write them into its record.
 
-    The data is looked for where the run found it, unless --data says otherwise. A run whose data has changed since is
-    refused, and left as it is. One that failed is left out. Printed are the runs of which something has changed.
+    Each run stores the place of its data; --data gives another one. A run whose data has changed is an error and stays
+    unchanged. Failed runs are left out. The command prints the runs that have changed.
 
     \b
     Exit codes:
-      0  every run with predictions is evaluated
-      1  one could not be; the others are
-      2  the command cannot be meant as it is written
-    """  # noqa: D301  \b is click's mark for a paragraph to keep as it is
+      0  every run with predictions was evaluated
+      1  at least one run could not be evaluated; the others were
+      2  the command is invalid
+    """  # noqa: D301  \b tells click not to wrap the paragraph
     from adbench.cli.plugins import installed
     from adbench.engine.store.record import find_runs
 
     folders = [folder for root in runs for folder in find_runs(root)]
     if not folders:
         raise StorageError(f"no record below {', '.join(map(str, runs))}; give a folder that 'adbench run' wrote")
-    registry, told = installed(), ProblemTally("run")
+    registry, tally = installed(), ProblemTally("run")
     work = _Evaluation(registry, Datasets(registry, data), draws if intervals else 0, rule)
     try:
-        found = [_one(work, folder, told, as_json=as_json) for folder in folders]
+        changed = [_evaluate_run(work, folder, tally, as_json=as_json) for folder in folders]
     finally:
-        told.show()
-    if not as_json and True not in found and False in found:
-        echo(f"{counted(found.count(False), 'run')}: nothing has changed")
-    return 1 if told.failed else 0
+        tally.show()
+    if not as_json and True not in changed and False in changed:
+        echo(f"{counted(changed.count(False), 'run')}: nothing has changed")
+    return 1 if tally.failed else 0
 
 
-def _one(work: _Evaluation, folder: Path, told: ProblemTally, *, as_json: bool) -> bool | None:
-    """Evaluate one run, and say what has changed of it; whether anything has, or None if it could not be evaluated."""
+def _evaluate_run(work: _Evaluation, folder: Path, tally: ProblemTally, *, as_json: bool) -> bool | None:
+    """Evaluate one run and print its changes; return whether it changed, or None if it could not be evaluated."""
     from adbench.engine.store.record import read_record
 
     try:
         before = read_record(folder)
         if before.predictions is None:
-            told.left_out(f"it ended as {before.status!r}, without predictions", folder)
+            tally.left_out(f"it ended as {before.status!r}, without predictions", folder)
             return None
-        after, beside = work.evaluate(folder, before)
+        after, details = work.evaluate(folder, before)
     except AdbenchError as error:
-        told.error(str(error), folder)
+        tally.error(str(error), folder)
         return None
-    changes = [*_changes(before, after), *beside]
+    changes = [*_changes(before, after), *details]
     if as_json:
         echo_json(after.to_json())
     elif changes:
@@ -98,11 +98,11 @@ def _one(work: _Evaluation, folder: Path, told: ProblemTally, *, as_json: bool) 
 
 @dataclass(frozen=True)
 class _Evaluation:
-    """How runs are evaluated.
+    """The evaluation of runs.
 
     Attributes:
-        draws: for intervals; without any, those that are there stay.
-        rule: sets the threshold anew; None to leave it.
+        draws: for intervals; 0 keeps the intervals of the record.
+        rule: sets the threshold again; None keeps it.
     """
 
     registry: Registry
@@ -111,33 +111,35 @@ class _Evaluation:
     rule: Rule | None
 
     def evaluate(self, folder: Path, record: ResultRecord) -> tuple[ResultRecord, list[str]]:
-        """The record with its metrics computed anew, written where they differ.
+        """The record with its metrics computed again, written if they differ.
 
         Returns:
-            The record, and what is to be said beside what has changed in it.
+            The record, and lines about the run's details.
 
         Raises:
-            AdbenchError: the run cannot be evaluated; the message says why.
+            AdbenchError: the run cannot be evaluated; the message gives the reason.
         """
         from adbench.engine.evaluate.bootstrap import with_intervals
         from adbench.engine.evaluate.evaluator import measure
         from adbench.engine.evaluate.reproduce import evaluator_of
         from adbench.engine.store.record import write_record
 
-        judge = evaluator_of(folder, record, self.datasets.of(folder, record))
-        evidence, known = judge.evidence(), [cast("Metric", metric) for metric in self.registry.made("metric")]
+        evaluator = evaluator_of(folder, record, self.datasets.of(folder, record))
+        evidence, known = evaluator.evidence(), [cast("Metric", metric) for metric in self.registry.made("metric")]
         metrics = measure(known, evidence)
-        metrics = with_intervals(metrics, judge, self.draws) if self.draws else _kept(record.metrics, metrics)
-        after = record.model_copy(update={"metrics": metrics, "facts": {**record.facts, **judge.facts()}})
-        beside = self._beside(folder, record, judge, known, evidence) if self.draws or self.rule else []
+        metrics = (
+            with_intervals(metrics, evaluator, self.draws) if self.draws else _keep_intervals(record.metrics, metrics)
+        )
+        after = record.model_copy(update={"metrics": metrics, "facts": {**record.facts, **evaluator.facts()}})
+        lines = self._update_details(folder, record, evaluator, known, evidence) if self.draws or self.rule else []
         if after != record:
             write_record(folder, after)
-        return after, beside
+        return after, lines
 
-    def _beside(
-        self, folder: Path, record: ResultRecord, judge: Evaluator, metrics: Sequence[Metric], evidence: Evidence
+    def _update_details(
+        self, folder: Path, record: ResultRecord, evaluator: Evaluator, metrics: Sequence[Metric], evidence: Evidence
     ) -> list[str]:
-        """Write the details of a run where they are missing or another threshold is asked for; what to say of them."""
+        """Write the details of a run if they are missing or have another threshold; return lines about them."""
         from adbench.engine.evaluate.details import details_of, write_details
         from adbench.engine.plan.threshold_rule import Rule
         from adbench.engine.run.result import deployed
@@ -145,10 +147,10 @@ class _Evaluation:
         before = _details_of(folder, record)
         details = before
         if details is None:
-            usual = deployed(judge, evidence, Rule())
-            details = details_of(record.id, judge, metrics, evidence).model_copy(update={"threshold": usual})
+            usual = deployed(evaluator, evidence, Rule())
+            details = details_of(record.id, evaluator, metrics, evidence).model_copy(update={"threshold": usual})
         if self.rule is not None:
-            threshold = _threshold(self.rule, record, judge, details.threshold)
+            threshold = _threshold(self.rule, record, evaluator, details.threshold)
             details = details.model_copy(update={"threshold": threshold})
         if details != before:
             write_details(folder, details)
@@ -157,32 +159,32 @@ class _Evaluation:
 
 
 def _details_of(folder: Path, record: ResultRecord) -> Details | None:
-    """The details of a run; None where it has none of this record."""
+    """The details of a run; None if it has none of this record."""
     from adbench.engine.evaluate.details import DETAILS_FILE, read_details
 
     details = read_details(folder) if (folder / DETAILS_FILE).exists() else None
     return details if details is not None and details.id == record.id else None
 
 
-def _threshold(rule: Rule, record: ResultRecord, judge: Evaluator, before: Threshold | None) -> Threshold:
-    """What a rule makes of the scores of normal images that the run kept, or why it makes nothing of so few images.
+def _threshold(rule: Rule, record: ResultRecord, evaluator: Evaluator, before: Threshold | None) -> Threshold:
+    """The threshold of a rule, from the run's stored scores of normal images.
 
     Raises:
-        StorageError: it kept none, and the rule could have used them.
+        StorageError: the run stored no such scores, and the rule needs them.
     """
-    from adbench.engine.evaluate.reproduce import deployed_again
+    from adbench.engine.evaluate.reproduce import redeploy
 
-    threshold = deployed_again(rule, record, judge)
+    threshold = redeploy(rule, record, evaluator)
     if threshold is not None:
         return threshold
-    why = "it kept no scores of normal images"
+    why = "it stored no scores of normal images"
     if before is not None and before.value is None:
-        why = f"it made no scores of normal images, since {before.reason}"
+        why = f"it computed no scores of normal images, because {before.reason}"
     raise StorageError(f"{why}; run it again with --redo --threshold {rule.words}")
 
 
-def _kept(before: Mapping[str, MetricInfo], after: Mapping[str, MetricInfo]) -> dict[str, MetricInfo]:
-    """New figures; one that has not changed keeps its interval."""
+def _keep_intervals(before: Mapping[str, MetricInfo], after: Mapping[str, MetricInfo]) -> dict[str, MetricInfo]:
+    """New figures; an unchanged figure keeps its interval."""
     same = {name for name, info in after.items() if name in before and before[name].value == info.value}
     return {
         name: before[name] if name in same and before[name].version == info.version else info
@@ -191,7 +193,7 @@ def _kept(before: Mapping[str, MetricInfo], after: Mapping[str, MetricInfo]) -> 
 
 
 def _changes(before: ResultRecord, after: ResultRecord) -> Iterator[str]:
-    """In words, what differs: figures, and intervals of figures that are the same."""
+    """Sentences about changes: figures, and intervals of unchanged figures."""
     moved: list[str] = []
     gone: list[str] = []
     added: list[str] = []

@@ -1,4 +1,4 @@
-"""``adbench list``: what is installed."""
+"""``adbench list``: the installed components and recipes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.argument("kind", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(kind: str | None, as_json: bool) -> None:
-    """List components and recipes, of one KIND or all, with their options and where they come from."""
+    """List installed components and recipes, of one KIND or all, with their options and packages."""
     from adbench.registry import installed
 
     registry = installed()
@@ -62,7 +62,7 @@ def _default(info: Any) -> str:
 
 
 def _title(path: Any) -> str:
-    """A recipe's title line, without parsing the file as a recipe; why there is none where it cannot be read."""
+    """A recipe's title, without parsing the file as a recipe; for an unreadable file the reason."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""``adbench plan``: what ``run`` would do, as a tree."""
+"""``adbench plan``: the units that ``run`` would run, as a tree."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from adbench.registry import Registry
 
 
-class _RunsWords(SectionedCommand):
-    """Takes every option of 'run', so that one's words are the other's; the help shows those that matter here."""
+class _RunOptions(SectionedCommand):
+    """A command that accepts every option of 'run'; its help shows only its own."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Its own options, then the others of 'run', hidden."""
+        """The command's own options, then the other options of 'run', hidden."""
         own = super().get_params(ctx)
         known = {parameter.name for parameter in own}
         others = [copy(parameter) for parameter in run_command.params if parameter.name not in known]
@@ -40,23 +40,23 @@ class _RunsWords(SectionedCommand):
         return [*own, *others]
 
 
-@click.command("plan", cls=_RunsWords)
+@click.command("plan", cls=_RunOptions)
 @method_options
 @task_options
 @out_option
 def command(**options: Any) -> int:
-    """Show the tree of units that 'run' would run: what is done already, what cannot run and why, and how long the
-    rest will take, from records of the past. It takes the same words as 'run'.
+    """Show the tree of units that 'run' would run: finished units, units that cannot run with the reasons, and the
+    expected time, from past records. It takes the same options as 'run'.
 
-    Units below one line share what the backbone sees: each image is looked at once for all of them. Those below one
-    bank share that bank.
+    Units of one branch share the backbone's features: the backbone processes each image once. Units below one bank
+    share that bank.
 
     \b
     Exit codes:
       0  every unit is done or can run
       1  a unit would fail, or nothing can run
-      2  the command cannot be meant as it is written
-    """  # noqa: D301  \b is click's mark for a paragraph to keep as it is
+      2  the command is invalid
+    """  # noqa: D301  \b tells click not to wrap the paragraph
     from adbench.cli.console import Console
     from adbench.cli.plugins import installed
     from adbench.cli.scope import plan_from
@@ -78,31 +78,31 @@ def _totals(shown: _Shown, plan: Plan) -> Iterator[str]:
     size = f"{counted(len(plan.units), 'unit')} in {counted(len(plan.branches), 'branch', 'branches')}"
     yield f"{size}: {shown.done} done, {left} to run{failing}"
     if left and shown.unknown == left:
-        yield "expected time: unknown, since no unit like these has been run here"
+        yield "expected time: unknown, because no such unit has run here"
     elif left:
-        gap = f", and {counted(shown.unknown, 'unit')} that nothing is known of" if shown.unknown else ""
+        gap = f", without {counted(shown.unknown, 'unit')} of unknown time" if shown.unknown else ""
         yield f"expected time, from past records: {_duration(shown.seconds)}{gap}"
 
 
 @dataclass
 class _Twig:
-    """A line, and the lines below it."""
+    """A line of the tree, and the lines below it."""
 
-    said: str
+    text: str
     twigs: list[_Twig] = field(default_factory=list)
     aside: str = ""
 
     def lines(self, depth: int = 0) -> Iterator[str]:
-        """As plain text: below is further to the right."""
-        yield "  " * depth + self.said + self.aside
+        """Lines of plain text, indented by depth."""
+        yield "  " * depth + self.text + self.aside
         for twig in self.twigs:
             yield from twig.lines(depth + 1)
 
     def drawn(self) -> Tree:
-        """As a tree for a terminal."""
+        """A tree for a terminal."""
         from rich.tree import Tree
 
-        tree = Tree(styled(self.said, (self.aside, "dim")))
+        tree = Tree(styled(self.text, (self.aside, "dim")))
         tree.children = [twig.drawn() for twig in self.twigs]
         return tree
 
@@ -115,7 +115,7 @@ def _print(twig: _Twig, out: RichConsole) -> None:
 
 
 class _Shown:
-    """Branches as trees, and sums over what they show."""
+    """Trees of branches, and sums over them."""
 
     def __init__(self, registry: Registry, settings: Settings, forecast: Forecast) -> None:
         self.registry, self.settings, self.forecast = registry, settings, forecast
@@ -123,19 +123,19 @@ class _Shown:
         self.seconds = 0.0
 
     def tree(self, branch: Branch) -> _Twig:
-        """A backbone on some images; below it what is learned from them; below that the scorers."""
+        """A tree: a backbone on a category's images; below it the banks; below each bank the scorers."""
         left: list[Unit] = []
         images: list[int] = []
-        learned: dict[str, _Twig] = {}
+        banks: dict[str, _Twig] = {}
         for unit in branch.units:
             state, count = self._state(unit)
-            bank = learned.setdefault(_bank(unit), _Twig(_bank(unit)))
+            bank = banks.setdefault(_bank(unit), _Twig(_bank(unit)))
             bank.twigs.append(_Twig(f"{_scorer(unit)}, seed {unit.seed}: {state}"))
             if count:
                 left.append(unit)
                 images.append(count)
-        root = f"{_sight(branch.units[0])} on {branch.title.partition(' on ')[2]}"
-        return _Twig(root, list(learned.values()), self._expected(left, images))
+        root = f"{_backbone(branch.units[0])} on {branch.title.partition(' on ')[2]}"
+        return _Twig(root, list(banks.values()), self._expected(left, images))
 
     def _expected(self, left: list[Unit], images: list[int]) -> str:
         from adbench.engine.plan.plan import Branch
@@ -148,7 +148,7 @@ class _Shown:
         return f"  about {_duration(estimate.seconds)}" if estimate.seconds else ""
 
     def _state(self, unit: Unit) -> tuple[str, int]:
-        """What there is of a unit, and how many images it has to see if it is to be run."""
+        """The state of a unit, and the number of its images if it is to run."""
         from adbench.engine.plan.protocol import make_task
         from adbench.engine.plan.recipe import components_of
         from adbench.engine.run.record_builder import RecordBuilder
@@ -160,14 +160,14 @@ class _Shown:
             return f"fails: {error}", 0
         components = components_of(unit.recipe, self.registry)
         record = RecordBuilder(unit, components, self.registry, self.settings.out, "cpu", task).record()
-        if record is None or self.settings.again(record.status):
+        if record is None or self.settings.reruns(record.status):
             return "to run", len(task.train) + len(task.test)
         self.done += 1
         return ("done" if record.status == "ok" else f"{record.status}: {record.reason} (--retry {record.status})"), 0
 
 
 def _forecast(out: Path) -> Forecast:
-    """From the records of this machine's own device that lie in the folder of runs."""
+    """The forecast from the records in the folder of runs."""
     from adbench.engine.plan.forecast import Forecast
     from adbench.engine.store.record import find_runs, read_record
     from adbench.errors import StorageError
@@ -181,7 +181,7 @@ def _forecast(out: Path) -> Forecast:
     return Forecast.of(record for record in records if record.status == "ok")
 
 
-def _sight(unit: Unit) -> str:
+def _backbone(unit: Unit) -> str:
     return _parts(unit, ("preprocess", "backbone"))
 
 

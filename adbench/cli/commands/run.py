@@ -23,6 +23,7 @@ from adbench.cli.options import (
     parse_rule,
     task_options,
 )
+from adbench.cli.screen import counted
 from adbench.errors import StorageError
 
 if TYPE_CHECKING:
@@ -46,38 +47,48 @@ _run_option = partial(option, section="Run")
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
     show_default=True,
-    help="Where to compute; auto takes a GPU where there is one.",
+    help="The device; auto takes a GPU if there is one.",
 )
 @_run_option(
     "--runtime",
     type=click.Choice(["auto", "torch", "onnxruntime", "openvino"]),
     default="auto",
     show_default=True,
-    help="What computes the backbone; auto takes OpenVINO, else ONNX Runtime, where installed and equal to torch (to"
+    help="The runtime of the backbone; auto takes OpenVINO, else ONNX Runtime, if installed and equal to torch (to"
     " 1e-4), else torch.",
 )
 @out_option
 @_run_option(
-    "--batch-size", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Images at a time."
+    "--batch-size",
+    type=click.IntRange(1),
+    default=8,
+    show_default=True,
+    metavar="N",
+    help="Number of images in a batch.",
 )
 @_run_option(
-    "--workers", type=click.IntRange(1), default=2, show_default=True, metavar="N", help="Threads that read images."
+    "--workers",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="Number of threads that read images.",
 )
 @_run_option(
     "--timeout",
     type=FiniteRange(0, 1e7),
     default=0,
     metavar="SECONDS",
-    help="Give a unit up after so long. With --executor process it ends seconds later, whatever it does; the executor"
-    " inline can only ask it to, as soon as Python runs.",
+    help="Stop a unit after this time. With --executor process it always ends, seconds later at most; the executor"
+    " inline stops it only when Python code runs.",
     show_default="never",
 )
-@_run_option("--redo", is_flag=True, help="Run units again that ended before, however they ended.")
+@_run_option("--redo", is_flag=True, help="Run all units again, even finished ones.")
 @_run_option(
     "--retry",
     type=click.Choice(["failed", "timeout", "out-of-memory"]),
     multiple=True,
-    help="Run units again that ended so; failed stands for all that did not end well.",
+    help="Run units with this status again; failed means every unsuccessful status.",
 )
 @_run_option(
     "--threshold",
@@ -85,33 +96,33 @@ _run_option = partial(option, section="Run")
     show_default=True,
     callback=parse_rule,
     metavar="RULE",
-    help="How a threshold follows from normal images that the bank has not seen: conformal:alpha=0.05,"
+    help="The rule that sets a threshold from normal images outside the bank: conformal:alpha=0.05,"
     " quantile:alpha=0.05, sigma:k=3, or none.",
 )
-@_run_option("--no-figures", is_flag=True, help="Draw no pictures.")
+@_run_option("--no-figures", is_flag=True, help="Write no pictures.")
 @_run_option(
     "--executor",
     default="inline",
     show_default=True,
     metavar="PART",
-    help="Where units run, such as process:workers=4. A component that ends its process, or hangs and heeds no"
-    " --timeout, costs its own unit with process, and the whole command with inline.",
+    help="The executor of units, such as process:workers=4. A component that ends its process, or ignores --timeout,"
+    " loses its own unit with process, and the whole command with inline.",
 )
-@_run_option("--address", metavar="ADDRESS", help="Of the cluster, for an executor that has one.")
+@_run_option("--address", metavar="ADDRESS", help="The address of the cluster, for an executor that has one.")
 @_run_option(
     "--json",
     "as_json",
     is_flag=True,
-    help="Print the records, one a line, and nothing else on stdout: what components print goes to stderr.",
+    help="Print only the records on stdout, one for each line; other output goes to stderr.",
 )
 @cache_options
 def command(**options: Any) -> int:
     """Run a method, or many, on every category of a dataset.
 
     A method is a recipe, or a backbone and a scorer. A PART is a component's name (see 'adbench list'), with its
-    options after a colon; lists are joined by '+'; a value with a comma stands in quotes, and the whole in others for
-    the shell: 'onnx:path="a,b.onnx"'. A PART of which there may be several is given repeatedly, or as 'none'. A unit
-    (one method, category and seed) that has ended before is not run again.
+    options after a colon. Use '+' in lists. Put a value with a comma into quotes, and the whole PART into other quotes
+    for the shell: 'onnx:path="a,b.onnx"'. Repeat an option to give several PARTs; 'none' gives no PART. A finished
+    unit (one method, category and seed) does not run again.
 
     \b
     adbench run --recipe patchcore-lite --data demo
@@ -121,11 +132,11 @@ def command(**options: Any) -> int:
 
     \b
     Exit codes:
-      0    every unit has a result, made now or before
-      1    a unit failed, could not begin, or could not be saved; the others ran
-      2    the command cannot be meant as it is written
-      130  stopped by Ctrl-C; the same command goes on from there
-    """  # noqa: D301  \b is click's mark for a paragraph to keep as it is
+      0    every unit has a result, from this run or an earlier one
+      1    a unit failed, could not start, or could not be saved; the others ran
+      2    the command is invalid
+      130  stopped by Ctrl-C; the same command continues
+    """  # noqa: D301  \b tells click not to wrap the paragraph
     from adbench.cli.console import Console
     from adbench.cli.plugins import installed
     from adbench.cli.scope import plan_from
@@ -153,23 +164,23 @@ def _executor(registry: Registry, options: dict[str, Any]) -> Executor:
 
 
 def tell_surveys(plan: Plan, console: Console) -> None:
-    """Say once how the folders of each dataset and category were read, and what was passed over."""
-    seen = {(id(unit.dataset), unit.category): unit for unit in plan.units}
-    for dataset in {id(unit.dataset): unit.dataset for unit in seen.values()}.values():
-        _tell_survey(dataset, "", console)
-    for unit in seen.values():
-        _tell_survey(unit.dataset, unit.category, console)
+    """Print once how the folders of each dataset and category were read, and which files were passed over."""
+    by_category = {(id(unit.dataset), unit.category): unit for unit in plan.units}
+    for dataset in {id(unit.dataset): unit.dataset for unit in by_category.values()}.values():
+        _print_survey(dataset, "", console)
+    for unit in by_category.values():
+        _print_survey(unit.dataset, unit.category, console)
 
 
-def _tell_survey(dataset: Dataset, category: str, console: Console) -> None:
-    with suppress(Exception):  # whatever it is, the unit will fail of it, with a record
+def _print_survey(dataset: Dataset, category: str, console: Console) -> None:
+    with suppress(Exception):  # the unit will fail with the same error, and leave a record
         survey = dataset.survey(category)
         if survey is not None:
             console.survey("/".join(filter(None, [dataset.board_name, category])), survey)
 
 
 def settings_from(options: dict[str, Any]) -> Settings:
-    """What the options say of how units are run."""
+    """The settings of the options."""
     from adbench.engine.plan.settings import Settings
 
     names = ("out", "batch_size", "workers", "skip_bad", "redo", "runtime", "cache", "cache_limit", "threshold")
@@ -184,17 +195,17 @@ def settings_from(options: dict[str, Any]) -> Settings:
 
 
 def require_writable(out: Path) -> None:
-    """Find out before the work whether its results can be written.
+    """Check before the run that results can be written.
 
     Raises:
-        StorageError: they cannot.
+        StorageError: they cannot be written.
     """
     from adbench.engine.process.location import is_here
     from adbench.engine.process.scratch import Scratch
     from adbench.engine.store.record import storage_errors
 
     if is_here(out) and out.is_file():
-        raise StorageError(f"--out {out}: that is a file; give a folder, or a name that is free")
+        raise StorageError(f"--out {out} is a file; give a folder or a new name")
     with storage_errors(out):
         out.mkdir(parents=True, exist_ok=True)
         if is_here(out):
@@ -203,7 +214,7 @@ def require_writable(out: Path) -> None:
 
 
 def tidy_up(out: Path, cache: Path | None, console: Console) -> None:
-    """Remove what killed runs have left behind, here and among temporary files, and say so."""
+    """Remove files of killed runs, from the folder of runs and from temporary files, and print their number."""
     from adbench.engine.features.feature_cache import sweep_drafts
     from adbench.engine.process.location import is_here
     from adbench.engine.process.lock import sweep_claims
@@ -217,28 +228,28 @@ def tidy_up(out: Path, cache: Path | None, console: Console) -> None:
         drafts, more = sweep_drafts(cache / "features")
         count, freed = count + drafts, freed + more
     if count:
-        console.note(f"removed {count} leftovers of runs that were killed ({freed / 1e6:.1f} MB)")
+        console.note(f"removed {counted(count, 'leftover')} of killed runs ({freed / 1e6:.1f} MB)")
 
 
 @contextmanager
 def records_alone(console: Console) -> Iterator[None]:
-    """Standard output is the records'; whatever else comes there, from Python, C or a child, goes to standard error."""
-    given, kept = sys.stdout, -1
-    given.flush()
-    console.records = given
-    with suppress(OSError, ValueError):  # it is closed, or no file
-        console.records = os.fdopen(os.dup(given.fileno()), "w", encoding=given.encoding, errors=given.errors)
+    """Reserve standard output for records; other output, of Python, C or a child process, goes to standard error."""
+    stdout, saved = sys.stdout, -1
+    stdout.flush()
+    console.records = stdout
+    with suppress(OSError, ValueError):  # the stream is closed, or not a file
+        console.records = os.fdopen(os.dup(stdout.fileno()), "w", encoding=stdout.encoding, errors=stdout.errors)
     with suppress(OSError):
-        kept = os.dup(1)
+        saved = os.dup(1)
         os.dup2(2, 1)
     try:
         with redirect_stdout(sys.stderr):
             yield
     finally:
-        with suppress(OSError):  # a component closed what is not its own
-            os.dup2(kept, 1)
-            os.close(kept)
-        if console.records is not given:
+        with suppress(OSError):  # a component closed this descriptor
+            os.dup2(saved, 1)
+            os.close(saved)
+        if console.records is not stdout:
             with suppress(OSError):
                 console.records.close()
         console.records = None
@@ -254,14 +265,14 @@ def _run(
         if options["as_json"]:
             console.record(outcome)
 
-    hearing = Callbacks(console.begin, console.watch, end, console.note, console.refused)
-    dispatcher = Dispatcher(registry, settings, executor, hearing)
+    callbacks = Callbacks(console.begin, console.watch, end, console.note, console.refused)
+    dispatcher = Dispatcher(registry, settings, executor, callbacks)
     try:
         dispatcher.run(plan.branches)
     except KeyboardInterrupt:
-        well = sum(outcome.well for outcome in dispatcher.outcomes)
+        finished = sum(outcome.well for outcome in dispatcher.outcomes)
         with suppress(OSError):  # the terminal may be gone
-            console.interrupted(well, len(plan.units), options["out"])
+            console.interrupted(finished, len(plan.units), options["out"])
         raise
     finally:
         console.close()
@@ -269,10 +280,10 @@ def _run(
 
 
 def _sum_up(dispatcher: Dispatcher, plan: Plan, console: Console, options: dict[str, Any]) -> int:
-    """Say how it went; the exit code.
+    """Print the summary of a run; return the exit code.
 
     Raises:
-        AdbenchError: not one unit could begin, and why.
+        AdbenchError: no unit could start; the message gives the reason.
     """
     outcomes, refusals, total = dispatcher.outcomes, dispatcher.refusals, len(plan.units)
     if refusals and not outcomes:

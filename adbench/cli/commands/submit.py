@@ -1,4 +1,4 @@
-"""``adbench board submit`` and ``verify``: records that others can trust, and others' records put to the test."""
+"""``adbench board submit`` and ``verify``: submit checked records, and check other people's records."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from adbench.engine.store.record import ResultRecord
 
 TOLERANCE = 0.001
-"""A tenth of a point, the last digit that boards show: what another device or thread count may move."""
+"""A tenth of a point, the last digit on boards: the effect of another device or number of threads."""
 _data_option = click.option(
-    "--data", metavar="NAME|PATH", help="The dataset, where neither the record's name nor the run's folder leads to it."
+    "--data", metavar="NAME|PATH", help="The dataset, if neither the record's name nor the run's folder leads to it."
 )
 
 
 @click.command("submit")
 @click.argument("runs", callback=places, nargs=-1, required=True)
 @_data_option
-@click.option("--method", metavar="NAME", help="Which method, where RUNS hold several: its name, or its key.")
+@click.option("--method", metavar="NAME", help="The method, by its name or its key, if RUNS hold several.")
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -43,14 +43,15 @@ _data_option = click.option(
     "--replace",
     "replacing",
     is_flag=True,
-    help="Let these records take the place of others for the same method, category and seed; each is said.",
+    help="Replace records of the same method, category and seed, and print each replacement.",
 )
 def submit_command(runs: tuple[Path, ...], data: str | None, method: str | None, out: Path, replacing: bool) -> int:
-    """Re-check all records of one method in RUNS, and put them on the boards, ready for a pull request.
+    """Check all records of one method in RUNS, and put them on the boards, ready for a pull request.
 
-    Checked are schema, identity, regime, the raw scores' hash, counts, all metrics and intervals from the raw scores,
-    that every category and seed of the board is there, and that weights are trained. Nothing is written unless all is
-    well. Where raw scores or the dataset are not here, the record is listed apart, as unverified, without a rank.
+    The command checks schema, identity, regime, the raw scores' hash, counts, and all metrics and intervals from the
+    raw scores. Every category and seed of the board must be there, and weights must be trained. The command writes
+    only if all checks pass. Without raw scores or the dataset, a record is listed separately, as unverified, without a
+    rank.
     """
     from dataclasses import replace
 
@@ -63,7 +64,7 @@ def submit_command(runs: tuple[Path, ...], data: str | None, method: str | None,
     outcome, recheck = BuildReport(), Recheck(data)
     found = of_one_method(list(read_runs(runs, outcome, known_here(data, lambda *_: ""))), method)
     _examine(found, out, outcome)
-    unseen = [recheck.witness(_folder(each), each.record) for each in found]
+    unchecked = [recheck.witness(_folder(each), each.record) for each in found]
     outcome.problems += recheck.faults
     if outcome.problems:
         echo(f"nothing written: {counted(len(outcome.problems), 'problem')}", err=True)
@@ -71,33 +72,33 @@ def submit_command(runs: tuple[Path, ...], data: str | None, method: str | None,
     printed = replace(renderers(), known=known_here(data, recheck.witness))
     built = build([_folder(each) for each in found], out, printed, replacing=replacing)
     built.news[:0] = outcome.news
-    name, again = found[0].record.recipe.name, sum(not reason for reason in unseen)
+    name, checked = found[0].record.recipe.name, sum(not reason for reason in unchecked)
     echo(
-        f"{counted(len(found), 'record')} of {visible(name, 100)!r} below {out}, {again} of them measured again; commit"
-        " that folder, and open a pull request"
+        f"{counted(len(found), 'record')} of {visible(name, 100)!r} below {out}, {checked} of them checked against raw"
+        " scores; commit that folder, and open a pull request"
     )
     return report(built)
 
 
 def _folder(found: FoundRecord) -> Path:
-    """Of the run that a record was found in."""
+    """The folder of the run of a record."""
     return cast("Path", found.folder)
 
 
 def _examine(found: Sequence[FoundRecord], out: Path, outcome: BuildReport) -> None:
-    """Compare the records with what their boards ask for."""
+    """Compare the records with the rules of their boards."""
     from adbench.boards.board import belongs
     from adbench.boards.records.submission import review
 
-    homeless = list(found)
+    boardless = list(found)
     for shelf in _shelves(out, outcome):
         taken = [each for each in found if belongs(each.record, shelf.board)]
-        homeless = [each for each in homeless if each not in taken]
+        boardless = [each for each in boardless if each not in taken]
         if taken:
-            seen = review(shelf.board, taken, _categories(shelf, taken))
-            outcome.problems += seen.faults
-            outcome.news += [f"warning: {sentence}" for sentence in seen.warnings]
-    outcome.problems += [f"{each.where}: no board below {out} takes it" for each in homeless]
+            reviewed = review(shelf.board, taken, _categories(shelf, taken))
+            outcome.problems += reviewed.faults
+            outcome.news += [f"warning: {sentence}" for sentence in reviewed.warnings]
+    outcome.problems += [f"{each.where}: it fits no board below {out}" for each in boardless]
 
 
 def _shelves(out: Path, outcome: BuildReport) -> Iterator[BoardFiles]:
@@ -107,7 +108,7 @@ def _shelves(out: Path, outcome: BuildReport) -> Iterator[BoardFiles]:
 
 
 def _categories(shelf: BoardFiles, taken: Sequence[FoundRecord]) -> tuple[str, ...]:
-    """Those that the board names, or else all that its records know."""
+    """The categories of a board, or else of all its records."""
     known = {each.record.task.category for each in (*shelf.found, *taken)}
     return tuple(sorted(known)) if shelf.board.categories is None else shelf.board.categories
 
@@ -115,20 +116,22 @@ def _categories(shelf: BoardFiles, taken: Sequence[FoundRecord]) -> tuple[str, .
 @click.command("verify")
 @click.argument("record", type=click.Path(exists=True, path_type=Path))
 @_data_option
-@click.option("--id", "prefix", default="", metavar="ID", help="Only the record whose id begins so, in a file of many.")
+@click.option(
+    "--id", "prefix", default="", metavar="ID", help="Only the records whose id begins with ID, in a file of many."
+)
 @click.option(
     "--tolerance",
     type=FiniteRange(0, 1),
     default=TOLERANCE,
     show_default=True,
-    help="By how much a metric may differ, as a fraction.",
+    help="The largest allowed difference of a metric, as a fraction.",
 )
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 def verify_command(record: Path, data: str | None, prefix: str, tolerance: float, device: str) -> int:
-    """Run the recipe of RECORD again, on its own task, and compare: exit code 1 if anything disagrees.
+    """Run the recipe of RECORD again, on its own task, and compare: exit code 1 if anything differs.
 
-    Compared are every metric, regime, counts, images, weights and all else that follows from running it. RECORD is a
-    run's folder, a record.json, or a board's file of records. Nothing is taken from the cache.
+    The command compares every metric, regime, counts, images, weights and all other results. RECORD is a run's folder,
+    a record.json, or a board's file of records. The command does not use the cache.
     """
     from adbench.engine.store.record import RECORD_FILE
 
@@ -141,7 +144,7 @@ def verify_command(record: Path, data: str | None, prefix: str, tolerance: float
 
 
 def _records(path: Path) -> list[ResultRecord]:
-    """Raises `StorageError` if one of them cannot be trusted as it stands."""
+    """The records of a file or folder; raises `StorageError` if one of them contradicts itself."""
     from adbench.boards.records.records_io import read_lines, read_run
 
     found = [each for _, each in read_lines(path)] if path.suffix == ".jsonl" else [read_run(path)]
@@ -152,7 +155,7 @@ def _records(path: Path) -> list[ResultRecord]:
 
 
 def _data_of(record: ResultRecord, data: str | None, folder: Path | None) -> Dataset:
-    """The dataset to run a record on again; where nobody names it, it is said which one that is."""
+    """The dataset for a record; without ``--data`` the command prints its place."""
     from adbench.cli.plugins import installed
 
     dataset = dataset_of(installed(), record, data, folder)
@@ -162,14 +165,14 @@ def _data_of(record: ResultRecord, data: str | None, folder: Path | None) -> Dat
 
 
 def _verify(record: ResultRecord, dataset: Dataset, tolerance: float, device: str) -> bool:
-    """Run one record again, print the comparison, and say whether it holds."""
+    """Run one record again, print the comparison, and return whether the results agree."""
     from adbench.engine.evaluate.reproduce import compare
     from adbench.engine.plan.derived import differences
 
     name = visible(record.recipe.name, 100)
     title = f"{name} on {visible(record.task.category, 100)}, seed {record.task.seed} ({record.id[:12]})"
     if record.status != "ok":
-        raise UsageError(f"{title}: it ended as {record.status!r}; there is nothing to compare")
+        raise UsageError(f"{title}: it ended as {record.status!r}, so there is nothing to compare")
     after = _rerun(record, dataset, device)
     echo(f"{title}: run again on {after.provenance.device}, then on {record.provenance.device}")
     if after.status != "ok":
@@ -180,8 +183,8 @@ def _verify(record: ResultRecord, dataset: Dataset, tolerance: float, device: st
         apart = "" if was is None or now is None else f"{now - was:+.6f}"
         echo(f"  {metric:16} {_figure(was):>9} {_figure(now):>9} {apart:>10}  {'agrees' if agrees else 'DIFFERS'}")
     others = list(differences(record, after))
-    for what, said, found in others:
-        echo(f"  {what}: {visible(said, 200)}, and {visible(found, 200)} here  DIFFERS")
+    for what, recorded, found in others:
+        echo(f"  {what}: {visible(recorded, 200)}, but {visible(found, 200)} here  DIFFERS")
     held = all(row.agrees for row in rows) and not others
     echo(f"  {'verified' if held else 'not reproduced'}, tolerance {tolerance:g}")
     return held
@@ -209,5 +212,5 @@ def _rerun(record: ResultRecord, dataset: Dataset, device: str) -> ResultRecord:
         )
         outcome = Runner(registry, settings, note=lambda sentence: echo(f"  {sentence}", err=True)).run(unit)
     if outcome is None:
-        raise StorageError("another process is at this unit")
+        raise StorageError("another process is running this unit")
     return outcome.record

@@ -1,4 +1,4 @@
-"""``adbench sweep``: aggregates and maps tried on finished runs; some test images choose, other ones report."""
+"""``adbench sweep``: aggregators and maps on finished runs; some test images choose, the others report."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ if TYPE_CHECKING:
     from adbench.registry import Registry
 
 USUAL = {"image": "image-auroc", "pixel": "pixel-aupro-30"}
-"""What ranks aggregates and maps where nobody says otherwise."""
+"""The default metrics that rank aggregators and maps."""
 
 _LEVELS: dict[str, Literal["aggregate", "map"]] = {"image": "aggregate", "pixel": "map"}
 
 
 def _map_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """An option for each of a map's, with values to try."""
+    """Add an option for each option of the map."""
     for name, info in reversed(MapSpec.model_fields.items()):
-        said = click.option(f"--{name}", multiple=True, metavar="VALUE,...", help=f"Map: {info.description}.")
-        command = said(command)
+        add = click.option(f"--{name}", multiple=True, metavar="VALUE,...", help=f"Map: {info.description}.")
+        command = add(command)
     return command
 
 
 @click.command("sweep")
 @click.argument("folders", metavar="RUNS...", type=click.Path(exists=True, path_type=Path), nargs=-1, required=True)
-@click.option("--aggregate", multiple=True, metavar="PART,...", help="Aggregates, such as max,quantile:q=0.99.")
+@click.option("--aggregate", multiple=True, metavar="PART,...", help="Aggregators, such as max,quantile:q=0.99.")
 @_map_options
 @click.option(
     "--by",
     multiple=True,
     metavar="METRIC",
-    help="Rank aggregates by an image metric and maps by a pixel metric; one of each may be given."
+    help="The image metric that ranks aggregators, and the pixel metric that ranks maps; at most one of each."
     f"  [default: {', '.join(USUAL.values())}]",
 )
 @click.option(
@@ -56,54 +56,54 @@ def _map_options(command: Callable[..., Any]) -> Callable[..., Any]:
     type=FiniteRange(0, 1, min_open=True, max_open=True),
     default=0.5,
     show_default=True,
-    help="Of the test images that choose; the others report.",
+    help="The share of test images that choose; the others report.",
 )
-@click.option("--oracle", is_flag=True, help="Choose and report on all test images: an upper bound, no result.")
-@click.option("--data", metavar="NAME|PATH", help="The dataset, where it is no longer where the runs found it.")
-@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON a method, and nothing else on stdout.")
+@click.option("--oracle", is_flag=True, help="Choose and report on all test images: an upper bound, not a result.")
+@click.option("--data", metavar="NAME|PATH", help="The dataset, if it is no longer in the place that the runs stored.")
+@click.option("--json", "as_json", is_flag=True, help="Print only JSON on stdout, one line for each method.")
 def command(folders: tuple[Path, ...], data: str | None, as_json: bool, **options: Any) -> int:
-    """Try aggregates and maps on the finished runs in RUNS, from the scores they have kept.
+    """Try aggregators and maps on the finished runs in RUNS, from their stored scores.
 
-    Image scores come from patch scores and never from the map, so that each is a choice of its own, made once for all
-    categories. A part of the test images chooses, by their labels; what the choice is worth is said of the other
-    part, beside the recipe's own setting. Nothing is written: the lines printed for the recipe carry the mark by
-    which boards list its rows apart. The data is looked for where the runs found it, unless --data says otherwise.
+    Image scores come from patch scores and never from the map. So an aggregator and a map are two choices, each made
+    once for all categories. The labels of one part of the test images choose; the other part reports the figures of the
+    choice and of the recipe's own setting. The command writes nothing. It prints lines for the recipe, with a mark that
+    makes boards list its rows separately. Each run stores the place of its data; --data gives another one.
 
     \b
     Exit codes:
       0  every method with predictions was tried
-      1  one could not be; the others were
-      2  the command cannot be meant as it is written
-    """  # noqa: D301  \b is click's mark for a paragraph to keep as it is
+      1  at least one method could not be tried; the others were
+      2  the command is invalid
+    """  # noqa: D301  \b tells click not to wrap the paragraph
     from adbench.cli.plugins import installed
     from adbench.cli.sweep_report import show, to_json
 
     registry = installed()
-    told = ProblemTally("run")
-    wanted, methods = _Wanted(registry, options), _methods(folders, told)
-    told.show()
+    tally = ProblemTally("run")
+    wanted, methods = _Candidates(registry, options), _methods(folders, tally)
+    tally.show()
     datasets, failing = Datasets(registry, data), ProblemTally("method")
     for records in methods:
         try:
-            verdict = _judge(wanted, records, datasets)
+            report = _sweep(wanted, records, datasets)
         except AdbenchError as error:
             if len(methods) == 1:
                 raise
             failing.error(str(error), next(iter(records.values())).recipe.name)
             continue
         if as_json:
-            echo_json(to_json(verdict))
+            echo_json(to_json(report))
         else:
-            show(verdict, options["share"])
+            show(report, options["share"])
     failing.show()
-    return 1 if told.failed or failing.failed else 0
+    return 1 if tally.failed or failing.failed else 0
 
 
-class _Wanted:
-    """What the options ask for.
+class _Candidates:
+    """The aggregators and maps of the options.
 
     Raises:
-        UsageError: they cannot be meant, or name nothing to try.
+        UsageError: the options are invalid, or give nothing to try.
     """
 
     def __init__(self, registry: Registry, options: dict[str, Any]) -> None:
@@ -115,19 +115,21 @@ class _Wanted:
         self.metrics = self._metrics(options["by"])
 
     def _metrics(self, names: Sequence[str]) -> dict[str, Metric]:
-        """The metric that ranks each level of which something is tried."""
+        """The metric that ranks each level: image for aggregators, pixel for maps."""
         tried = [level for level, there in (("image", self.parts), ("pixel", self.axes)) if there]
         chosen: dict[str, Metric] = {}
         for name in names:
             metric = self._metric(name)
             if metric.level not in tried:
                 what = {
-                    "image": "aggregates; add --aggregate",
-                    "pixel": "maps; add an option of the map, as --sigma 2,4",
+                    "image": "aggregators; add --aggregate",
+                    "pixel": "maps; add an option of the map, such as --sigma 2,4",
                 }
                 raise UsageError(f"--by {name} ranks {what[metric.level]}, or leave it out")
             if metric.level in chosen:
-                raise UsageError(f"--by {chosen[metric.level].name} and --by {name} both rank one thing; give one")
+                raise UsageError(
+                    f"--by {chosen[metric.level].name} and --by {name} are both {metric.level} metrics; give one"
+                )
             chosen[metric.level] = metric
         return {level: chosen.get(level) or self._metric(USUAL[level]) for level in tried}
 
@@ -135,12 +137,12 @@ class _Wanted:
         return cast("Metric", self.registry.get("metric", name).cls())
 
     def reported(self) -> list[Metric]:
-        """All metrics of the levels at which something is tried."""
+        """All metrics of the levels that are ranked."""
         every = (cast("Metric", metric) for metric in self.registry.made("metric"))
         return [metric for metric in every if metric.level in self.metrics]
 
     def aggregates(self, own: Part, scorer: Scorer) -> list[Part]:
-        """The aggregates to try after a scorer."""
+        """The aggregators to try after a scorer."""
         from adbench.engine.evaluate.sweep import require_aggregable, whole_part
 
         parts = [whole_part(part, self.registry) for part in self.parts]
@@ -150,19 +152,19 @@ class _Wanted:
         return parts
 
     def maps(self, own: MapSpec) -> Iterator[MapSpec]:
-        """Every combination of the values; what none names stays as in the recipe."""
+        """Every combination of the values; other options stay as in the recipe."""
         for values in product(*self.axes.values()):
-            said = {**own.identity(), **dict(zip(self.axes, values, strict=True))}
-            if said["sigma"] == 0:
-                said.pop("kernel", None)  # without a Gaussian it has no kernel either
+            fields = {**own.identity(), **dict(zip(self.axes, values, strict=True))}
+            if fields["sigma"] == 0:
+                fields.pop("kernel", None)  # a map without a Gaussian has no kernel
             try:
-                yield MapSpec.model_validate(said)
+                yield MapSpec.model_validate(fields)
             except ValidationError as error:
-                raise UsageError(f"a map of {said}: {_sentence(error)}") from None
+                raise UsageError(f"a map of {fields}: {_sentence(error)}") from None
 
 
 def _items(name: str, texts: Sequence[str]) -> list[str]:
-    """The items of lists joined by commas; a comma followed by OPTION=VALUE goes on with the part before it.
+    """The items of comma-separated lists; OPTION=VALUE after a comma belongs to the part before it.
 
     Raises:
         UsageError: an item is empty.
@@ -198,19 +200,19 @@ def _values(name: str, texts: Sequence[str]) -> list[Any]:
 
 
 def _sentence(error: ValidationError) -> str:
-    said = error.errors()[0]["msg"].removeprefix("Value error, ")
-    return said[:1].lower() + said[1:]
+    message = error.errors()[0]["msg"].removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]
 
 
-def _methods(folders: Sequence[Path], told: ProblemTally) -> list[dict[Path, ResultRecord]]:
-    """The runs that keep their scores, method by method: those of one recipe, dataset and protocol.
+def _methods(folders: Sequence[Path], tally: ProblemTally) -> list[dict[Path, ResultRecord]]:
+    """The runs with stored scores, grouped into methods: one recipe, dataset and protocol.
 
     Args:
-        folders: of runs, or with runs in them.
-        told: hears of the others.
+        folders: folders of runs.
+        tally: collects the other runs.
 
     Raises:
-        StorageError: there is none.
+        StorageError: no run has scores.
     """
     from adbench.engine.store.record import canonical_json, find_runs, read_record
 
@@ -219,36 +221,36 @@ def _methods(folders: Sequence[Path], told: ProblemTally) -> list[dict[Path, Res
         try:
             record = read_record(folder)
         except StorageError as error:
-            told.error(str(error), folder)
+            tally.error(str(error), folder)
             continue
         if record.predictions is None:
-            told.left_out(f"it ended as {record.status!r}, without predictions", folder)
+            tally.left_out(f"it ended as {record.status!r}, without predictions", folder)
             continue
         key = record.recipe.spec_sha, record.task.dataset, canonical_json(record.task.protocol)
         methods.setdefault(key, {})[record.id] = folder, record
     if not methods:
-        told.show()
+        tally.show()
         raise StorageError(
             f"no run with predictions below {', '.join(map(str, folders))}; give a folder that 'adbench run' wrote"
         )
     return [dict(runs.values()) for runs in methods.values()]
 
 
-def _judge(wanted: _Wanted, records: dict[Path, ResultRecord], datasets: Datasets) -> SweepReport:
-    """Sweep over one method.
+def _sweep(wanted: _Candidates, records: dict[Path, ResultRecord], datasets: Datasets) -> SweepReport:
+    """Sweep over the candidates of one method.
 
     Raises:
-        AdbenchError: it cannot be; the message names the run or the option.
+        AdbenchError: the sweep fails; the message names the run or the option.
     """
     from adbench.engine.evaluate.sweep import Sweep, decide
 
     own = _own(next(iter(records.values())))
     sweep = Sweep(wanted.registry, tuple(_runs(wanted, records, datasets)), own)
-    contests = list(_contests(wanted, sweep))
-    return decide(sweep, contests, wanted.reported(), oracle=wanted.oracle)
+    rankings = list(_rankings(wanted, sweep))
+    return decide(sweep, rankings, wanted.reported(), oracle=wanted.oracle)
 
 
-def _contests(wanted: _Wanted, sweep: Sweep) -> Iterator[SettingRanking]:
+def _rankings(wanted: _Candidates, sweep: Sweep) -> Iterator[SettingRanking]:
     from adbench.engine.evaluate.reproduce import part_of
 
     own = sweep.own
@@ -260,14 +262,14 @@ def _contests(wanted: _Wanted, sweep: Sweep) -> Iterator[SettingRanking]:
     if wanted.axes:
         settings["pixel"] = [own._replace(map=spec) for spec in wanted.maps(own.map)]
     for level, tried in settings.items():
-        yield sweep.contest(_LEVELS[level], tried, wanted.metrics[level])
+        yield sweep.rank(_LEVELS[level], tried, wanted.metrics[level])
 
 
 def _own(record: ResultRecord) -> Setting:
-    """What the recipe itself says.
+    """The recipe's own setting.
 
     Raises:
-        StorageError: the record's spec is no recipe.
+        StorageError: the record's spec is not a recipe.
     """
     from adbench.engine.evaluate.sweep import Setting
     from adbench.engine.plan.recipe import Part
@@ -278,11 +280,11 @@ def _own(record: ResultRecord) -> Setting:
             Part(name=part["name"], options=part["options"]), MapSpec.model_validate(record.recipe.spec["map"])
         )
     except (ValidationError, KeyError, TypeError, IndexError) as error:
-        raise StorageError(f"the spec of {record.recipe.name!r} is no recipe ({error!r}); run it anew") from None
+        raise StorageError(f"the spec of {record.recipe.name!r} is not a recipe ({error!r}); run it again") from None
 
 
-def _runs(wanted: _Wanted, records: dict[Path, ResultRecord], datasets: Datasets) -> Iterator[Run]:
-    """The runs with their scores, and who of their images does what; no image chooses and reports."""
+def _runs(wanted: _Candidates, records: dict[Path, ResultRecord], datasets: Datasets) -> Iterator[Run]:
+    """The runs with their scores, and the split of their test images; no image both chooses and reports."""
     from adbench.engine.evaluate.holdout import everything, held_out, require_apart
     from adbench.engine.evaluate.reproduce import evaluator_of, protocol_of, task_of
     from adbench.engine.evaluate.sweep import Run
@@ -291,16 +293,16 @@ def _runs(wanted: _Wanted, records: dict[Path, ResultRecord], datasets: Datasets
     for folder, record in sorted(records.items(), key=lambda item: (item[1].task.category, item[1].task.seed)):
         dataset = datasets.of(folder, record)
         try:
-            judge, task = evaluator_of(folder, record, dataset), task_of(record, dataset, protocol_of(record))
+            evaluator, task = evaluator_of(folder, record, dataset), task_of(record, dataset, protocol_of(record))
         except AdbenchError as error:
             raise StorageError(f"{folder}: {error}") from None
-        if judge.predictions.patches is None:
-            raise UsageError(f"{record.recipe.name!r} gives no patch scores: there is nothing to post-process")
+        if evaluator.predictions.patches is None:
+            raise UsageError(f"{record.recipe.name!r} gives no patch scores, so there is nothing to post-process")
         if wanted.oracle:
-            yield Run(record, judge, everything(task.test))
+            yield Run(record, evaluator, everything(task.test))
             continue
-        parting = held_out(record.task.category, task.test, task.digests, wanted.share)
-        for role, seen in roles.items():
-            seen |= {task.digests[(one := task.test[place].id)]: one for place in getattr(parting, role)}
+        split = held_out(record.task.category, task.test, task.digests, wanted.share)
+        for role, contents in roles.items():
+            contents |= {task.digests[(one := task.test[place].id)]: one for place in getattr(split, role)}
         require_apart(roles["choosing"], roles["reporting"])
-        yield Run(record, judge, parting)
+        yield Run(record, evaluator, split)

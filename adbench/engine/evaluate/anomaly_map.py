@@ -1,16 +1,14 @@
-"""From patch scores to the anomaly map on the evaluation grid; the only place that resizes maps.
+"""The anomaly map on the evaluation grid, from patch scores; the only place that resizes maps.
 
-Every step on the way is linear and works on rows and columns alone, so that a map is two small matrix products:
+Every step is linear and acts on rows and columns separately, so a map is two small matrix products:
 
     map = A_y @ scores @ A_x.T
 
-``A`` carries out, one after the other: the upsampling of the patch grid to the prepared image, Gaussian smoothing, and
-the way back through crop, padding and resize to the pixels on which the dataset is evaluated. The matrices are built in
-float64 and kept; images of one size share them. What is not linear, a floor and morphology, comes after that, where a
-recipe asks for it (`engine/evaluate/morphology.py`).
+``A`` is the product of three steps: upsampling of the patch grid to the prepared image, Gaussian smoothing, and undoing
+crop, padding and resize, to the pixels of the evaluation grid. The matrices are built in float64 and cached; images of
+one size share them. The non-linear steps, floor and morphology, follow if a recipe sets them (`morphology.py`).
 
-Where neighbouring patches have equal scores, the products are exact, so that plateaus stay plateaus
-(`engine/evaluate/plateaus.py`).
+If neighbouring patches have equal scores, the products are exact, so plateaus stay plateaus (`plateaus.py`).
 """
 
 from __future__ import annotations
@@ -35,14 +33,14 @@ def anomaly_map(
 ) -> np.ndarray:
     """The anomaly map of one image.
 
-    Pixels whose centre the model never saw, since a crop removed them, get the lowest value of the rest.
+    Pixels whose centre a crop removed get the lowest value of the others.
 
     Args:
         scores: [h, w] patch scores.
-        geometry: where the prepared image lies in the original.
-        spec: how scores become a map.
-        evaluation: height and width of the evaluation grid, onto which the original is squashed; None for the
-            original's own pixels.
+        geometry: the place of the prepared image in the original.
+        spec: the rule that makes the map.
+        evaluation: height and width of the evaluation grid, to which the original is resized; None for the original's
+            own pixels.
 
     Returns:
         [H, W] float32.
@@ -53,17 +51,17 @@ def anomaly_map(
     rows, columns = (_Axis.of(axis, scores.shape, geometry, evaluation or geometry.original) for axis in (0, 1))
     values = _mapped(rows, np.asarray(scores, np.float32), columns, spec)
     if spec.shaping is not None:
-        values[rows.seen(), columns.seen()] = shaped(values[rows.seen(), columns.seen()], spec.shaping)
-    return _lowest_outside(values, rows.seen(), columns.seen())
+        values[rows.visible(), columns.visible()] = shaped(values[rows.visible(), columns.visible()], spec.shaping)
+    return _lowest_outside(values, rows.visible(), columns.visible())
 
 
 def anomaly_maps(
     scores: Tensor, geometry: Geometry, spec: MapSpec, evaluation: tuple[int, int] | None = None
 ) -> Tensor:
-    """The anomaly maps of several images of one geometry, made on the device where their scores [B, h, w] are.
+    """The anomaly maps of several images of one geometry, on the device of their scores [B, h, w].
 
-    In float64, rounded after each product: whatever shortcut a GPU is told to take with float32, ranks stay what they
-    are, and plateaus stay plateaus.
+    The products are float64, each rounded to float32: ranks do not depend on a GPU's float32 mode, and plateaus stay
+    plateaus.
 
     Returns:
         [B, H, W] float32.
@@ -71,25 +69,25 @@ def anomaly_maps(
     axes = [_Axis.of(axis, scores.shape[1:], geometry, evaluation or geometry.original) for axis in (0, 1)]
     rows, columns = (_matrix_on(str(scores.device), axis, spec) for axis in axes)
     values = ((rows @ scores.double()).float().double() @ columns.T).float()
-    seen = values[:, axes[0].seen(), axes[1].seen()]
+    visible = values[:, axes[0].visible(), axes[1].visible()]
     if spec.shaping is not None:
-        seen.copy_(shaped_on_device(seen, spec.shaping))
-    if seen.numel() in {0, values.numel()}:
+        visible.copy_(shaped_on_device(visible, spec.shaping))
+    if visible.numel() in {0, values.numel()}:
         return values
-    lowest = seen.amin(dim=(1, 2), keepdim=True)
+    lowest = visible.amin(dim=(1, 2), keepdim=True)
     whole = lowest.expand_as(values).clone()
-    whole[:, axes[0].seen(), axes[1].seen()] = seen
+    whole[:, axes[0].visible(), axes[1].visible()] = visible
     return whole
 
 
 def foreground_on_grid(
     foreground: np.ndarray, geometry: Geometry, evaluation: tuple[int, int] | None = None
 ) -> np.ndarray:
-    """The evaluation pixels whose centre lies in a patch of the foreground; what a crop removed is no part of it.
+    """The evaluation pixels whose centre is in a patch of the foreground, without pixels that a crop removed.
 
     Args:
-        foreground: [h, w] on the patch grid, not 0 where the object is.
-        geometry: where the prepared image lies in the original.
+        foreground: [h, w] on the patch grid, not 0 on the object.
+        geometry: the place of the prepared image in the original.
         evaluation: height and width of the evaluation grid; None for the original's own pixels.
 
     Returns:
@@ -100,12 +98,12 @@ def foreground_on_grid(
     rows, columns = (_Axis.of(axis, foreground.shape, geometry, evaluation or geometry.original) for axis in (0, 1))
     places = [_cells(axis.places(axis.patches), axis.patches) for axis in (rows, columns)]
     mask = np.zeros((rows.grid, columns.grid), dtype=bool)
-    mask[rows.seen(), columns.seen()] = (foreground[np.ix_(*places)] != 0)[rows.seen(), columns.seen()]
+    mask[rows.visible(), columns.visible()] = (foreground[np.ix_(*places)] != 0)[rows.visible(), columns.visible()]
     return mask
 
 
 class _Axis(NamedTuple):
-    """One direction of the way from patches to evaluation pixels; what a matrix is kept under.
+    """An axis (rows or columns) of an image from patches to evaluation pixels; the key of a cached matrix.
 
     Attributes:
         patches, prepared, original, grid: the number of patches, and of pixels of each image along the axis.
@@ -121,20 +119,20 @@ class _Axis(NamedTuple):
 
     @classmethod
     def of(cls, axis: int, patches: tuple[int, ...], geometry: Geometry, grid: tuple[int, int]) -> _Axis:
-        """Rows are axis 0, columns axis 1."""
+        """The axis of an image: 0 for rows, 1 for columns."""
         start, stop = geometry.box[axis], geometry.box[axis + 2]
         return cls(patches[axis], geometry.size[axis], start, stop, geometry.original[axis], grid[axis])
 
     def places(self, cells: int) -> np.ndarray:
-        """[grid] where the centres of the evaluation pixels lie among cells that divide the shown part evenly."""
+        """[grid] positions of the centres of the evaluation pixels, in units of equal cells of the visible part."""
         import numpy as np
 
         centres = (np.arange(self.grid) + 0.5) * (self.original / self.grid)
         places: np.ndarray = (centres - self.start) * (cells / (self.stop - self.start))
         return places
 
-    def seen(self) -> slice:
-        """The evaluation pixels whose centres lie in the part that is shown."""
+    def visible(self) -> slice:
+        """The evaluation pixels whose centres are in the visible part."""
         import numpy as np
 
         first, end = np.searchsorted(self.places(1), (-1e-9, 1 + 1e-9))
@@ -142,14 +140,14 @@ class _Axis(NamedTuple):
 
 
 def _mapped(rows: _Axis, scores: np.ndarray, columns: _Axis, spec: MapSpec) -> np.ndarray:
-    """[grid, grid] float32: in float32, or exactly where equal scores lie side by side or float32 has no room."""
+    """[grid, grid] float32: exact if neighbouring scores are equal or float32 may overflow, else in float32."""
     if not needs_care(scores):
         return _product(_matrix(rows, spec), scores, _matrix(columns, spec))
     return exact_product(_exact_bands(rows, spec), scores, _exact_bands(columns, spec))
 
 
 def _product(rows: np.ndarray, scores: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """``rows @ scores @ columns.T``, the cheaper side first."""
+    """The product ``rows @ scores @ columns.T``, the cheaper side first."""
     by_rows = len(rows) * scores.shape[1] <= scores.shape[0] * len(columns)
     product: np.ndarray = (rows @ scores) @ columns.T if by_rows else rows @ (scores @ columns.T)
     return product
@@ -157,10 +155,10 @@ def _product(rows: np.ndarray, scores: np.ndarray, columns: np.ndarray) -> np.nd
 
 def _lowest_outside(values: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
     """The map with the lowest value of these rows and columns everywhere outside them."""
-    seen = values[rows, columns]
-    if seen.size in (0, values.size):  # a box of less than a pixel, or all of the image
+    visible = values[rows, columns]
+    if visible.size in (0, values.size):  # a box of less than a pixel, or all of the image
         return values
-    lowest = seen.min()
+    lowest = visible.min()
     values[: rows.start] = values[rows.stop :] = lowest
     values[:, : columns.start] = values[:, columns.stop :] = lowest
     return values
@@ -168,51 +166,51 @@ def _lowest_outside(values: np.ndarray, rows: slice, columns: slice) -> np.ndarr
 
 @lru_cache(maxsize=128)
 def _matrix(axis: _Axis, spec: MapSpec) -> np.ndarray:
-    """[grid, patches] float32: all steps along one axis. Every row adds up to 1, but for rounding."""
+    """[grid, patches] float32: all steps along one axis. Every row has the sum 1, up to rounding."""
     import numpy as np
 
-    matrix: np.ndarray = np.ascontiguousarray(_way(axis, spec), dtype=np.float32)
+    matrix: np.ndarray = np.ascontiguousarray(_steps(axis, spec), dtype=np.float32)
     matrix.flags.writeable = False
     return matrix
 
 
 @lru_cache(maxsize=128)
 def _exact_bands(axis: _Axis, spec: MapSpec) -> tuple[Band, ...]:
-    """`_matrix` for products that leave plateaus plateaus."""
-    return bands_of(exact_weights(_way(axis, spec)))
+    """The bands of `_matrix`, for products that keep plateaus."""
+    return bands_of(exact_weights(_steps(axis, spec)))
 
 
-def _way(axis: _Axis, spec: MapSpec) -> np.ndarray:
+def _steps(axis: _Axis, spec: MapSpec) -> np.ndarray:
     """[grid, patches] float64: all steps along one axis."""
     import numpy as np
 
     if spec.at == "input":
-        way = resampled(_smoothed_input(axis.patches, axis.prepared, spec), axis.places(axis.prepared))
+        matrix = resampled(_smoothed_input(axis.patches, axis.prepared, spec), axis.places(axis.prepared))
     else:
-        way, places = np.eye(axis.patches), axis.places(axis.patches)
+        matrix, places = np.eye(axis.patches), axis.places(axis.patches)
         if spec.upsample == "bilinear-corners":
             places = _corners_met(places, axis.patches, (axis.stop - axis.start) * axis.grid / axis.original)
-        way = way[_cells(places, axis.patches)] if spec.upsample == "nearest" else resampled(way, places)
-        way = _smoothed(way, spec)
-    return way
+        matrix = matrix[_cells(places, axis.patches)] if spec.upsample == "nearest" else resampled(matrix, places)
+        matrix = _smoothed(matrix, spec)
+    return matrix
 
 
 @lru_cache(maxsize=32)
 def _matrix_on(device: str, axis: _Axis, spec: MapSpec) -> Tensor:
-    """`_matrix` on a device, in float64, for products that leave plateaus plateaus."""
+    """The matrix on a device, in float64, for products that keep plateaus."""
     import torch
 
-    return torch.from_numpy(exact_weights(_way(axis, spec))).to(device)
+    return torch.from_numpy(exact_weights(_steps(axis, spec))).to(device)
 
 
 @lru_cache(maxsize=16)
 def _smoothed_input(patches: int, prepared: int, spec: MapSpec) -> np.ndarray:
-    """[prepared, patches] float64: the slow part of the way, which images of all sizes share. Not to be written to."""
+    """[prepared, patches] float64: the slow steps, which images of all sizes share. Do not write to it."""
     return _smoothed(_upsampling(patches, prepared, spec.upsample), spec)
 
 
 def _upsampling(patches: int, prepared: int, mode: Upsample) -> np.ndarray:
-    """[prepared, patches] float64: ``torch.nn.functional.interpolate``, corners aligned only where the mode says so."""
+    """[prepared, patches] float64: ``torch.nn.functional.interpolate``, with aligned corners for one mode only."""
     import numpy as np
 
     if mode == "nearest":
@@ -223,7 +221,7 @@ def _upsampling(patches: int, prepared: int, mode: Upsample) -> np.ndarray:
 
 
 def _corners_met(places: np.ndarray, cells: int, pixels: float) -> np.ndarray:
-    """Places among cells, stretched so that the centres of the outermost pixels meet those of the outermost cells."""
+    """Positions with aligned corners: the centres of the outermost pixels and of the outermost cells coincide."""
     if pixels <= 1:
         return places * 0 + 0.5  # PyTorch gives a single pixel the first cell
     pixel = places * (pixels / cells) - 0.5
@@ -231,12 +229,12 @@ def _corners_met(places: np.ndarray, cells: int, pixels: float) -> np.ndarray:
     return met
 
 
-def _smoothed(way: np.ndarray, spec: MapSpec) -> np.ndarray:
-    return smoothed(way, Smoothing(spec.sigma, spec.kernel, spec.border))
+def _smoothed(matrix: np.ndarray, spec: MapSpec) -> np.ndarray:
+    return smoothed(matrix, Smoothing(spec.sigma, spec.kernel, spec.border))
 
 
 def _cells(places: np.ndarray, cells: int) -> np.ndarray:
-    """The cell [i, i+1) that each place lies in; the outer ones go on."""
+    """The cell [i, i+1) of each position; positions outside belong to the outermost cells."""
     import numpy as np
 
     cell: np.ndarray = np.floor(places + 1e-9).astype(np.intp).clip(0, cells - 1)
@@ -244,7 +242,7 @@ def _cells(places: np.ndarray, cells: int) -> np.ndarray:
 
 
 def nearest_cells(cells: int, pixels: int) -> np.ndarray:
-    """[pixels] the cell that each pixel takes, rounded exactly as PyTorch rounds: in single precision."""
+    """[pixels] the nearest cell of each pixel, rounded as PyTorch does: in single precision."""
     import numpy as np
 
     scale = np.float32(cells) / np.float32(pixels)

@@ -1,13 +1,13 @@
-"""Confidence intervals: how far a figure would have moved, had other images been tested. Whole images are drawn again.
+"""Confidence intervals of metrics for other test images, by a bootstrap of whole images.
 
-The pixels of an image stand or fall together, so that images are drawn, never pixels (clusters: Davison and Hinkley,
-"Bootstrap Methods and their Application", 1997, chapter 3). Good and defective images are drawn apart, as many of each
-as there are: a test set is put together like that, every draw has figures, and what depends on the share of defects
-(average precision, F1) keeps it. The interval is Efron's BCa, by SciPy. In trials on binormal scores it held what it
-promises better than plain percentiles did, above all for the best F1 and where nearly every defect is found.
+The pixels of an image depend on each other, so the bootstrap draws images, never pixels (clusters: Davison and Hinkley,
+"Bootstrap Methods and their Application", 1997, chapter 3). It draws good and defective images separately, as many of
+each as there are. So every draw has figures, and the share of defects, which average precision and F1 depend on, stays
+the same. The interval is Efron's BCa, by SciPy. In trials on binormal scores its coverage was better than that of plain
+percentiles, most of all for the best F1 and if nearly every defect is found.
 
-A draw is a weight for each image: how often it was taken. All that curves need of an image is how many normals and
-positives it has at each level of score; the curves of many draws are then one matrix product away.
+A draw is a weight for each image: how often it was drawn. Curves need only the numbers of normals and positives of an
+image at each level of score; the curves of many draws are then one matrix product.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from adbench.api.curves.threshold_table import JudgedMap, keys_of
+from adbench.api.curves.threshold_table import AnnotatedMap, keys_of
 from adbench.api.curves.truth import Truth
 from adbench.engine.store.record import MetricInfo
 
@@ -30,16 +30,17 @@ if TYPE_CHECKING:
 DRAWS = 1000
 CONFIDENCE = 0.95
 SEED = 0
-"""One for all methods: they meet the same draws of the images."""
+"""The seed of the draws: all methods have the same draws of images."""
 LEVELS = 4096
-"""Levels of the pixels' scores. One holds at most about 3 / LEVELS of the normals, of the positives or of the regions,
-and the curve is a straight line within: no area is off by more than half of that, and in practice by far less."""
+"""Number of levels of the pixels' scores. A level holds at most about 3 / LEVELS of the normals, of the positives or of
+the regions, and the curve is a straight line within it: the error of an area is at most half of that, and in practice
+far less."""
 _CELLS = 1 << 22
-"""Images times levels that are held, at 24 bytes each: many images have fewer levels."""
+"""Largest number of images times levels, at 24 bytes each: with many images there are fewer levels."""
 _SEEN = 1 << 20
-"""Pixels by which levels are chosen."""
+"""Number of pixels that determine the levels."""
 _BATCH = 1 << 18
-"""Draws times levels, or times images, worked on at once."""
+"""Draws times levels, or times images, of one batch."""
 
 Interval: TypeAlias = tuple[float, float]
 Column: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
@@ -47,11 +48,11 @@ Column: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True)
 class Levels:
-    """What each image has at each level of score, from the highest down: [N, T] of each.
+    """Counts of each image at each level of score, from the highest down: [N, T] each.
 
     Attributes:
-        normals, positives: numbers of them.
-        regions: parts of regions that are detected at the level; a defective image counts as one region.
+        normals, positives: their numbers.
+        regions: detected parts of regions at the level; a defective image counts as one region.
     """
 
     normals: Any
@@ -59,13 +60,13 @@ class Levels:
     regions: Any
 
     def drawn(self, weights: Column) -> Draws:
-        """The curves of draws [B, N], each of which says how often it took each image."""
+        """The curves of draws [B, N]: how often each draw contains each image."""
         return Draws(*(weights @ part for part in (self.normals, self.positives, self.regions)))
 
 
 @dataclass(frozen=True)
 class Draws:
-    """The curves of B draws; [B, T] of each: what every level adds, and what is detected with it."""
+    """The curves of B draws, [B, T] each: the counts of every level, and their sums."""
 
     normals: Column
     positives: Column
@@ -78,13 +79,13 @@ class Draws:
         object.__setattr__(self, "true", self.positives.cumsum(1))
 
     def auroc(self) -> Column:
-        """[B] as `Curve.auroc`; what shares a level is tied."""
+        """[B] as `Curve.auroc`; scores of one level are tied."""
         above = self.false - self.normals / 2
         pairs: Column = (self.positives * (self.false[:, -1:] - above)).sum(1)
         return pairs / (self.false[:, -1] * self.true[:, -1])
 
     def average_precision(self) -> Column:
-        """[B] as `Curve.average_precision`; what shares a level is detected together."""
+        """[B] as `Curve.average_precision`; scores of one level are detected together."""
         precision = self.true / np.maximum(self.true + self.false, 1)
         found: Column = (self.positives * precision).sum(1)
         return found / self.true[:, -1]
@@ -121,22 +122,22 @@ PIXEL_FIGURES: Mapping[str, Figure] = {
 def with_intervals(
     metrics: Mapping[str, MetricInfo], evaluator: Evaluator, draws: int = DRAWS
 ) -> dict[str, MetricInfo]:
-    """The same metrics, with an interval wherever one is known; the same every time.
+    """The metrics with confidence intervals; every call gives the same.
 
     Args:
-        metrics: by name, measured on what the evaluator joins.
+        metrics: figures by name, from the same evaluator.
         evaluator: predictions and truth of one test set.
-        draws: how many.
+        draws: number of draws.
 
     Returns:
-        New figures; without an interval where the figure is undefined, one kind of image has a single one, or a metric
-        is not one of adbench's own.
+        New figures. An interval is missing if the figure is undefined, if there is only one good or one defective
+        image, or if the metric is not one of adbench's own.
     """
     defined = {name for name, info in metrics.items() if info.value is not None}
     labels = np.array([sample.anomalous for sample in evaluator.samples])
     found = intervals(levels_of_scores(labels, evaluator.predictions.scores), labels, IMAGE_FIGURES, draws)
     if defined & PIXEL_FIGURES.keys():
-        levels, shown = levels_of_maps(evaluator.judged_maps, len(evaluator.samples))
+        levels, shown = levels_of_maps(evaluator.annotated_maps, len(evaluator.samples))
         found |= intervals(levels, shown, PIXEL_FIGURES, draws)
     return {
         name: info.model_copy(update={"interval": found.get(name) if name in defined else None})
@@ -149,17 +150,17 @@ def intervals(
 ) -> dict[str, Interval]:
     """The interval of each figure, by name.
 
-    Where all draws agree, as they do when every defect stands out, the interval is that one point: the test set shows
-    no error to judge by.
+    If all draws agree, as they do when every defect is found, the interval is one point: the test set contains no
+    error.
 
     Args:
         levels: of N images.
-        defective: [N] bool: the images that are drawn apart from the others.
-        figures: of a draw, by name.
-        draws: how many.
+        defective: [N] bool: the images that are drawn separately from the others.
+        figures: functions of a draw, by name.
+        draws: number of draws.
 
     Returns:
-        Nothing where there is no defective image or no normal pixel, or there is a single image of a kind.
+        An empty mapping without a defective image or a normal pixel, or if there is only one image of a kind.
     """
     from scipy.stats import bootstrap
 
@@ -167,7 +168,7 @@ def intervals(
     if not defective.any() or not levels.normals.sum() or any(len(kind) < 2 for kind in kinds):
         return {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # where BCa is undefined; see _interval
+        warnings.simplefilter("ignore")  # BCa may be undefined; see _interval
         result = bootstrap(
             kinds,
             lambda *taken, axis: _figures(levels, taken, figures.values()),  # noqa: ARG005
@@ -183,30 +184,30 @@ def intervals(
 
 
 def _figures(levels: Levels, taken: Sequence[np.ndarray], figures: Iterable[Figure]) -> Column:
-    """[M, B] the figures of B draws, or [M] of one, from the images [B, n] or [n] that it took of each kind."""
-    weights = np.sum([_counted(np.atleast_2d(kind), levels.normals.shape[0]) for kind in taken], axis=0)
+    """[M, B] figures of B draws, or [M] of one draw, from the images [B, n] or [n] of each kind that it contains."""
+    weights = np.sum([_weights(np.atleast_2d(kind), levels.normals.shape[0]) for kind in taken], axis=0)
     drawn = levels.drawn(weights.astype(np.float64))
     found = np.stack([figure(drawn) for figure in figures])
     return found if taken[0].ndim == 2 else found[:, 0]
 
 
-def _counted(taken: np.ndarray, images: int) -> np.ndarray:
-    """[B, N] how often each of N images is among those taken [B, n]."""
+def _weights(taken: np.ndarray, images: int) -> np.ndarray:
+    """[B, N] how often each of N images is in the draws [B, n]."""
     draws = len(taken)
     places = taken + images * np.arange(draws)[:, None]
-    counted: np.ndarray = np.bincount(places.ravel(), minlength=draws * images).reshape(draws, images)
-    return counted
+    weights: np.ndarray = np.bincount(places.ravel(), minlength=draws * images).reshape(draws, images)
+    return weights
 
 
 def _interval(low: float, high: float, sample: Column) -> Interval:
-    """To 6 decimals. Where BCa is undefined, since the draws agree or all lie to one side, it is their quantiles."""
+    """An interval to 6 decimals; if BCa is undefined (equal draws, or all on one side), the quantiles of the draws."""
     if not np.isfinite([low, high]).all():
         low, high = np.quantile(sample, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return round(float(low), 6), round(float(high), 6)
 
 
 def levels_of_scores(labels: np.ndarray, scores: np.ndarray) -> Levels:
-    """Every distinct score [N] is a level: figures are exact. Labels [N] are True for a defective image."""
+    """Levels of image scores [N]: every distinct score is one, so figures are exact. Labels [N]: True for a defect."""
     from scipy.sparse import csr_array
 
     level = np.unique(_keys(scores), return_inverse=True)[1]
@@ -216,12 +217,12 @@ def levels_of_scores(labels: np.ndarray, scores: np.ndarray) -> Levels:
     return Levels(normals, positives, positives)
 
 
-def levels_of_maps(maps: Callable[[], Iterator[JudgedMap]], images: int) -> tuple[Levels, np.ndarray]:
-    """The levels of all maps, at most `LEVELS`, chosen so that they hold equal parts of what there is.
+def levels_of_maps(maps: Callable[[], Iterator[AnnotatedMap]], images: int) -> tuple[Levels, np.ndarray]:
+    """The levels of all maps, at most `LEVELS`, with equal shares of normals, positives and regions.
 
     Args:
-        maps: starts a walk over the images; called twice.
-        images: about how many there are.
+        maps: returns an iterator over the images; called twice.
+        images: approximate number of images.
 
     Returns:
         The levels, and [N] bool: whether an image shows a defect.
@@ -233,23 +234,23 @@ def levels_of_maps(maps: Callable[[], Iterator[JudgedMap]], images: int) -> tupl
 
 
 def _keys(scores: np.ndarray) -> np.ndarray:
-    """Of scores of any shape, as float32; see `keys_of`."""
+    """The keys of scores of any shape, as float32; see `keys_of`."""
     return keys_of(np.asarray(scores, np.float32)).ravel()
 
 
 def _row(keys: np.ndarray, truth: Truth, edges: np.ndarray) -> tuple[Column, Column, Column]:
-    """Normals, positives and parts of regions at each level."""
+    """The normals, positives and parts of regions of one map at each level."""
     level = np.searchsorted(edges, keys)
     found = level[truth.positions]
     everything, positives = (np.bincount(each, minlength=len(edges)).astype(np.float64) for each in (level, found))
     return everything - positives, positives, np.bincount(found, 1 / truth.sizes, len(edges)).astype(np.float64)
 
 
-def _edges(maps: Iterator[JudgedMap], images: int) -> np.ndarray:
-    """The last key of each level, ascending. A few pixels of each image, evenly spread, tell where levels end."""
+def _edges(maps: Iterator[AnnotatedMap], images: int) -> np.ndarray:
+    """The last key of each level, ascending, from a sample of pixels of each image."""
     most = max(1, _SEEN // max(1, images))
-    seen = [part for scores, truth in maps for part in _sample(_keys(scores), truth, most)]
-    keys, *shares = (np.concatenate(column) for column in zip(*seen, strict=True))
+    sampled = [part for scores, truth in maps for part in _sample(_keys(scores), truth, most)]
+    keys, *shares = (np.concatenate(column) for column in zip(*sampled, strict=True))
     order = keys.argsort()
     held = np.sum([share[order].cumsum() / (share.sum() or 1) for share in shares], axis=0)
     count = max(2, min(LEVELS, _CELLS // max(1, images)))
@@ -258,9 +259,7 @@ def _edges(maps: Iterator[JudgedMap], images: int) -> np.ndarray:
 
 
 def _sample(keys: np.ndarray, truth: Truth, most: int) -> Iterator[tuple[np.ndarray, ...]]:
-    """Of the normals and of the positives of a map at most so many keys, with the normals, positives and regions that
-    they stand for.
-    """
+    """A sample of a map: at most `most` keys of each class, with the normals, positives and regions of each key."""
     here = truth.positions
     for chosen, normal, size in ((np.delete(keys, here), 1, np.inf), (keys[here], 0, truth.sizes)):
         step = 1 + len(chosen) // most

@@ -1,4 +1,4 @@
-"""Looks through a whole dataset for what would spoil a result."""
+"""An audit of a whole dataset: problems that would make results wrong."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ if TYPE_CHECKING:
     from adbench.api.dataset import Dataset, Sample, Split
 
 Watch = Callable[[str, int, int], None]
-"""Called with a category, the images done and the images in it."""
+"""A function that receives a category, the number of finished images and the number of all its images."""
 
 HASH_SIDE = 16
-"""Of the perceptual hash, which has 256 bits."""
+"""The side of the perceptual hash, which has 256 bits."""
 NEAR = 20
-"""So many bits may differ. Measured: copies that were recompressed, shrunk, brightened or made noisy differ in at most
-18, different hazelnuts, transistors and pieces of brick in 32 or more. With a hash of 64 bits the two overlap."""
+"""Number of bits that may differ between near-duplicates. Measured: copies that were recompressed, shrunk, brightened
+or made noisy differ in at most 18 bits; different hazelnuts, transistors and pieces of brick differ in 32 or more.
+With a hash of 64 bits the two ranges overlap."""
 
 
 def problems(dataset: Dataset, watch: Watch) -> Iterator[str]:
-    """One sentence for each thing that is wrong: files that were passed over, numbers that differ from the published
-    ones, images and masks that cannot be read or do not fit, and pictures that are in both train and test.
+    """One sentence for each problem: files that were passed over, numbers that differ from the published ones, images
+    and masks that are unreadable or do not fit, and pictures that are in both train and test.
 
     Args:
-        dataset: where it has an attribute `published`, training and test images of each category are counted.
-        watch: told how far it is.
+        dataset: if it has an attribute `published`, the numbers of images of each category are compared with it.
+        watch: receives the progress.
 
     Raises:
-        DataError: the dataset is not there at all.
+        DataError: the dataset is missing.
     """
     published: Mapping[str, tuple[int, int]] = getattr(dataset, "published", {})
     there = dataset.categories()
@@ -66,17 +67,17 @@ def _miscounted(category: str, split: Split, published: tuple[int, int] | None) 
 def _spoilt(dataset: Dataset, category: str, split: Split, watch: Watch) -> Iterator[str]:
     """Read every image and mask once."""
     total = len(split.train) + len(split.test)
-    seen: dict[str, Sample] = {}
+    trained: dict[str, Sample] = {}
     for done, sample in enumerate((*split.train, *split.test), 1):
         learnt = done <= len(split.train)
         try:
             image = dataset.image(sample)
             yield from _unfit(dataset, sample, image)
             content = _content(image)
-            if not learnt and content in seen:
-                yield f"{sample.id} is the same picture as {seen[content].id}, which is trained on"
+            if not learnt and content in trained:
+                yield f"{sample.id} is the same picture as the training image {trained[content].id}"
             if learnt:
-                seen.setdefault(content, sample)
+                trained.setdefault(content, sample)
         except DataError as error:
             yield str(error)
         watch(category, done, total)
@@ -96,16 +97,16 @@ def _content(image: np.ndarray) -> str:
 
 
 def near_duplicates(dataset: Dataset, watch: Watch) -> Iterator[str]:
-    """One sentence for each test image that looks like a training image, and one for all training images that look like
-    another one: packed anew, or the same part once more.
+    """One sentence for each test image that looks like a training image, and one for training images that look alike:
+    files that were saved again, or the same part twice.
 
-    Compared are perceptual hashes of the images' coarse structure (Zauner, "Implementation and benchmarking of
-    perceptual image hash functions", 2010, section 3.2.1). That is no proof, and no error, but worth knowing.
-    What cannot be read is left to `problems`.
+    It compares perceptual hashes of the images' coarse structure (Zauner, "Implementation and benchmarking of
+    perceptual image hash functions", 2010, section 3.2.1). A match is a hint, not a proof, and not an error.
+    `problems` reports unreadable files.
 
     Args:
-        dataset: that is there.
-        watch: told how far it is.
+        dataset: the dataset.
+        watch: receives the progress.
 
     Raises:
         UsageError: the package imagehash is missing.
@@ -116,59 +117,59 @@ def near_duplicates(dataset: Dataset, watch: Watch) -> Iterator[str]:
         except DataError:
             continue
         total = len(split.train) + len(split.test)
-        learnt = _Album()
+        trained = _HashIndex()
         for done, sample in enumerate((*split.train, *split.test), 1):
-            look = _look(dataset, sample)
-            if look is not None and done <= len(split.train):
-                learnt.count_twins(look)
-                learnt.add(sample, look)
-            elif look is not None:
-                yield from learnt.near(sample, look)
+            bits = _perceptual_hash(dataset, sample)
+            if bits is not None and done <= len(split.train):
+                trained.count_twins(bits)
+                trained.add(sample, bits)
+            elif bits is not None:
+                yield from trained.near(sample, bits)
             watch(category, done, total)
-        if learnt.twins:
+        if trained.twins:
             yield (
-                f"{category}: {learnt.twins} training images look like another training image; where one of two is"
-                " held out, it scores too low, and a threshold from such scores raises more false alarms than promised"
+                f"{category}: {trained.twins} training images look like another training image; if one of two is held"
+                " out, it scores too low, and a threshold from such scores raises more false alarms than its bound"
             )
 
 
-class _Album:
-    """Hashes of training images."""
+class _HashIndex:
+    """An index of training images by perceptual hash."""
 
     def __init__(self) -> None:
         self._samples: list[Sample] = []
-        self._looks: list[np.ndarray] = []
+        self._hashes: list[np.ndarray] = []
         self.twins = 0
-        """Training images that look like an earlier one."""
+        """Number of training images that look like an earlier one."""
 
-    def add(self, sample: Sample, look: np.ndarray) -> None:
+    def add(self, sample: Sample, bits: np.ndarray) -> None:
         self._samples.append(sample)
-        self._looks.append(look)
+        self._hashes.append(bits)
 
-    def count_twins(self, look: np.ndarray) -> None:
-        """Count a training image that looks like one of those before it."""
-        self.twins += self._nearest(look)[1] <= NEAR
+    def count_twins(self, bits: np.ndarray) -> None:
+        """Count a training image that looks like an earlier one."""
+        self.twins += self._nearest(bits)[1] <= NEAR
 
-    def near(self, sample: Sample, look: np.ndarray) -> Iterator[str]:
-        """A sentence if any of them is near."""
-        nearest, apart = self._nearest(look)
-        if apart <= NEAR:
+    def near(self, sample: Sample, bits: np.ndarray) -> Iterator[str]:
+        """A sentence if a training image is near."""
+        nearest, distance = self._nearest(bits)
+        if distance <= NEAR:
             twin = self._samples[nearest].id
-            yield f"{sample.id} looks like {twin}, which is trained on ({apart} of {look.size} bits differ)"
+            yield f"{sample.id} looks like the training image {twin} ({distance} of {bits.size} bits differ)"
 
-    def _nearest(self, look: np.ndarray) -> tuple[int, int]:
-        """The place of the nearest one, and in how many bits it differs: in all where there is none."""
+    def _nearest(self, bits: np.ndarray) -> tuple[int, int]:
+        """The place of the nearest training image, and the number of different bits; all bits if the index is empty."""
         import numpy as np
 
-        if not self._looks:
-            return 0, look.size
-        apart = (np.stack(self._looks) != look).sum(axis=1)
-        nearest = int(apart.argmin())
-        return nearest, int(apart[nearest])
+        if not self._hashes:
+            return 0, bits.size
+        distances = (np.stack(self._hashes) != bits).sum(axis=1)
+        nearest = int(distances.argmin())
+        return nearest, int(distances[nearest])
 
 
-def _look(dataset: Dataset, sample: Sample) -> np.ndarray | None:
-    """[256] bool: the perceptual hash of an image; None if it cannot be read."""
+def _perceptual_hash(dataset: Dataset, sample: Sample) -> np.ndarray | None:
+    """[256] bool: the perceptual hash of an image; None for an unreadable image."""
     import numpy as np
     from PIL import Image
 
@@ -176,7 +177,7 @@ def _look(dataset: Dataset, sample: Sample) -> np.ndarray | None:
         from imagehash import phash
     except ImportError:
         raise UsageError(
-            "near-duplicates are looked for with imagehash; run 'pip install adbench-core[boards]'"
+            "the search for near-duplicates needs imagehash; run 'pip install adbench-core[boards]'"
         ) from None
     try:
         pixels = dataset.image(sample)

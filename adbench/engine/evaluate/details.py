@@ -1,4 +1,4 @@
-"""What a board's page shows beyond the record: scores of single images, figures of each kind of defect, curves."""
+"""The details of a run for a board's page: scores of single images, figures of each kind of defect, curves."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _Rate = Annotated[float, Field(ge=0, le=1)]
 Point: TypeAlias = tuple[_Rate, _Rate]
 
 
-class _Part(BaseModel):
+class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ImageDetail(_Part):
+class ImageDetail(_Model):
     """One test image and its score."""
 
     id: str
@@ -46,8 +46,8 @@ class ImageDetail(_Part):
     score: _Finite = Field(description="to 6 significant digits")
 
 
-class Curves(_Part):
-    """Corners of curves, from (0, 0), to be joined by straight lines; empty where a curve is undefined."""
+class Curves(_Model):
+    """Corners of curves, from (0, 0), with straight lines between them; empty if a curve is undefined."""
 
     roc: list[Point] = Field(default_factory=list, max_length=MAX_POINTS, description="of the image scores")
     pro: list[Point] = Field(
@@ -55,8 +55,8 @@ class Curves(_Part):
     )
 
 
-class Details(_Part):
-    """The whole file: one category and seed of one method."""
+class Details(_Model):
+    """The details of one category and seed of one method: the whole file."""
 
     schema_version: int = Field(SCHEMA, alias="schema", ge=1, le=SCHEMA)
     id: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the record")
@@ -65,8 +65,10 @@ class Details(_Part):
         description="for each kind of defect every metric of its images and all good ones, to 6 decimals"
     )
     curves: Curves
-    threshold: Threshold | None = Field(None, description="set on normal images, where one was asked for")
-    embedding: list[tuple[_Finite, _Finite]] | None = Field(None, description="a point an image, in their order")
+    threshold: Threshold | None = Field(None, description="from normal images, if there is one")
+    embedding: list[tuple[_Finite, _Finite]] | None = Field(
+        None, description="one point for each image, in their order"
+    )
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -77,20 +79,20 @@ class Details(_Part):
         return self
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-compatible, keys as in the schema."""
+        """The JSON of the details, with the keys of the schema."""
         return self.model_dump(mode="json", by_alias=True)
 
 
 def details_of(
     record_id: str, evaluator: Evaluator, metrics: Iterable[Metric], evidence: Evidence | None = None
 ) -> Details:
-    """What can be said from predictions and truth: all but threshold and embedding.
+    """The details from predictions and truth: everything except threshold and embedding.
 
     Args:
         record_id: of the record of the same run.
         evaluator: joins predictions and truth.
         metrics: measured for each kind of defect.
-        evidence: of the evaluator, where its curves are made already.
+        evidence: of the evaluator, if its curves are already computed.
 
     Raises:
         ContractError: a metric gave NaN or infinity.
@@ -110,21 +112,21 @@ def details_of(
 
 
 def _values(metrics: Iterable[Metric], evaluator: Evaluator) -> dict[str, float | None]:
-    from adbench.engine.evaluate.evaluator import measure  # imports torch, which boards do without
+    from adbench.engine.evaluate.evaluator import measure  # imports torch, which boards do not need
 
     figures = measure(metrics, evaluator.evidence())
     return {name: None if info.value is None else round(info.value, 6) for name, info in figures.items()}
 
 
 def _of_kind(evaluator: Evaluator, kind: str) -> Evaluator:
-    """The images of one kind of defect and all good ones."""
+    """The evaluator of the images of one kind of defect and all good ones."""
     places = [index for index, sample in enumerate(evaluator.samples) if sample.defect in (GOOD, kind)]
-    said = evaluator.predictions
+    whole = evaluator.predictions
     chosen = Predictions(
-        ids=tuple(said.ids[place] for place in places),
-        geometry=tuple(said.geometry[place] for place in places),
-        scores=said.scores[places],
-        patches=None if said.patches is None else tuple(said.patches[place] for place in places),
+        ids=tuple(whole.ids[place] for place in places),
+        geometry=tuple(whole.geometry[place] for place in places),
+        scores=whole.scores[places],
+        patches=None if whole.patches is None else tuple(whole.patches[place] for place in places),
     )
     return replace(evaluator, samples=[evaluator.samples[place] for place in places], predictions=chosen)
 
@@ -137,16 +139,16 @@ def _curves(evidence: Evidence) -> Curves:
 
 
 def _upto(limit: float, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The curve left of a limit, and its point there."""
+    """The curve up to a limit, with its point there."""
     inside = x <= limit
     return np.append(x[inside], limit), np.append(y[inside], np.interp(limit, x, y))
 
 
 def thinned(x: np.ndarray, y: np.ndarray) -> list[Point]:
-    """At most `MAX_POINTS` corners of an ascending curve that begins at (0, 0), to 6 decimals.
+    """At most `MAX_POINTS` corners of an ascending curve from (0, 0), to 6 decimals.
 
-    All corners where they are few. Otherwise those that divide the way along the curve evenly, so that the straight
-    lines between them pass nothing by more than a hundredth of the curve's width and height together.
+    A curve with more corners keeps those at equal distances along it. The straight lines between them then differ from
+    the curve by at most a hundredth of its width and height together.
     """
     dx, dy = np.diff(x), np.diff(y)
     straight = np.abs(dx[:-1] * dy[1:] - dx[1:] * dy[:-1]) <= 1e-12  # with both neighbours
@@ -154,16 +156,16 @@ def thinned(x: np.ndarray, y: np.ndarray) -> list[Point]:
     x, y = x[corners], y[corners]
     if len(x) > MAX_POINTS:
         way = x / (x[-1] or 1) + y / (y[-1] or 1)
-        kept = np.unique(way.searchsorted(np.linspace(0, way[-1], MAX_POINTS)))
-        x, y = x[kept], y[kept]
+        chosen = np.unique(way.searchsorted(np.linspace(0, way[-1], MAX_POINTS)))
+        x, y = x[chosen], y[chosen]
     return [(round(float(a), 6), round(float(b), 6)) for a, b in zip(x, y, strict=True)]
 
 
 def write_details(folder: Path, details: Details) -> None:
-    """Write `details.json` into a run's folder; one that is there stays whole until the new one is.
+    """Write `details.json` into a run's folder; it replaces an older file at once, never partly.
 
     Raises:
-        StorageError: disk full or read-only, or larger than could be read again.
+        StorageError: the disk is full or read-only, or the details are larger than `read_details` accepts.
     """
     text = canonical_json(details.to_json()) + "\n"
     if len(text) > MAX_DETAILS_BYTES:
@@ -176,7 +178,7 @@ def read_details(path: Path) -> Details:
     """The details in a file, or in a run's folder.
 
     Raises:
-        StorageError: they cannot be read, are too large or are none.
+        StorageError: the file is unreadable, too large, or holds no details.
     """
     folder = path if path.is_dir() else None
     file = path / DETAILS_FILE if folder else path
@@ -187,14 +189,14 @@ def parse_details(text: str, where: str) -> Details:
     """Details from JSON that may come from a stranger, such as a line of a board's file.
 
     Raises:
-        StorageError: it is too large, no JSON, of a newer schema, or does not fit the schema.
+        StorageError: the text is too large, is not JSON, has a newer schema, or does not fit the schema.
     """
     if len(text) > MAX_DETAILS_BYTES:
-        raise StorageError(f"{where}: larger than {_LIMIT}; these are no details of adbench")
+        raise StorageError(f"{where}: larger than {_LIMIT}; these are not details of adbench")
     data = parse_json(text, where)
     try:
         return Details.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         spot = one_line(".".join(str(part) for part in first["loc"]), 100)
-        raise StorageError(f"{where}: no details of adbench: {spot}: {first['msg']}") from None
+        raise StorageError(f"{where}: not details of adbench: {spot}: {first['msg']}") from None

@@ -1,7 +1,7 @@
-"""The curve of the maps' pixels where torch computes it: on a GPU, whose memory holds more and which sorts at once.
+"""The curve of the maps' pixels, computed by torch on a GPU, which holds more in memory and sorts faster.
 
-The same two walks and the same figures as `adbench.api.curves.curve`. Keys are negated scores here, and the second
-walk counts pixels of both kinds: those of the ladder itself are known and subtracted, so that it needs no truth.
+It makes the same two passes and gives the same figures as `adbench.api.curves.curve`. Keys are negated scores here. The
+second pass counts pixels of both kinds and subtracts the known positives of the threshold table, so it needs no truth.
 """
 
 from __future__ import annotations
@@ -20,51 +20,51 @@ from adbench.api.curves.threshold_table import ThresholdTable
 from adbench.api.curves.truth import Truth
 from adbench.errors import ContractError
 
-JudgedMaps: TypeAlias = tuple[Tensor, Sequence[Truth]]
-"""Maps [B, H, W] float32 on the device, and the truth about each."""
+AnnotatedMaps: TypeAlias = tuple[Tensor, Sequence[Truth]]
+"""Maps [B, H, W] float32 on the device, and the truth of each."""
 
 HELD_POSITIVES = 1 << 25
-"""Rungs and defective pixels held on the device at once, at about 60 bytes each while they are sorted."""
+"""Thresholds and defective pixels on the device at once, at about 60 bytes each while they are sorted."""
 HELD_PIXELS = 1 << 26
-"""Pixels held on the device at once, at about 30 bytes each while they are sorted."""
+"""Pixels on the device at once, at about 30 bytes each while they are sorted."""
 BLOCK = 1 << 22
-"""Rungs that become points at once."""
+"""Thresholds that become points in one block."""
 _ROW = 1 << 12
 
 
-def curve_on_device(batches: Callable[[], Iterator[JudgedMaps]], device: str) -> Curve:
+def curve_on_device(batches: Callable[[], Iterator[AnnotatedMaps]], device: str) -> Curve:
     """The curve of the pixels of all maps, exactly.
 
     Args:
-        batches: starts a walk over the images, as `curve_of_judged` takes them, but in batches on the device.
+        batches: returns an iterator over the images, as for `curve_of_annotated`, but in batches on the device.
         device: torch's name of it.
 
     Raises:
         ContractError: a map has another shape than its mask or holds a value that is not finite.
     """
-    ahead, positives, pixels = _Slice(), 0, 0
+    upcoming, positives, pixels = _Slice(), 0, 0
     for maps, truths in batches():
         _check(maps, truths)
-        ahead.add(maps, truths)
+        upcoming.add(maps, truths)
         positives += sum(len(truth.positions) for truth in truths)
         pixels += maps.numel()
-    trace = CurveBuilder(_arrays(device), positives, pixels - positives)
-    while not trace.finished:
-        ahead = _next_slice(ahead, batches, trace)
-    return Curve.of("pixel", trace)
+    builder = CurveBuilder(_arrays(device), positives, pixels - positives)
+    while not builder.finished:
+        upcoming = _next_slice(upcoming, batches, builder)
+    return Curve.of("pixel", builder)
 
 
-def _next_slice(here: _Slice, batches: Callable[[], Iterator[JudgedMaps]], trace: CurveBuilder) -> _Slice:
-    """Take the trace down one slice, with one walk that also collects the slice below, if there is one."""
-    ladder = here.ladder()
-    crowd, ahead = _Crowd(ladder, here.start), _Slice(float(ladder.keys[-1]))
-    more = trace.true + int(ladder.counts.sum()) < trace.positives
+def _next_slice(here: _Slice, batches: Callable[[], Iterator[AnnotatedMaps]], builder: CurveBuilder) -> _Slice:
+    """Extend the curve by one slice, in one pass that also collects the next slice, if there is one."""
+    table = here.table()
+    counts, upcoming = _PixelCounts(table, here.start), _Slice(float(table.keys[-1]))
+    more = builder.true + int(table.counts.sum()) < builder.positives
     for maps, truths in batches():
-        crowd.add(maps)
+        counts.add(maps)
         if more:
-            ahead.add(maps, truths)
-    trace.descend(ladder, *crowd.normals())
-    return ahead
+            upcoming.add(maps, truths)
+    builder.descend(table, *counts.normals())
+    return upcoming
 
 
 def _arrays(device: str) -> Arrays:
@@ -79,7 +79,7 @@ def _arrays(device: str) -> Arrays:
 
 
 def running(column: Tensor) -> Tensor:
-    """The sums up to each element. Along one long row CUDA adds in another order each time, along short ones not."""
+    """The cumulative sums of a column, reproducible: CUDA adds a long row in a varying order, but not short rows."""
     rows = pad(column, (0, max(2 * _ROW, -(-len(column) // _ROW) * _ROW) - len(column))).reshape(-1, _ROW).cumsum(1)
     if len(column) > _ROW:
         rows[1:].add_(running(rows[:-1, -1].contiguous())[:, None])
@@ -96,12 +96,12 @@ def _check(maps: Tensor, truths: Sequence[Truth]) -> None:
 
 
 def _keys(scores: Tensor) -> Tensor:
-    """Float32 that ascend as scores fall; both zeros have the same."""
+    """Keys in float32 that ascend as scores fall; both zeros have the same key."""
     return (0 - scores).ravel()
 
 
 def _columns(truths: Sequence[Truth], device: torch.device) -> tuple[Tensor, Tensor]:
-    """[P] positions in a batch of maps, and [P] the size of the region there; they travel as 32 bits each."""
+    """[P] positions in a batch of maps, and [P] sizes of their regions; both are copied to the device as 32 bits."""
     counts = torch.tensor([len(truth.positions) for truth in truths])
     starts = torch.tensor([index * int(np.prod(truth.shape)) for index, truth in enumerate(truths)])
     columns = ([truth.positions for truth in truths], [truth.sizes for truth in truths])
@@ -117,7 +117,7 @@ class _Slice:
         self._held: list[ThresholdTable] = []
 
     def add(self, maps: Tensor, truths: Sequence[Truth]) -> None:
-        """Take what belongs to the slice."""
+        """Add the positives that belong to the slice."""
         positions, sizes = _columns(truths, maps.device)
         keys, weights = _keys(maps.ravel()[positions]), 1 / sizes.double()
         inside = (keys > self.start) & (keys <= self._last)
@@ -127,11 +127,11 @@ class _Slice:
             self._shrink()
 
     def _shrink(self) -> None:
-        """Let go of the highest keys. What is equal is added up already, so that nothing of a kept key is lost."""
-        kept = ThresholdTable(*(column[: HELD_POSITIVES - HELD_POSITIVES // 4].clone() for column in self.ladder()))
-        self._held, self._last = [kept], float(kept.keys[-1])
+        """Drop the highest keys; equal keys are summed before, so the remaining keys stay complete."""
+        lowest = ThresholdTable(*(column[: HELD_POSITIVES - HELD_POSITIVES // 4].clone() for column in self.table()))
+        self._held, self._last = [lowest], float(lowest.keys[-1])
 
-    def ladder(self) -> ThresholdTable:
+    def table(self) -> ThresholdTable:
         """All positives above `start` up to the last key. The slice is empty afterwards."""
         keys, counts, weights = (torch.cat(columns) for columns in zip(*self._held, strict=True))
         self._held = []
@@ -143,13 +143,13 @@ class _Slice:
         )
 
 
-class _Crowd:
-    """How many pixels have lower keys than each rung of a ladder, and how many the same; from above key `start` on."""
+class _PixelCounts:
+    """Counts of pixels with a lower key, and with an equal key, for each threshold of a table; above key `start`."""
 
-    def __init__(self, ladder: ThresholdTable, start: float) -> None:
-        self._ladder, self._start = ladder, torch.full_like(ladder.keys[:1], start)
-        self._lower, self._same = torch.zeros_like(ladder.counts), torch.zeros_like(ladder.counts)
-        self._held = torch.empty(HELD_PIXELS, dtype=torch.float32, device=ladder.keys.device)
+    def __init__(self, table: ThresholdTable, start: float) -> None:
+        self._table, self._start = table, torch.full_like(table.keys[:1], start)
+        self._lower, self._same = torch.zeros_like(table.counts), torch.zeros_like(table.counts)
+        self._held = torch.empty(HELD_PIXELS, dtype=torch.float32, device=table.keys.device)
         self._size = 0
 
     def add(self, maps: Tensor) -> None:
@@ -161,14 +161,14 @@ class _Crowd:
             self._size += len(keys)
 
     def _count(self) -> None:
-        keys, rungs = self._held[: self._size].sort().values, self._ladder.keys
-        lower = torch.searchsorted(keys, rungs)
-        self._same += torch.searchsorted(keys, rungs, right=True) - lower
+        keys, thresholds = self._held[: self._size].sort().values, self._table.keys
+        lower = torch.searchsorted(keys, thresholds)
+        self._same += torch.searchsorted(keys, thresholds, right=True) - lower
         self._lower += lower - torch.searchsorted(keys, self._start, right=True)
         self._size = 0
 
     def normals(self) -> tuple[Tensor, Tensor]:
-        """[K] lower and [K] the same, float64, of all pixels that were added less the positives of the ladder."""
+        """[K] lower and [K] equal, float64: counts of all added pixels, less the positives of the table."""
         self._count()
-        counts = self._ladder.counts
+        counts = self._table.counts
         return self._lower - (running(counts) - counts), self._same - counts

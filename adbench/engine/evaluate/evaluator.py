@@ -1,4 +1,4 @@
-"""Predictions and truth meet here, and only here."""
+"""The evaluator: the only place that compares predictions with the truth."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 
 from adbench.api.bounded_cache import BoundedCache
-from adbench.api.curves.curve import curve_of_judged
+from adbench.api.curves.curve import curve_of_annotated
 from adbench.api.curves.regions import RegionTruth
 from adbench.api.curves.truth import Truth
 from adbench.api.dataset import Dataset, Sample
@@ -28,25 +28,25 @@ from adbench.errors import ContractError, DataError
 if TYPE_CHECKING:
     from adbench.api.curves.curve import Curve
     from adbench.api.curves.regions import RegionMap
-    from adbench.api.curves.threshold_table import JudgedMap
+    from adbench.api.curves.threshold_table import AnnotatedMap
     from adbench.api.curves.truth import MaskedMap
-    from adbench.engine.evaluate.device_curve import JudgedMaps
+    from adbench.engine.evaluate.device_curve import AnnotatedMaps
 
 Item = TypeVar("Item")
 
 VANISHED, EMPTY = "vanished_defects", "empty_masks"
-"""What records call the counts of `Judge.facts`."""
+"""Names in records of the counts of `Evaluator.facts`."""
 BATCH_PIXELS = 1 << 24
-"""Pixels of the maps that are made at once on a GPU, at about 20 bytes each."""
+"""Number of pixels of a batch of maps on a GPU, at about 20 bytes each."""
 
 
 class Annotation(NamedTuple):
-    """What is known of one defective image.
+    """The annotation of one defective image.
 
     Attributes:
-        truth: on the evaluation grid; None where there is no annotation.
-        vanished: defects that the grid is too coarse to show, and that were kept all the same.
-        empty: whether there is a mask, and it marks nothing.
+        truth: on the evaluation grid; None without an annotation.
+        vanished: number of defects that are too small for the grid and were kept.
+        empty: whether there is a mask that marks no pixel.
     """
 
     truth: Truth | None
@@ -56,17 +56,17 @@ class Annotation(NamedTuple):
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Joins one category's predictions with its truth.
+    """The evaluator of one category: it joins predictions with the truth.
 
     Attributes:
         dataset, samples: the test images, in the order of the predictions.
-        predictions: what the method said.
-        spec: how patch scores become an anomaly map.
+        predictions: the method's scores.
+        spec: the rule that makes an anomaly map of patch scores.
         grid: the evaluation grid, or None for each image's own.
-        device: where curves are computed, in torch's words.
-        workers: threads that read masks ahead.
-        cache: what evaluators before this one have read of the images.
-        annotations: what this one has read of the defective images, by id.
+        device: torch's name of the device that computes curves.
+        workers: number of threads that read masks ahead.
+        cache: masks and thumbnails, which several evaluators share.
+        annotations: the annotations of defective images that were read, by id.
     """
 
     dataset: Dataset
@@ -81,7 +81,7 @@ class Evaluator:
 
     def __post_init__(self) -> None:
         if tuple(sample.id for sample in self.samples) != self.predictions.ids:
-            raise DataError("the predictions are of other images than the dataset's; give the data they were made on")
+            raise DataError("the predictions are of other images than the dataset's; give the data of the run")
 
     def map(self, index: int) -> np.ndarray:
         """[H, W] float32: the anomaly map of one test image on the evaluation grid."""
@@ -89,17 +89,17 @@ class Evaluator:
         return anomaly_map(patches[index], self.predictions.geometry[index], self.spec, self.grid)
 
     def mask(self, index: int) -> np.ndarray | None:
-        """[H, W] bool: the truth of one test image on the evaluation grid; None where it has no annotation."""
+        """[H, W] bool: the mask of one test image on the evaluation grid; None without an annotation."""
         truth = self.truth(index)
         return None if truth is None else truth.mask
 
     def foreground(self, index: int) -> np.ndarray | None:
-        """[H, W] bool: where the method saw the object of one test image; None where it masked nothing."""
+        """[H, W] bool: the masker's foreground of one test image; None without a masker."""
         masks, place = self.predictions.foreground, self.predictions.geometry[index]
         return None if masks is None else foreground_on_grid(masks[index], place, self.grid)
 
     def truth(self, index: int) -> Truth | None:
-        """The same, as it is kept."""
+        """The truth of one test image on the evaluation grid; None without an annotation."""
         sample = self.samples[index]
         if not sample.anomalous:
             return Truth.nothing(self.grid or self.predictions.geometry[index].original)
@@ -108,7 +108,7 @@ class Evaluator:
         return annotation.truth
 
     def _read(self, sample: Sample) -> Annotation:
-        """The annotation of a defective image. A mask that marks nothing is none: the defect is somewhere."""
+        """The annotation of a defective image. An empty mask is no annotation, because the image has a defect."""
         with blame(self.dataset, "mask"):
             mask = self.dataset.mask(sample)
         if mask is None or not mask.any():
@@ -117,31 +117,29 @@ class Evaluator:
         return Annotation(Truth.of(marked), vanished)
 
     def facts(self) -> dict[str, float]:
-        """What a record counts of the masks that were read: those that mark nothing, if there are any, and, on a grid
-        of its own, defects that it is too coarse to show.
-        """
+        """Counts for a record: empty masks, if there are any, and, on a square grid, vanished defects."""
         found = self.annotations.values()
         vanished, empty = sum(one.vanished for one in found), sum(one.empty for one in found)
         facts = {} if self.grid is None or not found else {VANISHED: float(vanished)}
         return facts | ({EMPTY: float(empty)} if empty else {})
 
     def remarks(self) -> Iterator[str]:
-        """A sentence for each of the facts that a person should know of."""
+        """A sentence for each fact that a user should know."""
         facts, empty = self.facts(), [name for name, one in self.annotations.items() if one.empty]
         if empty:
             yield (
                 f"{len(empty)} of {len(self.annotations)} defective images have a mask that marks nothing, such as"
-                f" {min(empty)}: they are left out of the pixel metrics"
+                f" {min(empty)}: the pixel metrics leave them out"
             )
         if self.grid is not None and facts.get(VANISHED):
             grid = "x".join(map(str, self.grid))
-            yield f"{facts[VANISHED]:.0f} defects would vanish on {grid} pixels: they are kept as the pixels they touch"
+            yield f"{facts[VANISHED]:.0f} defects would vanish on {grid} pixels: they mark the pixels that they touch"
 
     def masked_maps(self) -> Iterator[MaskedMap]:
         """Map and mask of every annotated test image."""
-        return ((scores, truth.mask) for scores, truth in self.judged_maps())
+        return ((scores, truth.mask) for scores, truth in self.annotated_maps())
 
-    def judged_maps(self) -> Iterator[JudgedMap]:
+    def annotated_maps(self) -> Iterator[AnnotatedMap]:
         """Map and truth of every annotated test image."""
         return ((self.map(index), truth) for index, truth in self._annotated())
 
@@ -154,8 +152,8 @@ class Evaluator:
             if truth is not None:
                 yield index, truth
 
-    def judged_batches(self) -> Iterator[JudgedMaps]:
-        """The same in batches of one geometry, made on the device."""
+    def annotated_batches(self) -> Iterator[AnnotatedMaps]:
+        """Maps and truth in batches of one geometry, made on the device."""
         import torch
 
         patches, geometry = self._patches(), self.predictions.geometry
@@ -171,12 +169,12 @@ class Evaluator:
         return self.predictions.patches
 
     def pixel_curve(self) -> Curve:
-        """All thresholds on the pixels of the annotated images: the one place that chooses who computes them."""
+        """The curve of all thresholds on the pixels of annotated images, computed on the CPU or on a GPU."""
         if not self.device.startswith("cuda"):
-            return curve_of_judged(self.judged_maps)
+            return curve_of_annotated(self.annotated_maps)
         from adbench.engine.evaluate.device_curve import curve_on_device
 
-        return curve_on_device(self.judged_batches, self.device)
+        return curve_on_device(self.annotated_batches, self.device)
 
     def region_maps(self) -> Iterator[RegionMap]:
         """Map and regions of every annotated test image."""
@@ -200,7 +198,7 @@ class Evaluator:
         return RegionTruth(shown[0].shape, shown)
 
     def evidence(self) -> Evidence:
-        """What metrics read."""
+        """The evidence that metrics read."""
         mapped = self.predictions.patches is not None
         told_apart = type(self.dataset).regions is not Dataset.regions
         return Evidence(
@@ -213,7 +211,7 @@ class Evaluator:
 
 
 def _bytes(annotation: Annotation) -> int:
-    """With the sizes of the regions, which are found here and now, in the thread that reads."""
+    """The bytes of an annotation; this also computes the sizes of regions, in the thread that reads."""
     truth = annotation.truth
     return 0 if truth is None else truth.positions.nbytes + truth.sizes.nbytes
 

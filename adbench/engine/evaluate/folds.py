@@ -1,4 +1,4 @@
-"""Which normal images are left out when, so that each is judged by a bank that has not seen it."""
+"""Folds of normal images: the bank of a fold scores images that were left out of it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from adbench.engine.plan.twins import groups_of
 from adbench.engine.store.normal_scores import NormalScores
 
 HELD_OUT = 0.2
-"""The share of the training images that is held out where there are many."""
+"""The share of held-out training images if there are many."""
 
 
 MANY = 200
-"""From so many training images on, one fit will do: 40 of them decide the threshold."""
+"""Number of training images from which one fit is enough: 40 of them decide the threshold."""
 
 
 FOLDS = 5
@@ -26,33 +26,33 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class Fold:
-    """Images to learn from, in their order, and images to judge then."""
+    """A fold: images to learn from, in their order, and left-out images to score."""
 
     learn: tuple[Sample, ...]
-    judge: tuple[Sample, ...]
+    left_out: tuple[Sample, ...]
 
 
 def too_few(rule: Rule, samples: Sequence[Sample], digests: Mapping[str, str], ctx: Context) -> NormalScores | None:
-    """Why a rule could not use the scores of normal images, before anything is fitted for them: there are too few.
+    """Empty normal scores with the reason, if there are too few images for a rule; known before any fit.
 
     Args:
         rule: of the threshold.
         samples: the normal training images.
         digests: the content of each, by id.
-        ctx: of the unit; decides who is left out.
+        ctx: of the unit; its seed chooses the images to leave out.
 
     Returns:
-        No scores, with that reason; None where the rule can use them.
+        Empty scores with the reason; None if there are enough images.
     """
     source, folds = folds_of(samples, digests, ctx)
-    reason = rule.lacks(sum(len(fold.judge) for fold in folds))
+    reason = rule.lacks(sum(len(fold.left_out) for fold in folds))
     return NormalScores(np.zeros(0, np.float32), source, reason, made=False) if reason else None
 
 
 def folds_of(samples: Sequence[Sample], digests: Mapping[str, str], ctx: Context) -> tuple[str, list[Fold]]:
-    """How the scores come about, in words, and who is left out when: at random, as the conformal bound asks for.
+    """The source of the normal scores, in words, and the folds; images are left out at random, for the conformal bound.
 
-    Images of one content are left out together, since a bank that has learned one of them knows the other.
+    Images of one content are left out together, because a bank that has learned one of them knows the other.
     """
     groups = groups_of(samples, digests)
     order = ctx.rng("threshold-folds").permutation(len(groups)).tolist()
@@ -66,7 +66,7 @@ def folds_of(samples: Sequence[Sample], digests: Mapping[str, str], ctx: Context
 
 
 def _share(groups: Sequence[Sequence[int]], order: Sequence[int], images: int) -> list[int]:
-    """The first groups in order that have no more images together; the smallest group where each has more."""
+    """The first groups in order with at most `images` images together, or the smallest group if all are larger."""
     taken, count = [], 0
     for group in order:
         if count + len(groups[group]) <= images:
@@ -75,8 +75,8 @@ def _share(groups: Sequence[Sequence[int]], order: Sequence[int], images: int) -
     return taken or [min(order, key=lambda group: len(groups[group]))]
 
 
-def _fold(samples: Sequence[Sample], judged: set[int]) -> Fold:
+def _fold(samples: Sequence[Sample], left_out: set[int]) -> Fold:
     return Fold(
-        tuple(sample for index, sample in enumerate(samples) if index not in judged),
-        tuple(sample for index, sample in enumerate(samples) if index in judged),
+        tuple(sample for index, sample in enumerate(samples) if index not in left_out),
+        tuple(sample for index, sample in enumerate(samples) if index in left_out),
     )

@@ -1,4 +1,4 @@
-"""Masks on the evaluation grid: what of a drawn defect is left where the grid is coarser than the drawing."""
+"""Masks on the evaluation grid, which may be coarser than the original mask."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-class MaskOnGrid(NamedTuple):
+class GridMask(NamedTuple):
     """A mask on the evaluation grid.
 
     Attributes:
         marked: bool, of the grid's size.
-        vanished: regions of the drawn mask of which the nearest pixels show nothing, and which were kept all the same.
+        vanished: number of regions without a nearest pixel, which were kept.
     """
 
     marked: np.ndarray
     vanished: int = 0
 
 
-def mask_on_grid(mask: np.ndarray, evaluation: tuple[int, int] | None) -> MaskOnGrid:
-    """A mask on the evaluation grid: the nearest pixel as torchvision and anomalib take it, the one above and left.
+def mask_on_grid(mask: np.ndarray, evaluation: tuple[int, int] | None) -> GridMask:
+    """A mask on the evaluation grid, by the nearest pixel of torchvision and anomalib, the one above and left.
 
-    A region of which that takes no pixel is kept: it marks every pixel of the grid that it touches, so that a defect
-    never becomes a normal area. Regions are 8-connected, as those of AUPRO.
+    A region without a nearest pixel marks every pixel of the grid that it touches, so a defect never becomes a normal
+    area. Regions are 8-connected, as in AUPRO.
 
     Args:
         mask: [H, W] bool.
@@ -36,7 +36,7 @@ def mask_on_grid(mask: np.ndarray, evaluation: tuple[int, int] | None) -> MaskOn
     import numpy as np
 
     if evaluation in (None, mask.shape):
-        return MaskOnGrid(mask)
+        return GridMask(mask)
     rows, columns = (nearest_cells(cells, pixels) for cells, pixels in zip(mask.shape, evaluation, strict=True))
     taken: np.ndarray = mask[np.ix_(rows, columns)]
     lost, vanished = _lost(mask, rows, columns)
@@ -44,11 +44,11 @@ def mask_on_grid(mask: np.ndarray, evaluation: tuple[int, int] | None) -> MaskOn
         touched = (_touched(cells, places) for cells, places in zip(mask.shape, (rows, columns), strict=True))
         above, left = touched
         taken |= (above @ lost.astype(np.float32) @ left.T) > 0
-    return MaskOnGrid(taken, vanished)
+    return GridMask(taken, vanished)
 
 
 def _lost(mask: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, int]:
-    """[H, W] bool: the regions of which these rows and columns show nothing, and how many there are."""
+    """[H, W] bool: the regions without a pixel in these rows and columns, and their number."""
     import numpy as np
     from scipy import ndimage
 
@@ -60,7 +60,7 @@ def _lost(mask: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> tuple[np.n
 
 
 def _touched(cells: int, places: np.ndarray) -> np.ndarray:
-    """[grid, cells] 1 where a pixel of the grid touches one of the mask: it holds it, or takes it as its nearest."""
+    """[grid, cells] 1 if a pixel of the grid touches a pixel of the mask: it contains it, or has it as its nearest."""
     import numpy as np
 
     touched = np.zeros((len(places), cells), np.float32)

@@ -1,4 +1,4 @@
-"""Which test images choose options, and which other ones report what the choice is worth. No image does both."""
+"""The holdout split: some test images choose options, the others report. No image does both."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from adbench.errors import DataError
 
 
 class HoldoutSplit(NamedTuple):
-    """The places of a category's test images, in order.
+    """A split of a category's test images, as their places in order.
 
     Attributes:
-        choosing: of those whose labels may choose.
-        reporting: of those that judge the choice.
+        choosing: images whose labels choose.
+        reporting: images that report the figures of the choice.
     """
 
     choosing: tuple[int, ...]
@@ -24,25 +24,25 @@ class HoldoutSplit(NamedTuple):
 
 
 def everything(samples: Sequence[Sample]) -> HoldoutSplit:
-    """All images choose, and all report: an oracle's."""
+    """The split of an oracle: all images choose and report."""
     places = tuple(range(len(samples)))
     return HoldoutSplit(places, places)
 
 
 def held_out(category: str, samples: Sequence[Sample], digests: Mapping[str, str], share: float) -> HoldoutSplit:
-    """Part a category's test images by the hash of their ids, each type of defect by itself.
+    """Split a category's test images by the hash of their ids, each type of defect separately.
 
-    Images of the same content always go together. The share is met to within an image (or the images of one content)
-    among the good and among the defective ones.
+    Images of the same content stay together. The share is exact up to one image (or the images of one content), among
+    the good and among the defective images.
 
     Args:
         category: for messages.
         samples: its test images.
         digests: the content of each image, by id.
-        share: of the images that choose, between 0 and 1.
+        share: the share of images that choose, between 0 and 1.
 
     Raises:
-        DataError: a part would be left without good or without defective images.
+        DataError: a part would have no good or no defective images.
     """
     groups = groups_of(samples, digests)
     choosing: set[int] = set()
@@ -50,14 +50,14 @@ def held_out(category: str, samples: Sequence[Sample], digests: Mapping[str, str
         alike = [group for group in groups if samples[group[0]].anomalous is anomalous]
         choosing |= _take(sorted(alike, key=lambda group: _order(samples[group[0]])), share)
     places = range(len(samples))
-    parting = HoldoutSplit(tuple(sorted(choosing)), tuple(place for place in places if place not in choosing))
-    if not all(_has_both(samples[place] for place in part) for part in parting):
+    split = HoldoutSplit(tuple(sorted(choosing)), tuple(place for place in places if place not in choosing))
+    if not all(_has_both(samples[place] for place in part) for part in split):
         defective = sum(sample.anomalous for sample in samples)
         raise DataError(
             f"category {category!r} has {defective} defective and {len(samples) - defective} good test images, too few"
             f" to give both parts of a share of {share:g} some of each; take another --share, or other categories"
         )
-    return parting
+    return split
 
 
 def _order(sample: Sample) -> tuple[str, str]:
@@ -65,12 +65,12 @@ def _order(sample: Sample) -> tuple[str, str]:
 
 
 def _take(groups: Iterable[Sequence[int]], share: float) -> set[int]:
-    """Go through groups in order, and take one whenever less than the share has been taken so far."""
+    """Go through groups in order, and take a group whenever less than the share was taken so far."""
     taken: set[int] = set()
-    seen = 0
+    passed = 0
     for group in groups:
-        seen += len(group)
-        if len(taken) + len(group) / 2 < share * seen - 1e-9:
+        passed += len(group)
+        if len(taken) + len(group) / 2 < share * passed - 1e-9:
             taken.update(group)
     return taken
 
@@ -84,7 +84,7 @@ def require_apart(choosing: Mapping[str, str], reporting: Mapping[str, str]) -> 
 
     Args:
         choosing: id by content, of the choosing images of all categories.
-        reporting: the same of those that report.
+        reporting: id by content, of the reporting images.
 
     Raises:
         DataError: there is such an image.

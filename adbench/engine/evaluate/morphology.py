@@ -1,8 +1,8 @@
-"""What is done to a finished anomaly map that no matrix can do: a floor, and flat grey morphology.
+"""The non-linear steps of an anomaly map: a floor, and flat grey morphology.
 
-Both only compare scores, they add none: they commute with every increasing function of the scores, and with each other.
-Opening takes away what stands out but is smaller than the square, closing fills what is smaller and stands back.
-Pixels beyond the border do not take part, as in OpenCV; SciPy's mirrored border comes to the same for a flat square.
+Both only compare scores: they commute with every increasing function of the scores, and with each other. Opening
+removes bright areas smaller than the square, closing fills dark ones. Pixels beyond the border do not take
+part, as in OpenCV; SciPy's mirrored border gives the same for a flat square.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def shaped(values: np.ndarray, how: Morphology) -> np.ndarray:
-    """A new map [H, W] float32 from one that is left as it is."""
+    """A new map [H, W] float32 with floor and morphology; the input stays unchanged."""
     import numpy as np
     from scipy.ndimage import maximum_filter, minimum_filter
 
@@ -29,7 +29,7 @@ def shaped(values: np.ndarray, how: Morphology) -> np.ndarray:
 
 
 def shaped_on_device(values: Tensor, how: Morphology) -> Tensor:
-    """The same for maps [B, H, W] float32 on the device where they are; bit for bit, since nothing is computed."""
+    """Maps [B, H, W] float32 with floor and morphology, on their device; equal to `shaped` bit for bit."""
     if how.floor is not None:
         values = values.clamp(min=how.floor)
     for highest in _STEPS[how.operation] if how.operation and values.numel() else ():

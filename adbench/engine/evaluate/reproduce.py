@@ -1,4 +1,4 @@
-"""What a record tells of is done again: its unit from its recipe, its figures from its raw scores."""
+"""Reproduction of a record: its unit from its recipe, its metrics from its raw scores."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LISTS = ("preprocess", "neck")
 
 
 class MetricComparison(NamedTuple):
-    """One metric, as it was and as it is now."""
+    """A comparison of one metric in two records."""
 
     metric: str
     before: float | None
@@ -36,11 +36,11 @@ class MetricComparison(NamedTuple):
 
 
 def unit_of(record: ResultRecord, dataset: Dataset, registry: Registry) -> Unit:
-    """The unit that a record tells of, to be run again.
+    """The unit of a record, to run it again.
 
     Raises:
-        StorageError: the record's recipe or protocol is none.
-        UsageError: parts are not installed in the record's version, or an option is a file that no record carries.
+        StorageError: the record's recipe or protocol is invalid.
+        UsageError: a part is not installed in the record's version, or an option is a file, which no record contains.
         DataError: the images are not those of the record.
     """
     recipe, protocol = recipe_of(record, registry), protocol_of(record)
@@ -49,11 +49,11 @@ def unit_of(record: ResultRecord, dataset: Dataset, registry: Registry) -> Unit:
 
 
 def recipe_of(record: ResultRecord, registry: Registry) -> Recipe:
-    """The complete recipe in a record.
+    """The complete recipe of a record.
 
     Raises:
-        StorageError: it is none.
-        UsageError: it cannot be run here; the message says why.
+        StorageError: the record's spec is not a recipe.
+        UsageError: the recipe cannot run here; the message gives the reason.
     """
     spec = record.recipe.spec
     name = record.recipe.name if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", record.recipe.name) else "recipe"
@@ -65,56 +65,56 @@ def recipe_of(record: ResultRecord, registry: Registry) -> Recipe:
         rest = {key: spec[key] for key in ("map", "features", "tuned_on") if key in spec}
         return Recipe.model_validate({"recipe": name, **filled, **rest})
     except (ValidationError, KeyError, TypeError, AttributeError) as error:
-        raise StorageError(f"its spec is no recipe: {' '.join(str(error).split())[:200]}; run it anew") from None
+        raise StorageError(f"its spec is not a recipe: {' '.join(str(error).split())[:200]}; run it again") from None
 
 
 def part_of(slot: str, item: Mapping[str, Any], registry: Registry) -> Part:
-    """A part as a record's spec has it.
+    """The part of an entry in a record's spec.
 
     Raises:
-        UsageError: it is not installed in the record's version, or an option is a file that no record carries.
+        UsageError: it is not installed in the record's version, or an option is a file, which no record contains.
     """
     kind = SLOTS[slot]
     here = registry.get(kind, item["name"]).cls.version
     if here != item["version"]:
         raise UsageError(
-            f"{kind} {item['name']!r} is version {here} here and was version {item['version']}: other scores are to be"
-            " expected; install the distributions that the record names"
+            f"{kind} {item['name']!r} has version {here} here but version {item['version']} in the record, so scores"
+            " may differ; install the distributions that the record names"
         )
     for option, value in item["options"].items():
         if isinstance(value, dict) and value.keys() == {"file", "sha256"}:
             raise UsageError(
                 f"option {option!r} of {kind} {item['name']!r} is the file {value['file']!r}, which a record does not"
-                " carry; run the recipe with that file, and compare"
+                " contain; run the recipe with that file, and compare"
             )
     return Part(name=item["name"], options=item["options"])
 
 
 def protocol_of(record: ResultRecord) -> Protocol:
-    """Raises `StorageError` if the record's protocol is none."""
+    """The protocol of a record; raises `StorageError` if it is invalid."""
     try:
         return Protocol.model_validate(record.task.protocol)
     except ValidationError as error:
-        raise StorageError(f"its record has no usable protocol: {error.errors()[0]['msg']}; run it anew") from None
+        raise StorageError(f"its record has no usable protocol: {error.errors()[0]['msg']}; run it again") from None
 
 
 def task_of(record: ResultRecord, dataset: Dataset, protocol: Protocol) -> Task:
-    """The images of a record.
+    """The task of a record: its images.
 
     Raises:
-        DataError: they are not those that it was made on.
+        DataError: the images are not those of the record.
     """
     task = make_task(dataset, record.task.category, protocol, record.task.seed, skip_bad=bool(record.task.skipped))
     if task.sha != record.task.samples_sha:
-        raise DataError("the images or masks are not those that it was made on; give the same data with --data")
+        raise DataError("the images or masks are not those of the run; give the same data with --data")
     return task
 
 
 def evaluator_of(folder: Path, record: ResultRecord, dataset: Dataset) -> Evaluator:
-    """What joins a run's raw scores with their truth.
+    """The evaluator of a run's raw scores.
 
     Raises:
-        StorageError: the run has no predictions that can be used.
+        StorageError: the run has no usable predictions.
         DataError: the images are not those of the record.
     """
     if record.predictions is None:
@@ -123,37 +123,37 @@ def evaluator_of(folder: Path, record: ResultRecord, dataset: Dataset) -> Evalua
     try:
         spec = MapSpec.model_validate(record.recipe.spec.get("map"))
     except ValidationError as error:
-        raise StorageError(f"its record has no usable map: {error.errors()[0]['msg']}; run it anew") from None
+        raise StorageError(f"its record has no usable map: {error.errors()[0]['msg']}; run it again") from None
     return Evaluator(dataset, task_of(record, dataset, protocol).test, predictions, spec, protocol.grid)
 
 
-def deployed_again(rule: Rule, record: ResultRecord, judge: Evaluator) -> Threshold | None:
-    """What a rule makes of the normal scores of a run, or why it makes nothing of as few normal images as there were.
+def redeploy(rule: Rule, record: ResultRecord, evaluator: Evaluator) -> Threshold | None:
+    """The threshold of a rule on a run's normal scores, or the reason why there are too few normal images.
 
     Args:
         rule: of the threshold.
         record: of the run.
-        judge: of the run, with its predictions.
+        evaluator: of the run, with its predictions.
 
     Returns:
-        None where the run kept no normal scores, and the rule could have used them.
+        None if the run stored no normal scores and the rule needs them.
     """
     from adbench.engine.evaluate.folds import too_few
 
-    evidence, normal = judge.evidence(), judge.predictions.normal
+    evidence, normal = evaluator.evidence(), evaluator.predictions.normal
     if normal is None:
-        task = task_of(record, judge.dataset, protocol_of(record))
+        task = task_of(record, evaluator.dataset, protocol_of(record))
         normal = too_few(rule, task.train, task.digests, Context(seed=record.task.seed))
     return None if normal is None else deploy(rule, normal, evidence.labels, evidence.scores)
 
 
 def compare(before: ResultRecord, after: ResultRecord, tolerance: float) -> Iterator[MetricComparison]:
-    """Every metric that one of two records has, by name. Figures of different versions never agree.
+    """Comparisons of every metric in two records, by name. Figures of different versions never agree.
 
     Args:
-        before: of a unit.
-        after: of the same unit.
-        tolerance: by how much figures may differ, as a fraction.
+        before: a record of a unit.
+        after: another record of the same unit.
+        tolerance: the largest allowed difference, as a fraction.
     """
     for name in sorted({*before.metrics, *after.metrics}):
         one, other = before.metrics.get(name), after.metrics.get(name)

@@ -1,4 +1,4 @@
-"""Post-processing chosen by labels, and what the choice is worth on other images: from kept scores, without a backbone.
+"""A sweep of post-processing over stored scores, without a backbone: some images choose, the others report.
 
 An aggregator and a map are two choices, each ranked by a metric of its own level: image scores come from patch scores,
 and only aggregators that read the map depend on it. One choice holds for all categories.
@@ -39,11 +39,11 @@ Role = Literal["choosing", "reporting"]
 
 
 class Setting(NamedTuple):
-    """How kept scores become image scores and maps: what a sweep may change.
+    """The settings that a sweep may change: from stored scores to image scores and maps.
 
     Attributes:
-        aggregate: with all its options.
-        map: of the recipe.
+        aggregate: the aggregator with all its options.
+        map: the recipe's rule for the map.
     """
 
     aggregate: Part
@@ -58,11 +58,12 @@ class Tried(NamedTuple):
 
 
 class SettingRanking(NamedTuple):
-    """What was tried in one slot, best first; of equals the recipe's own comes first.
+    """The ranking of settings of one slot, best first; among equals the recipe's own comes first.
 
     Attributes:
         slot: "aggregate" or "map".
-        metric: what it was ranked by.
+        metric: the name of the metric that ranks.
+        tried: the settings with their figures.
     """
 
     slot: Literal["aggregate", "map"]
@@ -71,7 +72,7 @@ class SettingRanking(NamedTuple):
 
 
 class MeanFigure(NamedTuple):
-    """A mean over categories of the mean over seeds; None, with the first reason, where a figure is undefined."""
+    """A mean over categories of the mean over seeds; None, with the first reason, if a figure is undefined."""
 
     value: float | None
     reason: str = ""
@@ -79,21 +80,21 @@ class MeanFigure(NamedTuple):
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run whose scores are at hand, and who of its test images does what."""
+    """A finished run with its scores, and the split of its test images."""
 
     record: ResultRecord
-    judge: Evaluator
-    parting: HoldoutSplit
+    evaluator: Evaluator
+    split: HoldoutSplit
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Tries settings on the runs of one method.
+    """A sweep of settings over the runs of one method.
 
     Attributes:
-        registry: what aggregators and metrics are installed.
+        registry: the installed aggregators and metrics.
         runs: of one recipe, dataset and protocol; every category with its seeds.
-        own: what the recipe itself says.
+        own: the recipe's own setting.
     """
 
     registry: Registry
@@ -101,12 +102,12 @@ class Sweep:
     own: Setting
     _scores: dict[tuple[str, str, str], np.ndarray] = field(default_factory=dict)
 
-    def contest(self, slot: Literal["aggregate", "map"], settings: Sequence[Setting], metric: Metric) -> SettingRanking:
+    def rank(self, slot: Literal["aggregate", "map"], settings: Sequence[Setting], metric: Metric) -> SettingRanking:
         """Rank settings by a metric on the images that choose; the recipe's own setting always takes part.
 
         Raises:
             DataError: the metric is undefined on them.
-        StorageError: the runs do not keep what an aggregator would have seen.
+            StorageError: the runs do not store what an aggregator reads.
         """
         different: dict[str, Setting] = {}
         for setting in (self.own, *settings):
@@ -125,7 +126,7 @@ class Sweep:
         reasons: dict[str, str] = {}
         for run in self.runs:
             category = run.record.task.category
-            for name, info in measure(metrics, self._judge(run, setting, role).evidence()).items():
+            for name, info in measure(metrics, self._evaluator_of(run, setting, role).evidence()).items():
                 if info.value is None:
                     reasons.setdefault(name, f"{category}: {info.reason}")
                 else:
@@ -137,9 +138,9 @@ class Sweep:
             for name, by_category in found.items()
         }
 
-    def _judge(self, run: Run, setting: Setting, role: Role) -> Evaluator:
+    def _evaluator_of(self, run: Run, setting: Setting, role: Role) -> Evaluator:
         """Who judges a setting on some of the images."""
-        places, whole = getattr(run.parting, role), run.judge.predictions
+        places, whole = getattr(run.split, role), run.evaluator.predictions
         patches, scores = whole.patches, self._image_scores(run, setting)
         some = replace(
             whole,
@@ -148,15 +149,15 @@ class Sweep:
             scores=scores[list(places)],
             patches=None if patches is None else LazySequence(places, patches.__getitem__),
         )
-        samples = [run.judge.samples[place] for place in places]
-        return replace(run.judge, samples=samples, predictions=some, spec=setting.map)
+        samples = [run.evaluator.samples[place] for place in places]
+        return replace(run.evaluator, samples=samples, predictions=some, spec=setting.map)
 
     def _image_scores(self, run: Run, setting: Setting) -> np.ndarray:
         """[N] float32 of all test images: an aggregator may look at them together, since it sees no label."""
         aggregator = cast("Aggregator", setting.aggregate.make("aggregator", self.registry))
         spec = setting.map if aggregator.reads == "map" else self.own.map  # no other aggregator depends on the map
         if (setting.aggregate, spec) == (self.own.aggregate, self.own.map):
-            return run.judge.predictions.scores
+            return run.evaluator.predictions.scores
         key = run.record.id, setting.aggregate.model_dump_json(), canonical_json(spec.identity())
         if key not in self._scores:
             self._scores[key] = self._aggregated(run, aggregator, spec)
@@ -164,13 +165,13 @@ class Sweep:
 
     def _aggregated(self, run: Run, aggregator: Aggregator, spec: MapSpec) -> np.ndarray:
         aliases = _aliases(run)
-        images, dropped = _kept_scores(run, aliases, whole_known=self.own.aggregate.name == "scorer")
-        kept = aggregable(images, aggregator, spec, dropped=dropped)
+        images, dropped = _stored_scores(run, aliases, image_known=self.own.aggregate.name == "scorer")
+        stored = aggregable(images, aggregator, spec, dropped=dropped)
         with tempfile.TemporaryDirectory(prefix="adbench-") as scratch, blame(aggregator, "aggregate"):
             aggregator.prepare(Context(seed=run.record.task.seed, workdir=Path(scratch)))
-            scores = check_image_scores(aggregator, aggregator.aggregate(kept), list(aliases))
+            scores = check_image_scores(aggregator, aggregator.aggregate(stored), list(aliases))
         places = {name: place for place, name in enumerate(aliases)}
-        found: np.ndarray = scores.cpu().numpy()[[places[sample.id] for sample in run.judge.samples]]
+        found: np.ndarray = scores.cpu().numpy()[[places[sample.id] for sample in run.evaluator.samples]]
         return found
 
 
@@ -179,7 +180,7 @@ def _identity(setting: Setting) -> list[object]:
 
 
 def whole_part(part: Part, registry: Registry) -> Part:
-    """A part with all its options written out, so that equal ones are equal.
+    """A part with all its options, so that equal parts compare equal.
 
     Raises:
         UnknownName, UsageError: no such aggregator or option.
@@ -188,10 +189,10 @@ def whole_part(part: Part, registry: Registry) -> Part:
 
 
 def require_aggregable(part: Part, own: Part, scorer: Scorer, registry: Registry) -> None:
-    """Refuse an aggregator that would not run after this scorer, or reads what no run keeps.
+    """Refuse an aggregator that cannot run after this scorer, or that reads data which runs do not store.
 
     Raises:
-        UsageError: the message says what it lacks.
+        UsageError: the aggregator cannot be used; the message gives the reason.
     """
     aggregator = cast("Aggregator", part.make("aggregator", registry))
     for reason in cannot_aggregate(scorer, aggregator):
@@ -200,65 +201,65 @@ def require_aggregable(part: Part, own: Part, scorer: Scorer, registry: Registry
         raise UsageError(f"{aggregator.title} reads {', '.join(sorted(aggregator.needs))}, which no run keeps; run it")
     if aggregator.reads in {"image", "both"} and own.name != "scorer":
         raise UsageError(
-            f"{aggregator.title} reads the scorer's own image score, which these runs have not kept; run the recipe"
+            f"{aggregator.title} reads the scorer's own image score, which these runs did not store; run the recipe"
             " with --aggregate scorer first"
         )
 
 
-def _kept_scores(run: Run, aliases: Mapping[str, str], *, whole_known: bool) -> tuple[Sequence[ImageScores], bool]:
+def _stored_scores(run: Run, aliases: Mapping[str, str], *, image_known: bool) -> tuple[Sequence[ImageScores], bool]:
     """What an aggregator reads, under aliases, and whether patches outside the object are left out.
 
     The scorer's own image score is there only where the run handed that on.
 
     Args:
-        run: whose scores they are.
-        aliases: what the aggregator calls each test image, by its id, in the order in which it sees them.
-        whole_known: whether the run's image scores are the scorer's own.
+        run: the run with the scores.
+        aliases: the alias of each test image, by its id, in the order in which the aggregator sees them.
+        image_known: whether the run's image scores are the scorer's own, so that an aggregator may read them.
 
     Raises:
-        StorageError: the masker drops patches, and the run is from before their places were kept.
+        StorageError: the masker drops patches, and the run did not store the foreground.
     """
     import torch
 
-    said = run.judge.predictions
+    predictions = run.evaluator.predictions
     dropped = any(part["options"].get("test") == "drop" for part in run.record.recipe.spec["masker"])
-    if dropped and said.foreground is None:
+    if dropped and predictions.foreground is None:
         raise StorageError(
-            f"the scores of {run.record.recipe.name!r} were kept without the foreground, which its masker (test=drop)"
-            " lets an aggregate see alone; run it again with --redo, or sweep over maps only"
+            f"the scores of {run.record.recipe.name!r} were stored without the foreground, but with its masker"
+            " (test=drop) an aggregator reads only the foreground; run it again with --redo, or sweep over maps only"
         )
 
     def read(place: int) -> ImageScores:
-        patches = None if said.patches is None else torch.from_numpy(said.patches[place])
-        inside = None if said.foreground is None else torch.from_numpy(said.foreground[place])
-        image = float(said.scores[place]) if whole_known else None
-        size = said.geometry[place].size
-        return ImageScores(aliases[said.ids[place]], patches, image, foreground=inside, size=size)
+        patches = None if predictions.patches is None else torch.from_numpy(predictions.patches[place])
+        inside = None if predictions.foreground is None else torch.from_numpy(predictions.foreground[place])
+        image = float(predictions.scores[place]) if image_known else None
+        size = predictions.geometry[place].size
+        return ImageScores(aliases[predictions.ids[place]], patches, image, foreground=inside, size=size)
 
-    places = {name: place for place, name in enumerate(said.ids)}
+    places = {name: place for place, name in enumerate(predictions.ids)}
     return LazySequence([places[name] for name in aliases], read), dropped
 
 
 def _aliases(run: Run) -> Mapping[str, str]:
-    """What aggregators call each test image, by its id, in an order that says nothing of its label: as in a run."""
-    samples = run.judge.samples
+    """The alias of each test image, by its id, in the neutral order of a run."""
+    samples = run.evaluator.samples
     aliases = aliases_of(samples, {sample.id: sample.id for sample in samples}, run.record.id)
     return {sample.id: aliases[sample.id] for sample in blind_order(samples, aliases)}
 
 
 @dataclass(frozen=True)
 class SweepReport:
-    """What a sweep found.
+    """The report of a sweep.
 
     Attributes:
-        contests: one a slot.
-        chosen: the first of each, together.
-        own_means, chosen_means: by metric, on the images that report.
-        oracle: all images chose, and all report.
+        rankings: one for each slot.
+        chosen: the best setting of each slot, together.
+        own_means, chosen_means: figures by metric, on the images that report.
+        oracle: whether all images choose and report.
     """
 
     runs: tuple[Run, ...]
-    contests: tuple[SettingRanking, ...]
+    rankings: tuple[SettingRanking, ...]
     own: Setting
     chosen: Setting
     own_means: Mapping[str, MeanFigure]
@@ -266,15 +267,15 @@ class SweepReport:
     oracle: bool
 
     def images(self, role: Role) -> int:
-        """How many images have a role, each counted once whatever the number of seeds."""
-        by_category = {run.record.task.category: len(getattr(run.parting, role)) for run in self.runs}
+        """The number of images with a role; each counts once for all seeds."""
+        by_category = {run.record.task.category: len(getattr(run.split, role)) for run in self.runs}
         return sum(by_category.values())
 
 
-def decide(sweep: Sweep, contests: Sequence[SettingRanking], metrics: Sequence[Metric], *, oracle: bool) -> SweepReport:
-    """The first of each contest, and what it is worth on the images that report, beside the recipe's own setting."""
-    first = {contest.slot: getattr(contest.tried[0].setting, contest.slot) for contest in contests}
+def decide(sweep: Sweep, rankings: Sequence[SettingRanking], metrics: Sequence[Metric], *, oracle: bool) -> SweepReport:
+    """The report: the first of each ranking, and the figures of it and of the recipe's own setting."""
+    first = {ranking.slot: getattr(ranking.tried[0].setting, ranking.slot) for ranking in rankings}
     chosen = sweep.own._replace(**first)
     own_means = sweep.means(sweep.own, metrics, "reporting")
     means = own_means if chosen == sweep.own else sweep.means(chosen, metrics, "reporting")
-    return SweepReport(sweep.runs, tuple(contests), sweep.own, chosen, own_means, means, oracle)
+    return SweepReport(sweep.runs, tuple(rankings), sweep.own, chosen, own_means, means, oracle)

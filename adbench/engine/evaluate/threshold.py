@@ -1,7 +1,7 @@
-"""Where to draw the line between good and defective, from scores of normal images alone, and how well that turns out.
+"""A threshold between good and defective, from scores of normal images alone, and its results on the test set.
 
-No label and no test image decides a threshold here: its F1 is what a deployed system reaches, where F1-max is what the
-test set's own labels would allow. An image is called defective if its score is **above** the threshold.
+No label and no test image decides it: its F1 is that of a deployed system, while F1-max needs the test set's labels. An
+image is called defective if its score is **above** the threshold.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 
 class Threshold(BaseModel):
-    """A threshold, where it comes from, and what it does on the test set. Shares are fractions."""
+    """A threshold, its source, and its results on the test set. Shares are fractions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     method: RuleName
-    source: str = Field(max_length=100, description="how the normal scores came about")
-    normals: int = Field(ge=0, description="scores of normal images that decided it")
-    alpha: float | None = Field(None, description="the share of false alarms that was aimed at")
+    source: str = Field(max_length=100, description="the source of the normal scores")
+    normals: int = Field(ge=0, description="number of normal scores that decide it")
+    alpha: float | None = Field(None, description="the intended share of false alarms")
     k: float | None = Field(None, description="standard deviations above the mean")
-    value: float | None = Field(description="images that score above it are called defective")
+    value: float | None = Field(description="images with a score above it are called defective")
     reason: str = Field("", max_length=500, description="why value is null")
-    precision: float | None = Field(None, ge=0, le=1, description="null where nothing is called defective")
+    precision: float | None = Field(None, ge=0, le=1, description="null if no image is called defective")
     recall: float | None = Field(None, ge=0, le=1)
     f1: float | None = Field(None, ge=0, le=1)
     fpr: float | None = Field(None, ge=0, le=1, description="share of the normal test images that raise an alarm")
@@ -40,11 +40,11 @@ class Threshold(BaseModel):
 
     @property
     def rule(self) -> Rule:
-        """What made it."""
+        """The rule that set the threshold."""
         return Rule(self.method, *(given or usual for given, usual in ((self.alpha, ALPHA), (self.k, SIGMAS))))
 
     def __str__(self) -> str:
-        """What an engineer would set, and what would come of it."""
+        """The threshold in one line: value, source, F1 and false alarms."""
         if self.value is None:
             return f"no threshold: {self.reason}"
         images = f"{self.normals} normal image{'s' if self.normals != 1 else ''}"
@@ -53,10 +53,10 @@ class Threshold(BaseModel):
 
 
 def deploy(rule: Rule, normal: NormalScores, labels: np.ndarray, scores: np.ndarray) -> Threshold:
-    """Set a threshold on normal scores, then see what it does on the test set.
+    """Set a threshold from normal scores, and measure it on the test set.
 
     Args:
-        rule: how the threshold follows.
+        rule: the rule that sets it.
         normal: scores of normal images outside the test set.
         labels: [N] bool, True for an anomalous test image.
         scores: [N] float32, the test images' scores.

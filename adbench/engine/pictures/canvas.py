@@ -1,6 +1,6 @@
-"""White pages for pictures, and the colours on them. Nothing here touches pyplot's global state.
+"""A canvas for pictures, and its colours. It does not touch pyplot's global state.
 
-Plots are drawn by matplotlib. Photographs and captions are put on a `Page` by Pillow, which takes a tenth of the time.
+matplotlib draws plots. Pillow puts photographs and captions on a `Canvas`, in a tenth of the time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
 NORMAL, DEFECT = "#0072B2", "#D55E00"
-"""Okabe and Ito's blue and vermillion, which nobody confuses."""
+"""Okabe and Ito's blue and vermillion, which are distinct for colour-blind readers too."""
 INK, PALE = "#222222", "#8A8A8A"
 DPI = 120
 _QUICK = 1
@@ -27,7 +27,7 @@ _QUICK = 1
 
 
 class Canvas:
-    """A page that is addressed in inches from its top left corner.
+    """A canvas with coordinates in inches from its top left corner.
 
     Args:
         width, height: in inches.
@@ -50,22 +50,22 @@ class Canvas:
         bold: bool = False,
         align: Literal["left", "right"] = "left",
     ) -> None:
-        """A line of text of a size in points; `left` is its right end where it is aligned so."""
+        """Write a line of text, `size` in points; `left` is its right end if it is aligned to the right."""
         place = left * DPI, middle * DPI
         self._draw.text(place, text, fill=color, font=_font(size, bold=bold), anchor="lm" if align == "left" else "rm")
 
     def line(self, left: float, top: float, right: float, bottom: float) -> None:
-        """A thin line."""
+        """Draw a thin line."""
         self._draw.line([(_pixels(left), _pixels(top)), (_pixels(right), _pixels(bottom))], fill=INK)
 
     def picture(self, left: float, top: float, picture: np.ndarray) -> None:
-        """[H, W, 3] uint8, pixel by pixel."""
+        """Paste a picture [H, W, 3] uint8, pixel by pixel."""
         from PIL import Image
 
         self._image.paste(Image.fromarray(picture), (_pixels(left), _pixels(top)))
 
     def tint(self, left: float, top: float, color: str, cover: np.ndarray) -> None:
-        """Cover pixels with a colour, as much as [H, W] says from 0 to 1; it may reach beyond the page."""
+        """Cover pixels with a colour, with opacity [H, W] from 0 to 1; it may reach beyond the canvas."""
         from PIL import Image
 
         mask = Image.fromarray((255 * cover).astype(np.uint8))
@@ -87,7 +87,7 @@ def _pixels(inches: float) -> int:
 
 @lru_cache(maxsize=16)
 def _font(size: float, *, bold: bool) -> FreeTypeFont:
-    """DejaVu Sans, which matplotlib brings along and writes with."""
+    """The font DejaVu Sans, which comes with matplotlib."""
     from matplotlib import get_data_path
     from PIL import ImageFont
 
@@ -96,7 +96,7 @@ def _font(size: float, *, bold: bool) -> FreeTypeFont:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A white page of so many inches that belongs to nobody's pyplot."""
+    """A white figure with a size in inches, outside pyplot."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -106,7 +106,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a PNG without the date and the name of the software, so that the same picture is the same file.
+    """Write a figure as PNG without date and name of the software, so equal pictures are equal files.
 
     Raises:
         StorageError: the file cannot be written.
@@ -117,7 +117,7 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def tidy_axes(axes: Axes, title: str, x: str, y: str) -> None:
-    """A plot's title and labels, a light grid, and no frame."""
+    """Set a plot's title and labels, a light grid, and no frame."""
     axes.set_title(title, loc="left", y=1.0, fontsize=12, fontweight="bold", color=INK)
     axes.set_xlabel(x, color=INK)
     axes.set_ylabel(y, color=INK)

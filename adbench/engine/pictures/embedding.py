@@ -1,4 +1,4 @@
-"""Test images as points on a plane: t-SNE of what the backbone sees in each of them. For the eye only."""
+"""An embedding of test images as points on a plane: t-SNE of their backbone features, for display only."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 PERPLEXITY = 30.0
 LEAST = 5
-"""Fewer images than this show no neighbourhoods."""
+"""Least number of images: fewer show no neighbourhoods."""
 COMPONENTS = 50
-"""Vectors are brought down to so many principal components first, as van der Maaten and Hinton do."""
+"""Number of principal components before t-SNE, as in van der Maaten and Hinton."""
 STEPS = 500
 MOST = 5000
-"""More images than this take minutes and show a blot."""
+"""Largest number of images: more take minutes and give an unclear picture."""
 
 
 def image_vectors(features: Features) -> list[np.ndarray]:
-    """[C] float32 for each image of a batch: what the backbone says of the whole, or else the mean over its patches.
+    """[C] float32 for each image of a batch: the backbone's image vector, or else the mean over its patches.
 
-    Of several layers the deepest counts, which sees most of the image.
+    With several layers it uses the deepest, which has the largest receptive field.
     """
     if features.image is not None:
         return list(features.image.detach().float().cpu().numpy())
@@ -34,17 +34,16 @@ def image_vectors(features: Features) -> list[np.ndarray]:
 
 
 def embed(vectors: Sequence[np.ndarray]) -> list[tuple[float, float]] | None:
-    """A point for each image; neighbours look alike to the backbone, distances between groups mean little.
+    """A point for each image; neighbours have similar features, distances between groups mean little.
 
-    Vectors are brought to unit length, since backbones speak in directions. The same vectors give the same points on
-    one machine: nothing is random, the start is the first two principal components.
+    Vectors are scaled to unit length, because backbones encode in directions. Equal vectors give equal points on one
+    machine: nothing is random, and the start is the first two principal components.
 
     Args:
         vectors: [C] for each image, all of one length.
 
     Returns:
-        Points to 4 significant digits; None where scikit-learn is not installed, and for fewer than 5 or more than 5000
-        images.
+        Points to 4 significant digits; None without scikit-learn, and for fewer than 5 or more than 5000 images.
 
     Source:
         van der Maaten and Hinton, *Visualizing Data using t-SNE*, JMLR 9 (2008); starting point and learning rate of
@@ -63,7 +62,7 @@ def embed(vectors: Sequence[np.ndarray]) -> list[tuple[float, float]] | None:
 
 
 def _method(count: int) -> str:
-    """Exact gradients as long as they are quick: they are the same on every machine sooner than approximate ones."""
+    """The method of gradients: exact for few images, which is more reproducible between machines."""
     return "exact" if count <= 150 else "barnes_hut"
 
 
@@ -74,11 +73,11 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def _principal(vectors: np.ndarray) -> np.ndarray:
-    """[N, at least 2] the first principal components, each with its largest entry positive, so that nothing flips."""
+    """[N, at least 2] the first principal components, each with its largest entry positive, which fixes the signs."""
     centred = vectors - vectors.mean(axis=0)
     left, sizes, _ = np.linalg.svd(centred, full_matrices=False)
-    kept = left[:, :COMPONENTS] * sizes[:COMPONENTS]
-    kept = np.pad(kept, ((0, 0), (0, max(0, 2 - kept.shape[1]))))
-    signs = np.sign(kept[np.abs(kept).argmax(axis=0), np.arange(kept.shape[1])])
-    result: np.ndarray = kept * np.where(signs == 0, 1.0, signs)
+    first = left[:, :COMPONENTS] * sizes[:COMPONENTS]
+    first = np.pad(first, ((0, 0), (0, max(0, 2 - first.shape[1]))))
+    signs = np.sign(first[np.abs(first).argmax(axis=0), np.arange(first.shape[1])])
+    result: np.ndarray = first * np.where(signs == 0, 1.0, signs)
     return result

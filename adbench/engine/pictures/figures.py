@@ -1,4 +1,4 @@
-"""Pictures of one unit: a sheet of heatmaps, a histogram of image scores, ROC and PRO curves. For the eye only.
+"""Figures of one unit: a sheet of heatmaps, a histogram of image scores, ROC and PRO curves, for display only.
 
 Scores are rescaled for display and nowhere else. The same input gives the same bytes with the same matplotlib.
 """
@@ -28,7 +28,7 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 SHEET, HISTOGRAM, CURVES = "sheet.png", "histogram.png", "curves.png"
 LIMIT = 0.3
-"""The false positive rate up to which the PRO curve is usually integrated."""
+"""The usual limit of the false positive rate for AUPRO."""
 _DASHED = (0, (4, 2))
 
 
@@ -39,9 +39,9 @@ def draw(
 
     Args:
         evaluator: predictions and truth.
-        folder: where the files go.
-        evidence: the evaluator's, if it was made already: its curves need not be computed again then.
-        threshold: from normal images, to stand in the histogram.
+        folder: of the files.
+        evidence: the evaluator's, if its curves are already computed.
+        threshold: from normal images, for the histogram.
 
     Raises:
         StorageError: a file cannot be written.

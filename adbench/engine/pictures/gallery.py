@@ -34,7 +34,7 @@ _RANGE_GRID = (64, 64)
 
 
 @dataclass(frozen=True)
-class _Unit:
+class _RunImages:
     """A finished run with the images it judged."""
 
     dataset: Dataset
@@ -81,7 +81,7 @@ def gallery(folder: Path, record: ResultRecord, dataset: Dataset) -> dict[str, t
     if predictions.patches is None:
         return {}
     samples, spec = _samples(folder, record, dataset)
-    unit = _Unit(dataset, samples, predictions, predictions.patches, spec)
+    unit = _RunImages(dataset, samples, predictions, predictions.patches, spec)
     limits = unit.limits()
     return {samples[index].id: _layers(unit.panel(index), limits) for index in _chosen(unit)}
 
@@ -99,7 +99,7 @@ def _samples(folder: Path, record: ResultRecord, dataset: Dataset) -> tuple[Sequ
     return found.test, spec
 
 
-def _chosen(unit: _Unit) -> list[int]:
+def _chosen(unit: _RunImages) -> list[int]:
     ascending = [int(index) for index in np.argsort(unit.predictions.scores, kind="stable")]
     normal = [index for index in ascending if not unit.samples[index].anomalous]
     defective = [index for index in ascending if unit.samples[index].anomalous]

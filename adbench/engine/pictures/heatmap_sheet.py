@@ -1,4 +1,4 @@
-"""A sheet of heatmaps: what a method sees in the images that it finds most and least normal. For the eye only."""
+"""A sheet of heatmaps: the images with the highest and lowest scores, and their anomaly maps, for display only."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 PAIRS_A_ROW = 4
 THUMBNAIL = 256
-"""Longest side of what is held and drawn of an image, in pixels."""
+"""Longest side of a thumbnail in pixels."""
 _COLORMAP, _OPACITY = "inferno", 0.85
 _OUTLINE, _OUTLINE_IN_TEXT = "#22E6FF", "#00A5BD"
-"""A cyan that inferno does not have, and a darker one to be read on white."""
+"""A cyan that inferno does not contain, and a darker one that is readable on white."""
 _OBJECT, _OBJECT_IN_TEXT = "#7CFC00", "#3F8F00"
-"""Of the method's own foreground, on the image."""
+"""The colour of the masker's foreground on the image, and a darker one for text."""
 _FINE, _MARGIN = 2, 3
-"""Outlines are measured on so many times the pixels of the page, and reach so many of these beyond the mask."""
+"""Outlines use a grid `_FINE` times finer than the page, with a margin of `_MARGIN` pixels of the page."""
 
 
 @dataclass(frozen=True)
@@ -50,17 +50,17 @@ class Panel:
 
     @property
     def masked(self) -> bool:
-        """Whether a part of the image was left out, and a part was not: what has an outline."""
+        """Whether the masker left out a part of the image, but not all of it: then the foreground has an outline."""
         return self.foreground is not None and bool(self.foreground.any()) and not bool(self.foreground.all())
 
 
 def choose_extremes(scores: Array, labels: Array, count: int) -> list[int]:
-    """The images most worth seeing: of normal and of defective ones, those with the lowest and the highest scores.
+    """The normal and the defective images with the lowest and the highest scores.
 
     Args:
         scores: [N] image scores.
         labels: [N] bool, True for a defect.
-        count: at most so many; a quarter for each end of each class.
+        count: largest number of images; a quarter for each end of each class.
 
     Returns:
         Indices, normal images first, each class by ascending score; ties in the order of the images.
@@ -86,7 +86,7 @@ def shrunk(image: Array, longest: int = THUMBNAIL) -> Array:
 
 
 def thumbnail(panel: Panel) -> Panel:
-    """The panel at the size it is drawn in, so that a sheet needs little memory. A defect never shrinks to nothing."""
+    """A panel in the size of a thumbnail, which needs little memory. A defect keeps at least one pixel."""
     image = shrunk(panel.image)
     height, width = image.shape[:2]
     mask = None if panel.mask is None else coverage(panel.mask, (width, height)) > 0
@@ -103,10 +103,10 @@ def coverage(mask: Array, size: tuple[int, int]) -> Array:
 
 
 def display_range(maps: Sequence[Array]) -> tuple[float, float]:
-    """The scores that get the darkest and the brightest colour on every panel alike.
+    """The scores of the darkest and the brightest colour, for all panels.
 
-    From the median of the medians, which is what a normal place looks like, to the 95 % quantile of the maxima, so that
-    one wild map does not darken all others.
+    They are the median of the medians, a typical normal score, and the 95 % quantile of the maxima, so that one extreme
+    map does not darken all others.
     """
     low = float(np.median([np.median(heat) for heat in maps]))
     high = float(np.quantile([heat.max() for heat in maps], 0.95))
@@ -123,7 +123,7 @@ class _Box:
     height: float
 
     def fitted(self, image: Array) -> _Box:
-        """The largest box of the image's proportions inside, centred."""
+        """The largest centred box inside with the image's aspect ratio."""
         height, width = image.shape[:2]
         scale = min(self.width / width, self.height / height)
         slack_x, slack_y = self.width - width * scale, self.height - height * scale
@@ -137,7 +137,7 @@ class _Box:
 
 @dataclass
 class _Layout:
-    """Where everything goes, in inches; every tile has the same size."""
+    """The layout of the sheet in inches; every tile has the same size."""
 
     tile_width: float
     tile_height: float
@@ -156,7 +156,7 @@ class _Layout:
         return self.left + PAIRS_A_ROW * (self.pair_width + self.gap) + self.right
 
     def add(self, heading: str, colour: str, panels: Sequence[Panel]) -> None:
-        """A heading and rows of panels, nothing where there are none."""
+        """Add a heading and rows of panels, or nothing without panels."""
         if not panels:
             return
         self.headings.append((self.top + self.heading / 2 + 0.05, heading, colour))
@@ -198,7 +198,7 @@ def sheet(panels: Sequence[Panel], path: Path, title: str = "", limits: tuple[fl
 
 
 def _laid_out(panels: Sequence[Panel]) -> _Layout:
-    """Tiles of equal area whatever the images' usual proportions."""
+    """The layout of panels, with tiles of equal area for any aspect ratio."""
     aspect = float(np.clip(np.median([panel.image.shape[1] / panel.image.shape[0] for panel in panels]), 0.5, 2))
     layout = _Layout(tile_width=1.45 * aspect**0.5, tile_height=1.45 / aspect**0.5)
     layout.add("Normal images", NORMAL, [panel for panel in panels if not panel.anomalous])
@@ -233,7 +233,7 @@ def _resized(picture: Array, size: tuple[int, int]) -> Array:
 
 
 def overlay(image: Array, heat: Array, limits: tuple[float, float]) -> Array:
-    """[H, W, 3] float in [0, 1]: the image in gray, glowing where the map is high, untouched where it is low."""
+    """[H, W, 3] float in [0, 1]: the image in gray, with the colours of the map where scores are high."""
     low, high = limits
     level = np.clip((heat.astype(np.float64) - low) / (high - low), 0, 1)
     return _glow(image.astype(np.float64) @ [0.299, 0.587, 0.114] / 255, level)
@@ -252,7 +252,7 @@ def glow(level: Array) -> tuple[Array, Array]:
 
 @cache
 def _colours() -> Array:
-    """[256, 3] from 0 to 1."""
+    """The colour map [256, 3], from 0 to 1."""
     import matplotlib as mpl
 
     colours: Array = mpl.colormaps[_COLORMAP](np.linspace(0, 1, 256))[:, :3]
@@ -265,11 +265,11 @@ def _bytes(picture: Array) -> Array:
 
 
 def _outline(page: Canvas, mask: Array, box: _Box, bright: str) -> None:
-    """The mask's border, dark below and bright above, so that it is seen on any ground."""
+    """Draw the mask's border, a bright line on a dark one, which is visible on any background."""
     from scipy.ndimage import distance_transform_edt
 
     height, width = box.pixels
-    fine = _resized(mask.astype(np.float32), (_FINE * height, _FINE * width)) > 0.2  # so that a single pixel stays
+    fine = _resized(mask.astype(np.float32), (_FINE * height, _FINE * width)) > 0.2  # keeps a single pixel
     rows, columns = (_reach(np.asarray(fine.any(axis=axis))) for axis in (1, 0))
     inside = np.pad(fine, _FINE * _MARGIN)[rows, columns]
     distance = np.where(inside, distance_transform_edt(inside), distance_transform_edt(~inside)) - 0.5
@@ -281,13 +281,13 @@ def _outline(page: Canvas, mask: Array, box: _Box, bright: str) -> None:
 
 
 def _reach(marked: Array) -> slice:
-    """From the first to the last that is marked, and a margin around: whole pixels of the page, in fine ones."""
+    """The range of marked fine pixels with a margin, in whole pixels of the page."""
     places = np.flatnonzero(marked)
     return slice(places[0] // _FINE * _FINE, (places[-1] // _FINE + 1 + 2 * _MARGIN) * _FINE)
 
 
 def _draw_colour_bar(page: Canvas, layout: _Layout, limits: tuple[float, float]) -> None:
-    """The colours as they look on a medium gray image, with the scores they stand for."""
+    """Draw the colour bar on medium gray, with its scores."""
     first = min(top for _, top, _ in layout.places)
     last = max(top for _, top, _ in layout.places) + layout.tile_height
     bar = _Box(layout.width - layout.right + 0.02, first, 0.16, min(last - first, 3.2))

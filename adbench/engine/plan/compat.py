@@ -1,4 +1,4 @@
-"""Whether parts can work together, in sentences. Looks at classes and options only; loads nothing."""
+"""Compatibility of parts: reasons in sentences, from classes and options only, without loading anything."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from adbench.errors import IncompatibleParts
 
 
 def why_not(components: Mapping[str, list[Component]], protocol: Protocol) -> list[str]:
-    """Every reason why these parts cannot run together under the protocol; empty when they can.
+    """Every reason why these parts cannot run together under the protocol; empty if they can.
 
     Args:
-        components: parts by slot, as `spec.components_of` makes them.
-        protocol: what a method is allowed.
+        components: parts by slot, from `recipe.components_of`.
+        protocol: the rules of the comparison.
     """
     bank, scorer = cast("Bank", components["bank"][0]), cast("Scorer", components["scorer"][0])
     return [
@@ -47,17 +47,17 @@ def _bank_kind(bank: Bank, scorer: Scorer) -> Iterator[str]:
 
 
 def _fields(components: Mapping[str, list[Component]]) -> Iterator[str]:
-    """Each part's needs against what the backbone and the parts before it provide; the engine gives the images."""
+    """A sentence for each need of a part that neither the backbone nor an earlier part provides."""
     backbone = cast("Backbone", components["backbone"][0])
-    there = {*backbone.provides(backbone.config), "images"}
+    provided = {*backbone.provides(backbone.config), "images"}
     later = [part for slot in ("neck", "masker", "bank", "scorer", "aggregate") for part in components[slot]]
     for part in later:
-        for field in sorted(part.needs - there - {"class_name"}):
+        for field in sorted(part.needs - provided - {"class_name"}):
             yield f"{part.title} needs {field!r}, which {backbone.title} does not provide here{_advice(field)}"
         if isinstance(part, Neck):
-            there |= part.provides(part.config)
+            provided |= part.provides(part.config)
         elif isinstance(part, Masker):
-            there.add("foreground")
+            provided.add("foreground")
 
 
 def _advice(field: str) -> str:
@@ -65,7 +65,7 @@ def _advice(field: str) -> str:
 
 
 def learns_from(components: Mapping[str, list[Component]]) -> dict[Source, Component]:
-    """What a method learns from, and a part that does: necks that learn do so from the normal images."""
+    """The sources that a method learns from, each with a part that does; a learning neck uses the normal images."""
     sources: dict[Source, Component] = {}
     for neck in components["neck"]:
         if cast("Neck", neck).learns:
@@ -85,24 +85,24 @@ def _protocol(components: Mapping[str, list[Component]], protocol: Protocol) -> 
 def _views(components: Mapping[str, list[Component]]) -> Iterator[str]:
     if Source.TRAIN not in learns_from(components):
         for augmenter in components.get("augment", ()):
-            yield f"{augmenter.title} shows normal images in more views, but no part here learns from normal images"
+            yield f"{augmenter.title} makes views of normal images, but no part here learns from normal images"
 
 
 def _dropping(maskers: list[Component], bank: Bank) -> Iterator[str]:
     for masker in maskers:
         if cast("Masker", masker).config.bank == "drop" and not bank.drops:
-            yield f"{masker.title} is to leave patches out of {bank.title}, which keeps whole images"
+            yield f"{masker.title} leaves out patches (bank=drop), but {bank.title} stores whole images"
 
 
 def _class_names(components: Mapping[str, list[Component]], protocol: Protocol) -> Iterator[str]:
     if protocol.class_names:
         return
     for part in (part for parts in components.values() for part in parts if "class_name" in part.needs):
-        yield f"{part.title} needs the object's name, which the protocol does not grant"
+        yield f"{part.title} needs the object's name, which the protocol does not allow"
 
 
 def cannot_aggregate(scorer: Scorer, aggregator: Aggregator) -> Iterator[str]:
-    """Every reason why an aggregator cannot make image scores of what a scorer gives, or would ignore half of it."""
+    """Every reason why an aggregator cannot read a scorer's scores, or would ignore a part of them."""
     gives = scorer.gives(scorer.config)
     reads = {"both": {"patches", "image"}, "map": {"patches"}}.get(aggregator.reads, {aggregator.reads})
     for field in sorted(reads - gives):

@@ -1,8 +1,8 @@
-"""Where the images of a local run lie: a small file beside its record, which no board ever takes.
+"""The origin of a local run: a small file beside its record with the place of its images, which no board copies.
 
-A record holds no path: it is meant to be published. But who evaluates his own runs should not have to say again where
-the data is. The file is a default and nothing more: what it names is looked at only where nobody said ``--data``, it
-must name the dataset that the record names, and the images found there must be those of the record.
+A record holds no path, because it may be published. With the file, a user need not give the place of the data again. It
+is only a default: it is read without ``--data`` only, its dataset must have the name in the record, and its images must
+be those of the record.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from adbench.registry import Registry
 
 ORIGIN_FILE = "origin.json"
 MAX_ORIGIN_BYTES = 64 << 10
-_GIVE = "say where it is with --data PATH"
+_GIVE = "give its place with --data PATH"
 
 
 class Origin(BaseModel):
-    """The file: a dataset's component and its options, paths among them absolute."""
+    """The content of the file: a dataset's component and its options, with absolute paths."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -36,10 +36,10 @@ class Origin(BaseModel):
 
 
 def write_origin(folder: Path, dataset: Dataset) -> None:
-    """Write the file into a run's folder.
+    """Write the origin into a run's folder.
 
     Raises:
-        StorageError: disk full or read-only.
+        StorageError: the disk is full or read-only.
     """
     options = dataset.config.model_dump(mode="json")
     for name in type(dataset.config).model_fields:
@@ -53,7 +53,7 @@ def write_origin(folder: Path, dataset: Dataset) -> None:
 
 
 def read_origin(folder: Path) -> Origin | None:
-    """What the file says; None where there is none, or none that could be one."""
+    """The origin in a run's folder; None if the file is missing or invalid."""
     file = folder / ORIGIN_FILE
     try:
         if not stat.S_ISREG(file.lstat().st_mode) or file.stat().st_size > MAX_ORIGIN_BYTES:
@@ -64,32 +64,32 @@ def read_origin(folder: Path) -> Origin | None:
 
 
 def origin_of(folder: Path | None, record: ResultRecord, registry: Registry) -> Dataset:
-    """The dataset that a run was made on, as the file beside its record says.
+    """The dataset of a run, from the file of origin beside its record.
 
     Args:
-        folder: of the run; None where a record was found alone.
+        folder: of the run; None for a record without a folder.
         record: of the run.
-        registry: what is installed.
+        registry: the installed plugins.
 
     Raises:
-        StorageError: no file says it, or what it names is not there any more, or is another dataset.
+        StorageError: the file is missing, its dataset is missing, or it names another dataset.
     """
     name, origin = record.task.dataset, None if folder is None else read_origin(folder)
     if origin is None:
-        raise StorageError(f"it was made on the folder {name!r}; {_GIVE}")
+        raise StorageError(f"its dataset is the folder {name!r}; {_GIVE}")
     try:
         dataset = cast("Dataset", Part(name=origin.dataset, options=origin.options).make("dataset", registry))
         dataset.categories()
         same = dataset.board_name == name
     except DataError:
-        raise StorageError(f"its images were in {_place(origin)}, and are not there any more; {_GIVE}") from None
+        raise StorageError(f"its images were in {_place(origin)}, but are not there any more; {_GIVE}") from None
     except (AdbenchError, OSError, ValueError) as error:
-        raise StorageError(f"what {ORIGIN_FILE} names cannot be used ({error}); {_GIVE}") from None
+        raise StorageError(f"the dataset in {ORIGIN_FILE} cannot be used ({error}); {_GIVE}") from None
     if not same:
         raise StorageError(f"{ORIGIN_FILE} names {_place(origin)}, which is not {name!r}; {_GIVE}")
     return dataset
 
 
 def _place(origin: Origin) -> str:
-    """The folder that the options name, or else the dataset."""
+    """The folder in the options, or else the name of the dataset."""
     return str(origin.options.get("root") or origin.dataset)

@@ -1,4 +1,4 @@
-"""What follows from the rest of a record, derived anew: nobody is believed for it. Loads nothing, and no torch."""
+"""Values of a record that are derived again instead of trusted; without loading components or torch."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from adbench.errors import AdbenchError
 from adbench.registry import Registry
 
 ROUNDING = 1e-6
-"""By how much a metric of the same raw scores may differ between processors."""
+"""Tolerance for a metric of the same raw scores on different processors."""
 TOLERANCE = 1e-3
-"""By how much a fact, such as the recall of a search, may differ between machines."""
+"""Tolerance for a fact, such as the recall of a search, on different machines."""
 
 
 class Difference(NamedTuple):
-    """One thing that a record says, and what came out."""
+    """A difference between a record's value and the derived one."""
 
     what: str
-    said: Any
+    recorded: Any
     found: Any
 
 
 class Declarations:
-    """What installed components declare, asked once for each recipe and protocol.
+    """The declarations of installed components, derived once for each recipe and protocol.
 
     Args:
         registry: of the components.
@@ -45,10 +45,10 @@ class Declarations:
         self._known: dict[tuple[str, str], dict[str, Any]] = {}
 
     def contradiction(self, record: ResultRecord) -> str:
-        """Why a record's regime is not what its components are given; empty where it is.
+        """The contradiction between a record's regime and its components, in a sentence; empty if there is none.
 
-        Components are asked as they are installed, whatever version the record names: what a bank learns from is what
-        it is. Where one is not installed, only what the spec itself shows is looked at.
+        It uses the installed components, whatever version the record has. If one is not installed, it checks only the
+        spec.
 
         Args:
             record: may be a stranger's.
@@ -56,15 +56,15 @@ class Declarations:
         regime, spec = record.regime, record.recipe.spec
         try:
             if names_a_category(spec, [record.task.category]) and not regime.tuned_per_category:
-                return _sentence("tuned_per_category", said=False, found=True)
+                return _sentence("tuned_per_category", recorded=False, found=True)
             declared = self._declared(record)
         except (AttributeError, IndexError, KeyError, TypeError, ValidationError):
-            return "its spec is no recipe, or its protocol none; run it again"
+            return "its spec is not a recipe, or its protocol is invalid; run it again"
         for name, found in declared.items():
             if getattr(regime, name) != found:
-                return _sentence(name, said=getattr(regime, name), found=found)
+                return _sentence(name, recorded=getattr(regime, name), found=found)
         if regime.anomalies and not declared.get("train_images", 1):
-            return _sentence("anomalies", said=True, found=False)
+            return _sentence("anomalies", recorded=True, found=False)
         return ""
 
     def _declared(self, record: ResultRecord) -> dict[str, Any]:
@@ -77,18 +77,15 @@ class Declarations:
         return declared
 
 
-def _sentence(name: str, *, said: object, found: object) -> str:
+def _sentence(name: str, *, recorded: object, found: object) -> str:
     return (
-        f"its regime says {name} is {said}, and from its components it is {found}: it was edited, or its components"
-        " are others; run it again"
+        f"its regime says {name} is {recorded}, but its components give {found}: the record was edited, or other"
+        " components are installed; run it again"
     )
 
 
 def _declared(record: ResultRecord, registry: Registry) -> dict[str, Any]:
-    """The part of the regime that the components decide, as if there was one training image.
-
-    Nothing where one of them is not installed.
-    """
+    """The fields of the regime that follow from the components, for one training image; empty if one is missing."""
     made: dict[str, list[Component]] = {}
     whole = True
     for slot, kind in SLOTS.items():
@@ -96,7 +93,7 @@ def _declared(record: ResultRecord, registry: Registry) -> dict[str, Any]:
         for item in record.recipe.spec.get(slot) or ():
             if (kind, item["name"]) not in registry.components:
                 return {}
-            part, complete = _asked(registry.get(kind, item["name"]).cls, item.get("options") or {})
+            part, complete = _made(registry.get(kind, item["name"]).cls, item.get("options") or {})
             made[slot].append(part)
             whole = whole and complete
     declared = declared_by(made, Protocol.model_validate(record.task.protocol), 1)
@@ -105,11 +102,11 @@ def _declared(record: ResultRecord, registry: Registry) -> dict[str, Any]:
     return declared
 
 
-def _asked(cls: type[Component], options: Mapping[str, Any]) -> tuple[Component, bool]:
-    """A component to be asked for its declarations, and whether its options are all there.
+def _made(cls: type[Component], options: Mapping[str, Any]) -> tuple[Component, bool]:
+    """A component for its declarations, and whether all its options are known.
 
-    A record knows a file only by its hash: without its file, or with an option that is no longer one, the class itself
-    answers, whose declarations are the same.
+    A record has only the hash of a file. Without the file, or with an option that no longer exists, the class itself is
+    returned, which has the same declarations.
     """
     files = [name for name, value in options.items() if isinstance(value, dict) and value.keys() == {"file", "sha256"}]
     try:
@@ -119,11 +116,11 @@ def _asked(cls: type[Component], options: Mapping[str, Any]) -> tuple[Component,
 
 
 def duplicates(record: ResultRecord, dataset: Dataset) -> tuple[str, ...] | None:
-    """Test images of a record that it learns from too; None where its data is not here, or is not what it was.
+    """Test images of a record that are also training images; None if its data has changed or is not on this machine.
 
     Args:
         record: of a unit.
-        dataset: by the record's name.
+        dataset: with the record's name.
     """
     task = record.task
     try:
@@ -138,32 +135,32 @@ def duplicates(record: ResultRecord, dataset: Dataset) -> tuple[str, ...] | None
 def other_figures(
     record: ResultRecord, predictions: Predictions, labels: Mapping[str, bool], metrics: Iterable[Metric]
 ) -> Iterator[Difference]:
-    """Image metrics of a record that do not follow from its raw scores; masks are not needed, nor images.
+    """Image metrics of a record that do not follow from its raw scores; this needs neither masks nor images.
 
     Args:
         record: may be a stranger's.
         predictions: its raw scores.
-        labels: whether an image shows a defect, by its id, of all of them.
-        metrics: that are installed.
+        labels: for every image, by its id, whether it shows a defect.
+        metrics: the installed metrics.
     """
     shown = np.array([labels[name] for name in predictions.ids])
     evidence = Evidence(labels=shown, scores=predictions.scores)
     for metric in metrics:
-        said = record.metrics.get(metric.name)
-        if metric.level == "image" and said is not None and said.version == metric.version:
+        info = record.metrics.get(metric.name)
+        if metric.level == "image" and info is not None and info.version == metric.version:
             found = metric.measure(evidence).value
-            if (said.value is None) != (found is None) or abs((said.value or 0) - (found or 0)) > ROUNDING:
-                yield Difference(metric.name, said.value, found)
+            if (info.value is None) != (found is None) or abs((info.value or 0) - (found or 0)) > ROUNDING:
+                yield Difference(metric.name, info.value, found)
 
 
 def differences(before: ResultRecord, after: ResultRecord) -> Iterator[Difference]:
-    """Everything but metrics and costs that a record says otherwise than the same unit, run again.
+    """Differences between two records of one unit, except in metrics and costs.
 
-    What an older record does not say is not compared.
+    Fields that an older record does not have are not compared.
 
     Args:
-        before: of a unit.
-        after: of the same unit, run here.
+        before: a record of a unit.
+        after: the record of the same unit, run here.
     """
     pairs: list[tuple[str, Any, Any]] = [("id", before.id, after.id), ("status", before.status, after.status)]
     pairs += [(f"task.{name}", *_both(before.task, after.task, name)) for name in ("train", "test", "samples_sha")]
@@ -177,10 +174,10 @@ def differences(before: ResultRecord, after: ResultRecord) -> Iterator[Differenc
     if before.drew is not None:
         pairs.append(("drew", before.drew, after.drew))
     yield from (Difference(*pair) for pair in pairs if pair[1] != pair[2])
-    for name, said in sorted(before.facts.items()):
+    for name, value in sorted(before.facts.items()):
         found = after.facts.get(name)
-        if found is None or abs(said - found) > TOLERANCE * max(1.0, abs(found)):
-            yield Difference(f"facts.{name}", said, found)
+        if found is None or abs(value - found) > TOLERANCE * max(1.0, abs(found)):
+            yield Difference(f"facts.{name}", value, found)
 
 
 def _both(before: object, after: object, name: str) -> tuple[Any, Any]:
@@ -188,10 +185,10 @@ def _both(before: object, after: object, name: str) -> tuple[Any, Any]:
 
 
 def _parts(record: ResultRecord) -> list[tuple[str, str, int]]:
-    """Who publishes a part, and in which release, may differ."""
+    """Parts by kind, name and version; their distributions may differ."""
     return sorted((part.kind, part.name, part.version) for part in record.recipe.parts)
 
 
 def _weights(record: ResultRecord) -> list[str]:
-    """By content: the same weights may come from elsewhere."""
+    """Hashes of the weights; their sources may differ."""
     return sorted(weights.sha256 for weights in record.provenance.weights)

@@ -1,4 +1,4 @@
-"""How long units will take, from records of what they took before."""
+"""A forecast of the time of units, from past records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from adbench.engine.store.record import Cost, ResultRecord
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds, and how many of the units they do not cover because nothing like them was run before."""
+    """An estimate in seconds, and the number of units that it does not cover because no such unit has run."""
 
     seconds: float
     unknown: int
@@ -21,37 +21,37 @@ class Estimate:
 
 @dataclass
 class Forecast:
-    """What past records say of the time an image: to look at it by backbone, all the rest by recipe.
+    """A forecast from times for each image: of the features by backbone, of all other work by recipe.
 
-    Only records of one device should be given: times of another say nothing here.
+    Give only records of one device, because times of different devices cannot be compared.
     """
 
-    look: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    extraction: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     rest: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     @classmethod
     def of(cls, records: Iterable[ResultRecord]) -> Forecast:
-        """From records of units that ended well."""
+        """The forecast from records of successful units."""
         forecast = cls()
         for record in records:
             images = record.task.train + record.task.test
             if record.cost is not None and images:
-                looking = record.cost.extract_s + record.cost.test_extract_s
-                forecast.look[_backbone(record)].append(looking / images)
-                forecast.rest[record.recipe.name].append(_rest(record.cost, looking) / images)
+                extraction = record.cost.extract_s + record.cost.test_extract_s
+                forecast.extraction[_backbone(record)].append(extraction / images)
+                forecast.rest[record.recipe.name].append(_rest(record.cost, extraction) / images)
         return forecast
 
     def branch(self, branch: Branch, images: Sequence[int]) -> Estimate:
-        """What is left of a branch: a look at its images, once, and the rest of each unit.
+        """The estimate for the units of a branch: one pass of the backbone, and the other work of each unit.
 
         Args:
-            branch: units that are still to be run.
-            images: how many each of them has.
+            branch: units that will run.
+            images: the number of images of each unit.
         """
         unit = branch.units[0]
         seconds, unknown = 0.0, 0
-        if looks := self.look.get(unit.recipe.backbone.name):
-            seconds += statistics.median(looks) * max(images)
+        if times := self.extraction.get(unit.recipe.backbone.name):
+            seconds += statistics.median(times) * max(images)
         for left, count in zip(branch.units, images, strict=True):
             if past := self.rest.get(left.recipe.name):
                 seconds += statistics.median(past) * count
@@ -65,5 +65,5 @@ def _backbone(record: ResultRecord) -> str:
     return str(parts[0].get("name")) if isinstance(parts, list) and parts and isinstance(parts[0], dict) else ""
 
 
-def _rest(cost: Cost, looking: float) -> float:
-    return max(0.0, cost.fit_s + cost.test_s - looking) + cost.evaluate_s + cost.threshold_s
+def _rest(cost: Cost, extraction: float) -> float:
+    return max(0.0, cost.fit_s + cost.test_s - extraction) + cost.evaluate_s + cost.threshold_s

@@ -1,4 +1,4 @@
-"""How patch scores become an anomaly map: the `map` of a recipe."""
+"""The rule that makes an anomaly map of patch scores: the `map` of a recipe."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _STEPS: dict[Operation, tuple[bool, ...]] = {
     "open": (False, True),
     "close": (True, False),
 }
-"""Of each operation the extremes that are taken, one after the other: True for the highest of the neighbourhood."""
+"""The steps of each operation: True takes the highest score of the neighbourhood, False the lowest."""
 
 
 MAX_SIDE = 999
 
 
 class Morphology(NamedTuple):
-    """What is done to a map after the linear way.
+    """The non-linear steps of a map.
 
     Attributes:
-        floor: scores below it are raised to it; None for none.
+        floor: lower scores are raised to it; None for none.
         operation: of morphology, or None.
         side: of the square neighbourhood in pixels, odd.
     """
@@ -40,10 +40,10 @@ class Morphology(NamedTuple):
 
     @staticmethod
     def parse(text: str) -> tuple[Operation, int]:
-        """Operation and side of ``open:5``.
+        """The operation and the side of a text such as ``open:5``.
 
         Raises:
-            ValueError: it is no such text; the message says what is.
+            ValueError: the text has another form; the message shows the right one.
         """
         match = re.fullmatch(r"([a-z]+):([0-9]{1,3})", text)
         if match is None or match[1] not in _STEPS or int(match[2]) % 2 == 0 or int(match[2]) < 3:
@@ -55,11 +55,11 @@ Upsample = Literal["bilinear", "bilinear-corners", "nearest"]
 
 
 _LATER = {"kernel", "floor", "morphology"}
-"""Options that older records do not have: left out of the identity where they are not set, so that ids stay."""
+"""Options that older records do not have: they are part of the identity only if they are set, so ids stay."""
 
 
 class MapSpec(Config):
-    """How patch scores become a map: the ``map`` of a recipe. The defaults are PatchCore's.
+    """The rule that makes a map of patch scores: the ``map`` of a recipe. The defaults are PatchCore's.
 
     Smoothed ``at: input``, scores go through the grid of the prepared image, and sigma counts its pixels. Smoothed
     ``at: evaluation``, they go straight to the evaluation grid, and sigma counts that grid's pixels (AnomalyDINO).
@@ -101,13 +101,13 @@ class MapSpec(Config):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """What decides the map, as JSON. Options that came later are in it only where they do something."""
-        said: dict[str, Any] = self.model_dump(mode="json")
-        return {name: value for name, value in said.items() if name not in _LATER or value is not None}
+        """The identity of the map, as JSON; later options are part of it only if they are set."""
+        fields: dict[str, Any] = self.model_dump(mode="json")
+        return {name: value for name, value in fields.items() if name not in _LATER or value is not None}
 
     @property
     def shaping(self) -> Morphology | None:
-        """What is done after the linear way; None for nothing."""
+        """The non-linear steps; None for none."""
         if self.floor is None and self.morphology is None:
             return None
         return Morphology(self.floor, *(Morphology.parse(self.morphology) if self.morphology else ()))

@@ -1,6 +1,6 @@
-"""What is to be run, as a tree, and what cannot run, with the reasons.
+"""The plan: units that will run, as a tree, and recipes that cannot run, with the reasons.
 
-Units that share what a backbone sees hang on one branch; units that share a bank are neighbours there.
+Units that share a backbone and its images are one branch; units that share a bank are neighbours in it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from adbench.registry import Registry
 
 @dataclass(frozen=True)
 class Assignment:
-    """What methods are asked to do: categories (none named: all) of a dataset under a protocol, with some seeds."""
+    """An assignment for methods: categories (empty: all) of a dataset, a protocol, and seeds."""
 
     dataset: Dataset
     protocol: Protocol
@@ -30,20 +30,20 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Branch:
-    """Units for which a backbone sees the same images, those that learn the same next to each other."""
+    """A branch: units that share a backbone and its images; units that share a bank are next to each other."""
 
     units: tuple[Unit, ...]
 
     @property
     def title(self) -> str:
-        """Who looks at what."""
+        """The branch's backbone, dataset and category, in words."""
         unit = self.units[0]
         return f"{unit.recipe.backbone.name} on {unit.dataset.board_name}/{unit.category}"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Branches of units that can run, in order, and recipes that cannot, with a sentence for each reason."""
+    """A plan: branches of units that can run, in order, and recipes that cannot, with a sentence for each reason."""
 
     branches: tuple[Branch, ...]
     cannot: tuple[tuple[Recipe, tuple[str, ...]], ...]
@@ -60,27 +60,27 @@ class Plan:
             raise IncompatibleParts(recipe.name, reasons)
 
     def shard(self, number: int, of: int) -> Plan:
-        """The `number`-th of `of` parts (from 1), which together are the whole; a part depends on the plan alone.
+        """The shard `number` (from 1) of `of` equal parts of the plan; it depends on the plan alone.
 
-        Parts are as equal as can be, and cut as few branches as that allows.
+        Shards differ by at most one unit, and consecutive units stay together.
 
         Raises:
-            UsageError: there is no such part.
+            UsageError: there is no such shard.
         """
         if not 1 <= number <= of:
             raise UsageError(f"--shard {number}/{of}: shards are numbered from 1/{of} to {of}/{of}")
         units = self.units
-        mine = set(map(id, units[len(units) * (number - 1) // of : len(units) * number // of]))
-        parts = (tuple(unit for unit in branch.units if id(unit) in mine) for branch in self.branches)
+        chosen = set(map(id, units[len(units) * (number - 1) // of : len(units) * number // of]))
+        parts = (tuple(unit for unit in branch.units if id(unit) in chosen) for branch in self.branches)
         return Plan(tuple(Branch(part) for part in parts if part), self.cannot)
 
 
 def make_plan(recipes: Sequence[Recipe], assignments: Sequence[Assignment], registry: Registry) -> Plan:
-    """Lay out the tree.
+    """Make the plan of recipes on assignments.
 
     Raises:
-        UnknownName: a category, component or option that does not exist.
-        DataError: a dataset is not there.
+        UnknownName: a category, component or option does not exist.
+        DataError: a dataset is missing.
     """
     branches: dict[str, dict[str, list[Unit]]] = {}
     cannot: dict[str, tuple[Recipe, tuple[str, ...]]] = {}
@@ -94,25 +94,25 @@ def make_plan(recipes: Sequence[Recipe], assignments: Sequence[Assignment], regi
             for category in categories:
                 for seed in dict.fromkeys(assignment.seeds):
                     unit = Unit(recipe, assignment.dataset, category, seed, assignment.protocol)
-                    branches.setdefault(_sees(unit), {}).setdefault(_learns(unit), []).append(unit)
-    grown = (Branch(tuple(unit for units in banks.values() for unit in units)) for banks in branches.values())
-    return Plan(tuple(grown), tuple(cannot.values()))
+                    branches.setdefault(_features_key(unit), {}).setdefault(_bank_key(unit), []).append(unit)
+    made = (Branch(tuple(unit for units in banks.values() for unit in units)) for banks in branches.values())
+    return Plan(tuple(made), tuple(cannot.values()))
 
 
-def _sees(unit: Unit) -> str:
-    """What decides which features there are."""
-    looking = [_spelt(unit.recipe, slot) for slot in ("preprocess", "backbone")]
+def _features_key(unit: Unit) -> str:
+    """The key of everything that decides the features."""
+    parts = [_parts_json(unit.recipe, slot) for slot in ("preprocess", "backbone")]
     data = [unit.dataset.name, unit.dataset.config.model_dump(mode="json"), unit.category]
-    return canonical_json([data, looking, unit.recipe.features, unit.protocol.class_names])
+    return canonical_json([data, parts, unit.recipe.features, unit.protocol.class_names])
 
 
-def _learns(unit: Unit) -> str:
-    """What decides what is learned from them."""
-    learning = [_spelt(unit.recipe, slot) for slot in ("augment", "neck", "masker", "bank")]
-    return canonical_json([learning, unit.protocol.model_dump(mode="json"), unit.seed])
+def _bank_key(unit: Unit) -> str:
+    """The key of everything else that decides the bank."""
+    parts = [_parts_json(unit.recipe, slot) for slot in ("augment", "neck", "masker", "bank")]
+    return canonical_json([parts, unit.protocol.model_dump(mode="json"), unit.seed])
 
 
-def _spelt(recipe: Recipe, slot: str) -> list[object]:
+def _parts_json(recipe: Recipe, slot: str) -> list[object]:
     return [part.model_dump(mode="json") for part in parts_in(recipe, slot)]
 
 

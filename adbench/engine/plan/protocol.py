@@ -1,4 +1,4 @@
-"""What a method is given and how it is judged. The board's business, never the recipe's."""
+"""The protocol: the rules of a comparison. They belong to the board, never to the recipe."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ from adbench.errors import DataError
 
 
 class Protocol(BaseModel):
-    """The terms of a comparison.
+    """The rules of a comparison.
 
     Attributes:
-        shots: normal images to learn from; None for all. Seed s draws ``sorted(train)[s * shots:(s + 1) * shots]``, so
-            that the draws of different seeds never share an image (AnomalyDINO's rule).
-        limit_train: only the first so many normal images by name are there to be drawn from.
-        limit_test: only the first so many images of each test folder are judged.
-        evaluation: the grid on which pixels are judged: the original one, or a square of this side.
-        allow: what a bank may learn from.
-        class_names: whether a method is told the object's name.
+        shots: number of normal images to learn from; None for all. Seed s draws
+            ``sorted(train)[s * shots:(s + 1) * shots]``, so draws of different seeds never share an image
+            (AnomalyDINO's rule).
+        limit_train: the training set is the first `limit_train` normal images by name.
+        limit_test: the test set is the first `limit_test` images by name of each test folder.
+        evaluation: the grid of the pixel metrics: the original one, or a square of this side.
+        allow: the sources that a bank may learn from.
+        class_names: whether a method may read the object's name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,15 +50,15 @@ class Protocol(BaseModel):
 
 @dataclass(frozen=True)
 class Task:
-    """The images that one unit learns from and is judged on.
+    """The training and test images of one unit.
 
     Attributes:
-        train: normal images.
-        test: images to judge.
-        sha: sha256 over ids and contents of all of them, and where training ends and test begins, in hex.
-        skipped: ids of files that were left out because they cannot be read.
+        train: normal training images.
+        test: test images.
+        sha: sha256 over ids and contents of all images, and the boundary between training and test images, in hex.
+        skipped: ids of unreadable files that were left out.
         digests: the content of each image, by id.
-        former_sha: what `sha` was before records of schema 3: without that boundary.
+        former_sha: the `sha` of records before schema 3: without that boundary.
     """
 
     train: tuple[Sample, ...]
@@ -69,33 +70,33 @@ class Task:
 
     @cached_property
     def aliases(self) -> Mapping[str, str]:
-        """What components call each image, by its id."""
+        """The alias of each image, by its id."""
         return aliases_of((*self.train, *self.test), self.digests, self.sha)
 
     @cached_property
     def blind_test(self) -> tuple[Sample, ...]:
-        """The test images in the order in which components get them, which says nothing of their labels."""
+        """The test images in the order for components, which reveals no label."""
         return blind_order(self.test, self.aliases)
 
     @property
     def duplicates(self) -> tuple[str, ...]:
-        """Ids of test images whose file, mask included, is learned from too; ``data verify`` looks at the pixels."""
+        """Ids of test images whose file and mask are also a training image's; ``data verify`` compares pixels."""
         learned = {self.digests[sample.id] for sample in self.train}
         return tuple(sample.id for sample in self.test if self.digests[sample.id] in learned)
 
 
 def make_task(dataset: Dataset, category: str, protocol: Protocol, seed: int, *, skip_bad: bool = False) -> Task:
-    """Choose the images of a unit.
+    """The task of a unit: its images.
 
     Args:
-        dataset: where the images are.
-        category: which of its categories.
+        dataset: the dataset.
+        category: one of its categories.
         protocol: shots and limits.
-        seed: which draw of shots.
-        skip_bad: leave out files that cannot be read, and say which.
+        seed: the number of the draw of shots.
+        skip_bad: leave out unreadable files, and list them.
 
     Raises:
-        DataError: more shots are asked for than there are normal images, or nothing is left.
+        DataError: there are fewer normal images than shots, or no image is left.
     """
     split = dataset.split(category)
     pool = split.train[: protocol.limit_train]
@@ -137,7 +138,7 @@ def _readable(dataset: Dataset, samples: tuple[Sample, ...], skipped: list[str])
 
 @dataclass
 class _Files:
-    """What is known of a dataset's files: units that share images read them once to find it out."""
+    """Facts of a dataset's files, read once for all units that share images."""
 
     digests: dict[str, str] = field(default_factory=dict)
     fine: dict[str, bool] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Recipes as data: parts, the YAML of a recipe, the command line's short form, defaults filled in, identity."""
+"""Recipes as data: parts, YAML, the command line's short form, default parts, identity."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ SLOTS = {
     "scorer": "scorer",
     "aggregate": "aggregator",
 }
-"""A recipe's slots, in the order in which data meets them, and the kind that fills each."""
+"""The slots of a recipe, in the order of the data flow, and the kind of component for each."""
 
 LATER = {"augment"}
-"""Slots that came after the first records: left out of an identity where empty, so that it stays what it was."""
+"""Slots that are newer than the first records: empty ones are not part of an identity, so ids stay."""
 
 MAX_RECIPE_NODES = 10_000
-"""Parts, options and their values; the largest recipe that anybody published has 60."""
+"""Largest number of parts, options and values of a recipe; the largest known recipe has 60."""
 MAX_NAME = 100
 NAME = rf"^[A-Za-z0-9][A-Za-z0-9._+-]{{0,{MAX_NAME - 1}}}$"
 
@@ -106,19 +106,19 @@ class Part(BaseModel):
 
 
 class Quoted(str):
-    """A text that stood in quotes: a ``+`` in it joins no list."""
+    """A text from quotes: a ``+`` in it does not make a list."""
 
     __slots__ = ()
 
 
 _QUOTED = r"""(?:"[^"]*(?:"(?!\s*(?:[,+]|$))[^"]*)*"|'[^']*(?:'(?!\s*(?:[,+]|$))[^']*)*')"""
-"""From a quote to the next one of its kind that ends an item."""
+"""The pattern of a quoted item: from a quote to the next one of its kind that ends an item."""
 
-_QUOTING = """; a value with a comma stands in quotes, and in a shell the whole in others: 'NAME:OPTION="a,b"'"""
+_QUOTING = """; put a value with a comma into quotes, and in a shell the whole PART into others: 'NAME:OPTION="a,b"'"""
 
 
 def split_unquoted(text: str, mark: str) -> list[str]:
-    """The pieces of a text between marks (a comma or a plus sign), but not those marks that stand in quotes."""
+    """The pieces of a text between marks (a comma or a plus sign) outside quotes."""
     begin = r"(?<![^=,+\s])"  # a quote elsewhere is a letter: 'it's here'
     pieces, start = [], 0
     for found in re.finditer(rf"{begin}{_QUOTED}|{re.escape(mark)}", text):
@@ -129,7 +129,7 @@ def split_unquoted(text: str, mark: str) -> list[str]:
 
 
 def _unquoted(text: str, value: str) -> Any:
-    """A value of the command line without its quotes; a list where items of one stand in quotes."""
+    """A value of the command line without its quotes; a list if it has quoted items."""
     items = [_item(text, item.strip()) for item in split_unquoted(value, "+")]
     return value if not any(isinstance(item, Quoted) for item in items) else items if len(items) > 1 else items[0]
 
@@ -138,14 +138,12 @@ def _item(text: str, item: str) -> str:
     if item[:1] not in ('"', "'"):
         return item
     if len(item) < 2 or not re.fullmatch(_QUOTED, item):
-        raise UsageError(
-            f"{text!r}: the quote before {item[1:21]!r} is not closed; close it behind the value{_QUOTING}"
-        )
+        raise UsageError(f"{text!r}: the quote before {item[1:21]!r} is not closed; close it after the value{_QUOTING}")
     return Quoted(item[1:-1])
 
 
 def _fit(cls: type[Component], option: str, value: Any) -> Any:
-    """A text from the command line as a list, where the option wants one: ``2+3``."""
+    """A value of an option; a text from the command line such as ``2+3`` becomes a list if the option takes one."""
     field = cls.Config.model_fields.get(option)
     if field is None or not isinstance(value, str) or not _takes_list(field.annotation):
         return value
@@ -161,19 +159,19 @@ def _takes_list(annotation: Any) -> bool:
 
 
 def _takes_text(annotation: Any) -> bool:
-    """Whether an option takes a list or else a single value; then only a ``+`` makes a list of it."""
+    """Whether an option takes a single value too; then only a ``+`` makes a list."""
     choices = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else ()
     return any(not _takes_list(choice) and choice is not type(None) for choice in choices)
 
 
 class Recipe(BaseModel):
-    """A method: which part fills each slot, and how patch scores become an anomaly map.
+    """A method: the part of each slot, and the rule that makes an anomaly map of patch scores.
 
-    In a file, slots may be left out: `complete` fills them with what backbone and scorer name. With `features` of
-    "float16", features are rounded to 16 bits right behind the backbone, be they kept or not. `tuned_on` names datasets
-    whose test labels have chosen options of it: there its rows are listed apart. `differs` says where the method is
-    another than its paper or its authors' code: a slot, one of its options (``bank.fraction``) or ``evaluation``, and
-    how. It decides nothing, and is no part of the identity.
+    A file may leave out slots: `complete` fills them with the defaults of backbone and scorer. With `features` of
+    "float16", features are rounded to 16 bits right after the backbone, cached or not. `tuned_on` names datasets whose
+    test labels chose options of the recipe: on them its rows are listed separately. `differs` describes differences
+    from the paper or its authors' code: a slot, one of its options (``bank.fraction``) or ``evaluation``, with an
+    explanation. It has no effect on scores and is not part of the identity.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -199,7 +197,7 @@ class Recipe(BaseModel):
     def _known_places(cls, differs: dict[str, str]) -> dict[str, str]:
         for place in differs:
             if place.partition(".")[0] not in {*SLOTS, "map", "evaluation"}:
-                raise ValueError(f"{place!r} is no slot, no option of one (bank.fraction), and not 'evaluation'")
+                raise ValueError(f"{place!r} is not a slot, an option of a slot (bank.fraction) or 'evaluation'")
         return differs
 
     @model_validator(mode="before")
@@ -213,30 +211,30 @@ class Recipe(BaseModel):
         return value
 
     def with_parts(self, parts: Mapping[str, Any]) -> Recipe:
-        """A copy in which the given slots hold other parts, or none."""
+        """A copy with other parts, or none, in the given slots."""
         emptied = [f"no-{slot}" for slot in SLOTS if slot in parts and not parts[slot]]
         words = "+".join(filter(None, [self.name, name_of(parts), *emptied]))
         return self.model_copy(update={**parts, "name": _fitting(words)})
 
     def named(self, name: str) -> Recipe:
-        """A copy of another name.
+        """A copy with another name.
 
         Raises:
-            UsageError: it is none.
+            UsageError: the name is not allowed.
         """
         if not re.fullmatch(NAME, name):
-            raise UsageError(f"{name!r} is no recipe's name: letters, digits and . _ + -, at most {MAX_NAME}")
+            raise UsageError(f"{name!r} is not a recipe's name: use letters, digits and . _ + -, at most {MAX_NAME}")
         return self.model_copy(update={"name": name})
 
 
 def name_of(parts: Mapping[str, Any]) -> str:
-    """A name for a recipe put together by hand: its parts with the options that were given, ``+`` between them."""
+    """A name for a recipe from parts: the parts with their given options, joined by ``+``."""
     chosen = [parts[slot] for slot in SLOTS if parts.get(slot)]
     return _fitting("+".join(_words(item) for item in chosen))
 
 
 def _fitting(name: str) -> str:
-    """A name that is not too long; a long one keeps its beginning and a hash of the whole."""
+    """A name of at most `MAX_NAME` characters: a longer one becomes its beginning and a hash."""
     if len(name) <= MAX_NAME:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
@@ -244,7 +242,7 @@ def _fitting(name: str) -> str:
 
 
 def _words(part: Part | tuple[Part, ...]) -> str:
-    """Parts in letters that a file's name may have: ``coreset-fraction-0.01``."""
+    """Parts in characters that a file's name allows: ``coreset-fraction-0.01``."""
     if isinstance(part, tuple):
         return "-".join(map(_words, part))
     options = [f"{key}-{_word(value)}" for key, value in part.options.items()]
@@ -261,7 +259,7 @@ def read_recipe(path: Path) -> Recipe:
     """The recipe in a YAML file.
 
     Raises:
-        UsageError: the file cannot be read, is no YAML or no recipe.
+        UsageError: the file is unreadable, is not YAML, or is not a recipe.
     """
     try:
         return Recipe.model_validate(read_yaml(path, "a recipe", nodes=MAX_RECIPE_NODES))
@@ -274,15 +272,15 @@ def read_recipe(path: Path) -> Recipe:
 
 
 FILLABLE: dict[str, Any] = {"preprocess": [], "neck": [], "bank": None, "aggregate": "max", "map": {}}
-"""Slots that backbone and scorer may name a default for, and what is taken where neither does."""
+"""Slots for which backbone and scorer may name a default, and the framework's own defaults."""
 
 
 def complete(recipe: Recipe, registry: Registry) -> Recipe:
-    """Fill empty slots: backbone and scorer name their own defaults, the framework names the rest.
+    """Fill the empty slots of a recipe with the defaults of backbone and scorer, or else of the framework.
 
     Raises:
         UnknownName, UsageError: a part or option does not exist.
-        PluginError: a component names defaults that cannot be meant.
+        PluginError: a component names invalid defaults.
     """
     offered: dict[str, tuple[Component, Any]] = {}
     for slot in ("scorer", "backbone"):
@@ -300,10 +298,10 @@ def complete(recipe: Recipe, registry: Registry) -> Recipe:
 
 
 def defaults_of(component: Component) -> dict[str, Any]:
-    """What a component names for slots that a recipe leaves empty.
+    """The defaults that a component names for empty slots of a recipe.
 
     Raises:
-        PluginError: no mapping, or a slot that does not exist.
+        PluginError: they are not a mapping, or name a slot that does not exist.
     """
     try:
         chosen = component.defaults(component.config)
@@ -314,8 +312,8 @@ def defaults_of(component: Component) -> dict[str, Any]:
             raise
         raise PluginError(f"{component.title}: its defaults() raised {named(error)}") from error
     if not isinstance(chosen, Mapping):
-        told = f"its defaults() returned {type(chosen).__name__}, not a mapping from slot to part"
-        raise PluginError(f"{component.title}: {told}, such as {{'bank': 'full'}}")
+        fault = f"its defaults() returned {type(chosen).__name__}, not a mapping from slot to part"
+        raise PluginError(f"{component.title}: {fault}, such as {{'bank': 'full'}}")
     for slot in chosen:
         if slot not in FILLABLE:
             raise PluginError(str(UnknownName("slot", str(slot), FILLABLE, f"in the defaults of {component.title}")))
@@ -323,11 +321,11 @@ def defaults_of(component: Component) -> dict[str, Any]:
 
 
 def require_default(slot: str, component: Component, value: Any, registry: Registry) -> None:
-    """Raise an error that names the component unless what it names for a slot can be made.
+    """Refuse a component's default for a slot that cannot be made; the error names the component.
 
     Raises:
         UnknownName, UsageError: no such part or option.
-        PluginError: it is no part, or its class is at fault.
+        PluginError: the default is not a part, or its class is faulty.
     """
     where = f"{component.title} names {value!r} as its default for {slot!r}"
     try:
@@ -341,7 +339,7 @@ def require_default(slot: str, component: Component, value: Any, registry: Regis
 
 
 def components_of(recipe: Recipe, registry: Registry) -> dict[str, list[Component]]:
-    """The components of a complete recipe by slot, made but not prepared.
+    """The components of a complete recipe by slot, not yet prepared.
 
     Raises:
         UnknownName, UsageError: a part or option does not exist.
@@ -350,13 +348,13 @@ def components_of(recipe: Recipe, registry: Registry) -> dict[str, list[Componen
 
 
 def parts_in(recipe: Recipe, slot: str) -> tuple[Part, ...]:
-    """The parts of one slot, none for an empty one."""
+    """The parts of one slot; an empty tuple for an empty slot."""
     value = getattr(recipe, slot)
     return value if isinstance(value, tuple) else () if value is None else (value,)
 
 
 def spec_of(recipe: Recipe, components: Mapping[str, list[Component]]) -> dict[str, Any]:
-    """What decides the score, as JSON: every part with its version and all its options, files by content."""
+    """The spec of a recipe, as JSON: everything that decides scores. Every part has its version and all options."""
     spec: dict[str, Any] = {
         slot: [{"name": part.name, "version": part.version, "options": part.identity()} for part in components[slot]]
         for slot in SLOTS
@@ -371,7 +369,7 @@ def spec_of(recipe: Recipe, components: Mapping[str, list[Component]]) -> dict[s
 
 
 def part_infos(components: Mapping[str, list[Component]], registry: Registry) -> list[PartInfo]:
-    """Who published each part."""
+    """The distribution of each part."""
     entries = [registry.get(part.kind, part.name) for parts in components.values() for part in parts]
     return [
         PartInfo(kind=e.kind, name=e.name, version=e.cls.version, dist=e.dist, dist_version=e.dist_version)

@@ -1,4 +1,4 @@
-"""What a method is given, derived from what its components declare: nobody types it in."""
+"""The regime of a method, computed from its components' declarations: nobody types it in."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Components = Mapping[str, list[Component]]
 
 
 def given_by(components: Components, protocol: Protocol, train: Sequence[Sample]) -> dict[str, Any]:
-    """The parts of a `Regime` that the components and the training images decide, by name.
+    """The fields of a `Regime` that follow from the components and the training images.
 
     Args:
         components: parts by slot.
-        protocol: what a method is allowed.
-        train: the training images that there are.
+        protocol: the rules of the comparison.
+        train: the training images.
     """
     return {
         **declared_by(components, protocol, len(train)),
@@ -30,7 +30,7 @@ def given_by(components: Components, protocol: Protocol, train: Sequence[Sample]
 
 
 def declared_by(components: Components, protocol: Protocol, train_images: int) -> dict[str, Any]:
-    """What the components alone decide, so that it can be derived again from a record."""
+    """The fields of a `Regime` that follow from the components alone, and so from a record."""
     sources = learns_from(components)
     return {
         "train_images": train_images if Source.TRAIN in sources else 0,
@@ -40,10 +40,10 @@ def declared_by(components: Components, protocol: Protocol, train_images: int) -
 
 
 def names_a_category(spec: Mapping[str, Any], categories: Iterable[str]) -> bool:
-    """Whether an option of the recipe names a category of the dataset, and so treats it in its own way.
+    """Whether an option of the recipe names a category of the dataset, so that the recipe treats it differently.
 
     Args:
-        spec: of the recipe, as records have it.
+        spec: the recipe's spec in a record.
         categories: of the dataset.
     """
     known = set(categories)
@@ -56,7 +56,7 @@ def _parts(components: Components) -> Iterator[Component]:
 
 
 def _words(value: Any) -> Iterator[str]:
-    """Every text in nested options, keys of mappings included; names of options are the component's own words."""
+    """Every text in nested options, including keys of mappings, but not the names of options."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -68,7 +68,7 @@ def _words(value: Any) -> Iterator[str]:
 
 
 def _names(value: Any) -> Iterator[str]:
-    """The texts of one option: of a mapping its keys, too."""
+    """The texts of one option, including the keys of a mapping."""
     if isinstance(value, Mapping):
         yield from map(str, value)
     yield from _words(value)

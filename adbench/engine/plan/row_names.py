@@ -1,4 +1,4 @@
-"""Names for methods that share one: what sets them apart is said behind it."""
+"""Distinct names for methods that share a name: their differences follow it."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from adbench.api.component import Component
 from adbench.engine.store.record import canonical_json
 
 _DEEPEST = 6
-"""Levels of a spec that are looked into: slot, number, options, option, and what a plugin puts into one."""
+"""Deepest compared level of a spec: slot, number, options, option, and values inside an option."""
 _LONGEST = 60
-"""Characters of what is said of one option."""
+"""Largest number of characters for one option."""
 _DIGITS = 8
-"""Hexadecimal digits of a file's sha256 that are shown; more where they would not tell files apart."""
+"""Least number of hexadecimal digits of a file's sha256; more if files would look equal."""
 
 Spot: TypeAlias = tuple[str, ...]
 
 
-def told_apart(
+def distinct_names(
     names: Mapping[str, str], specs: Mapping[str, Any], places: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Names by key, no two of them alike: one that several keys share is followed by what sets their specs apart.
+    """Distinct names by key: the differences of the specs follow a name that several keys share.
 
     Args:
         names: by key, such as the spec's sha256.
-        specs: the recipe's spec of each key, as records have it. It may come from a stranger.
-        places: where files are, by sha256, as far as that is known: then files of one name are told apart by their
-            folders, and else by the first digits of their sha256.
+        specs: the recipe's spec of each key, from records. It may come from a stranger.
+        places: known paths of files, by sha256. Files with one name are distinguished by their folders, or else by the
+            first digits of their sha256.
     """
     shared = Counter(names.values())
-    told = dict(names)
+    distinct = dict(names)
     for name in (name for name, count in shared.items() if count > 1):
         keys = [key for key in names if names[key] == name]
         words = _differences({key: dict(_leaves(specs[key], ())) for key in keys}, places or {})
-        told |= {key: f"{name} ({words[key]})" if words[key] else name for key in keys}
-    return _distinct(told)
+        distinct |= {key: f"{name} ({words[key]})" if words[key] else name for key in keys}
+    return _with_digits(distinct)
 
 
 def places_of(components: Iterable[Component]) -> dict[str, str]:
-    """Where the files are that components' options name, by sha256.
+    """Paths of the files in components' options, by sha256.
 
     Raises:
-        UsageError: one of them cannot be read.
+        UsageError: a file is unreadable.
     """
     found = {}
     for component in components:
@@ -55,13 +55,13 @@ def places_of(components: Iterable[Component]) -> dict[str, str]:
     return found
 
 
-def _distinct(told: dict[str, str]) -> dict[str, str]:
-    """Where words did not do, digits of the key behind them do."""
-    digests = {key: key if len(key) == 64 else _sha256(key) for key in told}
+def _with_digits(names: dict[str, str]) -> dict[str, str]:
+    """Names that are still equal, with digits of the key after them."""
+    digests = {key: key if len(key) == 64 else _sha256(key) for key in names}
     digits = _short(list(digests.values()))
-    while alike := {name for name, count in Counter(told.values()).items() if count > 1}:
-        told = {key: f"{name} [{digits[digests[key]]}]" if name in alike else name for key, name in told.items()}
-    return told
+    while alike := {name for name, count in Counter(names.values()).items() if count > 1}:
+        names = {key: f"{name} [{digits[digests[key]]}]" if name in alike else name for key, name in names.items()}
+    return names
 
 
 def _sha256(text: str) -> str:
@@ -69,7 +69,7 @@ def _sha256(text: str) -> str:
 
 
 def _leaves(value: Any, spot: Spot) -> Iterator[tuple[Spot, Any]]:
-    """Every value of a spec that is no mapping or list, a file's name and sha256 together, and where it stands."""
+    """Every value of a spec that is not a mapping or list, with its place; a file's name and sha256 are one value."""
     if isinstance(value, Mapping) and value and value.keys() != {"file", "sha256"} and len(spot) < _DEEPEST:
         for key, item in value.items():
             yield from _leaves(item, (*spot, str(key)))
@@ -81,18 +81,18 @@ def _leaves(value: Any, spot: Spot) -> Iterator[tuple[Spot, Any]]:
 
 
 def _differences(specs: Mapping[str, Mapping[Spot, Any]], places: Mapping[str, str]) -> dict[str, str]:
-    """In words, by key: each spot at which not all specs have the same."""
-    said: dict[str, list[str]] = defaultdict(list)
+    """The differences of specs in words, by key."""
+    words: dict[str, list[str]] = defaultdict(list)
     for spot in dict.fromkeys(spot for leaves in specs.values() for spot in leaves):
         values = {key: leaves.get(spot) for key, leaves in specs.items()}
         if len({canonical_json(value) for value in values.values()}) > 1:
             for key, text in _texts(values, places).items():
-                said[key].append(f"{_label(spot)} {text}")
-    return {key: ", ".join(said[key]) for key in specs}
+                words[key].append(f"{_label(spot)} {text}")
+    return {key: ", ".join(words[key]) for key in specs}
 
 
 def _label(spot: Spot) -> str:
-    """The option's own name; a part's slot where the part itself is another."""
+    """The label of a place: the option's name, or a part's slot if the parts differ."""
     last = spot[-1] if spot else "spec"
     if last == "name":
         return spot[0]
@@ -100,7 +100,7 @@ def _label(spot: Spot) -> str:
 
 
 def _texts(values: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, str]:
-    """What one spot has in each spec, files as shortly as tells them apart."""
+    """The value of one place in each spec, in words; files get a short distinct name."""
     files = {key: value for key, value in values.items() if _is_file(value)}
     texts = {key: _plain(value) for key, value in values.items() if key not in files}
     digests = _short([value["sha256"] for value in files.values()])
@@ -127,7 +127,7 @@ def _plain(value: Any) -> str:
 
 
 def _short(digests: list[str]) -> dict[str, str]:
-    """The first digits of each, as many as tell them apart."""
+    """The first digits of each digest, enough to differ."""
     different = set(digests)
     for digits in range(_DIGITS, max(map(len, different), default=0)):
         if len({digest[:digits] for digest in different}) == len(different):
@@ -136,7 +136,7 @@ def _short(digests: list[str]) -> dict[str, str]:
 
 
 def _tails(paths: Mapping[str, str]) -> dict[str, str]:
-    """The end of each path, from the folder on that tells them apart; at least the file's own name."""
+    """The end of each path, long enough to differ; at least the file's own name."""
     parts = {key: PurePath(path).parts for key, path in paths.items()}
     for length in range(1, max(map(len, parts.values()), default=0) + 1):
         tails = {key: "/".join(part[-length:]) for key, part in parts.items()}

@@ -1,4 +1,4 @@
-"""How units are run: nothing here changes a score."""
+"""Settings of a run, none of which changes a score."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ RUNTIMES = ("auto", "torch", "onnxruntime", "openvino")
 
 @dataclass(frozen=True)
 class Settings:
-    """What does not change a score.
+    """Settings of a run, none of which changes a score.
 
     Attributes:
-        out: the folder of runs; a `upath.UPath` for one that is not on a disk of this machine.
-        device: torch's name of it.
-        batch_size: images a batch.
-        workers: threads that read images ahead.
-        timeout: seconds that one unit may take; None for no limit.
-        skip_bad: leave out files that cannot be read.
+        out: the folder of runs; a `upath.UPath` for an address.
+        device: torch's name of the device.
+        batch_size: number of images in a batch.
+        workers: number of threads that read images ahead.
+        timeout: time limit of a unit in seconds; None for no limit.
+        skip_bad: leave out unreadable files.
         redo: run finished units again.
-        retry: run units again whose record has one of these statuses; others that did not end well stay as they are.
+        retry: statuses of units that run again; other failed units do not.
         figures: draw pictures.
-        threshold: how a threshold is set on normal images; None for none, which saves fitting the bank again.
-        runtime: what should compute the backbone.
-        cache: the folder that keeps features and exported networks; None for none.
-        cache_limit: bytes of features that it may hold; None for a tenth of the free disk.
+        threshold: the rule of the threshold; None for no threshold, which saves fitting the bank again.
+        runtime: the runtime of the backbone.
+        cache: the folder of features and exported networks; None for no cache.
+        cache_limit: limit for features in bytes; None for a tenth of the free disk.
     """
 
     out: Path
@@ -47,17 +47,17 @@ class Settings:
     cache: Path | None = None
     cache_limit: int | None = None
 
-    def again(self, status: str) -> bool:
-        """Whether a unit that ended so is run again."""
+    def reruns(self, status: str) -> bool:
+        """Whether a unit with this status runs again."""
         return self.redo or status in self.retry
 
     def to_json(self) -> dict[str, Any]:
-        """For a worker elsewhere."""
+        """The settings as JSON, for a worker in another process."""
         return {**asdict(self), "out": str(self.out), "cache": None if self.cache is None else str(self.cache)}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Settings:
-        """What `to_json` gave."""
+        """The settings from the JSON of `to_json`."""
         cache = None if data["cache"] is None else Path(data["cache"])
         rule = None if data["threshold"] is None else Rule(**data["threshold"])
         made = {"out": place(data["out"]), "cache": cache, "retry": tuple(data["retry"]), "threshold": rule}
@@ -65,10 +65,10 @@ class Settings:
 
 
 def choose_device(wish: str) -> str:
-    """Torch's name for "auto", "cpu" or "cuda".
+    """Torch's name of the device for "auto", "cpu" or "cuda".
 
     Raises:
-        UsageError: a GPU is asked for and there is none.
+        UsageError: the wish is "cuda" and there is no GPU.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""A suite: many methods on many tasks, as a file or as the command line's axes, turned into recipes and assignments."""
+"""A suite: many methods on many tasks, from a file or from the command line's axes, as recipes and assignments."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from adbench.registry import Registry
 
 MAX_SUITE_BYTES = 1 << 20
 MAX_RECIPES = 10_000
-"""That one suite, or one ``--all``, may ask for. A grid is counted before it is written out."""
+"""Largest number of recipes of a suite or of ``--all``. A grid is counted before it is expanded."""
 MAX_UNITS = 1_000_000
-"""Recipes on tasks with seeds that a suite may ask for; categories are counted where they are named."""
+"""Largest number of units of a suite: recipes times tasks times seeds, and times categories if they are named."""
 SHOWN_FAULTS = 10
 _NAMED = ("augment", "preprocess", "backbone", "neck", "masker", "bank", "scorer", "aggregate")
 
@@ -34,15 +34,15 @@ class _Frozen(BaseModel):
 
 
 def _listed(value: Any) -> Any:
-    """One thing where several are possible is a list of one."""
+    """A list; a single value becomes a list of one."""
     return [value] if isinstance(value, str | int | Mapping) else value
 
 
 class TaskSpec(_Frozen):
-    """What every method of a suite is asked to do; lists stand for one task each."""
+    """A task for every method of a suite; each item of a list is a separate task."""
 
-    data: str = Field(description="a dataset's name, or a folder; a relative one starts at the suite's file")
-    root: str | None = Field(None, description="where the dataset of this name lies, if not where it usually does")
+    data: str = Field(description="a dataset's name, or a folder; a relative path starts at the suite's file")
+    root: str | None = Field(None, description="the folder of the dataset, if not the usual one")
     categories: tuple[str, ...] = Field((), description="default: all")
     shots: tuple[int | Literal["all"], ...] = Field(("all",), min_length=1)
     seeds: tuple[int, ...] = Field((0,), min_length=1)
@@ -56,18 +56,18 @@ class TaskSpec(_Frozen):
 
     @property
     def size(self) -> int:
-        """Units for each recipe, as far as the file tells."""
+        """The number of units for each recipe; unnamed categories count as one."""
         return max(1, len(self.categories)) * len(self.shots) * len(self.seeds)
 
     def protocols(self) -> Iterator[Protocol]:
-        """One for each number of shots."""
+        """The protocols of the task, one for each number of shots."""
         rules = self.model_dump(include={"limit_train", "limit_test", "evaluation", "allow", "class_names"})
         for shots in self.shots:
             yield Protocol(shots=None if shots == "all" else shots, **rules)
 
 
 class Grid(_Frozen):
-    """Axes whose every combination is a recipe; a slot without an axis has what backbone or scorer name for it."""
+    """A grid of axes: every combination is a recipe; a slot without an axis has the default of backbone or scorer."""
 
     augment: tuple[Part | None, ...] | None = None
     preprocess: tuple[tuple[Part, ...], ...] | None = None
@@ -89,21 +89,21 @@ class Grid(_Frozen):
     @field_validator("preprocess", "neck", mode="before")
     @classmethod
     def _steps(cls, value: Any) -> Any:
-        """Each choice is one part, a list of parts, or none."""
+        """A list of choices: each is one part, a list of parts, or none."""
         if value is None:
             return None
         return [[] if choice == "none" else _listed(choice) for choice in _listed(value)]
 
     @property
     def size(self) -> int:
-        """How many combinations there are."""
+        """The number of combinations."""
         return math.prod(map(len, self._axes().values()))
 
     def _axes(self) -> dict[str, tuple[Any, ...]]:
         return {slot: getattr(self, slot) for slot in _NAMED if getattr(self, slot) is not None}
 
     def recipes(self) -> Iterator[Recipe]:
-        """Every combination, backbones first.
+        """The recipes of all combinations, backbones first.
 
         Raises:
             UsageError: there are more than `MAX_RECIPES`.
@@ -117,13 +117,13 @@ class Grid(_Frozen):
 
 
 class Variant(_Frozen):
-    """A recipe of which some parts are others, as the command line has it: ``{recipe: padim, backbone: resnet18}``.
+    """A recipe with some other parts: ``{recipe: padim, backbone: resnet18}``.
 
-    In YAML a name alone is the recipe as it is.
+    In YAML a name alone is the unchanged recipe.
     """
 
-    recipe: str = Field(description="a name, or a file; a relative one starts at the suite's file")
-    name: str | None = Field(None, description="what its rows are called; default: the recipe's name and the parts'")
+    recipe: str = Field(description="a name, or a file; a relative path starts at the suite's file")
+    name: str | None = Field(None, description="the name of its rows; default: the recipe's name and the parts'")
     augment: Part | None = None
     preprocess: tuple[Part, ...] | None = None
     backbone: Part | None = None
@@ -144,7 +144,7 @@ class Variant(_Frozen):
         """The recipe with its other parts.
 
         Raises:
-            UnknownName, UsageError: there is no such recipe, its file is none, or `name` is no name.
+            UnknownName, UsageError: there is no such recipe, its file is invalid, or `name` is not allowed.
         """
         path = Path(self.recipe)
         file = path if path.suffix in (".yaml", ".yml") else registry.recipe(self.recipe).path
@@ -154,11 +154,11 @@ class Variant(_Frozen):
 
 
 class Suite(_Frozen):
-    """What a suite's file says."""
+    """The content of a suite's file."""
 
     suite: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
     title: str = ""
-    boards: tuple[str, ...] = Field((), description="tasks that boards ask for, such as mvtec-ad/full-shot")
+    boards: tuple[str, ...] = Field((), description="boards whose tasks are used, such as mvtec-ad/full-shot")
     tasks: tuple[TaskSpec, ...] = ()
     recipes: tuple[Variant, ...] = Field((), description="names, files, or one of these with other parts")
     grid: Grid | None = None
@@ -166,17 +166,17 @@ class Suite(_Frozen):
     @model_validator(mode="after")
     def _something(self) -> Suite:
         if not (self.tasks or self.boards):
-            raise ValueError("name tasks or boards: what is every method asked to do?")
+            raise ValueError("name tasks or boards: the data and the protocol of every method")
         if not (self.recipes or self.grid):
-            raise ValueError("name recipes or a grid: which methods are to run?")
+            raise ValueError("name recipes or a grid: the methods to run")
         return self
 
 
 def read_suite(path: Path) -> Suite:
-    """The suite in a YAML file; folders and files in it are made absolute.
+    """The suite in a YAML file, with absolute paths.
 
     Raises:
-        UsageError: the file cannot be read, is no YAML or no suite.
+        UsageError: the file is unreadable, is not YAML, or is not a suite.
     """
     try:
         suite = Suite.model_validate(read_yaml(path, "a suite", MAX_SUITE_BYTES))
@@ -191,19 +191,19 @@ def read_suite(path: Path) -> Suite:
 
 
 def _require_bounded(suite: Suite, path: Path) -> None:
-    """Raise `UsageError` where the suite asks for more than any machine does, before any of it is written out."""
+    """Raise `UsageError` if the suite is too large for any machine, before it is expanded."""
     recipes = len(suite.recipes) + (suite.grid.size if suite.grid else 0)
     units = recipes * sum(task.size for task in suite.tasks)
     if recipes > MAX_RECIPES:
         raise UsageError(
-            f"suite {path}: asks for {recipes} recipes, more than {MAX_RECIPES}; make several suites of it"
+            f"suite {path}: it has {recipes} recipes, more than {MAX_RECIPES}; split it into several suites"
         )
     if units > MAX_UNITS:
-        raise UsageError(f"suite {path}: asks for {units} units, more than {MAX_UNITS}; make several suites of it")
+        raise UsageError(f"suite {path}: it has {units} units, more than {MAX_UNITS}; split it into several suites")
 
 
 def _faults(error: ValidationError) -> Iterator[str]:
-    """A sentence a fault; of many only the first."""
+    """A sentence for each of the first faults."""
     faults = error.errors()
     for fault in faults[:SHOWN_FAULTS]:
         spot = one_line(".".join(str(part) for part in fault["loc"]), 100) or "suite"
@@ -213,15 +213,15 @@ def _faults(error: ValidationError) -> Iterator[str]:
 
 
 def _located(text: str, file: Path) -> str:
-    """A path in a suite starts at the suite's own folder; a name stays a name."""
+    """An absolute path, from one that starts at the suite's folder; a name stays a name."""
     return str((file.parent / text).resolve()) if "/" in text and not Path(text).is_absolute() else text
 
 
 def recipes_of(suite: Suite, registry: Registry) -> list[Recipe]:
-    """The recipes that are named, then those of the grid.
+    """The recipes of a suite: named ones first, then those of the grid.
 
     Raises:
-        UsageError: parts, options or recipes that do not exist, all of them in one message.
+        UsageError: parts, options or recipes do not exist; one message lists all of them.
     """
     recipes: list[Recipe] = []
     faults: list[str] = []
@@ -233,7 +233,7 @@ def recipes_of(suite: Suite, registry: Registry) -> list[Recipe]:
     recipes += suite.grid.recipes() if suite.grid else []
     faults += unknown_parts(recipes, registry)
     if faults:
-        raise UsageError(f"suite {suite.suite!r} names what is not there: {'; '.join(faults)}")
+        raise UsageError(f"suite {suite.suite!r} has unknown names: {'; '.join(faults)}")
     return recipes
 
 
@@ -251,12 +251,12 @@ def unknown_parts(recipes: Sequence[Recipe], registry: Registry) -> list[str]:
 
 
 def assignments_of(spec: TaskSpec, dataset: Dataset) -> list[Assignment]:
-    """What the task asks for, one assignment for each number of shots."""
+    """The assignments of a task, one for each number of shots."""
     return [Assignment(dataset, protocol, spec.categories, spec.seeds) for protocol in spec.protocols()]
 
 
 def installed_parts(registry: Registry, kind: str) -> tuple[list[Part], list[str]]:
-    """All parts of a kind with their default options but the toys, and a sentence for each that needs an option."""
+    """All installed parts of a kind with default options, without toys, and a sentence for each that cannot be made."""
     parts: list[Part] = []
     cannot: list[str] = []
     for entry in registry.entries(kind):
@@ -265,7 +265,7 @@ def installed_parts(registry: Registry, kind: str) -> tuple[list[Part], list[str
         try:
             made(entry.cls)
         except (UsageError, PluginError) as error:
-            cannot.append(f"{kind} {entry.name!r} cannot be taken along with its defaults: {error}")
+            cannot.append(f"{kind} {entry.name!r} cannot be made with its defaults: {error}")
         else:
             parts.append(Part(name=entry.name))
     return parts, cannot

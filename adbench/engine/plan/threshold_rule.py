@@ -1,4 +1,4 @@
-"""How a threshold follows from scores of normal images."""
+"""Rules that set a threshold from scores of normal images."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ RuleName = Literal["conformal", "quantile", "sigma"]
 
 
 ALPHA = 0.05
-"""The share of normal images that may raise an alarm, where nobody says otherwise."""
+"""The default share of normal images that may raise an alarm."""
 
 
 SIGMAS = 3.0
 
 
 _SMALLEST = 1e-6
-"""Below it, conformal would want more than a million images, and a number of sigmas means nothing."""
+"""The smallest option: below it, conformal needs more than a million images, and a number of sigmas means nothing."""
 
 
 _OPTIONS: Mapping[str, tuple[str, float]] = {
@@ -32,17 +32,17 @@ _OPTIONS: Mapping[str, tuple[str, float]] = {
     "quantile": ("alpha", 1.0),
     "sigma": ("k", 1e6),
 }
-"""By rule: the option that it takes, and what that is below."""
+"""The option of each rule, and its upper limit."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """How a threshold follows from the scores of normal images.
+    """A rule that sets a threshold from the scores of normal images.
 
     Attributes:
-        name: which rule.
-        alpha: the share of false alarms that is aimed at; read by ``conformal`` and ``quantile``.
-        k: standard deviations above the mean; read by ``sigma``.
+        name: of the rule.
+        alpha: the intended share of false alarms; for ``conformal`` and ``quantile``.
+        k: number of standard deviations above the mean; for ``sigma``.
     """
 
     name: RuleName = "conformal"
@@ -50,7 +50,7 @@ class Rule:
     k: float = SIGMAS
 
     def threshold(self, normal: np.ndarray) -> float | None:
-        """The threshold from [N] scores of normal images; None where N is too small for the rule."""
+        """The threshold from [N] scores of normal images; None if N is too small for the rule."""
         rules: Mapping[RuleName, Callable[[], float | None]] = {
             "conformal": lambda: conformal(normal, self.alpha),
             "quantile": lambda: quantile(normal, 1 - self.alpha),
@@ -60,7 +60,7 @@ class Rule:
 
     @classmethod
     def parse(cls, text: str) -> Rule:
-        """A rule as the command line has it: ``conformal``, ``conformal:alpha=0.01``, ``quantile``, ``sigma:k=2``.
+        """The rule of a text: ``conformal``, ``conformal:alpha=0.01``, ``quantile``, ``sigma:k=2``.
 
         Raises:
             UsageError: no such rule or option, or a number out of range.
@@ -84,7 +84,7 @@ class Rule:
 
     @property
     def words(self) -> str:
-        """The rule as `parse` reads it."""
+        """The rule in the form that `parse` reads."""
         return f"sigma:k={self.k:g}" if self.name == "sigma" else f"{self.name}:alpha={self.alpha:g}"
 
     @property
@@ -93,7 +93,7 @@ class Rule:
         return {"conformal": max(1, math.ceil((1 - 1e-9) / self.alpha) - 1), "quantile": 1, "sigma": 2}[self.name]
 
     def lacks(self, count: int) -> str:
-        """Why so many normal scores give no threshold; empty if they do."""
+        """The reason why `count` normal scores give no threshold; empty if they do."""
         if count >= self.least:
             return ""
         return f"{self.name} needs {self.least} normal images that the bank has not seen; there are {count}"
@@ -104,25 +104,25 @@ def conformal(normal: np.ndarray, alpha: float) -> float | None:
 
     It is the r-th lowest of the N scores with r = ceil((N + 1)(1 - alpha)): the p-value (1 + #{scores >= s}) / (N + 1)
     of a new normal image is then at most alpha with probability at most alpha. The probability is over the draw of the
-    normal scores *and* the new image; on one given draw the rate scatters around alpha (Beta distributed), the less the
+    normal scores *and* the new image; on one given draw the rate varies around alpha (Beta distributed), less for
     larger N.
 
     Vovk, Gammerman, Shafer, "Algorithmic Learning in a Random World", 2005, section 2.2; for outliers: Bates, Candes,
     Lei, Romano, Sesia, "Testing for outliers with conformal p-values", Annals of Statistics 51, 2023, section 2.1.
 
-    What it takes: the normal scores and the new one are exchangeable, that is made by one bank that saw neither image.
-    That bank is also the one that is deployed with held-out scores, if it is not fitted again on all images. Here it
-    is, and the bound carries over wherever more normal images never raise a normal image's score (a full memory bank
+    Condition: the normal scores and the new one are exchangeable, that is, one bank that saw none of these images made
+    them. With held-out scores the deployed bank is that bank, if it is not fitted again on all images. Here it is
+    fitted again; the bound still holds if more normal images never raise a normal image's score (a full memory bank
     and its nearest neighbour). Cross-fitted scores come from several banks: under the same condition the bound is then
     2 alpha + sqrt(2 / N), and alpha in practice (Barber, Candes, Ramdas, Tibshirani, "Predictive inference with the
-    jackknife+", Annals of Statistics 49, 2021, theorem 4). The false alarms that were achieved always stand beside it.
+    jackknife+", Annals of Statistics 49, 2021, theorem 4). Reports always show the measured false alarms too.
 
     Args:
         normal: [N] scores.
         alpha: in (0, 1).
 
     Returns:
-        The bound, or None where N < 1 / alpha - 1: so few scores bound no such small share.
+        The bound, or None if N < 1 / alpha - 1: there are too few scores for this share.
     """
     import numpy as np
 
@@ -131,14 +131,14 @@ def conformal(normal: np.ndarray, alpha: float) -> float | None:
 
 
 def quantile(normal: np.ndarray, q: float) -> float | None:
-    """The lowest of [N] scores that at least a share q of them does not exceed; None without scores. No guarantee."""
+    """The lowest of [N] scores that a share q of them does not exceed; None without scores. It gives no guarantee."""
     import numpy as np
 
     return float(np.quantile(normal, q, method="inverted_cdf")) if len(normal) else None
 
 
 def sigma(normal: np.ndarray, k: float) -> float | None:
-    """Mean plus k sample standard deviations of [N] scores; None below two. Right if they are normally distributed."""
+    """Mean plus k sample standard deviations of [N] scores; None for N < 2. It assumes normally distributed scores."""
     import numpy as np
 
     values = normal.astype(np.float64)

@@ -1,4 +1,4 @@
-"""Images of one content, which must never be parted: one of them would give the other away."""
+"""Groups of images with the same content, which must stay together: one of them would reveal the other."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from adbench.api.dataset import Sample
 
 
 def groups_of(samples: Sequence[Sample], digests: Mapping[str, str]) -> list[list[int]]:
-    """The places of images of one content together; most groups have one.
+    """Groups of the places of images with the same content; most groups have one image.
 
-    Images that are only nearly the same, such as a file that was saved again, are not found by their content;
+    Images that are only nearly the same, such as a file that was saved again, are in different groups;
     ``adbench data verify`` reports them.
 
     Args:
@@ -27,5 +27,5 @@ def groups_of(samples: Sequence[Sample], digests: Mapping[str, str]) -> list[lis
 
 
 def repeated(samples: Sequence[Sample], digests: Mapping[str, str]) -> int:
-    """How many images have the content of another one."""
+    """The number of images with the content of another one."""
     return sum(len(group) for group in groups_of(samples, digests) if len(group) > 1)

@@ -1,4 +1,4 @@
-"""One complete recipe on one category with one seed: the unit of work."""
+"""The unit of work: one complete recipe on one category with one seed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from adbench.registry import Registry
 
 @dataclass(frozen=True)
 class Unit:
-    """One complete recipe on one category with one seed."""
+    """A unit: one complete recipe on one category with one seed."""
 
     recipe: Recipe
     dataset: Dataset
@@ -29,11 +29,11 @@ class Unit:
 
     @property
     def title(self) -> str:
-        """For people."""
+        """The title of the unit, for people."""
         return f"{self.recipe.name} on {self.category}, seed {self.seed}"
 
     def to_json(self) -> dict[str, Any]:
-        """For a worker elsewhere."""
+        """The unit as JSON, for a worker in another process."""
         dataset = {"name": self.dataset.name, "options": self.dataset.config.model_dump(mode="json")}
         return {
             "recipe": self.recipe.model_dump(mode="json", by_alias=True),
@@ -45,7 +45,7 @@ class Unit:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], registry: Registry) -> Unit:
-        """What `to_json` gave; units of one dataset share it, so that its files are looked through once."""
+        """The unit from the JSON of `to_json`; units share a dataset, so its files are scanned once."""
         dataset = _dataset(canonical_json(data["dataset"]), registry)
         recipe, protocol = Recipe.model_validate(data["recipe"]), Protocol.model_validate(data["protocol"])
         return cls(recipe, dataset, data["category"], data["seed"], protocol)

@@ -49,7 +49,7 @@ def normal_scores_of(unit: PreparedUnit, rule: Rule | None, registry: Registry, 
     images = task.train, task.digests
 
     def expect(folds: Sequence[Fold]) -> None:
-        progress.total = sum(unit.method.looks(len(fold.learn), 0) + len(fold.judge) for fold in folds)
+        progress.total = sum(unit.method.looks(len(fold.learn), 0) + len(fold.left_out) for fold in folds)
 
     learn, look = (partial(way, progress=progress.seen) for way in (aside.training_images, aside.images))
     make = partial(_new_method, aside, registry)
@@ -137,7 +137,7 @@ def _judged(method: Method, fold: Fold, learn: Look, look: Look, ctx: Context) -
     nothing = look(())
     method.fit({Source.TRAIN: learn(fold.learn), Source.TEST: nothing, Source.NOTHING: nothing}, ctx)
     images: list[ImageScores] = []
-    for features in look(fold.judge):
+    for features in look(fold.left_out):
         images += split_scores(*method.score(features))
     scores: np.ndarray = method.aggregate(images).detach().float().cpu().numpy()
     return scores

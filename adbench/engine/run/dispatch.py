@@ -200,7 +200,7 @@ class Dispatcher:
         builder = self._builder(unit)
         record = builder.record()
         old = record == self._before.setdefault(builder.id, record)
-        if record is None or (old and self.settings.again(record.status)):
+        if record is None or (old and self.settings.reruns(record.status)):
             return False
         self.callbacks.begin(unit.title)
         self._ended(UnitOutcome(record, builder.folder, fresh=False))

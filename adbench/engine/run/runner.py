@@ -134,7 +134,7 @@ class Runner:
                 return None
             self.status.at_unit()
             record = builder.record()
-            if record is not None and not self.settings.again(record.status):
+            if record is not None and not self.settings.reruns(record.status):
                 return UnitOutcome(record, builder.folder, fresh=False)
             return self._run_locked(builder, method)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from adbench.api.geometry import Geometry
 
 
-class _Row(NamedTuple):
+class _Entry(NamedTuple):
     """An image, its own score, and where its arrays are among those on disk."""
 
     id: str
@@ -34,7 +34,7 @@ class ScoreSpool(Sequence[ImageScores]):
     """The scores of all images so far. Patch scores, vectors and foregrounds lie on disk, and go with this object."""
 
     def __init__(self) -> None:
-        self._rows: list[_Row] = []
+        self._rows: list[_Entry] = []
         self._geometry: list[Geometry] = []
         self._equal_geometry: dict[Geometry, Geometry] = {}
         self._patches, self._vectors, self._foreground = ArrayFile(), ArrayFile(), ArrayFile(BOOL)
@@ -52,7 +52,7 @@ class ScoreSpool(Sequence[ImageScores]):
         try:
             for one in scores:
                 patches, vector = _append(self._patches, one.patches), _append(self._vectors, one.vector)
-                self._rows.append(_Row(one.id, one.image, patches, vector, _append(self._foreground, one.foreground)))
+                self._rows.append(_Entry(one.id, one.image, patches, vector, _append(self._foreground, one.foreground)))
         except OSError as error:
             raise StorageError(
                 f"cannot keep scores in {tempfile.gettempdir()}: {error.strerror or error}; free some space there, or"

@@ -33,11 +33,11 @@ MAX_RECORD_BYTES = 4 << 20
 Status = Literal["ok", "failed", "out-of-memory", "timeout"]
 
 
-class _Part(BaseModel):
+class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class PartInfo(_Part):
+class PartInfo(_Model):
     """Which component filled a slot, and who published it."""
 
     kind: str
@@ -47,7 +47,7 @@ class PartInfo(_Part):
     dist_version: str
 
 
-class RecipeInfo(_Part):
+class RecipeInfo(_Model):
     """The method: `spec` decides the score, `parts` says who it is made of."""
 
     name: str
@@ -65,7 +65,7 @@ class RecipeInfo(_Part):
         return hashlib.sha256(self.spec_json.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-class TaskInfo(_Part):
+class TaskInfo(_Model):
     """What the method was asked to do."""
 
     dataset: str
@@ -82,7 +82,7 @@ class TaskInfo(_Part):
     duplicates: list[str] | None = Field(None, description="test images that are training images too, by content")
 
 
-class Regime(_Part):
+class Regime(_Model):
     """What the method was given, computed from declarations. Rows of different regimes are never ranked together."""
 
     train_images: int
@@ -100,7 +100,7 @@ class Regime(_Part):
         return {name: value for name, value in given.items() if name != "tuned_on_test" or value}
 
 
-class MetricInfo(_Part):
+class MetricInfo(_Model):
     """A figure; `value` is null with a `reason` where the metric is undefined."""
 
     value: float | None
@@ -109,14 +109,14 @@ class MetricInfo(_Part):
     interval: tuple[float, float] | None = Field(None, description="95 % confidence, over draws of the test images")
 
 
-class Quantiles(_Part):
+class Quantiles(_Model):
     """Of a time a image, in milliseconds."""
 
     p50: float
     p95: float
 
 
-class Cost(_Part):
+class Cost(_Model):
     """What the unit cost. Memory in MB (2**20 bytes), times in seconds unless the name says otherwise."""
 
     extract_s: float = Field(description="reading and seeing the training images")
@@ -133,21 +133,21 @@ class Cost(_Part):
     bank_mb: float = Field(description="size of the bank's state")
 
 
-class PredictionsInfo(_Part):
+class PredictionsInfo(_Model):
     """The file of raw scores beside the record."""
 
     file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
     sha256: str
 
 
-class WeightsInfo(_Part):
+class WeightsInfo(_Model):
     """Name and sha256 of weights that were loaded."""
 
     name: str
     sha256: str
 
 
-class Provenance(_Part):
+class Provenance(_Model):
     """What merely happened: never part of the identity."""
 
     adbench: str
@@ -162,7 +162,7 @@ class Provenance(_Part):
     packages: dict[str, str]
 
 
-class ResultRecord(_Part):
+class ResultRecord(_Model):
     """The whole record. `id` is the sha256 of what decides the score."""
 
     schema_version: int = Field(SCHEMA, alias="schema", ge=1)

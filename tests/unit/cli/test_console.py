@@ -118,7 +118,7 @@ def test_what_is_kept_when_it_stops_early(console, capsys, tmp_path):
     assert "2 of 5 units finished" in said
     console.interrupted(1, 1, tmp_path)
     assert "1 of 1 unit finished" in capsys.readouterr().err
-    assert "the same command goes on" in said
+    assert "the same command continues" in said
     assert "3 units of 5 not run" in said
 
 

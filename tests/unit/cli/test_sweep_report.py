@@ -13,24 +13,24 @@ OWN = Setting(Part(name="max"), MapSpec())
 OTHER = Setting(Part(name="quantile", options={"q": 0.9}), MapSpec(sigma=2, morphology="open:3"))
 
 
-def verdict(chosen=OTHER, *, oracle=False, tuned_on=()):
+def report(chosen=OTHER, *, oracle=False, tuned_on=()):
     task = SimpleNamespace(dataset="parts[1]", category="bolt", seed=0)
     recipe = SimpleNamespace(name="mine", spec={"tuned_on": list(tuned_on)})
-    run = SimpleNamespace(record=SimpleNamespace(task=task, recipe=recipe), parting=HoldoutSplit((0, 1), (2, 3, 4)))
+    run = SimpleNamespace(record=SimpleNamespace(task=task, recipe=recipe), split=HoldoutSplit((0, 1), (2, 3, 4)))
     maps = tuple(Tried(OWN._replace(map=one.map), 0.5) for one in (OTHER, OWN))
-    contests = (
+    rankings = (
         SettingRanking("aggregate", "image-auroc", (Tried(OTHER._replace(map=OWN.map), 0.9), Tried(OWN, 0.8))),
         SettingRanking("map", "pixel-ap", maps),
     )
     means = {"image-auroc": MeanFigure(0.75), "pixel-ap": MeanFigure(None, "bolt: no defective pixel")}
-    return SweepReport((run,), contests, OWN, chosen, means, {**means, "image-auroc": MeanFigure(0.625)}, oracle)
+    return SweepReport((run,), rankings, OWN, chosen, means, {**means, "image-auroc": MeanFigure(0.625)}, oracle)
 
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_person_is_told_who_chose_and_what_it_is_worth(terminal, capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
     monkeypatch.setenv("COLUMNS", "200")
-    show(verdict(), 0.4)
+    show(report(), 0.4)
     said = capsys.readouterr().out
     for words in (
         "mine on parts[1]: bolt; seeds 0",
@@ -50,23 +50,23 @@ def test_a_person_is_told_who_chose_and_what_it_is_worth(terminal, capsys, monke
 
 
 def test_an_oracle_says_so_first(capsys):
-    show(verdict(oracle=True), 0.5)
+    show(report(oracle=True), 0.5)
     assert capsys.readouterr().out.splitlines()[1].startswith("ORACLE: all 2 test images choose and report")
 
 
 def test_where_nothing_is_better_there_is_nothing_to_paste(capsys):
-    show(verdict(OWN), 0.5)
+    show(report(OWN), 0.5)
     said = capsys.readouterr().out
-    assert "prefer nothing to the recipe's own setting" in said
+    assert "prefer the recipe's own setting" in said
     assert "tuned_on" not in said
 
 
 def test_a_mark_that_is_there_stays():
-    assert lines_for(verdict(tuned_on=["demo"]))[-1] == 'tuned_on: ["demo", "parts[1]"]'
+    assert lines_for(report(tuned_on=["demo"]))[-1] == 'tuned_on: ["demo", "parts[1]"]'
 
 
 def test_a_program_is_told_the_same():
-    said = to_json(verdict())
+    said = to_json(report())
     assert (said["choosing"], said["reporting"], said["oracle"]) == (2, 3, False)
     assert said["figures"]["image-auroc"] == {"own": 0.75, "chosen": 0.625}
     assert said["figures"]["pixel-ap"] == {"own": None, "chosen": None}

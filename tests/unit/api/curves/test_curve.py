@@ -29,8 +29,8 @@ def steps(monkeypatch, count: int) -> None:
         monkeypatch.setattr(module, "STEPS", count)
 
 
-def blocks_of(monkeypatch, rungs: int) -> None:
-    monkeypatch.setattr(curve_module, "NUMPY", curve_module.NUMPY._replace(block=rungs))
+def blocks_of(monkeypatch, thresholds: int) -> None:
+    monkeypatch.setattr(curve_module, "NUMPY", curve_module.NUMPY._replace(block=thresholds))
 
 
 def curve_of(pairs: Pairs) -> Curve:

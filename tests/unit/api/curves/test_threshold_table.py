@@ -34,10 +34,10 @@ def some_slice(*rows: list[int], start: int = 0) -> Slice:
 
 
 def test_a_ladder_adds_equal_keys_up():
-    ladder = some_slice([7, 3, 7], [3, 9]).ladder()
-    assert ladder.keys.tolist() == [3, 7, 9]
-    assert ladder.counts.tolist() == [2, 2, 1]
-    assert ladder.weights.tolist() == pytest.approx([1 / 3 + 1 / 2, 2 / 3, 1 / 2])
+    table = some_slice([7, 3, 7], [3, 9]).table()
+    assert table.keys.tolist() == [3, 7, 9]
+    assert table.counts.tolist() == [2, 2, 1]
+    assert table.weights.tolist() == pytest.approx([1 / 3 + 1 / 2, 2 / 3, 1 / 2])
 
 
 @pytest.mark.parametrize("held", [1, 2, 5, 20])
@@ -46,9 +46,9 @@ def test_slices_take_turns_and_leave_nothing_out(monkeypatch, held):
     rows = np.random.default_rng(0).integers(0, 12, (8, 10)).tolist()
     keys, counts, start = [], [], 0
     while start <= max(map(max, rows)):
-        ladder = some_slice(*rows, start=start).ladder()
-        keys += ladder.keys.tolist()
-        counts += ladder.counts.tolist()
+        table = some_slice(*rows, start=start).table()
+        keys += table.keys.tolist()
+        counts += table.counts.tolist()
         start = keys[-1] + 1
     expected = np.unique(rows, return_counts=True)
     assert (keys, counts) == (expected[0].tolist(), expected[1].tolist())
@@ -58,7 +58,7 @@ def test_equal_keys_without_number_are_not_held(monkeypatch):
     monkeypatch.setattr(module, "HELD_POSITIVES", 4)
     taken = some_slice(*[[5, 5, 5]] * 100)
     assert sum(map(len, taken._held)) <= 4
-    assert [column.tolist() for column in taken.ladder()] == [[5], [300], [pytest.approx(100)]]
+    assert [column.tolist() for column in taken.table()] == [[5], [300], [pytest.approx(100)]]
 
 
 @pytest.mark.parametrize("held", [1, 3, 100])

@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adbench import ContractError, ImageScores
-from adbench.builtin.stages.aggregators import FromScorer, LocalGlobal, MapTopFraction, Max, Mean, Quantile, TopFraction
+from adbench.builtin.stages.aggregators import (
+    LocalGlobal,
+    MapTopFraction,
+    Max,
+    Mean,
+    PassThrough,
+    Quantile,
+    TopFraction,
+)
 from adbench.testing import parametrize_with_checks
 
 
@@ -17,7 +25,7 @@ from adbench.testing import parametrize_with_checks
         TopFraction(),
         MapTopFraction(),
         MapTopFraction(fraction=0),
-        FromScorer(),
+        PassThrough(),
         LocalGlobal(),
         LocalGlobal(weight=0.3, fraction=0.1),
     ]
@@ -48,10 +56,10 @@ def test_top_fraction_rounds_down_and_takes_at_least_one(fraction, expected):
 
 
 def test_the_scorers_own_score_is_handed_on():
-    assert FromScorer().aggregate([ImageScores("a", image=2.5), ImageScores("b", image=-1.0)]).tolist() == [2.5, -1.0]
+    assert PassThrough().aggregate([ImageScores("a", image=2.5), ImageScores("b", image=-1.0)]).tolist() == [2.5, -1.0]
 
 
-@pytest.mark.parametrize("aggregator", [Max(), FromScorer(), LocalGlobal()])
+@pytest.mark.parametrize("aggregator", [Max(), PassThrough(), LocalGlobal()])
 def test_a_missing_score_is_said(aggregator):
     with pytest.raises(ContractError, match="gave none"):
         aggregator.aggregate([ImageScores("a")])

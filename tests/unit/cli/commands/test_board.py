@@ -25,7 +25,7 @@ def test_build_check_show(at, make_run, capsys):
     assert call(["board", "build", "runs"]) == 0
     assert "created" in capsys.readouterr().err
     assert call(["board", "check"]) == 0
-    assert "all as the records say; boards: 1" in capsys.readouterr().out
+    assert "all files follow from the records; boards: 1" in capsys.readouterr().out
     assert call(["board", "show"]) == 0
     shown = capsys.readouterr().out
     assert shown.index("other") < shown.index("knn")
@@ -177,13 +177,13 @@ def with_labels(folder, bad):
 def test_image_metrics_follow_from_raw_scores_where_labels_are_known(at, make_run, capsys, auroc, unverified):
     with_labels(make_run(auroc=auroc), 5)
     assert call(["board", "build", "runs"]) == 0
-    assert ("image-auroc is 0.9, and 1.0 from its raw scores" in capsys.readouterr().err) == unverified
+    assert ("image-auroc is 0.9, but 1.0 from its raw scores" in capsys.readouterr().err) == unverified
     assert ("knn, unverified" in (at / "leaderboards/demo/full-shot/table.csv").read_text()) == unverified
 
 
 @pytest.mark.parametrize(
     ("ids", "said"),
-    [(None, "cannot be read"), (["a"], "of 1 images, and it is of 10")],
+    [(None, "cannot be read"), (["a"], "of 1 images, but the record is of 10")],
 )
 def test_raw_scores_that_are_none_verify_nothing(at, make_run, raw_scores, capsys, ids, said):
     content = b"no scores" if ids is None else raw_scores(ids, [1.0])

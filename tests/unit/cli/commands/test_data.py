@@ -86,7 +86,7 @@ def test_everything_that_is_wrong_is_listed(root):
     Image.fromarray(np.zeros((6, 8), np.uint8)).save(root / "ground_truth" / "bent" / "1_mask.png")
     Image.fromarray(np.zeros((3, 3), np.uint8)).save(root / "ground_truth" / "bent" / "2_mask.png")
     output = call("verify", str(root), expect=1)
-    assert "nut/test/good/9 is the same picture as nut/train/good/1, which is trained on" in output
+    assert "nut/test/good/9 is the same picture as the training image nut/train/good/1" in output
     assert "0.png: is empty" in output
     assert "2.png: is damaged" in output
     assert "0.png: has no mask 0_mask.png" in output
@@ -148,7 +148,7 @@ def test_a_picture_that_was_changed_a_little_is_a_warning(tmp_path):
     shrunk.point(lambda level: min(255, level * 1.1)).save(tmp_path / "nut/test/bent/9.jpg", quality=60)
     output = call("verify", str(tmp_path / "nut"))
     assert output.count("warning") == 1
-    assert "warning: nut/test/bent/9 looks like nut/train/good/1, which is trained on" in output
+    assert "warning: nut/test/bent/9 looks like the training image nut/train/good/1" in output
     assert "sound" in output
 
 

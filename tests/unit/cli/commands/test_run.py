@@ -49,7 +49,7 @@ def test_what_killed_runs_left_is_swept_and_said(run, tmp_path, cache, scratch):
     (tmp_path / "runs" / ".mine").mkdir()
     code, printed = run()
     assert code == 0
-    assert "removed 7 leftovers of runs that were killed (15.0 MB)" in printed.err
+    assert "removed 7 leftovers of killed runs (15.0 MB)" in printed.err
     assert [path.name for path in (tmp_path / "runs").iterdir() if path.name[0] == "."] == [".mine"]
     assert list(scratch.iterdir()) == []
     assert list((cache / "features").glob("*/.draft-*")) == []
@@ -61,7 +61,7 @@ def test_cache_info_counts_what_killed_writers_left(run, cache, capsys):
     (shelf,) = [path for path in (cache / "features").iterdir() if path.is_dir()]
     (shelf / ".draft-dead").write_bytes(bytes(3 << 20))
     assert call(["cache", "info"]) == 0
-    assert "killed, until the next run: 1 draft, 3 MB" in capsys.readouterr().out
+    assert "left by killed writers, which the next run removes: 1 draft, 3 MB" in capsys.readouterr().out
 
 
 PRINTING = '''
@@ -133,8 +133,8 @@ def test_a_component_that_exits_outside_of_a_unit_is_an_error(monkeypatch, capsy
 def test_help_says_what_inline_cannot_do(capsys):
     assert call(["run", "--help"]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "costs its own unit with process, and the whole command with inline" in said
-    assert "it ends seconds later, whatever it does" in said
+    assert "loses its own unit with process, and the whole command with inline" in said
+    assert "it always ends, seconds later at most" in said
 
 
 def test_handlers_are_as_before(run):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import bootstrap as scipy_bootstrap
 
 from adbench import Geometry
-from adbench.api.curves.curve import curve_of_judged, curve_of_scores
+from adbench.api.curves.curve import curve_of_annotated, curve_of_scores
 from adbench.api.curves.truth import Truth
 from adbench.builtin.folders.datasets import Folder
 from adbench.builtin.metrics_image import ImageAuroc
@@ -83,7 +83,7 @@ def test_a_draw_of_maps_has_the_figures_of_its_maps(seed, weights):
     maps = list(random_maps(4, 6, 4, seed))
     weights[0], weights[1] = max(1, weights[0]), max(1, weights[1])
     levels, shown = levels_of_maps(lambda: iter(maps), 4)
-    found, curve = levels.drawn(np.array([weights], float)), curve_of_judged(repeated(maps, weights))
+    found, curve = levels.drawn(np.array([weights], float)), curve_of_annotated(repeated(maps, weights))
     assert shown.tolist() == [bool(truth.positions.size) for _, truth in maps]
     for name, figure in PIXEL_FIGURES.items():
         assert figure(found) == pytest.approx([exact(name, curve)], abs=1e-12)
@@ -96,7 +96,7 @@ def test_with_few_levels_figures_are_off_by_less_than_is_promised(monkeypatch, l
     made, _ = levels_of_maps(lambda: iter(maps), 20)
     assert made.normals.shape[1] <= levels
     for weights in (np.ones(20, int), np.random.default_rng(1).multinomial(20, [1 / 20] * 20)):
-        drawn, curve = made.drawn(weights[None].astype(float)), curve_of_judged(repeated(maps, weights))
+        drawn, curve = made.drawn(weights[None].astype(float)), curve_of_annotated(repeated(maps, weights))
         # in a level, two curves through the same corners enclose a box at most; the straight line halves it
         widths = drawn.normals / drawn.false[:, -1:]
         heights = {"auroc": drawn.positives / drawn.true[:, -1:], "aupro": drawn.regions / drawn.regions.sum()}

@@ -122,7 +122,7 @@ def test_constant_maps_rank_nothing(make_judge, constant, grid):
     judge = make_judge(grid=grid)
     flat = tuple(np.full((5, 7), constant, np.float32) for _ in judge.samples)
     judge = replace(judge, predictions=replace(judge.predictions, patches=flat), spec=MapSpec())
-    for curve in (judge.evidence().pixel_curve, curve_on_device(judge.judged_batches, "cpu")):
+    for curve in (judge.evidence().pixel_curve, curve_on_device(judge.annotated_batches, "cpu")):
         assert (curve.auroc, curve.aupro(0.3)) == (0.5, pytest.approx(0.15))
 
 
@@ -146,8 +146,8 @@ def test_a_device_measures_the_same(make_judge, grid, monkeypatch):
     judge = make_judge(grid=grid)
     curve = judge.evidence().pixel_curve
     monkeypatch.setattr("adbench.engine.evaluate.evaluator.BATCH_PIXELS", 2 * 64 * 64)
-    assert max(len(maps) for maps, _ in judge.judged_batches()) > 1
-    other = curve_on_device(judge.judged_batches, "cpu")
+    assert max(len(maps) for maps, _ in judge.annotated_batches()) > 1
+    other = curve_on_device(judge.annotated_batches, "cpu")
     assert (other.positives, other.negatives) == (curve.positives, curve.negatives)
     assert other.auroc == pytest.approx(curve.auroc, abs=1e-12)
     assert other.aupro(0.3) == pytest.approx(curve.aupro(0.3), abs=1e-12)

@@ -24,7 +24,7 @@ class Unread:
     regions = Dataset.regions
 
 
-def one_run(category, highs, lows=None, parting=None, seed=0):
+def one_run(category, highs, lows=None, split=None, seed=0):
     """Two good and two defective images; `highs` are their highest patches, `lows` all others."""
     samples = [Sample(f"{category}/{place}", kind) for place, kind in enumerate([GOOD, GOOD, "hole", "hole"])]
     grids = [np.array([[high, low]], np.float32) for high, low in zip(highs, lows or [0] * 4, strict=True)]
@@ -33,7 +33,7 @@ def one_run(category, highs, lows=None, parting=None, seed=0):
     task = SimpleNamespace(category=category, seed=seed)
     record = SimpleNamespace(id=f"{category}{seed}", task=task, recipe=SimpleNamespace(spec={"masker": []}))
     judge = Evaluator(Unread(), samples, said, MapSpec(), None)
-    return Run(record, judge, parting or HoldoutSplit((0, 1, 2, 3), (0, 1, 2, 3)))
+    return Run(record, judge, split or HoldoutSplit((0, 1, 2, 3), (0, 1, 2, 3)))
 
 
 def sweep(registry, *runs):
@@ -53,7 +53,7 @@ def test_the_mean_is_over_categories_of_the_mean_over_seeds(registry):
 
 
 def test_only_images_of_a_role_are_looked_at(registry):
-    run = one_run("bolt", [1, 9, 5, 7], parting=HoldoutSplit((0, 2), (1, 3)))
+    run = one_run("bolt", [1, 9, 5, 7], split=HoldoutSplit((0, 2), (1, 3)))
     trial = sweep(registry, run)
     for role, value in (("choosing", 1.0), ("reporting", 0.0)):
         assert trial.means(OWN, [ImageAuroc()], role) == {"image-auroc": MeanFigure(value)}
@@ -61,35 +61,35 @@ def test_only_images_of_a_role_are_looked_at(registry):
 
 def test_the_choosing_images_choose_though_the_others_would_not(registry):
     """On images 0 and 2 the mean is right and the maximum wrong, on 1 and 3 the other way round."""
-    run = one_run("bolt", [5, 1, 4, 2], [0, 9, 9, 0], parting=HoldoutSplit((0, 2), (1, 3)))
-    contest = sweep(registry, run).contest("aggregate", [MEAN], ImageAuroc())
-    assert [(one.setting, one.value) for one in contest.tried] == [(MEAN, 1.0), (OWN, 0.0)]
-    verdict = decide(sweep(registry, run), [contest], [ImageAuroc()], oracle=False)
-    assert verdict.chosen == MEAN
-    assert (verdict.own_means, verdict.chosen_means) == (
+    run = one_run("bolt", [5, 1, 4, 2], [0, 9, 9, 0], split=HoldoutSplit((0, 2), (1, 3)))
+    ranking = sweep(registry, run).rank("aggregate", [MEAN], ImageAuroc())
+    assert [(one.setting, one.value) for one in ranking.tried] == [(MEAN, 1.0), (OWN, 0.0)]
+    report = decide(sweep(registry, run), [ranking], [ImageAuroc()], oracle=False)
+    assert report.chosen == MEAN
+    assert (report.own_means, report.chosen_means) == (
         {"image-auroc": MeanFigure(1.0)},
         {"image-auroc": MeanFigure(0.0)},
     )
-    assert (verdict.images("choosing"), verdict.images("reporting")) == (2, 2)
+    assert (report.images("choosing"), report.images("reporting")) == (2, 2)
 
 
 def test_one_choice_holds_for_all_categories(registry):
     better_by_mean = one_run("bolt", [5, 5, 4, 4], [0, 0, 9, 9])
     better_by_max = [one_run(name, [1, 1, 2, 2], [9, 9, 0, 0]) for name in ("nut", "pin")]
-    contest = sweep(registry, better_by_mean, *better_by_max).contest("aggregate", [MEAN], ImageAuroc())
-    assert [(one.setting, round(one.value, 3)) for one in contest.tried] == [(OWN, 0.667), (MEAN, 0.333)]
+    ranking = sweep(registry, better_by_mean, *better_by_max).rank("aggregate", [MEAN], ImageAuroc())
+    assert [(one.setting, round(one.value, 3)) for one in ranking.tried] == [(OWN, 0.667), (MEAN, 0.333)]
 
 
 def test_the_recipes_own_setting_is_tried_once_and_first_among_equals(registry):
-    contest = sweep(registry, one_run("bolt", [1, 2, 3, 4])).contest("aggregate", [MEAN, OWN, MEAN], ImageAuroc())
-    assert [one.setting for one in contest.tried] == [OWN, MEAN]
+    ranking = sweep(registry, one_run("bolt", [1, 2, 3, 4])).rank("aggregate", [MEAN, OWN, MEAN], ImageAuroc())
+    assert [one.setting for one in ranking.tried] == [OWN, MEAN]
 
 
 def test_an_undefined_figure_chooses_nothing_and_is_reported_as_such(registry):
-    run = one_run("bolt", [1, 2, 3, 4], parting=HoldoutSplit((0, 1), (0, 1, 2, 3)))
+    run = one_run("bolt", [1, 2, 3, 4], split=HoldoutSplit((0, 1), (0, 1, 2, 3)))
     with pytest.raises(DataError, match="image-auroc cannot choose: bolt: "):
-        sweep(registry, run).contest("aggregate", [MEAN], ImageAuroc())
-    turned = one_run("bolt", [1, 2, 3, 4], parting=HoldoutSplit((0, 1, 2, 3), (0, 1)))
+        sweep(registry, run).rank("aggregate", [MEAN], ImageAuroc())
+    turned = one_run("bolt", [1, 2, 3, 4], split=HoldoutSplit((0, 1, 2, 3), (0, 1)))
     mean = sweep(registry, turned).means(OWN, [ImageAuroc()], "reporting")["image-auroc"]
     assert mean.value is None
     assert mean.reason.startswith("bolt: ")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adbench.engine.plan.row_names import told_apart
+from adbench.engine.plan.row_names import distinct_names
 
 
 def spec(k=1, weights=None, scorer="knn", version=1, **more):
@@ -21,11 +21,11 @@ FIRST, SECOND = ("best.pth", "a1" * 32), ("best.pth", "b2" * 32)
 
 def named(*specs, name="m", places=None):
     keys = [f"{number}" * 64 for number in range(len(specs))]
-    return list(told_apart(dict.fromkeys(keys, name), dict(zip(keys, specs, strict=True)), places).values())
+    return list(distinct_names(dict.fromkeys(keys, name), dict(zip(keys, specs, strict=True)), places).values())
 
 
 def test_a_name_of_its_own_stays_as_it_is():
-    assert told_apart({"x": "m", "y": "n"}, {"x": spec(), "y": spec(k=3)}) == {"x": "m", "y": "n"}
+    assert distinct_names({"x": "m", "y": "n"}, {"x": spec(), "y": spec(k=3)}) == {"x": "m", "y": "n"}
 
 
 @pytest.mark.parametrize(
@@ -90,5 +90,5 @@ def test_strangers_specs_get_names_too(strange):
 def test_a_name_cannot_be_chosen_to_look_like_anothers():
     keys = ["0" * 64, "1" * 64, "2" * 64]
     names = dict(zip(keys, ["m", "m", "m (k 1)"], strict=True))
-    said = told_apart(names, dict(zip(keys, [spec(), spec(k=3), spec()], strict=True)))
+    said = distinct_names(names, dict(zip(keys, [spec(), spec(k=3), spec()], strict=True)))
     assert len(set(said.values())) == 3

@@ -71,17 +71,17 @@ class Told(ToyVectors):
 def test_with_few_images_each_is_left_out_once(count):
     source, folds = folds_of(samples(count), own(count), CTX)
     assert source == f"cross-fitted k={min(count, FOLDS)}"
-    judged = [sample for fold in folds for sample in fold.judge]
+    judged = [sample for fold in folds for sample in fold.left_out]
     assert sorted(sample.id for sample in judged) == [sample.id for sample in samples(count)]
     for fold in folds:
-        assert [s.id for s in fold.learn] == [s.id for s in samples(count) if s not in fold.judge]
+        assert [s.id for s in fold.learn] == [s.id for s in samples(count) if s not in fold.left_out]
 
 
 def test_with_many_images_one_fit_will_do():
     source, (fold,) = folds_of(samples(MANY), own(MANY), CTX)
     assert source == "held-out 20 %"
-    assert (len(fold.learn), len(fold.judge)) == (MANY - round(HELD_OUT * MANY), round(HELD_OUT * MANY))
-    assert set(fold.learn).isdisjoint(fold.judge)
+    assert (len(fold.learn), len(fold.left_out)) == (MANY - round(HELD_OUT * MANY), round(HELD_OUT * MANY))
+    assert set(fold.learn).isdisjoint(fold.left_out)
 
 
 @pytest.mark.parametrize("count", [4, 60, MANY, MANY + 40])
@@ -89,7 +89,7 @@ def test_images_of_one_content_are_left_out_together(count):
     contents = pairs(count)
     _, folds = folds_of(samples(count), contents, CTX)
     for fold in folds:
-        learned, judged = ({contents[sample.id] for sample in part} for part in (fold.learn, fold.judge))
+        learned, judged = ({contents[sample.id] for sample in part} for part in (fold.learn, fold.left_out))
         assert learned
         assert judged
         assert learned.isdisjoint(judged)
@@ -101,7 +101,7 @@ def test_a_content_larger_than_the_share_is_never_split():
     }
     for seed in range(5):
         _, (fold,) = folds_of(samples(MANY), contents, Context(seed=seed))
-        assert len(fold.judge) in (1, 2, 3)
+        assert len(fold.left_out) in (1, 2, 3)
 
 
 def test_one_content_alone_gives_no_threshold():
@@ -131,7 +131,7 @@ def test_the_scores_are_those_of_the_method():
     )
     method = maker()()
     method.fit({Source.TRAIN: Seen(folds[0].learn)}, ctx)
-    (features,) = Seen(folds[0].judge)
+    (features,) = Seen(folds[0].left_out)
     assert found.values[0] == method.scorer.score(features, method.bank).patches.amax()
     assert found.source == source
 

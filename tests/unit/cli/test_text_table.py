@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console as RichConsole
 
 from adbench.cli.summary import tables
-from adbench.cli.text_grid import Column, TextGrid, folded
+from adbench.cli.text_table import Column, TextTable, folded
 
 FIGURES = re.compile(r"100\.0|99\.9|1234\.5")
 
@@ -18,7 +18,7 @@ FIGURES = re.compile(r"100\.0|99\.9|1234\.5")
 def demo(*names):
     columns = [Column(f"image\nF{number}", "image") for number in range(3)]
     columns += [Column(f"pixel\nF{number}", "pixel") for number in range(5)]
-    grid = TextGrid(
+    grid = TextTable(
         "method on [demo]", [Column("category"), *columns, Column("ms an\nimage", "cost"), Column("fit\ns", "cost")]
     )
     for name in names:

@@ -1,4 +1,4 @@
-"""Tables that a window of any width can show: columns that do not fit go into a table below, and no figure is cut."""
+"""Text tables for a window of any width: columns that do not fit go into a table below, and no figure is cut."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from adbench.cli.screen import visible
 _GAP = 2
 """Cells between two columns."""
 _LEAST = 12
-"""Cells that a row's name may have however narrow the window is."""
+"""Least number of cells for a row's name, in any window."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column.
+    """A column of a table.
 
     Attributes:
-        heading: its lines apart.
-        group: columns of one group stay together if they can.
-        words: whether its cells stand on the left, as words do, and not as figures on the right.
+        heading: one or more lines.
+        group: columns of one group stay in one table if they fit.
+        words: aligns cells to the left, for words; figures are aligned to the right.
     """
 
     heading: str
@@ -34,12 +34,12 @@ class Column:
 
 
 @dataclass
-class TextGrid:
+class TextTable:
     """A table whose first column names its rows.
 
     Attributes:
-        rows: as many cells each as there are columns.
-        apart: numbers of the rows that have a line above them.
+        rows: one cell for each column.
+        apart: numbers of the rows with a line above them.
     """
 
     title: str
@@ -48,13 +48,13 @@ class TextGrid:
     apart: set[int] = field(default_factory=set)
 
     def add(self, *cells: str, apart: bool = False) -> None:
-        """One more row, with a line above it if it stands apart."""
+        """Add a row, with a line above it if `apart`."""
         if apart:
             self.apart.add(len(self.rows))
         self.rows.append([visible(cell) for cell in cells])
 
     def print(self, console: RichConsole) -> None:
-        """Print it in the console's width; where that is no terminal, as plain text on lines of any length."""
+        """Print the table in the console's width; without a terminal, as plain text on lines of any length."""
         lines = self.drawn(console.width) if console.is_terminal else map(Text, self.plain())
         for line in lines:
             console.print(line, soft_wrap=True)
@@ -71,14 +71,14 @@ class TextGrid:
         ).splitlines()
 
     def drawn(self, width: int) -> Iterator[Text]:
-        """The same for a window of so many cells, in as many tables as that takes."""
+        """Lines for a window of `width` cells, in one or more tables."""
         yield Text(visible(self.title), style="italic")
         for places in self._split(width):
             yield from self._table(places, width)
             yield Text()
 
     def _table(self, places: Sequence[int], width: int) -> Iterator[Text]:
-        """Some of the columns, with names of rows on as many lines as they need."""
+        """Lines of one table with some of the columns; long names of rows take several lines."""
         room = max(_LEAST, width - self._takes(places[1:]))
         widths = [min(self._width(number), room) if number == 0 else self._width(number) for number in places]
         headings = [self.columns[number].heading.split("\n") for number in places]
@@ -101,7 +101,7 @@ class TextGrid:
         return (" " * _GAP).join(padded).rstrip()
 
     def _split(self, width: int) -> Iterator[list[int]]:
-        """The columns of each table: as many as fit, and of one group none is parted that would fit as a whole."""
+        """The columns of each table: as many as fit; a group that fits into one table stays together."""
         room = width - min(self._width(0), max(_LEAST, width // 4))
         chunk: list[int] = []
         for group in self._groups(room):
@@ -112,7 +112,7 @@ class TextGrid:
         yield [0, *chunk]
 
     def _groups(self, room: int) -> Iterator[list[int]]:
-        """Columns that belong together; one by one where they do not fit together."""
+        """Groups of columns; a group that does not fit is divided into single columns."""
         groups: dict[str, list[int]] = {}
         for number, column in enumerate(self.columns[1:], start=1):
             groups.setdefault(column.group or str(number), []).append(number)
@@ -128,14 +128,14 @@ class TextGrid:
 
 
 def _bottom(headings: Sequence[Sequence[str]]) -> Iterator[list[str]]:
-    """Line by line headings of several lines, which end on the same one."""
+    """Lines of headings with several lines, aligned at the bottom."""
     most = max(map(len, headings))
     for line in range(most):
         yield [lines[line - most] if line >= most - len(lines) else "" for lines in headings]
 
 
 def folded(name: str, width: int) -> list[str]:
-    """A name on lines of a width, broken behind what joins its parts if that will do."""
+    """A name on lines of at most `width` cells, broken after separators if possible."""
     lines = [""]
     for piece in re.findall(r"[^-+_,/ ]*[-+_,/ ]+|[^-+_,/ ]+", name):
         if cell_len(lines[-1] + piece.rstrip()) <= width:

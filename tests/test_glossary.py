@@ -1,0 +1,112 @@
+"""The glossary's words: each is defined once, and no class uses one for something else."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+WORDS = re.findall(r"^\| \*\*([\w ]+)\*\* \|", (ROOT / "docs/glossary.md").read_text(encoding="utf-8"), re.MULTILINE)
+SOURCES = sorted([*ROOT.glob("adbench/**/*.py"), *ROOT.glob("plugins/*/src/**/*.py")])
+
+OWNERS = {
+    "Aggregator": {"api/stages"},
+    "Augmenter": {"api/stages"},
+    "Backbone": {"api/backbone", "engine/run/backbone_pool"},
+    "Bank": {"api/bank"},
+    "Board": {"boards/board"},
+    "Branch": {"engine/plan/plan"},
+    "Component": {"api/component"},
+    "Dataset": {"api/dataset"},
+    "Executor": {"api/executor"},
+    "FeatureCache": {"engine/features/feature_cache"},
+    "Features": {"api/features", "engine/features/feature_cache"},
+    "Grid": {"engine/plan/suite"},
+    "Job": {"api/executor"},
+    "Manifest": {"boards/records/manifest"},
+    "Mask": {"engine/evaluate/grid_masks"},
+    "Masker": {"api/stages"},
+    "Neck": {"api/stages"},
+    "NormalScores": {"engine/store/normal_scores"},
+    "Origin": {"engine/plan/data_origin"},
+    "Part": {"engine/plan/recipe"},
+    "Plan": {"engine/plan/plan"},
+    "Plugin": {"cli/commands/check"},
+    "Preprocessor": {"api/stages"},
+    "Protocol": {"engine/plan/protocol", "boards/board"},
+    "Recipe": {"engine/plan/recipe"},
+    "Record": {"engine/store/record", "boards/records/records_io"},
+    "Regime": {"engine/store/record"},
+    "Row": {"boards/tables/tidy"},
+    "Run": {"engine/evaluate/sweep"},
+    "Scorer": {"api/scorer"},
+    "Suite": {"engine/plan/suite"},
+    "Survey": {"api/dataset"},
+    "Threshold": {"engine/evaluate/threshold"},
+    "Unit": {"engine/plan/unit"},
+}
+"""The modules that own a word: their classes may end in it. In other modules only subclasses may."""
+
+
+def noun_of(word: str) -> str:
+    """A word of the glossary as a class would spell it: ``feature cache`` is ``FeatureCache``."""
+    return "".join(part.capitalize() for part in word.split())
+
+
+@cache
+def classes() -> list[tuple[str, ast.ClassDef]]:
+    """Every class with the name of its module."""
+    found = []
+    for path in SOURCES:
+        module = path.relative_to(ROOT).with_suffix("").as_posix().removeprefix("adbench/")
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        found += [(module, node) for node in nodes if isinstance(node, ast.ClassDef)]
+    return found
+
+
+def ends_in(name: str, noun: str) -> bool:
+    """Whether a class's name ends in a noun as a whole word."""
+    return re.search(rf"(?:^|[a-z0-9_]){noun}$", name) is not None
+
+
+def bases(node: ast.ClassDef) -> list[str]:
+    """The names of a class's bases, without their modules."""
+    return [ast.unparse(base).rpartition(".")[2] for base in node.bases]
+
+
+def strangers(noun: str, found: list[tuple[str, ast.ClassDef]]) -> list[str]:
+    """Classes that end in a noun, in a module that does not own it, and extend no class that ends in it."""
+    return [
+        f"{module}.{node.name}"
+        for module, node in found
+        if ends_in(node.name, noun)
+        and module not in OWNERS.get(noun, set())
+        and not any(ends_in(base, noun) for base in bases(node))
+    ]
+
+
+def test_each_word_is_defined_once():
+    assert len(WORDS) > 40
+    assert sorted(set(WORDS)) == sorted(WORDS)
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_no_class_uses_a_word_for_something_else(word):
+    assert strangers(noun_of(word), classes()) == [], f"{word!r} is in docs/glossary.md; rename the class"
+
+
+@pytest.mark.parametrize("noun", OWNERS)
+def test_an_owner_has_a_class_of_its_word(noun):
+    """So that the table above holds nothing that is gone."""
+    assert noun in map(noun_of, WORDS)
+    for module in OWNERS[noun]:
+        assert any(where == module and ends_in(node.name, noun) for where, node in classes()), module
+
+
+def test_a_stranger_is_found():
+    stranger = ast.parse("class QuickBank: pass\nclass GoodBank(VectorBank): pass\nclass Embankment: pass").body
+    assert strangers("Bank", [("cli/screen", node) for node in stranger]) == ["cli/screen.QuickBank"]
