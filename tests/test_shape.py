@@ -43,6 +43,35 @@ def test_sizes_stay_where_they_are():
     assert sizes[int(0.9 * len(sizes))] <= FUNCTION_P90
 
 
+def test_the_core_alone_is_as_small():
+    """Small plugins must not hide large files of adbench itself."""
+    core = [path for path in SOURCES if path.is_relative_to(ROOT / "adbench")]
+    sizes = sorted(body_lines(node) for path in core for node in functions(path))
+    assert statistics.median(len(path.read_text().splitlines()) for path in core) <= FILE_MEDIAN
+    assert statistics.median(sizes) <= FUNCTION_MEDIAN
+    assert sizes[int(0.9 * len(sizes))] <= FUNCTION_P90
+
+
+def unannotated(node):
+    """The arguments of a function without a type, but for `self` and `cls`."""
+    given = node.args
+    named = [*given.posonlyargs, *given.args, *given.kwonlyargs, *filter(None, [given.vararg, given.kwarg])]
+    return [each.arg for each in named if each.annotation is None and each.arg not in {"self", "cls"}]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_argument_has_a_type(path):
+    assert {f"{node.lineno} {node.name}": names for node in functions(path) if (names := unannotated(node))} == {}
+
+
+def test_mypy_is_strict_about_all_of_the_core():
+    tomllib = pytest.importorskip("tomllib")
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"]
+    assert settings["strict"] is True
+    assert "adbench" in " ".join(settings["files"])
+    assert not any(each.get("ignore_errors") for each in settings.get("overrides", ()))
+
+
 def test_no_file_has_a_vague_name():
     assert [path for path in SOURCES if path.name in VAGUE] == []
 

@@ -249,7 +249,7 @@ def test_data_that_has_gone_is_missed_once(adbench, parts):
     for words in (("evaluate", "runs"), ("sweep", "runs", "--sigma", "1,4")):
         code, out, err = adbench(*words)
         assert (code, out, len(err.splitlines())) == (1, "", 1)
-        assert "say where it is with --data PATH" in err
+        assert "give its place with --data PATH" in err
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])

@@ -136,7 +136,8 @@ def test_a_run_without_normal_scores_says_how_to_get_them(folder, evaluate, anew
     assert evaluate() == 0
     assert evaluate("--threshold", "sigma") == 1
     assert (
-        "it kept no scores of normal images; run it again with --redo --threshold sigma:k=3" in capsys.readouterr().err
+        "it stored no scores of normal images; run it again with --redo --threshold sigma:k=3"
+        in capsys.readouterr().err
     )
 
 
@@ -179,7 +180,7 @@ def test_many_runs_and_one_problem_are_one_line(folder, parts, tmp_path, capsys)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: 4 runs (")
     assert line.endswith(
-        f"and 1 more): its images were in {parts}, and are not there any more; say where it is with --data PATH"
+        f"and 1 more): its images were in {parts}, but are not there any more; give its place with --data PATH"
     )
     assert call(["evaluate", str(folder.parent), "--data", str(tmp_path / "moved")]) == 0
 

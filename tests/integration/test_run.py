@@ -111,7 +111,7 @@ def test_evaluate_refuses_other_data(run, tmp_path, parts, capsys):
     file = parts / "bolt" / "test" / "good" / "000.png"
     file.write_bytes((parts / "bolt" / "test" / "good" / "001.png").read_bytes())
     assert call(["evaluate", str(tmp_path / "runs"), "--data", str(parts)]) == 1
-    assert "not those that it was made on" in capsys.readouterr().err
+    assert "not those of the run" in capsys.readouterr().err
 
 
 def test_plan_shows_parts_and_what_is_done(run, parts, tmp_path, capsys):

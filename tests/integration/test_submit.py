@@ -197,7 +197,7 @@ def test_other_data_are_found_out(said, at):
     next((at / "parts/bolt/test/good").iterdir()).unlink()
     code, _, err = said("submit", "runs", "--data", "parts")
     assert code == 1
-    assert err.count("not those that it was made on") == 2
+    assert err.count("not those of the run") == 2
 
 
 def test_a_record_is_verified(said, at):

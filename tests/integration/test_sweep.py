@@ -161,15 +161,14 @@ def test_where_a_folder_lies_is_known_from_the_run(parts, tmp_path, capsys):
     parts.rename(tmp_path / "moved")
     assert call(words) == 1
     assert (
-        f"its images were in {parts}, and are not there any more; say where it is with --data"
-        in capsys.readouterr().err
+        f"its images were in {parts}, but are not there any more; give its place with --data" in capsys.readouterr().err
     )
     assert call([*words, "--data", str(tmp_path / "moved")]) == 0
     (tmp_path / "moved").rename(parts)
     for file in (tmp_path / "runs").glob("*/origin.json"):
         file.unlink()
     assert call(words) == 1
-    assert "it was made on the folder 'parts'; say where it is with --data PATH" in capsys.readouterr().err
+    assert "its dataset is the folder 'parts'; give its place with --data PATH" in capsys.readouterr().err
     assert call([*words, "--data", str(parts)]) == 0
 
 

@@ -81,7 +81,7 @@ def test_from_images_to_a_record(run, scorer, bank, shots):
 def test_the_name_is_not_to_be_had_for_nothing(run):
     records, told = run("winclip", "prompts")
     assert not records
-    assert "bank 'prompts' needs the object's name, which the protocol does not grant" in told
+    assert "bank 'prompts' needs the object's name, which the protocol does not allow" in told
 
 
 @pytest.mark.slow

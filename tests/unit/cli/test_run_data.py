@@ -38,7 +38,7 @@ def test_then_the_name_in_the_record(tmp_path, make_record):
 
 def test_a_record_alone_knows_no_folder_whatever_lies_here(run, make_record, monkeypatch):
     monkeypatch.chdir(run)
-    with pytest.raises(StorageError, match="^it was made on the folder 'parts'; say where"):
+    with pytest.raises(StorageError, match="^its dataset is the folder 'parts'; give its place"):
         dataset_of(installed(), make_record(dataset="parts"), None)
 
 

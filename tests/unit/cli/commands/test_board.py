@@ -152,7 +152,7 @@ def test_only_images_that_may_be_shown_get_onto_pages(at, make_run, painter):
 def test_pictures_of_one_s_own_data_are_asked_for(at, make_run, parts, painter, capsys):
     make_run(dataset="parts")
     assert call(["board", "build", "runs", "--pictures"]) == 1
-    assert "made on the folder 'parts'; say where it is with --data PATH" in capsys.readouterr().err
+    assert "its dataset is the folder 'parts'; give its place with --data PATH" in capsys.readouterr().err
     assert call(["board", "build", "runs", "--pictures", "--data", str(parts)]) == 0
     assert painter == {"000": "folder"}
 

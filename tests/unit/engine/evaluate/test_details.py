@@ -137,7 +137,7 @@ def plain(**changes):
 )
 def test_what_a_stranger_writes_is_checked(changes, said):
     assert Details.model_validate(plain()).images[0].score == 0.5
-    with pytest.raises(StorageError, match=f"here: no details of adbench.*{said}"):
+    with pytest.raises(StorageError, match=f"here: not details of adbench.*{said}"):
         parse_details(json.dumps(plain(**changes)), "here")
 
 

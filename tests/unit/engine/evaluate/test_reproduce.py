@@ -51,9 +51,9 @@ def test_a_run_gives_its_figures_back(ran, registry, parts):
 def test_other_images_are_refused(ran, registry, parts):
     outcome = ran()
     next((parts / "bolt/test/good").iterdir()).unlink()
-    with pytest.raises(DataError, match="not those that it was made on"):
+    with pytest.raises(DataError, match="not those of the run"):
         unit_of(outcome.record, Folder(root=parts), registry)
-    with pytest.raises(DataError, match="not those that it was made on"):
+    with pytest.raises(DataError, match="not those of the run"):
         evaluator_of(outcome.folder, outcome.record, Folder(root=parts))
 
 
@@ -68,7 +68,7 @@ def test_a_file_that_no_record_carries_is_named(ran, registry):
     record = ran().record
     part = record.recipe.spec["backbone"][0]
     file = {"file": "weights.pth", "sha256": "0" * 64}
-    with pytest.raises(UsageError, match="is the file 'weights.pth', which a record does not carry"):
+    with pytest.raises(UsageError, match="is the file 'weights.pth', which a record does not contain"):
         recipe_of(with_spec(record, backbone=[{**part, "options": {"weights": file}}]), registry)
 
 
@@ -76,7 +76,7 @@ def test_a_file_that_no_record_carries_is_named(ran, registry):
     "slots", [{"scorer": [{}]}, {"scorer": 3}, {"map": {"sigma": "x"}}, {"backbone": []}, {"bank": ["x"]}]
 )
 def test_a_strangers_spec_is_one_sentence(ran, registry, slots):
-    with pytest.raises(StorageError, match="its spec is no recipe"):
+    with pytest.raises(StorageError, match="its spec is not a recipe"):
         recipe_of(with_spec(ran().record, **slots), registry)
 
 

@@ -136,6 +136,4 @@ def test_views_that_nobody_learns_from_are_no_method(run, registry, make_unit):
 
     unit = make_unit(augment="mirror", bank="toy-test-vectors")
     (reason,) = why_not(components_of(unit.recipe, registry), Protocol(allow=(Source.TEST,)))
-    assert reason == (
-        "augmenter 'mirror' shows normal images in more views, but no part here learns from normal images"
-    )
+    assert reason == ("augmenter 'mirror' makes views of normal images, but no part here learns from normal images")

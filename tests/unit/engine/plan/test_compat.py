@@ -111,7 +111,7 @@ def test_only_some_banks_can_drop_patches(reasons):
     dropping = {"toy-border": {"bank": "drop"}}
     assert reasons(bank="toy-vectors", scorer="toy-nearest", masker=dropping) == []
     (reason,) = reasons(bank="toy-aligned", scorer="toy-aligned-nearest", masker=dropping)
-    assert reason == "masker 'toy-border' is to leave patches out of bank 'toy-aligned', which keeps whole images"
+    assert reason == "masker 'toy-border' leaves out patches (bank=drop), but bank 'toy-aligned' stores whole images"
 
 
 def test_an_aggregators_needs_count_too(more, reasons):

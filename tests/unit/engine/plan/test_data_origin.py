@@ -59,13 +59,13 @@ def test_a_name_that_is_no_utf8_is_kept(folder, tmp_path, parts, record, registr
 def test_a_moved_folder_is_one_sentence(folder, parts, record, registry, tmp_path):
     write_origin(folder, Folder(root=parts))
     parts.rename(tmp_path / "moved")
-    with pytest.raises(StorageError, match=r"^its images were in .*parts, and are not there any more; say where"):
+    with pytest.raises(StorageError, match=r"^its images were in .*parts, but are not there any more; give its place"):
         origin_of(folder, record(), registry)
 
 
 def test_what_names_another_dataset_is_not_taken(folder, parts, record, registry):
     write_origin(folder, Folder(root=parts))
-    with pytest.raises(StorageError, match="is not 'magnets'; say where it is with --data PATH"):
+    with pytest.raises(StorageError, match="is not 'magnets'; give its place with --data PATH"):
         origin_of(folder, record("magnets"), registry)
 
 
@@ -94,7 +94,7 @@ DEEP = "[" * 10_000 + "]" * 10_000
 def test_what_is_no_such_file_says_nothing(folder, text, record, registry):
     (folder / ORIGIN_FILE).write_bytes(text.encode("latin-1"))
     assert read_origin(folder) is None
-    with pytest.raises(StorageError, match="it was made on the folder 'parts'; say where it is with --data PATH"):
+    with pytest.raises(StorageError, match="its dataset is the folder 'parts'; give its place with --data PATH"):
         origin_of(folder, record(), registry)
 
 
@@ -114,7 +114,7 @@ def test_what_is_no_such_file_says_nothing(folder, text, record, registry):
 )
 def test_what_cannot_be_used_is_one_sentence(folder, origin, record, registry):
     (folder / ORIGIN_FILE).write_text(json.dumps({"schema": 1, **origin}))
-    with pytest.raises(StorageError, match="say where it is with --data PATH"):
+    with pytest.raises(StorageError, match="give its place with --data PATH"):
         origin_of(folder, record(), registry)
 
 

@@ -57,7 +57,7 @@ def test_options_that_are_none_leave_the_class_to_answer(make_record):
     "slots", [{"bank": []}, {"bank": [1]}, {"scorer": [{}]}, {"neck": 3}, {"bank": [*part("toy-vectors"), "x"]}]
 )
 def test_a_spec_that_is_no_recipe_is_said(make_record, slots):
-    assert "no recipe" in against(with_spec(make_record(), **slots))
+    assert "not a recipe" in against(with_spec(make_record(), **slots))
 
 
 def test_an_option_that_names_the_category_is_said(make_record):

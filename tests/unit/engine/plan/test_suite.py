@@ -67,7 +67,7 @@ def test_a_recipe_with_other_parts_may_have_its_own_name(suite, registry):
         "recipes: [{recipe: patchcore, name: mine, backbone: resnet18}, {recipe: patchcore, name: no name}]"
     )
     assert made.recipes[0].recipe_of(registry).name == "mine"
-    with pytest.raises(UsageError, match="'no name' is no recipe's name"):
+    with pytest.raises(UsageError, match="'no name' is not a recipe's name"):
         recipes_of(made, registry)
 
 
@@ -128,4 +128,4 @@ def test_all_installed_are_the_real_ones(registry):
     parts, cannot = installed_parts(registry, "backbone")
     assert parts
     assert not any(part.name.startswith("toy-") for part in parts)
-    assert all("needs" in sentence or "cannot be taken along" in sentence for sentence in cannot)
+    assert all("needs" in sentence or "cannot be made with" in sentence for sentence in cannot)
