@@ -1,7 +1,9 @@
 """adbench: a benchmark for industrial visual anomaly detection, made of plugins.
 
-This module is the public door: the contracts that plugins fulfil, the data that pass between them, and the errors that
-they raise. What only some plugins need has modules of its own:
+This module is the public door. `Detector` learns from normal images and scores new ones, `evaluate` measures a
+detector, and `run` runs methods on datasets; these load torch when they are first asked for. All other names are for
+plugins: the contracts that they fulfil, the data that pass between them, and the errors that they raise. What only some
+plugins need has modules of its own:
 
 - `adbench.banks`: what a bank checks before it learns.
 - `adbench.coresets`: a few vectors that cover many: greedy k-center, merge-reduce.
@@ -13,6 +15,7 @@ they raise. What only some plugins need has modules of its own:
 - `adbench.metrics`: the exact metrics as functions on arrays.
 - `adbench.networks`: networks that compute a backbone's features.
 - `adbench.records`: records of runs and boards, as a pandas table.
+- `adbench.reports`: what is told to people: tables of results, surveys of data.
 - `adbench.search`: exact nearest-neighbour search.
 - `adbench.testing`: what a plugin's tests need.
 - `adbench.weights`: weights of pretrained models.
@@ -20,6 +23,7 @@ they raise. What only some plugins need has modules of its own:
 All others are adbench's own and may change at any time.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from adbench.api.backbone import Backbone, Weights
@@ -35,11 +39,10 @@ from adbench.api.bank import (
 )
 from adbench.api.component import Component, Field
 from adbench.api.context import Context
-from adbench.api.dataset import GOOD, Dataset, PassedOver, Sample, Split, Survey
+from adbench.api.dataset import GOOD, Dataset, Sample, Split
 from adbench.api.features import Batch, Features, FeatureStream, ImageScores, Scores
 from adbench.api.geometry import Geometry
 from adbench.api.metric import Evidence, Measure, Metric
-from adbench.api.report import Report, Table
 from adbench.api.scorer import Scorer
 from adbench.api.stages import Aggregator, Augmenter, Masker, Neck, Preprocessor
 from adbench.errors import (
@@ -71,6 +74,7 @@ __all__ = [
     "ContractError",
     "DataError",
     "Dataset",
+    "Detector",
     "EnergyBank",
     "Evidence",
     "FeatureStream",
@@ -83,26 +87,28 @@ __all__ = [
     "Measure",
     "Metric",
     "Neck",
-    "PassedOver",
     "Preprocessor",
     "PrototypeBank",
     "ReconstructionBank",
-    "Report",
     "Sample",
     "Scorer",
     "Scores",
     "Source",
     "Split",
     "StorageError",
-    "Survey",
-    "Table",
     "UnknownName",
     "UsageError",
     "VectorBank",
     "Weights",
     "WeightsError",
+    "evaluate",
     "hookimpl",
+    "run",
 ]
+
+_LATE = {"Detector": "detector", "evaluate": "evaluation", "run": "runs"}
+"""Names that are imported when they are first asked for, with their modules in `adbench.detector`: a plugin needs none
+of them, and torch takes seconds."""
 
 _ELSEWHERE = {
     "banks": ("checked_batches", "free_bytes", "require_finite", "require_room"),
@@ -147,6 +153,7 @@ _ELSEWHERE = {
     ),
     "networks": ("CudaGraphed", "Network", "NetworkBackbone", "to_device"),
     "records": ("read_records", "to_frame"),
+    "reports": ("PassedOver", "Report", "Survey", "Table"),
     "search": ("ExactIndex", "ReweightForm", "exact_search", "nearest_among", "patchcore_weight"),
     "weights": (
         "WeightsOption",
@@ -166,15 +173,21 @@ _ELSEWHERE = {
 }
 """Names that the other public modules hold: whoever looks for them here is told where they are."""
 
-if not TYPE_CHECKING:  # a type checker would take every name for one that is here
+if TYPE_CHECKING:
+    from adbench.detector.detector import Detector
+    from adbench.detector.evaluation import evaluate
+    from adbench.detector.runs import run
+else:  # a type checker would take every name for one that is here
 
     def __getattr__(name: str) -> Any:
-        """No name that is missing is found here.
+        """A name of `_LATE`; no other that is missing is found here.
 
         Raises:
             ImportError: another public module holds it; an AttributeError would lose its message in an import.
             AttributeError: no public module holds it.
         """
+        if name in _LATE:
+            return getattr(import_module(f"adbench.detector.{_LATE[name]}"), name)
         module = next((module for module, names in _ELSEWHERE.items() if name in names), None)
         if module:
             raise ImportError(f"{name} is in adbench.{module}: from adbench.{module} import {name}", name=__name__)

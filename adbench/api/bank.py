@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
 from adbench.api.component import Component
+from adbench.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,6 +58,27 @@ class Bank(Component):
     @abstractmethod
     def restore(self, state: dict[str, Tensor]) -> None:
         """Take over what `state` gave."""
+
+    def add(self, features: FeatureStream, ctx: Context) -> None:  # noqa: ARG002  whoever can overrides it
+        """Learn from more images, and forget none of those before. Optional.
+
+        Raises:
+            UsageError: this bank learns from all images at once.
+        """
+        raise UsageError(
+            f"{self.title} learns from all images at once and takes no more; fit the detector again with all of them"
+        )
+
+    def remove(self, ids: Collection[str]) -> None:  # noqa: ARG002  the same
+        """Forget what was learned from these images. Optional.
+
+        Args:
+            ids: of images that the bank learned from.
+
+        Raises:
+            UsageError: this bank cannot tell what it learned from which image, or nothing would be left.
+        """
+        raise UsageError(f"{self.title} cannot forget single images; fit the detector again without them")
 
     def facts(self) -> Mapping[str, float]:
         """Figures about what was learned that belong into the record, such as the recall of an approximate search."""

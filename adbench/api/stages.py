@@ -70,6 +70,13 @@ class Neck(Component):
     def fit(self, features: FeatureStream, ctx: Context) -> None:
         """Learn from the normal images' features; called once, only where `learns` is True."""
 
+    def state(self) -> dict[str, Tensor]:
+        """Everything that `fit` learned, as named tensors; empty for a neck that learns nothing."""
+        return {}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Take over what `state` gave."""
+
     @abstractmethod
     def apply(self, features: Features) -> Features:
         """The changed features; the input is left as it is."""
@@ -121,6 +128,8 @@ class Aggregator(Component):
     reads: ClassVar[Literal["patches", "image", "both", "map"]] = "patches"
     """What the aggregator reads: patch scores, the scorer's image score, both, or the anomaly map made of patch scores
     (`ImageScores.need_map`)."""
+    alone: ClassVar[bool] = True
+    """Whether an image's score is the same whatever other images are scored with it."""
 
     @abstractmethod
     def aggregate(self, scores: Sequence[ImageScores]) -> Tensor:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import ClassVar
 
-from adbench import Report, Table
+from adbench.reports import Report, Table
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|~$#@])")
 _FIGURE = re.compile(r"[†—]|n/a|[+-]?\d.*|— .*")

@@ -24,17 +24,23 @@ PATIENCE = 3.0
 """Seconds for the threads that components left, and for exit handlers, after the command has ended."""
 
 _COMMANDS = {
+    "bank": "Show, add and remove images of a detector's bank.",
     "board": "Build, show and check leaderboards.",
     "cache": "Show or clear the cache of features, networks and masks.",
     "check": "Check a plugin's components against their contracts.",
     "data": "List, get and verify datasets.",
     "evaluate": "Compute the metrics of finished runs again.",
+    "fit": "Learn from a folder of normal images, and write the detector to a file.",
     "list": "List the installed components and recipes.",
     "plan": "Show the units that 'run' would run, finished units, and units that cannot run.",
+    "predict": "Score images with a detector: tables, heatmaps, masks, contours.",
     "run": "Run one or more methods on every category of a dataset.",
+    "show": "Show what a detector's file holds.",
     "sweep": "Try post-processing on finished runs: some test images choose, the others report.",
 }
 """Name and short help of the built-in commands; each lives in the module of its name."""
+_DETECTORS = {"bank", "fit", "predict", "show"}
+"""Commands about detectors, whose modules are in `adbench.cli.detectors`; those of all others are in `commands`."""
 
 
 class LazyGroup(click.Group):
@@ -52,7 +58,8 @@ class LazyGroup(click.Group):
             UnknownName: no such command; the message suggests the nearest name.
         """
         if cmd_name in _COMMANDS:
-            module = import_module(f"adbench.cli.commands.{cmd_name if cmd_name != 'list' else 'listing'}")
+            room = "detectors" if cmd_name in _DETECTORS else "commands"
+            module = import_module(f"adbench.cli.{room}.{cmd_name if cmd_name != 'list' else 'listing'}")
             return module.command  # type: ignore[no-any-return]
         self._load_plugins()
         found = super().get_command(ctx, cmd_name)

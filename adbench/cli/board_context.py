@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from adbench.cli.options import dataset_from
+from adbench.detector.datasets import dataset_from
 from adbench.errors import AdbenchError, StorageError
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adbench.cli.options import dataset_from
+from adbench.detector.datasets import dataset_from
 from adbench.engine.store.record import canonical_json
 from adbench.errors import DataError, UsageError
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from adbench.cli.options import dataset_from, parse_part, parse_slots, protocol_from, recipe_from
+from adbench.cli.options import parse_part, parse_slots, protocol_from, recipe_from
+from adbench.detector.datasets import dataset_from
 from adbench.errors import UsageError
 
 if TYPE_CHECKING:

@@ -25,12 +25,12 @@ from adbench import (
     Metric,
     Neck,
     Preprocessor,
-    Report,
     Scorer,
     Source,
     UsageError,
 )
 from adbench.executor import Executor, Job
+from adbench.reports import Report
 from adbench.testing.check import Subject
 from adbench.testing.errands import repeat
 from adbench.testing.partners import bank_for, prepared_as_named

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from adbench import Evidence, Table
+from adbench import Evidence
 from adbench.api.curves.regions import Region, RegionTruth
+from adbench.reports import Table
 
 if TYPE_CHECKING:
     from adbench.api.curves.regions import RegionMap

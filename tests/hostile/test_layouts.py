@@ -248,7 +248,7 @@ class Surveyed(Dataset):
 
 
 def test_a_dataset_whose_survey_fails_fails_its_unit_and_nothing_else(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("adbench.cli.options.dataset_from", lambda *_: Surveyed())
+    monkeypatch.setattr("adbench.detector.datasets.dataset_from", lambda *_: Surveyed())
     monkeypatch.setattr("adbench.cli.scope.dataset_from", lambda *_: Surveyed())
     code = call(["run", *TOY, "--data", "surveyed", "--out", str(tmp_path / "runs")])
     assert code == 1

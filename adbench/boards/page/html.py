@@ -17,7 +17,6 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from adbench import Table
 from adbench.boards.page.asset_files import (
     FOLDER,
     Asset,
@@ -28,6 +27,7 @@ from adbench.boards.page.asset_files import (
     style_sheet,
 )
 from adbench.engine.store.record import canonical_json
+from adbench.reports import Table
 
 if TYPE_CHECKING:
     from jinja2 import Environment

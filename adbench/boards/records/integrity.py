@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from adbench import Table, Weights
+from adbench import Weights
 from adbench.boards.tables.annotations import annotation_rows
 from adbench.boards.tables.tidy import BoardData, shots_of, unit_of
 from adbench.boards.text import plain
 from adbench.engine.store.record import ResultRecord, identity
+from adbench.reports import Table
 
 SHOWN = 6
 FACTS = {

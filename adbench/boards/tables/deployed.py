@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from adbench import Table
 from adbench.boards.statistics.fingerprint import fingerprint
 from adbench.boards.tables.table import figure, title_of
 from adbench.boards.tables.tidy import BoardData, MethodRow, Reading, RegimeGroup, UnitKey
 from adbench.boards.text import plain
+from adbench.reports import Table
 
 if TYPE_CHECKING:
     from adbench.engine.evaluate.threshold import Threshold

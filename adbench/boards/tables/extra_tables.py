@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from adbench import Table
 from adbench.boards.records.integrity import integrity_table
 from adbench.boards.tables.deployed import Thresholds, deployed_tables
 from adbench.boards.tables.published_figures import Published, fidelity_tables, published_tables
 from adbench.boards.tables.tidy import BoardData
+from adbench.reports import Table
 
 
 def appendix(data: BoardData, thresholds: Thresholds, published: Sequence[Published]) -> list[Table]:

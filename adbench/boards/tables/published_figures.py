@@ -8,12 +8,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from adbench import StorageError, Table
+from adbench import StorageError
 from adbench.boards.board import Board
 from adbench.boards.tables.table import DASH, figure
 from adbench.boards.tables.tidy import BoardData, MethodRow, UnitKey, method_name, shots_of
 from adbench.boards.text import plain
 from adbench.files import read_yaml
+from adbench.reports import Table
 
 PUBLISHED_FILE = "published.yaml"
 MAX_PUBLISHED_BYTES = 4 << 20

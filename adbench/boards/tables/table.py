@@ -8,13 +8,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from adbench import Table
 from adbench.boards.board import Board
 from adbench.boards.statistics.fingerprint import fingerprint
 from adbench.boards.statistics.stats import LEAST_RANKED, Lookup, Ranking, compare, ranking
 from adbench.boards.tables.costs import costs_of
 from adbench.boards.tables.tidy import BoardData, MethodRow, Reading, RegimeGroup, UnitKey
 from adbench.boards.text import plain
+from adbench.reports import Table
 
 DASH = "—"
 DAGGER = "†"

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from adbench import GOOD, BadImage, DataError, Dataset, Field, Sample, Split, Survey, UnknownName
+from adbench import GOOD, BadImage, DataError, Dataset, Field, Sample, Split, UnknownName
 from adbench.builtin.folders.archive import Archive
 from adbench.builtin.folders.file_dataset import FileDataset
 from adbench.builtin.folders.layout import Scan, is_category, scan_category, subfolders
@@ -17,6 +17,7 @@ from adbench.builtin.folders.names import spelt
 from adbench.builtin.folders.published import PublishedDataset, existing
 from adbench.builtin.images.masks import Marks
 from adbench.errors import printable
+from adbench.reports import Survey
 
 
 class FolderDataset(FileDataset):

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from adbench import GOOD, DataError, PassedOver, Sample, Split
+from adbench import GOOD, DataError, Sample, Split
 from adbench.builtin.folders.leftovers import is_hidden, leads_out, leftovers
 from adbench.builtin.folders.names import (
     image_stems,
@@ -38,6 +38,7 @@ from adbench.builtin.folders.names import (
 )
 from adbench.builtin.images.reading import MASK_SUFFIXES, SUFFIXES
 from adbench.errors import printable
+from adbench.reports import PassedOver
 
 T = TypeVar("T")
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from adbench import PassedOver
 from adbench.builtin.folders.names import part_named
 from adbench.builtin.images.reading import SUFFIXES
 from adbench.errors import printable
+from adbench.reports import PassedOver
 
 _OTHER_IMAGES = frozenset(
     str.split(

@@ -12,9 +12,10 @@ import click
 from adbench.cli.board_building import renderers, report
 from adbench.cli.board_context import known_here
 from adbench.cli.commands.submit import submit_command, verify_command
-from adbench.cli.options import dataset_from, places
+from adbench.cli.options import places
 from adbench.cli.run_data import Datasets
 from adbench.cli.screen import counted, echo, screen, styled
+from adbench.detector.datasets import dataset_from
 from adbench.errors import StorageError, UnknownName
 
 if TYPE_CHECKING:

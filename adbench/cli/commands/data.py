@@ -111,8 +111,8 @@ def show_command(data: str, root: Path | None, wanted: tuple[str, ...], out: Pat
 
     Exit code 1 if an image or a mask of a sheet cannot be read.
     """
-    from adbench.cli.options import dataset_from
     from adbench.cli.plugins import installed
+    from adbench.detector.datasets import dataset_from
     from adbench.engine.pictures.contact_sheet import contact_sheet
 
     dataset, problems = dataset_from(installed(), data, None if root is None else str(root)), 0
@@ -137,8 +137,8 @@ def verify_command(data: str, root: Path | None) -> int:
     Files that are passed over are problems too, because results do not cover them. Test images that only look like a
     training image give warnings.
     """
-    from adbench.cli.options import dataset_from
     from adbench.cli.plugins import installed
+    from adbench.detector.datasets import dataset_from
     from adbench.engine.evaluate.dataset_audit import problems
 
     registry = installed()

@@ -108,9 +108,22 @@ def make_task(dataset: Dataset, category: str, protocol: Protocol, seed: int, *,
     for name, samples in (("normal training image", train), ("test image", test)):
         if not samples:
             raise DataError(f"category {category!r} has no readable {name}; add some, or leave the category out")
-    digests = _digests(dataset, (*train, *test))
+    return task_of(train, test, _digests(dataset, (*train, *test)), tuple(skipped))
+
+
+def task_of(
+    train: tuple[Sample, ...], test: tuple[Sample, ...], digests: Mapping[str, str], skipped: tuple[str, ...] = ()
+) -> Task:
+    """The task of these images.
+
+    Args:
+        train: to learn from, in order.
+        test: to judge.
+        digests: the content of each image, by id.
+        skipped: ids of images that cannot be read.
+    """
     former = _sequence_sha((*train, *test), digests)
-    return Task(train, test, bounded_sha(former, len(train), len(test)), tuple(skipped), digests, former)
+    return Task(train, test, bounded_sha(former, len(train), len(test)), skipped, digests, former)
 
 
 def _draw(pool: tuple[Sample, ...], shots: int | None, seed: int, category: str) -> tuple[Sample, ...]:

@@ -16,7 +16,7 @@ import numpy as np
 from adbench.api.bank import Source
 from adbench.api.context import Context
 from adbench.api.dataset import Sample
-from adbench.api.features import FeatureStream, ImageScores
+from adbench.api.features import Features, FeatureStream, ImageScores
 from adbench.engine.evaluate.folds import Fold, folds_of, too_few
 from adbench.engine.features.contract import is_out_of_memory
 from adbench.engine.plan.aliases import with_ids
@@ -30,11 +30,20 @@ from adbench.engine.store.normal_scores import NormalScores
 from adbench.errors import AdbenchError, UnitTimeout
 from adbench.registry import Registry
 
+Hear = Callable[[Features, Sequence[ImageScores]], None]
+"""Told what the backbone sees in some judged images, and their scores."""
+
 Look = Callable[[Sequence[Sample]], FeatureStream]
 """Starts a stream of what the backbone sees in some images."""
 
 
-def normal_scores_of(unit: PreparedUnit, rule: Rule | None, registry: Registry, watch: Watch) -> NormalScores | None:
+def normal_scores_of(
+    unit: PreparedUnit,
+    rule: Rule | None,
+    registry: Registry,
+    watch: Watch,
+    hear: Hear = lambda _features, _scores: None,
+) -> NormalScores | None:
     """Scores of a unit's normal training images; None where no threshold is wanted.
 
     Args:
@@ -42,6 +51,7 @@ def normal_scores_of(unit: PreparedUnit, rule: Rule | None, registry: Registry, 
         rule: how a threshold follows from the scores.
         registry: makes a new method for each fold.
         watch: told how far the folds are.
+        hear: told the scores of each batch of judged images, in the order of the result.
     """
     if rule is None:
         return None
@@ -55,7 +65,7 @@ def normal_scores_of(unit: PreparedUnit, rule: Rule | None, registry: Registry, 
     make = partial(_new_method, aside, registry)
     with unit.clock.measure("threshold"), progress.running():
         scores = too_few_for(unit.method, rule, *images, aside.ctx) or normal_scores(
-            make, *images, learn, look, aside.ctx, expect
+            make, *images, learn, look, aside.ctx, expect, hear=hear
         )
     return replace(scores, reason=with_ids(scores.reason, task.aliases))
 
@@ -79,6 +89,8 @@ def normal_scores(
     look: Look,
     ctx: Context,
     expect: Callable[[Sequence[Fold]], None] = lambda _: None,
+    *,
+    hear: Hear = lambda _features, _scores: None,
 ) -> NormalScores:
     """Scores of normal images, each by a bank that was fitted without it.
 
@@ -92,6 +104,7 @@ def normal_scores(
         look: what it sees in some of them to be judged.
         ctx: of the unit; decides who is left out.
         expect: told before the first fit which folds there are.
+        hear: told the scores of each batch of judged images, in the order of the result.
 
     Raises:
         UnitTimeout: the unit's time is up.
@@ -103,7 +116,7 @@ def normal_scores(
         if reason:
             return NormalScores(np.zeros(0, np.float32), source, reason)
         expect(folds)
-        parts = [_judged(method if fold is folds[0] else make(), fold, learn, look, ctx) for fold in folds]
+        parts = [_judged(method if fold is folds[0] else make(), fold, learn, look, ctx, hear) for fold in folds]
     except UnitTimeout:
         raise
     except Exception as error:
@@ -132,12 +145,14 @@ def _why_not(method: Method, samples: Sequence[Sample], folds: Sequence[Fold]) -
     return "a single normal image cannot be learned from and judged" if len(samples) < 2 else ""
 
 
-def _judged(method: Method, fold: Fold, learn: Look, look: Look, ctx: Context) -> np.ndarray:
+def _judged(method: Method, fold: Fold, learn: Look, look: Look, ctx: Context, hear: Hear) -> np.ndarray:
     """[N] float32 scores of the images that the fold leaves out."""
     nothing = look(())
     method.fit({Source.TRAIN: learn(fold.learn), Source.TEST: nothing, Source.NOTHING: nothing}, ctx)
     images: list[ImageScores] = []
     for features in look(fold.left_out):
-        images += split_scores(*method.score(features))
+        scored = split_scores(*method.score(features))
+        hear(features, scored)
+        images += scored
     scores: np.ndarray = method.aggregate(images).detach().float().cpu().numpy()
     return scores

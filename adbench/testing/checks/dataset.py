@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from adbench import Dataset, Sample, Split, Survey, UnknownName
+from adbench import Dataset, Sample, Split, UnknownName
 from adbench.errors import printable
+from adbench.reports import Survey
 from adbench.testing.check import Broken, Rule, Subject, require
 from adbench.testing.exercise import fingerprint
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from adbench import Report
 from adbench.executor import Ending, Executor, Job
+from adbench.reports import Report
 from adbench.testing.check import Rule, Subject, require
 from adbench.testing.errands import repeat, repeat_or_die
 from adbench.testing.toy_truth import TABLE

@@ -289,3 +289,46 @@ def test_who_draws_nothing_does_not_read_the_seed(patch_stream, gaussian_noise, 
     bank.fit(patch_stream(gaussian_noise(2, 6, 6, 4)), ctx)
     bank.search(gaussian_noise(3, 4), 2)
     assert ctx.seed_read == draws
+
+
+def test_a_full_bank_that_learns_from_more_images_is_that_of_all_images(patch_stream, gaussian_noise):
+    first, second = gaussian_noise(2, 3, 4, 5), gaussian_noise(1, 3, 4, 5, seed=1)
+    whole = fitted(Full(), patch_stream(first, second))
+    grown = fitted(Full(), renamed(patch_stream(first), "a"))
+    grown.add(renamed(patch_stream(second), "b"), Context())
+    assert torch.equal(grown.vectors, whole.vectors)
+    assert grown.owners == [*["a0"] * 12, *["a1"] * 12, *["b0"] * 12]
+    grown.remove(["a1"])
+    assert torch.equal(grown.vectors, torch.cat([first[:1].reshape(12, 5), second.reshape(12, 5)]))
+    assert grown.owners == [*["a0"] * 12, *["b0"] * 12]
+    with pytest.raises(UsageError, match="would be empty"):
+        grown.remove(["a0", "b0"])
+
+
+def test_a_coreset_that_learns_from_more_images_is_the_union_of_two(patch_stream, gaussian_noise):
+    first, second = gaussian_noise(2, 3, 4, 5), gaussian_noise(2, 3, 4, 5, seed=1)
+    grown = fitted(Coreset(fraction=0.25), renamed(patch_stream(first), "a"))
+    own = fitted(Coreset(fraction=0.25), renamed(patch_stream(second), "b"))
+    before = grown.vectors
+    grown.add(renamed(patch_stream(second), "b"), Context())
+    assert torch.equal(grown.vectors, torch.cat([before, own.vectors]))
+    other = Coreset(fraction=0.25)
+    other.prepare(Context())
+    other.restore(grown.state())
+    assert other.owners == grown.owners
+
+
+def test_an_approximate_index_cannot_forget(patch_stream, gaussian_noise):
+    bank = fitted(Full(index="hnsw"), patch_stream(gaussian_noise(3, 3, 4, 5)))
+    with pytest.raises(UsageError, match="index=exact"):
+        bank.remove(["image 0"])
+
+
+def renamed(stream, letter):
+    """The same features under ids of their own."""
+    place = 0
+    parts = []
+    for part in stream:
+        parts.append(part.having(ids=tuple(f"{letter}{place + index}" for index in range(len(part)))))
+        place += len(part)
+    return Masked(parts)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adbench import Table
 from adbench.builtin.reports import Csv, Markdown
+from adbench.reports import Table
 
 TABLE = Table("Standings", ("method", "auroc"), (("knn", "91.7 ± 0.3"), ("slow", "— 14/15")), ("In percent.",))
 

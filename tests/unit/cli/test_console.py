@@ -6,12 +6,13 @@ from dataclasses import replace
 import pytest
 from rich.console import Console as RichConsole
 
-from adbench import PassedOver, StorageError, Survey
+from adbench import StorageError
 from adbench.cli.console import Console
 from adbench.engine.plan.recipe import Recipe
 from adbench.engine.run.record_builder import UnitOutcome
 from adbench.engine.store.record import RecipeInfo
 from adbench.files import sha256_of
+from adbench.reports import PassedOver, Survey
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from click.testing import CliRunner
 from adbench import Source, UnknownName, UsageError
 from adbench.cli.commands.plan import command as plan_command
 from adbench.cli.commands.run import command as run_command
-from adbench.cli.options import SectionedCommand, dataset_from, option, protocol_from, recipe_from
+from adbench.cli.options import SectionedCommand, option, protocol_from, recipe_from
+from adbench.detector.datasets import dataset_from
 from adbench.registry import load_registry
 
 NOTHING_SAID = {"shots": None, "limit_train": None, "limit_test": None, "evaluation": "original", "allow": ()}

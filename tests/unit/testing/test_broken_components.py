@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from adbench import Aggregator, Field, Measure, Metric, Neck, Preprocessor, Report, Scores, Source, Weights
+from adbench import Aggregator, Field, Measure, Metric, Neck, Preprocessor, Scores, Source, Weights
 from adbench.api.component import Config
 from adbench.builtin import toy
 from adbench.builtin.metrics_image import ImageAuroc
@@ -21,6 +21,7 @@ from adbench.builtin.stages.aggregators import Max
 from adbench.builtin.stages.augmenters import Rotate
 from adbench.builtin.stages.preprocessors import Resize
 from adbench.executor import Ending, Executor, Job
+from adbench.reports import Report
 from adbench.testing import Broken, Untried, checks_for
 
 # metadata

@@ -9,7 +9,8 @@ from itertools import count
 import numpy as np
 import pytest
 
-from adbench import DataError, Dataset, PassedOver, Sample, Split, Survey, UnknownName
+from adbench import DataError, Dataset, Sample, Split, UnknownName
+from adbench.reports import PassedOver, Survey
 from adbench.testing import Broken, Unavailable, checks_for, parametrize_with_checks
 
 SERIAL = count()

@@ -9,9 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from adbench import BadImage, DataError, Field, PassedOver, Sample, Split, Survey, UnknownName
+from adbench import BadImage, DataError, Field, Sample, Split, UnknownName
 from adbench.datasets import SUFFIXES, FileDataset, PublishedDataset
 from adbench.errors import printable
+from adbench.reports import PassedOver, Survey
 from adbench_data.listing import Item, Listing
 from adbench_data.tree import Tree, suffix
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection as Ids
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
@@ -17,7 +18,7 @@ from adbench_memory.index import RETIRED, ApproximateIndex, SearchConfig
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from adbench import Context
+    from adbench import Context, FeatureStream
 
 HELD_OUT = 1000
 """Vectors, but at most a tenth of them, that the recall of an approximate index is measured on."""
@@ -69,6 +70,33 @@ class VectorMemory(VectorBank):
         self._learned, self._held_out, self._facts = learned, held_out, facts
         self._exact = self._approximate = None
         self.__dict__.pop("owners", None)
+
+    def add(self, features: FeatureStream, ctx: Context) -> None:
+        """Learn from more images as from the first ones, and keep the vectors of both.
+
+        A bank of all vectors is then what a fit on all images gives. A coreset is the union of two coresets: it covers
+        the old images as before and the new ones as a coreset of theirs does, and is larger than one of all images.
+        """
+        before, facts = self.learned, self._facts
+        self.fit(features, ctx)
+        self.remember(_joined(before, self.learned), ctx, facts)
+
+    def remove(self, ids: Ids[str]) -> None:
+        """Forget the vectors of these images. Of a coreset, other images may be covered less well then."""
+        import torch
+
+        learned = self.learned
+        kept = [number for number, name in enumerate(learned.ids) if name not in set(ids)]
+        stays = torch.isin(learned.owners, torch.tensor(kept, device=learned.owners.device))
+        if not stays.any():
+            raise UsageError(f"{self.title} would be empty without these images; keep one of them")
+        if self.config.index != "exact":
+            raise UsageError(f"{self.title} has an index={self.config.index} and cannot forget; use index=exact")
+        places = torch.full((len(learned.ids),), -1, device=learned.owners.device)
+        places[kept] = torch.arange(len(kept), device=places.device)
+        names = tuple(learned.ids[number] for number in kept)
+        left = Collection(learned.vectors[stays], places[learned.owners[stays]], names)
+        self._take(left, torch.empty(0, dtype=torch.int64), self._facts)
 
     def facts(self) -> Mapping[str, float]:
         """With an approximate index its recall, on vectors that were held out while it was built, and its size."""
@@ -133,6 +161,14 @@ class VectorMemory(VectorBank):
         vectors, owners = state["vectors"].to(self._device), state["owners"].to(self._device)
         learned = Collection(vectors, owners, tuple(_text(state["ids"]).split("\0")))
         self._take(learned, state["held_out"], json.loads(_text(state["facts"])))
+
+
+def _joined(first: Collection, second: Collection) -> Collection:
+    """The vectors of two collections of different images."""
+    import torch
+
+    owners = torch.cat([first.owners, second.owners + len(first.ids)])
+    return Collection(torch.cat([first.vectors, second.vectors]), owners, first.ids + second.ids)
 
 
 def _bytes(text: str) -> Tensor:

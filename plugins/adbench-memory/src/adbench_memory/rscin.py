@@ -24,6 +24,7 @@ class Rscin(Aggregator):
 
     name: ClassVar[str] = "rscin"
     needs: ClassVar[frozenset[str]] = frozenset({"image"})
+    alone: ClassVar[bool] = False
 
     class Config(Aggregator.Config):
         neighbours: tuple[int, ...] = Field(

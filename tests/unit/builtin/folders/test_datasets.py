@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adbench import GOOD, BadImage, DataError, Sample, Survey, UnknownName, UsageError
+from adbench import GOOD, BadImage, DataError, Sample, UnknownName, UsageError
 from adbench.builtin.folders.datasets import Folder, MVTecAD
+from adbench.reports import Survey
 
 DATA = Path(os.environ.get("ADBENCH_TEST_DATA") or Path(__file__).parents[4].parent / "shared" / "data")
 

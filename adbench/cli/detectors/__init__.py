@@ -1,0 +1,1 @@
+"""Commands about detectors: bank, fit, predict, show."""

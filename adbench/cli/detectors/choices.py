@@ -1,0 +1,87 @@
+"""Options that the commands about detectors share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from adbench.cli.options import cache_option, option
+from adbench.cli.screen import echo
+
+if TYPE_CHECKING:
+    from adbench.detector.detector import Detector
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+detector_file = click.argument("file", metavar="FILE.adbench", type=click.Path(path_type=Path))
+weights_option = option(
+    "--weights",
+    "files",
+    multiple=True,
+    section="Detector",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A file that the detector was made with and does not hold, such as its weights; known by its content.",
+)
+
+_COMPUTING = (
+    option(
+        "--device",
+        section="Computing",
+        type=click.Choice(["auto", "cpu", "cuda"]),
+        default="auto",
+        show_default=True,
+        help="Where to compute; auto takes a GPU where there is one.",
+    ),
+    option(
+        "--runtime",
+        section="Computing",
+        type=click.Choice(["auto", "torch", "onnxruntime", "openvino"]),
+        default="auto",
+        show_default=True,
+        help="What computes the backbone; auto takes the fastest that is installed and equal to torch.",
+    ),
+    option(
+        "--batch-size",
+        section="Computing",
+        type=click.IntRange(1),
+        default=8,
+        show_default=True,
+        metavar="N",
+        help="Images at a time.",
+    ),
+    option(
+        "--workers",
+        section="Computing",
+        type=click.IntRange(1),
+        default=2,
+        show_default=True,
+        metavar="N",
+        help="Threads that read images.",
+    ),
+    cache_option,
+)
+
+
+def computing_options(function: Function) -> Function:
+    """Add the options that say how a detector computes."""
+    for decorate in reversed(_COMPUTING):
+        function = decorate(function)
+    return function
+
+
+def computing(options: dict[str, Any]) -> dict[str, Any]:
+    """What they say, as `Detector` takes it."""
+    return {name: options[name] for name in ("device", "runtime", "batch_size", "workers", "cache")}
+
+
+def loaded(file: Path, options: dict[str, Any]) -> Detector:
+    """The detector in a file."""
+    from adbench.detector.detector import Detector
+
+    return Detector.load(
+        file, files=options["files"], note=lambda sentence: echo(sentence, err=True), **computing(options)
+    )

@@ -1,0 +1,110 @@
+"""``adbench predict``: scores of images, as tables and pictures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from adbench.cli.detectors.choices import computing_options, detector_file, loaded, weights_option
+from adbench.cli.options import SectionedCommand, option
+from adbench.cli.screen import counted, echo
+from adbench.detector.outputs.kinds import KINDS
+from adbench.errors import StorageError
+
+if TYPE_CHECKING:
+    from adbench.detector.prediction import Prediction
+    from adbench.errors import BadImage
+
+
+@click.command("predict", cls=SectionedCommand)
+@detector_file
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE|DIR...")
+@option(
+    "--out",
+    section="Detector",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The folder of predictions.",
+)
+@option(
+    "--write",
+    section="Detector",
+    type=click.Choice(KINDS),
+    multiple=True,
+    help="What is written beside the tables; repeat for several.",
+    show_default="all of them",
+)
+@option("--tables-only", section="Detector", is_flag=True, help="Write predictions.csv and predictions.jsonl alone.")
+@option("--threshold", section="Detector", metavar="RULE", help="Another rule than the detector's own.")
+@weights_option
+@computing_options
+def command(file: Path, images: tuple[Path, ...], **options: Any) -> int:
+    """Score images with a detector.
+
+    A folder stands for all images in it and below it. The folder of predictions gets predictions.csv and
+    predictions.jsonl (file, score, p-value, alarm, threshold, milliseconds), and for each image a heatmap, a mask, and
+    contours for COCO and labelme. An image that cannot be read is a row with the reason; the exit code is then 1.
+
+    \b
+    adbench predict bolt.adbench images/ --out predictions/
+    """  # noqa: D301  \b is click's mark for a paragraph to keep as it is
+    from adbench.detector.outputs.folder import PredictionFolder
+
+    detector = loaded(file, options)
+    if options["threshold"] is not None:
+        detector.threshold(options["threshold"])
+    tally = _Tally()
+    folder = PredictionFolder(options["out"], () if options["tables_only"] else options["write"] or KINDS)
+    try:
+        for name, outcome in zip(_names(images), detector.outcomes(_paths(images)), strict=True):
+            folder.write(name, outcome)
+            tally.add(outcome)
+    except StorageError as error:
+        rest = f"{tally.count} images are written whole in {options['out']}"
+        raise StorageError(f"{error}; {rest}; give the others again, with another --out") from None
+    finally:
+        folder.close()
+    tally.tell(options["out"], detector.threshold().reason)
+    return 1 if tally.bad else 0
+
+
+def _paths(given: tuple[Path, ...]) -> Iterator[Path]:
+    from adbench.detector.fit.images import files_below
+
+    for path in given:
+        yield from files_below(path) if path.is_dir() else (path,)
+
+
+def _names(given: tuple[Path, ...]) -> Iterator[str]:
+    """What each image is called in the tables: its path below the folder, if one was given, or as it was given."""
+    alone = given[0] if len(given) == 1 and given[0].is_dir() else None
+    return (path.as_posix() if alone is None else path.relative_to(alone).as_posix() for path in _paths(given))
+
+
+class _Tally:
+    """What is told when all images are scored."""
+
+    def __init__(self) -> None:
+        self.count = self.alarms = self.bad = 0
+        self._notes: Counter[str] = Counter()
+
+    def add(self, outcome: Prediction | BadImage) -> None:
+        self.count += 1
+        if isinstance(outcome, Exception):
+            self.bad += 1
+            echo(outcome, err=True, fg="yellow")
+            return
+        self.alarms += bool(outcome.is_anomalous)
+        self._notes.update(outcome.notes)
+
+    def tell(self, folder: Path, reason: str) -> None:
+        for note, count in self._notes.most_common(5):
+            echo(f"note: {counted(count, 'image')}: {note}", err=True)
+        alarms = f"no threshold: {reason}" if reason else f"{self.alarms} above the threshold"
+        bad = f", {self.bad} cannot be read" if self.bad else ""
+        echo(f"{counted(self.count, 'image')} in {folder}: {alarms}{bad}")

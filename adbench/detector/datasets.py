@@ -1,0 +1,33 @@
+"""The dataset that a user's word names."""
+
+from __future__ import annotations
+
+import os
+from typing import cast
+
+from adbench.api.dataset import Dataset
+from adbench.engine.plan.recipe import Part
+from adbench.errors import UnknownName, UsageError
+from adbench.registry import Registry
+
+
+def dataset_from(registry: Registry, data: str, root: str | None = None) -> Dataset:
+    """The dataset that ``--data`` names: a registered one, which ``--root`` may locate, or a folder.
+
+    Raises:
+        UnknownName: neither a dataset nor a folder of this name.
+        UsageError: a folder and a root.
+    """
+    known = [entry.name for entry in registry.entries("dataset")]
+    if data.partition(":")[0] in known:
+        part = Part.parse(data)
+        part = part if root is None else Part(name=part.name, options={**part.options, "root": root})
+    elif root is not None:
+        raise UsageError(f"--root {root} locates a dataset that has a name; --data {data} is a folder itself")
+    elif not data.strip():
+        raise UsageError("--data is empty; give a dataset's name (see 'adbench data list') or a folder")
+    elif os.path.exists(data) or "/" in data or "\\" in data:  # noqa: PTH110  pathlib's own raises on long names
+        part = Part(name="folder", options={"root": data})
+    else:
+        raise UnknownName("dataset or folder", data, known)
+    return cast("Dataset", part.make("dataset", registry))

@@ -1,0 +1,113 @@
+"""Changes a detector's bank: images that it learns from besides, and images that it forgets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timezone
+
+from adbench.api.bank import Bank
+from adbench.detector.fit.images import GivenDataset, GivenImage
+from adbench.detector.fit.state import About, DetectorState, LearnedImage
+from adbench.detector.fit.surroundings import Surroundings
+from adbench.engine.features.contract import blame
+from adbench.engine.features.feature_reader import FeatureReader
+from adbench.engine.features.image_loader import ImageLoader, source_images
+from adbench.engine.features.sealed_stream import Seal, SealedStream
+from adbench.engine.features.streams import ImageStream
+from adbench.engine.features.views import views_of
+from adbench.engine.plan.aliases import aliases_of
+from adbench.engine.plan.settings import Settings
+from adbench.engine.process.clock import Clock
+from adbench.engine.process.global_state import undisturbed
+from adbench.errors import UnknownName, UsageError
+
+_KEPT = "the normal scores are those of before"
+
+
+def with_images(state: DetectorState, images: Sequence[GivenImage], settings: Settings) -> DetectorState:
+    """The state after the bank has learned from more normal images; those that it knows are left out.
+
+    The normal scores, which thresholds and p-values follow from, stay: new images that are chosen because they raised
+    false alarms would not be a fair sample. Where more normal vectors never raise a normal image's score, as in a
+    memory bank with the nearest neighbour, what they promise stays true.
+
+    Raises:
+        UsageError: the bank cannot learn from more images, or all of them are known.
+        BadImage: an image cannot be read.
+    """
+    method, about = state.method, state.about
+    if any(neck.learns for neck in method.necks):
+        raise UsageError("a neck of this detector learns from all images at once; fit it again with all of them")
+    dataset = GivenDataset(_unknown(images, about), about.white)
+    digests = {sample.id: dataset.digest(sample) for sample in dataset.samples}
+    aliases = aliases_of(dataset.samples, digests, about.id)
+    surroundings = Surroundings(settings, about.seed, about.class_name)
+    loader = ImageLoader(method.preprocess, settings.batch_size, settings.workers)
+    half = state.recipe.features == "float16"
+    reader = FeatureReader(method.backbone, loader, Clock(settings.device), images=method.reads_images, half=half)
+    sources = source_images(dataset, dataset.samples, aliases, digests)
+    stream, seal = ImageStream(reader, sources, views_of(method.augmenter)), Seal()
+    with undisturbed(), _unchanged_on_failure(method.bank), seal.reopened(), blame(method.bank, "add"):
+        method.bank.add(SealedStream(stream, method.learn, seal), surroundings.ctx)
+    learned = tuple(
+        LearnedImage(name=dataset.name_of(one), sha256=digests[one.id], alias=aliases[one.id])
+        for one in dataset.samples
+    )
+    said = f"{_today()}: {len(learned)} images added ({_few([image.name for image in learned])}); {_KEPT}"
+    changed = replace(about, images=(*about.images, *learned), history=(*about.history, said))
+    return replace(state, about=changed, folders=(state.folders, surroundings))
+
+
+def _unknown(images: Sequence[GivenImage], about: About) -> list[GivenImage]:
+    """Those that the detector has not learned from, each content once."""
+    given = GivenDataset(images, about.white)
+    fresh = {given.digest(sample): image for sample, image in zip(given.samples, images, strict=True)}
+    known = {image.sha256 for image in about.images}
+    found = [image for digest, image in fresh.items() if digest not in known]
+    if not found:
+        raise UsageError("the detector has learned from all of these images already")
+    return found
+
+
+def without_images(state: DetectorState, names: Sequence[str]) -> DetectorState:
+    """The state after the bank has forgotten images, named by file name or by how their sha256 begins.
+
+    Raises:
+        UnknownName: it never learned from such an image.
+        UsageError: the bank cannot forget, or nothing would be left.
+    """
+    about, bank = state.about, state.method.bank
+    gone = [image for name in names for image in _named(about.images, name)]
+    with _unchanged_on_failure(bank), blame(bank, "remove"):
+        bank.remove([image.alias for image in gone])
+    said = f"{_today()}: {len(gone)} images removed ({_few([image.name for image in gone])}); {_KEPT}"
+    left = tuple(image for image in about.images if image not in gone)
+    return replace(state, about=replace(about, images=left, history=(*about.history, said)))
+
+
+def _named(images: Sequence[LearnedImage], name: str) -> list[LearnedImage]:
+    found = [image for image in images if image.name == name or (len(name) >= 8 and image.sha256.startswith(name))]
+    if not found:
+        raise UnknownName("image", name, {image.name for image in images}, "of this detector")
+    return found
+
+
+@contextmanager
+def _unchanged_on_failure(bank: Bank) -> Iterator[None]:
+    """Put the bank back as it was, if the block fails."""
+    before = bank.state()
+    try:
+        yield
+    except BaseException:
+        bank.restore(before)
+        raise
+
+
+def _today() -> str:
+    return datetime.now(timezone.utc).date().isoformat()
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

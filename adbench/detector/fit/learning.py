@@ -1,0 +1,99 @@
+"""From a recipe and normal images to a detector's state, through the steps of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from adbench.api.bank import Source
+from adbench.detector.fit.calibration import Calibration
+from adbench.detector.fit.images import CATEGORY, GivenDataset
+from adbench.detector.fit.peaks import Peaks
+from adbench.detector.fit.state import DetectorState, FitCost, LearnedImage, about_of
+from adbench.detector.recipes import detectable
+from adbench.engine.plan.protocol import Protocol, task_of
+from adbench.engine.plan.recipe import Recipe
+from adbench.engine.plan.settings import Settings
+from adbench.engine.plan.threshold_rule import Rule
+from adbench.engine.plan.unit import Unit
+from adbench.engine.process.clock import Clock, PeakMemory
+from adbench.engine.process.global_state import undisturbed
+from adbench.engine.process.progress import Watch
+from adbench.engine.run.backbone_pool import BackbonePool
+from adbench.engine.run.crossfit import normal_scores_of
+from adbench.engine.run.fitting import FittedMethod, Fitter
+from adbench.engine.run.method import Method
+from adbench.engine.run.prepared_unit import PreparedUnit, UnitPreparer
+from adbench.engine.run.record_builder import RecordBuilder
+from adbench.errors import DataError
+from adbench.registry import Registry
+
+ANY = Rule("quantile")
+"""A rule that takes as few normal scores as there are: p-values want them, too."""
+
+
+def learn(
+    recipe: Recipe,
+    dataset: GivenDataset,
+    settings: Settings,
+    registry: Registry,
+    *,
+    seed: int = 0,
+    class_name: str | None = None,
+    note: Callable[[str], None] = lambda _: None,
+    watch: Watch = lambda _stage, _done, _total: None,
+) -> DetectorState:
+    """Fit a method on normal images, and score each of them by a bank that had not seen it.
+
+    Args:
+        recipe: complete.
+        dataset: normal images, in the order in which they are learned from.
+        settings: how it is computed, and by which rule thresholds follow.
+        registry: what is installed.
+        seed: decides everything random.
+        class_name: the object's name, for methods that read it.
+        note: told sentences that a user should see.
+        watch: told how far a stage is.
+
+    Raises:
+        UsageError: the method cannot be a detector, or its parts do not work together.
+        DataError: there is no image to learn from, or one cannot be read.
+        WeightsError: weights cannot be had.
+    """
+    components = detectable(recipe, registry, class_name)
+    method = Method.of(components, recipe.map)
+    if not dataset.samples and method.walks(Source.TRAIN):
+        raise DataError("there is no normal image to learn from; give a folder or a list of some")
+    protocol = Protocol(class_names=class_name is not None)
+    unit = Unit(recipe, dataset, class_name or CATEGORY, seed, protocol)
+    builder = RecordBuilder(unit, components, registry, settings.out, settings.device)
+    builder.task = task_of(dataset.samples, (), {one.id: dataset.digest(one) for one in dataset.samples})
+    pool, fitter = BackbonePool(registry, settings, note), Fitter(watch)
+    with undisturbed():
+        clock, preparer = Clock(settings.device), UnitPreparer(settings, pool, note)
+        with preparer.prepared(builder, method, clock, fitter.keeps) as ready:
+            fitted = fitter.fitted(ready, PeakMemory(settings.device))
+            calibration = _calibration(ready, settings.threshold or Rule(), registry, watch)
+    pool.tell_notes(fitted.method.backbone)
+    return _state(ready, fitted, calibration, dataset, (pool, fitted.scratch))
+
+
+def _calibration(unit: PreparedUnit, rule: Rule, registry: Registry, watch: Watch) -> Calibration:
+    peaks = Peaks(unit.unit.recipe.map)
+    scores = normal_scores_of(unit, ANY, registry, watch, peaks.note)
+    assert scores is not None
+    return Calibration(scores, peaks.of(len(scores.values)), rule)
+
+
+def _state(
+    unit: PreparedUnit, fitted: FittedMethod, calibration: Calibration, dataset: GivenDataset, folders: object
+) -> DetectorState:
+    """The state of a detector whose method was fitted just now."""
+    task, builder = unit.task, unit.builder
+    builder.runtime = "+".join(sorted(fitted.reading.runtimes)) or fitted.method.backbone.runtime
+    images = tuple(
+        LearnedImage(name=dataset.name_of(one), sha256=task.digests[one.id], alias=task.aliases[one.id])
+        for one in task.train
+    )
+    cost = FitCost.of(fitted, unit.clock.seconds.get("threshold", 0.0))
+    about = about_of(builder, unit.ctx, images, dataset, cost)
+    return DetectorState(unit.unit.recipe, fitted.method, calibration, about, folders)

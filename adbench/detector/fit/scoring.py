@@ -1,0 +1,104 @@
+"""Scores of images that come one after the other: in batches, in constant memory, and in their order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+
+from adbench.api.features import Features, ImageScores
+from adbench.api.geometry import Geometry
+from adbench.detector.fit.appearance import Appearance
+from adbench.detector.fit.images import GivenImage
+from adbench.engine.features.feature_batch import as_given, extract, rounded
+from adbench.engine.features.image_loader import Prepared, batch_of, grouped, prepared
+from adbench.engine.features.read_ahead import read_ahead
+from adbench.engine.plan.settings import Settings
+from adbench.engine.run.method import Method, split_scores
+from adbench.errors import BadImage
+
+
+class ScoredImage(NamedTuple):
+    """An image and what a method says of it.
+
+    Attributes:
+        image: the image.
+        score: the image score.
+        said: all that the scorer says.
+        geometry: where the prepared image lies in the original.
+        appearance: what the image looks like.
+        milliseconds: its share of the batch's time, reading included.
+    """
+
+    image: GivenImage
+    score: float
+    said: ImageScores
+    geometry: Geometry
+    appearance: Appearance
+    milliseconds: float
+
+
+class _Read(NamedTuple):
+    image: GivenImage
+    prepared: Prepared
+    appearance: Appearance
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """Scores images with a fitted method.
+
+    Attributes:
+        method: fitted.
+        settings: batch size and readers.
+        half: whether features are rounded to 16 bits.
+        white: the number that is white in images of more than 8 bits.
+    """
+
+    method: Method
+    settings: Settings
+    half: bool = False
+    white: float | None = None
+
+    def scores(self, images: Iterable[GivenImage]) -> Iterator[ScoredImage | BadImage]:
+        """Of each image its scores, or why it cannot be read; in order."""
+        ahead = 2 * self.settings.batch_size
+        readings = read_ahead(self._read, images, self.settings.workers, ahead)
+        for group in grouped(readings, _size, self.settings.batch_size):
+            if isinstance(group[0], BadImage):
+                yield from (bad for bad in group if isinstance(bad, BadImage))
+            else:
+                yield from self._scored([read for read in group if isinstance(read, _Read)])
+
+    def features(self, reads: Sequence[tuple[str, Prepared]]) -> Features:
+        """What the backbone sees in prepared images, each with its name."""
+        batch = batch_of(reads)
+        seen = extract(self.method.backbone, batch)
+        seen = rounded(self.method.backbone, seen) if self.half else seen
+        return as_given(seen, batch.images if self.method.reads_images else None, half=self.half)
+
+    def _read(self, image: GivenImage) -> _Read | BadImage:
+        started = time.perf_counter()
+        try:
+            pixels = image.pixels(self.white)
+        except BadImage as error:
+            return error
+        ready = prepared(torch.from_numpy(pixels).permute(2, 0, 1), self.method.preprocess)
+        return _Read(image, ready, Appearance.of(pixels), time.perf_counter() - started)
+
+    def _scored(self, reads: Sequence[_Read]) -> Iterator[ScoredImage]:
+        started = time.perf_counter()
+        features = self.features([(f"{place:016x}", read.prepared) for place, read in enumerate(reads)])
+        said = split_scores(*self.method.score(features))
+        scores = self.method.aggregate(said).tolist()
+        share = (time.perf_counter() - started) / len(reads)
+        for read, score, one, geometry in zip(reads, scores, said, features.geometry, strict=True):
+            yield ScoredImage(read.image, score, one, geometry, read.appearance, 1000 * (read.seconds + share))
+
+
+def _size(read: _Read | BadImage) -> object:
+    return None if isinstance(read, BadImage) else read.prepared[0].shape

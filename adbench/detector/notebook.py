@@ -1,0 +1,26 @@
+"""What Jupyter shows: tables and pictures as HTML. Every text is escaped, since names come from strangers."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+def table_html(title: str, facts: Mapping[str, str]) -> str:
+    """A table of two columns."""
+    rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts.items())
+    return f"<table><caption>{escape(title)}</caption>{rows}</table>"
+
+
+def picture_html(picture: Image) -> str:
+    """A picture inside the page."""
+    file = io.BytesIO()
+    picture.save(file, format="PNG")
+    content = base64.b64encode(file.getvalue()).decode()
+    return f'<img alt="image and anomaly map" src="data:image/png;base64,{content}">'

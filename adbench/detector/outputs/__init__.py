@@ -1,0 +1,1 @@
+"""What predictions leave in a folder: tables, pictures and contours."""

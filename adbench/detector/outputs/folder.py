@@ -1,0 +1,140 @@
+"""The folder of predictions: rows for all images, and for each a heatmap, a mask and its contours."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from adbench.detector.outputs.contours import COCO_HEAD, Region, coco_annotation, coco_image, labelme_of, regions_of
+from adbench.detector.outputs.kinds import KINDS
+from adbench.detector.outputs.rows import RowWriter, row_of
+from adbench.detector.prediction import Prediction
+from adbench.detector.store.whole import written_whole
+from adbench.engine.store.record import storage_errors
+from adbench.errors import BadImage
+
+
+class PredictionFolder:
+    """Writes predictions as they come; however many there are, memory stays the same.
+
+    | in the folder | holds |
+    |---|---|
+    | ``predictions.csv``, ``predictions.jsonl`` | a row for each image |
+    | ``heatmaps/NAME.png`` | the image, glowing where its anomaly map is high |
+    | ``masks/NAME.png`` | white where the map is above the pixel threshold |
+    | ``labelme/NAME.json`` | the contours of the mask, for labelme |
+    | ``coco.json`` | the contours of all masks; it appears when the folder is closed |
+
+    Args:
+        folder: where it all goes.
+        kinds: which of `KINDS` are written beside the rows.
+
+    Raises:
+        StorageError: disk full or read-only; what was written before stays whole.
+    """
+
+    def __init__(self, folder: Path, kinds: Sequence[str] = KINDS) -> None:
+        self.folder, self._kinds = folder, tuple(kinds)
+        self.rows = RowWriter(folder)
+        self._coco = _CocoParts(folder) if "coco" in kinds else None
+
+    def write(self, name: str, outcome: Prediction | BadImage) -> None:
+        """Write what a detector says of one image.
+
+        Args:
+            name: the image's path in the table; its files are called after it.
+            outcome: what the detector says.
+        """
+        if isinstance(outcome, Prediction) and outcome.map is not None:
+            with storage_errors(self.folder):
+                self._write_pictures(name, outcome, outcome.map)
+        self.rows.write(row_of(name, outcome))
+
+    def close(self) -> None:
+        """Finish ``coco.json``, and close all files."""
+        self.rows.close()
+        if self._coco is not None:
+            with storage_errors(self.folder):
+                self._coco.finish()
+
+    def _write_pictures(self, name: str, prediction: Prediction, scores: np.ndarray) -> None:
+        glowing = prediction.heatmap() if "heatmaps" in self._kinds else None
+        if glowing is not None:
+            _write_png(self._place("heatmaps", name, ".png"), glowing)
+        mask = prediction.mask
+        if mask is None:
+            return
+        if "masks" in self._kinds:
+            _write_png(self._place("masks", name, ".png"), mask.astype(np.uint8) * np.uint8(255))
+        if {"labelme", "coco"} & {*self._kinds}:
+            self._write_contours(name, prediction, mask, scores)
+
+    def _write_contours(self, name: str, prediction: Prediction, mask: np.ndarray, scores: np.ndarray) -> None:
+        regions, size = regions_of(mask, scores), (mask.shape[0], mask.shape[1])
+        if "labelme" in self._kinds:
+            path = self._place("labelme", name, ".json")
+            beside = os.path.relpath(Path(prediction.name).absolute(), path.parent.absolute())
+            _write_whole(path, json.dumps(labelme_of(beside, size, regions), indent=1).encode())
+        if self._coco is not None:
+            self._coco.add(name, size, regions)
+
+    def _place(self, kind: str, name: str, suffix: str) -> Path:
+        """Where a file of an image goes: below the folder, whatever the image's name says."""
+        parts = [part for part in Path(name).parts if part not in ("..", ".", os.sep, Path(name).anchor)]
+        path = self.folder.joinpath(kind, *parts)
+        path = path if path.suffix == suffix else path.with_name(path.name + suffix)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+class _CocoParts:
+    """Images and annotations of a COCO file, kept on disk until all are known."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "coco.json"
+        self._images, self._annotations = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
+        self._counts = [0, 0]
+
+    def add(self, name: str, size: tuple[int, int], regions: Sequence[Region]) -> None:
+        """Take one image with what is marked in it."""
+        self._counts[0] += 1
+        self._append(self._images, coco_image(name, size, self._counts[0]))
+        for region in regions:
+            self._counts[1] += 1
+            self._append(self._annotations, coco_annotation(region, self._counts[1], self._counts[0]))
+
+    @staticmethod
+    def _append(file: IO[bytes], item: dict[str, Any]) -> None:
+        file.write(b",\n" if file.tell() else b"\n")
+        file.write(json.dumps(item).encode())
+
+    def finish(self) -> None:
+        """Write the file, whole or not at all."""
+        with written_whole(self._path) as file:
+            file.write(json.dumps(dict(COCO_HEAD)).encode()[:-1])
+            for key, part in (("images", self._images), ("annotations", self._annotations)):
+                file.write(f',\n"{key}": ['.encode())
+                part.seek(0)
+                shutil.copyfileobj(part, file)
+                file.write(b"]")
+                part.close()
+            file.write(b"}\n")
+
+
+def _write_png(path: Path, pixels: np.ndarray) -> None:
+    from PIL import Image
+
+    with written_whole(path) as file:
+        Image.fromarray(pixels).save(file, format="PNG", compress_level=1)
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    with written_whole(path) as file:
+        file.write(content)

@@ -1,0 +1,136 @@
+"""A row for each image, in CSV and in JSON lines, written as it comes: what is there is whole at any moment."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from adbench.detector.prediction import Prediction
+from adbench.engine.store.record import storage_errors
+from adbench.errors import BadImage, printable
+
+COLUMNS = ("file", "score", "p_value", "alarm", "threshold", "ms", "notes", "error")
+
+
+def row_of(file: str, outcome: Prediction | BadImage) -> dict[str, Any]:
+    """What is written of an image: its scores, or why it cannot be read.
+
+    Args:
+        file: the image's name in the table.
+        outcome: what the detector says.
+    """
+    if isinstance(outcome, BadImage):
+        return {**dict.fromkeys(COLUMNS), "file": file, "notes": [], "error": str(outcome)}
+    return {
+        "file": file,
+        "score": outcome.score,
+        "p_value": outcome.p_value,
+        "alarm": outcome.is_anomalous,
+        "threshold": outcome.threshold,
+        "ms": round(outcome.milliseconds, 3),
+        "notes": list(outcome.notes),
+        "error": None,
+    }
+
+
+class RowWriter:
+    """Appends rows to two files, whole lines at a time.
+
+    A disk that is full ends the work with an error that says what is there; a line that it cut is taken away, so that
+    every line in the files is whole.
+
+    Args:
+        folder: holds ``predictions.csv`` and ``predictions.jsonl``.
+        fresh: whether files that are there are written anew.
+
+    Raises:
+        StorageError: disk full or read-only.
+    """
+
+    def __init__(self, folder: Path, *, fresh: bool = True) -> None:
+        self.folder, self.count = folder, 0
+        with storage_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._csv = _Lines(folder / "predictions.csv", fresh=fresh)
+            self._json = _Lines(folder / "predictions.jsonl", fresh=fresh)
+            if self._csv.size == 0:
+                self._csv.append(",".join(COLUMNS) + "\n")
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Append one row to both files.
+
+        Raises:
+            StorageError: disk full; the files end with the row before.
+        """
+        with storage_errors(self.folder):
+            size = self._json.size
+            self._json.append(json.dumps(row, allow_nan=False) + "\n")
+            try:
+                self._csv.append(_csv_line(row))
+            except OSError:
+                self._json.cut(size)
+                raise
+        self.count += 1
+
+    def close(self) -> None:
+        """Close the files."""
+        self._csv.close()
+        self._json.close()
+
+    def __enter__(self) -> RowWriter:  # noqa: PYI034  Self came with Python 3.11
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Lines:
+    """A file of lines, none of them cut."""
+
+    def __init__(self, path: Path, *, fresh: bool) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if fresh else 0)
+        self._handle = os.open(path, flags, 0o644)
+        self.size = os.lseek(self._handle, 0, os.SEEK_END)
+
+    def append(self, line: str) -> None:
+        """Write a line, all of it or nothing."""
+        content = line.encode("utf-8", "backslashreplace")
+        try:
+            left = memoryview(content)
+            while left:
+                left = left[os.write(self._handle, left) :]
+        except OSError:
+            self.cut(self.size)
+            raise
+        self.size += len(content)
+
+    def cut(self, size: int) -> None:
+        """Take away what is behind so many bytes."""
+        os.ftruncate(self._handle, size)
+        os.lseek(self._handle, size, os.SEEK_SET)
+        self.size = size
+
+    def close(self) -> None:
+        os.close(self._handle)
+
+
+def _csv_line(row: dict[str, Any]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow([_cell(row[name]) for name in COLUMNS])
+    return line.getvalue()
+
+
+def _cell(value: Any) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float | int):
+        return repr(value)
+    text = printable("; ".join(value) if isinstance(value, list) else value)
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text

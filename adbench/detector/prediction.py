@@ -1,0 +1,116 @@
+"""What a detector says of one image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from adbench.detector.fit.calibration import Calibration
+from adbench.detector.fit.images import GivenImage
+from adbench.detector.notebook import picture_html, table_html
+from adbench.detector.pictures import eight_bits, heatmap
+from adbench.engine.evaluate.anomaly_map import anomaly_map
+from adbench.engine.plan.map_spec import MapSpec
+from adbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from adbench.api.geometry import Geometry
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a detector says of one image.
+
+    Attributes:
+        image: what it was made of.
+        score: the image score; higher is more anomalous.
+        patches: [h, w] float32 patch scores, or None for a method without a map.
+        geometry: where the prepared image lies in the original.
+        milliseconds: from file or array to score, the time of its batch divided by the batch's images.
+        notes: in what the image differs from those that the detector learned from, a sentence each.
+        calibration: of the detector when it was asked.
+        spec: how patch scores become a map.
+    """
+
+    image: GivenImage
+    score: float
+    patches: np.ndarray | None
+    geometry: Geometry
+    milliseconds: float
+    notes: tuple[str, ...] = ()
+    calibration: Calibration = field(repr=False, kw_only=True)
+    spec: MapSpec = field(repr=False, kw_only=True)
+    white: float | None = field(default=None, repr=False, kw_only=True)
+
+    @property
+    def name(self) -> str:
+        """The file's path as it was given, or a number."""
+        return self.image.name
+
+    @cached_property
+    def p_value(self) -> float | None:
+        """The share of normal images that score as high, one counted in; None where no normal scores were made."""
+        return self.calibration.p_value(self.score)
+
+    @cached_property
+    def threshold(self) -> float | None:
+        """The score above which an image is called defective; None where there were too few normal images."""
+        return self.calibration.threshold.value
+
+    @property
+    def is_anomalous(self) -> bool | None:
+        """Whether the score is above the threshold; None without a threshold."""
+        return None if self.threshold is None else self.score > self.threshold
+
+    @cached_property
+    def map(self) -> np.ndarray | None:
+        """[H, W] float32: the anomaly map on the image's own pixels; None for a method without a map."""
+        return None if self.patches is None else anomaly_map(self.patches, self.geometry, self.spec)
+
+    @property
+    def mask(self) -> np.ndarray | None:
+        """[H, W] bool: pixels above the pixel threshold; None without a map or a threshold."""
+        limit = self.calibration.pixel_threshold
+        return None if self.map is None or limit is None else self.map > limit
+
+    def show(self) -> Image:
+        """The image beside its anomaly map, for a notebook.
+
+        Raises:
+            UsageError: the method gives no map.
+            BadImage: the file is not there any more.
+        """
+        from PIL import Image
+
+        pixels, glowing = self.image.pixels(self.white), self.heatmap()
+        if glowing is None:
+            raise UsageError("this method gives image scores alone: there is no map to show")
+        return Image.fromarray(np.concatenate([eight_bits(pixels), glowing], axis=1))
+
+    def heatmap(self) -> np.ndarray | None:
+        """[H, W, 3] uint8: the image in gray, glowing where the anomaly map is high; None for a method without a map.
+
+        Raises:
+            BadImage: the file is not there any more.
+        """
+        return None if self.map is None else heatmap(self.image.pixels(self.white), self.map, self.calibration)
+
+    @property
+    def verdict(self) -> str:
+        """Whether it is defective, in a word or two."""
+        return {True: "defective", False: "normal", None: "no threshold"}[self.is_anomalous]
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "score": f"{self.score:.6g}",
+            "p-value": "none" if self.p_value is None else f"{self.p_value:.3g}",
+            "threshold": "none" if self.threshold is None else f"{self.threshold:.6g}",
+            "verdict": self.verdict,
+            **{f"note {number}": note for number, note in enumerate(self.notes, 1)},
+        }
+        return table_html(self.name, facts) + ("" if self.map is None else picture_html(self.show()))

@@ -1,0 +1,29 @@
+"""How a detector computes: device, runtime, batches, cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from adbench.engine.plan.settings import Settings, choose_device
+
+USUAL = "usual"
+"""The user's own cache folder."""
+
+
+def settings_of(device: str, runtime: str, batch_size: int, workers: int, cache: str | Path | None) -> Settings:
+    """How a detector computes.
+
+    Raises:
+        UsageError: a GPU is asked for and there is none.
+    """
+    from platformdirs import user_cache_path
+
+    folder = user_cache_path("adbench", appauthor=False) if cache == USUAL else cache
+    return Settings(
+        out=Path(),
+        device=choose_device(device),
+        runtime=runtime,
+        batch_size=batch_size,
+        workers=workers,
+        cache=None if folder is None else Path(folder),
+    )

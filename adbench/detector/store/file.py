@@ -1,0 +1,295 @@
+"""The file of a detector: JSON and safetensors in a stored zip, nothing that could run.
+
+| entry | holds |
+|---|---|
+| ``detector.json`` | recipe, images learned from, rule, weights, versions, figures (`Manifest`) |
+| ``bank.safetensors`` | what the bank learned |
+| ``neck-0.safetensors`` ... | what each neck learned, by its place |
+| ``normal.safetensors`` | scores of normal images, and the highest pixels of their maps |
+| ``files/SHA256`` | files that options name, where they were bundled |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+
+from adbench.api.backbone import Weights
+from adbench.api.bank import Bank
+from adbench.api.component import Component
+from adbench.api.stages import Neck
+from adbench.detector.fit.calibration import Calibration
+from adbench.detector.fit.state import About, DetectorState, facts_of
+from adbench.detector.fit.surroundings import Surroundings
+from adbench.detector.recipes import detectable
+from adbench.detector.store.archive import ArchiveReader, Write, write_archive
+from adbench.detector.store.manifest import (
+    MANIFEST,
+    MAX_MANIFEST_BYTES,
+    ForeignFile,
+    Manifest,
+    NormalSource,
+    parse_manifest,
+)
+from adbench.detector.store.options import foreign_files, with_paths, without_paths
+from adbench.engine.features.contract import ComponentCrash, blame
+from adbench.engine.plan.settings import Settings
+from adbench.engine.plan.threshold_rule import Rule
+from adbench.engine.process.safe_text import words_of
+from adbench.engine.run.method import Method
+from adbench.engine.store.normal_scores import NormalScores
+from adbench.engine.store.record import WeightsInfo
+from adbench.errors import StorageError, UnknownName, UsageError, WeightsError
+from adbench.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BANK, NORMAL = "bank.safetensors", "normal.safetensors"
+
+
+def write_detector(path: Path, fitted: DetectorState, *, bundle: bool = False) -> Path:
+    """Write a detector's file, whole or not at all.
+
+    Args:
+        path: of the file.
+        fitted: what was learned.
+        bundle: put files that options name into it.
+
+    Returns:
+        The path.
+
+    Raises:
+        UsageError: a neck learns and cannot keep what it learned.
+        StorageError: disk full or read-only.
+    """
+    files = foreign_files(_components(fitted.method), inside=bundle)
+    entries: dict[str, Write] = {MANIFEST: _bytes(_manifest(fitted, list(files)).to_bytes())}
+    entries |= {name: _tensors(state) for name, state in _states(fitted.method).items()}
+    entries[NORMAL] = _tensors(_normal_tensors(fitted.calibration))
+    if bundle:
+        entries |= {file.entry: _copy(where) for file, where in files.items()}
+    write_archive(path, entries)
+    return path
+
+
+def read_detector(path: Path, settings: Settings, registry: Registry, given: Sequence[Path] = ()) -> DetectorState:
+    """The fitted method in a file that may come from a stranger.
+
+    Args:
+        path: of the file.
+        settings: device, runtime and cache.
+        registry: what is installed.
+        given: files that options name, known by their content.
+
+    Raises:
+        StorageError: it cannot be read, is no detector, is damaged, or of a newer adbench.
+        UsageError: a plugin is missing or of another version.
+        WeightsError: weights cannot be had, or are others.
+    """
+    with closing(ArchiveReader(path, "a detector of adbench")) as archive:
+        manifest = parse_manifest(archive.read(MANIFEST, MAX_MANIFEST_BYTES), str(path))
+        _require_parts(path, manifest, registry)
+        surroundings = Surroundings(settings, manifest.seed, manifest.class_name)
+        recipe = with_paths(manifest.recipe, manifest.files, archive, surroundings.folder("files"), given)
+        method = Method.of(detectable(recipe, registry, manifest.class_name), recipe.map)
+        surroundings.prepare(method)
+        _require_weights(path, manifest, surroundings.weights)
+        _restore(archive, method)
+        calibration = _calibration(archive, manifest)
+    return DetectorState(recipe, method, calibration, _about(manifest, surroundings.weights), surroundings)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """What a detector's file says in words; no component is made.
+
+    Raises:
+        StorageError: it cannot be read, is no detector, or of a newer adbench.
+    """
+    with closing(ArchiveReader(path, "a detector of adbench")) as archive:
+        return parse_manifest(archive.read(MANIFEST, MAX_MANIFEST_BYTES), str(path))
+
+
+def read_facts(path: Path) -> dict[str, str]:
+    """What a detector is, in words, as `Detector.facts` has it; no component is made, so that none need be installed.
+
+    Raises:
+        StorageError: it cannot be read, is no detector, or of a newer adbench.
+    """
+    with closing(ArchiveReader(path, "a detector of adbench")) as archive:
+        manifest = parse_manifest(archive.read(MANIFEST, MAX_MANIFEST_BYTES), str(path))
+        weights = [Weights(one.name, one.sha256) for one in manifest.weights]
+        method = {"method": manifest.recipe.title or manifest.recipe.name}
+        return {**method, **facts_of(_about(manifest, weights), _calibration(archive, manifest))}
+
+
+def _components(method: Method) -> Mapping[str, Sequence[Component]]:
+    one: dict[str, Component | None] = {
+        "augment": method.augmenter,
+        "backbone": method.backbone,
+        "masker": method.masker,
+        "bank": method.bank,
+    }
+    one |= {"scorer": method.scorer, "aggregate": method.aggregator}
+    single: dict[str, Sequence[Component]] = {slot: [part] for slot, part in one.items() if part is not None}
+    return {**single, "preprocess": method.preprocess, "neck": method.necks}
+
+
+def _manifest(fitted: DetectorState, files: list[ForeignFile]) -> Manifest:
+    about, calibration = fitted.about, fitted.calibration
+    normal = calibration.normal
+    return Manifest(
+        recipe=without_paths(fitted.recipe, files),
+        spec=dict(about.spec),
+        parts=list(about.parts),
+        seed=about.seed,
+        class_name=about.class_name,
+        images=list(about.images),
+        learned=about.learned,
+        white=about.white,
+        normal=NormalSource(source=normal.source, reason=normal.reason[:2000], rule=calibration.rule.words),
+        weights=[WeightsInfo(name=one.name, sha256=one.sha256) for one in about.weights],
+        provenance=about.provenance,
+        cost=about.cost,
+        figures=about.figures,
+        history=list(about.history),
+        files=files,
+    )
+
+
+def _about(manifest: Manifest, weights: Sequence[Weights]) -> About:
+    return About(
+        spec=manifest.spec,
+        parts=manifest.parts,
+        seed=manifest.seed,
+        class_name=manifest.class_name,
+        images=tuple(manifest.images),
+        learned=manifest.learned,
+        white=manifest.white,
+        weights=tuple(weights),
+        provenance=manifest.provenance,
+        cost=manifest.cost,
+        figures=manifest.figures,
+        history=tuple(manifest.history),
+        bundled=any(file.inside for file in manifest.files),
+    )
+
+
+def _states(method: Method) -> dict[str, dict[str, Tensor]]:
+    """By entry what each part learned."""
+    with blame(method.bank, "state"):
+        states = {BANK: method.bank.state()}
+    for place, neck in enumerate(method.necks):
+        with blame(neck, "state"):
+            state = neck.state()
+        if neck.learns and not state:
+            raise UsageError(f"{neck.title} learns and does not say what: a detector with it cannot be saved")
+        if state:
+            states[_of_neck(place)] = state
+    return states
+
+
+def _of_neck(place: int) -> str:
+    return f"neck-{place}.safetensors"
+
+
+def _restore(archive: ArchiveReader, method: Method) -> None:
+    necks = [(_of_neck(place), neck) for place, neck in enumerate(method.necks) if _of_neck(place) in archive.names]
+    learned: list[tuple[str, Bank | Neck]] = [(BANK, method.bank), *necks]
+    for name, part in learned:
+        state = _loaded(archive, name)
+        try:
+            with blame(part, "restore"):
+                part.restore(state)
+        except ComponentCrash as error:
+            raise StorageError(
+                f"{archive.path}: {part.title} cannot take over what is in it ({words_of(error)}); make it anew with"
+                " 'adbench fit'"
+            ) from None
+
+
+def _loaded(archive: ArchiveReader, name: str) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        return load(archive.read(name))
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise StorageError(f"{archive.path}: its {name} is damaged ({words_of(error)}); copy the file again") from None
+
+
+def _calibration(archive: ArchiveReader, manifest: Manifest) -> Calibration:
+    tensors = _loaded(archive, NORMAL)
+    try:
+        scores = tensors["scores"].numpy().astype(np.float32).reshape(-1)
+        peaks = tensors["peaks"].numpy().astype(np.float32).reshape(-1) if "peaks" in tensors else None
+        rule = Rule.parse(manifest.normal.rule)
+    except (KeyError, TypeError, UsageError) as error:
+        raise StorageError(f"{archive.path}: it has no usable normal scores ({words_of(error)})") from None
+    if not np.isfinite(scores).all() or (peaks is not None and not np.isfinite(peaks).all()):
+        raise StorageError(f"{archive.path}: its normal scores are not finite; make it anew with 'adbench fit'")
+    return Calibration(NormalScores(scores, manifest.normal.source, manifest.normal.reason), peaks, rule)
+
+
+def _require_parts(path: Path, manifest: Manifest, registry: Registry) -> None:
+    """Raise `UsageError` unless every part is installed in the version that the detector was made with."""
+    for part in manifest.parts:
+        try:
+            here = registry.get(part.kind, part.name)
+        except UnknownName:
+            raise UsageError(
+                f"{path}: it needs {part.kind} {part.name!r}, which is not installed; pip install"
+                f" {part.dist}=={part.dist_version}"
+            ) from None
+        if here.cls.version != part.version:
+            raise UsageError(
+                f"{path}: it was made with version {part.version} of {part.kind} {part.name!r}, and here is version"
+                f" {here.cls.version}, which gives other scores; install {part.dist} {part.dist_version}, or fit anew"
+            )
+
+
+def _require_weights(path: Path, manifest: Manifest, weights: Sequence[Weights]) -> None:
+    """Raise `WeightsError` unless the weights that were loaded are those that the detector was made with."""
+    here, wanted = [one.sha256 for one in weights], [one.sha256 for one in manifest.weights]
+    if here != wanted:
+        names = ", ".join(f"{one.name} ({one.sha256[:12]})" for one in manifest.weights) or "none"
+        found = ", ".join(f"{one.name} ({one.sha256[:12]})" for one in weights) or "none"
+        raise WeightsError(
+            f"{path}: it was made with the weights {names}, and here are {found}; get those, or fit anew"
+        )
+
+
+def _normal_tensors(calibration: Calibration) -> dict[str, Tensor]:
+    import torch
+
+    peaks = {} if calibration.peaks is None else {"peaks": torch.from_numpy(calibration.peaks)}
+    return {"scores": torch.from_numpy(np.asarray(calibration.normal.values, np.float32)), **peaks}
+
+
+def _bytes(content: bytes) -> Write:
+    def write(entry: IO[bytes]) -> None:
+        entry.write(content)
+
+    return write
+
+
+def _tensors(state: Mapping[str, Tensor]) -> Write:
+    from safetensors.torch import save
+
+    def write(entry: IO[bytes]) -> None:
+        entry.write(save({name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}))
+
+    return write
+
+
+def _copy(path: Path) -> Write:
+    def write(entry: IO[bytes]) -> None:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                entry.write(block)
+
+    return write

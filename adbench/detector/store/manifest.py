@@ -1,0 +1,103 @@
+"""`detector.json`: all that a detector's file says in words, and what of it a reader may rely on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from adbench.api.untrusted import one_line, parse_json
+from adbench.detector.fit.appearance import Learned
+from adbench.detector.fit.state import Figures, FitCost, LearnedImage
+from adbench.engine.plan.recipe import SLOTS, Recipe
+from adbench.engine.store.record import PartInfo, Provenance, WeightsInfo
+from adbench.errors import StorageError
+
+MANIFEST = "detector.json"
+SCHEMA = 1
+MAX_MANIFEST_BYTES = 64 << 20
+
+
+class ForeignFile(BaseModel):
+    """A file that an option of the recipe names: never by its path, which is the maker's own.
+
+    Attributes:
+        slot, place, option: whose option it is: the part's place in its slot, from 0.
+        file: its name.
+        sha256: of its content.
+        inside: whether it is in the detector's file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    slot: str = Field(pattern=f"^({'|'.join(SLOTS)})$")
+    place: int = Field(ge=0, lt=100)
+    option: str = Field(max_length=100)
+    file: str = Field(max_length=255, pattern=r"^[^/\\\x00]*[^/\\\x00.][^/\\\x00]*$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    inside: bool = False
+
+    @property
+    def entry(self) -> str:
+        """What it is called in the detector's file."""
+        return f"files/{self.sha256}"
+
+
+class NormalSource(BaseModel):
+    """How the normal scores came about, and the rule that thresholds follow."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str = Field(max_length=100)
+    reason: str = Field("", max_length=2000)
+    rule: str = Field(max_length=100)
+
+
+class Manifest(BaseModel):
+    """All that is in the file in words; tensors lie beside it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    schema_version: int = Field(SCHEMA, alias="schema", ge=1, le=SCHEMA)
+    recipe: Recipe
+    spec: dict[str, Any]
+    parts: list[PartInfo]
+    seed: int = Field(ge=0)
+    class_name: str | None = Field(None, max_length=200)
+    images: list[LearnedImage]
+    learned: Learned | None
+    white: float | None = Field(None, gt=0, allow_inf_nan=False)
+    normal: NormalSource
+    weights: list[WeightsInfo]
+    provenance: Provenance
+    cost: FitCost
+    figures: Figures | None = None
+    history: list[str] = Field(default_factory=list)
+    files: list[ForeignFile] = Field(default_factory=list)
+
+    def to_bytes(self) -> bytes:
+        """As it is written."""
+        data = self.model_dump(mode="json", by_alias=True)
+        return (json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
+
+
+def parse_manifest(content: bytes, where: str) -> Manifest:
+    """A manifest that a stranger may have written.
+
+    Raises:
+        StorageError: it is none, or of a newer adbench.
+    """
+    try:
+        data = parse_json(content.decode(), where)
+        if isinstance(data, dict) and isinstance(data.get("schema"), int) and data["schema"] > SCHEMA:
+            raise StorageError(
+                f"{where}: made by a newer adbench (schema {data['schema']}, known is {SCHEMA}); upgrade adbench-core"
+            )
+        return Manifest.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        spot = one_line(".".join(map(str, first["loc"])), 100)
+        raise StorageError(f"{where}: not a detector of adbench: {spot}: {one_line(first['msg'], 300)}") from None
+    except UnicodeDecodeError:
+        raise StorageError(f"{where}: not a detector of adbench: {MANIFEST} is no UTF-8 text") from None

@@ -1,0 +1,186 @@
+"""Detectors through the command line: from a folder of good images to tables, and the ways in which that goes wrong."""
+
+import csv
+import json
+import os
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from adbench.cli import call
+from adbench.datasets import read_image
+
+METHOD = ["--backbone", "toy-pixels", "--scorer", "toy-nearest"]
+QUICK = ["--cache", "none", "--runtime", "torch", "--device", "cpu"]
+
+
+def fit(parts, out, *more):
+    good = parts / "bolt" / "train" / "good"
+    return call(["fit", *METHOD, "--normal", str(good), "--out", str(out), *more, *QUICK])
+
+
+@pytest.fixture
+def bolt(parts, tmp_path, capsys):
+    """A detector's file."""
+    out = tmp_path / "bolt.adbench"
+    assert fit(parts, out, "--threshold", "quantile:alpha=0.01") == 0
+    capsys.readouterr()
+    return out
+
+
+def rows(folder):
+    with (folder / "predictions.csv").open(newline="") as file:
+        found = list(csv.DictReader(file))
+    lines = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
+    assert [line["file"] for line in lines] == [row["file"] for row in found]
+    assert ["" if line["score"] is None else str(line["score"]) for line in lines] == [row["score"] for row in found]
+    return found
+
+
+def test_from_good_images_to_tables_pictures_and_contours(parts, bolt, tmp_path, capsys):
+    out = tmp_path / "predictions"
+    assert call(["predict", str(bolt), str(parts / "bolt" / "test"), "--out", str(out), *QUICK]) == 0
+    assert "6 images" in capsys.readouterr().out
+    found = {row["file"]: row for row in rows(out)}
+    assert sorted(found) == [f"{kind}/{number:03}.png" for kind in ("good", "spot") for number in range(3)]
+    assert {found[f"spot/{number:03}.png"]["alarm"] for number in range(3)} == {"yes"}
+    assert all(float(row["p_value"]) > 0 and float(row["ms"]) > 0 and row["error"] == "" for row in found.values())
+    mask = read_image(out / "masks" / "spot" / "000.png")[:, :, 0]
+    assert mask[10:22, 18:30].min() == 255
+    assert mask[40:, 40:].max() == 0
+    assert read_image(out / "heatmaps" / "good" / "000.png").shape == (64, 64, 3)
+    shapes = json.loads((out / "labelme" / "spot" / "000.png.json").read_text())
+    assert os.path.normpath(out / "labelme" / "spot" / shapes["imagePath"]) == str(parts / "bolt/test/spot/000.png")
+    coco = json.loads((out / "coco.json").read_text())
+    assert len(coco["images"]) == 6
+    assert {one["image_id"] for one in coco["annotations"]} >= {4, 5, 6}
+
+
+def test_tables_alone_and_another_rule(parts, bolt, tmp_path):
+    out = tmp_path / "predictions"
+    test = str(parts / "bolt" / "test" / "spot")
+    assert (
+        call(["predict", str(bolt), test, "--out", str(out), "--tables-only", "--threshold", "sigma:k=1e5", *QUICK])
+        == 0
+    )
+    assert sorted(path.name for path in out.iterdir()) == ["predictions.csv", "predictions.jsonl"]
+    assert {row["alarm"] for row in rows(out)} == {"no"}
+
+
+def test_defective_images_measure_the_detector_and_teach_it_nothing(parts, bolt, tmp_path, capsys):
+    spots, masks = parts / "bolt" / "test" / "spot", parts / "bolt" / "ground_truth" / "spot"
+    measured = tmp_path / "measured.adbench"
+    assert fit(parts, measured, "--abnormal", str(spots), "--masks", str(masks)) == 0
+    said = capsys.readouterr().out
+    assert "image-auroc 100.0 %" in said
+    assert "4 normal, 3 defective images" in said
+    with zipfile.ZipFile(measured) as one, zipfile.ZipFile(bolt) as other:
+        assert one.read("bank.safetensors") == other.read("bank.safetensors")
+
+
+def test_masks_without_images_and_masks_of_no_image_are_refused(parts, tmp_path, capsys):
+    spots = str(parts / "bolt" / "test" / "spot")
+    assert fit(parts, tmp_path / "a.adbench", "--masks", spots) == 2
+    assert "--abnormal" in capsys.readouterr().err
+    (tmp_path / "masks").mkdir()
+    shutil.copy(parts / "bolt" / "ground_truth" / "spot" / "000_mask.png", tmp_path / "masks" / "900_mask.png")
+    assert fit(parts, tmp_path / "a.adbench", "--abnormal", spots, "--masks", str(tmp_path / "masks")) == 1
+    assert "a mask of no image" in capsys.readouterr().err
+
+
+def test_an_image_that_cannot_be_read_is_a_row(parts, bolt, tmp_path, capsys):
+    test = parts / "bolt" / "test" / "good"
+    (test / "001.png").write_bytes((test / "001.png").read_bytes()[:100])
+    out = tmp_path / "predictions"
+    assert call(["predict", str(bolt), str(test), "--out", str(out), *QUICK]) == 1
+    assert "1 cannot be read" in capsys.readouterr().out
+    found = rows(out)
+    assert [bool(row["error"]) for row in found] == [False, True, False]
+    assert [row["score"] == "" for row in found] == [False, True, False]
+
+
+def test_images_of_another_size_are_told_of(bolt, tmp_path, capsys):
+    Image.fromarray(np.full((20, 30), 100, np.uint8)).save(tmp_path / "small.png")
+    assert call(["predict", str(bolt), str(tmp_path / "small.png"), "--out", str(tmp_path / "out"), *QUICK]) == 0
+    said = capsys.readouterr().err
+    assert "1 image: it has 20 x 30 pixels, where the detector learned from 64 x 64" in said
+    assert "1 image: it has gray alone" in said
+
+
+def test_show_says_what_a_detector_is(bolt, capsys):
+    assert call(["show", str(bolt)]) == 0
+    said = capsys.readouterr().out
+    assert "learned from: 4 normal images, seed 0" in said
+    assert "threshold: threshold" in said
+    assert call(["show", str(bolt), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["recipe"]["recipe"] == "toy-pixels+toy-nearest"
+
+
+def test_a_bank_grows_and_shrinks(parts, tmp_path, capsys):
+    good, more, file = parts / "bolt" / "train" / "good", parts / "bolt" / "test" / "good", tmp_path / "b.adbench"
+    options = ["--backbone", "toy-pixels", "--bank", "full", "--scorer", "knn"]
+    assert call(["fit", *options, "--normal", str(good), "--out", str(file), *QUICK]) == 0
+    assert call(["bank", "add", str(file), str(more), *QUICK]) == 0
+    assert "3 images added, 7 in all" in capsys.readouterr().out
+    assert call(["bank", "add", str(file), str(more), *QUICK]) == 2
+    assert "learned from all of these images already" in capsys.readouterr().err
+    out = tmp_path / "predictions"
+    assert call(["predict", str(file), str(more), "--out", str(out), "--tables-only", *QUICK]) == 0
+    assert {row["score"] for row in rows(out)} == {"0.0"}
+    capsys.readouterr()
+    assert call(["bank", "show", str(file)]) == 0
+    shown = capsys.readouterr().out
+    assert "3 images added (000.png, 001.png, 002.png)" in shown
+    assert "7 images" in shown
+    digest = shown.splitlines()[-3].split()[0]
+    assert call(["bank", "remove", str(file), digest, *QUICK]) == 0
+    assert "1 image removed, 6 left" in capsys.readouterr().out
+    assert call(["bank", "remove", str(file), "nothing.png", *QUICK]) == 2
+    assert "unknown image 'nothing.png'" in capsys.readouterr().err
+
+
+def test_a_bank_that_learns_from_all_images_at_once_says_so(parts, bolt, capsys):
+    assert call(["bank", "add", str(bolt), str(parts / "bolt" / "test" / "good"), *QUICK]) == 2
+    assert "fit the detector again" in capsys.readouterr().err
+    assert call(["bank", "remove", str(bolt), "000.png", *QUICK]) == 2
+    assert "cannot forget single images" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["show"], ["bank", "show"]])
+def test_a_file_that_is_no_detector_is_a_sentence(command, tmp_path, capsys):
+    (tmp_path / "x.adbench").write_text("hello")
+    assert call([*command, str(tmp_path / "x.adbench")]) == 1
+    assert "not readable as a detector of adbench" in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_work(parts, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert fit(parts, tmp_path / "file" / "x.adbench") == 1
+    said = capsys.readouterr().err
+    assert "error:" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is full here")  # noqa: PTH110
+def test_a_full_disk_keeps_what_is_written_whole(parts, bolt, tmp_path, capsys, monkeypatch):
+    from adbench.detector.outputs import rows as module
+
+    written, real = [], os.write
+
+    def write(handle, content):
+        if len(written) >= 6 and bytes(content[:5]) != b"file,":
+            real(handle, content[: len(content) // 2])
+            raise OSError(28, "No space left on device")
+        written.append(1)
+        return real(handle, content)
+
+    monkeypatch.setattr(module.os, "write", write)
+    out = tmp_path / "predictions"
+    assert call(["predict", str(bolt), str(parts / "bolt" / "test"), "--out", str(out), "--tables-only", *QUICK]) == 1
+    said = capsys.readouterr().err
+    assert "No space left on device" in said
+    assert "2 images are written whole" in said
+    assert len(rows(out)) == 2

