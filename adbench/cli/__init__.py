@@ -24,7 +24,7 @@ PATIENCE = 3.0
 """Seconds for the threads that components left, and for exit handlers, after the command has ended."""
 
 _COMMANDS = {
-    "bank": "Show, add and remove images of a detector's bank.",
+    "bank": "Show, add and remove the images that a detector learned from.",
     "board": "Build, show and check leaderboards.",
     "cache": "Show or clear the cache of features, networks and masks.",
     "check": "Check a plugin's components against their contracts.",
@@ -35,7 +35,7 @@ _COMMANDS = {
     "plan": "Show the units that 'run' would run, finished units, and units that cannot run.",
     "predict": "Score images with a detector: tables, heatmaps, masks, contours.",
     "run": "Run one or more methods on every category of a dataset.",
-    "show": "Show what a detector's file holds.",
+    "show": "Show the contents of a detector's file.",
     "sweep": "Try post-processing on finished runs: some test images choose, the others report.",
 }
 """Name and short help of the built-in commands; each lives in the module of its name."""

@@ -12,18 +12,18 @@ from adbench.registry import Registry
 
 
 def dataset_from(registry: Registry, data: str, root: str | None = None) -> Dataset:
-    """The dataset that ``--data`` names: a registered one, which ``--root`` may locate, or a folder.
+    """The dataset of ``--data``: a registered one, with an optional ``--root``, or a folder.
 
     Raises:
-        UnknownName: neither a dataset nor a folder of this name.
-        UsageError: a folder and a root.
+        UnknownName: neither a dataset nor a folder has this name.
+        UsageError: ``--data`` is a folder and ``--root`` is given.
     """
     known = [entry.name for entry in registry.entries("dataset")]
     if data.partition(":")[0] in known:
         part = Part.parse(data)
         part = part if root is None else Part(name=part.name, options={**part.options, "root": root})
     elif root is not None:
-        raise UsageError(f"--root {root} locates a dataset that has a name; --data {data} is a folder itself")
+        raise UsageError(f"--root {root} is for a dataset with a name; --data {data} is a folder: leave out --root")
     elif not data.strip():
         raise UsageError("--data is empty; give a dataset's name (see 'adbench data list') or a folder")
     elif os.path.exists(data) or "/" in data or "\\" in data:  # noqa: PTH110  pathlib's own raises on long names

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from adbench.api.dataset import Dataset, Sample
-from adbench.api.search.shared_results import SharedResults
 from adbench.detector.datasets import dataset_from
 from adbench.detector.detector import Detector
 from adbench.detector.fit.state import DetectorState, Figures, LearnedImage
@@ -129,7 +128,7 @@ class _Measuring:
             with clock.measure("evaluate"):
                 normal = self._state.calibration.normal
                 predictions = replace(predicted.predictions, normal=normal)
-                result = ResultMaker(self._settings, SharedResults()).result(unit, predictions, predicted.vectors)
+                result = ResultMaker(self._settings, clock.shared).result(unit, predictions, predicted.vectors)
                 metrics = measure(self._writer.metrics(), result.evidence)
                 builder.facts = {**builder.facts, **result.evaluator.facts()}
         pool.close()

@@ -13,7 +13,7 @@ _TOLERANCE = 0.5
 """Pixels by which a polygon may leave the outline: half a pixel keeps every marked pixel's centre inside."""
 
 
-class Region(NamedTuple):
+class MarkedRegion(NamedTuple):
     """One connected region of marked pixels.
 
     Attributes:
@@ -29,7 +29,7 @@ class Region(NamedTuple):
     score: float
 
 
-def regions_of(mask: np.ndarray, scores: np.ndarray) -> list[Region]:
+def regions_of(mask: np.ndarray, scores: np.ndarray) -> list[MarkedRegion]:
     """The connected regions (8 neighbours) of a mask [H, W], the one with the highest score first.
 
     Args:
@@ -42,10 +42,10 @@ def regions_of(mask: np.ndarray, scores: np.ndarray) -> list[Region]:
     return sorted(found, key=lambda region: -region.score)
 
 
-def _region(found: Any) -> Region:
+def _region(found: Any) -> MarkedRegion:
     top, left, bottom, right = found.bbox
     box = (int(left), int(top), int(right - left), int(bottom - top))
-    return Region(_outline(found.image_filled, top, left), box, int(found.area), float(found.intensity_max))
+    return MarkedRegion(_outline(found.image_filled, top, left), box, int(found.area), float(found.intensity_max))
 
 
 def _outline(filled: np.ndarray, top: int, left: int) -> np.ndarray:
@@ -59,7 +59,7 @@ def _outline(filled: np.ndarray, top: int, left: int) -> np.ndarray:
     return placed
 
 
-def labelme_of(file: str, size: tuple[int, int], regions: Sequence[Region]) -> dict[str, Any]:
+def labelme_of(file: str, size: tuple[int, int], regions: Sequence[MarkedRegion]) -> dict[str, Any]:
     """The JSON of labelme for one image, which labelme opens beside the image file.
 
     Args:
@@ -88,7 +88,7 @@ def labelme_of(file: str, size: tuple[int, int], regions: Sequence[Region]) -> d
     }
 
 
-def coco_annotation(region: Region, number: int, image: int) -> dict[str, Any]:
+def coco_annotation(region: MarkedRegion, number: int, image: int) -> dict[str, Any]:
     """One region as an annotation of COCO, with its score."""
     return {
         "id": number,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -12,11 +13,18 @@ from typing import IO, Any
 
 import numpy as np
 
-from adbench.detector.outputs.contours import COCO_HEAD, Region, coco_annotation, coco_image, labelme_of, regions_of
+from adbench.api.atomic_file import atomic_write, draft_of
+from adbench.detector.outputs.contours import (
+    COCO_HEAD,
+    MarkedRegion,
+    coco_annotation,
+    coco_image,
+    labelme_of,
+    regions_of,
+)
 from adbench.detector.outputs.kinds import KINDS
 from adbench.detector.outputs.rows import RowWriter, row_of
 from adbench.detector.prediction import Prediction
-from adbench.detector.store.whole import written_whole
 from adbench.engine.store.record import storage_errors
 from adbench.errors import BadImage
 
@@ -81,7 +89,7 @@ class PredictionFolder:
         if "labelme" in self._kinds:
             path = self._place("labelme", name, ".json")
             beside = os.path.relpath(Path(prediction.name).absolute(), path.parent.absolute())
-            _write_whole(path, json.dumps(labelme_of(beside, size, regions), indent=1).encode())
+            atomic_write(path, json.dumps(labelme_of(beside, size, regions), indent=1))
         if self._coco is not None:
             self._coco.add(name, size, regions)
 
@@ -102,7 +110,7 @@ class _CocoParts:
         self._images, self._annotations = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
         self._counts = [0, 0]
 
-    def add(self, name: str, size: tuple[int, int], regions: Sequence[Region]) -> None:
+    def add(self, name: str, size: tuple[int, int], regions: Sequence[MarkedRegion]) -> None:
         """Take one image with what is marked in it."""
         self._counts[0] += 1
         self._append(self._images, coco_image(name, size, self._counts[0]))
@@ -117,7 +125,8 @@ class _CocoParts:
 
     def finish(self) -> None:
         """Write the file, whole or not at all."""
-        with written_whole(self._path) as file:
+        with draft_of(self._path) as draft:
+            file = draft.file
             file.write(json.dumps(dict(COCO_HEAD)).encode()[:-1])
             for key, part in (("images", self._images), ("annotations", self._annotations)):
                 file.write(f',\n"{key}": ['.encode())
@@ -126,15 +135,13 @@ class _CocoParts:
                 file.write(b"]")
                 part.close()
             file.write(b"}\n")
+            file.close()
+            draft.publish()
 
 
 def _write_png(path: Path, pixels: np.ndarray) -> None:
     from PIL import Image
 
-    with written_whole(path) as file:
-        Image.fromarray(pixels).save(file, format="PNG", compress_level=1)
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    with written_whole(path) as file:
-        file.write(content)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="PNG", compress_level=1)
+    atomic_write(path, file.getvalue())

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
+from adbench.api.atomic_file import draft_of
 from adbench.api.untrusted import one_line, open_plain
-from adbench.detector.store.whole import written_whole
 from adbench.engine.store.record import storage_errors
 from adbench.errors import StorageError
 
@@ -36,10 +36,15 @@ def write_archive(path: Path, entries: Mapping[str, Write]) -> None:
     Raises:
         StorageError: disk full or read-only.
     """
-    with storage_errors(path), written_whole(path) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_STORED) as archive:
-        for name, write in entries.items():
-            with archive.open(zipfile.ZipInfo(name, _DATE), "w", force_zip64=True) as entry:
-                write(entry)
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with draft_of(path) as draft:
+            with zipfile.ZipFile(draft.file, "w", zipfile.ZIP_STORED) as archive:
+                for name, write in entries.items():
+                    with archive.open(zipfile.ZipInfo(name, _DATE), "w", force_zip64=True) as entry:
+                        write(entry)
+            draft.file.close()
+            draft.publish()
 
 
 class ArchiveReader:
