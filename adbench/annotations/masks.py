@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from adbench.annotations.shapes import Annotation
 from adbench.datasets import read_size
 from adbench.errors import DataError, StorageError, printable
+from adbench.files import atomic_write
 
 if TYPE_CHECKING:
     import numpy as np
@@ -123,8 +125,10 @@ def _painted(annotation: Annotation, numbers: dict[str, int]) -> np.ndarray:
 def _write(page: np.ndarray, target: Path) -> None:
     from PIL import Image
 
+    file = io.BytesIO()
+    Image.fromarray(page).save(file, format="PNG")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(page).save(target)
+        atomic_write(target, file.getvalue())
     except OSError as error:
         raise StorageError(f"{target}: {error.strerror or error}; choose another folder with --out") from None
