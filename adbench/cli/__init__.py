@@ -28,7 +28,7 @@ _COMMANDS = {
     "board": "Build, show and check leaderboards.",
     "cache": "Show or clear the cache of features, networks and masks.",
     "check": "Check a plugin's components against their contracts.",
-    "data": "List, get and verify datasets.",
+    "data": "List, get, verify and show datasets; import and export annotations.",
     "evaluate": "Compute the metrics of finished runs again.",
     "fit": "Learn from a folder of normal images, and write the detector to a file.",
     "list": "List the installed components and recipes.",

@@ -36,7 +36,7 @@ class Obtainable(Protocol):
 
 @click.group("data")
 def command() -> None:
-    """List, get and verify datasets."""
+    """List, get, verify and show datasets; import and export annotations."""
 
 
 @command.command("list")
@@ -97,6 +97,23 @@ def import_command(annotations: Path, out: Path, images: Path | None, classes: s
         echo(f"warning: {remark}", err=True)
     shapes = ", ".join(f"{label} {count}" for label, count in sorted(done.shapes.items()))
     echo(f"{counted(done.masks, 'mask')} in {out}: {shapes or 'no shape'}; {done.normal} images have none")
+
+
+@command.command("export")
+@click.argument("data", metavar="NAME|PATH")
+@_ROOT
+@click.option("--form", type=click.Choice(["labelme", "coco"]), required=True, help="Whose annotations.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="COCO's file, or the folder of labelme's.")
+@click.option("--category", "wanted", multiple=True, help="Only this category; may be given again.")
+def export_command(data: str, root: Path | None, form: Any, out: Path, wanted: tuple[str, ...]) -> None:
+    """Write the masks of a dataset's test images as annotations that drawing tools open."""
+    from adbench.annotations.export import export_masks
+    from adbench.cli.options import dataset_from
+    from adbench.cli.plugins import installed
+
+    dataset = dataset_from(installed(), data, None if root is None else str(root))
+    count = export_masks(dataset, wanted or dataset.categories(), out, form)
+    echo(f"{counted(count, 'image')} in {out}; paths of images are relative to {getattr(dataset, 'root', '')}")
 
 
 @command.command("show")
