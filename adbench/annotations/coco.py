@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adbench.annotations.shapes import Annotation, Shape, inside, leads_outside, points_of, size_of
+from adbench.annotations.shapes import AnnotatedImage, Shape, inside, leads_outside, points_of, size_of
 from adbench.api.untrusted import read_json
 from adbench.errors import DataError, StorageError, UsageError, printable
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 1 << 30
 
 
-def read_coco(path: Path) -> Iterator[Annotation]:
+def read_coco(path: Path) -> Iterator[AnnotatedImage]:
     """The annotations of each image, in the order of the file.
 
     Raises:
@@ -39,10 +39,10 @@ def read_coco(path: Path) -> Iterator[Annotation]:
         raise DataError(f"{where}: is no file of COCO: {printable(error)} is missing; export it again") from None
 
 
-def _annotation(image: Any, entries: list[Any], names: dict[Any, str], where: str) -> Annotation:
+def _annotation(image: Any, entries: list[Any], names: dict[Any, str], where: str) -> AnnotatedImage:
     size = size_of(image["height"], image["width"], where)
     shapes = [_shape(entry, names[entry["category_id"]], size, where) for entry in entries]
-    return Annotation(inside(str(image["file_name"]), where), size, shapes)
+    return AnnotatedImage(inside(str(image["file_name"]), where), size, shapes)
 
 
 def _shape(entry: Any, label: str, size: tuple[int, int], where: str) -> Shape:

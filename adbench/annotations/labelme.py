@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adbench.annotations.shapes import Annotation, Shape, inside, leads_outside, points_of, polygon, size_of
+from adbench.annotations.shapes import AnnotatedImage, Shape, inside, leads_outside, points_of, polygon, size_of
 from adbench.api.untrusted import read_json
 from adbench.errors import DataError, StorageError, printable
 
@@ -19,7 +19,7 @@ MAX_BYTES = 256 << 20
 """A file may hold its image, too."""
 
 
-def read_labelme(folder: Path) -> Iterator[Annotation]:
+def read_labelme(folder: Path) -> Iterator[AnnotatedImage]:
     """The annotations of all JSON files below a folder, by path.
 
     Raises:
@@ -31,7 +31,7 @@ def read_labelme(folder: Path) -> Iterator[Annotation]:
         yield _annotation(path, folder)
 
 
-def _annotation(path: Path, folder: Path) -> Annotation:
+def _annotation(path: Path, folder: Path) -> AnnotatedImage:
     where = printable(path)
     try:
         content = read_json(path, "a file of labelme", MAX_BYTES)
@@ -42,7 +42,7 @@ def _annotation(path: Path, folder: Path) -> Annotation:
     except (TypeError, KeyError):
         raise DataError(f"{where}: is no file of labelme; keep it elsewhere, or save it again") from None
     beside = path.relative_to(folder).parent / image.replace("\\", "/").rpartition("/")[2]
-    return Annotation(inside(beside.as_posix(), where), size, [_shape(shape, size, where) for shape in shapes])
+    return AnnotatedImage(inside(beside.as_posix(), where), size, [_shape(shape, size, where) for shape in shapes])
 
 
 def _shape(shape: Any, size: tuple[int, int], where: str) -> Shape:

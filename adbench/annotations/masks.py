@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adbench.annotations.shapes import Annotation
+from adbench.annotations.shapes import AnnotatedImage
 from adbench.datasets import read_size
 from adbench.errors import DataError, StorageError, printable
 from adbench.files import atomic_write
@@ -38,7 +38,7 @@ class Imported:
     remarks: list[str] = field(default_factory=list)
 
 
-def annotations_in(path: Path) -> Iterator[Annotation]:
+def annotations_in(path: Path) -> Iterator[AnnotatedImage]:
     """The annotations of a folder of labelme's files, or of COCO's file.
 
     Raises:
@@ -85,7 +85,7 @@ def _numbers(found: Sequence[str], classes: Sequence[str]) -> dict[str, int]:
     return {label: number for number, label in enumerate(classes or found, 1)}
 
 
-def _target(annotation: Annotation, images: Path, out: Path) -> Path:
+def _target(annotation: AnnotatedImage, images: Path, out: Path) -> Path:
     """The mask's file, where the image is as annotated and no mask is there."""
     image = images / annotation.image
     target = out / f"{annotation.image.rpartition('.')[0] or annotation.image}_mask.png"
@@ -100,7 +100,7 @@ def _target(annotation: Annotation, images: Path, out: Path) -> Path:
     return target
 
 
-def _count(annotation: Annotation, done: Imported) -> None:
+def _count(annotation: AnnotatedImage, done: Imported) -> None:
     done.normal += not annotation.shapes
     done.shapes.update(shape.label for shape in annotation.shapes)
     for shape in annotation.shapes:
@@ -112,7 +112,7 @@ def _count(annotation: Annotation, done: Imported) -> None:
             )
 
 
-def _painted(annotation: Annotation, numbers: dict[str, int]) -> np.ndarray:
+def _painted(annotation: AnnotatedImage, numbers: dict[str, int]) -> np.ndarray:
     """[H, W] uint8: the number of the class at each pixel; of several the last one drawn."""
     import numpy as np
 

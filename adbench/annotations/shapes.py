@@ -37,7 +37,7 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Annotation:
+class AnnotatedImage:
     """What one file or entry says of an image.
 
     Attributes:

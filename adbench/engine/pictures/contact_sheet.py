@@ -25,7 +25,7 @@ _OUTLINE = (0x22, 0xE6, 0xFF)
 
 
 @dataclass(frozen=True)
-class SheetRow:
+class Strip:
     """The images of one part and one type of defect.
 
     Attributes:
@@ -45,7 +45,7 @@ class SheetRow:
         return [self.samples[int(place)] for place in places.round()]
 
 
-def rows_of(dataset: Dataset, category: str) -> list[SheetRow]:
+def rows_of(dataset: Dataset, category: str) -> list[Strip]:
     """The rows of a sheet: training images, normal test images, and each type of defect.
 
     Raises:
@@ -54,8 +54,8 @@ def rows_of(dataset: Dataset, category: str) -> list[SheetRow]:
     """
     split = dataset.split(category)
     kinds = sorted({sample.defect for sample in split.test}, key=lambda kind: (kind != GOOD, kind))
-    tested = [SheetRow("test", kind, [sample for sample in split.test if sample.defect == kind]) for kind in kinds]
-    return [SheetRow("train", GOOD, split.train), *tested]
+    tested = [Strip("test", kind, [sample for sample in split.test if sample.defect == kind]) for kind in kinds]
+    return [Strip("train", GOOD, split.train), *tested]
 
 
 def contact_sheet(dataset: Dataset, category: str, path: Path) -> list[str]:
@@ -84,7 +84,7 @@ def contact_sheet(dataset: Dataset, category: str, path: Path) -> list[str]:
     return problems
 
 
-def _draw_row(page: Canvas, dataset: Dataset, row: SheetRow, top: float) -> Iterator[str]:
+def _draw_row(page: Canvas, dataset: Dataset, row: Strip, top: float) -> Iterator[str]:
     colour = NORMAL if row.defect == GOOD else DEFECT
     page.text(_EDGE, top + _HEAD / 2, f"{row.part}: {row.defect}, {len(row.samples)}", 11, color=colour, bold=True)
     for place, sample in enumerate(row.shown):
