@@ -88,7 +88,7 @@ def group() -> None:
     """A plugin-based benchmark for industrial visual anomaly detection.
 
     \b
-    adbench run --recipe patchcore-lite --data demo
+    adbench run --recipe adbench-lite --data demo
     adbench run --backbone dinov3 --scorer knn --data PATH
     """  # noqa: D301  \b tells click not to wrap the paragraph
 

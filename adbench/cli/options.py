@@ -277,8 +277,8 @@ def recipe_from(registry: Registry, recipe: str | None, slots: dict[str, Any]) -
         return read_recipe(file).with_parts(parts)
     if "backbone" not in parts or "scorer" not in parts:
         raise UsageError(
-            "name a method: --recipe NAME (see 'adbench list recipe'), or --backbone and --scorer,"
-            " such as --backbone dinov3 --scorer knn"
+            "name a method: --recipe adbench-lite to begin with (two CPU cores will do; 'adbench list recipe' has"
+            " more), or --backbone and --scorer, such as --backbone dinov3 --scorer knn"
         )
     return Recipe(name=name_of(parts), **parts)
 

@@ -85,15 +85,31 @@ class _MergesLayers(Neck):
 
 
 class ConcatLayers(_MergesLayers):
-    """Merges layers into patches: all on the finest layer's grid, channels one after the other."""
+    """Merges layers into patches: all on the grid of one of them, channels one after the other."""
 
     name = "concat-layers"
+
+    class Config(_MergesLayers.Config):
+        onto: int = Field(
+            0, ge=0, description="layer whose grid the patches have, 0 the finest; finer layers are averaged down to it"
+        )
+
+    config: Config
+
+    def identity(self) -> dict[str, Any]:
+        """As everywhere, but `onto` only where it is set: it came after the first records."""
+        return {key: value for key, value in super().identity().items() if (key, value) != ("onto", 0)}
 
     def apply(self, features: Features) -> Features:
         import torch
 
-        grids = _on_the_finest(features.need_layers(self.title), self.config.upsample)
-        return features.having(patches=grids[0] if len(grids) == 1 else torch.cat(grids, dim=-1), layers=None)
+        layers = features.need_layers(self.title)
+        grids = sorted((tuple(layer.shape[1:3]) for layer in layers.values()), reverse=True)
+        if self.config.onto >= len(grids):
+            raise UsageError(f"{self.title} has onto={self.config.onto}, but there are {len(grids)} layers; name more")
+        height, width = grids[self.config.onto]
+        fitted = [_fit(layer, height, width, self.config.upsample) for layer in layers.values()]
+        return features.having(patches=fitted[0] if len(fitted) == 1 else torch.cat(fitted, dim=-1), layers=None)
 
 
 class AverageLayers(_MergesLayers):
@@ -123,6 +139,15 @@ def _on_the_finest(layers: dict[str, Tensor], upsample: str) -> list[Tensor]:
     return [_enlarge(layer, height, width, upsample) for layer in layers.values()]
 
 
+def _fit(layer: Tensor, height: int, width: int, upsample: str) -> Tensor:
+    """A layer on a grid: enlarged to a finer one, averaged down to a coarser one."""
+    from torch.nn.functional import adaptive_avg_pool2d
+
+    if layer.shape[1] <= height and layer.shape[2] <= width:
+        return _enlarge(layer, height, width, upsample)
+    return adaptive_avg_pool2d(layer.permute(0, 3, 1, 2), (height, width)).permute(0, 2, 3, 1)
+
+
 def _enlarge(layer: Tensor, height: int, width: int, upsample: str) -> Tensor:
     from torch.nn.functional import interpolate
 
@@ -132,6 +157,27 @@ def _enlarge(layer: Tensor, height: int, width: int, upsample: str) -> Tensor:
     corners = False if upsample == "bilinear" else None
     enlarged: Tensor = interpolate(layer.permute(0, 3, 1, 2), (height, width), mode=upsample, align_corners=corners)
     return enlarged.permute(0, 2, 3, 1)
+
+
+class ImageStatistics(Neck):
+    """The image vector: mean and standard deviation of each channel of the deepest layer over all places [B, 2 C].
+
+    The mean alone is a network's pooled vector; the deviation tells a few strange places from none. Without layers,
+    patches are read.
+    """
+
+    name = "image-statistics"
+
+    @classmethod
+    def provides(cls, config: Any) -> frozenset[str]:
+        return frozenset({"image"})
+
+    def apply(self, features: Features) -> Features:
+        import torch
+
+        layers = features.layers or {"patches": features.need_patches(self.title)}
+        places = list(layers.values())[-1].flatten(1, 2).float()
+        return features.having(image=torch.cat([places.mean(1), places.std(1, correction=0)], dim=1))
 
 
 class DropLayers(Neck):

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 Pixels = Annotated[int, Field(ge=1, le=16384)]
 Size = Pixels | tuple[Pixels, Pixels]
 
+LEAST_SIDE = 32
+"""Pixels of the shorter side that `resize-area` leaves at least."""
+
 
 def _pair(size: Size) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else size
@@ -62,6 +65,26 @@ class Resize(Preprocessor):
         short, long = sorted((height, width))
         longer = max(1, int(self.config.size * long / short))
         return (self.config.size, longer) if height <= width else (longer, self.config.size)
+
+
+class ResizeArea(Resize):
+    """As many pixels as a square of this side, with the aspect kept: an elongated image costs what a square one does.
+
+    No side becomes shorter than 32 pixels, as deep layers of a network would have no place left: what is more elongated
+    than that allows is squashed to as many pixels. Resampling and precision are those of `resize`.
+    """
+
+    name = "resize-area"
+
+    class Config(Resize.Config):
+        size: int = Field(256, ge=LEAST_SIDE, le=16384, description="side of the square that has as many pixels")
+
+    config: Config
+
+    def _target(self, height: int, width: int) -> tuple[int, int]:
+        area = self.config.size**2
+        rows = round(min(max((area * height / width) ** 0.5, LEAST_SIDE), area / LEAST_SIDE))
+        return rows, max(LEAST_SIDE, round(area / rows))
 
 
 class CenterCrop(Preprocessor):

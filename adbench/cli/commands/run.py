@@ -125,7 +125,7 @@ def command(**options: Any) -> int:
     unit (one method, category and seed) does not run again.
 
     \b
-    adbench run --recipe patchcore-lite --data demo
+    adbench run --recipe adbench-lite --data demo
     adbench run --backbone dinov3 --scorer knn --data PATH
     adbench run --all --backbone resnet18 --bank full --bank coreset --scorer knn:k=1 --scorer knn:k=3 --data PATH
     adbench run --suite configs/suites/demo.yaml

@@ -16,6 +16,8 @@ from adbench_memory.lnamd import Lnamd
 from adbench_memory.mutual import Mutual
 from adbench_memory.rscin import Rscin
 from adbench_memory.test_set import TestSet
+from adbench_memory.two_scale import TwoScale
+from adbench_memory.two_scale_knn import TwoScaleKnn
 
 from adbench.testing import parametrize_with_checks
 
@@ -50,6 +52,9 @@ COMPONENTS = [
     Gallery(),
     GalleryKnn(),
     GalleryKnn(images=3, k=2, squared=True),
+    TwoScale(fraction=0.5),
+    TwoScaleKnn(),
+    TwoScaleKnn(k=2, squared=True, fraction=0, weight=0.2),
 ]
 
 

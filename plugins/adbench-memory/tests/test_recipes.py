@@ -17,17 +17,20 @@ from adbench_memory.lnamd import Lnamd
 from adbench_memory.mutual import Mutual
 from adbench_memory.rscin import Rscin
 from adbench_memory.test_set import TestSet
+from adbench_memory.two_scale import TwoScale
+from adbench_memory.two_scale_knn import TwoScaleKnn
 
 from adbench.testing import check_recipe, recipe_files
 
 FILES = recipe_files(adbench_memory)
 OURS = {
-    **{f"bank/{bank.name}": bank for bank in (Full, Coreset, ImageVectors, Gallery, Aligned, TestSet)},
-    **{f"scorer/{scorer.name}": scorer for scorer in (Knn, ImageKnn, GalleryKnn, AlignedKnn, Mutual)},
+    **{f"bank/{bank.name}": bank for bank in (Full, Coreset, ImageVectors, Gallery, Aligned, TestSet, TwoScale)},
+    **{f"scorer/{scorer.name}": scorer for scorer in (Knn, ImageKnn, GalleryKnn, AlignedKnn, Mutual, TwoScaleKnn)},
     "neck/lnamd": Lnamd,
     "aggregate/rscin": Rscin,
 }
 HERE = {
+    "adbench-lite",
     "anomaly-dino",
     "dinov3-knn",
     "musc",

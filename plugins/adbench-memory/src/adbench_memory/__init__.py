@@ -23,9 +23,11 @@ def register_components(register: Callable[[type[Component]], None]) -> None:
     from adbench_memory.mutual import Mutual
     from adbench_memory.rscin import Rscin
     from adbench_memory.test_set import TestSet
+    from adbench_memory.two_scale import TwoScale
+    from adbench_memory.two_scale_knn import TwoScaleKnn
 
-    banks: tuple[type[Component], ...] = (Full, Coreset, ImageVectors, Gallery, Aligned, TestSet)
-    others: tuple[type[Component], ...] = (Knn, ImageKnn, GalleryKnn, AlignedKnn, Mutual, Lnamd, Rscin)
+    banks: tuple[type[Component], ...] = (Full, Coreset, ImageVectors, Gallery, Aligned, TestSet, TwoScale)
+    others: tuple[type[Component], ...] = (Knn, ImageKnn, GalleryKnn, AlignedKnn, Mutual, TwoScaleKnn, Lnamd, Rscin)
     for component in (*banks, *others):
         register(component)
 

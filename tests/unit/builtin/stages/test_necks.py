@@ -1,9 +1,18 @@
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from adbench import ContractError, Features, Geometry, UsageError
-from adbench.builtin.stages.necks import L2, AverageLayers, ConcatLayers, DropLayers, Patchify, PoolChannels
+from adbench.builtin.stages.necks import (
+    L2,
+    AverageLayers,
+    ConcatLayers,
+    DropLayers,
+    ImageStatistics,
+    Patchify,
+    PoolChannels,
+)
 from adbench.testing import parametrize_with_checks
 
 
@@ -23,6 +32,8 @@ def layers(*shapes, seed=0):
         PoolChannels(dim=4),
         L2(),
         ConcatLayers(),
+        ConcatLayers(onto=1),
+        ImageStatistics(),
         AverageLayers(),
         DropLayers(),
     ]
@@ -122,3 +133,42 @@ def test_layers_are_averaged_on_the_finest_grid():
 def test_layers_of_other_channels_are_not_averaged():
     with pytest.raises(UsageError, match=r"these differ \(0 3, 1 5\); use 'concat-layers'"):
         AverageLayers().apply(features(layers=layers((4, 4, 3), (2, 2, 5))))
+
+
+@pytest.mark.proves("adbench-lite")
+def test_finer_layers_are_averaged_down_to_the_grid_of_another():
+    maps = layers((6, 8, 3), (3, 4, 5), (2, 2, 7))
+    seen = ConcatLayers(onto=1).apply(features(layers=maps)).patches
+    halves = maps["0"].reshape(2, 3, 2, 4, 2, 3).mean((2, 4))
+    torch.testing.assert_close(seen[..., :3], halves)
+    assert torch.equal(seen[..., 3:8], maps["1"])
+    coarse = F.interpolate(maps["2"].permute(0, 3, 1, 2), (3, 4), mode="bilinear").permute(0, 2, 3, 1)
+    torch.testing.assert_close(seen[..., 8:], coarse)
+
+
+def test_a_grid_that_is_not_there_is_refused():
+    with pytest.raises(UsageError, match="onto=2, but there are 2 layers"):
+        ConcatLayers(onto=2).apply(features(layers=layers((4, 4, 3), (2, 2, 5))))
+
+
+def test_the_grid_is_part_of_the_identity_only_where_it_is_set():
+    assert ConcatLayers().identity() == {"upsample": "bilinear"}
+    assert ConcatLayers(onto=1).identity() == {"upsample": "bilinear", "onto": 1}
+
+
+@pytest.mark.proves("adbench-lite")
+def test_statistics_are_those_of_the_deepest_layer():
+    maps = layers((4, 4, 3), (2, 3, 5))
+    seen = ImageStatistics().apply(features(layers=maps))
+    places = maps["1"].reshape(2, 6, 5).numpy()
+    expected = torch.from_numpy(np.concatenate([places.mean(1), places.std(1)], axis=1))
+    torch.testing.assert_close(seen.image, expected)
+    assert seen.layers == maps
+
+
+def test_statistics_of_patches_where_there_are_no_layers():
+    patches = layers((4, 4, 3))["0"]
+    assert torch.equal(
+        ImageStatistics().apply(features(patches=patches)).image,
+        ImageStatistics().apply(features(layers={"only": patches})).image,
+    )

@@ -6,7 +6,7 @@ from torch.nn import functional
 from torchvision.transforms.functional import resize
 
 from adbench import DataError, Geometry, UsageError
-from adbench.builtin.stages.preprocessors import CenterCrop, CropToMultiple, Pad, Resize
+from adbench.builtin.stages.preprocessors import CenterCrop, CropToMultiple, Pad, Resize, ResizeArea
 
 
 def image(height: int, width: int, dtype: torch.dtype = torch.uint8) -> torch.Tensor:
@@ -137,3 +137,34 @@ def test_without_rounding_a_resize_is_torchvisions_on_floats():
     rounded, _ = Resize(size=(32, 32)).apply(image, Geometry.whole(50, 70))
     assert rounded.dtype == torch.uint8
     assert (rounded.float().div(255) - resized).abs().max() <= 1.01 / 255
+
+
+@pytest.mark.proves("adbench-lite")
+@pytest.mark.parametrize(
+    ("size", "shape", "expected"),
+    [
+        (256, (256, 256), (256, 256)),
+        (256, (100, 100), (256, 256)),
+        (256, (500, 1250), (162, 405)),
+        (256, (1250, 500), (405, 162)),
+        (64, (1, 4), (32, 128)),
+        (64, (1, 4000), (32, 128)),
+        (64, (4000, 1), (128, 32)),
+    ],
+)
+def test_resize_area_keeps_the_aspect_and_the_number_of_pixels(size, shape, expected):
+    prepared, geometry = apply(ResizeArea(size=size, precision="float"), image(*shape, torch.float32))
+    assert tuple(prepared.shape) == (3, *expected)
+    assert geometry.box == (0, 0, *shape)
+
+
+def test_resize_area_resamples_as_resize():
+    pixels = image(50, 125)
+    prepared, _ = apply(ResizeArea(size=64), pixels)
+    expected, _ = apply(Resize(size=tuple(prepared.shape[1:])), pixels)
+    assert torch.equal(prepared, expected)
+
+
+def test_resize_area_refuses_a_square_below_its_least_side():
+    with pytest.raises(UsageError, match="size"):
+        ResizeArea(size=31)

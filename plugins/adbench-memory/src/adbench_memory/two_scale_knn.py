@@ -1,0 +1,64 @@
+"""The scorer that asks how far the nearest normal patches are, and the nearest normal image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from adbench import Bank, Field, Scorer, Scores
+from adbench_memory.neighbours import NeighbourConfig
+from adbench_memory.two_scale import TwoScale
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from adbench import Features
+
+
+class TwoScaleKnn(Scorer):
+    """A patch's score is its mean distance to its k nearest normal patches; the image's own score knows both scales.
+
+    What is wrong in one place shows in a patch; what is wrong as a whole, such as another texture, in the image's
+    vector. The image scores the geometric mean of two distances: the mean of its highest patches, and its vector's mean
+    distance to the k nearest normal images. Distances in different units can be averaged so: a factor before one of
+    them moves all images alike, and nothing has to be calibrated. Patches outside the foreground score 0.
+    """
+
+    name: ClassVar[str] = "two-scale-knn"
+    bank: ClassVar[type[Bank]] = TwoScale
+    needs: ClassVar[frozenset[str]] = frozenset({"patches", "image"})
+
+    class Config(NeighbourConfig):
+        """Options."""
+
+        fraction: float = Field(
+            0.01, ge=0, le=1, description="share of the highest patches whose mean counts; 0 for the maximum, 1 for all"
+        )
+        weight: float = Field(
+            0.5, ge=0, le=1, description="of the patches in the image score; the rest is the image vector's"
+        )
+
+    config: Config
+
+    @classmethod
+    def gives(cls, config: Any) -> frozenset[str]:
+        return frozenset({"patches", "image"})
+
+    @classmethod
+    def defaults(cls, config: Any) -> Mapping[str, Any]:
+        return {"bank": {TwoScale.name: {}}, "aggregate": "scorer"}
+
+    def score(self, query: Features, bank: Bank) -> Scores:
+        assert isinstance(bank, TwoScale)
+        patches = query.need_patches(self.title)
+        distances, _ = bank.search(patches.flatten(0, 2), self.config.k, self.config.metric)
+        scores = self.config.mean(distances).reshape(patches.shape[:3])
+        if query.foreground is not None:
+            scores = scores * query.foreground.to(scores.device)
+        whole = self.config.mean(bank.image_distances(query.need_image(self.title), self.config.k))
+        return Scores(scores, self._highest(scores) ** self.config.weight * whole ** (1 - self.config.weight))
+
+    def _highest(self, scores: Tensor) -> Tensor:
+        """[B]: the mean of each image's highest patch scores, ``int(fraction * N)`` of N and at least one."""
+        flat = scores.flatten(1)
+        return flat.topk(max(1, int(self.config.fraction * flat.shape[1])), dim=1).values.mean(1)
