@@ -55,7 +55,7 @@ from adbench.errors import (
     UsageError,
     WeightsError,
 )
-from adbench.hookspecs import hookimpl
+from adbench.registration.hookspecs import hookimpl
 
 __version__ = "0.1.0"
 

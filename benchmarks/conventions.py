@@ -22,7 +22,7 @@ from adbench.api.curves.curve import curve_of_maps
 from adbench.cli.options import dataset_from
 from adbench.engine.evaluate.reproduce import evaluator_of
 from adbench.engine.store.record import read_record
-from adbench.registry import installed
+from adbench.registration.registry import installed
 
 LIMIT = 0.3
 

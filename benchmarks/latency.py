@@ -28,7 +28,7 @@ from adbench.engine.plan.recipe import complete, read_recipe
 from adbench.engine.plan.settings import Settings
 from adbench.engine.plan.unit import Unit
 from adbench.engine.run.runner import Runner
-from adbench.registry import Registry, load_registry
+from adbench.registration.registry import Registry, load_registry
 
 BATCH = 8
 

@@ -74,7 +74,7 @@ def run(images: int) -> dict[str, float]:
     from adbench.engine.plan.settings import Settings
     from adbench.engine.plan.unit import Unit
     from adbench.engine.run.runner import Runner
-    from adbench.registry import load_registry
+    from adbench.registration.registry import load_registry
 
     registry = load_registry()
     registry.add_component(Noise, "benchmarks", "1")

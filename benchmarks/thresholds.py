@@ -34,7 +34,7 @@ from adbench.engine.plan.threshold_rule import Rule
 from adbench.engine.process.clock import Clock
 from adbench.engine.run import crossfit
 from adbench.engine.run.method import Method, split_scores
-from adbench.registry import installed
+from adbench.registration.registry import installed
 
 WAYS = {"held-out 20 %": 1, "cross-fitted k=5": 1 << 30}
 """From how many images on one held-out fit is made, for each way."""

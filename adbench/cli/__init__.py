@@ -76,7 +76,7 @@ class LazyGroup(click.Group):
 
     def _load_plugins(self) -> None:
         from adbench.cli.plugins import report_problems
-        from adbench.registry import load_registry
+        from adbench.registration.registry import load_registry
 
         registry = load_registry(parts=False)
         report_problems([*registry.problems, *registry.call_each("register_commands", cli=self)])

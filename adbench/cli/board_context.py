@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from adbench.api.metric import Metric
     from adbench.boards.records.installed import Known, Witness
     from adbench.engine.store.record import ResultRecord
-    from adbench.registry import Registry
+    from adbench.registration.registry import Registry
 
 
 def known_here(data: str | None = None, witness: Witness | None = None) -> Known:

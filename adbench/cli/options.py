@@ -14,7 +14,7 @@ from adbench.api.bank import Source
 from adbench.engine.plan.protocol import Protocol
 from adbench.engine.plan.recipe import SLOTS, Part, Recipe, name_of, read_recipe
 from adbench.errors import UsageError
-from adbench.registry import Registry
+from adbench.registration.registry import Registry
 
 if TYPE_CHECKING:
     from adbench.engine.plan.threshold_rule import Rule

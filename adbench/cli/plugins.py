@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from adbench.cli.screen import echo
 
 if TYPE_CHECKING:
-    from adbench.registry import Problem, Registry
+    from adbench.registration.registry import Problem, Registry
 
 _printed: dict[str, None] = {}
 """Lines that this command has printed."""
@@ -31,7 +31,7 @@ def reported_once() -> Iterator[None]:
 
 def installed() -> Registry:
     """The registry of all installed plugins."""
-    from adbench import registry
+    from adbench.registration import registry
 
     found = registry.installed()
     _used[:] = [found]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from adbench.api.dataset import Dataset
     from adbench.engine.store.record import ResultRecord
-    from adbench.registry import Registry
+    from adbench.registration.registry import Registry
 
 
 def dataset_of(registry: Registry, record: ResultRecord, data: str | None, folder: Path | None = None) -> Dataset:

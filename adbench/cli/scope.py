@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from adbench.engine.plan.plan import Assignment, Plan
     from adbench.engine.plan.recipe import Recipe
     from adbench.engine.plan.suite import Suite, TaskSpec
-    from adbench.registry import Registry
+    from adbench.registration.registry import Registry
 
 _SLOTS = ("augment", "preprocess", "backbone", "neck", "masker", "bank", "scorer", "aggregate")
 _AXES = ("backbone", "bank", "scorer")

@@ -8,7 +8,7 @@ from typing import cast
 from adbench.api.dataset import Dataset
 from adbench.engine.plan.recipe import Part
 from adbench.errors import UnknownName, UsageError
-from adbench.registry import Registry
+from adbench.registration.registry import Registry
 
 
 def dataset_from(registry: Registry, data: str, root: str | None = None) -> Dataset:

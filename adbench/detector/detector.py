@@ -22,7 +22,7 @@ from adbench.engine.plan.map_spec import MapSpec
 from adbench.engine.plan.recipe import Recipe
 from adbench.engine.plan.threshold_rule import Rule
 from adbench.errors import BadImage, UsageError
-from adbench.registry import installed
+from adbench.registration.registry import installed
 
 
 class Detector:

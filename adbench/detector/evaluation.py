@@ -29,7 +29,7 @@ from adbench.engine.run.record_builder import RecordBuilder
 from adbench.engine.run.result import Result
 from adbench.engine.run.result_writer import ResultWriter
 from adbench.engine.store.record import Cost, MetricInfo, ResultRecord
-from adbench.registry import installed
+from adbench.registration.registry import installed
 
 
 def evaluate(

@@ -18,7 +18,7 @@ from adbench.engine.evaluate.evaluator import Evaluator, measure
 from adbench.engine.plan.map_spec import MapSpec
 from adbench.engine.store.predictions import Predictions
 from adbench.errors import DataError, printable
-from adbench.registry import installed
+from adbench.registration.registry import installed
 
 DEFECT = "defect"
 

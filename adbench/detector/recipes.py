@@ -13,7 +13,7 @@ from adbench.engine.plan.compat import require_compatible
 from adbench.engine.plan.protocol import Protocol
 from adbench.engine.plan.recipe import SLOTS, Part, Recipe, complete, components_of, name_of, read_recipe
 from adbench.errors import UsageError
-from adbench.registry import Registry
+from adbench.registration.registry import Registry
 
 Parts = Mapping[str, Any]
 """By slot a part, as the command line writes it, or several of them in a list."""

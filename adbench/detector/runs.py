@@ -23,7 +23,7 @@ from adbench.engine.run.dispatch import Callbacks, Dispatcher
 from adbench.engine.run.record_builder import UnitOutcome
 from adbench.engine.store.record import ResultRecord
 from adbench.errors import UsageError
-from adbench.registry import Registry, installed
+from adbench.registration.registry import Registry, installed
 
 
 @dataclass(frozen=True)

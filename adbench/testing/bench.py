@@ -25,7 +25,7 @@ from adbench.errors import PluginError
 
 if TYPE_CHECKING:
     from adbench.engine.store.record import ResultRecord
-    from adbench.registry import Registry
+    from adbench.registration.registry import Registry
 
 _USUAL = {"--backbone": "toy-pixels", "--scorer": "toy-nearest"}
 """Parts of a method that a run of the bench does without being told; see `Bench.run`."""
@@ -114,7 +114,7 @@ class Bench:
     def adbench(self, *words: str | Path) -> Done:
         """Any command, in `folder`, such as ``bench.adbench("board", "build", done.folder)``."""
         from adbench.cli import call
-        from adbench.registry import instead
+        from adbench.registration.registry import instead
 
         out, err = io.StringIO(), io.StringIO()
         with instead(self._registry()), _inside(self.folder), redirect_stdout(out), redirect_stderr(err):
@@ -123,7 +123,7 @@ class Bench:
 
     def _registry(self) -> Registry:
         """What is installed, and what was given."""
-        from adbench.registry import load_registry
+        from adbench.registration.registry import load_registry
 
         registry = load_registry()
         for cls in self._given:

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from adbench import Component, UnknownName, UsageError
-from adbench.faults import made
+from adbench.registration.faults import made
 from adbench.testing.check import Broken, Check, CheckResult, Rule, Status, Unavailable, Untried
 
 if TYPE_CHECKING:

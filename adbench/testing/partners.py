@@ -11,8 +11,8 @@ import torch
 
 from adbench import AdbenchError, Backbone, Bank, Batch, Component, Preprocessor, Scorer, UsageError
 from adbench.builtin import toy
-from adbench.faults import made
-from adbench.registry import installed
+from adbench.registration.faults import made
+from adbench.registration.registry import installed
 from adbench.testing.check import Unavailable
 
 

@@ -8,7 +8,7 @@ from types import ModuleType
 
 from adbench import Component, Scorer
 from adbench.engine.plan.recipe import SLOTS, Recipe, parts_in, read_recipe
-from adbench.registry import installed
+from adbench.registration.registry import installed
 
 
 def recipe_files(package: ModuleType) -> list[Path]:

@@ -28,7 +28,7 @@ from adbench.engine.plan.settings import Settings
 from adbench.engine.plan.unit import Unit
 from adbench.engine.run.runner import Runner
 from adbench.engine.store.record import ResultRecord
-from adbench.registry import load_registry
+from adbench.registration.registry import load_registry
 from gpu_rows.line import Line, Sizes
 from gpu_rows.measuring import graphed, once, seconds
 from gpu_rows.scenes import draw

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from adbench import Context
 from adbench.networks import Network
-from adbench.registry import installed
+from adbench.registration.registry import installed
 from adbench.testing.check import Subject, Unavailable
 from adbench.testing.exercise import exercise
 from adbench.testing.toy_data import Toys, ToyStream, toys

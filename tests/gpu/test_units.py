@@ -11,7 +11,7 @@ from adbench.engine.plan.settings import Settings
 from adbench.engine.plan.threshold_rule import Rule
 from adbench.engine.plan.unit import Unit
 from adbench.engine.run.runner import Runner
-from adbench.registry import load_registry
+from adbench.registration.registry import load_registry
 
 RECIPES = {
     "coreset": {"backbone": {"toy-pixels": {"cell": 4}}, "bank": {"coreset": {"fraction": 0.2}}, "scorer": "knn"},

@@ -332,7 +332,7 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def plugin(place):
     """The plugin, installed in this process and those it starts."""
-    from adbench.registry import installed
+    from adbench.registration.registry import installed
 
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(place))

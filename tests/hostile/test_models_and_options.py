@@ -28,7 +28,7 @@ from adbench.engine.plan.protocol import Protocol
 from adbench.engine.plan.recipe import Part, Recipe, complete
 from adbench.engine.plan.unit import Unit
 from adbench.engine.run.runner import Runner, Settings
-from adbench.registry import Registry, load_registry
+from adbench.registration.registry import Registry, load_registry
 from adbench.search import ExactIndex, nearest_among
 from adbench.weights import read_state_dict
 

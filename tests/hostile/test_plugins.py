@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from adbench.cli import call
-from adbench.registry import installed
+from adbench.registration.registry import installed
 
 GOOD = '''
 from adbench import Field, Scorer, Scores, VectorBank, hookimpl

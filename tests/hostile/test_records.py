@@ -27,7 +27,7 @@ from adbench.engine.plan.derived import Declarations
 from adbench.engine.plan.recipe import read_recipe
 from adbench.engine.plan.suite import Grid, read_suite
 from adbench.engine.store.record import RECORD_FILE, canonical_json, find_runs, identity, read_record
-from adbench.registry import installed
+from adbench.registration.registry import installed
 
 PROTOCOL = {
     "shots": None,

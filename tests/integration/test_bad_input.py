@@ -311,7 +311,7 @@ def job_finished(record):
 @pytest.fixture
 def faults(tmp_path, monkeypatch):
     """A plugin of components that each break one rule."""
-    from adbench.registry import installed
+    from adbench.registration.registry import installed
 
     (tmp_path / "faults_for_test.py").write_text(FAULTS)
     info = tmp_path / "faults_for_test-1.0.dist-info"

@@ -16,7 +16,7 @@ def test_more_results_are_remembered_than_files_may_be_open(tmp_path):
         from adbench.engine.plan.settings import Settings
         from adbench.engine.plan.recipe import Recipe, complete
         from adbench.builtin.demo import Demo
-        from adbench.registry import load_registry
+        from adbench.registration.registry import load_registry
 
         resource.setrlimit(resource.RLIMIT_NOFILE, (48, 48))
         registry = load_registry()

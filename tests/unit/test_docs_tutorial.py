@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from adbench import hookspecs
+from adbench.registration import hookspecs
 
 DOCS = Path(__file__).parents[2] / "docs"
 TUTORIAL = (DOCS / "tutorial-plugin.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ import pytest
 
 from adbench import UsageError
 from adbench.engine.plan.recipe import read_recipe
-from adbench.registry import installed
+from adbench.registration.registry import installed
 
 ROOT = Path(__file__).parents[2]
 CARDS = sorted(ROOT.glob("plugins/*/docs/recipes/*.md"))
@@ -82,7 +82,7 @@ def test_a_difference_in_an_option_that_there_is_not_stops_the_script(script, tm
     with pytest.raises(SystemExit, match="'differs' names bank.fractoin, which the recipe has not"):
         script.card_of(file, ROOT / "plugins" / "odd.md", installed(), [])
     file.write_text(text.replace("PLACE", "bankk.fraction"))
-    with pytest.raises(UsageError, match="'bankk.fraction' is no slot"):
+    with pytest.raises(UsageError, match="'bankk.fraction' is not a slot"):
         read_recipe(file)
     file.write_text(text.replace("PLACE", "bank.fraction"))
     assert "**Differs** in `fraction`: not so." in script.card_of(file, ROOT / "plugins" / "odd.md", installed(), [])

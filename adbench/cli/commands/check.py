@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console as RichConsole
 
     from adbench.api.component import Component
-    from adbench.registry import Entry, Problem, RecipeFile, Registry
+    from adbench.registration.registry import Entry, Problem, RecipeFile, Registry
     from adbench.testing import Check, CheckResult
 
 _STYLES = {"pass": "green", "FAIL": "bold red", "expected": "yellow", "not here": "dim", "not tried": "dim"}
@@ -68,7 +68,7 @@ def command(dist: str, metadata_only: bool) -> int:
 
     DIST is an installed distribution, such as adbench-core, or an importable module with hooks, such as my_plugin.
     """
-    from adbench.registry import instead
+    from adbench.registration.registry import instead
 
     plugin = plugin_in(dist)
     with instead(plugin.registry):
@@ -88,7 +88,7 @@ def plugin_in(dist: str) -> Plugin:
         PluginError: the plugin cannot be loaded.
         UsageError: the plugin registers neither a component nor a recipe.
     """
-    from adbench.registry import installed
+    from adbench.registration.registry import installed
 
     registry = installed()
     for problem in registry.problems:
@@ -118,8 +118,8 @@ def _normal(dist: str) -> str:
 
 def _module_in(name: str, known: Registry) -> Plugin:
     """The plugin of one module, beside all installed ones."""
-    from adbench.faults import raised
-    from adbench.registry import load_registry
+    from adbench.registration.faults import raised
+    from adbench.registration.registry import load_registry
 
     try:
         module = import_module(name)
@@ -137,7 +137,7 @@ def _module_in(name: str, known: Registry) -> Plugin:
 
 def _load(registry: Registry, name: str, module: Any) -> None:
     from adbench.errors import AdbenchError
-    from adbench.faults import raised
+    from adbench.registration.faults import raised
 
     try:
         registry.load(name, "", module)
@@ -161,7 +161,7 @@ def _rows(plugin: Plugin, *, metadata_only: bool) -> Iterator[Finding]:
 
 
 def _checks(cls: type[Component], *, metadata_only: bool) -> list[Check]:
-    from adbench.faults import made
+    from adbench.registration.faults import made
     from adbench.testing import checks_for
 
     return checks_for(made(cls), metadata_only=metadata_only)
@@ -205,7 +205,7 @@ def _run(checks: Iterable[Check]) -> Iterator[CheckResult]:
 def _recipe(file: RecipeFile, registry: Registry) -> Finding:
     """The row of a recipe: it must be readable, and its parts must exist."""
     from adbench.engine.plan.recipe import read_recipe
-    from adbench.faults import near_to
+    from adbench.registration.faults import near_to
 
     subject = f"recipe {file.name}"
     try:

@@ -108,8 +108,8 @@ def import_command(annotations: Path, out: Path, images: Path | None, classes: s
 def export_command(data: str, root: Path | None, form: Any, out: Path, wanted: tuple[str, ...]) -> None:
     """Write the masks of a dataset's test images as annotations that drawing tools open."""
     from adbench.annotations.export import export_masks
-    from adbench.cli.options import dataset_from
     from adbench.cli.plugins import installed
+    from adbench.detector.datasets import dataset_from
 
     dataset = dataset_from(installed(), data, None if root is None else str(root))
     count = export_masks(dataset, wanted or dataset.categories(), out, form)
@@ -218,7 +218,7 @@ def _about_source(cls: type[Component]) -> Iterator[str]:
 
 def _found(cls: type[Component]) -> list[str]:
     """The place of a class's dataset, or the reason why it cannot be made."""
-    from adbench.faults import made
+    from adbench.registration.faults import made
 
     try:
         return _whereabouts(cast("Dataset", made(cls)))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from adbench.engine.evaluate.threshold import Threshold
     from adbench.engine.plan.threshold_rule import Rule
     from adbench.engine.store.record import MetricInfo, ResultRecord
-    from adbench.registry import Registry
+    from adbench.registration.registry import Registry
 
 
 @click.command("evaluate")

@@ -10,7 +10,7 @@ from adbench.cli.screen import echo, echo_json
 from adbench.errors import UnknownName
 
 if TYPE_CHECKING:
-    from adbench.registry import Registry
+    from adbench.registration.registry import Registry
 
 
 @click.command("list")
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(kind: str | None, as_json: bool) -> None:
     """List installed components and recipes, of one KIND or all, with their options and packages."""
-    from adbench.registry import installed
+    from adbench.registration.registry import installed
 
     registry = installed()
     kinds = [*registry.kinds(), "recipe"]

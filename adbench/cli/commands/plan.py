@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from adbench.engine.plan.plan import Branch, Plan
     from adbench.engine.plan.settings import Settings
     from adbench.engine.plan.unit import Unit
-    from adbench.registry import Registry
+    from adbench.registration.registry import Registry
 
 
 class _RunOptions(SectionedCommand):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from adbench.engine.plan.plan import Plan
     from adbench.engine.plan.settings import Settings
     from adbench.engine.run.dispatch import Dispatcher
-    from adbench.registry import Registry
+    from adbench.registration.registry import Registry
 
 
 _run_option = partial(option, section="Run")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from adbench.engine.evaluate.sweep import Run, Setting, SettingRanking, Sweep, SweepReport
     from adbench.engine.plan.recipe import Part
     from adbench.engine.store.record import ResultRecord
-    from adbench.registry import Registry
+    from adbench.registration.registry import Registry
 
 USUAL = {"image": "image-auroc", "pixel": "pixel-aupro-30"}
 """The default metrics that rank aggregators and maps."""

@@ -25,7 +25,7 @@ from adbench.engine.run.method import Method
 from adbench.engine.run.prepared_unit import PreparedUnit, UnitPreparer
 from adbench.engine.run.record_builder import RecordBuilder
 from adbench.errors import DataError
-from adbench.registry import Registry
+from adbench.registration.registry import Registry
 
 ANY = Rule("quantile")
 """A rule that takes as few normal scores as there are: p-values want them, too."""

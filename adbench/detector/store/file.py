@@ -44,7 +44,7 @@ from adbench.engine.run.method import Method
 from adbench.engine.store.normal_scores import NormalScores
 from adbench.engine.store.record import WeightsInfo
 from adbench.errors import StorageError, UnknownName, UsageError, WeightsError
-from adbench.registry import Registry
+from adbench.registration.registry import Registry
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -21,7 +21,7 @@ from adbench.engine.plan.unit import Unit
 from adbench.engine.store.predictions import read_predictions
 from adbench.engine.store.record import ResultRecord
 from adbench.errors import DataError, StorageError, UsageError
-from adbench.registry import Registry
+from adbench.registration.registry import Registry
 
 _LISTS = ("preprocess", "neck")
 

@@ -27,7 +27,7 @@ from adbench.engine.plan.recipe import Part
 from adbench.engine.store.lazy_sequence import LazySequence
 from adbench.engine.store.record import ResultRecord, canonical_json
 from adbench.errors import DataError, StorageError, UsageError
-from adbench.registry import Registry
+from adbench.registration.registry import Registry
 
 if TYPE_CHECKING:
     import numpy as np

@@ -18,7 +18,7 @@ from adbench.api.dataset import Dataset
 from adbench.engine.plan.recipe import Part
 from adbench.engine.store.record import ResultRecord, storage_errors
 from adbench.errors import AdbenchError, DataError, StorageError
-from adbench.registry import Registry
+from adbench.registration.registry import Registry
 
 ORIGIN_FILE = "origin.json"
 MAX_ORIGIN_BYTES = 64 << 10

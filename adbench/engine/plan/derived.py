@@ -17,7 +17,7 @@ from adbench.engine.plan.regime import declared_by, names_a_category
 from adbench.engine.store.predictions import Predictions
 from adbench.engine.store.record import ResultRecord, canonical_json
 from adbench.errors import AdbenchError
-from adbench.registry import Registry
+from adbench.registration.registry import Registry
 
 ROUNDING = 1e-6
 """Tolerance for a metric of the same raw scores on different processors."""

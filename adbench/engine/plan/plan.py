@@ -15,7 +15,7 @@ from adbench.engine.plan.recipe import Recipe, complete, components_of, parts_in
 from adbench.engine.plan.unit import Unit
 from adbench.engine.store.record import canonical_json
 from adbench.errors import IncompatibleParts, UnknownName, UsageError
-from adbench.registry import Registry
+from adbench.registration.registry import Registry
 
 
 @dataclass(frozen=True)

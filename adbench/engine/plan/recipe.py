@@ -18,8 +18,8 @@ from adbench.engine.process.interrupts import is_stop
 from adbench.engine.process.safe_text import named
 from adbench.engine.store.record import PartInfo
 from adbench.errors import AdbenchError, PluginError, StorageError, UnknownName, UsageError
-from adbench.faults import made
-from adbench.registry import Registry
+from adbench.registration.faults import made
+from adbench.registration.registry import Registry
 
 SLOTS = {
     "augment": "augmenter",

@@ -17,8 +17,8 @@ from adbench.engine.plan.plan import Assignment
 from adbench.engine.plan.protocol import Protocol
 from adbench.engine.plan.recipe import SLOTS, Part, Recipe, name_of, parts_in, read_recipe
 from adbench.errors import AdbenchError, PluginError, StorageError, UnknownName, UsageError
-from adbench.faults import made
-from adbench.registry import Registry
+from adbench.registration.faults import made
+from adbench.registration.registry import Registry
 
 MAX_SUITE_BYTES = 1 << 20
 MAX_RECIPES = 10_000

@@ -14,7 +14,7 @@ from adbench.engine.plan.recipe import Part, Recipe
 from adbench.engine.store.record import (
     canonical_json,
 )
-from adbench.registry import Registry
+from adbench.registration.registry import Registry
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from adbench.engine.run.record_builder import RecordBuilder
 from adbench.engine.store.provenance import device_name
 from adbench.engine.store.record import canonical_json
 from adbench.errors import WeightsError
-from adbench.registry import Registry
+from adbench.registration.registry import Registry
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from adbench.engine.run.method import Method, split_scores
 from adbench.engine.run.prepared_unit import PreparedUnit
 from adbench.engine.store.normal_scores import NormalScores
 from adbench.errors import AdbenchError, UnitTimeout
-from adbench.registry import Registry
+from adbench.registration.registry import Registry
 
 Hear = Callable[[Features, Sequence[ImageScores]], None]
 """Told what the backbone sees in some judged images, and their scores."""

@@ -28,7 +28,7 @@ from adbench.engine.process.worker_status import UnitAtWork, WorkerStatus
 from adbench.engine.run.record_builder import RecordBuilder, UnitOutcome
 from adbench.engine.store.record import ResultRecord, canonical_json, new_run, write_record
 from adbench.errors import AdbenchError, StorageError, UsageError, WeightsError
-from adbench.registry import Registry
+from adbench.registration.registry import Registry
 
 if TYPE_CHECKING:
     from adbench.engine.run.runner import Runner
@@ -97,7 +97,7 @@ def job_order(units: Sequence[Unit], settings: Settings, status_file: Path | Non
 
 def run_order(order: str) -> str:
     """Run the units of an order: the `Work` of executors elsewhere. Backbone and last bank stay for the next order."""
-    from adbench.registry import installed
+    from adbench.registration.registry import installed
 
     data = json.loads(order)
     answer = Answer()
@@ -115,7 +115,7 @@ def run_order(order: str) -> str:
 @lru_cache(maxsize=1)
 def _runner(settings: str) -> Runner:
     from adbench.engine.run.runner import Runner
-    from adbench.registry import installed
+    from adbench.registration.registry import installed
 
     return Runner(installed(), Settings.from_json(json.loads(settings)))
 

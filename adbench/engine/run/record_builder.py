@@ -34,7 +34,7 @@ from adbench.engine.store.record import (
 )
 from adbench.engine.store.run_index import ID, folder_of
 from adbench.errors import StorageError
-from adbench.registry import Registry
+from adbench.registration.registry import Registry
 
 Components = Mapping[str, list[Component]]
 _NONE: Mapping[str, MetricInfo] = {}

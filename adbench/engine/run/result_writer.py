@@ -16,7 +16,7 @@ from adbench.engine.run.record_builder import RecordBuilder, UnitOutcome
 from adbench.engine.run.result import Result
 from adbench.engine.store.record import ResultRecord, new_run, write_record
 from adbench.errors import StorageError
-from adbench.registry import Registry
+from adbench.registration.registry import Registry
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from adbench.engine.run.record_builder import RecordBuilder, UnitOutcome
 from adbench.engine.run.result_writer import ResultWriter
 from adbench.engine.store.predictions import Predictions
 from adbench.errors import WeightsError
-from adbench.registry import Registry
+from adbench.registration.registry import Registry
 
 SHARED_BYTES = 1 << 28
 """Bytes of results that units share, in each of the two caches."""

@@ -12,8 +12,8 @@ from functools import lru_cache
 from adbench import Component, Features, UnknownName, UsageError
 from adbench.api.component import Config
 from adbench.engine.plan.recipe import defaults_of, require_default
-from adbench.faults import class_faults, near_to, object_fault
-from adbench.registry import installed
+from adbench.registration.faults import class_faults, near_to, object_fault
+from adbench.registration.registry import installed
 from adbench.testing.check import Broken, Rule, Subject, Unavailable, require
 
 HEAVY = ("torch", "tensorflow", "jax", "cv2", "sklearn", "onnxruntime", "openvino")

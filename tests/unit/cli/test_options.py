@@ -7,7 +7,7 @@ from adbench.cli.commands.plan import command as plan_command
 from adbench.cli.commands.run import command as run_command
 from adbench.cli.options import SectionedCommand, option, protocol_from, recipe_from
 from adbench.detector.datasets import dataset_from
-from adbench.registry import load_registry
+from adbench.registration.registry import load_registry
 
 NOTHING_SAID = {"shots": None, "limit_train": None, "limit_test": None, "evaluation": "original", "allow": ()}
 

@@ -10,7 +10,7 @@ from adbench import DataError, StorageError, UnknownName
 from adbench.builtin.folders.datasets import Folder, MVTecAD
 from adbench.cli.run_data import Datasets, dataset_of
 from adbench.engine.plan.data_origin import write_origin
-from adbench.registry import installed
+from adbench.registration.registry import installed
 
 
 @pytest.fixture

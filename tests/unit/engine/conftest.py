@@ -12,7 +12,7 @@ from adbench.builtin.folders.datasets import Folder
 from adbench.engine.plan.protocol import Protocol
 from adbench.engine.plan.recipe import Recipe, complete
 from adbench.engine.plan.unit import Unit
-from adbench.registry import Registry, load_registry
+from adbench.registration.registry import Registry, load_registry
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from PIL import Image
 from adbench import Aggregator, Bank, Field, Metric, Scorer, Scores, VectorBank
 from adbench.builtin import toy
 from adbench.errors import PluginError
-from adbench.registry import installed
+from adbench.registration.registry import installed
 from adbench.testing.drawn import draw_parts
 
 

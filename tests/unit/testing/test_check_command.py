@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from adbench.cli import call
-from adbench.registry import installed
+from adbench.registration.registry import installed
 
 GOOD = '''
 from adbench import hookimpl

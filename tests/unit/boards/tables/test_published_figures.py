@@ -10,7 +10,7 @@ from adbench.boards.board import Board
 from adbench.boards.tables.published_figures import Published, fidelity_tables, published_tables, read_published
 from adbench.boards.tables.table import DASH
 from adbench.boards.tables.tidy import tidy
-from adbench.registry import installed
+from adbench.registration.registry import installed
 
 SHIPPED = Path(__file__).parents[4] / "leaderboards" / "published.yaml"
 

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from adbench.cli import call
-from adbench.registry import Problem, installed
+from adbench.registration.registry import Problem, installed
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from adbench.engine.plan.compat import require_compatible, why_not
 from adbench.engine.plan.protocol import Protocol
 from adbench.engine.plan.recipe import Recipe, complete, components_of
 from adbench.errors import IncompatibleParts
-from adbench.registry import load_registry
+from adbench.registration.registry import load_registry
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pytest
 
 from adbench.engine.plan.derived import Declarations, differences, duplicates
 from adbench.engine.store.record import ResultRecord
-from adbench.registry import installed
+from adbench.registration.registry import installed
 
 
 def part(name, **options):

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from adbench import UnknownName, UsageError
 from adbench.engine.plan.recipe import Part, Recipe, complete, components_of, read_recipe, spec_of
-from adbench.registry import load_registry
+from adbench.registration.registry import load_registry
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,7 @@ def heard():
 
 @pytest.fixture
 def dispatcher(registry, tmp_path, heard, monkeypatch):
-    monkeypatch.setattr("adbench.registry.installed", lambda: registry)
+    monkeypatch.setattr("adbench.registration.registry.installed", lambda: registry)
     dispatch._runner.cache_clear()
     hearing = Callbacks(
         begin=lambda title: heard.append(("begin", title)),

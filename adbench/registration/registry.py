@@ -14,11 +14,20 @@ from typing import Any
 
 import pluggy
 
-from adbench import hookspecs
 from adbench.api.component import Component
-from adbench.discovery import entry_points
 from adbench.errors import AdbenchError, PluginError, UnknownName, UsageError
-from adbench.faults import CONTRACTS, answer_fault, class_faults, contract_of, has_hook, hook_fault, made, raised
+from adbench.registration import hookspecs
+from adbench.registration.discovery import entry_points
+from adbench.registration.faults import (
+    CONTRACTS,
+    answer_fault,
+    class_faults,
+    contract_of,
+    has_hook,
+    hook_fault,
+    made,
+    raised,
+)
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -282,7 +291,7 @@ def _folder(path: Any) -> Path:
 def load_registry(disable: str | None = None, *, parts: bool = True) -> Registry:
     """Load every installed plugin, the built-in one first. One with a fault is left out, and a `Problem`.
 
-    Where two plugins clash, the newcomer is left out: see `adbench.discovery`.
+    Where two plugins clash, the newcomer is left out: see `adbench.registration.discovery`.
 
     Args:
         disable: distributions to leave out, separated by commas; default the environment's ADBENCH_DISABLE.

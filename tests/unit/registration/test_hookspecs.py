@@ -9,10 +9,10 @@ from click.testing import CliRunner
 
 import adbench.cli
 from adbench import Aggregator, hookimpl
-from adbench import hookspecs as specs
 from adbench.cli import call
 from adbench.errors import PluginError
-from adbench.registry import Registry, installed
+from adbench.registration import hookspecs as specs
+from adbench.registration.registry import Registry, installed
 
 HOOKS = {name for name, found in inspect.getmembers(specs, inspect.isfunction) if hasattr(found, f"{specs.GROUP}_spec")}
 
@@ -58,8 +58,8 @@ def registry():
 @pytest.fixture
 def cli(registry, monkeypatch):
     """The command line with the test's registry; commands that plugins add are taken away again."""
-    monkeypatch.setattr("adbench.registry.installed", lambda: registry)
-    monkeypatch.setattr("adbench.registry.load_registry", lambda **_: registry)
+    monkeypatch.setattr("adbench.registration.registry.installed", lambda: registry)
+    monkeypatch.setattr("adbench.registration.registry.load_registry", lambda **_: registry)
     monkeypatch.setattr(adbench.cli.group, "commands", {})
     return registry
 

@@ -5,7 +5,7 @@ import pytest
 
 from adbench import Aggregator, UnknownName, hookimpl
 from adbench.errors import PluginError
-from adbench.registry import Registry, hookspecs, installed, instead, load_registry
+from adbench.registration.registry import Registry, hookspecs, installed, instead, load_registry
 
 
 def aggregator(slug):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
 
-from adbench import hookspecs
+from adbench.registration import hookspecs
 
 _CORE = "adbench-core"
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from adbench import Backbone, Field, Masker, Metric, Scorer, UsageError, VectorBank, faults, hookimpl
+from adbench import Backbone, Field, Masker, Metric, Scorer, UsageError, VectorBank, hookimpl
 from adbench.api.component import Config
 from adbench.builtin import toy
 from adbench.errors import PluginError
-from adbench.faults import answer_fault, class_faults, has_hook, hook_fault, made, near_to, raised
-from adbench.registry import installed
+from adbench.registration import faults
+from adbench.registration.faults import answer_fault, class_faults, has_hook, hook_fault, made, near_to, raised
+from adbench.registration.registry import installed
 
 
 def test_no_installed_component_has_a_fault():

@@ -15,7 +15,6 @@ from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import Any
 
-from adbench import hookspecs
 from adbench.api.backbone import Backbone
 from adbench.api.bank import Bank, Source
 from adbench.api.component import Component, Config
@@ -27,6 +26,7 @@ from adbench.api.scorer import Scorer
 from adbench.api.stages import Aggregator, Augmenter, Masker, Neck, Preprocessor
 from adbench.api.untrusted import one_line
 from adbench.errors import AdbenchError, PluginError
+from adbench.registration import hookspecs
 
 CONTRACTS: tuple[type[Component], ...] = (
     Backbone,

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from adbench.discovery import entry_points
+from adbench.registration.discovery import entry_points
 
 
 @pytest.fixture

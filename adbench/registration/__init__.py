@@ -1,0 +1,1 @@
+"""The registration of plugins: hooks, discovery, faults, and the registry of components."""
