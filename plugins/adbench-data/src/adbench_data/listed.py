@@ -63,11 +63,9 @@ class ListedDataset(FileDataset):
         return Survey(listing.labels, (*over, *self._links(self.folder_of(category))))
 
     def _links(self, folder: str) -> Iterator[PassedOver]:
-        for path in self.tree.outward:
+        for path, why in self.tree.unfollowed.items():
             if path.startswith(folder):
-                yield PassedOver(
-                    printable(path), "is a link that leads out of the dataset's folder; copy what it leads to"
-                )
+                yield PassedOver(printable(path), why)
 
     def is_no_image(self, path: str) -> bool:
         """Whether a file is no image that anybody could miss."""

@@ -11,29 +11,39 @@ from adbench import DataError
 from adbench.datasets import SUFFIXES
 from adbench.errors import printable
 
+_OUTWARD = "is a link that leads out of the dataset's folder; copy what it leads to"
+_INWARD = "is a link to a folder; name that folder itself"
+
 
 class Folder(NamedTuple):
-    """What lies in a folder, by name, without hidden files and links that lead out of the dataset."""
+    """What lies in a folder, by name, without hidden files.
 
-    files: tuple[str, ...]
-    folders: tuple[str, ...]
+    Attributes:
+        files: the files; links to files inside of the root are among them.
+        folders: the folders; links are not.
+    """
+
+    files: dict[str, None]
+    folders: dict[str, None]
 
 
 class Tree:
     """The files below a folder. Paths in it are texts with slashes, relative to that folder.
 
+    No link to a folder is followed, and none that leads out of the root: a dataset may come from a stranger, and links
+    may go in a circle.
+
     Args:
         root: the folder, resolved.
 
     Attributes:
-        outward: links that lead out of the root, as far as folders were listed; they are not followed.
+        unfollowed: links that are not followed, as far as folders were listed, with the reason.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.outward: list[str] = []
+        self.unfollowed: dict[str, str] = {}
         self._known: dict[str, Folder] = {}
-        self._names: dict[str, frozenset[str]] = {}
 
     def images(self, folder: str, suffixes: Collection[str] = SUFFIXES) -> list[str]:
         """The image files that lie in a folder itself, by name; none where the folder is not there."""
@@ -41,20 +51,17 @@ class Tree:
 
     def folders(self, folder: str) -> tuple[str, ...]:
         """The names of the folders in a folder."""
-        return self._at(folder).folders
+        return tuple(self._at(folder).folders)
 
     def has_folder(self, path: str) -> bool:
         """Whether a folder is there, inside the root."""
-        return _is_inside(path) and (self.root / path).is_dir()
+        parent, _, name = path.rpartition("/")
+        return not path or name in self._at(parent).folders
 
     def has(self, path: str) -> bool:
         """Whether a file is there, inside the root."""
         folder, _, name = path.rpartition("/")
-        if not _is_inside(path):
-            return False
-        if folder not in self._names:
-            self._names[folder] = frozenset(self._at(folder).files)
-        return name in self._names[folder]
+        return name in self._at(folder).files
 
     def walk(self, folder: str) -> Iterator[str]:
         """All files below a folder."""
@@ -78,33 +85,40 @@ class Tree:
         return found
 
     def _at(self, folder: str) -> Folder:
+        """What is in a folder; nothing where it is not there, or a link is on the way to it."""
         if folder not in self._known:
-            self._known[folder] = self._listed(folder)
+            self._known[folder] = self._listed(folder) if self.has_folder(folder) else Folder({}, {})
         return self._known[folder]
 
     def _listed(self, folder: str) -> Folder:
         path = self.root / folder
         try:
             with os.scandir(path) as entries:
-                there = [entry for entry in entries if self._counts(entry)]
+                there = sorted((entry for entry in entries if self._counts(entry)), key=lambda entry: entry.name)
         except FileNotFoundError:
-            return Folder((), ())
+            return Folder({}, {})
         except OSError as error:
             raise DataError(f"{printable(path)} cannot be listed: {error.strerror}; make it readable") from None
-        files = sorted(entry.name for entry in there if entry.is_file())
-        return Folder(tuple(files), tuple(sorted(entry.name for entry in there if entry.is_dir())))
+        files = dict.fromkeys(entry.name for entry in there if entry.is_file())
+        return Folder(files, dict.fromkeys(entry.name for entry in there if entry.is_dir()))
 
     def _counts(self, entry: os.DirEntry[str]) -> bool:
         if entry.name.startswith(".") or entry.name == "__MACOSX":
             return False
-        inside = not entry.is_symlink() or Path(entry.path).resolve().is_relative_to(self.root)
-        if not inside:
-            self.outward.append(Path(entry.path).relative_to(self.root).as_posix())
-        return inside
+        if not entry.is_symlink():
+            return True
+        inside = _leads_inside(Path(entry.path), self.root)
+        if not inside or entry.is_dir():
+            self.unfollowed[Path(entry.path).relative_to(self.root).as_posix()] = _INWARD if inside else _OUTWARD
+            return False
+        return True
 
 
-def _is_inside(path: str) -> bool:
-    return not path.startswith("/") and "/../" not in f"/{path}/" and "\0" not in path
+def _leads_inside(link: Path, root: Path) -> bool:
+    try:
+        return link.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):  # a circle
+        return False
 
 
 def stem(path: str) -> str:
