@@ -19,9 +19,11 @@ class TwoScaleKnn(Scorer):
     """A patch's score is its mean distance to its k nearest normal patches; the image's own score knows both scales.
 
     What is wrong in one place shows in a patch; what is wrong as a whole, such as another texture, in the image's
-    vector. The image scores the geometric mean of two distances: the mean of its highest patches, and its vector's mean
-    distance to the k nearest normal images. Distances in different units can be averaged so: a factor before one of
-    them moves all images alike, and nothing has to be calibrated. Patches outside the foreground score 0.
+    vector. The image scores the weighted geometric mean of two distances: the mean of its highest patches, and its
+    vector's mean distance to the k nearest normal images. Distances in different units can be averaged so: a factor
+    before one of them moves all images alike, and nothing has to be calibrated. The patches weigh more, because the
+    logarithm of an image's distance spreads two to seven times as wide over normal images as that of its patches.
+    Patches outside the foreground score 0.
     """
 
     name: ClassVar[str] = "two-scale-knn"
@@ -35,7 +37,7 @@ class TwoScaleKnn(Scorer):
             0.01, ge=0, le=1, description="share of the highest patches whose mean counts; 0 for the maximum, 1 for all"
         )
         weight: float = Field(
-            0.5, ge=0, le=1, description="of the patches in the image score; the rest is the image vector's"
+            0.8, ge=0, le=1, description="of the patches in the image score; the rest is the image vector's"
         )
 
     config: Config
