@@ -1,4 +1,4 @@
-"""What a bank checks before it learns: `from adbench.banks import checked_batches, require_room`.
+"""Checks of banks before they learn: `from adbench.banks import checked_batches, require_room`.
 
 - `checked_batches`: the batches of a stream, whose patches are finite and have as many channels as those before.
 - `require_finite`: the same check of one batch.

@@ -1,4 +1,4 @@
-"""What a dataset of files is written with: `from adbench.datasets import PublishedDataset, DataSource`.
+"""Tools for datasets of files: `from adbench.datasets import PublishedDataset, DataSource`.
 
 - `FileDataset`: a dataset whose images and masks are files; a subclass finds them.
 - `PublishedDataset`: one that has a publisher and a licence, and is looked for where people keep it.

@@ -58,7 +58,7 @@ class Backbone(Component):
 
     @property
     def runtime(self) -> str:
-        """What computes it, as the record says it: ``"torch"``, ``"onnxruntime"``, ``"openvino"``. After `prepare`."""
+        """The runtime in the record: ``"torch"``, ``"onnxruntime"``, ``"openvino"``. Known after `prepare`."""
         return "torch"
 
     @property

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Source(str, Enum):
-    """What a bank learns from; the protocol has to allow it, and the record's regime says it."""
+    """The source that a bank learns from; the protocol must allow it, and the record's regime contains it."""
 
     NOTHING = "nothing"
     TRAIN = "train"

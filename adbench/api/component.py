@@ -1,4 +1,4 @@
-"""What every replaceable part has in common: a name, a version, options and a life of three steps."""
+"""The base of every component: a name, a version, options and a life of three steps."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Component(ABC):
 
     @classmethod
     def defaults(cls, config: Any) -> Mapping[str, Any]:
-        """What a recipe uses where it names nothing: a mapping from slot to parts.
+        """The defaults for empty slots of a recipe: a mapping from slot to parts.
 
         Slots are ``preprocess``, ``neck``, ``bank``, ``aggregate`` and ``map``. A backbone usually names ``preprocess``
         and ``neck``; a scorer names ``bank``, ``aggregate`` and ``map``.

@@ -1,4 +1,4 @@
-"""What a component is told about the run it is in: never the dataset's name, never a label."""
+"""The context of a component: facts about its run, but never the dataset's name or a label."""
 
 from __future__ import annotations
 

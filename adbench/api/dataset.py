@@ -1,4 +1,4 @@
-"""Where images and truth come from. Labels and masks never reach a component that scores."""
+"""Datasets: images and their truth. Labels and masks never reach a component that scores."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class PassedOver:
 
 @dataclass(frozen=True)
 class Survey:
-    """How a dataset has read what lies there: what a person looks at before trusting a result.
+    """A report of how a dataset read its files, for a person who checks a result.
 
     Attributes:
         labels: which images are normal and which are not, on one line, such as
@@ -88,7 +88,7 @@ class Dataset(Component):
 
     @property
     def board_name(self) -> str:
-        """What records and boards call the data; the component's name, unless it stands for any data of a form."""
+        """The dataset's name in records and on boards; by default the component's name."""
         return self.name
 
     @abstractmethod
@@ -147,7 +147,7 @@ class Dataset(Component):
         """A short name of the data's state for people, such as a version or where it was found."""
 
     def survey(self, category: str = "") -> Survey | None:  # noqa: ARG002  whoever has files overrides it
-        """How the files of a category were read, without reading images; with no name, what lies in no category.
+        """How files of a category were read, as a report; without a name, of files outside categories. Reads no image.
 
         Optional: a dataset that finds files by their names overrides it. Then a run says it, its record counts what
         was passed over, and ``adbench data verify`` lists that as wrong.
@@ -162,7 +162,7 @@ class Dataset(Component):
         return None
 
     def remarks(self, category: str) -> Sequence[str]:  # noqa: ARG002  whoever reads files overrides it
-        """What a person should know of how a category's files had to be read, a sentence each, as far as they were.
+        """Sentences about files of a category that were read in an unusual way, as far as they have been read.
 
         Optional. A run says each once, and ``adbench data verify`` when it has read all files.
         """

@@ -1,4 +1,4 @@
-"""Where jobs run: here, in other processes, on other machines."""
+"""Executors: jobs in this process, in other processes, or on other machines."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a job ended.
+    """The ending of a job.
 
     Attributes:
         job: which one.

@@ -1,4 +1,4 @@
-"""What flows between components: batches of images, and what a backbone sees in them."""
+"""The data between components: batches of images, and their features and scores."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Features:
-    """What a backbone sees in a batch, and what necks make of it.
+    """The features of a batch, from a backbone and its necks.
 
     Attributes:
         ids: one id an image.
@@ -113,7 +113,7 @@ class FeatureStream(ABC):
 
 @dataclass(frozen=True)
 class Scores:
-    """What a scorer says of a batch; higher is more anomalous.
+    """The scores of a batch; higher is more anomalous.
 
     Attributes:
         patches: [B, H, W] float32, one score for each place of the patch grid, or None for methods without a map.

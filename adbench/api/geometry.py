@@ -1,4 +1,4 @@
-"""Where the pixels that a model sees lie in the original image."""
+"""The geometry of a prepared image: the place of its pixels in the original image."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Geometry:
         return cls((height, width), (height, width), (0.0, 0.0, float(height), float(width)))
 
     def resized(self, height: int, width: int) -> Geometry:
-        """The same rectangle, shown with another number of pixels."""
+        """The geometry of the same rectangle with another number of pixels."""
         return replace(self, size=(height, width))
 
     def windowed(self, top: int, left: int, height: int, width: int) -> Geometry:

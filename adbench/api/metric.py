@@ -1,4 +1,4 @@
-"""How good predictions are: metrics read evidence, in which truth and predictions have been joined."""
+"""Metrics: they read evidence, which joins truth and predictions."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Scorer(Component):
-    """Says how far each patch is from what the bank knows.
+    """A scorer: it measures how far each patch is from the content of the bank.
 
     Attributes:
         bank: the kind of bank that the scorer reads; any subclass will do.

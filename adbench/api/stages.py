@@ -29,7 +29,7 @@ class Augmenter(Component):
     @property
     @abstractmethod
     def count(self) -> int:
-        """How many views there are beside the image itself; at least one."""
+        """The number of views beside the image itself; at least one."""
 
     @abstractmethod
     def view(self, image: Tensor, number: int) -> Tensor:

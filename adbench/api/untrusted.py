@@ -188,7 +188,7 @@ def parse_json(text: str, where: str) -> Any:
 
 
 def read_json(path: Path, what: str, most: int = MAX_YAML_BYTES) -> Any:
-    """What a JSON file says.
+    """The content of a JSON file.
 
     Args:
         path: where it is.
@@ -215,7 +215,7 @@ def require_shallow(value: Any, where: str) -> None:
 
 
 def read_yaml(path: Path, what: str, most: int = MAX_YAML_BYTES, nodes: int = MAX_YAML_NODES) -> Any:
-    """What a YAML file says. Every file of settings, recipes and boards is read here.
+    """The content of a YAML file. Every file of settings, recipes and boards is read here.
 
     Args:
         path: where it is.
@@ -230,7 +230,7 @@ def read_yaml(path: Path, what: str, most: int = MAX_YAML_BYTES, nodes: int = MA
 
 
 def parse_yaml(text: str, where: str, what: str, nodes: int = MAX_YAML_NODES) -> Any:
-    """What YAML says; see `read_yaml`."""
+    """The content of a YAML text; see `read_yaml`."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -1,4 +1,4 @@
-"""Where jobs run: here, one after another."""
+"""The executor `inline`: jobs in this process, one after another."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Dice:
 
 
 class Scene(NamedTuple):
-    """What a defect is made from: gray values [H, W] of the tile and of another material, and chance."""
+    """The material of a defect: gray values [H, W] of the tile and of another material, and a generator."""
 
     tile: np.ndarray
     foreign: np.ndarray
@@ -45,7 +45,7 @@ class Scene(NamedTuple):
 
 
 class Paint(NamedTuple):
-    """What a defect puts on a tile: gray values [H, W] and their opacity [H, W], 0 to 256."""
+    """The paint of a defect on a tile: gray values [H, W] and their opacity [H, W], 0 to 256."""
 
     colour: np.ndarray
     opacity: np.ndarray

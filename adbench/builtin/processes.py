@@ -1,4 +1,4 @@
-"""Where jobs run: in several processes of this machine."""
+"""The executor `process`: jobs in several processes of this machine."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Processes(Executor):
         return _endings(self._name_of(work), iter(jobs), _shares(self.config.workers))
 
     def _name_of(self, work: Work) -> str:
-        """What another process finds the function by."""
+        """The name by which another process finds the function."""
         name = f"{getattr(work, '__module__', '')}:{getattr(work, '__qualname__', '')}"
         try:
             found: object = resolve_name(name)
@@ -53,7 +53,7 @@ class Processes(Executor):
 
 
 def _shares(workers: int) -> list[Share]:
-    """What each worker may use."""
+    """The shares of the workers."""
     from adbench.builtin.worker import Share
 
     gpus, cores = _gpus(), _cores()
@@ -67,7 +67,7 @@ def _cores() -> int:
 
 
 def _gpus() -> list[str]:
-    """What CUDA calls each GPU that this process may use. Asking torch would take seconds, and their memory."""
+    """CUDA's names of the GPUs that this process may use, without loading torch, which takes seconds and GPU memory."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
         return list(takewhile(lambda gpu: gpu not in ("", "-1"), (gpu.strip() for gpu in named.split(","))))
@@ -107,7 +107,7 @@ def _pool(folder: Path, shares: Sequence[Share]) -> Iterator[ProcessPool]:
 
 
 def _through(pool: ProcessPool, work: str, jobs: Iterator[Job], workers: int) -> Iterator[Ending]:
-    """How jobs end, as long as the pool lasts: it breaks where a worker dies before it has begun."""
+    """The endings of jobs, until the pool breaks because a worker dies before it starts."""
     from concurrent.futures import FIRST_COMPLETED, wait
 
     from adbench.builtin.worker import answer

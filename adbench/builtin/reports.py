@@ -70,14 +70,14 @@ def _rules(table: Table) -> list[str]:
 
 
 def _escape(text: str) -> str:
-    """The same text in Markdown: no markup, no HTML, no link, no line break."""
+    """A text for Markdown without markup, HTML, links and line breaks."""
     line = _SPECIAL.sub(r"\\\1", _printable(text))
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return line.replace("://", ":\\/\\/").replace("www.", "www\\.")
 
 
 def _inert(cell: str) -> str:
-    """The same text, or behind an apostrophe where a spreadsheet would take it for a formula."""
+    """A text that a spreadsheet does not take for a formula: an apostrophe before it if necessary."""
     text = _printable(cell)
     return f"'{text}" if text.startswith(_FORMULA) and not _is_number(text) else text
 

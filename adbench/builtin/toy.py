@@ -112,7 +112,7 @@ def _learned(name: str) -> Any:
 
 
 class _Learned:
-    """What the toy banks share: everything that `fit` learns is a dictionary of tensors."""
+    """The base of the toy banks: `fit` learns a dictionary of tensors."""
 
     needs = frozenset({"patches"})
     learned: dict[str, Tensor]
@@ -253,7 +253,7 @@ class ToyPrototypes(_Learned, PrototypeBank):
 
 
 class _ToyScorer(Scorer):
-    """What the toy scorers share: `distance` says how far patches are, `usual` names the default bank."""
+    """The base of the toy scorers: `distance` measures patches, `usual` names the default bank."""
 
     needs = frozenset({"patches"})
     usual: ClassVar[str]

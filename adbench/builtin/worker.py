@@ -1,4 +1,4 @@
-"""What goes on inside the worker processes of executor `process`: each takes a slot, keeps to its share, answers."""
+"""The worker processes of the executor `process`: each takes a slot, uses its share, and answers."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Spawning(SpawnContext):
 
 @dataclass(frozen=True)
 class Share:
-    """What of the machine one worker may use.
+    """The share of the machine for one worker.
 
     Attributes:
         threads: how many of each library.

@@ -1,4 +1,4 @@
-"""Which plugins are installed, and in which order they are loaded: whoever comes later cannot take a name away."""
+"""The installed plugins in the order of loading: a later plugin cannot take a name of an earlier one."""
 
 from __future__ import annotations
 

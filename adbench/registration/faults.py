@@ -1,4 +1,4 @@
-"""What a plugin's author got wrong in a hook or in a class: one sentence that names the cause and the fix.
+"""Faults in a plugin's hooks and classes: one sentence with the cause and the fix.
 
 Nothing here makes a component or imports torch: hooks and classes are looked at as they stand.
 """
@@ -59,7 +59,7 @@ _CLOSE = 0.75
 
 
 def hook_fault(plugin: Any) -> str:
-    """What is wrong with the hooks of a plugin (a module, or an object of that form); empty where nothing is."""
+    """The fault in the hooks of a plugin (a module, or an object of that form); empty if there is none."""
     functions = {name: value for name, value in _members(plugin) if inspect.isroutine(value)}
     marked = {name: value for name, value in functions.items() if _options(value) is not None}
     faults = [*_unknown_hooks(marked), *_unknown_arguments(marked), *_unmarked_hooks(plugin, functions, marked)]
@@ -73,7 +73,7 @@ def _members(plugin: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _options(function: Any) -> Any:
-    """What `hookimpl` wrote onto a function; None where it did not."""
+    """The options that `hookimpl` wrote onto a function; None without them."""
     return getattr(function, f"{hookspecs.GROUP}_impl", None)
 
 
@@ -124,7 +124,7 @@ def has_hook(plugin: Any) -> bool:
 
 
 def answer_fault(hook: str, answer: Any) -> str:
-    """What is wrong with what a hook returned: it should have called what it was given instead."""
+    """The fault in a hook's return value: a hook must call its argument instead of returning."""
     if inspect.isgenerator(answer) or inspect.iscoroutine(answer):
         answer.close()
         return f"{hook} is never run, because it has 'yield' in it or is async; write a plain function"
@@ -132,15 +132,15 @@ def answer_fault(hook: str, answer: Any) -> str:
 
 
 def raised(error: BaseException) -> str:
-    """What a plugin raised, in one line, with the name that was probably meant where it imports one that is none."""
-    told = one_line(f"{type(error).__name__}: {_said(error)}".removesuffix(": "), MOST)
+    """The error of a plugin, in one line; for a wrong import with the probable name."""
+    told = one_line(f"{type(error).__name__}: {_text_of(error)}".removesuffix(": "), MOST)
     missing = re.search(r"cannot import name '(\w+)' from '(adbench(?:\.\w+)?)'", told)
     near = missing and near_to(missing[1], getattr(sys.modules.get(missing[2]), "__all__", ()))
     return f"{told}; did you mean {near!r}?" if near else told
 
 
-def _said(error: BaseException) -> str:
-    """What an error says, even if it cannot say it."""
+def _text_of(error: BaseException) -> str:
+    """The text of an error, even if it fails to give one."""
     try:
         return str(error).partition("For further information visit")[0].rstrip()
     except Exception:  # noqa: BLE001  a stranger's error may raise anything
@@ -174,7 +174,7 @@ def _config_faults(cls: type[Component]) -> Iterator[str]:
 
 
 def _missing(cls: type[Component]) -> Iterator[str]:
-    """What the contract asks for and the class has not."""
+    """The members of the contract that a class lacks."""
     for name in sorted(getattr(cls, "__abstractmethods__", ())):
         own = [other for other in vars(cls) if not other.startswith("_")]
         near = near_to(name, [other for other in own if not hasattr(contract_of(cls), other)])
@@ -190,7 +190,7 @@ def _call_of(cls: type[Component], name: str) -> str:
 
 
 def _arguments(member: Any) -> list[inspect.Parameter]:
-    """What a caller gives to a method."""
+    """The arguments of a call of a method."""
     function = getattr(member, "__func__", member)
     given = list(inspect.signature(function).parameters.values())
     return given if isinstance(member, staticmethod) else given[1:]
@@ -313,7 +313,7 @@ def made(cls: type[Component], options: dict[str, Any] | None = None) -> Compone
 
 
 def object_fault(component: Component) -> str:
-    """What is wrong with a component that was made; empty where nothing is."""
+    """The fault in a component object; empty if there is none."""
     if not isinstance(getattr(component, "config", None), Config):
         return NO_SUPER
     promise = {"backbone": "provides", "neck": "provides", "scorer": "gives"}.get(component.kind)
@@ -336,10 +336,10 @@ NO_SUPER = "it has no config: its __init__ does not call super().__init__(**opti
 
 
 def _init_fault(error: BaseException) -> str:
-    """Why a component could not be made."""
+    """The reason why a component could not be made."""
     if isinstance(error, AttributeError) and error.name == "config":
         return NO_SUPER
-    first = one_line(_said(error).strip().partition("\n")[0], MOST)
+    first = one_line(_text_of(error).strip().partition("\n")[0], MOST)
     if type(error).__module__.startswith("pydantic"):
         return f"its Config cannot be built: {first}"
     if isinstance(error, TypeError) and "__init__() " in first:

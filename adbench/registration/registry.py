@@ -78,7 +78,7 @@ class Problem:
 
 @dataclass(eq=False)
 class Registry:
-    """What all plugins together offer. Made by `load_registry`; read-only afterwards."""
+    """The registry of all plugins' components and recipes. `load_registry` makes it; it is read-only afterwards."""
 
     components: dict[tuple[str, str], Entry] = field(default_factory=dict)
     recipe_files: dict[str, RecipeFile] = field(default_factory=dict)
@@ -267,7 +267,7 @@ def _slug(name: str) -> str:
 
 
 def _clash(cls: type[Component], other: Entry, dist: str) -> str:
-    """Why a class cannot have the name that another one has."""
+    """The clash of two classes with one name, in a sentence."""
     told = f"{cls.kind} {cls.name!r} is registered by both {other.dist!r} and {dist!r}"
     if other.dist == dist:
         told = f"plugin {dist!r}: {other.cls.__name__} and {cls.__name__} both have the {cls.kind} name {cls.name!r}"
@@ -277,7 +277,7 @@ def _clash(cls: type[Component], other: Entry, dist: str) -> str:
 
 
 def _folder(path: Any) -> Path:
-    """What `register_recipes` was given, as a path.
+    """The argument of `register_recipes`, as a path.
 
     Raises:
         PluginError: it is none.
@@ -320,7 +320,7 @@ def _load(registry: Registry, dist: Distribution, point: EntryPoint, *, parts: b
 
 
 def _reason(error: BaseException, dist: str, point: EntryPoint) -> str:
-    """Why a plugin is left out, in one line."""
+    """The reason why a plugin is left out, in one line."""
     if isinstance(error, AdbenchError):
         return str(error).removeprefix(f"plugin {dist!r}: ").removeprefix(f"plugin {dist!r} ")
     where = f" (entry point {point.name} = {point.value})" if isinstance(error, ImportError | AttributeError) else ""

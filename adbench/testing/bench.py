@@ -36,7 +36,7 @@ _DIST = "this-test"
 
 @dataclass(frozen=True)
 class Done:
-    """How a command ended.
+    """The result of a command.
 
     Attributes:
         code: its exit code: 0 when all went well, 1 when something failed, 2 when the command cannot be meant.
@@ -122,7 +122,7 @@ class Bench:
         return Done(code, out.getvalue(), err.getvalue(), self.folder)
 
     def _registry(self) -> Registry:
-        """What is installed, and what was given."""
+        """The registry of installed and given components."""
         from adbench.registration.registry import load_registry
 
         registry = load_registry()

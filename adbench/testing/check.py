@@ -1,4 +1,4 @@
-"""What a check is: a rule of the contracts, applied to one component."""
+"""A check: a rule of the contracts, applied to one component."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def require(kept: bool, seen: str) -> None:
 
 @dataclass(frozen=True)
 class Subject(Generic[C]):
-    """What a rule is applied to: a component that is made anew as often as the rule wants one.
+    """The subject of a rule: a component, made again for each use.
 
     Attributes:
         original: the component as it was given; a rule leaves it alone.
@@ -112,7 +112,7 @@ class Check:
         self._apply()
 
     def _cause(self, rule: Rule) -> str:
-        """What the component breaks of another rule, found out once; empty where it keeps it."""
+        """The fault of the component under another rule, found once; empty if it keeps the rule."""
         known = _causes.setdefault(self.component, {})
         if rule not in known:
             known[rule] = ""
@@ -138,14 +138,14 @@ class Check:
 
 
 def _place(error: BaseException, component: Component) -> str:
-    """Where in the component's own module an error came from; empty where it did not."""
+    """The place of an error in the component's own module; empty if it came from elsewhere."""
     own = inspect.getsourcefile(type(component))
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == own]
     return f" ({Path(str(own)).name}, line {lines[-1]})" if lines else ""
 
 
 class Status(str, Enum):
-    """How a check ended."""
+    """The status of a check."""
 
     PASSED = "pass"
     FAILED = "FAIL"
@@ -156,7 +156,7 @@ class Status(str, Enum):
 
 @dataclass(frozen=True)
 class CheckResult:
-    """How one check ended.
+    """The result of one check.
 
     Attributes:
         check: which.

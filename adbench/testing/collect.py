@@ -1,4 +1,4 @@
-"""Which checks apply to a component, and the two ways to run them: under pytest, and without."""
+"""The checks of a component, and the two ways to run them: with pytest, and without."""
 
 from __future__ import annotations
 

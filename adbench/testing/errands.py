@@ -1,4 +1,4 @@
-"""What executors are given to do while they are checked: light, so that every process can import it soon."""
+"""The work of executors in checks; light, so that every process imports it fast."""
 
 from __future__ import annotations
 

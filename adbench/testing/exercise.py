@@ -39,13 +39,13 @@ from adbench.testing.toy_truth import TABLE, evidence
 
 
 def exercise(subject: Subject[Any], toys: Toys) -> object:
-    """What a component, made anew, answers to the toys: tensors, numbers and texts, however nested."""
+    """The answers of a new component to the toys: nested tensors, numbers and texts."""
     component: Component = subject.ready()
     return _EXERCISES[component.kind](component, subject, toys)
 
 
 def stream_for(bank: Bank, toys: Toys) -> ToyStream:
-    """What a bank learns from."""
+    """The stream that a bank learns from."""
     return toys.test if bank.learns_from is Source.TEST else toys.train
 
 
@@ -78,7 +78,7 @@ def _backbone(backbone: Backbone, _: Subject[Any], toys: Toys) -> object:
 
 
 def extracted(backbone: Backbone, batch: Batch) -> Features:
-    """What a backbone sees in a batch."""
+    """The features of a batch."""
     try:
         return backbone.extract(batch)
     except UsageError:  # it cannot cut images of this size into patches: then as it wants them

@@ -1,4 +1,4 @@
-"""What pytest gets from adbench by itself: toy data and the whole tool, as fixtures.
+"""The pytest plugin of adbench: toy data and the whole tool, as fixtures.
 
 No torch is imported before a test asks for it.
 """

@@ -1,1 +1,1 @@
-"""What banks of every kind check before they learn."""
+"""Checks of banks before they learn."""

@@ -47,7 +47,7 @@ FILLING = 1 << 25, 1 << 26  # the same where many small blocks would leave the d
 
 @dataclass(frozen=True)
 class Selection:
-    """What was selected.
+    """The result of a selection.
 
     Attributes:
         index: [count] int64, in order of selection.
@@ -62,7 +62,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a selection has come. Every selection from the same start begins like all longer ones.
+    """The progress of a selection. A selection is the beginning of every longer one from the same start.
 
     Attributes:
         chosen: [count] int64, the centers so far.
@@ -265,7 +265,7 @@ class _Points:
         self.seconds[self.count :] = time.perf_counter() - self._since
 
     def progress(self) -> Progress:
-        """What a longer selection needs to go on."""
+        """The progress that a longer selection continues from."""
         known = (self.everyone.distance, self.everyone.exact, self.seen)
         return Progress(self.chosen, self.reached, self.seconds, self.prepared_s, *known)
 

@@ -1,1 +1,1 @@
-"""How patch scores become a map of pixels."""
+"""Maps of pixels from patch scores."""

@@ -1,4 +1,4 @@
-"""What training and downloading leave around weights: wrappers, prefixes, heads, and files that are something else."""
+"""Checkpoints as training and downloads leave them: wrappers, prefixes, heads, and files without weights."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _STARTS = (
 
 
 def mistaken_for(path: Path) -> str | None:
-    """What a file is instead of a model's or its weights', as a sentence goes on after ``"this is"``; None if unknown.
+    """The kind of a file that holds no model or weights, in words after ``"this is"``; None if unknown.
 
     Raises:
         OSError: it cannot be read.
@@ -102,13 +102,13 @@ def plain_names(state: Mapping[str, Tensor]) -> State:
 
 
 def below(state: Mapping[str, Tensor], prefix: str) -> State:
-    """What lies below a prefix, without it and its dot."""
+    """The entries below a prefix, without the prefix and its dot."""
     begin = f"{prefix}."
     return {name.removeprefix(begin): tensor for name, tensor in state.items() if name.startswith(begin)}
 
 
 def best_part(state: Mapping[str, Tensor], fits: Callable[[State], int]) -> State:
-    """Of the whole, and the parts that lie below some `PREFIXES`, the one that fits best, the first of equals.
+    """The best-fitting part among the whole and the parts below some `PREFIXES`; the first among equals.
 
     Args:
         state: by plain names.

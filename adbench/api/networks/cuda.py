@@ -1,4 +1,4 @@
-"""What makes a network fast on a GPU: its kernels replayed as one graph, and images that arrive without waiting."""
+"""Fast networks on a GPU: kernels as one graph, and copies of images without waiting."""
 
 from __future__ import annotations
 

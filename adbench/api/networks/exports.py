@@ -81,7 +81,7 @@ def write_checked(path: Path, content: bytes) -> None:
 
 
 def read_checked(path: Path) -> bytes | None:
-    """What `write_checked` wrote, or None where there is nothing or it is damaged."""
+    """The content that `write_checked` wrote; None if it is missing or damaged."""
     try:
         whole = path.read_bytes()
     except OSError:

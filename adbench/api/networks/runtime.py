@@ -1,4 +1,4 @@
-"""What computes a backbone's network: torch, or on a CPU what is faster and gives the same.
+"""The runtime of a backbone's network: torch, or on a CPU a faster one with equal results.
 
 `Context.runtime` says what is wanted:
 
@@ -107,7 +107,7 @@ class Network:
 
     @property
     def runtime(self) -> str:
-        """What computes it, joined by ``+`` where that depends on the size; ``auto`` before the choice was made."""
+        """The runtime, joined by ``+`` if it depends on the size; ``auto`` before the choice."""
         used = sorted({candidate.runtime for candidate in self._chosen.values()})
         if used:
             return "+".join(used)
@@ -115,7 +115,7 @@ class Network:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What had to be given up, in sentences; complete once images of every size were seen."""
+        """Notes about runtimes that were left out; complete after images of every size."""
         graphs = self._graphed.notes if self._graphed else ()
         return tuple(dict.fromkeys(f"{self._who}: {note}" for note in (*self._notes, *graphs)))
 
@@ -141,7 +141,7 @@ class Network:
         return [torch.cat(pieces) for pieces in zip(*parts, strict=True)]
 
     def _choice(self, images: Tensor, size: tuple[int, int]) -> _Candidate:
-        """What is to compute images of this size from now on."""
+        """The runtime for images of this size."""
         by_torch = _Candidate("torch", self._by_torch)
         if self._runtimes and not self._named and len(self._chosen) >= MOST_SIZES:
             self._notes.append(f"torch computes all sizes of images but the first {MOST_SIZES}; resize to one size")

@@ -176,7 +176,7 @@ def within(seconds: float, work: Callable[[], Any]) -> Any:
 
 
 def _hub_trouble(wanted: str, error: Exception) -> str:
-    """What went wrong and the ways out, in two sentences."""
+    """The fault and its remedies, in two sentences."""
     from huggingface_hub.constants import ENDPOINT, HF_HUB_CACHE
 
     status = getattr(getattr(error, "response", None), "status_code", None)
@@ -196,12 +196,12 @@ def _hub_trouble(wanted: str, error: Exception) -> str:
 
 
 def weights_of(path: Path, name: str) -> Weights:
-    """What a record says of a weights file: a name, and the sha256 of its bytes."""
+    """The weights of a file for a record: a name, and the sha256 of its bytes."""
     return Weights(name, sha256_of(path))
 
 
 def random_weights(state: Mapping[str, Tensor], seed: int) -> Weights:
-    """What a record says of untrained weights: the seed, and the sha256 over names and bytes of all tensors."""
+    """Untrained weights for a record: the seed, and the sha256 over names and bytes of all tensors."""
     import hashlib
 
     import torch

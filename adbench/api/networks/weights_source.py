@@ -23,7 +23,7 @@ Located = tuple[Path, str]
 
 @dataclass(frozen=True)
 class WeightsSource:
-    """Where a model's weights come from; nothing is read yet.
+    """The source of a model's weights, before anything is read.
 
     Attributes:
         path: the weights file; None for random weights.

@@ -84,7 +84,7 @@ def _parts(count: int, height: int) -> list[slice]:
 def bounded_shortlist(
     asked: Tensor, blocks: Iterable[Block], k: int, each: int, height: int, hidden: Hidden | None = None
 ) -> tuple[Tensor, Tensor]:
-    """As `shortlist`, but with at most `each` rows of a block, and what they may have kept out.
+    """A shortlist with at most `each` rows of a block, and a bound on the rows that were left out.
 
     Returns:
         Indices [Q, k], and a value that no other row is nearer than, by the product [Q].

@@ -21,7 +21,7 @@ PAIRS = 1 << 22  # of a query and a row that are held at once
 
 @dataclass(frozen=True)
 class Twins:
-    """Which vectors are equal, number for number.
+    """Groups of identical vectors.
 
     Attributes:
         order: [N] all vectors, equal ones together and in order of index.
@@ -104,7 +104,7 @@ def _scaled(blocks: Iterator[Block], by: float) -> Iterator[Block]:
 
 @dataclass(frozen=True)
 class Slack:
-    """By how much a distance that was measured in float32 may be off.
+    """The error bound of a distance in float32.
 
     Attributes:
         relative: as a fraction of it.

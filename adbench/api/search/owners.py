@@ -1,4 +1,4 @@
-"""Who owns which vectors, and which of them a query must not find."""
+"""The owners of vectors, and the vectors that a query must not find."""
 
 from __future__ import annotations
 

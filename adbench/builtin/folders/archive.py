@@ -1,4 +1,4 @@
-"""What is known of a dataset before it is here; light, since every ``adbench list`` imports it."""
+"""The source of a published dataset; light, because every ``adbench list`` imports it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class DataSource:
-    """Where a published dataset comes from.
+    """The source of a published dataset.
 
     Attributes:
         title: what it is, for messages.
@@ -31,7 +31,7 @@ class DataSource:
     advice: str = ""
 
     def by_hand(self, target: Path) -> str:
-        """How to do without `download`."""
+        """Instructions for a download by hand."""
         return self.advice or (
             f"By hand: download it from {self.page}, unpack it into {target} or elsewhere and set {self.variable}"
         )

@@ -21,7 +21,7 @@ from adbench.reports import Survey
 
 
 class FolderDataset(FileDataset):
-    """What `Folder` and `MVTecAD` share: how files are found in MVTec AD's layout.
+    """A dataset in MVTec AD's layout: the base of `Folder` and `MVTecAD`.
 
     The root is the folder of the categories, or of one category.
     """
@@ -140,7 +140,7 @@ class Folder(FolderDataset):
     def marks(self) -> Marks:
         return self.config.marks
 
-    def _said(self) -> Iterator[str]:
+    def _pixel_options(self) -> Iterator[str]:
         if self.white is not None:
             yield f"white={self.white!r}"
         if self.marks != "auto":

@@ -61,7 +61,7 @@ class FileDataset(Dataset):
 
     @property
     def white(self) -> float | None:
-        """What number is white in images of more than 8 bits a channel; None for what the bits can hold."""
+        """The number of white in images of more than 8 bits a channel; None for the highest number of the bits."""
         return None
 
     @property
@@ -88,7 +88,7 @@ class FileDataset(Dataset):
 
     def digest(self, sample: Sample) -> str:
         image, masks = sha256_of(self.image_path(sample)), self.mask_paths(sample)
-        read = " ".join([image, *map(sha256_of, masks), *self._said()])
+        read = " ".join([image, *map(sha256_of, masks), *self._pixel_options()])
         return image if read == image else hashlib.sha256(read.encode()).hexdigest()
 
     def _read_mask(self, path: Path, size: tuple[int, int], sample: Sample) -> np.ndarray:
@@ -96,7 +96,7 @@ class FileDataset(Dataset):
         self._remarks(sample).add_mask(path, remark)
         return marked
 
-    def _said(self) -> Iterator[str]:
+    def _pixel_options(self) -> Iterator[str]:
         """What somebody has said of how pixels are read, which decides them as the files do."""
         return iter(())
 

@@ -224,8 +224,8 @@ class _Scanner:
             if sample.anomalous == anomalous:
                 name = printable(self.images[sample.id].parent.name)
                 counts[name] = counts.get(name, 0) + 1
-        said = ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
-        return f"{said} {'defective' if anomalous else 'normal'}"
+        message = ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
+        return f"{message} {'defective' if anomalous else 'normal'}"
 
     def _passed_over(self) -> tuple[PassedOver, ...]:
         read = {*self.images.values(), *(path for paths in self.masks.values() for path in paths)}
@@ -233,13 +233,13 @@ class _Scanner:
 
     def _nothing(self, part: str, what: str, where: Path) -> str:
         """There is no image of a part; what was passed over may be why."""
-        said = f"category {self.category!r} has no {what} image: put normal images into {printable(where)}"
+        message = f"category {self.category!r} has no {what} image: put normal images into {printable(where)}"
         depth = len(self.folder.relative_to(self.root).parts)
         left = [found for found in self._passed_over() if part_named(Path(found.file).parts[depth]) in {part, None}]
         if not left:
-            return f"{said} ({', '.join(suffix[1:] for suffix in SUFFIXES)})"
+            return f"{message} ({', '.join(suffix[1:] for suffix in SUFFIXES)})"
         files = "1 file is" if len(left) == 1 else f"{len(left)} files are"
-        return f"{said}; {files} passed over, such as {left[0].file}, which {left[0].why}"
+        return f"{message}; {files} passed over, such as {left[0].file}, which {left[0].why}"
 
     def _odd_training(self, kind: Path, file: Path, beside: Mapping[Path, object]) -> str:
         where = printable(self.folder / "test" / kind.name)
@@ -261,12 +261,12 @@ class _Scanner:
         return f"--data folder:root=PATH,normal={'+'.join(map(printable, names))}"
 
     def _no_partner(self, mask: Path, images: _Named[str] | None) -> str:
-        said = f"{printable(mask)}: a mask with no partner in {printable(self.folder / 'test' / mask.parent.name)}"
+        message = f"{printable(mask)}: a mask with no partner in {printable(self.folder / 'test' / mask.parent.name)}"
         if images is None:
-            return f"{said}; call its folder like that of its image"
+            return f"{message}; call its folder like that of its image"
         stem = printable(next(iter(images.exact)))
         outside = printable(mask.parent.parent.name)
-        return f"{said}; call it like its image ({stem}_mask for {stem}), or keep it outside of {outside}"
+        return f"{message}; call it like its image ({stem}_mask for {stem}), or keep it outside of {outside}"
 
 
 def is_category(folder: Path, root: Path) -> bool:

@@ -1,4 +1,4 @@
-"""What lies in a category's folder and was not read, each file with the reason."""
+"""Files of a category that were not read, each with the reason."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _SEARCHED = 10_000
 def leftovers(
     folder: Path, root: Path, read: Collection[Path], is_normal: Callable[[str], bool]
 ) -> Iterator[PassedOver]:
-    """What lies in a category and was not read, by path.
+    """Files of a category that were not read, by path.
 
     Args:
         folder: the category's.
@@ -84,7 +84,7 @@ class _Search:
         yield from _files(self.folder, entered)
 
     def why(self, path: Path) -> str:
-        """Why a file was passed over; empty if it was not, or is nothing that could be missed."""
+        """The reason why a file was passed over; empty if it was read, or needs no report."""
         if path in self.read:
             return ""
         place = path.relative_to(self.folder).parts
@@ -99,7 +99,7 @@ class _Search:
         return _unreadable(path) or self._misplaced(part, place)
 
     def _closed(self, path: Path) -> str:
-        """Why a link or a folder was not entered."""
+        """The reason why a link or a folder was not entered."""
         if leads_out(path, self.root):
             return _OUTWARD
         if not path.exists():
@@ -151,7 +151,7 @@ def _kind(path: Path) -> str:
 
 
 def _unreadable(path: Path) -> str:
-    """Why a file cannot be read as an image, wherever it lies."""
+    """The reason why a file cannot be read as an image, in any folder."""
     if not path.is_file():
         return "is no regular file"
     if path.suffix.lower() in SUFFIXES:

@@ -1,4 +1,4 @@
-"""What the names of folders and files say: normal or defective, a part of the layout, a mask of which image.
+"""The meaning of names of folders and files: normal or defective, a part of the layout, the image of a mask.
 
 Names are read as people read them: case, separators and the way in which accents are stored (a Mac's archive takes
 ``é`` apart) make no difference. A name that may mean either is nobody's to guess: `meaning` says None.
@@ -82,7 +82,7 @@ def part_named(name: str) -> str | None:
 
 
 def same(name: str) -> str:
-    """What two spellings of one name have in common: neither case nor the way accents are stored."""
+    """The normal form of a name, without case and with accents in one Unicode form."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 

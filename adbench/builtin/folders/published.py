@@ -89,7 +89,7 @@ class PublishedDataset(FileDataset):
         return target
 
     def _places(self) -> Iterator[Path]:
-        """Where the data may lie, the most deliberate place first."""
+        """The possible places of the data, the most explicit first."""
         if variable := os.environ.get(self.source.variable):
             yield Path(variable).expanduser()
         for folder in (Path.cwd(), Path(__file__).resolve().parents[3]):

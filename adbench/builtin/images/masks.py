@@ -8,7 +8,7 @@
 4. All else is a picture, with soft edges or the ringing of a JPEG: marked is what is at least half as bright as the
    brightest.
 5. What marks more than half of the image and more than half of its border is inverted, and refused, unless somebody
-   has said whether light or dark marks a defect. So is a picture that is mostly gray.
+   has given the option whether light or dark marks a defect. So is a picture that is mostly gray.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _FAINT = 64
 
 
 class MaskFile(NamedTuple):
-    """What a file marks.
+    """The marked pixels of a mask file.
 
     Attributes:
         marked: [H, W] bool.
@@ -62,23 +62,23 @@ class MaskFile(NamedTuple):
 
 
 class _Problem(NamedTuple):
-    """Why a file tells nothing, and what to do about it: never to remove it, since an annotation is somebody's work."""
+    """A problem of a mask file, and its remedy; the remedy is never to delete an annotation."""
 
-    said: str
+    fault: str
     advice: str
 
 
-class _Way(NamedTuple):
-    """One way to read a file.
+class _Reading(NamedTuple):
+    """One reading of a file.
 
     Attributes:
         plane: [H, W] numbers; the lowest is normal.
-        said: of what it shows, after "it is read by"; empty for the plain way.
+        name: of the reading, after "is read by"; empty for the plain one.
         lossy: numbers are only about what was drawn.
     """
 
     plane: np.ndarray
-    said: str = ""
+    name: str = ""
     lossy: bool = False
 
 
@@ -119,7 +119,7 @@ def read_mask_file(path: Path, size: tuple[int, int], marks: Marks = "auto") -> 
 
 
 def _raster(path: Path) -> Raster:
-    """What a file stores."""
+    """The stored content of a file."""
     from adbench.builtin.images.tiff import NotForUs, is_tiff, read_tiff
 
     if is_tiff(path):
@@ -179,25 +179,25 @@ def _is_lossy(path: Path, image: Image.Image) -> bool:
         return b"VP8L" not in file.read(1 << 12)
 
 
-def _ways(path: Path, raster: Raster, marks: Marks) -> Iterator[_Way]:
+def _ways(path: Path, raster: Raster, marks: Marks) -> Iterator[_Reading]:
     """The ways to read a file, the plain one first."""
     numbers = raster.numbers
     shown = numbers if raster.palette is None else raster.palette[numbers.clip(max=len(raster.palette) - 1)]
     _check_numbers(path, shown)
     bright = _darkness(shown, raster) if (marks == "dark") != raster.inverted else _brightness(shown)
-    yield _Way(bright, lossy=raster.lossy)
+    yield _Reading(bright, lossy=raster.lossy)
     if raster.alpha is not None and raster.alpha.min() < raster.alpha.max():
-        yield _Way(raster.alpha, "its alpha")
+        yield _Reading(raster.alpha, "its alpha")
     if marks != "dark" and raster.palette is not None:
-        yield _Way(numbers, "the numbers of its palette")
+        yield _Reading(numbers, "the numbers of its palette")
     elif marks != "dark" and raster.inverted:
-        yield _Way(numbers, "its numbers, of which 0 is shown as white")
+        yield _Reading(numbers, "its numbers, of which 0 is shown as white")
 
 
 def _check_numbers(path: Path, numbers: np.ndarray) -> None:
     if numbers.dtype.kind != "u" and not (numbers.min() >= 0 and numbers.max() < float("inf")):
-        said = "holds numbers that are negative or not finite, and does not say which are normal"
-        raise BadImage(path, said, advice=_REPAIR)
+        fault = "holds numbers that are negative or not finite, and does not say which are normal"
+        raise BadImage(path, fault, advice=_REPAIR)
 
 
 def _brightness(shown: np.ndarray) -> np.ndarray:
@@ -213,24 +213,24 @@ def _darkness(shown: np.ndarray, raster: Raster) -> np.ndarray:
     return dark
 
 
-def _chosen(path: Path, ways: list[_Way], marks: Marks) -> MaskFile:
-    """What the first way marks that tells a defect from what is normal.
+def _chosen(path: Path, ways: list[_Reading], marks: Marks) -> MaskFile:
+    """The mask by the first reading that separates defective from normal pixels.
 
     Raises:
-        BadImage: no way does, and one of them seems to tell something else.
+        BadImage: no reading does, and one of them seems to tell something else.
     """
     import numpy as np
 
-    telling = [way for way in ways if way.plane.min() < way.plane.max()]
+    telling = [reading for reading in ways if reading.plane.min() < reading.plane.max()]
     problems = []
-    for way in telling:
-        found = _marked(way, most=GRAY if len(ways) == 1 else 0)
+    for reading in telling:
+        found = _marked(reading, most=GRAY if len(ways) == 1 else 0)
         if isinstance(found, MaskFile) and not _inverted(found.marked, marks):
             return found
         problems.append(found if isinstance(found, _Problem) else _inversion(found.marked))
     if problems:
         raise BadImage(path, *problems[0])
-    everything = all(way.plane.all() for way in ways)
+    everything = all(reading.plane.all() for reading in ways)
     plane = np.full(ways[0].plane.shape, everything)
     return MaskFile(plane, "marks the whole image" if everything else "")
 
@@ -250,28 +250,30 @@ def _inversion(marked: np.ndarray) -> _Problem:
     )
 
 
-def _marked(way: _Way, most: float) -> MaskFile | _Problem:
-    """What one way marks, or why it marks nothing that could be told."""
-    plane = way.plane
+def _marked(reading: _Reading, most: float) -> MaskFile | _Problem:
+    """The mask by one reading, or the reason why it separates nothing."""
+    plane = reading.plane
     lowest, highest = plane.min(), plane.max()
-    said = [f"is read by {way.said}"] if way.said else []
-    said += [f"has no 0: its lowest number, {lowest}, is normal"] if lowest > 0 and not way.lossy else []
-    middle = _middle(plane, way.lossy)
+    remarks = [f"is read by {reading.name}"] if reading.name else []
+    remarks += [f"has no 0: its lowest number, {lowest}, is normal"] if lowest > 0 and not reading.lossy else []
+    middle = _middle(plane, reading.lossy)
     bright = plane >= middle
     between = (plane > lowest) & ~bright
     if not between.any():
-        return MaskFile(bright, "; ".join(said))
-    if not way.lossy and _classes(plane, between):
-        return MaskFile(bright | between, "; ".join(said))
-    if way.lossy and highest < _FAINT:
+        return MaskFile(bright, "; ".join(remarks))
+    if not reading.lossy and _classes(plane, between):
+        return MaskFile(bright | between, "; ".join(remarks))
+    if reading.lossy and highest < _FAINT:
         return _Problem(
             f"the mask is a lossy file without white, whose highest number is {highest}",
             "save it as PNG from where it was drawn",
         )
     if _photograph(plane, most):
         return _Problem("is a photograph and no mask: most of what it shows is gray", "put the mask in its place")
-    what = "is a lossy file" if way.lossy else "has soft edges"
-    return MaskFile(bright, "; ".join([*said, f"{what}: what is at least half as bright as the brightest is marked"]))
+    what = "is a lossy file" if reading.lossy else "has soft edges"
+    return MaskFile(
+        bright, "; ".join([*remarks, f"{what}: what is at least half as bright as the brightest is marked"])
+    )
 
 
 def _middle(plane: np.ndarray, lossy: bool) -> float:

@@ -20,7 +20,7 @@ LYING = {5, 6, 7, 8}
 
 
 class Raster(NamedTuple):
-    """What a file stores, before anybody decides what it shows.
+    """The stored content of a file, before it is interpreted.
 
     Attributes:
         numbers: [H, W] or [H, W, 3], as they are stored, of any kind of integer or float.

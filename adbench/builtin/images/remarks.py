@@ -1,4 +1,4 @@
-"""What a person should know of how files were read, and nobody would see in a figure: a line for each kind."""
+"""Remarks about files that were read in an unusual way, one line for each kind."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DEPTHS = (8, 10, 12, 14)
 
 @dataclass
 class Remarks:
-    """Of one category, as far as its files have been read; any thread may add to them.
+    """The remarks of one category, as far as its files have been read; thread-safe.
 
     Attributes:
         masks: by how masks had to be read, the files.

@@ -133,7 +133,7 @@ def _check_segments(path: Path, page: TiffPage) -> None:
 
 
 def _segments(page: TiffPage) -> int:
-    """How many strips or tiles the picture has."""
+    """The number of strips or tiles of the picture."""
     planes = page.samplesperpixel if page.planarconfig == 2 else 1
     if page.is_tiled:
         return planes * math.ceil(page.imagelength / page.tilelength) * math.ceil(page.imagewidth / page.tilewidth)
@@ -195,7 +195,7 @@ def _raster(path: Path, page: TiffPage) -> Raster:
 
 
 def _colours(path: Path, page: TiffPage, samples: int) -> int:
-    """How many of the samples are what is seen: one or three. Three of gray without alpha are taken for RGB."""
+    """The number of colour samples: one or three. Three gray samples without alpha count as RGB."""
     if int(page.photometric) in {_RGB, _YCBCR}:
         if samples < 3:
             raise BadImage(path, f"has {samples} channels, which are no RGB; save it as gray or RGB")

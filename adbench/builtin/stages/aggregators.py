@@ -58,7 +58,7 @@ class Quantile(Aggregator):
         return _each(scores, self._quantile)
 
     def _quantile(self, patches: Tensor) -> Tensor:
-        """By sorting: `torch.quantile` refuses more than 2**24 scores."""
+        """A quantile by sorting, because `torch.quantile` refuses more than 2**24 scores."""
         ascending = patches.sort().values
         place = self.config.q * (len(ascending) - 1)
         below = int(place)

@@ -1,4 +1,4 @@
-"""Where the object is, so that what lies around it cannot be called anomalous."""
+"""Maskers: they find the object, so that the background cannot be called anomalous."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands between backbone and bank: neighbourhoods, merged layers, fewer channels, unit length."""
+"""Necks between backbone and bank: neighbourhoods, merged layers, fewer channels, unit length."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Patchify(Neck):
 
 
 class _MergesLayers(Neck):
-    """What necks that merge layers into patches have in common."""
+    """The base of necks that merge layers into patches."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"layers"})
 

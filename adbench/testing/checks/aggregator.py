@@ -61,7 +61,7 @@ def _turned(patches: Tensor | None) -> Tensor | None:
 
 
 def _lowered(scores: ImageScores) -> ImageScores:
-    """The same image, with its map turned upside down."""
+    """The image with its map turned upside down."""
     assert scores.patches is not None
     assert scores.image is not None
     return replace(scores, patches=-scores.patches, image=-scores.image)

@@ -102,7 +102,7 @@ def _usual(subject: Subject[Backbone]) -> Features:
 
 
 def _tensors(seen: Features) -> Iterator[tuple[str, torch.Tensor]]:
-    """What a backbone filled, by name."""
+    """The filled fields of features, by name."""
     named = {"patches": seen.patches, "image": seen.image}
     yield from ((name, tensor) for name, tensor in named.items() if tensor is not None)
     yield from (seen.layers or {}).items()

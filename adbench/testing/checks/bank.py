@@ -153,7 +153,7 @@ def _fitted(subject: Subject[Bank], given: Toys) -> Bank:
 
 
 def contents(bank: Bank, given: Toys) -> object:
-    """What a scorer would read from the bank; its state, for a kind that is none of the six."""
+    """The content of a bank that a scorer reads; for a kind outside the six, its state."""
     read = next((read for kind, read in _READERS.items() if isinstance(bank, kind)), None)
     return bank.state() if read is None else read(bank, given.test.features)
 

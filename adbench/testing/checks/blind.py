@@ -49,7 +49,7 @@ def _mixed(count: int) -> tuple[str, ...]:
 
 
 def _renamed(given: Toys, called: Callable[[int], Sequence[str]]) -> Toys:
-    """The same toys under other names."""
+    """The toys with other names."""
     test = tuple(called(len(given.test)))
     return replace(
         given,
@@ -61,7 +61,7 @@ def _renamed(given: Toys, called: Callable[[int], Sequence[str]]) -> Toys:
 
 
 def _answer(subject: Subject[Any], given: Toys, order: Sequence[int] | None = None) -> Answer:
-    """What a component says of each test image, image by image; in another order, put back.
+    """The answers of a component for each test image; for another order, sorted back.
 
     Args:
         subject: made anew.
@@ -70,9 +70,9 @@ def _answer(subject: Subject[Any], given: Toys, order: Sequence[int] | None = No
     """
     component = subject.ready()
     places = list(range(len(given.test))) if order is None else list(order)
-    said = list(_ANSWERS[component.kind](component, subject, given, places))
-    back = sorted(range(len(said)), key=lambda index: said[index][0])
-    return {name: torch.cat([said[index][1][name] for index in back]) for name in (said[0][1] if said else ())}
+    answers = list(_ANSWERS[component.kind](component, subject, given, places))
+    back = sorted(range(len(answers)), key=lambda index: answers[index][0])
+    return {name: torch.cat([answers[index][1][name] for index in back]) for name in (answers[0][1] if answers else ())}
 
 
 Said = Iterator[tuple[int, Answer]]

@@ -96,8 +96,8 @@ def check_surveys_name_files(subject: Subject[Dataset]) -> None:
         survey = dataset.survey(category)
         require(survey is None or isinstance(survey, Survey), f"That of {category!r} is {survey!r}.")
         require(survey == dataset.survey(category), f"That of {category!r} changed.")
-        said = [] if survey is None else [survey.labels, *map(str, survey.passed_over)]
-        odd = [line for line in said if line != printable(line)]
+        lines = [] if survey is None else [survey.labels, *map(str, survey.passed_over)]
+        odd = [line for line in lines if line != printable(line)]
         require(not odd, f"That of {category!r} says {odd[:1]}, which not every terminal and file takes.")
 
 

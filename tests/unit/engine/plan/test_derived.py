@@ -31,7 +31,7 @@ def test_a_regime_that_follows_is_believed(make_record):
 @pytest.mark.parametrize(
     ("regime", "said"),
     [
-        ({"train_images": 0}, "train_images is 0, and from its components it is 5"),
+        ({"train_images": 0}, "train_images is 0, but its components give 5"),
         ({"test_set": True}, "test_set is True"),
         ({"class_names": True}, "class_names is True"),
     ],

@@ -141,7 +141,7 @@ def test_a_value_may_stand_in_quotes(text, options):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("x:path=/d/a,b.onnx", "'b.onnx' has no '='.*in quotes"),
+        ("x:path=/d/a,b.onnx", "'b.onnx' has no '='.*into quotes"),
         ('x:path="/d/a,c=b.onnx', "not closed"),
         ("x:path='a\"", "not closed"),
         ("x:k=1,k=2", "gives 'k' twice"),

@@ -65,7 +65,7 @@ class Manifest(ListedDataset):
     def marks(self) -> Literal["auto", "light", "dark"]:
         return self.config.marks
 
-    def _said(self) -> Iterator[str]:
+    def _pixel_options(self) -> Iterator[str]:
         if self.config.white is not None:
             yield f"white={self.config.white!r}"
         if self.config.marks != "auto":
