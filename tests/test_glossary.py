@@ -26,7 +26,7 @@ OWNERS = {
     "FeatureCache": {"engine/features/feature_cache"},
     "Features": {"api/features", "engine/features/feature_cache"},
     "Grid": {"engine/plan/suite"},
-    "Job": {"api/executor"},
+    "Job": {"api/executor", "engine/run/dispatch"},
     "Manifest": {"boards/records/manifest"},
     "Mask": {"engine/evaluate/grid_masks"},
     "Masker": {"api/stages"},

@@ -194,9 +194,9 @@ def test_what_holds_for_every_method_is_said_once(parts, tmp_path, capsys):
         (("--upsample", "bilinaer"), "did you mean 'bilinear'"),
         (("--morphology", "open:4"), "odd side of a square"),
         (("--sigma", "1", "--by", "pixel-auroq"), "did you mean 'pixel-auroc'"),
-        (("--sigma", "1", "--by", "image-auroc"), "ranks aggregates; add --aggregate"),
+        (("--sigma", "1", "--by", "image-auroc"), "ranks aggregators; add --aggregate"),
         (("--aggregate", "mean", "--by", "pixel-ap"), "ranks maps; add an option"),
-        (("--aggregate", "mean", "--by", "image-ap", "--by", "image-auroc"), "both rank one thing"),
+        (("--aggregate", "mean", "--by", "image-ap", "--by", "image-auroc"), "are both image metrics; give one"),
         (("--aggregate", "scorer"), "gives only patches here"),
     ],
 )

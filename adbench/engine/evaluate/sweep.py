@@ -114,14 +114,15 @@ class Sweep:
             different.setdefault(canonical_json(_identity(setting)), setting)
         tried = []
         for setting in different.values():
-            (mean,) = self.means(setting, [metric], "choosing").values()
+            lacking = MeanFigure(None, f"it needs {', '.join(sorted(metric.needs))}, which these runs do not give")
+            mean = self.means(setting, [metric], "choosing").get(metric.name, lacking)
             if mean.value is None:
                 raise DataError(f"{metric.name} cannot choose: {mean.reason}; choose by another metric with --by")
             tried.append(Tried(setting, mean.value))
         return SettingRanking(slot, metric.name, tuple(sorted(tried, key=lambda one: -one.value)))
 
     def means(self, setting: Setting, metrics: Sequence[Metric], role: Role) -> dict[str, MeanFigure]:
-        """Each metric's figure for a setting on the images of a role, by name."""
+        """The figures of a setting on the images of a role, by metric; without metrics that lack what they need."""
         found: dict[str, dict[str, list[float]]] = {metric.name: {} for metric in metrics}
         reasons: dict[str, str] = {}
         for run in self.runs:
@@ -136,6 +137,7 @@ class Sweep:
             if name in reasons
             else MeanFigure(fmean(map(fmean, by_category.values())))
             for name, by_category in found.items()
+            if by_category or name in reasons
         }
 
     def _evaluator_of(self, run: Run, setting: Setting, role: Role) -> Evaluator:

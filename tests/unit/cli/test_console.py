@@ -120,7 +120,7 @@ def test_what_is_kept_when_it_stops_early(console, capsys, tmp_path):
     console.interrupted(1, 1, tmp_path)
     assert "1 of 1 unit finished" in capsys.readouterr().err
     assert "the same command continues" in said
-    assert "3 units of 5 not run" in said
+    assert "3 of 5 units not run" in said
 
 
 def test_bars_are_drawn_on_a_terminal_only(console, capsys):

@@ -130,7 +130,7 @@ def test_names_that_are_no_utf8_or_that_a_terminal_would_obey(root):
     shutil.copy(root / "train" / "good" / "0.png", root / "test" / "good" / os.fsdecode(b"\xe9.png"))
     (root / "train" / "\x1b[31m.png").write_bytes(b"")
     output = call("verify", str(root), expect=1)
-    assert r"nut/test/good/\xe9 is the same picture as nut/train/good/0" in output
+    assert r"nut/test/good/\xe9 is the same picture as the training image nut/train/good/0" in output
     assert r"train/\x1b[31m.png: lies beside the folders of images" in output
     output.encode("utf-8")
 
@@ -165,7 +165,7 @@ def test_training_images_that_look_alike_are_one_warning(tmp_path):
 
 def test_what_looks_for_twins_may_be_missing(root, monkeypatch):
     monkeypatch.setitem(sys.modules, "imagehash", None)
-    assert "warning: near-duplicates are looked for with imagehash; run 'pip install" in call("verify", str(root))
+    assert "warning: the search for near-duplicates needs imagehash; run 'pip install" in call("verify", str(root))
 
 
 def picture(path: Path, seed: int) -> None:
