@@ -125,7 +125,8 @@ def test_what_the_rule_could_not_use_was_not_made_and_a_later_rule_says_how_to_g
     assert "needs 99 normal images" in capsys.readouterr().out
     assert evaluate("--threshold", "sigma:k=1") == 1
     assert (
-        f"since {needs.replace('19', '99')}; run it again with --redo --threshold sigma:k=1" in capsys.readouterr().err
+        f"because {needs.replace('19', '99')}; run it again with --redo --threshold sigma:k=1"
+        in capsys.readouterr().err
     )
     assert anew("sigma:k=1") == 0
     assert evaluate("--threshold", "sigma:k=1") == 0

@@ -133,7 +133,7 @@ def test_the_recipes_own_setting_wins_among_equals(sweep):
     said = json.loads(sweep("--floor", "-5,none", "--json"))
     assert [one["map"].get("floor") for one in said["contests"][0]["tried"]] == [None, -5.0]
     assert said["chosen"] == USUAL
-    assert "prefer nothing to the recipe's own setting" in sweep("--floor", "-5")
+    assert "prefer the recipe's own setting" in sweep("--floor", "-5")
 
 
 def test_methods_are_swept_one_by_one(sweep, runs):
