@@ -21,14 +21,14 @@ def command() -> None:
 @detector_file
 def show_command(file: Path) -> None:
     """List the images that a detector learned from: name and the start of the sha256; then all changes."""
-    from adbench.detector.store.file import read_manifest
+    from adbench.detector.store.file import read_description
 
-    manifest = read_manifest(file)
-    for image in manifest.images:
+    description = read_description(file)
+    for image in description.images:
         echo(f"{image.sha256[:12]}  {image.name}")
-    for change in manifest.history:
+    for change in description.history:
         echo(change)
-    echo(counted(len(manifest.images), "image"))
+    echo(counted(len(description.images), "image"))
 
 
 @command.command("add", cls=SectionedCommand)

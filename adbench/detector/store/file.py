@@ -2,7 +2,7 @@
 
 | entry | holds |
 |---|---|
-| ``detector.json`` | recipe, images learned from, rule, weights, versions, figures (`Manifest`) |
+| ``detector.json`` | recipe, images learned from, rule, weights, versions, figures (`DetectorDescription`) |
 | ``bank.safetensors`` | what the bank learned |
 | ``neck-0.safetensors`` ... | what each neck learned, by its place |
 | ``normal.safetensors`` | scores of normal images, and the highest pixels of their maps |
@@ -27,13 +27,13 @@ from adbench.detector.fit.state import About, DetectorState, facts_of
 from adbench.detector.fit.surroundings import Surroundings
 from adbench.detector.recipes import detectable
 from adbench.detector.store.archive import ArchiveReader, Write, write_archive
-from adbench.detector.store.manifest import (
+from adbench.detector.store.description import (
     MANIFEST,
     MAX_MANIFEST_BYTES,
+    DetectorDescription,
     ForeignFile,
-    Manifest,
     NormalSource,
-    parse_manifest,
+    parse_description,
 )
 from adbench.detector.store.options import foreign_files, with_paths, without_paths
 from adbench.engine.features.contract import ComponentCrash, blame
@@ -68,7 +68,7 @@ def write_detector(path: Path, fitted: DetectorState, *, bundle: bool = False) -
         StorageError: disk full or read-only.
     """
     files = foreign_files(_components(fitted.method), inside=bundle)
-    entries: dict[str, Write] = {MANIFEST: _bytes(_manifest(fitted, list(files)).to_bytes())}
+    entries: dict[str, Write] = {MANIFEST: _bytes(_description(fitted, list(files)).to_bytes())}
     entries |= {name: _tensors(state) for name, state in _states(fitted.method).items()}
     entries[NORMAL] = _tensors(_normal_tensors(fitted.calibration))
     if bundle:
@@ -92,26 +92,26 @@ def read_detector(path: Path, settings: Settings, registry: Registry, given: Seq
         WeightsError: weights cannot be had, or are others.
     """
     with closing(ArchiveReader(path, "a detector of adbench")) as archive:
-        manifest = parse_manifest(archive.read(MANIFEST, MAX_MANIFEST_BYTES), str(path))
-        _require_parts(path, manifest, registry)
-        surroundings = Surroundings(settings, manifest.seed, manifest.class_name)
-        recipe = with_paths(manifest.recipe, manifest.files, archive, surroundings.folder("files"), given)
-        method = Method.of(detectable(recipe, registry, manifest.class_name), recipe.map)
+        description = parse_description(archive.read(MANIFEST, MAX_MANIFEST_BYTES), str(path))
+        _require_parts(path, description, registry)
+        surroundings = Surroundings(settings, description.seed, description.class_name)
+        recipe = with_paths(description.recipe, description.files, archive, surroundings.folder("files"), given)
+        method = Method.of(detectable(recipe, registry, description.class_name), recipe.map)
         surroundings.prepare(method)
-        _require_weights(path, manifest, surroundings.weights)
+        _require_weights(path, description, surroundings.weights)
         _restore(archive, method)
-        calibration = _calibration(archive, manifest)
-    return DetectorState(recipe, method, calibration, _about(manifest, surroundings.weights), surroundings)
+        calibration = _calibration(archive, description)
+    return DetectorState(recipe, method, calibration, _about(description, surroundings.weights), surroundings)
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_description(path: Path) -> DetectorDescription:
     """What a detector's file says in words; no component is made.
 
     Raises:
         StorageError: it cannot be read, is no detector, or of a newer adbench.
     """
     with closing(ArchiveReader(path, "a detector of adbench")) as archive:
-        return parse_manifest(archive.read(MANIFEST, MAX_MANIFEST_BYTES), str(path))
+        return parse_description(archive.read(MANIFEST, MAX_MANIFEST_BYTES), str(path))
 
 
 def read_facts(path: Path) -> dict[str, str]:
@@ -121,10 +121,10 @@ def read_facts(path: Path) -> dict[str, str]:
         StorageError: it cannot be read, is no detector, or of a newer adbench.
     """
     with closing(ArchiveReader(path, "a detector of adbench")) as archive:
-        manifest = parse_manifest(archive.read(MANIFEST, MAX_MANIFEST_BYTES), str(path))
-        weights = [Weights(one.name, one.sha256) for one in manifest.weights]
-        method = {"method": manifest.recipe.title or manifest.recipe.name}
-        return {**method, **facts_of(_about(manifest, weights), _calibration(archive, manifest))}
+        description = parse_description(archive.read(MANIFEST, MAX_MANIFEST_BYTES), str(path))
+        weights = [Weights(one.name, one.sha256) for one in description.weights]
+        method = {"method": description.recipe.title or description.recipe.name}
+        return {**method, **facts_of(_about(description, weights), _calibration(archive, description))}
 
 
 def _components(method: Method) -> Mapping[str, Sequence[Component]]:
@@ -139,10 +139,10 @@ def _components(method: Method) -> Mapping[str, Sequence[Component]]:
     return {**single, "preprocess": method.preprocess, "neck": method.necks}
 
 
-def _manifest(fitted: DetectorState, files: list[ForeignFile]) -> Manifest:
+def _description(fitted: DetectorState, files: list[ForeignFile]) -> DetectorDescription:
     about, calibration = fitted.about, fitted.calibration
     normal = calibration.normal
-    return Manifest(
+    return DetectorDescription(
         recipe=without_paths(fitted.recipe, files),
         spec=dict(about.spec),
         parts=list(about.parts),
@@ -161,21 +161,21 @@ def _manifest(fitted: DetectorState, files: list[ForeignFile]) -> Manifest:
     )
 
 
-def _about(manifest: Manifest, weights: Sequence[Weights]) -> About:
+def _about(description: DetectorDescription, weights: Sequence[Weights]) -> About:
     return About(
-        spec=manifest.spec,
-        parts=manifest.parts,
-        seed=manifest.seed,
-        class_name=manifest.class_name,
-        images=tuple(manifest.images),
-        learned=manifest.learned,
-        white=manifest.white,
+        spec=description.spec,
+        parts=description.parts,
+        seed=description.seed,
+        class_name=description.class_name,
+        images=tuple(description.images),
+        learned=description.learned,
+        white=description.white,
         weights=tuple(weights),
-        provenance=manifest.provenance,
-        cost=manifest.cost,
-        figures=manifest.figures,
-        history=tuple(manifest.history),
-        bundled=any(file.inside for file in manifest.files),
+        provenance=description.provenance,
+        cost=description.cost,
+        figures=description.figures,
+        history=tuple(description.history),
+        bundled=any(file.inside for file in description.files),
     )
 
 
@@ -222,22 +222,22 @@ def _loaded(archive: ArchiveReader, name: str) -> dict[str, Tensor]:
         raise StorageError(f"{archive.path}: its {name} is damaged ({words_of(error)}); copy the file again") from None
 
 
-def _calibration(archive: ArchiveReader, manifest: Manifest) -> Calibration:
+def _calibration(archive: ArchiveReader, description: DetectorDescription) -> Calibration:
     tensors = _loaded(archive, NORMAL)
     try:
         scores = tensors["scores"].numpy().astype(np.float32).reshape(-1)
         peaks = tensors["peaks"].numpy().astype(np.float32).reshape(-1) if "peaks" in tensors else None
-        rule = Rule.parse(manifest.normal.rule)
+        rule = Rule.parse(description.normal.rule)
     except (KeyError, TypeError, UsageError) as error:
         raise StorageError(f"{archive.path}: it has no usable normal scores ({words_of(error)})") from None
     if not np.isfinite(scores).all() or (peaks is not None and not np.isfinite(peaks).all()):
         raise StorageError(f"{archive.path}: its normal scores are not finite; make it anew with 'adbench fit'")
-    return Calibration(NormalScores(scores, manifest.normal.source, manifest.normal.reason), peaks, rule)
+    return Calibration(NormalScores(scores, description.normal.source, description.normal.reason), peaks, rule)
 
 
-def _require_parts(path: Path, manifest: Manifest, registry: Registry) -> None:
+def _require_parts(path: Path, description: DetectorDescription, registry: Registry) -> None:
     """Raise `UsageError` unless every part is installed in the version that the detector was made with."""
-    for part in manifest.parts:
+    for part in description.parts:
         try:
             here = registry.get(part.kind, part.name)
         except UnknownName:
@@ -252,11 +252,11 @@ def _require_parts(path: Path, manifest: Manifest, registry: Registry) -> None:
             )
 
 
-def _require_weights(path: Path, manifest: Manifest, weights: Sequence[Weights]) -> None:
+def _require_weights(path: Path, description: DetectorDescription, weights: Sequence[Weights]) -> None:
     """Raise `WeightsError` unless the weights that were loaded are those that the detector was made with."""
-    here, wanted = [one.sha256 for one in weights], [one.sha256 for one in manifest.weights]
+    here, wanted = [one.sha256 for one in weights], [one.sha256 for one in description.weights]
     if here != wanted:
-        names = ", ".join(f"{one.name} ({one.sha256[:12]})" for one in manifest.weights) or "none"
+        names = ", ".join(f"{one.name} ({one.sha256[:12]})" for one in description.weights) or "none"
         found = ", ".join(f"{one.name} ({one.sha256[:12]})" for one in weights) or "none"
         raise WeightsError(
             f"{path}: it was made with the weights {names}, and here are {found}; get those, or fit anew"

@@ -8,7 +8,7 @@ from typing import Any
 
 from adbench.api.component import Component, sha256_of
 from adbench.detector.store.archive import ArchiveReader
-from adbench.detector.store.manifest import ForeignFile
+from adbench.detector.store.description import ForeignFile
 from adbench.engine.plan.recipe import Part, Recipe, parts_in
 from adbench.errors import UsageError, WeightsError
 

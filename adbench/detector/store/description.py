@@ -54,7 +54,7 @@ class NormalSource(BaseModel):
     rule: str = Field(max_length=100)
 
 
-class Manifest(BaseModel):
+class DetectorDescription(BaseModel):
     """All that is in the file in words; tensors lie beside it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -82,8 +82,8 @@ class Manifest(BaseModel):
         return (json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
 
 
-def parse_manifest(content: bytes, where: str) -> Manifest:
-    """A manifest that a stranger may have written.
+def parse_description(content: bytes, where: str) -> DetectorDescription:
+    """A description that a stranger may have written.
 
     Raises:
         StorageError: it is none, or of a newer adbench.
@@ -94,7 +94,7 @@ def parse_manifest(content: bytes, where: str) -> Manifest:
             raise StorageError(
                 f"{where}: made by a newer adbench (schema {data['schema']}, known is {SCHEMA}); upgrade adbench-core"
             )
-        return Manifest.model_validate(data)
+        return DetectorDescription.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         spot = one_line(".".join(map(str, first["loc"])), 100)
