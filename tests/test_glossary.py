@@ -22,6 +22,7 @@ OWNERS = {
     "Branch": {"engine/plan/plan"},
     "Component": {"api/component"},
     "Dataset": {"api/dataset"},
+    "Detector": {"detector/detector"},
     "Executor": {"api/executor"},
     "FeatureCache": {"engine/features/feature_cache"},
     "Features": {"api/features", "engine/features/feature_cache"},

@@ -31,7 +31,7 @@ ALLOWED = {
     "weights": {"api"},
     "registration": {"errors", "api", "registration"},
     "engine": {"errors", "api", "registration", "engine"},
-    "detector": {"errors", "api", "datasets", "registration", "engine", "detector"},
+    "detector": {"errors", "api", "datasets", "records", "registration", "engine", "detector"},
     "cli": {"errors", "api", "registration", "engine", "detector", "boards", "annotations", "cli", "testing"},
     "boards": {"errors", "api", "boards"},
     "testing": {"errors", "api", "registration", "engine", "testing", "builtin"},

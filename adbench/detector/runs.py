@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from adbench.api.dataset import Dataset
 from adbench.api.executor import Executor
@@ -24,6 +24,9 @@ from adbench.engine.run.record_builder import UnitOutcome
 from adbench.engine.store.record import ResultRecord
 from adbench.errors import UsageError
 from adbench.registration.registry import Registry, installed
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,12 @@ class Results(Sequence[ResultRecord]):
 
     def __iter__(self) -> Iterator[ResultRecord]:
         return iter(self.records)
+
+    def to_frame(self) -> DataFrame:
+        """The records as one tidy pandas `DataFrame`, as `adbench.records.to_frame` makes it."""
+        from adbench.records import to_frame
+
+        return to_frame(self.records)
 
 
 def run(  # noqa: PLR0913  keyword options of the public door

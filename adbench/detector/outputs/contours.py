@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 LABEL = "anomaly"
-_TOLERANCE = 0.5
-"""Pixels by which a polygon may leave the outline: half a pixel keeps every marked pixel's centre inside."""
+_TOLERANCE = 0.25
+"""Pixels by which a polygon may leave the outline: too few to lose an edge whose corners are cut by half a pixel."""
 
 
 class MarkedRegion(NamedTuple):

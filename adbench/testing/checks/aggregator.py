@@ -56,6 +56,16 @@ def check_constant_and_ties(subject: Subject[Aggregator]) -> None:
     require(close(scores, scores[:1].expand_as(scores)), f"They got {scores.min():.4f} to {scores.max():.4f}.")
 
 
+def check_alone_is_true(subject: Subject[Aggregator]) -> None:
+    """Where `alone` is True, an image gets the same score with and without the others: so a detector can score it."""
+    given = toys().scores
+    aggregator = subject.ready()
+    if not aggregator.alone:
+        return
+    apart = torch.cat([aggregator.aggregate([image]) for image in given])
+    require(close(aggregator.aggregate(given), apart), "Scores depend on the other images; write alone = False.")
+
+
 def _turned(patches: Tensor | None) -> Tensor | None:
     return None if patches is None else patches.T[1:].contiguous()
 
@@ -79,5 +89,6 @@ RULES: dict[str, tuple[Rule, ...]] = {
         check_grids_may_differ,
         check_perfect_and_reversed,
         check_constant_and_ties,
+        check_alone_is_true,
     )
 }

@@ -125,6 +125,21 @@ def check_mask_of_one_equals_mask_of_four(subject: Subject[Masker]) -> None:
         require(bool((alone[0] == together[i]).all()), f"That of image {i} differs from that in a batch of 4.")
 
 
+def check_neck_state_round_trip(subject: Subject[Neck]) -> None:
+    """A neck gives all that it learned in `state`, as named tensors that survive safetensors; `restore` takes it."""
+    from safetensors.torch import load, save
+
+    neck, other, features = _ready_neck(subject), subject.ready(), toys().test.features
+    if not neck.learns:
+        return
+    state = neck.state()
+    require(bool(state), "It learns, and its state is empty; return what `fit` learned as named tensors.")
+    other.restore(load(save({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})))
+    before, after = _tensors(neck.apply(features)), _tensors(other.apply(features))
+    same = all(torch.equal(before[name], after[name]) for name in before)
+    require(same, "The restored neck changes features otherwise than the one it came from.")
+
+
 def _ready_neck(subject: Subject[Neck]) -> Neck:
     neck = subject.ready()
     if neck.learns:
@@ -140,6 +155,6 @@ def _tensors(seen: Features) -> dict[str, Tensor]:
 RULES: dict[str, tuple[Rule, ...]] = {
     "augmenter": (check_views_are_images_of_one_size,),
     "preprocessor": (check_dot_maps_back, check_geometry_fits_the_image, check_steps_add_up),
-    "neck": (check_neck_keeps_the_images, check_neck_of_one_equals_neck_of_four),
+    "neck": (check_neck_keeps_the_images, check_neck_of_one_equals_neck_of_four, check_neck_state_round_trip),
     "masker": (check_mask_has_its_shape, check_mask_of_one_equals_mask_of_four),
 }

@@ -431,6 +431,29 @@ class Relative(toy.ToyBorder):
         return strength > strength.mean()
 
 
+class Forgetful(Neck):
+    """Learns a mean, and keeps it to itself."""
+
+    name = "forgetful"
+    learns = True
+
+    def fit(self, features, ctx):
+        self.mean = torch.cat([part.patches.flatten(0, 2) for part in features]).mean(0)
+
+    def apply(self, features):
+        return features.having(patches=features.patches - self.mean)
+
+
+class HalfKept(Forgetful):
+    """Gives half of what it learned."""
+
+    def state(self):
+        return {"mean": self.mean / 2}
+
+    def restore(self, state):
+        self.mean = state["mean"]
+
+
 # aggregators
 
 
@@ -469,6 +492,14 @@ class ByName(Max):
 
     def aggregate(self, scores):
         return super().aggregate(scores) + torch.tensor([float(int(one.id[-1], 36)) for one in scores])
+
+
+class Relating(Max):
+    """Compares images, and says that it does not."""
+
+    def aggregate(self, scores):
+        found = super().aggregate(scores)
+        return found - found.mean() if len(found) > 1 else found
 
 
 # metrics
@@ -711,6 +742,9 @@ BROKEN = [
     (Stacked, "grids-may-differ", "RuntimeError"),
     (Negated, "perfect-and-reversed", "They reached 0.000"),
     (ByName, "constant-and-ties", "They got"),
+    (Relating, "alone-is-true", "write alone = False"),
+    (Forgetful, "neck-state-round-trip", "its state is empty"),
+    (HalfKept, "neck-state-round-trip", "otherwise than the one it came from"),
     (PathReader, "ids-do-not-matter", "'toy/test/good/008'"),
     (TableReader, "ids-do-not-matter", "otherwise where images are called"),
     (NamedVectors, "ids-do-not-matter", "otherwise where images are called"),
