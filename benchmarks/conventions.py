@@ -19,7 +19,7 @@ import numpy as np
 from scipy import integrate, ndimage
 
 from adbench.api.curves.curve import curve_of_maps
-from adbench.cli.options import dataset_from
+from adbench.detector.datasets import dataset_from
 from adbench.engine.evaluate.reproduce import evaluator_of
 from adbench.engine.store.record import read_record
 from adbench.registration.registry import installed

@@ -22,7 +22,8 @@ from unittest.mock import patch
 import numpy as np
 
 from adbench import Context, Sample, Source
-from adbench.cli.options import dataset_from, recipe_from
+from adbench.cli.options import recipe_from
+from adbench.detector.datasets import dataset_from
 from adbench.engine.evaluate.threshold import deploy
 from adbench.engine.features.feature_cache import FeatureCache
 from adbench.engine.features.feature_reader import FeatureReader
