@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from adbench.detector.detector import Detector
-from adbench.registry import installed
+from adbench.registration.registry import installed
 
 METHODS = [
     ("toy-vectors", "toy-nearest"),
