@@ -165,7 +165,7 @@ def test_a_disk_that_fills_up_loses_no_figure(run, out, monkeypatch):
     code, said = run()
     assert code == 1
     assert "No space left on device" in said
-    assert "stopped: 1 unit of 2 not run" in said
+    assert "stopped: 1 of 2 units not run" in said
     assert find_runs(out) == []
 
 
@@ -356,7 +356,7 @@ def test_a_failed_unit_is_run_again_when_that_is_asked_for(faults, run, out, mon
     monkeypatch.setattr(sys.modules["faults_for_test"].Crash, "fit", sys.modules["faults_for_test"].ToyVectors.fit)
     code, said = run("--bank", "crash", "--category", "bolt")
     assert code == 1
-    assert "failed before (--retry failed runs it again)" in said
+    assert "failed in an earlier run (--retry failed runs it again)" in said
     assert only_record(out) == first
     assert run("--bank", "crash", "--category", "bolt", "--retry", "failed")[0] == 0
     assert (only_record(out).id, only_record(out).status) == (first.id, "ok")

@@ -133,7 +133,9 @@ class Evaluator:
             )
         if self.grid is not None and facts.get(VANISHED):
             grid = "x".join(map(str, self.grid))
-            yield f"{facts[VANISHED]:.0f} defects would vanish on {grid} pixels: they mark the pixels that they touch"
+            count = int(facts[VANISHED])
+            defects = "1 defect would vanish" if count == 1 else f"{count} defects would vanish"
+            yield f"{defects} on {grid} pixels; the masks there mark every pixel that such a defect touches"
 
     def masked_maps(self) -> Iterator[MaskedMap]:
         """Map and mask of every annotated test image."""

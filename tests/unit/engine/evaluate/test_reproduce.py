@@ -60,7 +60,7 @@ def test_other_images_are_refused(ran, registry, parts):
 def test_other_versions_are_refused(ran, registry):
     record = ran().record
     old = [{**record.recipe.spec["scorer"][0], "version": 7}]
-    with pytest.raises(UsageError, match="scorer 'toy-nearest' is version 1 here and was version 7"):
+    with pytest.raises(UsageError, match="scorer 'toy-nearest' has version 1 here but version 7 in the record"):
         recipe_of(with_spec(record, scorer=old), registry)
 
 
