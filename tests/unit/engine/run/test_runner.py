@@ -109,7 +109,7 @@ def test_masks_that_mark_nothing_and_defects_that_a_grid_would_lose_are_counted_
     runner.run(make_unit(protocol=Protocol(evaluation=16), seed=1))
     empty, vanished = told
     assert "have a mask that marks nothing, such as bolt/test/" in empty
-    assert vanished == "1 defect would vanish on 16x16 pixels; the masks there mark every pixel that such a defect touches"
+    assert vanished.startswith("1 defect would vanish on 16x16 pixels; the masks there mark every pixel")
     whole = runner.run(make_unit()).record
     assert "vanished_defects" not in whole.facts
     assert whole.facts["empty_masks"] == 1
