@@ -5,6 +5,7 @@ import sys
 import textwrap
 
 
+@pytest.mark.slow
 def test_more_results_are_remembered_than_files_may_be_open(tmp_path):
     script = """
         import resource

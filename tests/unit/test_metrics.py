@@ -284,6 +284,7 @@ def test_the_records_figures_are_these():
     assert aupro(given.maps) == given.pixel_curve.aupro(0.3)
 
 
+@pytest.mark.slow
 def test_pairs_take_bounded_memory():
     """Sixty maps of 4 MiB each, of which one is there at a time, beside what the curve holds."""
 

@@ -117,6 +117,7 @@ def test_magnetic_tiles(drawn):
     assert kinds(split) == {"good": 2, "blowhole": 2, "break": 2, "crack": 2, "fray": 2, "uneven": 1}
 
 
+@pytest.mark.slow
 def test_magnetic_tiles_are_split_as_in_the_copy_in_mvtecs_layout(copy_of_tiles, tmp_path, draw, mark):
     """The copy numbers images by name within their folder."""
     from PIL import Image

@@ -68,6 +68,7 @@ def test_the_table_of_the_paper():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["image", "place"])
 def test_it_learns(form, patch_stream, draw):
     known = draw(8, 1, 1, 3).expand(8, 16, 16, 3) + 0.1 * draw(1, 16, 16, 3, seed=1)
@@ -84,6 +85,7 @@ def test_the_seed_decides_and_nothing_else(patch_stream, draw):
     assert not same(banks[0], banks[2])
 
 
+@pytest.mark.slow
 def test_switches_differ_in_what_they_say(patch_stream, draw):
     known = draw(5, 16, 16, 3)
     asked = query(draw(2, 16, 16, 3, seed=1))
@@ -185,6 +187,7 @@ def test_nothing_learned_yet(draw):
         Autoencoder().reconstruct(query(draw(1, 8, 8, 3)))
 
 
+@pytest.mark.slow
 def test_a_training_that_was_stopped_goes_on(patch_stream, draw, tmp_path, monkeypatch):
     """To the same bits, also of what is drawn."""
     monkeypatch.setattr(training, "LOOK", 5)

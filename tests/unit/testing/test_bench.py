@@ -125,6 +125,7 @@ class Formless(Scorer):
     name = "formless"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "told"),
     [

@@ -222,6 +222,7 @@ for number in range(30):
 """
 
 
+@pytest.mark.slow
 def test_four_processes_keep_to_one_limit(cache):
     command = [sys.executable, "-c", WRITER, str(cache)]
     writers = [subprocess.Popen([*command, str(who)], stdout=subprocess.PIPE) for who in range(4)]
