@@ -4,6 +4,8 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
 
 @pytest.mark.slow
 def test_more_results_are_remembered_than_files_may_be_open(tmp_path):
