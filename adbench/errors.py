@@ -20,8 +20,9 @@ A message says who failed, what happened and how to fix it, in one or two senten
 from __future__ import annotations
 
 import difflib
-import unicodedata
 from collections.abc import Iterable, Sequence
+
+from adbench.safe_text import one_line, printable
 
 __all__ = [
     "AdbenchError",
@@ -35,24 +36,9 @@ __all__ = [
     "UnknownName",
     "UsageError",
     "WeightsError",
+    "one_line",
     "printable",
 ]
-
-
-def printable(text: object) -> str:
-    r"""A name on one line that any terminal and file takes.
-
-    Control characters, which a terminal might obey, and bytes that are no UTF-8 become escapes (``\x1b``, ``\xe9``).
-    """
-    whole = str(text)
-    return whole if whole.isprintable() else "".join(map(_printable, whole))
-
-
-def _printable(char: str) -> str:
-    if "\udc80" <= char <= "\udcff":  # how Python keeps a byte of a file name that is no UTF-8
-        return f"\\x{ord(char) - 0xDC00:02x}"
-    category = unicodedata.category(char)
-    return char.encode("unicode_escape").decode() if category[0] == "C" or category in {"Zl", "Zp"} else char
 
 
 class AdbenchError(Exception):

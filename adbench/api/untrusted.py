@@ -1,4 +1,4 @@
-"""Files and texts that a stranger may have written: read in bounded time and memory, shown without what they hide.
+"""Files and texts that a stranger may have written: read in bounded time and memory.
 
 A runs folder, a recipe or a board may come from anybody. What lies there need not be a file (a pipe never ends, a
 device answers forever), need not be small, and need not be what it is called. Whoever reads one reads it here.
@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from adbench.errors import StorageError
+from adbench.safe_text import one_line
 
-MAX_LINE = 2000
-"""Characters of one message."""
 MAX_DEPTH = 40
 """Levels of lists and mappings in each other; the deepest that adbench writes has eight."""
 MAX_YAML_BYTES = 1 << 20
@@ -36,18 +35,6 @@ _KINDS = {
 }
 _QUIETLY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 """A pipe that takes the place of a file between look and opening does not block either."""
-
-
-def one_line(text: str, most: int = MAX_LINE) -> str:
-    """The text on one line, printable and of bounded length: nothing in it steers a terminal."""
-    text = text[: 4 * most]
-    line = " ".join(_blanked(text).split())
-    return line if len(line) <= most else line[: most - 1] + "…"
-
-
-def _blanked(text: str) -> str:
-    """The text with a blank for each character that is not printable: a line break, an escape, half a surrogate."""
-    return text if text.isprintable() else "".join(char if char.isprintable() else " " for char in text)
 
 
 def is_there(path: Path) -> bool:

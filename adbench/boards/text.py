@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from adbench.api.untrusted import one_line
+from adbench.safe_text import one_line
 
 MAX_TEXT = 200
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import ClassVar
 
+from adbench.errors import one_line
 from adbench.reports import Report, Table
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|~$#@])")
@@ -71,21 +72,16 @@ def _rules(table: Table) -> list[str]:
 
 def _escape(text: str) -> str:
     """A text for Markdown without markup, HTML, links and line breaks."""
-    line = _SPECIAL.sub(r"\\\1", _printable(text))
+    line = _SPECIAL.sub(r"\\\1", one_line(text, None))
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return line.replace("://", ":\\/\\/").replace("www.", "www\\.")
 
 
 def _inert(cell: str) -> str:
     """A text that a spreadsheet does not take for a formula: an apostrophe before it if necessary."""
-    text = _printable(cell)
+    text = one_line(cell, None)
     return f"'{text}" if text.startswith(_FORMULA) and not _is_number(text) else text
 
 
 def _is_number(text: str) -> bool:
     return re.fullmatch(r"[+-]?\d+(\.\d+)?", text) is not None
-
-
-def _printable(text: str) -> str:
-    """On one line, without anything that steers a terminal or breaks a row."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())

@@ -13,18 +13,16 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from adbench.errors import printable
+from adbench.safe_text import MAX_LINE, printable
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
     from rich.text import Text
 
-MOST = 2000
-"""Largest number of characters of a stranger's text that are printed."""
 USUAL_WIDTH = 80
 
 
-def visible(text: object, most: int = MOST) -> str:
+def visible(text: object, most: int = MAX_LINE) -> str:
     """A text without control characters: they are written as escapes.
 
     Args:
@@ -40,7 +38,7 @@ def visible(text: object, most: int = MOST) -> str:
 def echo(*lines: object, err: bool = False, **style: Any) -> None:
     """Print texts, each on one line, with click's styles on a terminal only."""
     for line in lines:
-        text = visible(line, 10 * MOST)
+        text = visible(line, 10 * MAX_LINE)
         click.echo(click.style(text, **style) if style else text, err=err)
 
 

@@ -24,9 +24,9 @@ from adbench.api.metric import Metric
 from adbench.api.report import Report
 from adbench.api.scorer import Scorer
 from adbench.api.stages import Aggregator, Augmenter, Masker, Neck, Preprocessor
-from adbench.api.untrusted import one_line
 from adbench.errors import AdbenchError, PluginError
 from adbench.registration import hookspecs
+from adbench.safe_text import one_line
 
 CONTRACTS: tuple[type[Component], ...] = (
     Backbone,

@@ -14,8 +14,8 @@ from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from adbench import AdbenchError, Component, Context, DataError, Dataset, WeightsError
+from adbench.engine.process.error_text import named, words_of
 from adbench.engine.process.interrupts import is_stop
-from adbench.engine.process.safe_text import named, words_of
 
 C = TypeVar("C", bound=Component)
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import IO
 
 from adbench.api.atomic_file import draft_of
-from adbench.api.untrusted import one_line, open_plain
+from adbench.api.untrusted import open_plain
 from adbench.engine.store.record import storage_errors
 from adbench.errors import StorageError
+from adbench.safe_text import one_line
 
 MAX_ENTRIES = 100
 MAX_BYTES = 32 << 30

@@ -7,12 +7,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from adbench.api.untrusted import one_line, parse_json
+from adbench.api.untrusted import parse_json
 from adbench.detector.fit.appearance import Learned
 from adbench.detector.fit.state import Figures, FitCost, LearnedImage
 from adbench.engine.plan.recipe import SLOTS, Recipe
 from adbench.engine.store.record import PartInfo, Provenance, WeightsInfo
 from adbench.errors import StorageError
+from adbench.safe_text import one_line
 
 MANIFEST = "detector.json"
 SCHEMA = 1

@@ -39,7 +39,7 @@ from adbench.detector.store.options import foreign_files, with_paths, without_pa
 from adbench.engine.features.contract import ComponentCrash, blame
 from adbench.engine.plan.settings import Settings
 from adbench.engine.plan.threshold_rule import Rule
-from adbench.engine.process.safe_text import words_of
+from adbench.engine.process.error_text import words_of
 from adbench.engine.run.method import Method
 from adbench.engine.store.normal_scores import NormalScores
 from adbench.engine.store.record import WeightsInfo

@@ -13,11 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from adbench.api.atomic_file import atomic_write
 from adbench.api.dataset import GOOD
 from adbench.api.metric import Evidence, Metric
-from adbench.api.untrusted import one_line, parse_json, read_plain
+from adbench.api.untrusted import parse_json, read_plain
 from adbench.engine.evaluate.threshold import Threshold
 from adbench.engine.store.predictions import Predictions
 from adbench.engine.store.record import canonical_json, storage_errors
 from adbench.errors import StorageError
+from adbench.safe_text import one_line
 
 if TYPE_CHECKING:
     from adbench.engine.evaluate.evaluator import Evaluator

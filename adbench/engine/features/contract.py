@@ -16,8 +16,8 @@ from adbench.api.component import Component
 from adbench.api.features import Batch, Features, Scores
 from adbench.api.geometry import Geometry
 from adbench.api.stages import Augmenter, Masker, Neck, Preprocessor
+from adbench.engine.process.error_text import named, words_of
 from adbench.engine.process.interrupts import is_stop
-from adbench.engine.process.safe_text import named, words_of
 from adbench.errors import AdbenchError, ContractError, UnitTimeout
 
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)

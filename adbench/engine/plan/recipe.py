@@ -12,14 +12,15 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from adbench.api.component import Component
-from adbench.api.untrusted import one_line, read_yaml
+from adbench.api.untrusted import read_yaml
 from adbench.engine.plan.map_spec import MapSpec
+from adbench.engine.process.error_text import named
 from adbench.engine.process.interrupts import is_stop
-from adbench.engine.process.safe_text import named
 from adbench.engine.store.record import PartInfo
 from adbench.errors import AdbenchError, PluginError, StorageError, UnknownName, UsageError
 from adbench.registration.faults import made
 from adbench.registration.registry import Registry
+from adbench.safe_text import one_line
 
 SLOTS = {
     "augment": "augmenter",

@@ -12,13 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from adbench.api.bank import Source
 from adbench.api.dataset import Dataset
-from adbench.api.untrusted import one_line, read_yaml
+from adbench.api.untrusted import read_yaml
 from adbench.engine.plan.plan import Assignment
 from adbench.engine.plan.protocol import Protocol
 from adbench.engine.plan.recipe import SLOTS, Part, Recipe, name_of, parts_in, read_recipe
 from adbench.errors import AdbenchError, PluginError, StorageError, UnknownName, UsageError
 from adbench.registration.faults import made
 from adbench.registration.registry import Registry
+from adbench.safe_text import one_line
 
 MAX_SUITE_BYTES = 1 << 20
 MAX_RECIPES = 10_000

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import BinaryIO
 
 from adbench.api.search.shared_results import SharedResults
-from adbench.engine.process.safe_text import words_of
+from adbench.engine.process.error_text import words_of
 from adbench.errors import UnitTimeout
 
 MB = 2**20

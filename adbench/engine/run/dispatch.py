@@ -19,10 +19,10 @@ from adbench.engine.plan.recipe import components_of
 from adbench.engine.plan.settings import Settings
 from adbench.engine.plan.unit import Unit
 from adbench.engine.process.clock import GRACE
+from adbench.engine.process.error_text import named, words_of
 from adbench.engine.process.interrupts import go_on, is_stop, stoppable
 from adbench.engine.process.location import is_here
 from adbench.engine.process.lock import sweep_claims
-from adbench.engine.process.safe_text import named, words_of
 from adbench.engine.process.scratch import Scratch
 from adbench.engine.process.worker_status import UnitAtWork, WorkerStatus
 from adbench.engine.run.record_builder import RecordBuilder, UnitOutcome

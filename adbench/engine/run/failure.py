@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from adbench.engine.features.contract import is_out_of_memory
-from adbench.engine.process.safe_text import MOST_OF_A_REASON, bounded, named, text_of, trace_of
+from adbench.engine.process.error_text import MOST_OF_A_REASON, bounded, named, text_of, trace_of
 from adbench.engine.store.record import Status
 from adbench.errors import AdbenchError, UnitTimeout
 

@@ -17,8 +17,8 @@ from adbench.engine.plan.protocol import Task
 from adbench.engine.plan.recipe import part_infos, spec_of
 from adbench.engine.plan.regime import given_by, names_a_category
 from adbench.engine.plan.unit import Unit
+from adbench.engine.process.error_text import MOST_OF_A_REASON, bounded
 from adbench.engine.process.location import place
-from adbench.engine.process.safe_text import MOST_OF_A_REASON, bounded
 from adbench.engine.store.provenance import provenance_of
 from adbench.engine.store.record import (
     Cost,

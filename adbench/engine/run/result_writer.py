@@ -9,8 +9,8 @@ from typing import cast
 from adbench.api.metric import Metric
 from adbench.engine.plan.data_origin import write_origin
 from adbench.engine.plan.settings import Settings
+from adbench.engine.process.error_text import bounded
 from adbench.engine.process.location import is_here
-from adbench.engine.process.safe_text import bounded
 from adbench.engine.run.failure import failure_of
 from adbench.engine.run.record_builder import RecordBuilder, UnitOutcome
 from adbench.engine.run.result import Result

@@ -15,12 +15,12 @@ from adbench.engine.plan.recipe import components_of
 from adbench.engine.plan.settings import Settings, choose_device
 from adbench.engine.plan.unit import Unit
 from adbench.engine.process.clock import GRACE, Clock, deadline
+from adbench.engine.process.error_text import bounded
 from adbench.engine.process.global_state import undisturbed
 from adbench.engine.process.interrupts import go_on, is_stop
 from adbench.engine.process.lock import unit_lock
 from adbench.engine.process.notes import Notes
 from adbench.engine.process.progress import Watch
-from adbench.engine.process.safe_text import bounded
 from adbench.engine.process.worker_status import WorkerStatus
 from adbench.engine.run.backbone_pool import BackbonePool
 from adbench.engine.run.crossfit import normal_scores_of

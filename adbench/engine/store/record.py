@@ -21,10 +21,11 @@ from pydantic import (
 )
 
 from adbench.api.atomic_file import atomic_write
-from adbench.api.untrusted import is_there, one_line, parse_json, read_plain, require_shallow
+from adbench.api.untrusted import is_there, parse_json, read_plain, require_shallow
 from adbench.engine.process.location import is_here
 from adbench.engine.process.scratch import Scratch
 from adbench.errors import StorageError
+from adbench.safe_text import one_line
 
 SCHEMA = 3
 RECORD_FILE = "record.json"

@@ -10,7 +10,6 @@ from adbench import StorageError
 from adbench.api.untrusted import (
     MAX_DEPTH,
     is_there,
-    one_line,
     open_plain,
     parse_json,
     parse_yaml,
@@ -20,22 +19,6 @@ from adbench.api.untrusted import (
     read_yaml,
     require_shallow,
 )
-
-
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        ("a\nb\t c", "a b c"),
-        ("\x1b[31mred", "[31mred"),
-        ("x" * 20, "x" * 9 + "…"),
-        ("\ud800half", "half"),
-        ("\u202eabc", "abc"),
-        ("grüße", "grüße"),
-    ],
-)
-def test_one_line_is_printable_and_bounded(text, line):
-    assert one_line(text, 10) == line
-    assert one_line(text).isprintable()
 
 
 def test_a_file_is_read(tmp_path):

@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console as RichConsole
 
 import adbench.cli
-from adbench.cli.screen import MOST, counted, echo, listed, say, styled, visible
+from adbench.cli.screen import counted, echo, listed, say, styled, visible
+from adbench.safe_text import MAX_LINE
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_what_would_steer_a_terminal_is_written_as_an_escape(text, seen):
 
 def test_a_long_text_shows_its_beginning_and_its_end():
     said = visible("a" * 1_200_000 + "z")
-    assert len(said) < MOST + 10
+    assert len(said) < MAX_LINE + 10
     assert (said[0], said[-1], " … " in said) == ("a", "z", True)
 
 

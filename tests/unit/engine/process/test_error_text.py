@@ -1,6 +1,6 @@
 import pytest
 
-from adbench.engine.process.safe_text import MOST_OF_A_TRACE, bounded, named, trace_of, words_of
+from adbench.engine.process.error_text import MOST_OF_A_TRACE, bounded, named, trace_of, words_of
 
 
 @pytest.mark.parametrize(
@@ -8,7 +8,7 @@ from adbench.engine.process.safe_text import MOST_OF_A_TRACE, bounded, named, tr
     [
         ("plain", "plain"),
         ("Ä ß 日本 \N{SLIGHTLY SMILING FACE}", "Ä ß 日本 \N{SLIGHTLY SMILING FACE}"),
-        ("one\ntwo\tthree\r\n", "one two three  "),
+        ("one\ntwo\tthree\r\n", "one two three"),
         ("\x1b[31mred\x07\x00", "\\x1b[31mred\\x07\\x00"),
         ("\u202eturned\u2066", "\\u202eturned\\u2066"),
         ("\ud800 alone", "\\ud800 alone"),

@@ -1,11 +1,11 @@
-"""Texts of strangers' code, bounded and printable, so that a record and a terminal can carry them."""
+"""Messages and tracebacks of strangers' errors, bounded and printable, for records and terminals."""
 
 from __future__ import annotations
 
 import traceback
 
 from adbench.engine.process.interrupts import is_stop
-from adbench.errors import printable
+from adbench.safe_text import one_line, printable
 
 MOST = 1000
 """Characters of an error's message."""
@@ -15,9 +15,9 @@ MOST_OF_A_TRACE = 1 << 16
 
 
 def bounded(text: str, most: int = MOST) -> str:
-    """A text in one line of about `most` characters at most; what no terminal should be sent is escaped."""
-    line = printable("".join(" " if char.isspace() else char for char in text[: most + 1]))
-    return line if len(line) <= most else f"{line[:most]} ... ({len(text):,} characters)"
+    """A text on one line, printable; a text of more than `most` characters is cut, and its length follows."""
+    line = one_line(text, most)
+    return line if len(text) <= most else f"{line.removesuffix('…')} ... ({len(text):,} characters)"
 
 
 def text_of(error: BaseException) -> str:
