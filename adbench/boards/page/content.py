@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from statistics import fmean
 from typing import Any, TypeAlias
 
@@ -16,7 +14,7 @@ from adbench.boards.records.pictures import LayeredPicture, address
 from adbench.boards.statistics.fingerprint import fingerprint
 from adbench.boards.statistics.stats import compare, ranking
 from adbench.boards.tables.costs import costs_of
-from adbench.boards.tables.table import FIXED, Figure, Standing, figure, notes_on, percent, standings
+from adbench.boards.tables.table import FIXED, Figure, Standing, figure, notes_on, percent, ranks_of, standings
 from adbench.boards.tables.tidy import BoardData, MethodRow, Reading, RegimeGroup, UnitKey
 from adbench.boards.text import plain
 from adbench.engine.store.record import canonical_json
@@ -121,14 +119,7 @@ def _ranks(places: Sequence[Standing], metric: str) -> list[int | None]:
     """What is unverified has no rank by any metric; a group has either no such method or no other."""
     if any(place.method.unverified for place in places):
         return [None] * len(places)
-    return ranks_of([place.figures[metric] for place in places])
-
-
-def ranks_of(figures: Sequence[Figure]) -> list[int | None]:
-    """Places from 1 at the precision of tables; ties share one, and what has no mean has none."""
-    shown = [None if figure.mean is None else -float(percent(figure.mean)) for figure in figures]
-    ascending = sorted(value for value in shown if value is not None)
-    return [None if value is None else bisect_left(ascending, value) + 1 for value in shown]
+    return ranks_of(place.figures[metric] for place in places)
 
 
 def _method(board: Board, data: BoardData, place: Standing, shared: Shared) -> dict[str, Any]:
@@ -145,7 +136,7 @@ def _method(board: Board, data: BoardData, place: Standing, shared: Shared) -> d
         "random": method.random,
         "figures": [_cell_with_spread(place.figures[metric]) for metric in board.metrics],
         "by": [_by_category(data, method, metric) for metric in board.metrics],
-        "cost": _costs(method),
+        "cost": _costs(costs_of(data)[method.key]),
         "recipe": [shared.lines.place(line) for line in recipe_lines(first)],
         "parts": [shared.lines.place(plain(part)) for part in parts],
         "file": file,
@@ -174,8 +165,7 @@ def _cell(readings: Mapping[UnitKey, Reading], units: Sequence[UnitKey]) -> floa
     return float(percent(fmean(values))) if values and len(values) == len(units) else figure(readings, units).mark
 
 
-def _costs(method: MethodRow) -> dict[str, Any]:
-    costs = asdict(costs_of(method))
+def _costs(costs: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _rounded(value) if isinstance(value, float) else value for name, value in costs.items()}
 
 

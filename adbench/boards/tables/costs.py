@@ -1,64 +1,60 @@
-"""What a method cost, as numbers. Times of different devices are never mixed."""
+"""Costs of methods, as numbers. Times of different devices are never mixed."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
-from adbench.boards.tables.tidy import MethodRow
+from adbench.boards.tables.tidy import BoardData
 from adbench.boards.text import plain
 from adbench.engine.store.record import Cost, ResultRecord
 
+_TIMES = ["p50", "p95", "speed", "fit"]
+_AGGREGATES: dict[str, Any] = {
+    **dict.fromkeys(["p50", "p95", "fit", "bank"], statistics.fmean),
+    **dict.fromkeys(["memory", "gpu"], "max"),
+    **dict.fromkeys(["images", "seconds"], lambda values: sum(values.tolist())),
+    **dict.fromkeys(["devices", "runtimes"], lambda texts: tuple(sorted(set(texts)))),
+}
+"""The exact mean: pandas' own sums in another order, which may change the last digit."""
+_NOTHING = {**dict.fromkeys([*_TIMES, "memory", "gpu", "bank"]), "devices": (), "runtimes": ()}
 
-@dataclass(frozen=True)
-class Costs:
-    """Means over units; peaks are the highest. None where nothing was measured, times also where devices differ.
 
-    Attributes:
-        p50, p95: milliseconds a image.
-        speed: images a second, reading included.
-        fit: seconds.
-        memory, gpu: peaks in MB.
-        bank: MB.
-        devices, runtimes: sorted.
+def costs_of(data: BoardData) -> dict[str, dict[str, Any]]:
+    """Costs of each method by its key: means over units, and the highest peaks.
+
+    Returns:
+        ``p50`` and ``p95`` in milliseconds an image, ``speed`` in images a second with reading, ``fit`` in seconds,
+        peaks ``memory`` and ``gpu`` and the size ``bank`` in MB, sorted ``devices`` and ``runtimes``. A number is None
+        where nothing was measured; a time is None also where devices differ.
     """
-
-    p50: float | None = None
-    p95: float | None = None
-    speed: float | None = None
-    fit: float | None = None
-    memory: float | None = None
-    gpu: float | None = None
-    bank: float | None = None
-    devices: tuple[str, ...] = ()
-    runtimes: tuple[str, ...] = ()
+    return data.kept(("costs",), lambda: _costs_of(data))
 
 
-def costs_of(method: MethodRow) -> Costs:
-    """Of all units that have a cost."""
-    done = [(record, record.cost) for record in method.records.values() if record.cost is not None]
-    if not done:
-        return Costs()
-    costs = [cost for _, cost in done]
-    devices = tuple(sorted({plain(record.provenance.device) for record, _ in done}))
-    gpu = [cost.peak_gpu_mb for cost in costs if cost.peak_gpu_mb is not None]
-    timed = len(devices) == 1
-    return Costs(
-        p50=statistics.fmean(cost.ms_per_image.p50 for cost in costs) if timed else None,
-        p95=statistics.fmean(cost.ms_per_image.p95 for cost in costs) if timed else None,
-        speed=_speed(done) if timed else None,
-        fit=statistics.fmean(cost.fit_s for cost in costs) if timed else None,
-        memory=max(cost.peak_memory_mb for cost in costs),
-        gpu=max(gpu, default=None),
-        bank=statistics.fmean(cost.bank_mb for cost in costs),
-        devices=devices,
-        runtimes=tuple(sorted({plain(record.provenance.runtime) for record, _ in done})),
-    )
+def _costs_of(data: BoardData) -> dict[str, dict[str, Any]]:
+    import pandas as pd
+
+    records = [(method.key, record) for method in data.methods for record in method.records.values()]
+    rows = [{"row": key, **_measured(record, record.cost)} for key, record in records if record.cost is not None]
+    table = pd.DataFrame(rows, columns=["row", *_AGGREGATES]).groupby("row").agg(_AGGREGATES)
+    table["speed"] = (table.pop("images") / table.pop("seconds")).replace(math.inf, math.nan)
+    table.loc[table["devices"].map(len) > 1, _TIMES] = math.nan
+    found: dict[str, dict[str, Any]] = table.astype(object).where(table.notna(), None).to_dict("index")
+    return {method.key: found.get(method.key, _NOTHING) for method in data.methods}
 
 
-def _speed(done: Sequence[tuple[ResultRecord, Cost]]) -> float | None:
-    seconds = sum(cost.test_s for _, cost in done)
-    speed = sum(record.task.test for record, _ in done) / seconds if seconds else math.inf
-    return speed if math.isfinite(speed) else None
+def _measured(record: ResultRecord, cost: Cost) -> dict[str, Any]:
+    """What a unit took."""
+    return {
+        "p50": cost.ms_per_image.p50,
+        "p95": cost.ms_per_image.p95,
+        "fit": cost.fit_s,
+        "bank": cost.bank_mb,
+        "memory": cost.peak_memory_mb,
+        "gpu": math.nan if cost.peak_gpu_mb is None else cost.peak_gpu_mb,
+        "images": float(record.task.test),
+        "seconds": cost.test_s,
+        "devices": plain(record.provenance.device),
+        "runtimes": plain(record.provenance.runtime),
+    }

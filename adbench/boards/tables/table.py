@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from adbench.boards.board import Board
 from adbench.boards.statistics.fingerprint import fingerprint
@@ -99,7 +100,7 @@ def tables(data: BoardData, details: Lookup = lambda _: None) -> list[Table]:
             standings_table(board, data, regime, ranked),
             category_table(data, regime, ranked, board.rank_by),
             *statistics_tables(data, regime, ranked, details),
-            cost_table(regime, ranked),
+            cost_table(data, regime, ranked),
         ]
     return result
 
@@ -180,16 +181,19 @@ def standings(board: Board, data: BoardData, methods: Iterable[MethodRow]) -> li
 
     What is unverified has none.
     """
-    figures = {method.label: {metric: overall(data, method, metric) for metric in board.metrics} for method in methods}
-    by_label = {method.label: method for method in methods}
-    shown = {
-        label: None if by_label[label].unverified else _shown(row[board.rank_by]) for label, row in figures.items()
-    }
-    better = {label: sum(other > own for other in shown.values() if other is not None) for label, own in _ranked(shown)}
-    order = sorted(figures, key=lambda label: (label not in better, better.get(label, 0), label))
-    return [
-        Standing(better[label] + 1 if label in better else None, by_label[label], figures[label]) for label in order
-    ]
+    rows = [(method, {metric: overall(data, method, metric) for metric in board.metrics}) for method in methods]
+    ranks = ranks_of(Figure(None) if method.unverified else figures[board.rank_by] for method, figures in rows)
+    found = [Standing(rank, *row) for rank, row in zip(ranks, rows, strict=True)]
+    return sorted(found, key=lambda place: (place.rank or math.inf, place.method.label))
+
+
+def ranks_of(figures: Iterable[Figure]) -> list[int | None]:
+    """Ranks from 1 at the precision of tables; ties share one, and a figure without a mean has none."""
+    import pandas as pd
+
+    means = [math.nan if figure.mean is None else float(percent(figure.mean)) for figure in figures]
+    ranks = pd.Series(means, dtype=float).rank(method="min", ascending=False)
+    return [None if math.isnan(rank) else int(rank) for rank in ranks]
 
 
 def overall(data: BoardData, method: MethodRow, metric: str) -> Figure:
@@ -197,20 +201,12 @@ def overall(data: BoardData, method: MethodRow, metric: str) -> Figure:
     return data.kept(("overall", method.key, metric), lambda: figure(data.readings(method, metric), data.units))
 
 
-def _ranked(shown: Mapping[str, float | None]) -> list[tuple[str, float]]:
-    return [(label, value) for label, value in shown.items() if value is not None]
-
-
-def _shown(cell: Figure) -> float | None:
-    """A mean at the precision of the table."""
-    return None if cell.mean is None else float(percent(cell.mean))
-
-
 def standings_table(board: Board, data: BoardData, regime: RegimeGroup, ranked: Sequence[Standing]) -> Table:
     """Rank, method, every metric of the board, and the fingerprint of all that decides what they mean."""
     protocol = fingerprint(data, regime)
+    shared = Counter(place.rank for place in ranked)
     rows = tuple(
-        (_rank(place, ranked), title_of(place.method), *(str(place.figures[name]) for name in board.metrics), protocol)
+        (_rank(place, shared), title_of(place.method), *(str(place.figures[name]) for name in board.metrics), protocol)
         for place in ranked
     )
     notes = [f"Categories: {len(data.categories)}; seeds: {', '.join(map(str, data.seeds))}."]
@@ -226,10 +222,8 @@ def title_of(method: MethodRow) -> str:
     return f"{method.label} {DAGGER}" if method.random else method.label
 
 
-def _rank(place: Standing, ranked: Sequence[Standing]) -> str:
-    if place.rank is None:
-        return DASH
-    return f"{place.rank}{'=' if sum(other.rank == place.rank for other in ranked) > 1 else ''}"
+def _rank(place: Standing, shared: Mapping[int | None, int]) -> str:
+    return DASH if place.rank is None else f"{place.rank}{'=' if shared[place.rank] > 1 else ''}"
 
 
 def category_table(data: BoardData, regime: RegimeGroup, ranked: Sequence[Standing], metric: str) -> Table:
@@ -280,18 +274,17 @@ def _about(order: Ranking) -> str:
     return f"{over}. {test}. Methods of one group do not differ (Nemenyi, critical difference {order.difference:.2f})."
 
 
-def cost_table(regime: RegimeGroup, ranked: Sequence[Standing]) -> Table:
+def cost_table(data: BoardData, regime: RegimeGroup, ranked: Sequence[Standing]) -> Table:
     """What the methods cost, each on its own device."""
-    rows = tuple((title_of(place.method), *_costs(place.method)) for place in ranked)
+    rows = tuple((title_of(place.method), *_costs(costs_of(data)[place.method.key])) for place in ranked)
     columns = ("method", "ms/image p50", "fit s", "peak MB", "peak GPU MB", "bank MB", "device")
     return Table(f"Cost: {regime}", columns, rows, (COST_NOTE,))
 
 
-def _costs(method: MethodRow) -> tuple[str, ...]:
-    costs = costs_of(method)
-    figures = ((costs.p50, 1), (costs.fit, 1), (costs.memory, 0), (costs.gpu, 0), (costs.bank, 1))
-    cells = (DASH if value is None else f"{value:.{digits}f}" for value, digits in figures)
-    return (*cells, "; ".join(costs.devices) or DASH)
+def _costs(costs: Mapping[str, Any]) -> tuple[str, ...]:
+    digits = {"p50": 1, "fit": 1, "memory": 0, "gpu": 0, "bank": 1}
+    cells = (DASH if costs[name] is None else f"{costs[name]:.{count}f}" for name, count in digits.items())
+    return (*cells, "; ".join(costs["devices"]) or DASH)
 
 
 def notes_on(board: Board, data: BoardData, method: MethodRow) -> list[str]:

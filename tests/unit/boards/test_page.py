@@ -18,12 +18,12 @@ from adbench.boards.board import Board, BoardProtocol
 from adbench.boards.page import content as content_module
 from adbench.boards.page.asset_files import BOARD_SCRIPTS, LIBRARIES, is_asset_name, shared_assets, style_sheet
 from adbench.boards.page.command import command_line, file_name, recipe_lines
-from adbench.boards.page.content import content, ranks_of
+from adbench.boards.page.content import content
 from adbench.boards.page.detail import Pool
 from adbench.boards.page.html import board_html, embedded, index_html
 from adbench.boards.records.board_extras import BoardExtras
-from adbench.boards.tables.costs import Costs, costs_of
-from adbench.boards.tables.table import Figure, standings_tables
+from adbench.boards.tables.costs import costs_of
+from adbench.boards.tables.table import Figure, ranks_of, standings_tables
 from adbench.boards.tables.tidy import tidy
 from adbench.engine.evaluate.details import Details
 from adbench.engine.plan.recipe import Recipe
@@ -138,15 +138,15 @@ def test_the_order_of_records_does_not_matter(make_record):
 def test_times_of_different_devices_are_never_mixed(make_record):
     alike = [make_record(category=name, device="gpu") for name in "ab"]
     mixed = [make_record("other", category=name, device=name) for name in "ab"]
-    one, other = (costs_of(method) for method in tidy(board(), [*alike, *mixed]).methods)
-    assert (one.p50, one.speed, one.devices) == (10.0, pytest.approx(10 / 3), ("gpu",))
-    assert (other.p50, other.p95, other.speed, other.fit, other.devices) == (None, None, None, None, ("a", "b"))
-    assert (other.memory, other.bank) == (800.0, 4.0)
+    one, other = costs_of(tidy(board(), [*alike, *mixed])).values()
+    assert (one["p50"], one["speed"], one["devices"]) == (10.0, pytest.approx(10 / 3), ("gpu",))
+    assert [other[name] for name in ("p50", "p95", "speed", "fit")] == [None] * 4
+    assert (other["devices"], other["memory"], other["bank"]) == (("a", "b"), 800.0, 4.0)
 
 
 def test_a_method_that_only_failed_has_no_cost(make_record):
-    (method,) = tidy(board(), [make_record(status="failed")]).methods
-    assert costs_of(method) == Costs()
+    (costs,) = costs_of(tidy(board(), [make_record(status="failed")])).values()
+    assert set(costs.values()) == {None, ()}
 
 
 def test_critical_differences_need_three_methods_and_categories(make_record):

@@ -195,7 +195,7 @@ def test_files_left_out_are_said(make_record):
 def test_times_of_several_devices_are_not_averaged(make_record):
     records = [make_record("one"), make_record("two", device="cpu"), make_record("two", category="b", device="gpu")]
     data = tidy(board(), records)
-    table = cost_table(RegimeGroup(), standings(board(), data, data.methods))
+    table = cost_table(data, RegimeGroup(), standings(board(), data, data.methods))
     assert cells(table, "device") == {"one": "cpu", "two": "cpu; gpu"}
     assert cells(table, "ms/image p50") == {"one": "10.0", "two": DASH}
     assert cells(table, "bank MB") == {"one": "4.0", "two": "4.0"}
@@ -203,7 +203,7 @@ def test_times_of_several_devices_are_not_averaged(make_record):
 
 def test_costs_of_what_never_ran(make_record):
     data = tidy(board(), [make_record(status="failed")])
-    assert set(cost_table(RegimeGroup(), standings(board(), data, data.methods)).rows[0][1:]) == {DASH}
+    assert set(cost_table(data, RegimeGroup(), standings(board(), data, data.methods)).rows[0][1:]) == {DASH}
 
 
 def test_order_of_records_does_not_matter(make_record):
