@@ -81,7 +81,7 @@ class BoardProtocol(_Frozen):
         return self.model_copy(update={"shots": shots or None})
 
     def rules(self) -> dict[str, Any]:
-        """What a record's `task.protocol` says but for the shots."""
+        """The rules in a record's `task.protocol`, without the shots."""
         return {
             "limit_train": self.limit_train,
             "limit_test": self.limit_test,
@@ -110,7 +110,7 @@ class BoardProtocol(_Frozen):
 
 
 class Board(_Frozen):
-    """What a `board.yaml` says."""
+    """The content of a `board.yaml`."""
 
     title: str = Field(description="heading of the board")
     dataset: str = Field(description="name of the dataset, as records write it")
@@ -146,7 +146,7 @@ def belongs(record: ResultRecord, board: Board) -> bool:
 
 
 def same_task(record: ResultRecord, board: Board) -> bool:
-    """As `belongs`, whatever the seed."""
+    """Whether the record has the board's dataset and protocol, with any seed."""
     return record.task.dataset == board.dataset and board.protocol.takes(record.task.protocol)
 
 
@@ -157,7 +157,7 @@ def describe(record: ResultRecord) -> str:
 
 
 def default_board(records: Sequence[ResultRecord]) -> Board:
-    """The board that records of one dataset and protocol would stand on if somebody had written one.
+    """A board with default rules, for records of one dataset and protocol.
 
     Raises:
         StorageError: no board can have their protocol.
@@ -190,7 +190,7 @@ def default_board(records: Sequence[ResultRecord]) -> Board:
 
 
 def board_folder(board: Board) -> Path:
-    """Where a board lies below the leaderboards' root: `<dataset>/<protocol>`."""
+    """The folder of a board below the leaderboards' root: `<dataset>/<protocol>`."""
     return Path(slug(board.dataset), protocol_slug(board.protocol))
 
 

@@ -1,4 +1,4 @@
-"""Strangers' text made safe: for a line of output, and for a file's name."""
+"""Safe texts from strangers' texts: for a cell of a board, and for a file's name."""
 
 from __future__ import annotations
 

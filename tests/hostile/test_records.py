@@ -39,7 +39,7 @@ PROTOCOL = {
 }
 RAW = b"raw scores, as far as a board looks at them"
 VERSIONS = {"image-auroc": 1, "pixel-auroc": 1}
-PRESS = Renderers(Markdown(), Csv(), known=Known(versions=VERSIONS))
+RENDERERS = Renderers(Markdown(), Csv(), known=Known(versions=VERSIONS))
 HONEST = (("bottle", 0), ("bottle", 1), ("cable", 0), ("cable", 1))
 SECONDS = 20
 
@@ -120,7 +120,7 @@ def board(root, tmp_path):
     """An honest method's complete row of two categories and two seeds."""
     for category, seed in HONEST:
         put(tmp_path / "honest", record(category=category, seed=seed))
-    assert build([tmp_path / "honest"], root, PRESS).problems == []
+    assert build([tmp_path / "honest"], root, RENDERERS).problems == []
     return root / "demo/full-shot"
 
 
@@ -183,15 +183,15 @@ class TestForgedMetrics:
     def test_stand_apart_without_a_rank(self, board, root, strange, change):
         for category, seed in HONEST:
             put(strange, edited(record("liar", category, seed, auroc=1.0, k=9), change))
-        build([strange], root, PRESS)
+        build([strange], root, RENDERERS)
         found = rows(board)
         assert found["honest"][1:] == ("1", "80.0 ± 0.0")
         assert found["liar, unverified"][:2] == ("Standings: normal training images, unverified", "—")
-        assert check(root, PRESS).problems == []
+        assert check(root, RENDERERS).problems == []
 
     def test_are_told_on_the_page_and_are_no_best(self, board, root, strange):
         put(strange, record("liar", auroc=1.0, k=9), raw=False)
-        assert "unverified" in " ".join(build([strange], root, PRESS).news)
+        assert "unverified" in " ".join(build([strange], root, RENDERERS).news)
         page = (board / "README.md").read_text(encoding="utf-8")
         assert "Unverified: nobody has seen the raw scores" in page
         assert "| raw scores were seen | not of liar, unverified |" in page
@@ -200,21 +200,21 @@ class TestForgedMetrics:
 
     def test_a_line_put_into_a_board_s_file_is_unverified(self, board, root):
         (board / "records" / "liar.jsonl").write_text(canonical_json(record("liar", auroc=1.0, k=9)) + "\n")
-        build([], root, PRESS)
+        build([], root, RENDERERS)
         assert rows(board)["liar, unverified"][1] == "—"
         assert rows(board)["honest"][1] == "1"
 
     def test_an_honest_line_that_is_edited_is_unverified_and_named(self, board, root):
         (file,) = board.glob("records/*.jsonl")
         file.write_text(file.read_text().replace('"value":0.8', '"value":0.99', 1))
-        assert any("not as it was when it came" in problem for problem in check(root, PRESS).problems)
-        build([], root, PRESS)
+        assert any("not as it was when it came" in problem for problem in check(root, RENDERERS).problems)
+        build([], root, RENDERERS)
         assert rows(board)["honest, unverified"][1] == "—"
         assert rows(board)["honest"][2] == "— 3/4"
 
     def test_a_manifest_that_is_taken_away_is_missed(self, board, root):
         (board / "manifest.json").unlink()
-        assert any("manifest.json" in problem for problem in check(root, PRESS).problems)
+        assert any("manifest.json" in problem for problem in check(root, RENDERERS).problems)
 
     @pytest.mark.parametrize(
         "text", ["{", "[]", '{"schema":1}', '{"schema":1,"images":[],"records":{"x":"y"}}', "[" * 9999]
@@ -222,27 +222,27 @@ class TestForgedMetrics:
     def test_a_manifest_that_is_none_stops_the_build_in_one_sentence(self, board, root, text):
         (board / "manifest.json").write_text(text)
         with pytest.raises(StorageError, match=r"manifest\.json"):
-            build([], root, PRESS)
+            build([], root, RENDERERS)
 
     @pytest.mark.parametrize("value", [1.0000001, -0.1, float("nan"), float("inf"), 1e308])
     def test_a_figure_that_none_can_be_is_refused(self, board, root, strange, value):
         put(strange, record("liar", auroc=value, k=9))
         put(strange, record("other", k=8))
-        assert len(build([strange], root, PRESS).problems) == 1
+        assert len(build([strange], root, RENDERERS).problems) == 1
         assert "other" in rows(board)
 
     def test_invented_intervals_do_not_reach_an_honest_record(self, board, root, strange):
         data = record()
         data["metrics"]["image-auroc"]["interval"] = [0.8, 0.8]
         put(strange, data, raw=False)
-        build([strange], root, PRESS)
+        build([strange], root, RENDERERS)
         assert rows(board)["honest"][2] == "80.0 ± 0.0"
         assert all(line["metrics"]["image-auroc"].get("interval") is None for line in lines(board))
 
     def test_another_figure_for_an_honest_run_is_left_out_and_stops_nobody(self, board, root, strange):
         put(strange, record(auroc=0.1), raw=False)
         put(strange, record("other", k=8))
-        problems = build([strange], root, PRESS).problems
+        problems = build([strange], root, RENDERERS).problems
         assert any("is the same run, and has another image-auroc" in problem for problem in problems)
         assert rows(board)["honest"][2] == "80.0 ± 0.0"
         assert "other" in rows(board)
@@ -257,7 +257,7 @@ class TestVersions:
         data = record("liar", auroc=1.0, k=9)
         data["metrics"]["image-auroc"]["version"] = version
         put(strange, data, raw=raw)
-        build([strange], root, PRESS)
+        build([strange], root, RENDERERS)
         assert rows(board)["honest"][1:] == ("1", "80.0 ± 0.0")
         assert "versions of metrics that are unknown here" in next(v[0] for k, v in rows(board).items() if "liar" in k)
 
@@ -265,16 +265,16 @@ class TestVersions:
         data = record("liar", status="failed", k=9)
         data["metrics"] = {"image-auroc": {"value": 1.0, "version": 999, "reason": ""}}
         put(strange, data)
-        build([strange], root, PRESS)
+        build([strange], root, RENDERERS)
         assert rows(board)["honest"][1:] == ("1", "80.0 ± 0.0")
 
     def test_nor_do_three_of_a_metric_that_is_not_installed(self, board, root, strange):
-        press = Renderers(Markdown(), Csv())
+        renderers = Renderers(Markdown(), Csv())
         for k in (7, 8):
             data = record(f"liar-{k}", auroc=1.0, k=k)
             data["metrics"]["image-auroc"]["version"] = 999
             put(strange, data, raw=False)
-        build([strange], root, press)
+        build([strange], root, renderers)
         assert rows(board)["honest"][1:] == ("1", "80.0 ± 0.0")
 
     @pytest.mark.parametrize("version", [-1, 10**12])
@@ -283,14 +283,14 @@ class TestVersions:
         data["metrics"]["image-auroc"]["version"] = version
         put(strange, data)
         put(strange, record("other", k=8))
-        assert "version of metric" in build([strange], root, PRESS).problems[0]
+        assert "version of metric" in build([strange], root, RENDERERS).problems[0]
 
     def test_a_later_version_makes_no_record_fuller(self, board, root, strange):
         data = record(auroc=0.1)
         data["metrics"]["image-auroc"]["version"] = 999
         data["metrics"]["pixel-auroc"]["version"] = 999
         put(strange, data)
-        build([strange], root, PRESS)
+        build([strange], root, RENDERERS)
         assert rows(board)["honest"][1:] == ("1", "80.0 ± 0.0")
 
 
@@ -316,11 +316,11 @@ class TestForgedIdentity:
         for k, name in zip(colliding(), ("one", "one"), strict=True):
             for category, seed in HONEST:
                 put(strange, record(name, category, seed, k=k))
-        assert build([strange], root, PRESS).problems == []
+        assert build([strange], root, RENDERERS).problems == []
         board = root / "demo/full-shot"
         assert len(rows(board)) == 2
         assert sorted(len(file.read_text().splitlines()) for file in board.glob("records/*")) == [4, 4]
-        assert check(root, PRESS).problems == []
+        assert check(root, RENDERERS).problems == []
 
     @pytest.mark.parametrize("disguise", ["{name} ({key})", "{name}, unverified", "{name}, full-shot", "{name}"])
     def test_a_name_like_another_s_label_erases_nobody(self, board, root, strange, disguise):
@@ -329,20 +329,20 @@ class TestForgedIdentity:
         for raw, k in ((True, 7), (False, 8)):
             for category, seed in HONEST:
                 put(strange, record(name, category, seed, k=k, auroc=0.9), raw=raw)
-        build([strange], root, PRESS)
+        build([strange], root, RENDERERS)
         found = rows(board)
         assert len(found) == 3
         assert [label for label, row in found.items() if row[2] == "80.0 ± 0.0" and row[1] == "2"]
 
     def test_an_unverified_namesake_does_not_rename_an_honest_row(self, board, root, strange):
         put(strange, record("honest", k=7, auroc=1.0), raw=False)
-        build([strange], root, PRESS)
+        build([strange], root, RENDERERS)
         assert rows(board)["honest"][1] == "1"
 
     @pytest.mark.parametrize("name", ["h\u043enest", "honest\u200b", "honest\u202e", " honest", "honest\x1b[8m"])
     def test_a_name_that_looks_like_another_s_is_told_apart(self, board, root, strange, name):
         put(strange, record(name, k=7, auroc=1.0))
-        build([strange], root, PRESS)
+        build([strange], root, RENDERERS)
         (label,) = [label for label in rows(board) if label != "honest"]
         assert f"({sha(record_spec(7))[:8]})" in label
 
@@ -358,7 +358,7 @@ class TestForgedIdentity:
     def test_an_id_that_does_not_follow_is_refused(self, board, root, strange, change):
         put(strange, edited(record(k=5), change, again=False))
         put(strange, record("other", k=8))
-        assert "its id does not follow" in build([strange], root, PRESS).problems[0]
+        assert "its id does not follow" in build([strange], root, RENDERERS).problems[0]
 
 
 class TestForgedRegime:
@@ -392,8 +392,8 @@ class TestForgedRegime:
             pytest.skip(f"no bank {bank!r} here")
         put(strange, reidentified(self.real(bank, learned, **regime)))
         put(strange, record("other", k=8))
-        press = Renderers(Markdown(), Csv(), known=Known(VERSIONS, Declarations(registry).contradiction))
-        problems = build([strange], root, press).problems
+        renderers = Renderers(Markdown(), Csv(), known=Known(VERSIONS, Declarations(registry).contradiction))
+        problems = build([strange], root, renderers).problems
         assert (said in " ".join(problems)) if said else True
 
     def test_a_bank_of_test_images_cannot_say_that_it_saw_none(self, root, strange):
@@ -434,7 +434,7 @@ class TestForgedRegime:
     def test_counts_and_weights_that_cannot_be_are_refused(self, board, root, strange, change):
         put(strange, edited(record("cheat", k=9), change))
         put(strange, record("other", k=8))
-        assert len(build([strange], root, PRESS).problems) == 1
+        assert len(build([strange], root, RENDERERS).problems) == 1
         assert "cheat" not in " ".join(rows(board))
 
 
@@ -453,7 +453,7 @@ class TestDeletionAndOutvoting:
         before = lines(board)
         for data in self.invented():
             put(strange, data, raw=raw)
-        outcome = build([strange], root, PRESS)
+        outcome = build([strange], root, RENDERERS)
         assert [line for line in before if line not in lines(board)] == []
         assert rows(board)["honest"][1:] == ("1", "80.0 ± 0.0")
         assert len(outcome.problems) == (4 if raw else 0)
@@ -463,7 +463,7 @@ class TestDeletionAndOutvoting:
         again = canonical_json(record(auroc=0.1))
         (board / "records" / "aaa.jsonl").write_text(again + "\n")
         for _ in range(2):
-            assert any("is the same run" in problem for problem in build([], root, PRESS).problems)
+            assert any("is the same run" in problem for problem in build([], root, RENDERERS).problems)
         assert again in (board / "records" / "aaa.jsonl").read_text()
         assert sum(len(file.read_text().splitlines()) for file in board.glob("records/*")) == before + 1
         assert rows(board)["honest"][1:] == ("1", "80.0 ± 0.0")
@@ -472,33 +472,33 @@ class TestDeletionAndOutvoting:
         invented = [canonical_json(data) for data in self.invented()]
         (board / "records" / "aaa.jsonl").write_text("\n".join(invented) + "\n")
         put(strange, record("other", k=8))
-        build([strange], root, PRESS, replacing=True)
+        build([strange], root, RENDERERS, replacing=True)
         assert {line["id"] for line in lines(board)} >= {json.loads(line)["id"] for line in invented}
         assert rows(board)["honest"][1:] == ("1", "80.0 ± 0.0")
 
     def test_a_success_takes_the_place_of_a_failure_for_good(self, root, strange):
         failed = record("late", status="failed", images="none yet")
-        build([put(strange, failed, raw=False)], root, PRESS)
-        outcome = build([put(strange, record("late"))], root, PRESS)
+        build([put(strange, failed, raw=False)], root, RENDERERS)
+        outcome = build([put(strange, record("late"))], root, RENDERERS)
         assert outcome.problems == []
         assert "replaced by" in outcome.news[0]
-        assert check(root, PRESS).problems == []
+        assert check(root, RENDERERS).problems == []
         assert [line["status"] for line in lines(root / "demo/full-shot")] == ["ok"]
 
     def test_who_means_to_replace_says_so_and_it_is_shown(self, board, root, strange):
         for data in self.invented():
             put(strange, data)
-        news = build([strange], root, PRESS, replacing=True).news
+        news = build([strange], root, RENDERERS, replacing=True).news
         assert sum("replaced by" in sentence for sentence in news) == 4
         assert rows(board)["honest"][1:] == ("1", "10.0 ± 0.0")
-        assert check(root, PRESS).problems == []
+        assert check(root, RENDERERS).problems == []
 
     @pytest.mark.parametrize("raw", [True, False])
     def test_three_methods_on_invented_images_outvote_nobody(self, board, root, strange, raw):
         for k in (7, 8, 9):
             for data in self.invented(k):
                 put(strange, data, raw=raw)
-        build([strange], root, PRESS)
+        build([strange], root, RENDERERS)
         assert rows(board)["honest"][1:] == ("1", "80.0 ± 0.0")
         page = (board / "README.md").read_text(encoding="utf-8")
         assert "other images" in page
@@ -508,7 +508,7 @@ class TestDeletionAndOutvoting:
         before = lines(board)
         invented = [canonical_json(data) for k in (1, 7, 8, 9) for data in self.invented(k)]
         (board / "records" / "aaa.jsonl").write_text("\n".join(invented) + "\n")
-        build([], root, PRESS)
+        build([], root, RENDERERS)
         assert [line for line in before if line not in lines(board)] == []
         assert rows(board)["honest"][1:] == ("1", "80.0 ± 0.0")
 
@@ -516,12 +516,12 @@ class TestDeletionAndOutvoting:
     def test_an_invented_category_makes_no_row_incomplete(self, board, root, status):
         line = canonical_json(record("liar", "no-such", k=9, status=status))
         (board / "records" / "liar.jsonl").write_text(line + "\n")
-        build([], root, PRESS)
+        build([], root, RENDERERS)
         assert rows(board)["honest"][1:] == ("1", "80.0 ± 0.0")
 
     def test_nor_does_a_run_that_failed_on_one(self, board, root, strange):
         put(strange, record("liar", "no-such", k=9, status="failed"), raw=False)
-        build([strange], root, PRESS)
+        build([strange], root, RENDERERS)
         assert rows(board)["honest"][1:] == ("1", "80.0 ± 0.0")
         assert "— 0/4" in rows(board)["liar"][2]
 
@@ -530,26 +530,26 @@ class TestDeletionAndOutvoting:
             data = record("honest", category, seed, status="failed", images="invented")
             data["provenance"]["started"] = "9999"
             put(strange, data)
-        build([strange], root, PRESS)
+        build([strange], root, RENDERERS)
         assert rows(board)["honest"][1:] == ("1", "80.0 ± 0.0")
 
     def test_details_of_an_honest_record_are_not_replaced(self, board, root, strange):
         folder = put(strange, record(), raw=False)
         (folder / "details.json").write_text(json.dumps(details_json(record()["id"])))
-        build([strange], root, PRESS)
+        build([strange], root, RENDERERS)
         assert not list(board.glob("details/*"))
 
     def test_a_line_of_details_claims_no_other_record(self, board, root, tmp_path):
         own = put(tmp_path / "more", record())
         (own / "details.json").write_text(json.dumps(details_json(record()["id"], score=0.25)))
-        build([own], root, PRESS)
+        build([own], root, RENDERERS)
         (file,) = board.glob("details/*")
         kept = lzma.decompress(file.read_bytes()).decode()
         lie = details_json(record()["id"], score=0.75)
         (board / "details" / "aaa.jsonl").write_text(
             json.dumps({"images": lie.pop("images"), **lie}, separators=(",", ":")) + "\n"
         )
-        build([], root, PRESS)
+        build([], root, RENDERERS)
         assert lzma.decompress(file.read_bytes()).decode() == kept
         assert kept.count('"score":0.25') == 10
 
@@ -557,14 +557,14 @@ class TestDeletionAndOutvoting:
         before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
         (board / "README.md").write_text("better")
         with pytest.raises(StorageError, match="holds no run"):
-            build([tmp_path / "honest", tmp_path / "hoenst"], root, PRESS)
+            build([tmp_path / "honest", tmp_path / "hoenst"], root, RENDERERS)
         assert (board / "README.md").read_text() == "better"
         assert before.keys() == {path for path in root.rglob("*") if path.is_file()}
 
     def test_runs_without_one_record_that_can_be_used_change_nothing(self, root, strange):
         put(strange, "{")
         with pytest.raises(StorageError, match="nothing was written"):
-            build([strange], root, PRESS)
+            build([strange], root, RENDERERS)
         assert not root.exists()
 
 
@@ -601,7 +601,7 @@ class TestHuge:
     def test_a_record_is_refused_in_one_sentence(self, board, root, strange, change, said):
         put(strange, edited(record("huge", k=9), change))
         put(strange, record("other", k=8))
-        (problem,) = build([strange], root, PRESS).problems
+        (problem,) = build([strange], root, RENDERERS).problems
         assert said in problem
         assert len(problem) < 1000
         assert "other" in rows(board)
@@ -621,7 +621,7 @@ class TestHuge:
     def test_a_record_that_is_none_is_one_sentence(self, board, root, strange, text):
         put(strange, text)
         put(strange, record("other", k=8))
-        (problem,) = build([strange], root, PRESS).problems
+        (problem,) = build([strange], root, RENDERERS).problems
         assert len(problem) < 1000
         assert "other" in rows(board)
 
@@ -645,10 +645,10 @@ class TestHuge:
     def test_what_may_be_is_shown_in_little(self, board, root, strange, change):
         for category, seed in HONEST:
             put(strange, edited(record("odd", category, seed, k=9), change))
-        build([strange], root, PRESS)
+        build([strange], root, RENDERERS)
         assert rows(board)["honest"][2] in ("80.0 ± 0.0", "— 4/5", "— 4/6")
         assert (board / "index.html").stat().st_size < 1_000_000
-        assert check(root, PRESS).problems == []
+        assert check(root, RENDERERS).problems == []
 
     def test_options_in_another_order_are_the_same_board(self, root, strange):
         data = record("unsorted")
@@ -658,13 +658,13 @@ class TestHuge:
             "name": "a-scorer",
         }
         put(strange, reidentified(data))
-        build([strange], root, PRESS)
-        assert check(root, PRESS).problems == []
+        build([strange], root, RENDERERS)
+        assert check(root, RENDERERS).problems == []
 
     @pytest.mark.parametrize("size", [9_000, 300_000])
     def test_a_long_list_of_skipped_files_is_counted(self, board, root, strange, size):
         put(strange, edited(record("skips", k=9), lambda data: data["task"].update(skipped=["f"] * 9 + ["x" * size])))
-        build([strange], root, PRESS)
+        build([strange], root, RENDERERS)
         assert len((board / "README.md").read_text(encoding="utf-8")) < 50_000
 
 
@@ -773,7 +773,7 @@ class TestSpecialFiles:
         (strange / "bad").mkdir(parents=True)
         getattr(self, kind)(strange / "bad" / RECORD_FILE)
         put(strange, record("other", k=8))
-        (problem,) = build([strange], root, PRESS).problems
+        (problem,) = build([strange], root, RENDERERS).problems
         assert str(strange / "bad") in problem
         assert "password" not in problem
         assert "other" in rows(board)
@@ -782,7 +782,7 @@ class TestSpecialFiles:
     @pytest.mark.usefixtures("within")
     def test_as_raw_scores(self, board, root, strange, kind):
         getattr(self, kind)(put(strange, record("liar", k=9), raw=False) / "raw")
-        build([strange], root, PRESS)
+        build([strange], root, RENDERERS)
         assert rows(board)["liar, unverified"][1] == "—"
 
     @pytest.mark.parametrize("kind", KINDS)
@@ -791,7 +791,7 @@ class TestSpecialFiles:
         for category, seed in HONEST[1:]:
             put(strange, record("bare", category, seed, k=9))
         getattr(self, kind)(put(strange, record("bare", k=9)) / "details.json")
-        (problem,) = build([strange], root, PRESS).problems
+        (problem,) = build([strange], root, RENDERERS).problems
         assert "details.json" in problem
         assert rows(board)["bare"][1] == "1="
 
@@ -850,7 +850,7 @@ class TestDetails:
         bad = record("bad", k=9, auroc=0.95)
         folder = put(strange, bad)
         (folder / "details.json").write_text(json.dumps(details_json(bad["id"]) | details_json(bad["id"], **change)))
-        outcome = build([strange, tmp_path / "fine"], root, PRESS)
+        outcome = build([strange, tmp_path / "fine"], root, RENDERERS)
         assert outcome.problems
         assert all(len(problem) < 1000 for problem in outcome.problems)
         shown = page_of(board)
@@ -865,7 +865,7 @@ class TestDetails:
         folder = put(strange, best)
         images = [{"id": f"{n:0150}", "defect": "good", "score": n / 7} for n in range(20_000)]
         (folder / "details.json").write_text(json.dumps({**details_json(best["id"]), "images": images}))
-        build([strange, tmp_path / "fine"], root, PRESS)
+        build([strange, tmp_path / "fine"], root, RENDERERS)
         shown = page_of(board)
         assert {m["label"]: "details" in m for m in shown["methods"]} == {"honest": False, "fine": True, "best": False}
         assert (board / "index.html").stat().st_size < 2 << 20
@@ -883,7 +883,7 @@ class TestDetails:
     def test_a_picture_that_is_none_or_of_1e5_pixels_is_not_shown(self, board, root, strange, address):
         data = record("seen", k=9)
         put(strange, data, raw=False)
-        build([strange], root, PRESS)
+        build([strange], root, RENDERERS)
         if address == "PNG":
             address = f"data:image/png;base64,{huge_png()}"
         (board / "pictures").mkdir()
@@ -892,7 +892,7 @@ class TestDetails:
         (board / "pictures" / name).write_text(line + "\n")
         (board / "details").mkdir()
         (board / "details" / name).write_text(canonical_json(details_json(data["id"])) + "\n")
-        outcome = build([], root, PRESS)
+        outcome = build([], root, RENDERERS)
         assert any("pictures of record" in problem for problem in outcome.problems)
         assert not any("pictures" in method for method in page_of(board)["methods"])
 
@@ -969,11 +969,11 @@ class TestSuitesAndRecipes:
     def test_a_board_s_own_file_is_bounded(self, board, root, text):
         (board / "board.yaml").write_text(text)
         with pytest.raises(StorageError, match=r"board\.yaml"):
-            build([], root, PRESS)
+            build([], root, RENDERERS)
         (board / "board.yaml").unlink()
         (root / "published.yaml").write_text(text if len(text) < 2 << 20 else text * 3)
         with pytest.raises(StorageError, match=r"published\.yaml"):
-            build([], root, PRESS)
+            build([], root, RENDERERS)
 
 
 def raw_file(*, scores=(0.5, 0.25), patches=None, **about):

@@ -73,7 +73,7 @@ def style_sheet() -> Asset:
 
 
 def shared_assets() -> Sequence[Asset]:
-    """Everything that pages of a tree refer to."""
+    """All assets that the pages of a tree share."""
     return plot_library(), board_script(), index_script(), style_sheet()
 
 
@@ -84,6 +84,6 @@ def read(folder: str, name: str) -> str:
 
 
 def _closed(names: Sequence[str]) -> str:
-    """Scripts, one after the other, that leave no names behind."""
+    """Scripts in one, each in its own scope."""
     script = "\n".join(read("assets", f"{name}.js") for name in names)
     return f'"use strict";\n(() => {{\n{script}}})();\n'

@@ -1,4 +1,4 @@
-"""A record's recipe as a file, and the command that makes its row again. Made to be pasted into a shell, so: quoted."""
+"""A record's recipe as a file, and the command that reproduces its row, quoted for a shell."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def recipe_lines(record: ResultRecord) -> list[str]:
 
 
 def _slot(spec: Mapping[str, Any], slot: str) -> Iterator[Any]:
-    """What a slot holds, in the spelling of a recipe; nothing for a slot that takes one part and is empty."""
+    """The parts of a slot as a recipe writes them; None for an empty slot that takes one part."""
     parts = [
         {part["name"]: _options(part["options"])} if part.get("options") else part["name"]
         for part in spec.get(slot) or ()
@@ -53,7 +53,7 @@ def is_file(value: Any) -> bool:
 
 
 def command_line(recipe: str, dataset: str, protocol: BoardProtocol, seeds: Sequence[int]) -> str:
-    """What runs a recipe's file as a board asks for it.
+    """The command that runs a recipe's file under a board's protocol.
 
     Args:
         recipe: the file.
@@ -72,5 +72,5 @@ def command_line(recipe: str, dataset: str, protocol: BoardProtocol, seeds: Sequ
 
 
 def file_name(record: ResultRecord) -> str:
-    """What the recipe's file is called in a command."""
+    """The name of the recipe's file in a command."""
     return f"{words(record.recipe.name) or 'recipe'}.yaml"

@@ -1,4 +1,4 @@
-"""What a board's page shows, as JSON: a pure function of records, details and pictures."""
+"""The content of a board's page as JSON: a pure function of records, details and pictures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Row: TypeAlias = tuple[MethodRow, dict[str, Any]]
 
 
 def content(data: BoardData, extras: BoardExtras, *, single_file: bool = False) -> dict[str, Any]:
-    """All that the page's scripts read.
+    """The JSON that the page's scripts read.
 
     Args:
         data: of the board.
@@ -54,7 +54,7 @@ def content(data: BoardData, extras: BoardExtras, *, single_file: bool = False) 
 
 
 def _about_details(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What the page says where single images are left out."""
+    """Notes of the page if single images are left out."""
     shown = sum("details" in row for row in rows)
     if shown == len(rows):
         return []
@@ -116,14 +116,14 @@ def _rows(board: Board, data: BoardData, shared: Shared, group: int, places: Seq
 
 
 def _ranks(places: Sequence[Standing], metric: str) -> list[int | None]:
-    """What is unverified has no rank by any metric; a group has either no such method or no other."""
+    """Ranks by a metric. Unverified methods have none; all methods of a group are verified, or none is."""
     if any(place.method.unverified for place in places):
         return [None] * len(places)
     return ranks_of(place.figures[metric] for place in places)
 
 
 def _method(board: Board, data: BoardData, place: Standing, shared: Shared) -> dict[str, Any]:
-    """A row: figures, costs and recipe."""
+    """The row of a method: figures, costs and recipe."""
     method = place.method
     first = next(iter(method.records.values()))
     file, seeds = file_name(first), sorted({unit.seed for unit in method.records})
@@ -146,7 +146,7 @@ def _method(board: Board, data: BoardData, place: Standing, shared: Shared) -> d
 
 
 def _cell_with_spread(cell: Figure) -> list[float | str] | str:
-    """The same, with the spread over seeds where there is one, or with the word that there can be none."""
+    """A mean with its spread over seeds, or with the mark for a fixed figure."""
     if cell.mean is None:
         return cell.mark
     if cell.fixed and cell.spread is not None:
@@ -160,7 +160,7 @@ def _by_category(data: BoardData, method: MethodRow, metric: str) -> list[float 
 
 
 def _cell(readings: Mapping[UnitKey, Reading], units: Sequence[UnitKey]) -> float | str:
-    """The mean over seeds as in all tables, or what is shown in its place."""
+    """The mean over seeds as in all tables, or the mark that replaces it."""
     values = [reading.value for unit in units if (reading := readings.get(unit)) and reading.value is not None]
     return float(percent(fmean(values))) if values and len(values) == len(units) else figure(readings, units).mark
 
@@ -181,7 +181,7 @@ def _best_first(rows: Sequence[Row], board: Board) -> list[Row]:
 def _add_details(rows: Sequence[Row], board: Board, data: BoardData, shared: Shared, extras: BoardExtras) -> int:
     """Give details to as many methods as there is room for; the room that is left.
 
-    What is too large costs nobody else his place.
+    Details that are too large are left out; smaller ones of the next method may still fit.
     """
     room = ROOM
     for method, row in rows:

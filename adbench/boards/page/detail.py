@@ -49,7 +49,7 @@ class Pool:
 
 @dataclass
 class Shared:
-    """What the methods of a page have in common.
+    """Values that the methods of a page share.
 
     Attributes:
         lines: of recipes.
@@ -69,15 +69,15 @@ class Shared:
 
     @property
     def size(self) -> int:
-        """Of everything as JSON, in bytes."""
+        """Size of all values as JSON, in bytes."""
         return sum(pool.size for pool in self._pools)
 
     def mark(self) -> tuple[int, ...]:
-        """What there is now, for `back_to`."""
+        """The present state, for `back_to`."""
         return tuple(len(pool.values) for pool in self._pools)
 
     def back_to(self, mark: tuple[int, ...]) -> None:
-        """Drop what came since."""
+        """Drop all values that were added since a mark."""
         for pool, after in zip(self._pools, mark, strict=True):
             pool.forget(after)
 
@@ -141,7 +141,7 @@ def _corners(curve: Sequence[tuple[float, float]]) -> list[list[int]]:
 
 
 def _on_a_grid(points: Sequence[tuple[float, float]]) -> list[list[int]]:
-    """Points, of which there are some, within 0 to 999; one scale for both axes, since distances are what they show."""
+    """Points [N, 2], N at least 1, scaled to 0 to 999; one scale for both axes, since distances are what they show."""
     columns = list(zip(*points, strict=True))
     span = max(max(column) - min(column) for column in columns) or 1.0
     return [[round(999 * (value - min(column)) / span) for value in column] for column in columns]

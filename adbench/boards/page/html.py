@@ -86,7 +86,7 @@ def _figure(cell: Sequence[float | str]) -> str:
 
 
 def embedded(value: Mapping[str, Any]) -> Markup:
-    """JSON that no HTML parser finds an end or a beginning in."""
+    """JSON in which an HTML parser finds no tag."""
     return Markup(_spread(value).translate(_UNSAFE))  # noqa: S704  escaped on this line
 
 

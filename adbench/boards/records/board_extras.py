@@ -1,4 +1,4 @@
-"""What lies beside a board's records: details of single images, and pictures of some. A file a method, a line a record.
+"""Details of single images and pictures beside a board's records. A file a method, a line a record.
 
 A board shows few of them, so a line is read as text, and checked when its method has a place on the page.
 """
@@ -32,10 +32,10 @@ from adbench.engine.store.record import ResultRecord, canonical_json
 
 DETAILS, PICTURES = "details", "pictures"
 PACKED = ".jsonl.xz"
-"""What files beside the records end in; boards of older versions have plain `.jsonl`."""
+"""Suffixes of the files of details and pictures; boards of older versions have plain `.jsonl`."""
 MAX_FILE_BYTES = 1 << 30
 MAX_UNPACKED_BYTES = 256 << 20
-"""Of a compressed file, which may stand for a thousand times its own size."""
+"""Largest size of a compressed file, which may unpack to a thousand times as much."""
 MAX_IMAGES = 20_000
 """Of one unit, whose details a page may show."""
 MAX_KINDS = 200
@@ -102,7 +102,7 @@ class BoardExtras:
 
 
 def unshowable(details: Details, images: int | None) -> str:
-    """Why details that fit their schema are none that a page can show; empty if they are.
+    """Reason why a page cannot show details that fit their schema; empty if it can.
 
     Args:
         details: of a record.
@@ -123,7 +123,7 @@ def unshowable(details: Details, images: int | None) -> str:
 
 
 def read_extras(folder: Path, manifest: Manifest) -> BoardExtras:
-    """What lies in a board's folder; a line without an id, or that is not what came with its record, becomes a problem.
+    """Details and pictures in a board's folder; a line that has no id, or was changed, becomes a problem.
 
     Raises:
         StorageError: a file cannot be read, or is far too large.
@@ -143,7 +143,7 @@ def read_extras(folder: Path, manifest: Manifest) -> BoardExtras:
 
 
 def _fault(kind: str, line: str, record_id: str | None, lines: Mapping[str, str], manifest: Manifest) -> str:
-    """Why a line cannot lie beside a record; empty if it can."""
+    """Reason why a line does not belong to a record; empty if it does."""
     if record_id is None:
         return "belongs to no record; run 'adbench board build'"
     if not manifest.vouches_for_line(kind, record_id, line):
@@ -153,7 +153,7 @@ def _fault(kind: str, line: str, record_id: str | None, lines: Mapping[str, str]
 
 
 def upgrade(extras: BoardExtras, records: Iterable[ResultRecord]) -> None:
-    """Hang what lies beside records of an older schema on the ids that they have today."""
+    """Give details and pictures of records with an older schema the ids that these records have today."""
     for record in records:
         for lines in (extras.details, extras.pictures):
             line = lines.pop(record.former_id, None)
@@ -185,7 +185,7 @@ def _lines(file: Path, folder: Path) -> list[str]:
 def attach(
     extras: BoardExtras, on_board: Iterable[FoundRecord], runs: Iterable[FoundRecord], gallery: Gallery | None
 ) -> None:
-    """Take over what lies in the folders of runs whose records stand on a board.
+    """Copy details and pictures from the folders of runs whose records are on a board.
 
     Args:
         extras: takes it; what cannot be used becomes one of its problems.
@@ -209,7 +209,7 @@ def attach(
 
 
 def _first_seeds(records: Iterable[ResultRecord]) -> set[str]:
-    """Of each method and category the record with the lowest seed that ended well."""
+    """The finished record with the lowest seed, of each method and category."""
     first: dict[tuple[tuple[str, int], str], ResultRecord] = {}
     for record in sorted(records, key=lambda record: (record.task.seed, record.id)):
         if record.status == "ok":

@@ -1,4 +1,4 @@
-"""Boards' folders as they are read: which records stand on a board, which are new, and which count."""
+"""Folders of boards: the records on each board, new records, and those that count."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RECORDS = "records"
 
 @dataclass
 class BuildReport:
-    """What a build or a check came to.
+    """The result of a build or a check.
 
     Attributes:
         boards: folders of all boards.
@@ -37,13 +37,13 @@ class BuildReport:
 
 @dataclass
 class BoardFiles:
-    """A board's folder, read.
+    """The content of a board's folder.
 
     Attributes:
         found: the records on it.
-        unread: lines that are no record of this board, by file name; they are kept as they are, and named.
-        extras: what lies beside the records.
-        manifest: what the board vouches for.
+        unread: lines that are no record of this board, by file name; a build keeps them, and reports them.
+        extras: details and pictures of the records.
+        manifest: hashes of the verified records.
     """
 
     folder: Path
@@ -55,26 +55,26 @@ class BoardFiles:
 
     @property
     def records(self) -> list[ResultRecord]:
-        """The records alone."""
+        """The records, without where they were found."""
         return [found.record for found in self.found]
 
-    def settle(self, known: Known, said: MergeNotes, *, replacing: bool = False, looking: bool = False) -> None:
-        """Decide which record counts for each row and unit, and take into the manifest what was measured.
+    def settle(self, known: Known, notes: MergeNotes, *, replacing: bool = False, looking: bool = False) -> None:
+        """Choose the record that counts for each row and unit, and add verified records to the manifest.
 
         No line of the board is lost: one that does not count stays in its file.
 
         Args:
             known: what the adbench that is installed knows.
-            said: takes a sentence for everything that is not as it was given.
+            notes: takes a sentence for each record that is changed or left out.
             replacing: whether new records are meant to take the place of others.
-            looking: whether to look for duplicates where nobody has. Whoever only reads a board does not, so that a
-                board is the same wherever its data is.
+            looking: whether to search for duplicate images where no search was made. A command that only reads a board
+                does not search, so that the board is the same on a computer without the data.
         """
         images = {place: images.samples_sha for place, images in self.manifest.images.items()}
-        merged = Merge(images, known.versions, replacing, said).merge(self.found)
+        merged = Merge(images, known.versions, replacing, notes).merge(self.found)
         kept = {each.record.id: each for each in merged}
         for each in self.found:
-            if each.stands and each.record.id not in said.replaced and _is_left(each, kept.get(each.record.id)):
+            if each.stands and each.record.id not in notes.replaced and _is_left(each, kept.get(each.record.id)):
                 self.unread[_file_of(each)].append(each.line)
         self.found = merged
         measured = [each for each in merged if each.measured]
@@ -83,30 +83,35 @@ class BoardFiles:
         self.manifest.learn(measured, known.duplicates if looking else nobody_looks)
 
     def settle_beside(self) -> None:
-        """Take into the manifest what lies beside its records now."""
+        """Add the details and pictures of its records to the manifest."""
         self.extras.images = {record.id: record.task.test for record in self.records}
         for kind, lines in ((DETAILS, self.extras.details), (PICTURES, self.extras.pictures)):
             self.manifest.learn_beside(kind, lines)
 
     def tidy(self, known: Known) -> BoardData:
-        """All that the board's tables are made of."""
+        """The data of the board's tables."""
         return tidy(self.board, self.records, self.manifest.truth(self.found, known.versions))
 
 
 def _is_left(found: FoundRecord, kept: FoundRecord | None) -> bool:
-    """Whether a line of the board is neither the one that counts nor what that was merged from."""
+    """Whether a line of the board neither counts nor was merged into the one that counts."""
     return kept is None or (kept.measured and not found.measured and kept.line != found.line)
 
 
 def _file_of(found: FoundRecord) -> str:
-    """The name of the file that a line stands in."""
+    """The name of the file that holds a line."""
     return Path(found.where.rpartition(":")[0]).name
 
 
-def shelves_below(root: Path, outcome: BuildReport, known: Known) -> list[BoardFiles]:
+def read_boards(root: Path, outcome: BuildReport, known: Known) -> list[BoardFiles]:
+    """All boards below a folder of leaderboards, with their records.
+
+    Raises:
+        StorageError: the folder is itself a board, or a board or a file of records cannot be read.
+    """
     if (root / BOARD_FILE).is_file():
         raise StorageError(f"{root} is a single board; give the folder of leaderboards, two levels above it")
-    return [read_shelf(folder, outcome, known) for folder in find_boards(root)]
+    return [read_board_files(folder, outcome, known) for folder in find_boards(root)]
 
 
 def find_boards(path: Path) -> list[Path]:
@@ -116,30 +121,30 @@ def find_boards(path: Path) -> list[Path]:
     return sorted(file.parent for file in path.glob(f"*/*/{BOARD_FILE}"))
 
 
-def read_shelf(folder: Path, outcome: BuildReport, known: Known) -> BoardFiles:
-    """A board and its records; lines that are no record of it become problems, and stay where they are.
+def read_board_files(folder: Path, outcome: BuildReport, known: Known) -> BoardFiles:
+    """A board and its records; a line that is no record of this board becomes a problem, and stays in its file.
 
     Raises:
         StorageError: the board or a file of records cannot be read at all.
     """
-    shelf = BoardFiles(folder, read_board(folder / BOARD_FILE), manifest=read_manifest(folder))
+    leaderboard = BoardFiles(folder, read_board(folder / BOARD_FILE), manifest=read_manifest(folder))
     for file in sorted((folder / RECORDS).glob("*.jsonl")):
         if not file.resolve().is_relative_to(folder.resolve()):
             outcome.problems.append(f"{file}: a link that leaves the board's folder; put the file itself there")
             continue
         for line, found in read_lines(file):
-            against = found if isinstance(found, str) else _against(found, shelf.board, known)
+            against = found if isinstance(found, str) else _against(found, leaderboard.board, known)
             if against or isinstance(found, str):
-                shelf.unread[file.name].append(line)
+                leaderboard.unread[file.name].append(line)
                 outcome.problems.append(against)
                 continue
-            measured = shelf.manifest.vouches(found)
-            shelf.found.append(replace(found, measured=measured))
-            if not measured and found.record.id in shelf.manifest.records:
+            measured = leaderboard.manifest.vouches(found)
+            leaderboard.found.append(replace(found, measured=measured))
+            if not measured and found.record.id in leaderboard.manifest.records:
                 outcome.problems.append(f"{found.where}: not as it was when it came; unverified until it is restored")
-    shelf.extras = read_extras(folder, shelf.manifest)
-    upgrade(shelf.extras, (found.record for found in shelf.found))
-    return shelf
+    leaderboard.extras = read_extras(folder, leaderboard.manifest)
+    upgrade(leaderboard.extras, (found.record for found in leaderboard.found))
+    return leaderboard
 
 
 def _against(found: FoundRecord, board: Board, known: Known) -> str:
@@ -184,35 +189,37 @@ def _witnessed(found: FoundRecord | str, folder: Path, outcome: BuildReport, kno
     return replace(found, measured=not unseen)
 
 
-def place(records: Iterable[FoundRecord], shelves: Sequence[BoardFiles]) -> list[FoundRecord]:
+def place(records: Iterable[FoundRecord], leaderboards: Sequence[BoardFiles]) -> list[FoundRecord]:
     """Put each record on every board that takes it; those that none takes are returned."""
-    homeless = []
+    unplaced = []
     for found in records:
-        takers = [shelf for shelf in shelves if belongs(found.record, shelf.board)]
-        for shelf in takers:
-            shelf.found.append(found)
+        takers = [leaderboard for leaderboard in leaderboards if belongs(found.record, leaderboard.board)]
+        for leaderboard in takers:
+            leaderboard.found.append(found)
         if not takers:
-            homeless.append(found)
-    return homeless
+            unplaced.append(found)
+    return unplaced
 
 
-def new_shelves(
-    homeless: Sequence[FoundRecord], shelves: Sequence[BoardFiles], root: Path, outcome: BuildReport
+def new_boards(
+    unplaced: Sequence[FoundRecord], leaderboards: Sequence[BoardFiles], root: Path, outcome: BuildReport
 ) -> list[BoardFiles]:
     """Boards for records that no board takes, unless another board has the place."""
-    taken = {shelf.folder for shelf in shelves}
+    taken = {leaderboard.folder for leaderboard in leaderboards}
     new = []
-    for shelf in default_shelves(homeless, root, outcome):
-        path = shelf.folder / BOARD_FILE
-        if shelf.folder in taken:
-            outcome.problems += [f"{f.where}: refused by {path}, {describe(f.record)}; edit it" for f in shelf.found]
+    for leaderboard in default_boards(unplaced, root, outcome):
+        path = leaderboard.folder / BOARD_FILE
+        if leaderboard.folder in taken:
+            outcome.problems += [
+                f"{f.where}: refused by {path}, {describe(f.record)}; edit it" for f in leaderboard.found
+            ]
         else:
-            new.append(shelf)
-            outcome.news.append(f"created {path}, since no board was there for {describe(shelf.found[0].record)}")
+            new.append(leaderboard)
+            outcome.news.append(f"created {path}, since no board was there for {describe(leaderboard.found[0].record)}")
     return new
 
 
-def default_shelves(records: Iterable[FoundRecord], root: Path, outcome: BuildReport) -> list[BoardFiles]:
+def default_boards(records: Iterable[FoundRecord], root: Path, outcome: BuildReport) -> list[BoardFiles]:
     """One board with default rules for each dataset and protocol; records that fit none become problems."""
     alike: dict[Path, list[FoundRecord]] = defaultdict(list)
     for found in records:
@@ -220,13 +227,13 @@ def default_shelves(records: Iterable[FoundRecord], root: Path, outcome: BuildRe
             alike[root / board_folder(default_board([found.record]))].append(found)
         except StorageError as error:
             outcome.problems.append(f"{found.where}: {error}")
-    shelves = [
+    leaderboards = [
         BoardFiles(folder, default_board([each.record for each in found])) for folder, found in sorted(alike.items())
     ]
-    for shelf in shelves:
-        for found in alike[shelf.folder]:
-            if belongs(found.record, shelf.board):
-                shelf.found.append(found)
+    for leaderboard in leaderboards:
+        for found in alike[leaderboard.folder]:
+            if belongs(found.record, leaderboard.board):
+                leaderboard.found.append(found)
             else:
                 outcome.problems.append(_misplaced(found))
-    return shelves
+    return leaderboards

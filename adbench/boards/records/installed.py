@@ -1,4 +1,4 @@
-"""What a board takes from the adbench that is installed, and from nobody's record."""
+"""Facts that a board takes from the installed adbench, and from no record."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_SCORES_BYTES = 16 << 20
 
 
 def raw_scores_beside(folder: Path, record: ResultRecord) -> str:
-    """Why the raw scores that a record names are not beside it; empty if they are, with the sha256 that it names."""
+    """Reason why a record's raw scores are not beside it with the sha256 that it names; empty if they are."""
     named = record.predictions
     if record.status != "ok":
         return ""
@@ -58,13 +58,13 @@ def _nothing_against(_: ResultRecord) -> str:
 
 
 def nobody_looks(_: ResultRecord) -> None:
-    """Says of no record whether its test images are training images too."""
+    """A search for duplicates that finds nothing and reports none: None for each record."""
     return
 
 
 @dataclass(frozen=True)
 class Known:
-    """What no record can change.
+    """Facts that no record can change.
 
     Attributes:
         versions: of the metrics that are installed.

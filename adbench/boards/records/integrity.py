@@ -1,4 +1,4 @@
-"""What has to hold before anything is ranked: records are what adbench wrote, and their images may be compared."""
+"""Checks before records are ranked: adbench wrote them, and their images may be compared."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FACTS = {
 
 
 def forged(record: ResultRecord) -> str:
-    """Why a record is not as adbench writes them; empty if it is.
+    """Reason why adbench cannot have written a record; empty if it can.
 
     A hash is no signature: who makes a record up from nothing is found out by `adbench board verify`, which runs it.
     """
@@ -41,7 +41,7 @@ def forged(record: ResultRecord) -> str:
 
 
 def _miscounted(record: ResultRecord) -> str:
-    """Why the counts of a record cannot be those of its protocol; empty if they can."""
+    """Reason why the counts of a record contradict its protocol; empty if they do not."""
     task, rules = record.task, record.task.protocol
     for rule in ("shots", "limit_train"):
         most = rules.get(rule)
@@ -59,7 +59,7 @@ def _tuned_on(record: ResultRecord) -> Sequence[str]:
 
 
 def integrity_table(data: BoardData) -> Table:
-    """What was looked at, and what was found: a line for each check."""
+    """A table with a line for each check, and its result."""
     records, counting = data.records, list(_counting(data))
     rows = (
         ("identities follow from recipe and task", f"all {len(records)} records"),
@@ -87,7 +87,7 @@ def _on_other_images(data: BoardData) -> Iterator[str]:
 
 
 def _duplicates(data: BoardData) -> str:
-    """What the board knows of its images; a record is asked only where it knows nothing."""
+    """Duplicates by the manifest, and by the records where the manifest has no entry."""
     looked = {place: set(names) for place, names in data.duplicates.items() if place in data.images}
     for record in data.records:
         place = shots_of(record), unit_of(record)
@@ -108,7 +108,7 @@ def _counting(data: BoardData) -> Iterator[ResultRecord]:
 
 
 def _counted(records: Sequence[ResultRecord]) -> Iterator[tuple[str, str]]:
-    """What records count of their images, where any does: by category the most that one says."""
+    """A line for each count of images that any record has: the highest of each category."""
     for fact, checked in FACTS.items():
         most: dict[str, float] = {}
         for record in (each for each in records if fact in each.facts):
@@ -121,5 +121,5 @@ def _counted(records: Sequence[ResultRecord]) -> Iterator[tuple[str, str]]:
 def _committed(records: Sequence[ResultRecord]) -> str:
     known = [record.provenance.dirty for record in records if record.provenance.dirty is not None]
     installed = len(records) - len(known)
-    said = f"{known.count(False)} of {len(known)} records" if known else "no record"
-    return f"{said}; {installed} made by an installed release" if installed else said
+    committed = f"{known.count(False)} of {len(known)} records" if known else "no record"
+    return f"{committed}; {installed} made by an installed release" if installed else committed

@@ -1,4 +1,4 @@
-"""A board's own account: the images of each unit, and the records whose figures were seen to follow from raw scores.
+"""The manifest of a board: images of each unit, and records whose figures were verified to follow from raw scores.
 
 It lies beside the board in `manifest.json`, is written by `adbench board build` and `submit` alone, and is what decides
 where records disagree. A line that somebody puts into a file of records is not in it, and stands apart as unverified.
@@ -17,14 +17,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from adbench import StorageError
 from adbench.api.untrusted import is_there, parse_json, read_plain
 from adbench.boards.records.records_io import FoundRecord
-from adbench.boards.tables.tidy import BoardTruth, UnitKey, most_seen, shots_of, unit_of
+from adbench.boards.tables.tidy import BoardTruth, UnitKey, most_common_images, shots_of, unit_of
 from adbench.engine.store.record import ResultRecord, canonical_json
 
 MANIFEST_FILE = "manifest.json"
 MAX_MANIFEST_BYTES = 64 << 20
 
 Place: TypeAlias = tuple[int, UnitKey]
-"""Shots and unit: what decides which images there are."""
+"""Shots and unit, which decide the images."""
 _Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -41,7 +41,7 @@ class Images(BaseModel):
 
     @property
     def place(self) -> Place:
-        """What they are the images of."""
+        """Shots and unit."""
         return self.shots, UnitKey(self.category, self.seed)
 
 
@@ -57,11 +57,11 @@ class _File(BaseModel):
 
 @dataclass
 class Manifest:
-    """What a board vouches for.
+    """Verified records of a board, and the images of its units.
 
     Attributes:
         images: by what they are the images of.
-        records: id to sha256 of the line of each record whose raw scores were seen.
+        records: id to sha256 of the line of each record whose raw scores were verified.
         beside: by kind, id to sha256 of the line that came with such a record.
         there: whether there was a file; a board from before there were manifests has none.
     """
@@ -72,7 +72,7 @@ class Manifest:
     there: bool = False
 
     def vouches(self, found: FoundRecord) -> bool:
-        """Whether a record on the board is as it was when its raw scores were seen.
+        """Whether a record on the board is as it was when its raw scores were verified.
 
         Records on a board that has no manifest yet were looked at when they came; it gets one when it is next built.
         """
@@ -88,7 +88,7 @@ class Manifest:
         return self.beside.get(kind, {}).get(record_id) == _sha256(line)
 
     def learn_beside(self, kind: str, lines: Mapping[str, str]) -> None:
-        """Take over what lies beside records that are vouched for.
+        """Add the details or pictures of verified records.
 
         Args:
             kind: "details" or "pictures".
@@ -99,7 +99,7 @@ class Manifest:
     def learn(
         self, measured: Sequence[FoundRecord], duplicates: Callable[[ResultRecord], Sequence[str] | None]
     ) -> None:
-        """Take over records whose raw scores were seen: all of them, and the images of units that are new.
+        """Add verified records, and the images of units that are new.
 
         Args:
             measured: all that stand on the board and are.
@@ -107,7 +107,7 @@ class Manifest:
         """
         self.there, self.records = True, {found.record.id: _sha256(found.line) for found in measured}
         done = [found.record for found in measured if found.record.status == "ok"]
-        for place, sha in most_seen(done).items():
+        for place, sha in most_common_images(done).items():
             self.images.setdefault(place, images_of(place, sha))
         for record in done:
             self._look(record, duplicates)
@@ -159,12 +159,12 @@ def _lines(items: Sequence[str]) -> str:
 
 
 def place_of(record: ResultRecord) -> Place:
-    """What a record is about, as far as it decides the images."""
+    """The shots and the unit of a record."""
     return shots_of(record), unit_of(record)
 
 
 def images_of(place: Place, samples_sha: str) -> Images:
-    """Images of which nothing else is known yet."""
+    """Images of a unit whose duplicates are not known yet."""
     shots, unit = place
     return Images(category=unit.category, shots=shots, seed=unit.seed, samples_sha=samples_sha)
 

@@ -1,4 +1,4 @@
-"""One record for each row and unit, by what a board vouches for: nobody's record takes the place of another's."""
+"""Merging of records: one for each row and unit, and no unverified record replaces a verified one."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from adbench.boards.tables.tidy import UnitKey, row_key, shots_of, unit_of
 from adbench.boards.text import plain
 
 ROUNDING = 1e-6
-"""What another number of threads, another runtime or another processor may do to a figure (measured: 4e-9)."""
+"""Largest difference of a figure between numbers of threads, runtimes or processors (measured: 4e-9)."""
 
 _Slot: TypeAlias = tuple[tuple[str, int], bool, UnitKey]
-"""Row, whether it was measured, and unit: one record has room there."""
+"""Row, whether it is verified, and unit: the place of one record."""
 
 
 @dataclass
 class MergeNotes:
-    """What came of a merge, in sentences.
+    """Sentences about the changes of a merge.
 
     Attributes:
         news: what changed.
@@ -36,19 +36,19 @@ class MergeNotes:
 
 @dataclass(frozen=True)
 class Merge:
-    """How records come together.
+    """The rules of a merge.
 
     Attributes:
         images: the `samples_sha` that counts on a unit, for a number of shots.
         versions: of the metrics that are installed; figures of later ones make no record fuller.
         replacing: whether new records are meant to take the place of those on the board.
-        said: takes a sentence for everything that is not as it was given.
+        notes: takes a sentence for each record that is changed or left out.
     """
 
     images: Mapping[tuple[int, UnitKey], str] = field(default_factory=dict)
     versions: Mapping[str, int] = field(default_factory=dict)
     replacing: bool = False
-    said: MergeNotes = field(default_factory=MergeNotes)
+    notes: MergeNotes = field(default_factory=MergeNotes)
 
     def merge(self, found: Iterable[FoundRecord]) -> list[FoundRecord]:
         """One record for each row and unit, and at most one unverified one besides, whatever the order.
@@ -71,7 +71,7 @@ class Merge:
         return [self._chosen(rivals) for _, rivals in sorted(by_slot.items(), key=lambda item: item[0])]
 
     def _best(self, same: Sequence[FoundRecord]) -> FoundRecord:
-        """Of records with one identity the fullest, after making sure that they agree."""
+        """The fullest of several records with one identity; they have to agree."""
         if len(same) == 1:
             return same[0]
         measured = [each for each in same if each.measured]
@@ -79,24 +79,24 @@ class Merge:
         for each in same:
             name = _difference(each, best)
             if name and not each.measured:
-                self.said.refused.append(
+                self.notes.refused.append(
                     f"{each.where}: left out: {best.where} is the same run, and has another {name};"
                     " nobody has seen raw scores of this one"
                 )
         return best
 
     def _first(self, same: Sequence[FoundRecord]) -> FoundRecord:
-        """Of unverified records the one on the board, which no other changes; else the fullest."""
+        """The unverified record on the board, which no other changes; without one, the fullest."""
         return max(same, key=lambda each: (each.stands, self._fullness(each)))
 
     def _fullest(self, measured: Sequence[FoundRecord]) -> FoundRecord:
-        """Of measured records, which have to agree; a new one that is meant to replace comes first."""
+        """The fullest of verified records, which have to agree; with `replacing`, a new one comes first."""
         new = [each for each in measured if not each.stands]
         if self.replacing and new and len(new) < len(measured):
             best = self._fullest(new)
             changed = sorted({_difference(each, best) for each in measured if each.stands} - {""})
             if changed:
-                self.said.news += [f"{best.where}: replaces the same run with another {name}" for name in changed]
+                self.notes.news += [f"{best.where}: replaces the same run with another {name}" for name in changed]
                 return best
         ordered = sorted(measured, key=lambda each: (self._fullness(each), each.stands), reverse=True)
         for index, first in enumerate(ordered):
@@ -105,7 +105,7 @@ class Merge:
         return ordered[0]
 
     def _chosen(self, rivals: Sequence[FoundRecord]) -> FoundRecord:
-        """Of records for one method and unit the one that counts."""
+        """The record that counts, of those for one method and unit."""
         if len(rivals) == 1:
             return rivals[0]
         ordered = sorted(rivals, key=self._claim, reverse=True)
@@ -115,7 +115,7 @@ class Merge:
         return chosen
 
     def _claim(self, each: FoundRecord) -> tuple[bool, bool, bool, str, str]:
-        """Who comes first. Of records that are equally on the board: those on its images, then the latest."""
+        """The order of rival records: finished ones, those on the board, those on its images, then the latest."""
         record = each.record
         first = not each.stands if self.replacing else each.stands
         own = self.images.get((shots_of(record), unit_of(record))) == record.task.samples_sha
@@ -132,19 +132,19 @@ class Merge:
     def _tell(self, chosen: FoundRecord, other: FoundRecord) -> None:
         same = "same method, category and seed"
         if chosen.stands and not other.stands:
-            self.said.refused.append(
+            self.notes.refused.append(
                 f"{other.where}: left out: a record of the {same} is on the board, {chosen.where}, with other images or"
                 " another protocol; to put this one in its place, add --replace"
             )
         elif other.stands and not chosen.stands:
-            self.said.replaced.add(other.record.id)
-            self.said.news.append(f"{other.where}: replaced by {chosen.where}, a run of the {same}")
+            self.notes.replaced.add(other.record.id)
+            self.notes.news.append(f"{other.where}: replaced by {chosen.where}, a run of the {same}")
         elif other.stands:
-            self.said.refused.append(
+            self.notes.refused.append(
                 f"{other.where}: does not count: {chosen.where} is of the {same}; remove one of them"
             )
         else:
-            self.said.news.append(f"{other.where}: left out, a later run of the {same} is {chosen.where}")
+            self.notes.news.append(f"{other.where}: left out, a later run of the {same} is {chosen.where}")
 
 
 def _difference(first: FoundRecord, second: FoundRecord) -> str:
@@ -157,7 +157,7 @@ def _difference(first: FoundRecord, second: FoundRecord) -> str:
 
 
 def _require_agreement(first: FoundRecord, second: FoundRecord) -> None:
-    """Raise the alarm if two records of one identity measure different things."""
+    """Raise `StorageError` if two records of one identity have different figures."""
     name = _difference(first, second)
     if name:
         one, other = first.record.metrics[name].value, second.record.metrics[name].value

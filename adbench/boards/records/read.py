@@ -1,4 +1,4 @@
-"""Records from wherever they lie, to look at; what decides on a board is not asked here."""
+"""A reader of records from runs, boards and files. It does not check what a board checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records from runs and from files of records: read with suspicion, merged without losing one."""
+"""Reading and writing of records in runs and in files, with checks of each value that a stranger may have written."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_PARTS = 200
 MAX_SPEC = 256 << 10
 """Characters of a recipe with all its options, which a page shows."""
 _METRIC = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-"""What the registry takes."""
+"""Names that the registry accepts."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class FoundRecord:
         folder: that of its run, where it was found in one.
         text: the line that it was read from, where it stands on a board already; it stays as it is.
         stands: whether it is on a board already.
-        measured: whether raw scores were seen that its figures follow from.
+        measured: whether its figures were verified to follow from raw scores.
     """
 
     record: ResultRecord
@@ -110,7 +110,7 @@ def _read_line(line: str, where: str, before: RecipeInfo | None) -> FoundRecord 
 
 
 def refusal(found: FoundRecord) -> str:
-    """Why a record that fits the schema cannot stand on a board; empty if it can."""
+    """Reason why a record that fits the schema cannot be on a board; empty if it can."""
     record = found.record
     try:
         if not found.plain:

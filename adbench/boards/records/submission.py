@@ -17,7 +17,7 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Review:
-    """What was found.
+    """Result of the check of a method's records.
 
     Attributes:
         faults: why the records cannot be handed in.
@@ -51,7 +51,7 @@ def of_one_method(found: Sequence[FoundRecord], named: str | None) -> list[Found
 
 
 def review(board: Board, found: Sequence[FoundRecord], categories: Sequence[str]) -> Review:
-    """Look at a method's records as a reviewer would.
+    """Check a method's records as a reviewer would.
 
     Args:
         board: that takes them.
@@ -70,7 +70,7 @@ def review(board: Board, found: Sequence[FoundRecord], categories: Sequence[str]
 
 
 def _missing(board: Board, found: Sequence[FoundRecord], categories: Sequence[str]) -> Iterator[str]:
-    """What is not there of a complete row, for each number of shots that is begun."""
+    """Units that a complete row lacks, for each number of shots that has records."""
     there = {(shots_of(each.record), *unit_of(each.record)) for each in found}
     for shots in sorted({shots for shots, _, _ in there}):
         wanted = [(name, seed) for name in categories for seed in board.protocol.seeds]

@@ -1,1 +1,1 @@
-"""How sure the order of a board is, and what its figures mean."""
+"""Statistics of boards: tests between methods, and fingerprints of figures."""

@@ -22,7 +22,7 @@ DEFINITIONS: Mapping[str, Any] = {
 """How the metrics of docs/protocol.md are computed, and how shots are drawn: whoever changes that, changes this."""
 
 ON_A_GRID: Mapping[str, Any] = {"small regions": "one that the nearest pixels lose marks the pixels that it touches"}
-"""What is defined besides where maps are judged on a grid of their own."""
+"""Further definition where maps are evaluated on a grid of their own."""
 
 
 _LATER = {"tuned_on_test", "unverified", "unknown"}
@@ -40,7 +40,7 @@ def fingerprint(data: BoardData, regime: RegimeGroup, threshold: str = "") -> st
 
 
 def terms(data: BoardData, regime: RegimeGroup, threshold: str = "") -> dict[str, Any]:
-    """What the fingerprint is of."""
+    """The values that the fingerprint hashes."""
     board = data.board
     return {
         "dataset": board.dataset,

@@ -1,4 +1,4 @@
-"""How sure is an order of methods? Average ranks and paired tests, as pure functions of records and details.
+"""Average ranks of methods and paired tests between them, as pure functions of records and details.
 
 Categories are what methods are compared over (Demšar, "Statistical Comparisons of Classifiers over Multiple Data Sets",
 JMLR 7, 2006): a method's figure on a category is its mean over seeds. Seeds are no further categories. They share the
@@ -30,11 +30,11 @@ Lookup: TypeAlias = "Callable[[str], Details | None]"
 
 ALPHA = 0.05
 LEAST_RANKED = 3
-"""Categories and methods below which nothing is said of groups."""
+"""Least numbers of categories and of methods for groups."""
 LEAST_PAIRS = 6
-"""Categories below which no signed-rank test can find anything: its least p is 2 / 2**5 = 0.06 with five."""
+"""Least number of categories for a signed-rank test: with five, its least p is 2 / 2**5 = 0.06."""
 _DIGITS = 12
-"""Figures that differ by less are rounded differently, and equal."""
+"""Decimals of figures that are compared: smaller differences come from rounding."""
 
 
 @dataclass(frozen=True)
@@ -114,14 +114,14 @@ def _complete(data: BoardData, methods: Iterable[MethodRow], metric: str) -> dic
 
 
 def _friedman(ranks: Column) -> float:
-    """P that methods [M, C] of such ranks are alike; 1 where all are tied everywhere, which SciPy divides by."""
+    """Friedman's p for ranks [M, C] of methods; 1 if all are tied everywhere, where SciPy divides by zero."""
     from scipy.stats import friedmanchisquare
 
     return float(friedmanchisquare(*ranks).pvalue) if (ranks != ranks[0]).any() else 1.0
 
 
 def critical_difference(methods: int, categories: int) -> float:
-    """Nemenyi's: average ranks that differ by as much differ significantly (Demšar 2006, section 3.2.2)."""
+    """Nemenyi's critical difference of average ranks (Demšar 2006, section 3.2.2)."""
     from scipy.stats import studentized_range
 
     quantile = float(studentized_range.ppf(1 - ALPHA, methods, float("inf")))
@@ -190,7 +190,7 @@ def _holm(methods: Sequence[MethodRow], p: Sequence[float]) -> dict[str, float]:
 
 
 def _wilcoxon(first: Sequence[float], others: Sequence[Sequence[float]]) -> list[float]:
-    """P of each pair. SciPy takes those without ties at once, which is quick, and chooses the method for each other."""
+    """Wilcoxon's p of each pair: pairs without ties in one call, which is quick; for each other, SciPy chooses the method."""
     import numpy as np
     from scipy.stats import wilcoxon
 
@@ -223,7 +223,7 @@ def _images(placed: Iterable[_Placed]) -> list[tuple[tuple[str, bool], ...]]:
 
 
 def _placed(data: BoardData, method: MethodRow, details: Lookup) -> list[_Placed] | None:
-    """Of each category; None where a unit has no details, seeds saw different images, or there are too few."""
+    """DeLong's components of each category; None if a unit has no details, or images differ or are too few."""
     import numpy as np
 
     placed = []

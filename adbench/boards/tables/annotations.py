@@ -1,4 +1,4 @@
-"""What records count of the masks: said on a board where there is anything to say."""
+"""Counts of unusual masks, which a board shows where records have any."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from adbench.boards.text import plain
 from adbench.engine.store.record import ResultRecord
 
 _MOST = 10**9
-_SAID = {
+_SENTENCES = {
     "vanished_defects": (
         "no defect is smaller than a pixel of the grid",
         "{} vanish, and count as the pixels they touch: {}",
     ),
     "empty_masks": ("every mask marks something", "{} mark nothing, and are left out of the pixel metrics: {}"),
 }
-"""Of each count, what was checked and what was found."""
+"""Sentences of each count: the check, and its result."""
 
 
 def annotation_rows(records: Sequence[ResultRecord]) -> Iterator[tuple[str, str]]:
     """A line for each count that is not 0. Records of one category see the same masks: the highest counts."""
-    for fact, (checked, found) in _SAID.items():
+    for fact, (checked, found) in _SENTENCES.items():
         counts: dict[str, int] = defaultdict(int)
         for record in records:
             category = record.task.category

@@ -45,7 +45,7 @@ def _costs_of(data: BoardData) -> dict[str, dict[str, Any]]:
 
 
 def _measured(record: ResultRecord, cost: Cost) -> dict[str, Any]:
-    """What a unit took."""
+    """Measured costs of a unit."""
     return {
         "p50": cost.ms_per_image.p50,
         "p95": cost.ms_per_image.p95,

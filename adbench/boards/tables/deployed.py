@@ -1,4 +1,4 @@
-"""What methods do when they are put to work: thresholds that were set on normal images alone, and what came of them."""
+"""Deployed figures: thresholds that were set on normal images alone, and their results on the test images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from adbench.engine.evaluate.threshold import Threshold
 
 _KEY = ',"threshold":'
-"""In canonical JSON no text holds this: its quotes would be escaped."""
+"""A key that no text in canonical JSON holds: its quotes would be escaped."""
 COLUMNS = {
     "precision": "precision",
     "recall": "recall",
@@ -37,7 +37,7 @@ READ_AS = (
 )
 
 Thresholds = Mapping[str, "Threshold"]
-"""By the id of the record that they belong to."""
+"""Thresholds by the id of their record."""
 _Found = Mapping[UnitKey, "Threshold"]
 _Row = tuple[MethodRow, _Found]
 
@@ -85,7 +85,7 @@ def read_thresholds(lines: Mapping[str, str], problems: list[str]) -> dict[str, 
 
 
 def rule_of(threshold: Threshold) -> str:
-    """The rule in words, with what was aimed at."""
+    """The rule in words, with its target."""
     if threshold.method == "sigma":
         return f"mean + {threshold.k:g} sigma"
     return f"{threshold.method}, {100 * (threshold.alpha or 0):g} % false alarms"

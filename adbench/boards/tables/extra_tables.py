@@ -1,4 +1,4 @@
-"""What a board says besides its standings, in order."""
+"""Tables of a board that follow its standings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from adbench.reports import Table
 
 
 def appendix(data: BoardData, thresholds: Thresholds, published: Sequence[Published]) -> list[Table]:
-    """What the figures are worth, and what others published.
+    """Deployed figures, comparisons with papers, published figures and checks, in this order.
 
     Args:
         data: of the board.

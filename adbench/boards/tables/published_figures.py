@@ -65,7 +65,7 @@ class Published(BaseModel):
 
     @property
     def given(self) -> str:
-        """What the method learned from, in words."""
+        """The training images, in words."""
         learned = "all normal images" if self.shots == "all" else f"{self.shots}-shot" if self.shots else "zero-shot"
         return ", ".join(filter(None, [learned, self.regime]))
 
@@ -92,7 +92,7 @@ def read_published(path: Path) -> list[Published]:
 
 
 def published_tables(board: Board, published: Sequence[Published]) -> list[Table]:
-    """What was published on the board's dataset, by method; no table where nothing was."""
+    """Published figures on the board's dataset, by method; no table if there are none."""
     shown = [entry for entry in published if entry.concerns(board)]
     if not shown:
         return []

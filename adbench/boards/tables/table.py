@@ -1,4 +1,4 @@
-"""Tidy rows to tables of text: figures, ranks, costs and notes. Pure: the order of the records does not matter."""
+"""Tables of text from tidy rows: figures, ranks, costs and notes. Pure: the order of the records does not matter."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UNVERIFIED_NOTE = (
 )
 SHOWN_NAMES = 6
 ROUNDING = 1e-6
-"""What another number of threads may do to a figure of the same method on the same images."""
+"""Largest difference of a figure between numbers of threads, for the same method on the same images."""
 READ_AS = (
     "Figures are percent, higher is better: the mean over categories of the mean over seeds,"
     f" ± the sample standard deviation over seeds, or {FIXED} where nothing was drawn at random and every seed had the"
@@ -42,14 +42,14 @@ COST_NOTE = (
 
 @dataclass(frozen=True)
 class Figure:
-    """One cell.
+    """One cell of a table.
 
     Attributes:
         mean: a fraction; None unless all units are done and none is undefined.
         spread: over seeds; None with one seed.
         mark: shown instead of a mean.
         interval: of 95 % confidence over draws of the test images; None unless all units have one.
-        fixed: whether no seed could have given anything else: there is no spread to speak of.
+        fixed: whether every seed gives the same, so that a spread means nothing.
     """
 
     mean: float | None
@@ -143,7 +143,7 @@ def figure(readings: Mapping[UnitKey, Reading], units: Sequence[UnitKey]) -> Fig
 
 
 def _fixed(readings: Mapping[UnitKey, Reading], units: Sequence[UnitKey], means: Sequence[float]) -> bool:
-    """Whether nothing was drawn, all seeds of a category had the same images, and they do agree."""
+    """Whether nothing was drawn at random, and all seeds of a category have the same images and the same figure."""
     images: dict[str, set[str]] = defaultdict(set)
     for unit in units:
         images[unit.category].add(readings[unit].fixed)
@@ -151,17 +151,17 @@ def _fixed(readings: Mapping[UnitKey, Reading], units: Sequence[UnitKey], means:
 
 
 def _spread(values: Sequence[float]) -> float | None:
-    """The sample standard deviation; `statistics.stdev` reckons in fractions, which takes longer than all else here."""
+    """The sample standard deviation; `statistics.stdev` computes in fractions, which is slow."""
     mean = statistics.fmean(values)
     squares = math.fsum((value - mean) ** 2 for value in values)
     return math.sqrt(squares / (len(values) - 1)) if len(values) > 1 else None
 
 
 def _interval(readings: Mapping[UnitKey, Reading], units: Sequence[UnitKey]) -> tuple[float, float] | None:
-    """Of a mean, from the intervals of its parts (MOVER: Zou and Donner, Statistics in Medicine 27, 2008).
+    """The interval of a mean, from the intervals of its parts (MOVER: Zou and Donner, Statistics in Medicine 27, 2008).
 
-    Categories are independent: the squares of what they reach below and above their figures add up. Seeds of a category
-    share its images: what they reach is averaged, as if all were wrong together.
+    Categories are independent: the squares of their distances below and above the figure add up. Seeds of a category
+    share its images: their distances are averaged, as if their errors were the same.
     """
     below, above, values = defaultdict(list), defaultdict(list), []
     for unit in units:
@@ -238,7 +238,7 @@ def category_table(data: BoardData, regime: RegimeGroup, ranked: Sequence[Standi
 
 
 def statistics_tables(data: BoardData, regime: RegimeGroup, ranked: Sequence[Standing], details: Lookup) -> list[Table]:
-    """How sure the order is; nothing where fewer than two methods have a rank."""
+    """The table of average ranks and tests; none if fewer than two methods have a rank."""
     methods, metric = [place.method for place in ranked if place.rank is not None], data.board.rank_by
     if len(methods) < 2:
         return []
@@ -255,7 +255,7 @@ def statistics_tables(data: BoardData, regime: RegimeGroup, ranked: Sequence[Sta
 
 
 def _groups_of(label: str, order: Ranking) -> str:
-    """Numbers of the groups that a method is in, which follow each other."""
+    """Consecutive numbers of the groups that hold a method."""
     mine = [number for number, group in enumerate(order.groups, start=1) if label in group]
     return DASH if not mine else f"{mine[0]}" if len(mine) == 1 else f"{mine[0]} to {mine[-1]}"
 
@@ -265,7 +265,7 @@ def _p(value: float | None) -> str:
 
 
 def _about(order: Ranking) -> str:
-    """Where average ranks and groups come from."""
+    """A sentence on how average ranks and groups were computed."""
     categories = "1 category" if order.categories == 1 else f"{order.categories} categories"
     over = f"Average rank over {categories} of the mean over seeds"
     if order.difference is None or order.friedman is None:
@@ -275,7 +275,7 @@ def _about(order: Ranking) -> str:
 
 
 def cost_table(data: BoardData, regime: RegimeGroup, ranked: Sequence[Standing]) -> Table:
-    """What the methods cost, each on its own device."""
+    """The table of costs, each method on its own device."""
     rows = tuple((title_of(place.method), *_costs(costs_of(data)[place.method.key])) for place in ranked)
     columns = ("method", "ms/image p50", "fit s", "peak MB", "peak GPU MB", "bank MB", "device")
     return Table(f"Cost: {regime}", columns, rows, (COST_NOTE,))
@@ -288,7 +288,7 @@ def _costs(costs: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def notes_on(board: Board, data: BoardData, method: MethodRow) -> list[str]:
-    """A sentence for everything that keeps a figure of the method from counting, and for files left out."""
+    """Sentences on why figures of the method do not count, and on files left out."""
     spots: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
     for metric in board.metrics:
         for unit, reading in data.readings(method, metric).items():

@@ -1,4 +1,4 @@
-"""Records to tidy rows: methods, the regimes that keep them apart, and one reading a method, unit and metric. Pure."""
+"""Tidy rows of records: methods, their regimes, and one reading for each method, unit and metric. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OURS = str.maketrans({"(": "[", ")": "]", ",": ";"})
 
 
 class UnitKey(NamedTuple):
-    """What one record is about, on a board."""
+    """Category and seed: the unit of one record on a board."""
 
     category: str
     seed: int
@@ -29,13 +29,13 @@ class UnitKey(NamedTuple):
 
 @dataclass(frozen=True, order=True)
 class RegimeGroup:
-    """What a method was given. Only methods of one regime are ranked together.
+    """The regime: what a method may learn from. Only methods of one regime are ranked together.
 
     Attributes are ordered so that the plainest regime sorts first.
     """
 
     unverified: bool = False
-    """Nobody has seen raw scores that the figures follow from: listed, and never ranked."""
+    """Figures that were not verified by raw scores: listed, and never ranked."""
     tuned_on_test: bool = False
     transductive: bool = False
     anomalies: bool = False
@@ -65,14 +65,14 @@ class RegimeGroup:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a method's record says of one metric on one unit.
+    """One metric of a method on one unit.
 
     Attributes:
         value: the figure, a fraction, or None.
-        mark: shown in its place: "n/a", a status such as "failed", or what else keeps the figure from counting.
+        mark: shown instead of the figure: "n/a", a status such as "failed", or why it does not count.
         reason: the sentence behind the mark.
         interval: of 95 % confidence over draws of the test images, where it was measured.
-        fixed: the images, where nothing was drawn at random: of the same images every seed gives the same; else empty.
+        fixed: hash of the images, if nothing was drawn at random: every seed gives the same on them; else empty.
     """
 
     value: float | None
@@ -95,7 +95,7 @@ class MethodRow:
         key: unique on the board; begins with `method_key`.
         label: for people, unique on the board; a hash follows the name where several specs share it.
         records: by unit.
-        unverified: whether nobody has seen the raw scores of its records.
+        unverified: whether its records were not verified by raw scores.
     """
 
     key: str
@@ -105,7 +105,7 @@ class MethodRow:
 
     @cached_property
     def regime(self) -> RegimeGroup:
-        """Everything that any of its records was given; what failed before it saw an image does not say zero-shot."""
+        """Everything that any of its records may learn from; a record that failed early does not count as zero-shot."""
         given = [record.regime for record in self.records.values()]
         done = [record.regime for record in self.records.values() if record.status == "ok"]
         return RegimeGroup(
@@ -127,12 +127,12 @@ class MethodRow:
 
 @dataclass(frozen=True)
 class BoardTruth:
-    """What no record decides.
+    """Facts that no record decides.
 
     Attributes:
-        unverified: ids of the records whose raw scores nobody has seen.
+        unverified: ids of the records that were not verified by raw scores.
         images: the `samples_sha` that counts on a unit, for a number of shots.
-        duplicates: test images of such a unit that are training images too; absent where nobody looked.
+        duplicates: test images of such a unit that are training images too; absent where no search was made.
         versions: of each metric that is installed.
     """
 
@@ -147,7 +147,7 @@ _NOTHING_KNOWN = BoardTruth()
 
 @dataclass(frozen=True)
 class BoardData:
-    """All that a board's tables are made of.
+    """The data of a board's tables.
 
     Attributes:
         board: whose records they were.
@@ -155,7 +155,7 @@ class BoardData:
         categories, seeds: together, the units that a complete method has.
         methods: sorted by label.
         images: the `samples_sha` that counts on each unit, for each number of shots.
-        duplicates: test images of such a unit that are training images too; absent where nobody looked.
+        duplicates: test images of such a unit that are training images too; absent where no search was made.
         versions: the version of each metric that counts.
     """
 
@@ -175,7 +175,7 @@ class BoardData:
         return tuple(UnitKey(category, seed) for category in self.categories for seed in self.seeds)
 
     def kept(self, key: tuple[str, ...], make: Callable[[], Kept]) -> Kept:
-        """What is made once, since several tables of a board read it."""
+        """A value that is made once, because several tables of a board read it."""
         if key not in self._kept:
             self._kept[key] = make()
         found: Kept = self._kept[key]
@@ -195,13 +195,13 @@ class BoardData:
         return [(regime, tuple(apart[regime])) for regime in sorted(apart)]
 
     def _versions_of(self, method: MethodRow) -> list[tuple[str, int]]:
-        """Of the board's metrics, in records that count."""
+        """Versions of the board's metrics in finished records."""
         done = (record for record in method.records.values() if record.status == "ok")
         found = {(name, info.version) for record in done for name, info in record.metrics.items()}
         return sorted((name, version) for name, version in found if name in self.board.metrics)
 
     def readings(self, method: MethodRow, metric: str) -> dict[UnitKey, Reading]:
-        """What the method's records say of a metric, for each unit that it has a record of."""
+        """Readings of a metric, for each unit that the method has a record of."""
         return self.kept(
             ("readings", method.key, metric),
             lambda: {
@@ -210,14 +210,14 @@ class BoardData:
         )
 
     def _records_of(self, method: MethodRow) -> list[tuple[UnitKey, ResultRecord, Reading | None]]:
-        """The method's records, and what stands in place of every figure of those that do not count."""
+        """The method's records; a record that does not count has a reading that replaces all its figures."""
         found = ((unit, method.records[unit]) for unit in self.units if unit in method.records)
         return self.kept(
             ("records", method.key), lambda: [(unit, record, self._unusable(record)) for unit, record in found]
         )
 
     def strange(self, record: ResultRecord) -> bool:
-        """Whether a finished record saw other images than the ones that count."""
+        """Whether a finished record has other images than those that count."""
         counting = self.images.get((shots_of(record), unit_of(record)), record.task.samples_sha)
         return record.status == "ok" and record.task.samples_sha != counting
 
@@ -246,7 +246,7 @@ def _value(info: MetricInfo, fixed: str) -> Reading:
 
 
 def tidy(board: Board, records: Sequence[ResultRecord], truth: BoardTruth = _NOTHING_KNOWN) -> BoardData:
-    """Sort a board's records out. The order of the records does not matter.
+    """Tidy rows of a board's records. The order of the records does not matter.
 
     Unverified records decide nothing: they fill no gap of a row that was measured, and name no category, seed, image or
     version that others have to have. Nor does a method that ended well nowhere.
@@ -254,7 +254,7 @@ def tidy(board: Board, records: Sequence[ResultRecord], truth: BoardTruth = _NOT
     Args:
         board: says the categories and metrics.
         records: all belong to the board; one for each method and unit, and for each of them maybe one unverified.
-        truth: what they have no say in. Where it says nothing, what most measured records have counts.
+        truth: facts that records do not decide. Where it is silent, the value of most verified records counts.
     """
     measured = [record for record in records if record.id not in truth.unverified] or list(records)
     well = {method_key(record) for record in measured if record.status == "ok"}
@@ -266,7 +266,7 @@ def tidy(board: Board, records: Sequence[ResultRecord], truth: BoardTruth = _NOT
         categories=tuple(known) if board.categories is None else board.categories,
         seeds=tuple(sorted({record.task.seed for record in asked})),
         methods=_methods(records, truth.unverified),
-        images={**most_seen(measured), **truth.images},
+        images={**most_common_images(measured), **truth.images},
         duplicates=truth.duplicates,
         versions={**_versions(records), **_versions(measured), **truth.versions},
     )
@@ -285,7 +285,7 @@ def short_keys(keys: Iterable[str]) -> dict[str, str]:
 
 
 def method_name(records: Iterable[ResultRecord]) -> str:
-    """What most records of a method call it; of equally many the first by alphabet."""
+    """The name in most records of a method; of equally frequent names the first by alphabet."""
     names = Counter(record.recipe.name for record in records)
     return min(names, key=lambda name: (-names[name], name))
 
@@ -301,12 +301,12 @@ def shots_of(record: ResultRecord) -> int:
 
 
 def row_key(record: ResultRecord) -> tuple[str, int]:
-    """What the records of one row share: the spec and the shots."""
+    """Spec and shots, which the records of one row share."""
     return method_key(record), shots_of(record)
 
 
 class _Row(NamedTuple):
-    """What the records of one row of a board share."""
+    """Spec, shots and verification, which the records of one row of a board share."""
 
     key: str
     shots: int
@@ -314,7 +314,7 @@ class _Row(NamedTuple):
 
     @property
     def given(self) -> str:
-        """The shots, for people."""
+        """Text for the shots."""
         return f"{self.shots or 'full'}-shot"
 
 
@@ -333,11 +333,11 @@ def _methods(records: Iterable[ResultRecord], unverified: frozenset[str]) -> tup
 
 
 def _names(rows: Mapping[_Row, Mapping[UnitKey, ResultRecord]]) -> dict[_Row, str]:
-    """What rows are called, each spec by its own name: the beginning of its key follows where several share it.
+    """Names of rows. The beginning of the key follows a name that several specs share.
 
-    It also follows where a name is none that a recipe can have, since what looks alike need not be alike. Brackets and
-    commas belong to these labels: a name that has them cannot pass for another's. What is unverified changes the name
-    of nothing that is measured.
+    The key also follows a name that no recipe can have, since two such names may look alike. Labels alone have brackets
+    and commas: other signs replace those of a name, so that it cannot imitate a label. Unverified records change no
+    name of verified ones.
     """
     short = short_keys(row.key for row in rows)
     names = {row: method_name(units.values()) for row, units in rows.items()}
@@ -353,8 +353,8 @@ def _names(rows: Mapping[_Row, Mapping[UnitKey, ResultRecord]]) -> dict[_Row, st
     }
 
 
-def most_seen(records: Iterable[ResultRecord]) -> dict[tuple[int, UnitKey], str]:
-    """For each unit the images that most finished records saw, of equally many the latest."""
+def most_common_images(records: Iterable[ResultRecord]) -> dict[tuple[int, UnitKey], str]:
+    """The images that most finished records of a unit have; of equally frequent ones the latest."""
     seen: dict[tuple[int, UnitKey], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for record in (each for each in records if each.status == "ok"):
         seen[shots_of(record), unit_of(record)][record.task.samples_sha].append(record.provenance.started)

@@ -143,11 +143,11 @@ def show_command(path: Path, metric: str | None) -> int:
     from adbench.boards.records.board_files import BuildReport
 
     outcome, known = BuildReport(), known_here()
-    shelves = _shelves(path, outcome, known)
+    leaderboards = _boards_at(path, outcome, known)
     console = screen()
     console.width = console.width if sys.stdout.isatty() else _WIDTH
-    for shelf in shelves:
-        for table in _tables(shelf.tidy(known), metric):
+    for leaderboard in leaderboards:
+        for table in _tables(leaderboard.tidy(known), metric):
             console.print(_drawn(table))
             for note in table.notes:
                 console.print(styled((note, "dim")), soft_wrap=True)
@@ -155,27 +155,27 @@ def show_command(path: Path, metric: str | None) -> int:
     return report(outcome)
 
 
-def _shelves(path: Path, outcome: BuildReport, known: Known) -> list[BoardFiles]:
+def _boards_at(path: Path, outcome: BuildReport, known: Known) -> list[BoardFiles]:
     """The boards below a path.
 
     Raises:
         StorageError: there is neither a board nor a run.
     """
-    from adbench.boards.records.board_files import default_shelves, find_boards, read_runs, read_shelf
+    from adbench.boards.records.board_files import default_boards, find_boards, read_board_files, read_runs
     from adbench.boards.records.merging import MergeNotes
     from adbench.engine.store.record import find_runs
 
     boards, notes = find_boards(path), MergeNotes()
     if not boards and not find_runs(path):
         raise StorageError(f"{path}: no board and no run; make one with 'adbench run', then 'adbench board build runs'")
-    shelves = [read_shelf(board, outcome, known) for board in boards]
+    leaderboards = [read_board_files(board, outcome, known) for board in boards]
     if not boards:
-        shelves = default_shelves(read_runs([path], outcome, known), path, outcome)
-    for shelf in shelves:
-        shelf.settle(known, notes)
+        leaderboards = default_boards(read_runs([path], outcome, known), path, outcome)
+    for leaderboard in leaderboards:
+        leaderboard.settle(known, notes)
     outcome.news += notes.news
     outcome.problems += notes.refused
-    return shelves
+    return leaderboards
 
 
 def _tables(data: BoardData, metric: str | None) -> list[Table]:

@@ -91,26 +91,26 @@ def _examine(found: Sequence[FoundRecord], out: Path, outcome: BuildReport) -> N
     from adbench.boards.records.submission import review
 
     boardless = list(found)
-    for shelf in _shelves(out, outcome):
-        taken = [each for each in found if belongs(each.record, shelf.board)]
+    for leaderboard in _shelves(out, outcome):
+        taken = [each for each in found if belongs(each.record, leaderboard.board)]
         boardless = [each for each in boardless if each not in taken]
         if taken:
-            reviewed = review(shelf.board, taken, _categories(shelf, taken))
+            reviewed = review(leaderboard.board, taken, _categories(leaderboard, taken))
             outcome.problems += reviewed.faults
             outcome.news += [f"warning: {sentence}" for sentence in reviewed.warnings]
     outcome.problems += [f"{each.where}: it fits no board below {out}" for each in boardless]
 
 
 def _shelves(out: Path, outcome: BuildReport) -> Iterator[BoardFiles]:
-    from adbench.boards.records.board_files import find_boards, read_shelf
+    from adbench.boards.records.board_files import find_boards, read_board_files
 
-    return (read_shelf(folder, outcome, known_here()) for folder in find_boards(out))
+    return (read_board_files(folder, outcome, known_here()) for folder in find_boards(out))
 
 
-def _categories(shelf: BoardFiles, taken: Sequence[FoundRecord]) -> tuple[str, ...]:
+def _categories(leaderboard: BoardFiles, taken: Sequence[FoundRecord]) -> tuple[str, ...]:
     """The categories of a board, or else of all its records."""
-    known = {each.record.task.category for each in (*shelf.found, *taken)}
-    return tuple(sorted(known)) if shelf.board.categories is None else shelf.board.categories
+    known = {each.record.task.category for each in (*leaderboard.found, *taken)}
+    return tuple(sorted(known)) if leaderboard.board.categories is None else leaderboard.board.categories
 
 
 @click.command("verify")

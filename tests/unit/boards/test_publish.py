@@ -16,8 +16,8 @@ from adbench.boards.records.installed import Known
 from adbench.boards.records.records_io import to_line
 from adbench.builtin.reports import Csv, Markdown
 
-PRESS = Renderers(Markdown(), Csv())
-SINGLE = replace(PRESS, single_file=True)
+RENDERERS = Renderers(Markdown(), Csv())
+SINGLE = replace(RENDERERS, single_file=True)
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def tree(root):
 def test_runs_become_a_board(make_run, root):
     runs = [make_run("knn", seed=seed).parent for seed in (0, 1)][:1]
     make_run("other", auroc=0.8, seed=0)
-    outcome = build(runs, root, PRESS)
+    outcome = build(runs, root, RENDERERS)
     assert outcome.problems == []
     assert len(outcome.news) == 1
     assert "created" in outcome.news[0]
@@ -52,7 +52,7 @@ def test_records_are_canonical_sorted_lines(make_run, make_record, root):
     asked = [("b", 0), ("a", 1), ("a", 0)]
     for category, seed in asked:
         make_run(category=category, seed=seed)
-    build([root.parent / "runs"], root, PRESS)
+    build([root.parent / "runs"], root, RENDERERS)
     (file,) = (root / "demo/full-shot/records").iterdir()
     expected = "".join(to_line(make_record(category=category, seed=seed)) + "\n" for category, seed in sorted(asked))
     assert file.read_text(encoding="utf-8") == expected
@@ -61,27 +61,27 @@ def test_records_are_canonical_sorted_lines(make_run, make_record, root):
 def test_building_again_changes_nothing_and_checks_out(make_run, root):
     make_run()
     make_run(category="cable", status="failed")
-    build([root.parent / "runs"], root, PRESS)
+    build([root.parent / "runs"], root, RENDERERS)
     before = tree(root)
-    assert build([root.parent / "runs"], root, PRESS).news == []
-    assert build([], root, PRESS).problems == []
+    assert build([root.parent / "runs"], root, RENDERERS).news == []
+    assert build([], root, RENDERERS).problems == []
     assert tree(root) == before
-    assert check(root, PRESS).problems == []
+    assert check(root, RENDERERS).problems == []
 
 
 def test_the_order_of_runs_does_not_matter(make_run, root, tmp_path):
     runs = [make_run(name, category=category) for name in ("x", "y") for category in ("a", "b")]
-    build(runs, root, PRESS)
-    build(runs[::-1], tmp_path / "again", PRESS)
+    build(runs, root, RENDERERS)
+    build(runs[::-1], tmp_path / "again", RENDERERS)
     assert tree(root) == tree(tmp_path / "again")
 
 
 def test_new_records_join_those_that_are_there(make_run, root):
-    build([make_run()], root, PRESS)
-    build([make_run(category="cable")], root, PRESS)
+    build([make_run()], root, RENDERERS)
+    build([make_run(category="cable")], root, RENDERERS)
     (file,) = (root / "demo/full-shot/records").iterdir()
     assert len(file.read_text(encoding="utf-8").splitlines()) == 2
-    assert check(root, PRESS).problems == []
+    assert check(root, RENDERERS).problems == []
 
 
 @pytest.mark.parametrize(
@@ -92,23 +92,23 @@ def test_new_records_join_those_that_are_there(make_run, root):
     ],
 )
 def test_check_finds_every_edit(make_run, root, name):
-    build([make_run()], root, PRESS)
+    build([make_run()], root, RENDERERS)
     (path,) = root.glob(name)
     path.write_bytes(path.read_bytes().replace(b"\n", b"\n\n", 1))
-    problems = check(root, PRESS).problems
+    problems = check(root, RENDERERS).problems
     assert len(problems) == 1
     assert str(path) in problems[0]
-    build([], root, PRESS)
-    assert check(root, PRESS).problems == []
+    build([], root, RENDERERS)
+    assert check(root, RENDERERS).problems == []
 
 
 def test_check_finds_what_is_missing_and_what_is_too_much(make_run, root):
-    build([make_run()], root, PRESS)
+    build([make_run()], root, RENDERERS)
     (file,) = (root / "demo/full-shot/records").iterdir()
     file.rename(file.with_name("another.jsonl"))
     (root / "demo/full-shot/table.csv").unlink()
-    assert len(check(root, PRESS).problems) == 3
-    build([], root, PRESS)
+    assert len(check(root, RENDERERS).problems) == 3
+    build([], root, RENDERERS)
     assert file.exists()
     assert not file.with_name("another.jsonl").exists()
 
@@ -116,80 +116,80 @@ def test_check_finds_what_is_missing_and_what_is_too_much(make_run, root):
 def test_a_bad_run_is_named_and_left_out(make_run, root):
     make_run()
     bad = make_run(category="cable", edit=lambda data: data.pop("id"))
-    outcome = build([root.parent / "runs"], root, PRESS)
+    outcome = build([root.parent / "runs"], root, RENDERERS)
     assert len(outcome.problems) == 1
     assert str(bad) in outcome.problems[0]
-    assert check(root, PRESS).problems == []
+    assert check(root, RENDERERS).problems == []
 
 
 def test_a_bad_line_on_a_board_is_named_and_never_lost(make_run, root):
-    build([make_run()], root, PRESS)
+    build([make_run()], root, RENDERERS)
     (file,) = (root / "demo/full-shot/records").iterdir()
     with file.open("a", encoding="utf-8") as lines:
         lines.write('{"schema": 3}\n')
-    assert any(f"{file}:2" in problem for problem in check(root, PRESS).problems)
-    outcome = build([make_run(category="cable")], root, PRESS)
+    assert any(f"{file}:2" in problem for problem in check(root, RENDERERS).problems)
+    outcome = build([make_run(category="cable")], root, RENDERERS)
     assert any(f"{file}:2" in problem for problem in outcome.problems)
     assert file.read_text(encoding="utf-8").splitlines()[-1] == '{"schema": 3}'
     assert len(file.read_text(encoding="utf-8").splitlines()) == 3
 
 
 def test_a_record_of_another_board_does_not_count(make_run, make_record, root):
-    build([make_run()], root, PRESS)
+    build([make_run()], root, RENDERERS)
     file = root / "demo/full-shot/records/stranger.jsonl"
     file.write_text(to_line(make_record(dataset="mvtec-ad")) + "\n", encoding="utf-8")
-    problems = check(root, PRESS).problems
+    problems = check(root, RENDERERS).problems
     assert len(problems) == 1
     assert "not of this board" in problems[0]
 
 
 def test_disagreement_stops_everything_before_a_byte_is_written(make_run, root):
-    build([make_run()], root, PRESS)
+    build([make_run()], root, RENDERERS)
     before = tree(root)
     with pytest.raises(StorageError, match="same run"):
-        build([make_run(auroc=0.5), make_run("new")], root, PRESS)
+        build([make_run(auroc=0.5), make_run("new")], root, RENDERERS)
     assert tree(root) == before
 
 
 def test_a_seed_that_the_board_does_not_have_is_refused(make_run, root):
-    build([make_run()], root, PRESS)
-    outcome = build([make_run(seed=7)], root, PRESS)
+    build([make_run()], root, RENDERERS)
+    outcome = build([make_run(seed=7)], root, RENDERERS)
     assert len(outcome.problems) == 1
     assert "seed 7" in outcome.problems[0]
     assert "board.yaml" in outcome.problems[0]
 
 
 def test_a_link_that_leaves_the_board_is_not_followed(make_run, root, tmp_path):
-    build([make_run()], root, PRESS)
+    build([make_run()], root, RENDERERS)
     secret = tmp_path / "secret.jsonl"
     secret.write_text("the password\n", encoding="utf-8")
     (root / "demo/full-shot/records/link.jsonl").symlink_to(secret)
-    outcome = build([], root, PRESS)
+    outcome = build([], root, RENDERERS)
     assert any("link.jsonl: a link that leaves" in problem for problem in outcome.problems)
     assert not any(b"password" in content for content in tree(root).values())
     assert secret.read_text(encoding="utf-8") == "the password\n"
 
 
 def test_nothing_is_written_through_a_link(make_run, root, tmp_path):
-    build([make_run()], root, PRESS)
+    build([make_run()], root, RENDERERS)
     records, elsewhere = root / "demo/full-shot/records", tmp_path / "elsewhere"
     shutil.move(records, elsewhere)
     before = tree(elsewhere)
     records.symlink_to(elsewhere)
     with pytest.raises(StorageError, match="leaves"):
-        build([make_run("new")], root, PRESS)
+        build([make_run("new")], root, RENDERERS)
     assert tree(elsewhere) == before
 
 
 def test_published_figures_stand_on_the_page_and_in_no_table_of_ranks(make_run, root):
-    build([make_run()], root, PRESS)
+    build([make_run()], root, RENDERERS)
     (root / "published.yaml").write_text(
         "published: [{method: kNN of a paper, dataset: demo, shots: all, figures: {image-auroc: 99.0},"
         " convention: none, evidence: repository, source: somewhere, recipe: knn, tolerance: {image-auroc: 1.0}}]",
         encoding="utf-8",
     )
-    assert check(root, PRESS).problems != []
-    build([], root, PRESS)
+    assert check(root, RENDERERS).problems != []
+    build([], root, RENDERERS)
     page = (root / "demo/full-shot/README.md").read_text(encoding="utf-8")
     assert "| knn | kNN of a paper (all normal images) | image-auroc | 99.0 | 90.0 | -9.0 | 1.0 | fail | — |" in page
     assert page.index("## Integrity") > page.index("## Published, not measured") > page.index("## Standings")
@@ -202,20 +202,20 @@ def test_thresholds_of_runs_stand_on_the_page(make_run, make_record, root):
     images = [{"id": f"{number}", "defect": "good", "score": 0.5} for number in range(10)]
     details = {"schema": 1, "id": make_record().id, "images": images, "by_defect": {}, "curves": {}, "threshold": found}
     (run / "details.json").write_text(json.dumps(details), encoding="utf-8")
-    build([run], root, PRESS)
+    build([run], root, RENDERERS)
     assert "## Deployed, mean + 3 sigma" in (root / "demo/full-shot/README.md").read_text(encoding="utf-8")
-    assert check(root, PRESS).problems == []
+    assert check(root, RENDERERS).problems == []
 
 
 def test_names_of_strangers_stay_inside_the_root(make_run, root):
-    build([make_run("../../../evil", dataset="../../up/`x`")], root, PRESS)
+    build([make_run("../../../evil", dataset="../../up/`x`")], root, RENDERERS)
     assert all(path.is_relative_to(root) for path in root.parent.rglob("*evil*"))
     assert len(list(root.glob("up-x-????????/full-shot/records/evil-*.jsonl"))) == 1
-    assert check(root, PRESS).problems == []
+    assert check(root, RENDERERS).problems == []
 
 
 def test_strangers_text_is_inert_on_the_page(make_run, root):
-    build([make_run("<script>alert(1)</script>|=cmd()", category="[x](http://evil)")], root, PRESS)
+    build([make_run("<script>alert(1)</script>|=cmd()", category="[x](http://evil)")], root, RENDERERS)
     page = (root).rglob("README.md")
     text = "".join(path.read_text(encoding="utf-8") for path in page)
     assert "<script>" not in text
@@ -224,49 +224,49 @@ def test_strangers_text_is_inert_on_the_page(make_run, root):
 
 
 def test_one_name_may_have_many_specs(make_run, root):
-    build([make_run(k=1), make_run(k=2)], root, PRESS)
+    build([make_run(k=1), make_run(k=2)], root, RENDERERS)
     assert len(list(root.glob("demo/full-shot/records/knn-*.jsonl"))) == 2
 
 
 def test_nothing_to_read_is_said(root, tmp_path):
     with pytest.raises(StorageError, match="holds no run"):
-        build([tmp_path / "nowhere"], root, PRESS)
+        build([tmp_path / "nowhere"], root, RENDERERS)
     assert not root.exists()
     with pytest.raises(StorageError, match="board build"):
-        check(tmp_path / "nowhere", PRESS)
+        check(tmp_path / "nowhere", RENDERERS)
 
 
 def test_a_single_board_is_no_root(make_run, root):
-    build([make_run()], root, PRESS)
+    build([make_run()], root, RENDERERS)
     with pytest.raises(StorageError, match="two levels above"):
-        check(root / "demo/full-shot", PRESS)
+        check(root / "demo/full-shot", RENDERERS)
 
 
 def test_what_cannot_be_written_is_one_sentence(make_run, root):
     run = make_run()
     root.write_text("a file, where a folder should be")
     with pytest.raises(StorageError, match="cannot write"):
-        build([run], root, PRESS)
+        build([run], root, RENDERERS)
 
 
 def test_a_whole_board_may_be_moved(make_run, root, tmp_path):
-    build([make_run()], root, PRESS)
+    build([make_run()], root, RENDERERS)
     shutil.copytree(root, tmp_path / "elsewhere")
-    assert check(tmp_path / "elsewhere", PRESS).problems == []
+    assert check(tmp_path / "elsewhere", RENDERERS).problems == []
 
 
 def test_a_check_does_not_look_at_data(make_run, root):
-    build([make_run()], root, PRESS)
+    build([make_run()], root, RENDERERS)
     looked = []
-    press = replace(PRESS, known=Known(duplicates=lambda record: looked.append(record.id) or ["a/test/good/1"]))
-    assert check(root, press).problems == []
+    renderers = replace(RENDERERS, known=Known(duplicates=lambda record: looked.append(record.id) or ["a/test/good/1"]))
+    assert check(root, renderers).problems == []
     assert looked == []
-    build([], root, press)
+    build([], root, renderers)
     assert len(looked) == 1
     page = (root / "demo/full-shot/README.md").read_text(encoding="utf-8")
     assert "| no test image is a training image | not a/test/good/1 |" in page
-    assert check(root, PRESS).problems == []
-    build([], root, PRESS)
+    assert check(root, RENDERERS).problems == []
+    build([], root, RENDERERS)
     assert '"duplicates":["a/test/good/1"]' in (root / "demo/full-shot/manifest.json").read_text(encoding="utf-8")
 
 
@@ -297,7 +297,7 @@ def older(monkeypatch):
 
 
 def test_pages_of_a_tree_share_one_folder(make_run, root):
-    build([make_run(), make_run(dataset="other")], root, PRESS)
+    build([make_run(), make_run(dataset="other")], root, RENDERERS)
     pages = sorted(root.rglob("index.html"))
     assert [len(links_of(page)) for page in pages] == [3, 2, 3]
     assert {link.resolve() for page in pages for link in links_of(page)} == set((root / "assets").iterdir())
@@ -310,7 +310,7 @@ def test_an_interrupted_build_leaves_no_page_without_its_assets(make_run, root, 
     if rebuilt:
         with monkeypatch.context() as patch:
             older(patch)
-            build([run], root, PRESS)
+            build([run], root, RENDERERS)
         run = make_run(category="cable")
     written = []
 
@@ -332,71 +332,71 @@ def test_an_interrupted_build_leaves_no_page_without_its_assets(make_run, root, 
         written.clear()
         monkeypatch.setattr(publish, "atomic_write", stops_after(count))
         try:
-            build([run], root, PRESS)
+            build([run], root, RENDERERS)
         except KeyboardInterrupt:
             assert whole(root)
             count += 1
         else:
             break
     assert count > 6
-    assert check(root, PRESS).problems == []
+    assert check(root, RENDERERS).problems == []
 
 
 def test_a_build_that_failed_half_way_is_finished_by_the_next(make_run, root, monkeypatch):
     run = make_run()
     with monkeypatch.context() as patch:
         older(patch)
-        build([run], root, PRESS)
+        build([run], root, RENDERERS)
     before = set((root / "assets").iterdir())
-    assert check(root, PRESS).problems != []
-    build([], root, PRESS)
-    assert check(root, PRESS).problems == []
+    assert check(root, RENDERERS).problems != []
+    build([], root, RENDERERS)
+    assert check(root, RENDERERS).problems == []
     assert len(before - set((root / "assets").iterdir())) == 2
     assert whole(root)
 
 
 def test_check_names_assets_that_are_missing_or_of_no_page(make_run, root):
-    build([make_run()], root, PRESS)
+    build([make_run()], root, RENDERERS)
     (style,) = (root / "assets").glob("page-*.css")
     stray = style.rename(style.with_name("page-01234567.css"))
-    problems = check(root, PRESS).problems
+    problems = check(root, RENDERERS).problems
     assert [problem.partition(": ")[::2] for problem in problems] == [
         (str(style), "not what the records say; run 'adbench board build'"),
         (str(stray), "does not belong here; run 'adbench board build'"),
     ]
-    build([], root, PRESS)
+    build([], root, RENDERERS)
     assert style.exists()
     assert not stray.exists()
 
 
 @pytest.mark.parametrize("name", ["logo.png", "board.js", ".draft-x", "page-01234567.css/mine.txt"])
 def test_a_stranger_s_file_among_the_assets_is_named_and_never_removed(make_run, root, name):
-    build([make_run()], root, PRESS)
+    build([make_run()], root, RENDERERS)
     path = root / "assets" / name
     path.parent.mkdir(exist_ok=True)
     path.write_text("mine", encoding="utf-8")
-    for press in (PRESS, SINGLE):
-        build([], root, press)
-        (problem,) = check(root, press).problems
+    for renderers in (RENDERERS, SINGLE):
+        build([], root, renderers)
+        (problem,) = check(root, renderers).problems
         assert problem == f"{root / 'assets' / name.split('/')[0]}: no file of these pages; move it elsewhere"
         assert path.read_text(encoding="utf-8") == "mine"
 
 
 def test_single_files_need_no_other(make_run, root):
-    build([make_run()], root, PRESS)
+    build([make_run()], root, RENDERERS)
     build([], root, SINGLE)
     assert not (root / "assets").exists()
     assert [links_of(page) for page in root.rglob("index.html")] == [[], []]
     assert check(root, SINGLE).problems == []
-    assert len(check(root, PRESS).problems) == 6
-    build([], root, PRESS)
+    assert len(check(root, RENDERERS).problems) == 6
+    build([], root, RENDERERS)
     problems = check(root, SINGLE).problems
     assert len(problems) == 6
     assert all(problem.endswith("run 'adbench board build --single-file'") for problem in problems)
 
 
 def test_no_asset_is_written_or_removed_through_a_link(make_run, root, tmp_path):
-    build([make_run()], root, PRESS)
+    build([make_run()], root, RENDERERS)
     elsewhere = tmp_path / "elsewhere"
     shutil.move(root / "assets", elsewhere)
     (elsewhere / "page-01234567.css").write_text("theirs", encoding="utf-8")
@@ -406,4 +406,4 @@ def test_no_asset_is_written_or_removed_through_a_link(make_run, root, tmp_path)
     assert tree(elsewhere) == before
     next(elsewhere.glob("plot-*.js")).unlink()
     with pytest.raises(StorageError, match="leaves"):
-        build([], root, PRESS)
+        build([], root, RENDERERS)

@@ -17,7 +17,7 @@ from adbench.boards.records.records_io import read_run
 from adbench.builtin.reports import Csv, Markdown
 from adbench.engine.evaluate.details import Details, write_details
 
-PRESS = Renderers(Markdown(), Csv())
+RENDERERS = Renderers(Markdown(), Csv())
 WEBP = "data:image/webp;base64,UklGRiQAAABXRUJQVlA4IBgAAABQAQCdASoEAAQAB0CWJaQABHQAAAAAAAA="
 PHOTOGRAPH = base64.b64decode(WEBP.partition(",")[2])
 
@@ -48,28 +48,28 @@ def lines(root, kind):
 def test_details_of_runs_come_along_and_stay(make_run, root):
     runs = [with_details(make_run(category=name)) for name in ("b", "a")]
     make_run(category="c")
-    assert build([runs[0].parent], root, PRESS).problems == []
+    assert build([runs[0].parent], root, RENDERERS).problems == []
     assert [line["id"] for line in lines(root, "details")] == [read_run(runs[index]).record.id for index in (1, 0)]
     before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
-    build([], root, PRESS)
+    build([], root, RENDERERS)
     assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
-    assert check(root, PRESS).problems == []
+    assert check(root, RENDERERS).problems == []
 
 
 def test_details_go_with_their_record(make_run, root):
     run = with_details(make_run())
-    build([run], root, PRESS)
+    build([run], root, RENDERERS)
     make_run(images="others", started="2027-01-01T00:00:00+00:00")
-    build([run.parent], root, PRESS, replacing=True)
+    build([run.parent], root, RENDERERS, replacing=True)
     assert lines(root, "details") == []
     assert not list(root.glob("*/*/details/*"))
-    assert check(root, PRESS).problems == []
+    assert check(root, RENDERERS).problems == []
 
 
 def test_details_of_another_run_are_refused(make_run, root):
     run = make_run()
     write_details(run, details("0" * 64))
-    (problem,) = build([run], root, PRESS).problems
+    (problem,) = build([run], root, RENDERERS).problems
     assert "details.json: of another run" in problem
     assert lines(root, "details") == []
 
@@ -84,42 +84,42 @@ def test_details_of_another_run_are_refused(make_run, root):
     ],
 )
 def test_details_that_were_edited(make_run, root, edit, said):
-    build([with_details(make_run())], root, PRESS)
+    build([with_details(make_run())], root, RENDERERS)
     (file,) = root.glob("*/*/details/*.jsonl.xz")
     file.write_bytes(lzma.compress(edit(lzma.decompress(file.read_bytes()).decode()).encode()))
-    assert any(said in problem for problem in check(root, PRESS).problems)
+    assert any(said in problem for problem in check(root, RENDERERS).problems)
 
 
 def test_details_of_older_boards_are_read_and_compressed_by_the_next_build(make_run, root):
-    build([with_details(make_run())], root, PRESS)
+    build([with_details(make_run())], root, RENDERERS)
     (file,) = root.glob("*/*/details/*.jsonl.xz")
     page = root / "demo/full-shot/index.html"
     before = page.read_bytes()
     older = file.with_suffix("")
     older.write_bytes(lzma.decompress(file.read_bytes()))
     file.unlink()
-    problems = check(root, PRESS).problems
+    problems = check(root, RENDERERS).problems
     assert [problem.partition(":")[0] for problem in problems] == [str(file), str(older)]
-    assert build([], root, PRESS).problems == []
+    assert build([], root, RENDERERS).problems == []
     assert (file.exists(), older.exists(), page.read_bytes()) == (True, False, before)
 
 
 def test_both_files_may_be_there_where_a_build_was_stopped(make_run, root):
-    build([with_details(make_run())], root, PRESS)
+    build([with_details(make_run())], root, RENDERERS)
     (file,) = root.glob("*/*/details/*.jsonl.xz")
     file.with_suffix("").write_bytes(lzma.decompress(file.read_bytes()))
-    assert build([], root, PRESS).problems == []
+    assert build([], root, RENDERERS).problems == []
     assert not file.with_suffix("").exists()
 
 
 def test_another_compression_of_the_same_details_is_the_same_file(make_run, root):
-    build([with_details(make_run())], root, PRESS)
+    build([with_details(make_run())], root, RENDERERS)
     (file,) = root.glob("*/*/details/*.jsonl.xz")
     other = lzma.compress(lzma.decompress(file.read_bytes()), preset=0)
     assert other != file.read_bytes()
     file.write_bytes(other)
-    assert check(root, PRESS).problems == []
-    build([], root, PRESS)
+    assert check(root, RENDERERS).problems == []
+    build([], root, RENDERERS)
     assert file.read_bytes() == other
 
 
@@ -138,15 +138,15 @@ def test_pictures_are_made_once_and_of_the_first_seed(make_run, root):
         made.append((folder, record.task.seed))
         return {"a/test/good/0": (PHOTOGRAPH, PHOTOGRAPH, "M0 0 L9 9 Z")}
 
-    press = replace(PRESS, gallery=gallery)
+    renderers = replace(RENDERERS, gallery=gallery)
     for _ in range(2):
-        assert build([runs[0].parent], root, press).problems == []
+        assert build([runs[0].parent], root, renderers).problems == []
     assert made == [(runs[1], 0)]
     (line,) = lines(root, "pictures")
     name = photograph_name(PHOTOGRAPH)
     assert line["pictures"] == {"a/test/good/0": {"photograph": name, "heat": WEBP, "outline": "M0 0 L9 9 Z"}}
     assert (root / "demo/full-shot/pictures" / name).read_bytes() == PHOTOGRAPH
-    assert check(root, PRESS).problems == []
+    assert check(root, RENDERERS).problems == []
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def pictured(make_run, root):
     """A board with a picture, the photograph's file and the page."""
     run = with_details(make_run())
     drawn = {"a/test/good/0": (PHOTOGRAPH, PHOTOGRAPH, "")}
-    assert build([run], root, replace(PRESS, gallery=lambda *_: drawn)).problems == []
+    assert build([run], root, replace(RENDERERS, gallery=lambda *_: drawn)).problems == []
     board = root / "demo/full-shot"
     return board / "pictures" / photograph_name(PHOTOGRAPH), board / "index.html"
 
@@ -162,19 +162,19 @@ def pictured(make_run, root):
 def test_a_page_links_to_photographs_or_holds_them(pictured, root):
     photograph, page = pictured
     assert f'"photographs":["pictures/{photograph.name}"]' in page.read_text()
-    assert build([], root, replace(PRESS, single_file=True)).problems == []
+    assert build([], root, replace(RENDERERS, single_file=True)).problems == []
     assert f'"photographs":["{WEBP}"]' in page.read_text()
     assert photograph.name not in page.read_text().partition('"shared":')[2]
-    assert check(root, replace(PRESS, single_file=True)).problems == []
+    assert check(root, replace(RENDERERS, single_file=True)).problems == []
 
 
 def test_a_photograph_that_was_edited_is_named_and_not_shown(pictured, root):
     photograph, page = pictured
     photograph.write_bytes(PHOTOGRAPH + b"x")
-    problems = check(root, PRESS).problems
+    problems = check(root, RENDERERS).problems
     assert any("not the photograph that its name says" in problem for problem in problems)
     assert any("is not there; take it from the repository again" in problem for problem in problems)
-    build([], root, PRESS)
+    build([], root, RENDERERS)
     assert photograph.name not in page.read_text()
 
 
@@ -182,8 +182,8 @@ def test_a_photograph_that_no_picture_refers_to_does_not_stay(pictured, root):
     photograph, _ = pictured
     other = photograph.with_name(photograph_name(b"other"))
     other.write_bytes(b"other")
-    assert f"{other}: does not belong here; run 'adbench board build'" in check(root, PRESS).problems
-    build([], root, PRESS)
+    assert f"{other}: does not belong here; run 'adbench board build'" in check(root, RENDERERS).problems
+    build([], root, RENDERERS)
     assert not other.exists()
     assert photograph.exists()
 
@@ -192,7 +192,7 @@ def test_a_gallery_that_cannot_be_drawn_is_named(make_run, root):
     def gallery(folder, record):
         raise DataError("the images are gone")
 
-    assert build([make_run()], root, replace(PRESS, gallery=gallery)).problems == ["the images are gone"]
+    assert build([make_run()], root, replace(RENDERERS, gallery=gallery)).problems == ["the images are gone"]
     assert lines(root, "pictures") == []
 
 

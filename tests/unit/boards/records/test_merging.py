@@ -16,10 +16,10 @@ def found(record, where="here", **status):
 
 
 def merge(each, news=None, **options):
-    said = MergeNotes()
-    merged = Merge(said=said, **options).merge(each)
+    notes = MergeNotes()
+    merged = Merge(notes=notes, **options).merge(each)
     if news is not None:
-        news += [*said.news, *said.refused]
+        news += [*notes.news, *notes.refused]
     return merged
 
 
@@ -92,18 +92,18 @@ def test_of_equal_records_the_one_with_intervals_stays(make_record):
 def test_what_stands_on_a_board_stays(make_record):
     old = found(make_record(images="a"), "old", stands=True)
     new = found(make_record(images="b", started="9999"), "new")
-    said: list[str] = []
-    assert merge([new, old], said) == [old]
-    assert said[0].startswith("new: left out: a record of the same method, category and seed is on the board, old")
-    assert "--replace" in said[0]
+    notes: list[str] = []
+    assert merge([new, old], notes) == [old]
+    assert notes[0].startswith("new: left out: a record of the same method, category and seed is on the board, old")
+    assert "--replace" in notes[0]
 
 
 def test_unless_it_is_meant_to_be_replaced(make_record):
     old = found(make_record(images="a"), "old", stands=True)
     new = found(make_record(images="b", started="2020"), "new")
-    said: list[str] = []
-    assert merge([old, new], said, replacing=True) == [new]
-    assert said == ["old: replaced by new, a run of the same method, category and seed"]
+    notes: list[str] = []
+    assert merge([old, new], notes, replacing=True) == [new]
+    assert notes == ["old: replaced by new, a run of the same method, category and seed"]
 
 
 def test_a_repeated_run_replaces_its_figures_only_on_purpose(make_record):
@@ -111,9 +111,9 @@ def test_a_repeated_run_replaces_its_figures_only_on_purpose(make_record):
     new = found(make_record(auroc=0.8), "new")
     with pytest.raises(StorageError, match="different results"):
         merge([old, new])
-    said: list[str] = []
-    assert merge([old, new], said, replacing=True) == [new]
-    assert said == ["new: replaces the same run with another image-auroc"]
+    notes: list[str] = []
+    assert merge([old, new], notes, replacing=True) == [new]
+    assert notes == ["new: replaces the same run with another image-auroc"]
 
 
 def test_a_success_on_other_images_takes_the_place_of_a_failure_on_a_board(make_record):
@@ -128,10 +128,10 @@ def test_what_is_unverified_takes_no_place(make_record, stands):
     mine = found(make_record(), "mine", stands=stands)
     same = found(make_record(auroc=0.1), "same", measured=False)
     other = found(make_record(images="b", started="9999"), "other", measured=False)
-    said: list[str] = []
-    merged = merge([same, other, mine], said)
+    notes: list[str] = []
+    merged = merge([same, other, mine], notes)
     assert [each.where for each in merged] == ["other", "mine"]
-    assert said == [
+    assert notes == [
         "same: left out: mine is the same run, and has another image-auroc; nobody has seen raw scores of this one"
     ]
 
@@ -145,10 +145,10 @@ def test_of_two_that_are_unverified_the_one_on_the_board_stays(make_record):
 def test_of_two_on_the_board_the_one_on_its_images_counts(make_record):
     right = found(make_record(images="a"), "right", stands=True)
     wrong = found(make_record(images="b", started="9999"), "wrong", stands=True)
-    said: list[str] = []
+    notes: list[str] = []
     images = {(0, UnitKey("bottle", 0)): right.record.task.samples_sha}
-    assert merge([wrong, right], said, images=images) == [right]
-    assert said == ["wrong: does not count: right is of the same method, category and seed; remove one of them"]
+    assert merge([wrong, right], notes, images=images) == [right]
+    assert notes == ["wrong: does not count: right is of the same method, category and seed; remove one of them"]
 
 
 def test_a_version_that_is_not_installed_makes_no_record_fuller(make_record):

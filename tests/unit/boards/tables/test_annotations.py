@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from adbench.boards.board import Board
 from adbench.boards.records.integrity import integrity_table
-from adbench.boards.tables.annotations import _SAID, annotation_rows
+from adbench.boards.tables.annotations import _SENTENCES, annotation_rows
 from adbench.boards.tables.tidy import tidy
 from adbench.engine.evaluate.evaluator import EMPTY, VANISHED
 
@@ -12,7 +12,7 @@ def with_facts(record, **facts):
 
 
 def test_they_are_the_facts_that_a_judge_counts():
-    assert set(_SAID) == {VANISHED, EMPTY}
+    assert set(_SENTENCES) == {VANISHED, EMPTY}
 
 
 def test_nothing_is_said_where_there_is_nothing(make_record):
