@@ -190,7 +190,7 @@ def _holm(methods: Sequence[MethodRow], p: Sequence[float]) -> dict[str, float]:
 
 
 def _wilcoxon(first: Sequence[float], others: Sequence[Sequence[float]]) -> list[float]:
-    """Wilcoxon's p of each pair: pairs without ties in one call, which is quick; for each other, SciPy chooses the method."""
+    """Wilcoxon's p of each pair: one quick call for pairs without ties, the rest one by one."""
     import numpy as np
     from scipy.stats import wilcoxon
 
