@@ -334,7 +334,7 @@ def _in_turn(pairs: Any) -> Callable[[], Iterator[AnnotatedMap]]:
             "maps are walked over at least twice, and an iterator is used up after the first time;"
             " give a list of pairs (map, mask), or a function that starts a walk"
         )
-    return lambda: (_judged(pair, image) for image, pair in enumerate(_started(start)))
+    return lambda: (_annotated_map(pair, image) for image, pair in enumerate(_started(start)))
 
 
 def _started(start: Callable[[], Any]) -> Iterator[Any]:
@@ -349,7 +349,7 @@ def _started(start: Callable[[], Any]) -> Iterator[Any]:
     return iter(walk)
 
 
-def _judged(pair: Any, image: int) -> AnnotatedMap:
+def _annotated_map(pair: Any, image: int) -> AnnotatedMap:
     """Scores [H, W] float32 and the truth of one pair."""
     try:
         scores, mask = pair

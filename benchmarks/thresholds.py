@@ -60,7 +60,7 @@ def unit_of(recipe: str, dataset, category: str, limit: int | None, workdir: Pat
     task = make_task(dataset, category, Protocol(limit_train=limit), seed=0)
     backbone = Method.of(components_of(whole, registry), whole.map).backbone
     backbone.prepare(ctx)
-    shelf = FeatureCache(workdir, 1 << 34).shelf({"category": category})
+    folder = FeatureCache(workdir, 1 << 34).folder_for({"category": category})
 
     def make() -> Method:
         method = replace(Method.of(components_of(whole, registry), whole.map), backbone=backbone)
@@ -68,7 +68,7 @@ def unit_of(recipe: str, dataset, category: str, limit: int | None, workdir: Pat
         return method
 
     def look(samples: Sequence[Sample]) -> ImageStream:
-        reader = FeatureReader(backbone, ImageLoader(make().preprocess), Clock("cpu"), lambda _: shelf)
+        reader = FeatureReader(backbone, ImageLoader(make().preprocess), Clock("cpu"), lambda _: folder)
         return ImageStream(reader, source_images(dataset, samples, task.aliases, task.digests))
 
     for _ in look((*task.train, *task.test)):

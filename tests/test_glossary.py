@@ -25,7 +25,7 @@ OWNERS = {
     "Detector": {"detector/detector"},
     "Executor": {"api/executor"},
     "FeatureCache": {"engine/features/feature_cache"},
-    "Features": {"api/features", "engine/features/feature_cache"},
+    "Features": {"api/features", "engine/features/cached_features"},
     "Grid": {"engine/plan/suite"},
     "Job": {"api/executor", "engine/run/dispatch"},
     "Manifest": {"boards/records/manifest"},

@@ -13,7 +13,7 @@ from adbench.cli.options import cache_option
 from adbench.cli.screen import counted, echo, screen
 
 if TYPE_CHECKING:
-    from adbench.engine.features.feature_cache import ShelfInfo
+    from adbench.engine.features.cache_files import FolderInfo
 
 
 _OTHERS = ("runtimes", "masks")
@@ -30,12 +30,12 @@ def command() -> None:
 def info_command(cache: Path | None) -> None:
     """Show the content of the cache: backbones, sizes, and the time of the last use."""
     from adbench.cli.text_table import Column, TextTable
-    from adbench.engine.features.feature_cache import abandoned, shelves
+    from adbench.engine.features.cache_files import abandoned, feature_folders
 
     if cache is None or not cache.is_dir():
         echo(f"{cache or 'no cache'}: empty")
         return
-    infos = shelves(cache / "features")
+    infos = feature_folders(cache / "features")
     words = [Column(name, words=True) for name in ("backbone", "preparation", "runtime", "device", "last used")]
     table = TextTable(str(cache), [*words, Column("images", "size"), Column("MB", "size")])
     for info in infos:
@@ -57,7 +57,7 @@ def info_command(cache: Path | None) -> None:
 @cache_option
 def clear_command(cache: Path | None) -> None:
     """Delete the whole cache; the next run computes again what it needs."""
-    from adbench.engine.features.feature_cache import clear
+    from adbench.engine.features.cache_files import clear
 
     if cache is None or not cache.is_dir():
         echo(f"{cache or 'no cache'}: empty")
@@ -72,7 +72,7 @@ def _size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-def _row(info: ShelfInfo) -> tuple[str, ...]:
+def _row(info: FolderInfo) -> tuple[str, ...]:
     about = info.about
     used = datetime.fromtimestamp(info.used, timezone.utc).strftime("%Y-%m-%d %H:%M") if info.images else ""
     return (

@@ -215,7 +215,7 @@ def require_writable(out: Path) -> None:
 
 def tidy_up(out: Path, cache: Path | None, console: Console) -> None:
     """Remove files of killed runs, from the folder of runs and from temporary files, and print their number."""
-    from adbench.engine.features.feature_cache import sweep_drafts
+    from adbench.engine.features.cache_files import sweep_drafts
     from adbench.engine.process.location import is_here
     from adbench.engine.process.lock import sweep_claims
     from adbench.engine.process.scratch import DRAFTS, sweep

@@ -11,7 +11,7 @@ from adbench.api.bank import Bank
 from adbench.detector.fit.images import GivenDataset, GivenImage
 from adbench.detector.fit.state import About, DetectorState, LearnedImage
 from adbench.detector.fit.surroundings import Surroundings
-from adbench.engine.features.contract import blame
+from adbench.engine.features.contract import naming_component
 from adbench.engine.features.feature_reader import FeatureReader
 from adbench.engine.features.image_loader import ImageLoader, source_images
 from adbench.engine.features.sealed_stream import Seal, SealedStream
@@ -49,7 +49,7 @@ def with_images(state: DetectorState, images: Sequence[GivenImage], settings: Se
     reader = FeatureReader(method.backbone, loader, Clock(settings.device), images=method.reads_images, half=half)
     sources = source_images(dataset, dataset.samples, aliases, digests)
     stream, seal = ImageStream(reader, sources, views_of(method.augmenter)), Seal()
-    with undisturbed(), _unchanged_on_failure(method.bank), seal.reopened(), blame(method.bank, "add"):
+    with undisturbed(), _unchanged_on_failure(method.bank), seal.reopened(), naming_component(method.bank, "add"):
         method.bank.add(SealedStream(stream, method.learn, seal), surroundings.ctx)
     learned = tuple(
         LearnedImage(name=dataset.name_of(one), sha256=digests[one.id], alias=aliases[one.id])
@@ -80,7 +80,7 @@ def without_images(state: DetectorState, names: Sequence[str]) -> DetectorState:
     """
     about, bank = state.about, state.method.bank
     gone = [image for name in names for image in _named(about.images, name)]
-    with _unchanged_on_failure(bank), blame(bank, "remove"):
+    with _unchanged_on_failure(bank), naming_component(bank, "remove"):
         bank.remove([image.alias for image in gone])
     said = f"{_today()}: {len(gone)} images removed ({_few([image.name for image in gone])}); {_KEPT}"
     left = tuple(image for image in about.images if image not in gone)

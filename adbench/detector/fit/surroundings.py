@@ -7,7 +7,7 @@ from pathlib import Path
 
 from adbench.api.backbone import Weights
 from adbench.api.context import Context
-from adbench.engine.features.contract import blame
+from adbench.engine.features.contract import naming_component
 from adbench.engine.plan.settings import Settings
 from adbench.engine.process.scratch import Scratch
 from adbench.engine.run.method import Method
@@ -47,8 +47,8 @@ class Surroundings:
         Raises:
             WeightsError: weights cannot be had.
         """
-        with blame(method.backbone, "prepare"):
+        with naming_component(method.backbone, "prepare"):
             method.backbone.prepare(replace(self.ctx, seed=0, workdir=self.folder("backbone")))
         method.prepare(self.ctx)
-        with blame(method.backbone, "weights"):
+        with naming_component(method.backbone, "weights"):
             self.weights = (*method.backbone.weights(), *method.mask_weights())

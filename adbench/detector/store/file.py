@@ -36,7 +36,7 @@ from adbench.detector.store.description import (
     parse_description,
 )
 from adbench.detector.store.options import foreign_files, with_paths, without_paths
-from adbench.engine.features.contract import ComponentCrash, blame
+from adbench.engine.features.contract import ComponentCrash, naming_component
 from adbench.engine.plan.settings import Settings
 from adbench.engine.plan.threshold_rule import Rule
 from adbench.engine.process.error_text import words_of
@@ -181,10 +181,10 @@ def _about(description: DetectorDescription, weights: Sequence[Weights]) -> Abou
 
 def _states(method: Method) -> dict[str, dict[str, Tensor]]:
     """By entry what each part learned."""
-    with blame(method.bank, "state"):
+    with naming_component(method.bank, "state"):
         states = {BANK: method.bank.state()}
     for place, neck in enumerate(method.necks):
-        with blame(neck, "state"):
+        with naming_component(neck, "state"):
             state = neck.state()
         if neck.learns and not state:
             raise UsageError(f"{neck.title} learns and does not say what: a detector with it cannot be saved")
@@ -203,7 +203,7 @@ def _restore(archive: ArchiveReader, method: Method) -> None:
     for name, part in learned:
         state = _loaded(archive, name)
         try:
-            with blame(part, "restore"):
+            with naming_component(part, "restore"):
                 part.restore(state)
         except ComponentCrash as error:
             raise StorageError(

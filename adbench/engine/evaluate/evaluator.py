@@ -18,7 +18,7 @@ from adbench.api.dataset import Dataset, Sample
 from adbench.api.metric import Evidence, Measure, Metric
 from adbench.engine.evaluate.anomaly_map import anomaly_map, anomaly_maps, foreground_on_grid
 from adbench.engine.evaluate.grid_masks import mask_on_grid, region_on_grid
-from adbench.engine.features.contract import blame, require_type
+from adbench.engine.features.contract import naming_component, require_type
 from adbench.engine.features.read_ahead import read_ahead
 from adbench.engine.plan.map_spec import MapSpec
 from adbench.engine.store.predictions import Predictions
@@ -109,7 +109,7 @@ class Evaluator:
 
     def _read(self, sample: Sample) -> Annotation:
         """The annotation of a defective image. An empty mask is no annotation, because the image has a defect."""
-        with blame(self.dataset, "mask"):
+        with naming_component(self.dataset, "mask"):
             mask = self.dataset.mask(sample)
         if mask is None or not mask.any():
             return Annotation(None, empty=mask is not None)
@@ -192,7 +192,7 @@ class Evaluator:
         return self.cache.get_or_make(key, partial(self._read_regions, sample), _region_bytes)
 
     def _read_regions(self, sample: Sample) -> RegionTruth | None:
-        with blame(self.dataset, "regions"):
+        with naming_component(self.dataset, "regions"):
             regions = self.dataset.regions(sample)
         if not regions:
             return None
@@ -237,7 +237,7 @@ def measure(metrics: Iterable[Metric], evidence: Evidence) -> dict[str, MetricIn
     for metric in metrics:
         if any(getattr(evidence, field) is None for field in metric.needs):
             continue
-        with blame(metric, "measure"):
+        with naming_component(metric, "measure"):
             answer = metric.measure(evidence)
             require_type(metric, "measure()", answer, Measure)
             if answer.value is not None and not np.isfinite(answer.value):

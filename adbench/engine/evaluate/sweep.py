@@ -19,7 +19,7 @@ from adbench.api.metric import Metric
 from adbench.engine.evaluate.aggregation import aggregable
 from adbench.engine.evaluate.evaluator import Evaluator, measure
 from adbench.engine.evaluate.holdout import HoldoutSplit
-from adbench.engine.features.contract import blame, check_image_scores
+from adbench.engine.features.contract import check_image_scores, naming_component
 from adbench.engine.plan.aliases import aliases_of, blind_order
 from adbench.engine.plan.compat import cannot_aggregate
 from adbench.engine.plan.map_spec import MapSpec
@@ -169,7 +169,7 @@ class Sweep:
         aliases = _aliases(run)
         images, dropped = _stored_scores(run, aliases, image_known=self.own.aggregate.name == "scorer")
         stored = aggregable(images, aggregator, spec, dropped=dropped)
-        with tempfile.TemporaryDirectory(prefix="adbench-") as scratch, blame(aggregator, "aggregate"):
+        with tempfile.TemporaryDirectory(prefix="adbench-") as scratch, naming_component(aggregator, "aggregate"):
             aggregator.prepare(Context(seed=run.record.task.seed, workdir=Path(scratch)))
             scores = check_image_scores(aggregator, aggregator.aggregate(stored), list(aliases))
         places = {name: place for place, name in enumerate(aliases)}

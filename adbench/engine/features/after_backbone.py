@@ -8,13 +8,13 @@ import torch
 
 from adbench.api.features import Features
 from adbench.api.stages import Masker, Neck
-from adbench.engine.features.contract import blame, check_foreground, check_neck
+from adbench.engine.features.contract import check_foreground, check_neck, naming_component
 
 
 def apply_necks(necks: Sequence[Neck], features: Features) -> Features:
     """Features after all necks, without gradients."""
     for neck in necks:
-        with blame(neck, "apply"), torch.no_grad():
+        with naming_component(neck, "apply"), torch.no_grad():
             features = check_neck(neck, features, neck.apply(features))
     return features
 
@@ -31,7 +31,7 @@ def find_object(
     """
     if masker is None:
         return features
-    with blame(masker, "mask"), torch.no_grad():
+    with naming_component(masker, "mask"), torch.no_grad():
         foreground = masker.mask(features)
         check_foreground(masker, features, foreground)
         empty = ~foreground.flatten(1).any(dim=1)

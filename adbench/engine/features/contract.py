@@ -1,4 +1,4 @@
-"""Checks that components keep their contracts while they run, and names who broke which rule."""
+"""Checks of the components' contracts while they run; an error names the component and the broken rule."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 @contextmanager
-def blame(component: Component, step: str) -> Iterator[None]:
-    """Name the component in whatever goes wrong inside the block.
+def naming_component(component: Component, step: str) -> Iterator[None]:
+    """Name the component in every error that leaves the block.
 
     A fork of the process that comes out of a component ends here: the engine goes on in the one that it began in.
 

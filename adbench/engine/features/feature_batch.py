@@ -11,7 +11,7 @@ from torch import Tensor
 
 from adbench.api.backbone import Backbone
 from adbench.api.features import Batch, Features
-from adbench.engine.features.contract import blame, check_features, check_rounded
+from adbench.engine.features.contract import check_features, check_rounded, naming_component
 
 
 class FeatureBatch(NamedTuple):
@@ -63,7 +63,7 @@ class FeatureCost:
 
 def extract(backbone: Backbone, batch: Batch) -> Features:
     """Call the backbone without gradients, and check its features."""
-    with blame(backbone, "extract"), torch.no_grad():
+    with naming_component(backbone, "extract"), torch.no_grad():
         features = backbone.extract(batch)
         return check_features(backbone, batch, features)
 

@@ -10,6 +10,7 @@ import torch
 
 from adbench.api.backbone import Backbone
 from adbench.api.features import Features
+from adbench.engine.features.cached_features import CachedFeatures
 from adbench.engine.features.feature_batch import (
     FeatureBatch,
     as_given,
@@ -20,13 +21,13 @@ from adbench.engine.features.feature_batch import (
     rounded,
     shape_of,
 )
-from adbench.engine.features.feature_cache import CachedFeatures, Shelf
+from adbench.engine.features.feature_cache import FeatureFolder
 from adbench.engine.features.image_loader import ImageLoader, SourceImage, grouped
 from adbench.engine.features.views import View
 from adbench.engine.process.clock import Clock
 
-Shelves = Callable[[View | None], Shelf | None]
-"""Finds the shelf of the cache for features of one view; None where they are not cached."""
+FolderOfView = Callable[[View | None], FeatureFolder | None]
+"""Finds the folder of the cache for features of one view; None where they are not cached."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class FeatureReader:
         backbone: ready to extract.
         loader: reads and prepares the images.
         clock: measures the time, on the device of the features.
-        shelves: where features are cached.
+        folder_of: where features are cached.
         images: whether the prepared images go along with the features, for parts that read them.
         half: whether features are rounded to 16 bits, new ones and cached ones.
     """
@@ -45,41 +46,45 @@ class FeatureReader:
     backbone: Backbone
     loader: ImageLoader
     clock: Clock
-    shelves: Shelves = lambda _: None
+    folder_of: FolderOfView = lambda _: None
     images: bool = False
     half: bool = False
 
     def read(self, images: Sequence[SourceImage], view: View | None = None) -> Iterator[FeatureBatch]:
         """Features of the images in one view, in order. Neighbours whose features have one shape share a batch."""
-        shelf = self.shelves(view)
-        for cached, neighbours in groupby(images, lambda image: _is_cached(shelf, image)):
-            if shelf is not None and cached:
-                yield from self._recall(shelf, list(neighbours), view)
+        folder = self.folder_of(view)
+        for cached, neighbours in groupby(images, lambda image: _is_cached(folder, image)):
+            if folder is not None and cached:
+                yield from self._recall(folder, list(neighbours), view)
             else:
-                yield from self._compute(shelf, list(neighbours), view)
+                yield from self._compute(folder, list(neighbours), view)
 
-    def _compute(self, shelf: Shelf | None, images: Sequence[SourceImage], view: View | None) -> Iterator[FeatureBatch]:
+    def _compute(
+        self, folder: FeatureFolder | None, images: Sequence[SourceImage], view: View | None
+    ) -> Iterator[FeatureBatch]:
         """Features of images that are not in the cache; they are in it afterwards."""
         start, started = 0, self.clock.now()
         for batch in self.loader.batches(images, view):
             features = extract(self.backbone, batch)
             features = rounded(self.backbone, features) if self.half else features
             seconds = self.clock.now() - started
-            if shelf is not None:
-                self._keep(shelf, images[start : start + len(batch)], features, seconds)
+            if folder is not None:
+                self._keep(folder, images[start : start + len(batch)], features, seconds)
             start += len(batch)
             given = as_given(features, batch.images if self.images else None, half=self.half)
             yield FeatureBatch(given, seconds, 0, frozenset([self.backbone.runtime]))
             started = self.clock.now()
 
-    def _recall(self, shelf: Shelf, images: Sequence[SourceImage], view: View | None) -> Iterator[FeatureBatch]:
+    def _recall(
+        self, folder: FeatureFolder, images: Sequence[SourceImage], view: View | None
+    ) -> Iterator[FeatureBatch]:
         """Features out of the cache; those that are damaged or gone are computed again."""
-        entries = self.loader.ahead(lambda image: shelf.get(image.digest), images)
+        entries = self.loader.ahead(lambda image: folder.get(image.digest), images)
         pairs = zip(images, entries, strict=True)
         for group in grouped(pairs, lambda pair: pair[1] and shape_of(pair[1].features), self.loader.batch_size):
             sources, found = [image for image, _ in group], [entry for _, entry in group if entry is not None]
             if not found:
-                yield from self._compute(shelf, sources, view)
+                yield from self._compute(folder, sources, view)
                 continue
             features = joined([image.alias for image in sources], [entry.features for entry in found])
             yield FeatureBatch(
@@ -94,14 +99,14 @@ class FeatureReader:
         images = torch.stack([self.loader.load(image, view)[0] for image in sources]) if self.images else None
         return as_given(changed(features, lambda tensor: tensor.to(self.clock.device)), images, half=self.half)
 
-    def _keep(self, shelf: Shelf, images: Sequence[SourceImage], features: Features, seconds: float) -> None:
+    def _keep(self, folder: FeatureFolder, images: Sequence[SourceImage], features: Features, seconds: float) -> None:
         """Write each image's features into the cache."""
         ms = 1000 * seconds / len(features)
         for index, image in enumerate(images):
             if image.digest:
-                shelf.put(image.digest, CachedFeatures(one_image(features, index), ms, self.backbone.runtime))
+                folder.put(image.digest, CachedFeatures(one_image(features, index), ms, self.backbone.runtime))
 
 
-def _is_cached(shelf: Shelf | None, image: SourceImage) -> bool:
+def _is_cached(folder: FeatureFolder | None, image: SourceImage) -> bool:
     """Whether the cache has a file for the image; the file may still turn out to be damaged."""
-    return shelf is not None and image.digest != "" and shelf.has(image.digest)
+    return folder is not None and image.digest != "" and folder.has(image.digest)

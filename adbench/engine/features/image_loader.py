@@ -13,7 +13,7 @@ from adbench.api.dataset import Dataset, Sample
 from adbench.api.features import Batch
 from adbench.api.geometry import Geometry
 from adbench.api.stages import Preprocessor
-from adbench.engine.features.contract import blame, check_prepared, prepared_pair
+from adbench.engine.features.contract import check_prepared, naming_component, prepared_pair
 from adbench.engine.features.read_ahead import Item, read_ahead
 from adbench.engine.features.views import View
 
@@ -51,7 +51,7 @@ def source_images(
 
 
 def _read(dataset: Dataset, sample: Sample) -> Tensor:
-    with blame(dataset, "image"):
+    with naming_component(dataset, "image"):
         return torch.from_numpy(dataset.image(sample)).permute(2, 0, 1)
 
 
@@ -99,7 +99,7 @@ def prepared(image: Tensor, steps: Sequence[Preprocessor]) -> Prepared:
     """
     geometry = Geometry.whole(image.shape[1], image.shape[2])
     for step in steps:
-        with blame(step, "apply"):
+        with naming_component(step, "apply"):
             image, geometry = prepared_pair(step, step.apply(image, geometry))
             check_prepared(step, image, geometry)
     return (image.float().div_(255) if image.dtype == torch.uint8 else image), geometry

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from adbench.api.stages import Augmenter
-from adbench.engine.features.contract import blame, check_view
+from adbench.engine.features.contract import check_view, naming_component
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class View:
     number: int
 
     def __call__(self, image: Tensor) -> Tensor:
-        with blame(self.augmenter, "view"):
+        with naming_component(self.augmenter, "view"):
             seen = self.augmenter.view(image, self.number)
             check_view(self.augmenter, image, seen)
         return seen

@@ -9,7 +9,7 @@ from typing import Any
 from adbench.api.backbone import Backbone, Weights
 from adbench.api.component import Component
 from adbench.api.context import Context
-from adbench.engine.features.contract import blame
+from adbench.engine.features.contract import naming_component
 from adbench.engine.features.feature_cache import FeatureCache
 from adbench.engine.plan.settings import Settings
 from adbench.engine.process.notes import Notes
@@ -65,7 +65,7 @@ class BackbonePool:
             scratch = Scratch()
             self._loaded = key, self._prepared(method.backbone, ctx, key, scratch), scratch
         backbone = self._loaded[1]
-        with blame(backbone, "weights"):
+        with naming_component(backbone, "weights"):
             weights = backbone.weights()
         return LoadedBackbone(backbone, weights, self._about(builder, method, backbone, weights, ctx))
 
@@ -77,7 +77,7 @@ class BackbonePool:
 
     def _prepared(self, backbone: Backbone, ctx: Context, key: str, scratch: Scratch) -> Backbone:
         try:
-            with blame(backbone, "prepare"):
+            with naming_component(backbone, "prepare"):
                 backbone.prepare(replace(ctx, seed=0, workdir=scratch.path))  # the same features for all seeds
         except WeightsError as error:
             self._refused[key] = error

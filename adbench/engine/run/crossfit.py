@@ -116,7 +116,7 @@ def normal_scores(
         if reason:
             return NormalScores(np.zeros(0, np.float32), source, reason)
         expect(folds)
-        parts = [_judged(method if fold is folds[0] else make(), fold, learn, look, ctx, hear) for fold in folds]
+        parts = [_fold_scores(method if fold is folds[0] else make(), fold, learn, look, ctx, hear) for fold in folds]
     except UnitTimeout:
         raise
     except Exception as error:
@@ -145,7 +145,7 @@ def _why_not(method: Method, samples: Sequence[Sample], folds: Sequence[Fold]) -
     return "a single normal image cannot be learned from and judged" if len(samples) < 2 else ""
 
 
-def _judged(method: Method, fold: Fold, learn: Look, look: Look, ctx: Context, hear: Hear) -> np.ndarray:
+def _fold_scores(method: Method, fold: Fold, learn: Look, look: Look, ctx: Context, hear: Hear) -> np.ndarray:
     """[N] float32 scores of the images that the fold leaves out."""
     nothing = look(())
     method.fit({Source.TRAIN: learn(fold.learn), Source.TEST: nothing, Source.NOTHING: nothing}, ctx)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 PATIENCE = 60.0
 """Seconds beyond its units' timeouts after which a job is killed: it starts a process and loads a backbone."""
 STARTS = 2
-"""So often a job is given out whose workers die before they are at any unit, until one is blamed."""
+"""How often a job may start whose workers die before any unit begins; after that, its first open unit fails."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from adbench.api.scorer import Scorer
 from adbench.api.stages import Aggregator, Augmenter, Masker, Neck, Preprocessor
 from adbench.engine.evaluate.aggregation import aggregable
 from adbench.engine.features.after_backbone import apply_necks, find_object
-from adbench.engine.features.contract import blame, check_facts, check_image_scores, check_scores
+from adbench.engine.features.contract import check_facts, check_image_scores, check_scores, naming_component
 from adbench.engine.features.sealed_stream import Seal, SealedStream
 from adbench.engine.plan.map_spec import MapSpec
 
@@ -30,7 +30,7 @@ class Method:
 
     Attributes:
         map: how patch scores become an anomaly map, for aggregators that read it.
-        seen_whole: aliases of the images so far of which the masker left nothing.
+        without_foreground: aliases of the images so far of which the masker left nothing.
     """
 
     preprocess: tuple[Preprocessor, ...]
@@ -42,7 +42,7 @@ class Method:
     aggregator: Aggregator
     augmenter: Augmenter | None = None
     map: MapSpec = field(default_factory=MapSpec)
-    seen_whole: set[str] = field(default_factory=set)
+    without_foreground: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, components: Mapping[str, Sequence[Component]], spec: MapSpec | None) -> Method:
@@ -85,7 +85,7 @@ class Method:
         """Prepare every part but the backbone, which outlives the method."""
         parts = [self.augmenter, *self.preprocess, *self.necks, self.masker, self.bank, self.scorer, self.aggregator]
         for part in filter(None, parts):
-            with blame(part, "prepare"):
+            with naming_component(part, "prepare"):
                 part.prepare(ctx)
 
     def fit(self, streams: Mapping[Source, FeatureStream], ctx: Context) -> None:
@@ -94,9 +94,9 @@ class Method:
         for index, neck in enumerate(self.necks):
             if neck.learns:
                 stream = SealedStream(streams[Source.TRAIN], partial(apply_necks, self.necks[:index]), seal)
-                with seal.reopened(), blame(neck, "fit"):
+                with seal.reopened(), naming_component(neck, "fit"):
                     neck.fit(stream, ctx)
-        with seal.reopened(), blame(self.bank, "fit"):
+        with seal.reopened(), naming_component(self.bank, "fit"):
             self.bank.fit(SealedStream(streams[self.bank.learns_from], self.learn, seal), ctx)
 
     def learn(self, features: Features) -> Features:
@@ -105,19 +105,19 @@ class Method:
 
     def see(self, features: Features) -> Features:
         """What the scorer is given: features after all necks, with the foreground."""
-        return find_object(self.masker, apply_necks(self.necks, features), self.seen_whole.add)
+        return find_object(self.masker, apply_necks(self.necks, features), self.without_foreground.add)
 
     def score(self, features: Features) -> tuple[Features, Scores]:
         """Scores of a batch, and the features as the scorer saw them. Outside the foreground an image scores lowest."""
         query = self.see(features)
-        with blame(self.scorer, "score"), torch.no_grad():
+        with naming_component(self.scorer, "score"), torch.no_grad():
             scores = self.scorer.score(query, self.bank)
             scores = check_scores(self.scorer, query, scores, self.scorer.gives(self.scorer.config))
         return query, _only_foreground(query, scores)
 
     def aggregate(self, images: Sequence[ImageScores]) -> Tensor:
         """[N] float32 image scores of the whole test set."""
-        with blame(self.aggregator, "aggregate"):
+        with naming_component(self.aggregator, "aggregate"):
             dropped = self.masker is not None and self.masker.config.test == "drop"
             scores = self.aggregator.aggregate(aggregable(images, self.aggregator, self.map, dropped=dropped))
             return check_image_scores(self.aggregator, scores, [image.id for image in images])
@@ -126,19 +126,19 @@ class Method:
         """What the masker runs on."""
         if self.masker is None:
             return ()
-        with blame(self.masker, "weights"):
+        with naming_component(self.masker, "weights"):
             return self.masker.weights()
 
     def facts(self) -> dict[str, float]:
         """What the bank tells of itself."""
-        with blame(self.bank, "facts"):
+        with naming_component(self.bank, "facts"):
             facts = self.bank.facts()
             check_facts(self.bank, facts)
             return {name: float(value) for name, value in facts.items()}
 
     def bank_bytes(self) -> int:
         """Size of what the bank learned."""
-        with blame(self.bank, "state"):
+        with naming_component(self.bank, "state"):
             return sum(tensor.nbytes for tensor in self.bank.state().values())
 
 

@@ -125,7 +125,7 @@ def _masking(method: Method, task: Task) -> dict[str, float]:
         return {}
     counted = {"train": task.train, "test": task.test} if method.masks_bank else {"test": task.test}
     return {
-        f"seen_whole_{name}": float(sum(task.aliases[sample.id] in method.seen_whole for sample in samples))
+        f"seen_whole_{name}": float(sum(task.aliases[sample.id] in method.without_foreground for sample in samples))
         for name, samples in counted.items()
     }
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from adbench.api.bank import Source
 from adbench.api.dataset import Sample
-from adbench.engine.features.feature_cache import FeatureCache, Shelf
-from adbench.engine.features.feature_reader import FeatureReader, Shelves
+from adbench.engine.features.feature_cache import FeatureCache, FeatureFolder
+from adbench.engine.features.feature_reader import FeatureReader, FolderOfView
 from adbench.engine.features.image_loader import ImageLoader, source_images
 from adbench.engine.features.streams import ImageStream
 from adbench.engine.features.views import View, views_of
@@ -130,7 +130,7 @@ class UnitPreparer:
             method, seed_watch = replace(method, backbone=loaded.backbone), SeedWatch(ctx)
             method.prepare(ctx)
             builder.weights = [*loaded.weights, *method.mask_weights()]
-            reader = self._reader(builder.unit, method, clock, self._shelves(method, loaded, scratch))
+            reader = self._reader(builder.unit, method, clock, self._folders(method, loaded, scratch))
             yield PreparedUnit(builder, method, loaded, reader, ctx, clock, seed_watch, scratch)
         finally:
             if not is_kept(scratch):
@@ -146,24 +146,24 @@ class UnitPreparer:
             cache=self.settings.cache,
         )
 
-    def _reader(self, unit: Unit, method: Method, clock: Clock, shelves: Shelves) -> FeatureReader:
+    def _reader(self, unit: Unit, method: Method, clock: Clock, folder_of: FolderOfView) -> FeatureReader:
         loader = ImageLoader(method.preprocess, self.settings.batch_size, self.settings.workers)
         half = unit.recipe.features == "float16"
-        return FeatureReader(method.backbone, loader, clock, shelves, images=method.reads_images, half=half)
+        return FeatureReader(method.backbone, loader, clock, folder_of, images=method.reads_images, half=half)
 
-    def _shelves(self, method: Method, loaded: LoadedBackbone, scratch: Scratch) -> Shelves:
-        """Where features are cached. Each view has a shelf of its own; all methods share that of the image itself."""
+    def _folders(self, method: Method, loaded: LoadedBackbone, scratch: Scratch) -> FolderOfView:
+        """Where features are cached. Each view has a folder of its own; all methods share that of the image itself."""
         cache = self._cache(method, scratch)
 
-        def shelf(view: View | None) -> Shelf | None:
+        def folder(view: View | None) -> FeatureFolder | None:
             if cache is None:
                 return None
             about = dict(loaded.about)
             if view is not None:
                 about["view"] = {"augmenter": self.backbones.part(view.augmenter), "number": view.number}
-            return cache.shelf(about)
+            return cache.folder_for(about)
 
-        return shelf
+        return folder
 
     def _cache(self, method: Method, scratch: Scratch) -> FeatureCache | None:
         """The user's cache. Without one, a folder in the scratch folder where features are needed more than once."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from adbench.api.search.shared_results import SharedResults
 from adbench.engine.evaluate.evaluator import measure
-from adbench.engine.features.contract import blame
+from adbench.engine.features.contract import naming_component
 from adbench.engine.plan.compat import require_compatible
 from adbench.engine.plan.protocol import make_task
 from adbench.engine.plan.recipe import components_of
@@ -141,10 +141,10 @@ class Runner:
     def _find_images(self, builder: RecordBuilder) -> None:
         """Choose the images of the unit; none is read."""
         unit = builder.unit
-        with undisturbed(), blame(unit.dataset, "split"):
+        with undisturbed(), naming_component(unit.dataset, "split"):
             skip_bad = self.settings.skip_bad
             builder.task = make_task(unit.dataset, unit.category, unit.protocol, unit.seed, skip_bad=skip_bad)
-        with undisturbed(), blame(unit.dataset, "survey"):
+        with undisturbed(), naming_component(unit.dataset, "survey"):
             survey = unit.dataset.survey(unit.category)
             builder.passed_over = None if survey is None else len(survey.passed_over)
 
@@ -186,7 +186,7 @@ class Runner:
 
     def _remark(self, unit: Unit) -> None:
         """Tell once how the images and masks were read so far."""
-        with blame(unit.dataset, "remarks"):
+        with naming_component(unit.dataset, "remarks"):
             sentences = list(unit.dataset.remarks(unit.category))
         self._remarks.each_once(sentences)
 

@@ -91,7 +91,7 @@ class Stored(_Arrays):
         shapes: of the arrays that are in it.
         start: the byte where the first one begins.
         kind: of the numbers.
-        seal: of the file when it was looked at last, from `seal_of`.
+        state: of the file when its header was read, from `file_state`.
     """
 
     def __init__(
@@ -100,10 +100,10 @@ class Stored(_Arrays):
         shapes: Iterable[tuple[int, ...]],
         start: int,
         kind: np.dtype[Any] = FLOAT32,
-        seal: object = None,
+        state: object = None,
     ) -> None:
         super().__init__(kind, shapes)
-        self._path, self._seal = path, seal
+        self._path, self._state = path, state
         self._starts = list(accumulate(map(self._bytes, self._shapes), initial=start))
 
     def _read(self, place: int) -> bytes:
@@ -115,7 +115,7 @@ class Stored(_Arrays):
         start, end = self._starts[place : place + 2]
         try:
             with self._path.open("rb") as file:
-                if self._seal is None or seal_of(self._path) == self._seal:
+                if self._state is None or file_state(self._path) == self._state:
                     file.seek(start)
                     content = file.read(end - start)
                     if len(content) == end - start:
@@ -125,8 +125,8 @@ class Stored(_Arrays):
         raise StorageError(f"{self._path}: another process has changed it meanwhile; run again")
 
 
-def seal_of(path: Path) -> object:
-    """What tells whether a file has been changed or replaced since.
+def file_state(path: Path) -> object:
+    """The size, time and number of a file: they tell whether it has been changed or replaced.
 
     Raises:
         OSError: there is none.

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from adbench.api.geometry import Geometry
 from adbench.api.untrusted import open_plain
-from adbench.engine.store.array_file import BOOL, FLOAT32, Stored, seal_of
+from adbench.engine.store.array_file import BOOL, FLOAT32, Stored, file_state
 from adbench.engine.store.normal_scores import NormalScores
 from adbench.engine.store.record import PredictionsInfo, storage_errors
 from adbench.errors import StorageError
@@ -117,7 +117,7 @@ def read_predictions(folder: Path, info: PredictionsInfo) -> Predictions:
     """
     path = folder / Path(info.file).name
     try:
-        seal = seal_of(path)
+        state = file_state(path)
         if _digest(path, folder) != info.sha256:
             raise StorageError(f"{path}: not the file that the record was made with; run the unit again with --redo")
         with safe_open(path, framework="numpy") as file:
@@ -125,7 +125,7 @@ def read_predictions(folder: Path, info: PredictionsInfo) -> Predictions:
             scores = file.get_tensor("scores")
             normal = None if header.normal is None else NormalScores(file.get_tensor("normal"), *header.normal)
             _require_whole(header, scores)
-        patches, foreground = _both_stored(path, header.grids, seal)
+        patches, foreground = _both_stored(path, header.grids, state)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StorageError(
             f"{path}: not readable as predictions ({_reason(error)}); run the unit again with --redo"
@@ -174,16 +174,16 @@ def _reason(error: Exception) -> str:
 
 
 def _both_stored(
-    path: Path, grids: Sequence[tuple[int, int]] | None, seal: object
+    path: Path, grids: Sequence[tuple[int, int]] | None, state: object
 ) -> tuple[Stored | None, Stored | None]:
     """Patch scores and foreground; raises `ValueError` where there are grids, and no patch scores for them."""
-    patches, foreground = (_stored(path, name, grids, seal) for name in ("patches", "foreground"))
+    patches, foreground = (_stored(path, name, grids, state) for name in ("patches", "foreground"))
     if grids is not None and patches is None:
         raise ValueError("its patches are missing")
     return patches, foreground
 
 
-def _stored(path: Path, name: str, grids: Sequence[tuple[int, int]] | None, seal: object) -> Stored | None:
+def _stored(path: Path, name: str, grids: Sequence[tuple[int, int]] | None, state: object) -> Stored | None:
     """The patch scores or the foreground of each image, left in the file; None where it has none.
 
     Raises:
@@ -197,7 +197,7 @@ def _stored(path: Path, name: str, grids: Sequence[tuple[int, int]] | None, seal
     (start, end), kind = about["data_offsets"], KINDS[name]
     if end - start != kind.itemsize * sum(height * width for height, width in grids):
         raise ValueError(f"its {name} have another size than its grids")
-    return Stored(path, grids, 8 + size + start, kind, seal)
+    return Stored(path, grids, 8 + size + start, kind, state)
 
 
 __all__ = ["PREDICTIONS_FILE", "Predictions", "read_predictions", "write_predictions"]

@@ -54,7 +54,7 @@ def test_the_table_of_the_paper():
     network, seen = Convolutional(3, (128, 128), 100, skip=False, variational=False), []
     for layer in (*network.encoder, network.squeeze):
         layer.register_forward_hook(lambda _, __, answer: seen.append(tuple(answer.shape[1:])))
-    assert network(torch.zeros(1, 3, 128, 128)).seen.shape == (1, 3, 128, 128)
+    assert network(torch.zeros(1, 3, 128, 128)).reconstruction.shape == (1, 3, 128, 128)
     assert seen == [
         (32, 64, 64),
         (32, 32, 32),

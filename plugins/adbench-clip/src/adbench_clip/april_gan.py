@@ -1,4 +1,4 @@
-"""APRIL-GAN's scores, without its trained layers: blocks against words, and against normal images."""
+"""The scorer of APRIL-GAN without its trained layers: it compares blocks with prompts and with normal images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TEXT = "text"
 
 
 class AprilGan(Scorer):
-    """APRIL-GAN (Chen et al., arXiv 2305.17382), where CLIP's own projection stands for the layers that it trains.
+    """APRIL-GAN (Chen et al., arXiv 2305.17382), with CLIP's own projection in place of its trained layers.
 
     A place's score is the mean, over the layers in the space of text (``text5``; all layers where none is named so), of
     the probability of the abnormal prompts (section 3.1). With `prompts-few`, the mean over the other layers of the
@@ -40,7 +40,7 @@ class AprilGan(Scorer):
 
     @classmethod
     def defaults(cls, config: Any) -> Mapping[str, Any]:
-        """The own image score, and maps that are not smoothed. No bank: whose prompts has to be said."""
+        """The scorer's own image score and unsmoothed maps. No default bank: the user names the prompts' model."""
         return {"aggregate": "scorer", "map": {"upsample": "bilinear-corners", "sigma": 0.0, "at": "input"}}
 
     def score(self, query: Features, bank: PrototypeBank) -> Scores:
@@ -59,7 +59,7 @@ class AprilGan(Scorer):
 
 
 def _mean(maps: list[Tensor]) -> Tensor:
-    """The mean of maps [B, h, w] on the finest grid; the blocks of a transformer have but one."""
+    """The mean of maps [B, h, w] on the finest grid; all blocks of a transformer share one grid."""
     import torch
     from torch.nn.functional import interpolate
 

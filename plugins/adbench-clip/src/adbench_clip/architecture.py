@@ -1,4 +1,4 @@
-"""What a CLIP model is made of, read from open_clip's own configurations without importing open_clip or torch."""
+"""The architecture of a CLIP model, read from open_clip's configurations without importing open_clip or torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from adbench.files import read_json
 
 @dataclass(frozen=True)
 class Architecture:
-    """A model in open_clip's form.
+    """The architecture of a model in open_clip's form.
 
     Attributes:
         name: in open_clip, or of the file.
@@ -28,7 +28,7 @@ class Architecture:
 
     @property
     def side(self) -> int:
-        """Side in pixels of the square images that it was made for."""
+        """The side in pixels of the square images that the model was trained on."""
         size = self.content["vision_cfg"].get("image_size", 224)
         return int(size if isinstance(size, int) else size[0])
 
@@ -39,17 +39,17 @@ class Architecture:
 
     @property
     def depth(self) -> int:
-        """How many blocks the vision transformer has."""
+        """The number of blocks of the vision transformer."""
         return int(self.content["vision_cfg"].get("layers", 12))
 
     @property
     def has_text(self) -> bool:
-        """Whether there is a text tower."""
+        """Whether the model has a text tower."""
         return "text_cfg" in self.content
 
     @property
     def quick_gelu(self) -> bool:
-        """Whether its activation is the one that OpenAI trained with."""
+        """Whether the activation is QuickGELU, with which OpenAI trained."""
         return bool(self.content.get("quick_gelu", False))
 
     def seeing(self, side: int | None) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class Architecture:
         return content
 
     def reading(self) -> dict[str, Any]:
-        """open_clip's configuration of the text tower alone; here it is the vision tower that is thrown away."""
+        """open_clip's configuration of the text tower, with a vision tower that is thrown away."""
         content = self._plain()
         content["vision_cfg"] = {"image_size": 8, "patch_size": 8, "width": 64, "layers": 1}
         return content

@@ -44,12 +44,12 @@ class Clip(NetworkBackbone):
         text_blocks: tuple[int, ...] = Field(
             (), description="blocks, from 0, whose tokens become layers after final norm and projection"
         )
-        precision: Literal["float32", "float16", "bfloat16"] = Field("float32", description="in which it computes")
+        precision: Literal["float32", "float16", "bfloat16"] = Field("float32", description="computing precision")
 
         @field_validator("windows", "blocks", "text_blocks", mode="before")
         @classmethod
         def _listed(cls, value: Any) -> Any:
-            """One is a list of one, and an empty text an empty list, as the command line writes them."""
+            """A list from one number or an empty text, as the command line writes them."""
             if isinstance(value, (list, tuple)):
                 return value
             return [] if value in {None, ""} else [value]
@@ -61,7 +61,7 @@ class Clip(NetworkBackbone):
 
         @property
         def side(self) -> int:
-            """Side in pixels of the images that it takes."""
+            """The side in pixels of the images that the backbone takes."""
             return self.resolution or self.made_of.side
 
     config: Config
@@ -111,7 +111,7 @@ class Clip(NetworkBackbone):
         )
 
     def _network_identity(self) -> dict[str, Any]:
-        """What, with the weights, decides what the network gives."""
+        """The options that decide the network's output together with the weights."""
         packages = {package: version(package) for package in ("open_clip_torch", "adbench-clip")}
         options = self.config.model_dump(mode="json", exclude={"weights", "architecture", "tag", "random_seed"})
         return {**options, "architecture": dict(self.config.made_of.content), **packages}

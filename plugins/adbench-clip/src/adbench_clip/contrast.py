@@ -1,4 +1,4 @@
-"""How much more a vector is like the abnormal prompts than like the normal ones."""
+"""The contrast of a vector with the abnormal and the normal prompts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Harmonic means, by which WinCLIP joins windows and scales: where one of them is sure of normal, all are."""
+"""Harmonic means, which join WinCLIP's windows and scales: one score near 0 makes the mean small."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def spread(windows: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 def harmonic_mean(maps: Sequence[Tensor]) -> Tensor:
-    """The harmonic mean of maps [B, H, W] of scores of at least 0, place by place; 0 where one of them is 0."""
+    """The harmonic mean of maps [B, H, W] of scores >= 0, place by place; it is 0 where a score is 0."""
     import torch
 
     return len(maps) / (1 / torch.stack(list(maps))).sum(0)

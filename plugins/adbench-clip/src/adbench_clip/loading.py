@@ -1,4 +1,4 @@
-"""Builds the towers of a CLIP model with open_clip, and gives them exactly the weights that were asked for."""
+"""The towers of a CLIP model, built by open_clip with exactly the requested weights."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HUB_WEIGHTS = "open_clip_model.safetensors"
 
 @dataclass(frozen=True)
 class Origin:
-    """Where weights come from, and how their images are normalised.
+    """The source of weights, and the normalisation of their images.
 
     Attributes:
         source: the weights.
@@ -37,7 +37,7 @@ class Origin:
 
 
 def origin_of(config: ModelConfig, who: str) -> Origin:
-    """The weights that the options name, on this machine: the hub's copy is fetched if it is not here.
+    """The weights that the options name; the hub's copy is downloaded if it is not on this machine.
 
     Raises:
         UsageError: the tag's weights were trained with another activation than the model's.
@@ -50,7 +50,7 @@ def origin_of(config: ModelConfig, who: str) -> Origin:
 
 
 def _pretrained_entry(config: ModelConfig, who: str) -> Mapping[str, Any]:
-    """What open_clip knows of the pretrained weights, which have to be those of the model.
+    """The entry of open_clip for the pretrained weights; they must belong to the model.
 
     Raises:
         UsageError, UnknownName: as `origin_of`.
@@ -83,7 +83,7 @@ def _fetched(entry: Mapping[str, Any], config: ModelConfig, who: str) -> tuple[P
 
 
 def _entry(model: str, tag: str, who: str) -> Mapping[str, Any]:
-    """What open_clip knows of the weights with this tag."""
+    """The entry of open_clip for the weights with this tag."""
     from open_clip import get_pretrained_cfg, list_pretrained_tags_by_model
 
     entry: Mapping[str, Any] = get_pretrained_cfg(model, tag)
@@ -93,7 +93,7 @@ def _entry(model: str, tag: str, who: str) -> Mapping[str, Any]:
 
 
 def vision_tower(config: ModelConfig, side: int | None, origin: Origin, who: str) -> tuple[Any, Weights]:
-    """The vision transformer, and what a record says of its weights.
+    """The vision transformer, and the description of its weights for a record.
 
     Args:
         config: which model.
@@ -118,7 +118,7 @@ def vision_tower(config: ModelConfig, side: int | None, origin: Origin, who: str
 
 
 def require_text(config: ModelConfig, who: str) -> None:
-    """Make sure that the model reads text, and in CLIP's own way.
+    """Require a text tower that reads text as CLIP does.
 
     Raises:
         UsageError: the architecture has no text tower, or one that open_clip takes from another library.
@@ -154,7 +154,7 @@ def text_tower(config: ModelConfig, origin: Origin, who: str) -> Any:
 
 
 def _text_weights(state: dict[str, Tensor], origin: Origin, who: str) -> dict[str, Tensor]:
-    """The text tower's, under the names that they have in a plain CLIP."""
+    """The weights of the text tower, under the names of a plain CLIP."""
     custom = below(state, "text")
     found = custom or {name: tensor for name, tensor in state.items() if name.startswith(_TEXT)}
     if not found:

@@ -1,4 +1,4 @@
-"""The options that name a CLIP model: the backbone's, and of every bank that reads text."""
+"""The options that name a CLIP model, for the backbone and for every bank that reads text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from adbench_clip.architecture import Architecture, architecture_of
 
 
 class ModelConfig(Component.Config):
-    """Which CLIP. Backbone and bank have to name the same one: text is compared with images of its own model."""
+    """The CLIP model. Backbone and bank must name the same one: text and images share one model's space."""
 
     model: str = Field("ViT-B-16-plus-240", description="architecture, by its name in open_clip")
     tag: str = Field("laion400m_e31", description="which of open_clip's pretrained weights of that architecture")

@@ -1,4 +1,4 @@
-"""The scorer that compares every patch, and the image, with words."""
+"""The scorer that compares every patch and the image with the prompts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class PromptContrast(Scorer):
 
     @classmethod
     def defaults(cls, config: Any) -> Mapping[str, Any]:
-        """The own image score. No bank: which prompts, and of which model, has to be said."""
+        """The scorer's own image score. There is no default bank: the user names the prompts and their model."""
         return {"aggregate": "scorer"}
 
     def score(self, query: Features, bank: PrototypeBank) -> Scores:

@@ -1,4 +1,4 @@
-"""Sets of prompts: states of an object, in templates of a sentence, as WinCLIP composes them."""
+"""Prompt files: states of an object in templates of a sentence, as WinCLIP composes them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def read_prompts(file: Path) -> PromptSet:
 
 
 def _texts(file: Path, content: dict[Any, Any], entry: str, default: list[str] | None = None) -> tuple[str, ...]:
-    """A list of texts that is not empty, and in which braces are only ``{}``."""
+    """A non-empty list of texts whose only braces are ``{}``."""
     texts = content.get(entry, default)
     if not isinstance(texts, list) or not texts or not all(isinstance(text, str) and text.strip() for text in texts):
         raise UsageError(f"prompts {file}: {entry!r} is no list of texts, or empty; {_FORM}")

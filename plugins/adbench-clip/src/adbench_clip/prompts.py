@@ -1,4 +1,4 @@
-"""The bank that knows normal and abnormal from words alone."""
+"""The bank of prompts: it describes normal and abnormal objects in words alone."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Prompts(PrototypeBank):
     """Text embeddings of a normal and of an abnormal object: the mean of many prompts each (WinCLIP, arXiv 2303.14814).
 
-    It learns from nothing. The model has to be the backbone's; of the object it is told at most the name, and that
-    only with `told`, which no protocol has to grant.
+    It learns from nothing. Its model must be the backbone's. At most it knows the object's name, and only with the
+    option `told`, which a protocol may refuse.
     """
 
     name = "prompts"
@@ -48,7 +48,7 @@ class Prompts(PrototypeBank):
         @field_validator("prompts")
         @classmethod
         def _there(cls, value: str | Path) -> str | Path:
-            """A word that is neither a set nor a file is a set that is misspelt."""
+            """The prompt file; an unknown word counts as a misspelt set."""
             if isinstance(value, Path) and not value.suffix and not value.exists():
                 sets = ", ".join(sorted(path.stem for path in FOLDER.glob("*.yaml")))
                 raise ValueError(f"neither a set of prompts ({sets}) nor a file")
@@ -72,7 +72,7 @@ class Prompts(PrototypeBank):
         return read_prompts(FOLDER / f"{named}.yaml" if isinstance(named, str) else named)
 
     def prepare(self, ctx: Context) -> None:
-        """Read the prompts, and find the weights; both are read when they are needed.
+        """Read the prompts and find the weights; the weights are loaded when they are needed.
 
         Raises:
             UsageError: the prompts are malformed, the model has no text tower, or the name was not told.
@@ -89,7 +89,7 @@ class Prompts(PrototypeBank):
         self._origin = origin_of(self.config, self.title)
 
     def prototypes(self, ctx: Context) -> dict[str, Tensor]:
-        """What the model's text tower makes of the prompts: ``normal`` [1, D] and ``abnormal`` [1, D].
+        """The text embeddings of the prompts: ``normal`` [1, D] and ``abnormal`` [1, D].
 
         The tower is given up afterwards.
 
@@ -109,8 +109,8 @@ class Prompts(PrototypeBank):
             return self.config.word
         if ctx.class_name is None:
             raise UsageError(
-                f"{self.title}: it is to call the object by its name, but was not told it; let the protocol grant it "
-                "(--allow class-names), or say told=false"
+                f"{self.title}: told=true needs the object's name, and the protocol does not give it; allow it "
+                "(--allow class-names), or write told=false"
             )
         name = ctx.class_name
         return " ".join(name.replace("_", " ").replace("-", " ").split()) if self.config.spelling == "words" else name
@@ -144,6 +144,6 @@ class Prompts(PrototypeBank):
         self._learned = dict(state)
 
     def facts(self) -> Mapping[str, float]:
-        """How many prompts there are, and whether they were read by weights that were never trained."""
+        """The numbers of prompts, and whether untrained weights read them."""
         counts = {f"{side}_prompts": float(len(sentences)) for side, sentences in self._sentences.items()}
         return {**counts, "random_text_weights": float(self.config.weights == "random")}

@@ -1,4 +1,4 @@
-"""The bank that knows normal from a few images as well as from words."""
+"""The bank of prompts and of a few normal images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LAYER = "layer."
 
 
 class PromptsFew(Prompts, VectorBank):
-    """Prompts, and every patch, window and block of a few normal images (WinCLIP+, APRIL-GAN).
+    """Prompts and all patches, windows and blocks of a few normal images (WinCLIP+, APRIL-GAN).
 
     Scorers that know vectors alone, such as `knn`, find the patches. WinCLIP's default keeps 1.7 MB an image.
     """
@@ -64,7 +64,7 @@ class PromptsFew(Prompts, VectorBank):
 
     @property
     def layers(self) -> frozenset[str]:
-        """Names of the layers whose vectors it has."""
+        """The names of the layers whose vectors the bank keeps."""
         return frozenset(name.removeprefix(LAYER) for name in self._learned if name.startswith(LAYER))
 
     def association(self, grid: Tensor, layer: str | None = None) -> Tensor:
@@ -101,18 +101,18 @@ class PromptsFew(Prompts, VectorBank):
         self._take(learned, tuple(bytes(state["ids"].tolist()).decode().split("\0")))
 
     def facts(self) -> Mapping[str, float]:
-        """What `prompts` says, and the number of images."""
+        """The facts of `prompts`, and the number of images."""
         return {**super().facts(), "references": len(self._ids)}
 
 
 def _grids(part: Features, who: str) -> dict[str, Tensor]:
-    """Everything with places that a batch has."""
+    """The grids of a batch: patches, windows and blocks."""
     layers = {LAYER + name: layer for name, layer in (part.layers or {}).items()}
     return {PATCHES: part.need_patches(who), **layers}
 
 
 def _keep(kept: dict[str, Tensor], name: str, tensor: Tensor, done: int, total: int, device: str) -> None:
-    """Write a batch's grids behind those of the images before it, into room that is there for all of them."""
+    """Write a batch's grids after those of earlier images, into memory that was allocated for all images."""
     import torch
 
     if name not in kept:

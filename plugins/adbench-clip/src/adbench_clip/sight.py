@@ -1,4 +1,4 @@
-"""How CLIP's vision transformer sees: from normalised images to one vector an image, patches, windows and blocks.
+"""The forward pass of CLIP's vision transformer: from normalised images to image vectors, patches, windows and blocks.
 
 Windows are WinCLIP's (arXiv 2303.14814, section 4.2): after position embedding, the class token and the tokens of one
 window alone go through the transformer, and the class token's embedding is the window's.
@@ -20,7 +20,7 @@ AT_ONCE = 128
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be seen.
+    """The outputs that are wanted of the vision transformer.
 
     Attributes:
         patches: ``"raw"``, ``"normed"`` or ``"text"``: the last block's tokens as they are, after the final norm, or
@@ -47,7 +47,7 @@ class Wanted:
 
 
 class Eye(nn.Module):
-    """A vision transformer of open_clip and what is wanted of it, as one network.
+    """A vision transformer of open_clip and its wanted outputs, as one network.
 
     It gives the image vectors [B, D] (the class token in the space of text, as ``encode_image`` does, not normalised),
     the patches [B, H, W, C], then the layers that are wanted; always as float32.
@@ -111,7 +111,7 @@ class Eye(nn.Module):
 
 
 def same(tokens: Tensor) -> Tensor:
-    """The tokens as they are."""
+    """The identity function: the tokens as they are."""
     return tokens
 
 
@@ -140,7 +140,7 @@ def through(block: Any, tokens: Tensor) -> Tensor:
 
 
 def value_path(block: Any, tokens: Tensor) -> Tensor:
-    """The block with each token attending to itself alone: its value stands for the mixture of all values.
+    """The block with each token attending to itself alone: its own value replaces the mixture of all values.
 
     MaskCLIP (Zhou et al., arXiv 2112.01071, section 3.2; the authors' code keeps residual and MLP, as here).
     """
@@ -150,7 +150,7 @@ def value_path(block: Any, tokens: Tensor) -> Tensor:
 
 
 def _finished(block: Any, tokens: Tensor, values: Tensor) -> Tensor:
-    """What a block makes of its tokens and of the values that attention gave each of them."""
+    """The output of a block from its tokens and the values that attention gave each of them."""
     attended = tokens + block.ls_1(block.attn.out_proj(values))
     found: Tensor = attended + block.ls_2(block.mlp(block.ln_2(attended)))
     return found

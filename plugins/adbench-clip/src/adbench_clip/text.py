@@ -1,4 +1,4 @@
-"""From sentences to vectors in the space that CLIP's images share."""
+"""The text encoder: from sentences to vectors in the space of CLIP's images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AT_ONCE = 64
 
 
 class Reader:
-    """Encodes sentences by a text tower, as open_clip's ``encode_text`` does.
+    """A text tower that encodes sentences as open_clip's ``encode_text`` does.
 
     Args:
         tower: from `loading.text_tower`, on the device that is to compute.
@@ -33,7 +33,7 @@ class Reader:
         )
 
     def read(self, sentences: Sequence[str]) -> Tensor:
-        """[N, D] float32, not normalised.
+        """The embeddings of sentences, [N, D] float32, not normalised.
 
         Raises:
             UsageError: a sentence is longer than the tower reads; open_clip would cut it off without a word.
@@ -44,7 +44,7 @@ class Reader:
         return torch.cat(parts).float()
 
     def _encoded(self, tokens: Tensor) -> Tensor:
-        """What ``encode_text`` gives, [N, D].
+        """The output of ``encode_text``, [N, D].
 
         Where a token sees those before it alone and the end speaks for the sentence, what follows the end is not
         computed: five times as fast for prompts.

@@ -1,4 +1,4 @@
-"""WinCLIP's scores: windows of several sizes against words, and against normal images where there are some."""
+"""The scorer of WinCLIP: it compares windows of several sizes with prompts and with normal images, if any."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class WinClip(Scorer):
-    """WinCLIP (arXiv 2303.14814), and WinCLIP+ where the bank is `prompts-few`.
+    """WinCLIP (arXiv 2303.14814); with the bank `prompts-few` it is WinCLIP+.
 
     Without references a place's score is the harmonic mean of the image's probability of the abnormal prompts and, for
     each size of windows, of the harmonic mean over the windows that cover the place (sections 4.1 and 4.2, Eq. 1,
@@ -43,7 +43,7 @@ class WinClip(Scorer):
 
     @classmethod
     def defaults(cls, config: Any) -> Mapping[str, Any]:
-        """The own image score, and maps that are not smoothed. No bank: whose prompts has to be said."""
+        """The scorer's own image score and unsmoothed maps. No default bank: the user names the prompts' model."""
         return {"aggregate": "scorer", "map": {"upsample": "bilinear", "sigma": 0.0, "at": "input"}}
 
     def score(self, query: Features, bank: PrototypeBank) -> Scores:

@@ -1,4 +1,4 @@
-"""What DINOv2 and DINOv3 have in common as backbones."""
+"""The common base of the backbones DINOv2 and DINOv3."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ class Dino(NetworkBackbone):
 
     class Config(Component.Config):
         layers: tuple[int, ...] | None = Field(
-            None, min_length=1, description="blocks to see, from 0 (for a ConvNeXt: stages 0 to 3); default: the last"
+            None, min_length=1, description="blocks to use, from 0 (for a ConvNeXt: stages 0 to 3); default: the last"
         )
         final_norm: bool = Field(True, description="pass each block through the final norm, as DINO's own code does")
-        precision: Literal["float32", "float16", "bfloat16"] = Field("float32", description="in which it computes")
+        precision: Literal["float32", "float16", "bfloat16"] = Field("float32", description="computing precision")
         weights: WeightsOption = Field("pretrained", description="pretrained, random, or the path of a weights file")
         random_seed: int = Field(0, ge=0, description="seed of weights=random")
 
         @field_validator("layers", mode="before")
         @classmethod
         def _listed(cls, value: Any) -> Any:
-            """One layer is a list of one, as the command line writes it."""
+            """A list from one layer, as the command line writes it."""
             return value if value is None or isinstance(value, (list, tuple)) else [value]
 
     config: Config
@@ -59,7 +59,7 @@ class Dino(NetworkBackbone):
 
     @abstractmethod
     def looking_through(self, model: Any, blocks: list[int]) -> Callable[[Tensor], Sight]:
-        """What tells what the model sees in normalised images [B, 3, H, W]."""
+        """The forward pass of the model on normalised images [B, 3, H, W]."""
 
     @abstractmethod
     def renamed(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -98,7 +98,7 @@ class Dino(NetworkBackbone):
         )
 
     def _network_identity(self) -> dict[str, Any]:
-        """What, with the weights, decides what the network gives."""
+        """The options that decide the network's output together with the weights."""
         packages = {package: version(package) for package in ("timm", "adbench-dino")}
         return {"model": self.model, "blocks": self._blocks, "final_norm": self.config.final_norm, **packages}
 
@@ -115,7 +115,7 @@ class Dino(NetworkBackbone):
         return Features(batch.ids, batch.geometry, patches, layers, image=image)
 
     def _chosen(self, depth: int) -> list[int]:
-        """The blocks to see, in order."""
+        """The chosen blocks, in order."""
         chosen = sorted(set(self.config.layers or (depth - 1,)))
         if chosen[0] < 0 or chosen[-1] >= depth:
             wrong = next(index for index in chosen if not 0 <= index < depth)
@@ -135,7 +135,7 @@ class Dino(NetworkBackbone):
         return hub_file(repo, "model.safetensors"), repo
 
     def _fill(self, model: Any, source: WeightsSource, whole: set[str]) -> None:
-        """Give the pruned model its weights; the file may also hold those of the whole model, and of heads."""
+        """Load the weights into the pruned model; the file may hold the whole model and its heads."""
 
         def fits(part: dict[str, Tensor]) -> int:
             try:

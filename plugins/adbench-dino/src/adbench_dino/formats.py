@@ -1,4 +1,4 @@
-"""The same weights under other names: from Hugging Face transformers and from Meta's own files to timm's.
+"""Weight names: from those of Hugging Face transformers and Meta's files to timm's.
 
 Each table is a list of regular expressions and replacements, applied in order to every name. What is already in timm's
 form passes through unchanged.
@@ -116,7 +116,7 @@ def _replaced(name: str, rule: tuple[str, str]) -> str:
 
 
 def _joined(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Queries, keys and values of transformers in one matrix, as in the other two."""
+    """The queries, keys and values of transformers joined in one matrix, as timm and Meta have them."""
     import torch
 
     for name in [name for name in state if name.endswith(".attn.q.weight")]:

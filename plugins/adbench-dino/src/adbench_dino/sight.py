@@ -1,4 +1,4 @@
-"""How the models see: from normalised images to maps of patches and one vector an image."""
+"""The forward passes of the models: from normalised images to maps of patches and image vectors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate
 
 @dataclass(frozen=True)
 class Sight:
-    """What a model sees in a batch.
+    """The output of a model for a batch.
 
     Attributes:
         maps: [B, H, W, C], one for each block asked for.
@@ -26,7 +26,7 @@ class Sight:
 
 
 class Eye(nn.Module):
-    """A model and the way it is looked through, as one network: the maps of a `Sight`, then its image vectors.
+    """A model and its forward pass as one network: the maps of a `Sight`, then its image vectors.
 
     Both are float32, whatever the model computes in.
     """
@@ -42,7 +42,7 @@ class Eye(nn.Module):
 
 
 def keep_rotary_tables(model: Any) -> None:
-    """Make the rotary table of a grid once. timm makes it on the CPU at each call, which also forbids CUDA graphs."""
+    """Compute a grid's rotary table once. timm computes it on the CPU at each call, which also prevents CUDA graphs."""
     make = model.rope.get_embed
     kept = cache(lambda *shape: make(shape=list(shape)))
     model.rope.get_embed = lambda shape: kept(*map(int, shape))

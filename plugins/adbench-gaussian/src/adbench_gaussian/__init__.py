@@ -1,4 +1,4 @@
-"""Normal as Gaussian distributions of patches, and scores by the Mahalanobis distance to them."""
+"""Banks of Gaussian distributions of normal patches, and the scorer by Mahalanobis distance."""
 
 from __future__ import annotations
 

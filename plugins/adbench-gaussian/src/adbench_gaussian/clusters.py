@@ -1,4 +1,4 @@
-"""Some Gaussians, each for patches of a kind, wherever they lie."""
+"""Gaussians of clusters of patches, at any place of the image."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Axes:
     basis: Tensor
 
     def into(self, rows: Tensor) -> Tensor:
-        """[N, R] for rows [N, C]."""
+        """The rows [N, C] on the axes, [N, R]."""
         return (rows - self.center) @ self.basis
 
     def back(self, means: Tensor) -> Tensor:
-        """[K, C]: the shortest way back, from the pseudo-inverse of a basis whose columns are orthogonal."""
+        """Points of the space as patches [K, C], by the pseudo-inverse of the basis, whose columns are orthogonal."""
         return self.center + (means / self.basis.square().sum(0)) @ self.basis.T
 
 
@@ -61,7 +61,7 @@ class ClusterGaussians(Gaussians):
         return squared, index
 
     def around(self, rows: Tensor, known: Tensor, count: int) -> Tensor:
-        """Squared distances of patches to Gaussians around those that they are nearest to.
+        """Squared distances of patches to the Gaussians around their nearest ones.
 
         Args:
             rows: [B, C].
@@ -88,7 +88,7 @@ class ClusterGaussians(Gaussians):
         return self.means if self.axes is None else self.axes.back(self.means)
 
     def precision(self) -> Tensor:
-        """A common precision is repeated without a copy."""
+        """The precision of each Gaussian; a common one is repeated without a copy."""
         import torch
 
         common, size = self.matrices is None, self.means.shape[-1]
@@ -109,7 +109,7 @@ class ClusterGaussians(Gaussians):
 
     @classmethod
     def of(cls, tensors: dict[str, Tensor]) -> ClusterGaussians:
-        """What `tensors` gave."""
+        """The Gaussians from the output of `tensors`."""
         axes = Axes(tensors["center"], tensors["basis"]) if "basis" in tensors else None
         return cls(tensors["means"], tensors.get("matrices"), "factor", axes)
 

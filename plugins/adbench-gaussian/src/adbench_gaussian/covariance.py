@@ -1,4 +1,4 @@
-"""What is made of covariances before distances are measured: shrinkage, principal axes, inverse factors."""
+"""Shrinkage, principal axes and inverse factors of covariances."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def shrunk(covariance: Tensor, share: float, scale: Tensor | float | None = None
 
 
 def shrunk_eigenvalues(values: Tensor, share: float) -> Tensor:
-    """The same for a diagonal covariance [R]; the floor is a minimum here, as in MH-PatchCore."""
+    """The shrunk eigenvalues [R] of a diagonal covariance; here the floor is a minimum, as in MH-PatchCore."""
     mean = values.mean()
     floor = FLOOR * mean.clamp(min=LEAST_SCALE)
     return ((1 - share) * values + share * mean).clamp(min=floor)

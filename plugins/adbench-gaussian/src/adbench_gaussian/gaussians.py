@@ -29,11 +29,11 @@ STRIP = 64
 
 
 class Gaussians(ABC):
-    """What is normal, ready to be measured from."""
+    """Normal Gaussians, in the form for distances."""
 
     @abstractmethod
     def nearest(self, patches: Tensor, who: str) -> tuple[Tensor, Tensor]:
-        """The Gaussian that each patch is nearest to, or whose place it has.
+        """The nearest Gaussian of each patch, or the Gaussian of its place.
 
         Args:
             patches: [B, H, W, C].
@@ -48,24 +48,24 @@ class Gaussians(ABC):
 
     @abstractmethod
     def mean(self) -> Tensor:
-        """[..., C] float32, over all channels of a patch."""
+        """The means [..., C] float32, over all channels of a patch."""
 
     @abstractmethod
     def precision(self) -> Tensor:
-        """[..., C, C] float32, over all channels of a patch."""
+        """The precisions [..., C, C] float32, over all channels of a patch."""
 
     @abstractmethod
     def tensors(self) -> dict[str, Tensor]:
-        """Everything, by name."""
+        """All tensors, by name."""
 
 
 class GaussianMemory(GaussianBank):
-    """A bank that keeps `Gaussians`; `mean` and `precision` are made from them when somebody asks."""
+    """A bank that keeps `Gaussians`; `mean` and `precision` are computed from them on request."""
 
     @property
     @abstractmethod
     def gaussians(self) -> Gaussians:
-        """What was learned.
+        """The learned Gaussians.
 
         Raises:
             UsageError: nothing yet.

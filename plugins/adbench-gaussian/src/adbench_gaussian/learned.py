@@ -1,4 +1,4 @@
-"""What the banks of this plugin have in common: `Gaussians` that were learned, and how they are kept."""
+"""The common base of this plugin's banks: learned `Gaussians` and their state."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class LearnedGaussians(GaussianMemory):
         self._device = ctx.device
 
     def learn(self, gaussians: PlaceGaussians | ClusterGaussians) -> None:
-        """Take these in place of all earlier ones, laid out as `restore` will have them: that decides the last bits."""
+        """Replace the Gaussians. Their memory layout is that of `restore`, because the layout decides the last bits."""
         self._learned = self.form.of({name: tensor.contiguous() for name, tensor in gaussians.tensors().items()})
 
     @property

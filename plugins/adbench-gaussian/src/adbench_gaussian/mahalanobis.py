@@ -1,4 +1,4 @@
-"""The scorer that asks how far a patch is from normal, in units of what normal patches vary by."""
+"""The scorer by Mahalanobis distance: the distance from normal, in units of the variation of normal patches."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Mahalanobis(Scorer):
 
     @classmethod
     def defaults(cls, config: Any) -> Mapping[str, Any]:
-        """PaDiM's bank, or MH-PatchCore's where images are weighed; the own image score where there is one."""
+        """PaDiM's bank, or MH-PatchCore's with `reweight`; the scorer's own image score if it has one."""
         own = "image" in cls.gives(config)
         return {"bank": {"whitened" if config.reweight else "padim": {}}, "aggregate": "scorer" if own else "max"}
 
@@ -101,7 +101,7 @@ class Mahalanobis(Scorer):
         return torch.stack([one.amax() for one in maps]).float()
 
     def _weighed(self, patches: Tensor, scores: Tensor, nearest: Tensor, gaussians: Gaussians) -> Tensor:
-        """[B] the highest scores, times PatchCore's weights."""
+        """The highest scores [B], times PatchCore's weights."""
         if not isinstance(gaussians, ClusterGaussians):
             raise UsageError(
                 f"{self.title} with reweight={self.config.reweight} weighs by Gaussians near the nearest one, but the"

@@ -48,7 +48,7 @@ class Moments:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """P and C."""
+        """The numbers P of sets and C of channels."""
         return self._shift.shape[0], self._shift.shape[1]
 
     @property
@@ -56,19 +56,19 @@ class Moments:
         return self._shift.device
 
     def add(self, rows: Tensor) -> None:
-        """Take in n more vectors of each set: [n, P, C] float32, which nobody may change afterwards."""
+        """Add n vectors to each set: [n, P, C] float32, which must not change afterwards."""
         self.count += len(rows)
         self._held.append(rows)
         if sum(map(len, self._held)) >= self._patience:
             self._sum_up()
 
     def mean(self) -> Tensor:
-        """[P, C] float64; the shift where there are no vectors."""
+        """The means [P, C] float64; the shift if there are no vectors."""
         sums = self._sums + sum(rows.sum(0, dtype=self._sums.dtype) - len(rows) * self._shift for rows in self._held)
         return self._shift.double() + sums / max(1, self.count)
 
     def scatter(self, part: slice = slice(None)) -> Tensor:
-        """[p, C, C] float64 for some of the sets: sums of (x - mean)(x - mean)^T."""
+        """The scatter matrices [p, C, C] float64 of some sets: sums of (x - mean)(x - mean)^T."""
         import torch
 
         z = self._held_back(part)
@@ -79,17 +79,17 @@ class Moments:
         return products.baddbmm_(sums[:, :, None], sums[:, None, :], alpha=-1 / max(1, self.count))
 
     def covariance(self, part: slice = slice(None)) -> Tensor:
-        """[p, C, C] float64, divided by n - 1; zero for a single vector."""
+        """The covariances [p, C, C] float64: scatter divided by n - 1; zero for a single vector."""
         return self.scatter(part).div_(max(1, self.count - 1))
 
     def parts(self) -> Iterator[slice]:
-        """All sets, a few at a time, so that what is computed for these stays small."""
+        """Slices of all sets, a few at a time, so that each computation needs little memory."""
         sets, size = self._shift.shape
         height = max(1, BLOCK // (size * max(size, sum(map(len, self._held)))))
         yield from (slice(start, min(start + height, sets)) for start in range(0, sets, height))
 
     def _sum_up(self) -> None:
-        """Add the vectors that are held back to the sums, and let go of them."""
+        """Add the waiting vectors to the sums, and release them."""
         import torch
 
         if self._products is None:
@@ -101,7 +101,7 @@ class Moments:
         self._held.clear()
 
     def _held_back(self, part: slice) -> Tensor:
-        """[p, n, C] float64: the vectors of some of the sets, relative to the shift."""
+        """The waiting vectors of some sets, relative to the shift: [p, n, C] float64."""
         import torch
 
         rows = torch.cat([self._shift[None, part][:0], *(rows[:, part] for rows in self._held)])

@@ -71,14 +71,14 @@ class Padim(LearnedGaussians):
         self.learn(gaussians)
 
     def _draw(self, width: int, ctx: Context) -> Tensor:
-        """[R] the channels that are kept, in order."""
+        """The kept channels [R], in order."""
         import torch
 
         order = torch.randperm(width, generator=ctx.generator("padim/channels"))
         return order[: self.config.dim].sort().values.to(ctx.device)
 
     def _require_room(self, rows: Tensor, images: int) -> None:
-        """For so many images, of which these [B, P, R] are the first."""
+        """Require memory for the vectors of all images; [B, P, R] are the first images."""
         _, places, size = rows.shape
         held, sums, factors = 4 * min(images, size), 8 * size * (images >= size), 4 * size
         require_room(
@@ -89,7 +89,7 @@ class Padim(LearnedGaussians):
         )
 
     def _factors(self, moments: Moments) -> Tensor:
-        """[P, R, R] float32 factors of the inverse covariances, block by block in float64."""
+        """Factors of the inverse covariances, [P, R, R] float32, computed block by block in float64."""
         import torch
 
         factors = torch.empty(*moments.shape, moments.shape[-1], device=moments.device)

@@ -48,7 +48,7 @@ class PlaceGaussians(Gaussians):
         return squared.reshape(patches.shape[:3]), index.reshape(patches.shape[:3])
 
     def mean(self) -> Tensor:
-        """Zero in channels that were not chosen: the precision ignores them."""
+        """The means; zero in channels that were not chosen, because the precision ignores them."""
         if self.channels is None:
             return self.means
         mean = self.means.new_zeros(*self.means.shape[:2], self.width)
@@ -56,7 +56,7 @@ class PlaceGaussians(Gaussians):
         return mean
 
     def precision(self) -> Tensor:
-        """Zero in channels that were not chosen.
+        """The precisions; zero in channels that were not chosen.
 
         Raises:
             UsageError: it needs more memory than is free.
@@ -86,7 +86,7 @@ class PlaceGaussians(Gaussians):
 
     @classmethod
     def of(cls, tensors: dict[str, Tensor]) -> PlaceGaussians:
-        """What `tensors` gave."""
+        """The Gaussians from the output of `tensors`."""
         width = int(tensors["width"]) if "width" in tensors else 0
         return cls(tensors["means"], tensors["matrices"], "factor", tensors.get("channels"), width)
 

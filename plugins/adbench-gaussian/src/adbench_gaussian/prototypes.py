@@ -1,4 +1,4 @@
-"""The bank with a Gaussian for each kind of patch."""
+"""The bank with a Gaussian for each cluster of patches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Prototypes(LearnedGaussians):
-    """Kinds of normal patches, each with its mean and covariance: k-means on principal components, then Gaussians.
+    """Clusters of normal patches with their means and covariances: k-means on principal components, then Gaussians.
 
     With one prototype it is the single Gaussian of Rippel, Mertens and Merhof (arXiv 2005.14140), over patches.
 
@@ -60,7 +60,7 @@ class Prototypes(LearnedGaussians):
         self.learn(self._common(clusters, axes) if self.config.covariance == "shared" else self._own(clusters, axes))
 
     def _centers(self, seen: Survey, axes: Axes, ctx: Context) -> Tensor:
-        """[K, R]."""
+        """The centers of the clusters, [K, R]."""
         generator = ctx.generator("prototypes/k-means")
         return k_means(axes.into(seen.sample), self.config.count, self.config.iterations, generator)
 
@@ -75,7 +75,7 @@ class Prototypes(LearnedGaussians):
         return [cluster for cluster in clusters if cluster.count]
 
     def _common(self, clusters: list[Moments], axes: Axes) -> ClusterGaussians:
-        """Gaussians of one covariance: spheres, once the axes are scaled by it."""
+        """Gaussians with one common covariance, which are spheres on axes that it has scaled."""
         import torch
 
         factor = inverse_factor(shrunk(_within(clusters), self.config.shrinkage))
@@ -85,7 +85,7 @@ class Prototypes(LearnedGaussians):
         return ClusterGaussians((means @ axes.basis.double().T @ (turned * lengths)).float(), axes=scaled)
 
     def _own(self, clusters: list[Moments], axes: Axes) -> ClusterGaussians:
-        """Gaussians of several covariances."""
+        """Gaussians with a covariance for each cluster."""
         import torch
 
         scale = _within(clusters).diagonal().mean()
@@ -96,7 +96,7 @@ class Prototypes(LearnedGaussians):
 
 
 def _within(clusters: list[Moments]) -> Tensor:
-    """[R, R] covariance of all patches around the means of their clusters."""
+    """The covariance [R, R] of all patches around the means of their clusters."""
     patches = sum(cluster.count for cluster in clusters)
     scatter = sum(cluster.scatter()[0] for cluster in clusters)
     assert not isinstance(scatter, int)

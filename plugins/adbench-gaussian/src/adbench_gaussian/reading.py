@@ -1,4 +1,4 @@
-"""The Gaussians of any `GaussianBank`, whoever wrote it."""
+"""The Gaussians of any `GaussianBank`, also of other packages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from adbench_gaussian.places import PlaceGaussians
 
 
 def gaussians_of(bank: GaussianBank) -> Gaussians:
-    """What a bank knows, whoever wrote it: one distribution a place, several, or a single one."""
+    """The Gaussians of a bank: one for each place, several, or a single one."""
     if isinstance(bank, GaussianMemory):
         return bank.gaussians
     mean, precision = bank.mean.float(), bank.precision.float()

@@ -1,4 +1,4 @@
-"""Reads the patches of a stream, batch by batch, and makes sure that they can be learned from."""
+"""The patches of a stream, batch by batch, checked before a bank learns from them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def objects_of(features: FeatureStream, device: str, who: str) -> Iterator[tuple
 
 
 def grids_of(features: FeatureStream, device: str, who: str) -> Iterator[Tensor]:
-    """The same for a component that needs one grid for all images.
+    """The patches of each batch, for a component that needs one grid for all images.
 
     Raises:
         DataError: images have different grids; or as `patches_of`.

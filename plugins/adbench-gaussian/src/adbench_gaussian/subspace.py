@@ -51,7 +51,7 @@ class Subspace(ReconstructionBank):
         self._learned = {"mean": seen.mean.float(), "components": axes.T.float().contiguous()}
 
     def reconstruct(self, features: Features) -> Tensor:
-        """[B, H, W, C] float32: each patch's foot in the subspace.
+        """The projection of each patch onto the subspace, [B, H, W, C] float32.
 
         Raises:
             ContractError: the patches have other channels than those that were learned from.
@@ -71,11 +71,11 @@ class Subspace(ReconstructionBank):
         self._learned = {name: tensor.to(self._device) for name, tensor in state.items()}
 
     def facts(self) -> Mapping[str, float]:
-        """How many components there are."""
+        """The number of components."""
         return {"components": float(len(self._known("components")))}
 
     def _axes(self, covariance: Tensor) -> Tensor:
-        """[C, K] float64: the strongest axes, without those of no more variance than rounding makes."""
+        """The strongest axes [C, K] float64, without those whose variance is only rounding."""
         import torch
 
         variances, axes = principal(covariance, self.config.variance)

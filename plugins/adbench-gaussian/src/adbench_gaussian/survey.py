@@ -1,4 +1,4 @@
-"""The first walk over the patches of a stream: their mean and covariance, and an even sample of them."""
+"""The survey of a stream's patches: one pass that gives their mean, covariance and an even sample."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROWS = 4096
 
 @dataclass(frozen=True)
 class Survey:
-    """What is known of all patches.
+    """The mean, covariance and sample of all patches.
 
     Attributes:
         count: how many there are.
@@ -37,7 +37,7 @@ class Survey:
 
 
 def survey(features: FeatureStream, ctx: Context, who: str, sample: int = 0) -> Survey:
-    """Walk over the stream once.
+    """Survey a stream in one pass.
 
     Args:
         features: the stream.

@@ -1,4 +1,4 @@
-"""The bank with a few patches in a space where normal ones vary alike in all directions."""
+"""The bank of whitened patches: a coreset in a space where normal patches vary equally in all directions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bank whose vectors know their place."""
+"""The bank of patch vectors with their places in the image."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Aligned(LayeredMemory, AlignedBank):
     way_out: ClassVar[str] = "use fewer training images, smaller ones, or fewer layers"
 
     def fit(self, features: FeatureStream, ctx: Context) -> None:
-        """Learn all vectors.
+        """Keep all vectors of the stream.
 
         Raises:
             DataError: there is no image, or patch grids differ.
@@ -42,5 +42,5 @@ class Aligned(LayeredMemory, AlignedBank):
 
     @property
     def images(self) -> Tensor | None:
-        """[N, D] float32 image vectors, in the order of `vectors`; None where the backbone gives none."""
+        """[N, D] float32 image vectors, in the order of `vectors`; None if the backbone gives none."""
         return self.learned.images

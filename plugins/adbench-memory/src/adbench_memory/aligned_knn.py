@@ -1,4 +1,4 @@
-"""The scorer that compares a patch only with what normal images show around the same place."""
+"""The scorer that compares a patch with normal patches around the same place only."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class AlignedKnn(Scorer):
 
         radius: int = Field(1, ge=0, description="rows and columns that a match may lie away; 0: the same place only")
         images: int = Field(
-            0, ge=0, description="normal images to look at, those most alike by the cosine of image vectors; 0: all"
+            0, ge=0, description="normal images to compare with, those of the most similar image vectors; 0: all"
         )
 
     config: Config
@@ -57,7 +57,7 @@ class AlignedKnn(Scorer):
         import torch
 
         assert isinstance(bank, AlignedBank)
-        grid, widths = self._looked_at(query, bank)
+        grid, widths = self._as_in_bank(query, bank)
         if grid.shape[1:] != bank.vectors.shape[1:]:
             shapes = f"{list(grid.shape[1:])}, not the bank's {list(bank.vectors.shape[1:])}"
             raise DataError(f"{self.title}: the patch grid of image {query.ids[0]!r} is {shapes}; resize to one size")
@@ -71,7 +71,7 @@ class AlignedKnn(Scorer):
                 total[number] += 1 - _highest_cosine(image, vectors, lengths, some, self.config.radius)
         return Scores(total / len(widths))
 
-    def _looked_at(self, query: Features, bank: AlignedBank) -> tuple[Tensor, tuple[int, ...]]:
+    def _as_in_bank(self, query: Features, bank: AlignedBank) -> tuple[Tensor, tuple[int, ...]]:
         """The query's vectors as the bank keeps its own [B, H, W, C], and the channels of each layer."""
         if isinstance(bank, Aligned):
             return bank.look(query), bank.widths
@@ -79,7 +79,7 @@ class AlignedKnn(Scorer):
         return grid.to(bank.vectors.device), widths
 
     def _chosen(self, query: Features, bank: AlignedBank) -> Tensor | None:
-        """[B, K] the normal images to look at for each query; None for all of them."""
+        """The normal images to compare each query with, [B, K]; None for all of them."""
         from torch.nn.functional import normalize
 
         if not 0 < self.config.images < len(bank.vectors):
@@ -92,7 +92,7 @@ class AlignedKnn(Scorer):
 
 
 def _highest_cosine(image: Tensor, vectors: Tensor, lengths: Tensor, chosen: Tensor | None, radius: int) -> Tensor:
-    """[H, W] the highest cosine similarity of each place to some images' vectors around the same place.
+    """The highest cosine similarity [H, W] of each place to some images' vectors around the same place.
 
     The neighbourhood is laid around the query, not the bank, which is so read once and in the order it lies in memory.
 
@@ -119,7 +119,7 @@ def _highest_cosine(image: Tensor, vectors: Tensor, lengths: Tensor, chosen: Ten
 
 
 def _blocks(images: int, each: int, chosen: Tensor | None) -> Iterator[slice | Tensor]:
-    """Indices of as many images as are compared together; a slice copies nothing."""
+    """Blocks of images that are compared together, as indices; a slice copies nothing."""
     step = max(1, BLOCK // each)
     for start in range(0, images if chosen is None else len(chosen), step):
         part = slice(start, start + step)
@@ -127,7 +127,7 @@ def _blocks(images: int, each: int, chosen: Tensor | None) -> Iterator[slice | T
 
 
 def _neighbourhoods(image: Tensor, radius: int) -> Tensor:
-    """[H W, (2 r + 1)², C]: the vectors around each place of an image [H, W, C], zeros beyond its border."""
+    """The vectors around each place of an image [H, W, C]: [H W, (2 r + 1)², C], zeros beyond its border."""
     from torch.nn.functional import pad
 
     side = 2 * radius + 1
@@ -137,7 +137,7 @@ def _neighbourhoods(image: Tensor, radius: int) -> Tensor:
 
 
 def _folded(cosine: Tensor, radius: int) -> Tensor:
-    """[H, W] the highest value for each place of the query.
+    """The highest value [H, W] for each place of the query.
 
     Args:
         cosine: [H, W, side, side]: at the bank's place (y, x) the value for the query's place (y + i - r, x + j - r).

@@ -1,4 +1,4 @@
-"""Reads the patch vectors of a whole stream, and gathers them into one matrix, once in memory."""
+"""The patch vectors of a whole stream, gathered into one matrix that is in memory once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FEWER = "add the neck 'pool-channels', which shortens them, or use fewer or smal
 
 @dataclass(frozen=True)
 class Collection:
-    """Patch vectors and where they come from.
+    """Patch vectors and the images that own them.
 
     Attributes:
         vectors: [N, C] float32.

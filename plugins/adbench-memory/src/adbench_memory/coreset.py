@@ -1,4 +1,4 @@
-"""The bank that keeps a few vectors which cover all of them."""
+"""The coreset bank: a few vectors that cover all of them."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Coreset(VectorMemory):
         return min(max(1, wanted), total)
 
     def _selector(self, total: int, channels: int, ctx: Context) -> Callable[[Tensor, int], Selection]:
-        """Greedy k-center on the projection for so many vectors, from a start that the seed draws anew each time."""
+        """The greedy k-center selection on the projection; the seed draws a new start at each call."""
         starts, dim = ctx.generator("coreset/start"), self._dim(total, channels)
         draw = MATRICES.get(self.config.projection, gaussian_matrix)
         matrix = None if dim is None else draw(channels, dim, ctx.generator("coreset/projection")).to(ctx.device)
@@ -92,7 +92,7 @@ class Coreset(VectorMemory):
         return select
 
     def _drawn(self, total: int, starts: Generator) -> Tensor:
-        """The one vector to start at, or ten different ones (fewer where there are fewer) to measure from."""
+        """The vector to start at, or up to ten different anchors for `start=mean-of-ten`."""
         import torch
 
         if self.config.start == "one":
@@ -100,13 +100,13 @@ class Coreset(VectorMemory):
         return torch.randperm(total, generator=starts)[:ANCHORS]
 
     def _dim(self, total: int, channels: int) -> int | None:
-        """The length of the projection; None where it would not be shorter."""
+        """The dimensions of the projection; None if it would not shorten the vectors."""
         dim = self.config.dim or safe_dim(total, self.config.eps)
         return None if self.config.projection == "none" or dim >= channels else dim
 
 
 def _selection(points: Tensor, count: int, drawn: Tensor) -> Selection:
-    """Select so many of the points [N, C].
+    """Select a number of the points [N, C].
 
     Args:
         points: [N, C] to select among.
@@ -121,7 +121,7 @@ def _selection(points: Tensor, count: int, drawn: Tensor) -> Selection:
 
 
 def mean_squared_reach(points: Tensor, anchors: Tensor) -> Tensor:
-    """[N] squares of the mean distances of the points [N, C] to those of them at `anchors` [A].
+    """Squares [N] of the mean distances of the points [N, C] to the points at `anchors` [A].
 
     A ceiling for `greedy_cover`, which then begins at the point that is farthest on average, as the official PatchCore
     code does (amazon-science/patchcore-inspection, ``ApproximateGreedyCoresetSampler``).
@@ -133,7 +133,7 @@ def mean_squared_reach(points: Tensor, anchors: Tensor) -> Tensor:
 
 
 def _mean_distances(rows: Tensor, anchors: Tensor) -> Tensor:
-    """[N] of rows [N, C] to anchors [A, C], one anchor after the other."""
+    """The mean distances [N] of rows [N, C] to anchors [A, C], one anchor after the other."""
     total = rows.new_zeros(len(rows))
     for anchor in anchors:
         total += squared_lengths(rows - anchor).sqrt()

@@ -1,4 +1,4 @@
-"""The bank that forgets nothing."""
+"""The full bank: all patch vectors."""
 
 from __future__ import annotations
 

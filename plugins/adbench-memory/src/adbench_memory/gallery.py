@@ -1,4 +1,4 @@
-"""The bank that keeps images whole, to look first for similar images, then for similar patches in them alone."""
+"""The gallery bank: whole normal images, searched first for similar images, then for similar patches in those alone."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class Gallery(AlignedBank):
 
     @property
     def images(self) -> Tensor:
-        """[N, D] float32: the image vectors."""
+        """The image vectors, [N, D] float32."""
         return self._known("images")
 
     def similar(self, images: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """The images nearest to some image vectors, by Euclidean distance.
+        """The normal images nearest to some image vectors, by Euclidean distance.
 
         Args:
             images: [B, D].
@@ -61,7 +61,7 @@ class Gallery(AlignedBank):
         return exact_search(images, self.images, min(count, len(self.images)))
 
     def search_in(self, images: Tensor, query: Tensor, k: int) -> Tensor:
-        """[Q, k] distances of patches [Q, C] to their k nearest of all patches of the `images` [M], nearest first.
+        """Distances [Q, k] of patches [Q, C] to their k nearest among the patches of the `images` [M], nearest first.
 
         Raises:
             UsageError: k is larger than the number of patches of an image.
@@ -84,7 +84,7 @@ class Gallery(AlignedBank):
 
 
 class _Watched(FeatureStream):
-    """A stream of which grid and image vectors are noted as it goes by.
+    """A stream that notes the grid and the image vectors of its features.
 
     Attributes:
         grid: height and width of the patch grid.

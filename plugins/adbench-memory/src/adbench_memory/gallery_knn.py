@@ -60,5 +60,5 @@ class GalleryKnn(Scorer):
         return Scores(scores, self._mean(distances))
 
     def _mean(self, distances: Tensor) -> Tensor:
-        """[Q] means of distances [Q, k]."""
+        """The means [Q] of distances [Q, k]."""
         return (distances.square() if self.config.squared else distances).mean(1)

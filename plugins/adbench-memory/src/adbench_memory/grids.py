@@ -1,4 +1,4 @@
-"""Features as a bank with several layers keeps them: side by side on one grid, and told apart again by their widths."""
+"""Layers side by side on one grid, as a bank keeps them; their widths separate them again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Reads = Literal["patches", "layers"]
 
 
 def side_by_side(features: Features, reads: Reads, who: str) -> tuple[Tensor, tuple[int, ...]]:
-    """Patches, or all layers on the finest one's grid, enlarged bilinearly, channels one after the other.
+    """The patches, or all layers enlarged bilinearly to the finest grid, channels one after the other.
 
     Args:
         features: of some images.

@@ -1,4 +1,4 @@
-"""The scorer that sees an image as one vector."""
+"""The scorer by nearest neighbours of whole images, each as one vector."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ RECALL_AT = 1, 10
 
 
 class SearchConfig(Component.Config):
-    """How a bank of vectors is searched."""
+    """The options of a bank's search."""
 
     index: Literal["exact", "hnsw"] = Field(
         "exact", description="exact search, or an approximate one by faiss (HNSW) whose recall is measured"
@@ -39,7 +39,7 @@ class SearchConfig(Component.Config):
         "l2", description="what an approximate index is built for: the metric that the scorer asks for"
     )
     M: int | None = Field(None, ge=2, le=256, description="hnsw: links of a vector; 32 when left out")
-    ef: int | None = Field(None, ge=1, description="hnsw: breadth of the walk; 64 when left out")
+    ef: int | None = Field(None, ge=1, description="hnsw: breadth of the search; 64 when left out")
 
     @field_validator("M", "ef")
     @classmethod
@@ -98,7 +98,7 @@ class ApproximateIndex:
         return sum(sizes) / 1e6
 
     def search(self, query: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        """As `VectorBank.search`, for the metric that the index was built for."""
+        """Search the index as `VectorBank.search` does, by the metric that it was built for."""
         query = query.to(self._vectors.device, self._vectors.dtype)
         if k > len(self._vectors):
             return self._exactly(query, k)  # says so
@@ -112,7 +112,7 @@ class ApproximateIndex:
         return ExactIndex(self._vectors, self._options.index_metric, keep=False).search(query, k)
 
     def _proposed(self, query: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        """Candidates [Q, k or more], and where there are so many [Q]: a walk may meet fewer."""
+        """Candidates [Q, k or more], and whether there are at least k [Q]: the graph search may find fewer."""
         import faiss
         import torch
 
@@ -123,7 +123,7 @@ class ApproximateIndex:
         return self._order[found.clamp(min=0)], (found >= 0).all(1)
 
     def _recall(self, held_out: Tensor) -> Mapping[int, float]:
-        """For vectors that are not in the index. A true neighbour has only to be proposed: distances are exact."""
+        """The recall on vectors outside the index. A proposed neighbour counts as found: its distance is exact."""
         if not len(held_out):
             return {}
         query = self._vectors[held_out]
@@ -141,7 +141,7 @@ class ApproximateIndex:
         return shares
 
     def _prepared(self, rows: Tensor) -> np.ndarray:
-        """Rows whose Euclidean distances order as the metric does."""
+        """Rows whose Euclidean distances have the order of the metric."""
         from torch.nn.functional import normalize
 
         ready = normalize(rows, dim=-1) if self._center is None else rows - self._center
@@ -158,7 +158,7 @@ class ApproximateIndex:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Let faiss work in one thread, so that nothing depends on which of several is faster."""
+    """Run faiss in one thread, so that no result depends on the order of several."""
     import faiss
 
     before = faiss.omp_get_max_threads()

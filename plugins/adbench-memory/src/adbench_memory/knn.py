@@ -1,4 +1,4 @@
-"""The scorer that asks how far the nearest normal vectors are."""
+"""The scorer by the distance to the nearest normal vectors."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Knn(Scorer):
 
     @classmethod
     def defaults(cls, config: Any) -> Mapping[str, Any]:
-        """All vectors; the own score where there is one, else the top 1 % for cosine and the maximum for l2."""
+        """The bank `full`; the scorer's image score if it has one, else the top 1 % for cosine, the maximum for l2."""
         plain = {"top-fraction": {"fraction": 0.01}} if config.metric == "cosine" else "max"
         return {"bank": {"full": {}}, "aggregate": "scorer" if config.reweight else plain}
 

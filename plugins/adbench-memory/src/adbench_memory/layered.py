@@ -1,4 +1,4 @@
-"""What `aligned` and `test-set` have in common: every patch vector of some images, layer by layer."""
+"""The common base of `aligned` and `test-set`: all patch vectors of some images, layer by layer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Layered:
-    """The vectors of some images.
+    """The vectors of some images, layers side by side.
 
     Attributes:
         collection: all vectors, image after image, row after row; the channels of the layers side by side.
@@ -65,7 +65,7 @@ class LayeredMemory(Component):
 
     @property
     def learned(self) -> Layered:
-        """What `fit` or `restore` left here."""
+        """The vectors from `fit` or `restore`."""
         if self._learned is None:
             raise UsageError(f"{self.title} has learned nothing yet; call fit or restore first")
         return self._learned
@@ -76,7 +76,7 @@ class LayeredMemory(Component):
         return self.learned.widths
 
     def look(self, query: Features) -> Tensor:
-        """[B, H, W, C] float32: a query's features as this bank keeps its own, on the bank's device.
+        """A query's features in the bank's form, [B, H, W, C] float32 on the bank's device.
 
         Raises:
             UsageError: they have other layers.
@@ -110,7 +110,7 @@ class LayeredMemory(Component):
 
 
 class _SideBySide(FeatureStream):
-    """Another stream's layers as its patches. What else a bank wants to know is noted on the walk."""
+    """A stream whose patches are another stream's layers side by side; it notes the grid and image vectors."""
 
     def __init__(self, source: FeatureStream, reads: Reads, who: str) -> None:
         self._source, self._reads, self._who = source, reads, who
@@ -132,7 +132,7 @@ class _SideBySide(FeatureStream):
             yield batch.having(patches=patches, layers=None)
 
     def learned(self, collection: Collection) -> Layered:
-        """With what was noted beside it."""
+        """The vectors, with the notes of the stream."""
         import torch
 
         images = torch.cat(self._images).to(collection.vectors.device) if self._images else None

@@ -1,4 +1,4 @@
-"""MuSc's neighbourhoods of several sizes."""
+"""MuSc's neck: averages over neighbourhoods of several sizes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Lnamd(Neck):
         @field_validator("sizes", mode="before")
         @classmethod
         def _listed(cls, value: Any) -> Any:
-            """One size is a list of one, as the command line writes it."""
+            """A list from one size, as the command line writes it."""
             return value if isinstance(value, list | tuple) else [value]
 
         @field_validator("sizes")
@@ -60,7 +60,7 @@ class Lnamd(Neck):
 
 
 def _normed(layer: Tensor) -> Tensor:
-    """[B, C, H, W]: mean 0 and variance 1 over all of an image's [B, H, W, C]; with PyTorch's 1e-5."""
+    """Maps [B, C, H, W] with mean 0 and variance 1 over all of an image's [B, H, W, C]; epsilon is PyTorch's 1e-5."""
     from torch.nn.functional import layer_norm
 
     channels_first = layer.float().permute(0, 3, 1, 2)
@@ -68,7 +68,7 @@ def _normed(layer: Tensor) -> Tensor:
 
 
 def _averaged(layer: Tensor, size: int) -> Tensor:
-    """[B, H, W, C] of unit length: the mean over size x size places of [B, C, H, W], zeros beyond the border."""
+    """Means [B, H, W, C] of unit length over size x size places of [B, C, H, W], zeros beyond the border."""
     from torch.nn.functional import avg_pool2d, normalize
 
     pooled = layer if size == 1 else avg_pool2d(layer, size, 1, size // 2)

@@ -1,4 +1,4 @@
-"""What the banks of this plugin have in common: vectors in memory, and how they are searched."""
+"""The common base of this plugin's banks: vectors in memory, and their search."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class VectorMemory(VectorBank):
         self._device = ctx.device
 
     def remember(self, learned: Collection, ctx: Context, facts: Mapping[str, float] = MappingProxyType({})) -> None:
-        """Take these vectors in place of all earlier ones; build the index that the options ask for, and measure it.
+        """Replace all vectors; build the index that the options name, and measure its recall.
 
         Args:
             learned: the vectors.
@@ -72,7 +72,7 @@ class VectorMemory(VectorBank):
         self.__dict__.pop("owners", None)
 
     def add(self, features: FeatureStream, ctx: Context) -> None:
-        """Learn from more images as from the first ones, and keep the vectors of both.
+        """Add the vectors of more images to those that are kept.
 
         A bank of all vectors is then what a fit on all images gives. A coreset is the union of two coresets: it covers
         the old images as before and the new ones as a coreset of theirs does, and is larger than one of all images.
@@ -82,7 +82,7 @@ class VectorMemory(VectorBank):
         self.remember(_joined(before, self.learned), ctx, facts)
 
     def remove(self, ids: Ids[str]) -> None:
-        """Forget the vectors of these images. Of a coreset, other images may be covered less well then."""
+        """Remove the vectors of these images. A coreset may then cover other images less well."""
         import torch
 
         learned = self.learned
@@ -99,12 +99,12 @@ class VectorMemory(VectorBank):
         self._take(left, torch.empty(0, dtype=torch.int64), self._facts)
 
     def facts(self) -> Mapping[str, float]:
-        """With an approximate index its recall, on vectors that were held out while it was built, and its size."""
+        """The recall and size of an approximate index; the recall is on vectors that were held out."""
         return self._facts
 
     @property
     def learned(self) -> Collection:
-        """What `fit` or `restore` left here."""
+        """The vectors from `fit` or `restore`."""
         if self._learned is None:
             raise UsageError(f"{self.title} has learned nothing yet; call fit or restore first")
         return self._learned
@@ -137,7 +137,7 @@ class VectorMemory(VectorBank):
         return self._index().search(query, k)
 
     def _exactly(self, metric: str) -> ExactIndex:
-        """The vectors, ready to be searched exactly; what that takes is kept where there is room for it twice."""
+        """The exact index over the vectors; it keeps their prepared form if memory has room for it twice."""
         if self._exact is None or self._exact.metric != metric:
             self._exact = None
             keep = 2 * self.vectors.nbytes < free_bytes(self._device)
@@ -151,7 +151,7 @@ class VectorMemory(VectorBank):
         return self._approximate
 
     def state(self) -> dict[str, Tensor]:
-        """Vectors, owners and facts. An index is no part of it: it is built anew, from the same vectors and draws."""
+        """The vectors, owners and facts. The index is not in it: the same vectors and draws build it again."""
         learned, held_out = self.learned, self._held_out
         assert held_out is not None
         texts = {"ids": _bytes("\0".join(learned.ids)), "facts": _bytes(json.dumps(dict(self._facts)))}

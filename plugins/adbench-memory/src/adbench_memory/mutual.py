@@ -1,4 +1,4 @@
-"""The scorer that lets the images of a test set judge each other."""
+"""The scorer that compares the images of a test set with each other."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Mutual(Scorer):
 
     @classmethod
     def defaults(cls, config: Any) -> Mapping[str, Any]:
-        """The test images, and the highest patch."""
+        """The bank `test-set`, and the highest patch as image score."""
         return {"bank": {"test-set": {}}, "aggregate": "max"}
 
     def score(self, query: Features, bank: Bank) -> Scores:
@@ -52,7 +52,7 @@ class Mutual(Scorer):
         import torch
 
         assert isinstance(bank, VectorBank)
-        grid, widths = self._looked_at(query, bank)
+        grid, widths = self._as_in_bank(query, bank)
         owners = _rows_by_owner(bank.owners)
         total = torch.zeros(grid.shape[:3], device=grid.device)
         for channels in layer_slices(widths):
@@ -61,7 +61,7 @@ class Mutual(Scorer):
             total += self._means(torch.stack(distances).view(-1, *grid.shape[:3]), query.ids, list(owners))
         return Scores(total / len(widths))
 
-    def _looked_at(self, query: Features, bank: VectorBank) -> tuple[Tensor, tuple[int, ...]]:
+    def _as_in_bank(self, query: Features, bank: VectorBank) -> tuple[Tensor, tuple[int, ...]]:
         """The query's vectors as the bank keeps its own [B, H, W, C], and the channels of each layer."""
         if isinstance(bank, LayeredMemory):
             return bank.look(query), bank.widths
@@ -69,7 +69,7 @@ class Mutual(Scorer):
         return grid.to(bank.vectors.device), widths
 
     def _means(self, distances: Tensor, asked: Sequence[str], owners: Sequence[str]) -> Tensor:
-        """[B, H, W] from the distances [N, B, H, W] of the images `asked` to those of `owners`."""
+        """The mean distances [B, H, W], from the distances [N, B, H, W] of the images `asked` to those of `owners`."""
         import torch
 
         means = []
@@ -85,7 +85,7 @@ class Mutual(Scorer):
 
 
 def _rows_by_owner(owners: Sequence[str]) -> dict[str, slice | list[int]]:
-    """Where in the bank the vectors of each image are; a slice, which copies nothing, where they lie together."""
+    """The rows of each image in the bank; a slice, which copies nothing, if they are contiguous."""
     rows: dict[str, list[int]] = {}
     for row, owner in enumerate(owners):
         rows.setdefault(owner, []).append(row)
@@ -96,7 +96,7 @@ def _rows_by_owner(owners: Sequence[str]) -> dict[str, slice | list[int]]:
 
 
 def _to_nearest(asked: Tensor, known: Tensor) -> Tensor:
-    """[Q] float32: the Euclidean distances of vectors [Q, C] to the nearest of [K, C]."""
+    """Euclidean distances [Q] float32 of vectors [Q, C] to the nearest of [K, C]."""
     import torch
 
     centre = known.mean(0)  # what all have in common would cost digits

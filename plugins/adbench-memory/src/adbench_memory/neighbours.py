@@ -1,4 +1,4 @@
-"""How distances to the nearest neighbours become a score: what the scorers of this plugin have in common."""
+"""The common options of the neighbour scorers: how distances to neighbours become a score."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ class NeighbourConfig(Component.Config):
         return self
 
     def mean(self, distances: Tensor) -> Tensor:
-        """[Q] mean of the distances [Q, k] to the neighbours."""
+        """The mean [Q] of the distances [Q, k] to the neighbours."""
         return (distances.square() if self.squared else distances).mean(1)

@@ -20,14 +20,14 @@ def safe_dim(samples: int, eps: float) -> int:
 
 
 def gaussian_matrix(channels: int, dim: int, generator: torch.Generator) -> Tensor:
-    """[channels, dim] of independent normal entries, scaled so that lengths are kept on average."""
+    """A matrix [channels, dim] of independent normal entries, scaled to keep lengths on average."""
     import torch
 
     return torch.randn(channels, dim, generator=generator) / math.sqrt(dim)
 
 
 def linear_matrix(channels: int, dim: int, generator: torch.Generator) -> Tensor:
-    """[channels, dim] as an untrained ``torch.nn.Linear`` without bias has it, transposed.
+    """The weight of an untrained ``torch.nn.Linear`` without bias, transposed: [channels, dim].
 
     Uniform between ± 1 / sqrt(channels), which is what the official PatchCore code projects with. Lengths shrink on
     average by sqrt(dim / (3 channels)), all alike: a selection by distances is the same at any scale.
@@ -39,7 +39,7 @@ def linear_matrix(channels: int, dim: int, generator: torch.Generator) -> Tensor
 
 
 def sparse_matrix(channels: int, dim: int, generator: torch.Generator) -> Tensor:
-    """[channels, dim] that is zero but for one entry in sqrt(channels), ± with equal odds, scaled as above.
+    """A matrix [channels, dim] with one non-zero entry in sqrt(channels), ± with equal odds, scaled to keep lengths.
 
     Li, Hastie and Church, "Very sparse random projections" (KDD 2006), as scikit-learn and anomalib draw it.
     """

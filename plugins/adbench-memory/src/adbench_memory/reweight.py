@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def neighbourhood(
     bank: VectorBank, known: Tensor, count: int, metric: str, exclude: Sequence[str] | None = None
 ) -> Tensor:
-    """[B, count] indices of the vectors nearest to the vectors `known` [B], which come first themselves.
+    """Indices [B, count] of the vectors nearest to the vectors `known` [B]; each of these comes first itself.
 
     Fewer where the bank has fewer. `exclude` holds an id a row, whose own vectors do not count.
     """
@@ -32,7 +32,7 @@ def neighbourhood(
 
 
 def distances_between(rows: Tensor, vectors: Tensor, metric: str) -> Tensor:
-    """[B, K] distances from each of `rows` [B, C] to its own `vectors` [B, K, C]."""
+    """Distances [B, K] from each of `rows` [B, C] to its own `vectors` [B, K, C]."""
     import torch
 
     if metric == "l2":

@@ -1,4 +1,4 @@
-"""The aggregator that lets images which look alike share their scores."""
+"""MuSc's aggregator: similar images share their scores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Rscin(Aggregator):
-    """The highest patch, then the weighted mean over the images of the test set that look most alike: MuSc's RsCIN.
+    """The highest patch, then the weighted mean over the most similar images of the test set: MuSc's RsCIN.
 
     MuSc (arXiv 2401.16753; xrli-U/MuSc, ``_RsCIN.py``): highest patch scores go from 0 to 1 over the test
     set; weights are the similarities of image vectors, of which the k highest of each row stay, its own included, and
@@ -37,7 +37,7 @@ class Rscin(Aggregator):
         @field_validator("neighbours", mode="before")
         @classmethod
         def _listed(cls, value: Any) -> Any:
-            """One number is a list of one, as the command line writes it."""
+            """A list from one number, as the command line writes it."""
             return value if isinstance(value, list | tuple) else [value]
 
         @field_validator("neighbours")
@@ -58,7 +58,7 @@ class Rscin(Aggregator):
         return torch.stack(shared).mean(0).float()
 
     def _similarities(self, vectors: Tensor) -> Tensor:
-        """[N, N] of vectors [N, D]; by cosine, a zero vector is like itself alone."""
+        """Similarities [N, N] of vectors [N, D]; by cosine, a zero vector is similar to itself only."""
         from torch.nn.functional import normalize
 
         if self.config.similarity == "dot":
@@ -80,7 +80,7 @@ def _vector(image: ImageScores) -> Tensor:
 
 
 def _stretched(scores: Tensor) -> Tensor:
-    """Scores [N] from 0 to 1. It changes no rank, as rows of weights add up to 1."""
+    """Scores [N] stretched to 0..1. This changes no rank, because each row of weights adds up to 1."""
     import torch
 
     lowest, highest = scores.amin(), scores.amax()
@@ -88,7 +88,7 @@ def _stretched(scores: Tensor) -> Tensor:
 
 
 def _shared(scores: Tensor, alike: Tensor, count: int) -> Tensor:
-    """[N] the mean of each row's `count` most alike, weighted by how alike they are."""
+    """The mean [N] of the `count` images most similar to each row, weighted by similarity."""
     import torch
 
     most = alike.topk(count, dim=1)

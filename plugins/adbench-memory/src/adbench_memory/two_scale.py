@@ -1,4 +1,4 @@
-"""The bank that knows normal patches and normal images."""
+"""The bank of normal patches and whole normal images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEAST_SPREAD = 0.01
 
 
 class TwoScale(Coreset):
-    """A coreset of patches, and every image's vector in a space where normal images vary alike in all directions.
+    """A coreset of patches, and every image's vector in a space where normal images vary equally in all directions.
 
     The patches are those of `coreset`. Image vectors are standardised channel by channel, then whitened by their
     correlations, shrunk towards none (Ledoit and Wolf 2004, with a weight that is given; Rippel, Mertens and Merhof,
@@ -50,7 +50,7 @@ class TwoScale(Coreset):
         self._images = {"center": center, "basis": basis, "images": (vectors - center) @ basis}
 
     def image_distances(self, images: Tensor, k: int = 1) -> Tensor:
-        """[B, k] distances of image vectors [B, D] to the k nearest normal images, nearest first; fewer if there are.
+        """Distances [B, k] of image vectors [B, D] to the k nearest normal images, nearest first.
 
         Raises:
             UsageError: nothing was learned yet.
@@ -92,7 +92,7 @@ def whitening(vectors: Tensor, shrinkage: float) -> tuple[Tensor, Tensor]:
 
 
 class _Watched(FeatureStream):
-    """A stream of which image vectors are noted as it goes by.
+    """A stream that notes the image vectors of its features.
 
     Attributes:
         images: [B, D] float32 of each batch.

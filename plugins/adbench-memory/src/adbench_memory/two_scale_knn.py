@@ -1,4 +1,4 @@
-"""The scorer that asks how far the nearest normal patches are, and the nearest normal image."""
+"""The scorer by the distances to the nearest normal patches and to the nearest normal image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TwoScaleKnn(Scorer):
-    """A patch's score is its mean distance to its k nearest normal patches; the image's own score knows both scales.
+    """A patch's score is its mean distance to its k nearest normal patches; the image score combines both scales.
 
     What is wrong in one place shows in a patch; what is wrong as a whole, such as another texture, in the image's
     vector. The image scores the weighted geometric mean of two distances: the mean of its highest patches, and its
@@ -61,6 +61,6 @@ class TwoScaleKnn(Scorer):
         return Scores(scores, self._highest(scores) ** self.config.weight * whole ** (1 - self.config.weight))
 
     def _highest(self, scores: Tensor) -> Tensor:
-        """[B]: the mean of each image's highest patch scores, ``int(fraction * N)`` of N and at least one."""
+        """The mean [B] of each image's highest patch scores, ``int(fraction * N)`` of N and at least one."""
         flat = scores.flatten(1)
         return flat.topk(max(1, int(self.config.fraction * flat.shape[1])), dim=1).values.mean(1)

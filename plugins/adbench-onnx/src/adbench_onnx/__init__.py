@@ -9,7 +9,7 @@ from adbench import Component, hookimpl
 
 @hookimpl
 def register_components(register: Callable[[type[Component]], None]) -> None:
-    """The one component: the backbone."""
+    """Register the backbone."""
     from adbench_onnx.backbone import Onnx
 
     register(Onnx)

@@ -1,4 +1,4 @@
-"""Named outputs of an ONNX model as layers."""
+"""The backbone of an ONNX model, whose named outputs are the layers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from adbench_onnx.finding import Finding, Told
+    from adbench_onnx.finding import Finding, GivenForm
     from adbench_onnx.session import Model
 
 GRAY = (0.299, 0.587, 0.114)
@@ -32,7 +32,7 @@ class Onnx(Backbone):
     name = "onnx"
 
     class Config(Component.Config):
-        """Which file, which outputs, and how images go in."""
+        """The file, its outputs, and the form of its image input."""
 
         path: LocalFile = Field(description="the ONNX file")
         layers: tuple[str, ...] = Field((), description="outputs to use, joined by +; all of them when left out")
@@ -42,12 +42,12 @@ class Onnx(Backbone):
         )
         std: tuple[float, ...] = Field((0.229, 0.224, 0.225), description="what they are then divided by")
         layout: Literal["auto", "nchw", "nhwc"] = Field(
-            "auto", description="where outputs of rank 4 have their channels; auto: found out"
+            "auto", description="where outputs of rank 4 have their channels; auto: detected"
         )
         strip: int | None = Field(
             None,
             ge=0,
-            description="leading tokens to drop from outputs of rank 3: class and registers; found out when left out",
+            description="leading tokens to drop from outputs of rank 3: class and registers; detected when left out",
         )
         grid: tuple[int, int] | None = Field(
             None, description="rows and columns of tokens; from the image when left out"
@@ -68,19 +68,19 @@ class Onnx(Backbone):
 
     @classmethod
     def provides(cls, config: Any) -> frozenset[str]:
-        """Layers, an image vector, patches where exactly one output is named. The file itself is not looked at."""
+        """The layers, an image vector, and patches if exactly one output is named. The file itself is not read."""
         return frozenset({"layers", "image"} | ({"patches"} if len(config.layers) == 1 else set()))
 
     @classmethod
     def defaults(cls, config: Any) -> Mapping[str, Any]:
-        """Images of the size that the model takes, 256x256 where it takes any."""
+        """Images of the size that the model takes; 256x256 if it takes any size."""
         neck = [] if len(config.layers) == 1 else ["concat-layers"]
         finding = _found_in(config)
         size = (256, 256) if finding is None else finding.form.size
         return {"preprocess": [{"resize": {"size": list(size)}}], "neck": neck}
 
     def identity(self) -> dict[str, Any]:
-        """As everywhere; what is found out stands as it would have been written: ``nchw``, no leading tokens."""
+        """The identity of the options, with detected values in place of ``auto``: ``nchw``, no leading tokens."""
         options, finding = super().identity(), _found_in(self.config)
         if finding is not None:
             maps, tokens = finding.plain
@@ -89,7 +89,7 @@ class Onnx(Backbone):
         return options
 
     def prepare(self, ctx: Context) -> None:
-        """Open the file on the context's device, and find out how it is used.
+        """Open the file on the context's device, and detect its inputs and outputs.
 
         Raises:
             WeightsError: it cannot be read, or is no ONNX model in one file.
@@ -103,7 +103,7 @@ class Onnx(Backbone):
 
         options = self.config
         self._model = open_model(options.path, options.layers, options.input, options.threads, ctx.device)
-        self._finding = find(self._model, _told(options), named=bool(options.layers))
+        self._finding = find(self._model, _given_form(options), named=bool(options.layers))
         self._device = ctx.device
 
     def weights(self) -> tuple[Weights, ...]:
@@ -115,7 +115,7 @@ class Onnx(Backbone):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was found out."""
+        """Sentences on the detected form of the model."""
         return (f"{self.title}: {self._model.file}: {self._finding}",)
 
     def extract(self, batch: Batch) -> Features:
@@ -148,7 +148,7 @@ class Onnx(Backbone):
         )
 
     def _normalised(self, images: Tensor) -> np.ndarray:
-        """[B, C, H, W]; in NumPy: threads of torch, still spinning, would take the cores from ONNX Runtime's."""
+        """Normalised images [B, C, H, W], in NumPy: torch's spinning threads would take the cores from ONNX Runtime."""
         import numpy as np
 
         array: np.ndarray = images.detach().cpu().float().numpy()
@@ -173,13 +173,13 @@ class Onnx(Backbone):
         return found
 
 
-def _told(config: Any) -> Told:
-    from adbench_onnx.finding import Told
+def _given_form(config: Any) -> GivenForm:
+    from adbench_onnx.finding import GivenForm
 
-    return Told(config.layout, config.strip, config.grid)
+    return GivenForm(config.layout, config.strip, config.grid)
 
 
 def _found_in(config: Any) -> Finding | None:
     from adbench_onnx.finding import found_in
 
-    return found_in(config.path, config.layers, config.input, _told(config))
+    return found_in(config.path, config.layers, config.input, _given_form(config))

@@ -1,4 +1,4 @@
-"""What a model shows of itself: how images go in, and how each of its outputs is to be read."""
+"""Detection of a model's form: how images go in, and how each output is read."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Layout = Literal["auto", "nchw", "nhwc"]
 
 
 @dataclass(frozen=True)
-class Told:
-    """What the user says of the outputs.
+class GivenForm:
+    """The form of the outputs, as far as the user gives it.
 
     Attributes:
         layout: of outputs of rank 4; ``"auto"`` to find out.
@@ -36,7 +36,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found out.
+    """The detected form of a model.
 
     Attributes:
         form: how images go in.
@@ -61,21 +61,21 @@ class Finding:
         return f"it takes {self.form}; it gives {outputs}{left}"
 
 
-def find(model: Model, told: Told, *, named: bool) -> Finding:
-    """Look at a model by letting noise through.
+def find(model: Model, given: GivenForm, *, named: bool) -> Finding:
+    """Detect the form of a model by running noise through it.
 
     Args:
         model: the model.
-        told: what need not be found out.
+        given: the form that the user gives.
         named: whether its outputs were asked for by name, so that none may be left out.
 
     Raises:
         UsageError: it does not run, or an output is neither maps nor tokens, or does not show which.
     """
     form, arrays = form_of(model)
-    shown = _Shown(model, form)
+    probe = _Probe(model, form)
     read = {
-        name: _reading(place, array, told, shown)
+        name: _reading(place, array, given, probe)
         for place, (name, array) in enumerate(zip(model.outputs, arrays, strict=True))
     }
     shapes = {name: array.shape for name, array in zip(model.outputs, arrays, strict=True)}
@@ -88,22 +88,24 @@ def find(model: Model, told: Told, *, named: bool) -> Finding:
 
 
 @lru_cache(maxsize=16)
-def _find_in(path: Path, _: tuple[int, int], layers: tuple[str, ...], image_input: str | None, told: Told) -> Finding:
+def _find_in(
+    path: Path, _: tuple[int, int], layers: tuple[str, ...], image_input: str | None, given: GivenForm
+) -> Finding:
     model = open_model(path, layers, image_input, 0, "cpu")
-    return find(model, told, named=bool(layers))
+    return find(model, given, named=bool(layers))
 
 
-def found_in(path: Path, layers: tuple[str, ...], image_input: str | None, told: Told) -> Finding | None:
-    """What the model in a file shows, looked at once for each content; None if it cannot be used."""
+def found_in(path: Path, layers: tuple[str, ...], image_input: str | None, given: GivenForm) -> Finding | None:
+    """The detected form of the model in a file, once for each content; None if the model cannot be used."""
     try:
         state = path.stat()
-        return _find_in(path, (state.st_size, state.st_mtime_ns), layers, image_input, told)
+        return _find_in(path, (state.st_size, state.st_mtime_ns), layers, image_input, given)
     except (OSError, ImportError, UsageError, WeightsError):
         return None
 
 
-class _Shown:
-    """What else the model gives when images change."""
+class _Probe:
+    """Further outputs of the model, for images that change."""
 
     def __init__(self, model: Model, form: Form) -> None:
         self._model, self.form = model, form
@@ -133,25 +135,25 @@ class _Shown:
         return rows, columns
 
 
-def _reading(place: int, array: np.ndarray, told: Told, shown: _Shown) -> Maps | Tokens | None:
-    """How the output at a place is read; None where it is no layer, or does not show how."""
+def _reading(place: int, array: np.ndarray, given: GivenForm, probe: _Probe) -> Maps | Tokens | None:
+    """The reading of one output; None if it is no layer, or if its form cannot be detected."""
     if array.dtype.kind != "f":
         return None
-    size = shown.form.size
+    size = probe.form.size
 
     def other() -> tuple[tuple[int, ...], Size] | None:
-        again = shown.aspect()
+        again = probe.aspect()
         return again and (again[0][place].shape, again[1])
 
     if array.ndim == 3:
-        return tokens_of(array.shape, size, (told.strip, told.grid), lambda: (other() or (None,))[0])
+        return tokens_of(array.shape, size, (given.strip, given.grid), lambda: (other() or (None,))[0])
     if array.ndim != 4:
         return None
-    if told.layout != "auto":
-        return Maps(1 if told.layout == "nchw" else 3)
+    if given.layout != "auto":
+        return Maps(1 if given.layout == "nchw" else 3)
 
     def local() -> Local:
-        rows, columns = shown.changes()
+        rows, columns = probe.changes()
         return locality(rows[place]), locality(columns[place])
 
     return maps_of(array, size, other, local)

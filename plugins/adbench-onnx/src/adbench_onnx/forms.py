@@ -1,4 +1,4 @@
-"""How images go into a model: layout, channels, size and number, found out from what it declares and by trying."""
+"""The form of a model's image input: layout, channels, size and number, from its declaration and by trial."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SIDES = (SIDE, 224, 384, 448, 336, 518, 512, 240, 288, 299, 320, 128, 64, 32, 96
 
 @dataclass(frozen=True)
 class Form:
-    """How images go in.
+    """The form of the image input.
 
     Attributes:
         channels_last: whether as [B, H, W, C] instead of [B, C, H, W].
@@ -61,7 +61,7 @@ class Form:
 
 
 def answers(model: Model, form: Form, images: np.ndarray) -> list[np.ndarray]:
-    """All outputs [B, ...] for images [B, C, H, W], so many at once as the model takes; a last group is filled up.
+    """All outputs [B, ...] for images [B, C, H, W], in groups of the model's batch size; the last one is padded.
 
     Raises:
         DoesNotRunError: it does not take them, or an output has not one item an image.
@@ -82,7 +82,7 @@ def answers(model: Model, form: Form, images: np.ndarray) -> list[np.ndarray]:
 
 
 def form_of(model: Model) -> tuple[Form, list[np.ndarray]]:
-    """The first form in which two images of noise go through, and what comes out.
+    """The first form that the model accepts for two images of noise, and its outputs.
 
     Raises:
         UsageError: it declares another number of channels, or takes none of what was tried.
@@ -100,7 +100,7 @@ def form_of(model: Model) -> tuple[Form, list[np.ndarray]]:
 
 
 def noise(form: Form, size: tuple[int, int] | None = None, images: int = 2) -> np.ndarray:
-    """[B, C, H, W] float32, always the same."""
+    """Images of noise [B, C, H, W] float32, always the same."""
     import numpy as np
 
     draw = np.random.default_rng(0)
@@ -108,7 +108,7 @@ def noise(form: Form, size: tuple[int, int] | None = None, images: int = 2) -> n
 
 
 def _candidates(model: Model) -> Iterator[Form]:
-    """What may be tried, the likeliest first."""
+    """Candidate forms, the likeliest first."""
     layouts = sorted(_layouts(model), key=lambda item: (not item[2], item[0], -item[1]))
     if layouts and layouts[0][2] and not (len(layouts) > 1 and layouts[1][2]):
         layouts = layouts[:1]  # declared, so that nothing else need be tried
@@ -122,7 +122,7 @@ def _candidates(model: Model) -> Iterator[Form]:
 
 
 def _layouts(model: Model) -> list[tuple[bool, int, bool]]:
-    """Whether channels are last, how many there are, and whether that is declared.
+    """Possible layouts: whether channels are last, their number, and whether the model declares it.
 
     Raises:
         UsageError: neither place can be that of 3 channels or 1.

@@ -1,4 +1,4 @@
-"""Where an output has its channels, its rows and columns, and its leading tokens."""
+"""The layouts of outputs: the axes of channels, rows and columns, and the leading tokens."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Maps:
     channels: int
 
     def grid(self, array: Any, size: Size) -> Any:
-        """[B, H, W, C] from a tensor or array."""
+        """The grid [B, H, W, C] of a tensor or array."""
         del size
         return array.permute(0, 2, 3, 1) if self.channels == 1 else array
 
@@ -46,7 +46,7 @@ class Tokens:
     Attributes:
         places: the axis of its tokens, 1 or 2.
         leading: tokens before those of places; None for all that the grid leaves over.
-        rows_columns: as told, or None.
+        rows_columns: as the user gives them, or None.
     """
 
     places: int = 1
@@ -54,7 +54,7 @@ class Tokens:
     rows_columns: Size | None = None
 
     def grid(self, array: Any, size: Size) -> Any:
-        """[B, H, W, C] from a tensor; a ValueError if its tokens make no grid."""
+        """The grid [B, H, W, C] of a tensor; a ValueError if its tokens make no grid."""
         tokens = array.transpose(1, 2) if self.places == 2 else array
         grid = self.rows_columns or (_grid(tokens.shape[1], size, (self.leading or 0,)) or (0, 0, 0))[1:]
         leading = tokens.shape[1] - grid[0] * grid[1]
@@ -70,7 +70,7 @@ class Tokens:
 def maps_of(
     array: np.ndarray, size: Size, other: Callable[[], tuple[tuple[int, ...], Size] | None], local: Callable[[], Local]
 ) -> Maps | None:
-    """Where an output [B, a, b, c] for images of a size has its channels; None if nothing tells.
+    """The layout of an output [B, a, b, c] for images of a size; None if the shape does not show it.
 
     Args:
         array: the output.
@@ -103,7 +103,7 @@ Local = tuple[dict[int, float], dict[int, float]]
 
 
 def locality(change: np.ndarray) -> dict[int, float]:
-    """How much of a change [B, a, b, c] lies in the first half of an axis, from 0 for half of it to 1 for all of it."""
+    """The share of a change [B, a, b, c] in the first half of an axis, scaled: 0 for half of it, 1 for all of it."""
     import numpy as np
 
     squared = np.square(change.astype(np.float64))
@@ -118,7 +118,7 @@ def tokens_of(
     told: tuple[int | None, Size | None],
     other: Callable[[], tuple[int, ...] | None],
 ) -> Tokens | None:
-    """How an output [B, a, b] for images of a size holds tokens; None if neither axis makes a grid.
+    """The layout of tokens in an output [B, a, b] for images of a size; None if neither axis makes a grid.
 
     Args:
         shape: of the output.
@@ -168,7 +168,7 @@ def _same_aspect(sides: Size, size: Size) -> bool:
 
 
 def refuse(file: str, name: str, shape: tuple[int, ...]) -> UsageError:
-    """What to say of an output that is not understood."""
+    """The error for an output whose layout is unknown."""
     told = list(shape)
     if len(shape) == 4:
         way = "say where its channels are: layout=nchw or layout=nhwc"

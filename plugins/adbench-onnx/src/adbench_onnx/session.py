@@ -1,4 +1,4 @@
-"""Opens an ONNX file, and only that file, on ONNX Runtime."""
+"""The session of one ONNX file on ONNX Runtime; no other file is opened."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _OUTSIDE = re.compile(rb"\x0a\x08location\x12(.)", re.DOTALL)
 
 
 class DoesNotRunError(Exception):
-    """The model does not take what it was given; the text is the runtime's."""
+    """The model rejects its input; the text is ONNX Runtime's."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model ready to run.
+    """A model that is ready to run.
 
     Attributes:
         file: the file's name, for messages.
@@ -110,7 +110,7 @@ def _may_be_layer(output: Any) -> bool:
 
 
 def _read(path: Path) -> bytes:
-    """The file's bytes: what is run is what was hashed."""
+    """The file's bytes, so that exactly the hashed bytes run."""
     try:
         size = path.stat().st_size
         if size > LARGEST:
@@ -149,7 +149,7 @@ def _session(path: Path, content: bytes, threads: int, device: str) -> Inference
 
 
 def _options(threads: int) -> SessionOptions:
-    """Quiet, repeatable, and without a folder from which weights outside the file could be read."""
+    """Session options: quiet, repeatable, and without a folder for weights outside the file."""
     import onnxruntime
     import torch
 
@@ -166,7 +166,7 @@ def _options(threads: int) -> SessionOptions:
 
 
 def _providers(device: str) -> list[Any]:
-    """Where the model runs: exactly where it was asked to."""
+    """The providers for the requested device; never the CPU in place of a GPU."""
     import onnxruntime
 
     if not device.startswith("cuda"):

@@ -9,7 +9,7 @@ from adbench import Component, hookimpl
 
 @hookimpl
 def register_components(register: Callable[[type[Component]], None]) -> None:
-    """The one component: the executor."""
+    """Register the executor."""
     from adbench_ray.executor import Ray
 
     register(Ray)

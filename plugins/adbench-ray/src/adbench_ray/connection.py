@@ -1,4 +1,4 @@
-"""The way to a Ray cluster and back."""
+"""The connection to a Ray cluster."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def connected(address: str) -> Iterator[Any]:
 
 
 def _ray() -> Any:
-    """Ray reads its environment when it is imported."""
+    """The module `ray`, imported after its environment is set: Ray reads it at import."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     with _unnoticed():
@@ -63,7 +63,7 @@ def _ray() -> Any:
 
 @contextmanager
 def _unnoticed() -> Iterator[None]:
-    """Without warnings, and with Python's generator left as it was: Ray draws from it, but it belongs to others."""
+    """Silence warnings and restore Python's random generator, from which Ray draws."""
     drawn = random.getstate()
     try:
         with warnings.catch_warnings():
@@ -74,7 +74,7 @@ def _unnoticed() -> Iterator[None]:
 
 
 def _ask(address: str) -> None:
-    """Let another process try first: where nothing answers, Ray waits for minutes and then ends its process."""
+    """Try the connection in another process first: without an answer, Ray waits for minutes, then ends its process."""
     if address != "auto":
         _knock(address)
     try:
@@ -93,7 +93,7 @@ def _ask(address: str) -> None:
 
 
 def _knock(address: str) -> None:
-    """Find out at once where nobody is at home."""
+    """Check at once that something listens at the address."""
     host, _, port = address.partition(":")
     try:
         socket.create_connection((host, int(port)), timeout=PATIENCE / 3).close()

@@ -1,4 +1,4 @@
-"""Where jobs run: on the machines of a Ray cluster."""
+"""The executor that runs jobs on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from adbench_ray.connection import connected
 
 
 class Ray(Executor):
-    """On a Ray cluster, each job as a task of its own; Ray waits until a machine has room for it.
+    """Each job is one task on a Ray cluster; Ray waits until a machine has room for it.
 
     The machines need what this one has: adbench, the same plugins, and the data under the same paths.
     """
@@ -51,7 +51,7 @@ class Ray(Executor):
             yield from _endings(ray, self._begin(ray, work, jobs))
 
     def _require_room(self, ray: Any) -> None:
-        """A task that no machine is large enough for would wait for ever."""
+        """Refuse a task that no machine is large enough for: it would wait for ever."""
         wanted = {"CPU": self.config.num_cpus, "GPU": self.config.num_gpus}
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         if not any(all(machine.get(kind, 0) >= count for kind, count in wanted.items()) for machine in machines):
@@ -61,7 +61,7 @@ class Ray(Executor):
             )
 
     def _begin(self, ray: Any, work: Work, jobs: Iterable[Job]) -> list[Task]:
-        """Hand all jobs to Ray."""
+        """Submit all jobs to Ray."""
         needs = {"num_cpus": self.config.num_cpus, "num_gpus": self.config.num_gpus}
         task = ray.remote(max_retries=0, num_returns="streaming", **needs)(answer)
         try:
@@ -74,7 +74,7 @@ class Ray(Executor):
 
 @dataclass
 class Task:
-    """A job in the hands of Ray.
+    """A job that was submitted to Ray.
 
     Attributes:
         stream: yields references to what `answer` yields.
@@ -91,7 +91,7 @@ class Task:
 
 
 def answer(work: Work, order: str) -> Iterator[tuple[str | None, str]]:
-    """What a worker does: says that it has begun, then answers, or says in words why there is no answer."""
+    """The work of a Ray worker: report the start, then the answer, or the reason why there is none."""
     yield None, ""
     yield answer_or_reason(work, order)
 
@@ -123,7 +123,7 @@ def _killed(ray: Any, task: Task) -> Ending:
 
 
 def _news(ray: Any, task: Task) -> Ending | None:
-    """How the job ended; None where it has only begun."""
+    """The ending of a job; None if it has only begun."""
     try:
         found, lost = ray.get(next(task.stream))
     except ray.exceptions.OutOfMemoryError:

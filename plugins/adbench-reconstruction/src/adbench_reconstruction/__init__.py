@@ -1,4 +1,4 @@
-"""Normal is what can be redrawn: autoencoders on pixels or features, and scores by what the redrawn lacks."""
+"""Autoencoders on pixels or features, and scorers by the error of their reconstruction."""
 
 from __future__ import annotations
 

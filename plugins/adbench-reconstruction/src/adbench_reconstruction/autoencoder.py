@@ -1,4 +1,4 @@
-"""The bank that learns to redraw what is normal."""
+"""The autoencoder bank: it learns to reconstruct normal patches."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EDGE = 50
 
 
 class Autoencoder(ReconstructionBank):
-    """Patches redrawn by a network that has learned to redraw normal ones through a narrow code.
+    """An autoencoder that learns to reconstruct normal patches through a narrow code.
 
     Every variant is a switch of this one bank, so that two rows may differ in one of them. The network sees values
     standardised channel by channel, and its last layer is linear. It takes a fixed number of steps with Adam, its last
@@ -59,21 +59,21 @@ class Autoencoder(ReconstructionBank):
             description="values of a code; none: 100 for an image, for a patch the number of principal components that"
             " explain 90 %",
         )
-        skip: bool = Field(False, description="the decoder is given what the encoder had on its way")
+        skip: bool = Field(False, description="skip connections from encoder to decoder")
         variational: bool = Field(False, description="codes are drawn while it learns (VAE); their means are redrawn")
         beta: float = Field(1.0, ge=0, description="weight of the codes' divergence, where it is variational")
         loss: Literal["l2", "ssim"] = Field(
             "l2", description="squared errors of standardised values, or 1 - SSIM of values that span 1"
         )
         corrupt: Literal["none", "noise", "stain"] = Field(
-            "none", description="done to what it sees while it learns, to be undone: Gaussian noise, or a stain"
+            "none", description="corruption of the training input, which it learns to undo: Gaussian noise, or a stain"
         )
-        steps: int = Field(2000, ge=1, description="how long it learns; the last weights count")
+        steps: int = Field(2000, ge=1, description="training steps; the last weights count")
         batch: int = Field(16, ge=1, description="images a step; in the form 'place' 1024 patches for each of them")
         rate: float = Field(2e-4, gt=0, description="learning rate of Adam")
         decay: float = Field(1e-5, ge=0, description="weight decay of Adam")
         sample: int = Field(65_536, ge=1, description="patches that the form 'place' learns from, evenly of all images")
-        precision: Literal["float32", "bfloat16"] = Field("float32", description="in which layers compute as it learns")
+        precision: Literal["float32", "bfloat16"] = Field("float32", description="computing precision of training")
 
         @model_validator(mode="after")
         def _neighbours(self) -> Autoencoder.Config:
@@ -93,7 +93,7 @@ class Autoencoder(ReconstructionBank):
         self._device = ctx.device
 
     def fit(self, features: FeatureStream, ctx: Context) -> None:
-        """Learn.
+        """Train the network on the stream.
 
         Raises:
             DataError: there is no image, or images of different grids where whole images are redrawn.
@@ -114,7 +114,7 @@ class Autoencoder(ReconstructionBank):
         self.restore({"mean": pool.mean, "std": pool.std, "layout": layout, "losses": losses, **weights})
 
     def reconstruct(self, features: Features) -> Tensor:
-        """[B, H, W, C] float32.
+        """The reconstruction of patches, [B, H, W, C] float32.
 
         Raises:
             ContractError: patches have other channels than those that were learned from.
@@ -146,7 +146,7 @@ class Autoencoder(ReconstructionBank):
         self._made = network.requires_grad_(requires_grad=False).to(memory_format=torch.channels_last).eval()
 
     def facts(self) -> Mapping[str, float]:
-        """Values of a code, and the mean losses of the first and of the last steps."""
+        """The length of a code, and the mean losses of the first and of the last steps."""
         losses = self._known("losses")
         return {
             "latent": float(self._known("layout")[0]),
@@ -162,7 +162,7 @@ class Autoencoder(ReconstructionBank):
         return Pool.of(patches_of(features, self.config.sample, ctx, self.title))
 
     def _network(self, channels: int, layout: Tensor) -> Convolutional | Pointwise:
-        """A network that lies nowhere yet.
+        """The network without memory for its weights (on the device "meta").
 
         Args:
             channels: of a patch.
@@ -180,7 +180,7 @@ class Autoencoder(ReconstructionBank):
             return Pointwise(channels, latent, **switches)
 
     def _train(self, network: Convolutional | Pointwise, pool: Pool, ctx: Context) -> Tensor:
-        """[steps]: the losses."""
+        """Train the network; returns the losses [steps]."""
         from adbench_reconstruction.checkpoint import Checkpoint
         from adbench_reconstruction.training import Training
 
@@ -211,7 +211,7 @@ class Autoencoder(ReconstructionBank):
         )
 
     def _redrawn(self, patches: Tensor) -> Tensor:
-        """[B, H, W, C] of standardised patches."""
+        """The reconstruction [B, H, W, C] of standardised patches."""
         import torch
 
         network = self._made
@@ -224,7 +224,7 @@ class Autoencoder(ReconstructionBank):
                 f"{self.title} redraws whole images of {grid[0]} x {grid[1]} patches, but an image has"
                 f" {patches.shape[1]} x {patches.shape[2]}; resize and crop all images to one size"
             )
-        return torch.cat([network(one[None].permute(0, 3, 1, 2)).seen for one in patches]).permute(0, 2, 3, 1)
+        return torch.cat([network(one[None].permute(0, 3, 1, 2)).reconstruction for one in patches]).permute(0, 2, 3, 1)
 
     def _known(self, name: str) -> Tensor:
         if not self._learned:
@@ -236,11 +236,11 @@ def _parts(network: Any, rows: Tensor) -> Iterator[Tensor]:
     import torch
 
     for part in torch.split(rows, ROWS):
-        yield network(part).seen
+        yield network(part).reconstruction
 
 
 def _components(pool: Pool) -> int:
-    """How many principal components of standardised examples explain `EXPLAINED` of their variance; at least one."""
+    """The number of principal components that explain `EXPLAINED` of the standardised variance; at least one."""
     import torch
 
     rows = ((pool.examples - pool.mean) / pool.std).double()

@@ -1,4 +1,4 @@
-"""A training that was stopped goes on where it was."""
+"""The checkpoint of a training, from which a stopped training continues."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EVERY = 100
 
 
 class Checkpoint:
-    """A file that holds the last sound state of a training, named by everything that decides it.
+    """The file of a training's last valid state, named by everything that decides the training.
 
     Args:
         folder: where it lies.
@@ -39,13 +39,13 @@ class Checkpoint:
         self._kept = 0
 
     def find(self, training: Training) -> None:
-        """Take over the state that is there, if there is one that can be read."""
+        """Load the stored state, if there is one that can be read."""
         with contextlib.suppress(FileNotFoundError, SafetensorError):
             training.restore(load_file(self._file))
             self._kept = len(training.losses)
 
     def keep(self, training: Training) -> None:
-        """Keep the state, if enough steps have been taken since; a full disk costs the checkpoint alone."""
+        """Store the state if enough steps have passed; a full disk costs only the checkpoint."""
         if len(training.losses) - self._kept < EVERY:
             return
         with contextlib.suppress(OSError, SafetensorError):
@@ -55,6 +55,6 @@ class Checkpoint:
             self._kept = len(training.losses)
 
     def done(self) -> None:
-        """Nobody needs it any more."""
+        """Delete the checkpoint after the training."""
         with contextlib.suppress(OSError):
             self._file.unlink(missing_ok=True)

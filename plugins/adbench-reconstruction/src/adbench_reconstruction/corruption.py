@@ -1,4 +1,4 @@
-"""What is done to images before an autoencoder sees them, so that copying them does not pay."""
+"""The corruption of training images, so that an autoencoder cannot just copy its input."""
 
 from __future__ import annotations
 

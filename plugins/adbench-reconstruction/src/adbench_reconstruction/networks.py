@@ -1,4 +1,4 @@
-"""The two forms of autoencoder: of whole images by convolutions, and of single patches."""
+"""The two autoencoder networks: convolutions for whole images, and a network for single patches."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ CELL = 16
 """Grids are padded to multiples of this: four convolutions halve them."""
 
 
-class Told(NamedTuple):
-    """What a network makes of a batch.
+class NetworkOutput(NamedTuple):
+    """The output of a network for a batch.
 
     Attributes:
-        seen: of the batch's shape: the batch redrawn.
+        reconstruction: of the batch, in its shape.
         divergence: [B] the code's divergence from a standard normal; None for an autoencoder that is not variational.
     """
 
-    seen: Tensor
+    reconstruction: Tensor
     divergence: Tensor | None = None
 
 
 class Coder(nn.Module):
-    """What both forms have in common: the code between encoder and decoder.
+    """The common base of both networks: the code between encoder and decoder.
 
     Args:
         latent: values of a code.
@@ -50,11 +50,11 @@ class Coder(nn.Module):
 
     @property
     def encoded(self) -> int:
-        """Values that the encoder gives."""
+        """The number of values that the encoder gives."""
         return 2 * self.latent if self.variational else self.latent
 
     def code(self, encoded: Tensor, noise: torch.Generator | None) -> tuple[Tensor, Tensor | None]:
-        """Codes [B, latent, ...] and their divergences [B]: the mean where there is no generator to draw from."""
+        """The codes [B, latent, ...] and their divergences [B]; without a generator a code is its mean."""
         if not self.variational:
             return encoded, None
         mean, log_variance = encoded.chunk(2, dim=1)
@@ -65,7 +65,7 @@ class Coder(nn.Module):
 
 
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """[B]: Kullback-Leibler divergence of N(mean, exp(log_variance)) from N(0, 1) (arXiv 1312.6114, app. B)."""
+    """Kullback-Leibler divergence [B] of N(mean, exp(log_variance)) from N(0, 1) (arXiv 1312.6114, app. B)."""
     values = 1 + log_variance - mean.square() - log_variance.exp()
     return -values.flatten(1).sum(1) / 2
 
@@ -98,8 +98,8 @@ class Convolutional(Coder):
             for before, (after, kernel) in zip(widths, _STAGES, strict=False)
         )
 
-    def forward(self, images: Tensor, noise: torch.Generator | None = None) -> Told:
-        """Images [B, C, H, W] redrawn.
+    def forward(self, images: Tensor, noise: torch.Generator | None = None) -> NetworkOutput:
+        """The reconstruction of images [B, C, H, W].
 
         Args:
             images: standardised.
@@ -117,11 +117,11 @@ class Convolutional(Coder):
             hidden = hidden + kept[number] if self.skip and number in _SKIPPED else hidden
             hidden = self.decoder[number](hidden)
             hidden = leaky_relu(hidden, SLOPE) if number else hidden
-        return Told(hidden[..., :height, :width], divergences)
+        return NetworkOutput(hidden[..., :height, :width], divergences)
 
 
 class Pointwise(Coder):
-    """A patch to a code and back, whatever lies around it: what 1 x 1 convolutions do (DFR, arXiv 2012.07122).
+    """A patch to a code and back, without its neighbours, as 1 x 1 convolutions do (DFR, arXiv 2012.07122).
 
     Args:
         channels: of a patch.
@@ -138,8 +138,8 @@ class Pointwise(Coder):
         self.squeeze, self.widen = nn.Linear(widths[-1], self.encoded), nn.Linear(latent, widths[-1])
         self.decoder = nn.ModuleList(nn.Linear(after, before) for before, after in pairwise(widths))
 
-    def forward(self, patches: Tensor, noise: torch.Generator | None = None) -> Told:
-        """Patches [B, C] redrawn; arguments as for `Convolutional`."""
+    def forward(self, patches: Tensor, noise: torch.Generator | None = None) -> NetworkOutput:
+        """The reconstruction of patches [B, C]; arguments as for `Convolutional`."""
         hidden, kept = patches, []
         for layer in self.encoder:
             hidden = leaky_relu(layer(hidden), SLOPE)
@@ -149,11 +149,11 @@ class Pointwise(Coder):
         for number in reversed(range(len(kept))):
             hidden = self.decoder[number](hidden + kept[number] if self.skip else hidden)
             hidden = leaky_relu(hidden, SLOPE) if number else hidden
-        return Told(hidden, divergences)
+        return NetworkOutput(hidden, divergences)
 
 
 def start(network: nn.Module, generator: torch.Generator) -> None:
-    """Give a network that lies nowhere (on the device "meta") its first weights: He's, biases zero; on the CPU."""
+    """Initialise a network from the device "meta": He's weights, zero biases, on the CPU."""
     network.to_empty(device="cpu")
     gain = math.sqrt(2 / (1 + SLOPE**2))
     for name, values in network.named_parameters():
@@ -165,7 +165,7 @@ def start(network: nn.Module, generator: torch.Generator) -> None:
 
 
 def _inputs(network: nn.Module, name: str) -> float:
-    """How many values a layer adds up for one of its answers."""
+    """The number of input values for one output value of a layer."""
     layer = network.get_submodule(name.rpartition(".")[0])
     weight: Tensor = layer.get_parameter("weight")
     if isinstance(layer, nn.ConvTranspose2d):

@@ -1,4 +1,4 @@
-"""The backbone that sees nothing but colours."""
+"""The backbone whose features are the pixels themselves."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Pixels(Backbone):
     name = "pixels"
 
     class Config(Component.Config):
-        """How large a patch is."""
+        """The size of a patch."""
 
         cell: int = Field(1, ge=1, description="side of a patch in pixels; a patch is the mean of so many squared")
 

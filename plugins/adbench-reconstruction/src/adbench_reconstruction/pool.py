@@ -1,4 +1,4 @@
-"""What an autoencoder learns from, held in memory: whole images, or a sample of patches."""
+"""The training examples of an autoencoder, in memory: whole images, or a sample of patches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FEWER = "use smaller images, fewer channels, or form=place, which takes a sampl
 
 @dataclass(frozen=True)
 class Pool:
-    """Examples, and how they are standardised.
+    """Training examples, and the mean and spread that standardise them.
 
     Attributes:
         examples: [N, C, H, W] images or [N, C] patches, float32 on the CPU.
@@ -41,7 +41,7 @@ class Pool:
 
 
 def _mean_and_spread(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Of one channel, in double precision; a spread of no more than rounding makes is none."""
+    """The mean and spread of one channel, in double precision; a spread that is only rounding counts as none."""
     wide = values.double()
     mean, std = wide.mean(), wide.std(correction=0)
     return mean, std * (std > 1e-6 * wide.abs().max())

@@ -1,4 +1,4 @@
-"""What a `ReconstructionBank` makes of patches, whoever wrote it."""
+"""The reconstruction of patches by any `ReconstructionBank`, checked."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ if TYPE_CHECKING:
 
 
 def redrawn(query: Features, bank: ReconstructionBank, who: str) -> tuple[Tensor, Tensor]:
-    """The patches and what the bank makes of them, both [B, H, W, C] float32 on the bank's device.
+    """The patches and their reconstruction, both [B, H, W, C] float32 on the bank's device.
 
     Raises:
         ContractError: there are no patches, or the bank's answer has another shape or is not finite.
     """
     patches = query.need_patches(who)
-    seen = bank.reconstruct(query).float()
-    if seen.shape != patches.shape:
-        told = f"it has to redraw patches {list(patches.shape)} as such, but gave {list(seen.shape)}"
-        raise ContractError(bank.title, told)
-    if not seen.isfinite().all():
-        raise ContractError(bank.title, "what it redraws has to be finite, but has NaN or infinity")
-    return patches.to(seen), seen
+    reconstruction = bank.reconstruct(query).float()
+    if reconstruction.shape != patches.shape:
+        message = (
+            f"reconstruct() must return the patches' shape {list(patches.shape)}, got {list(reconstruction.shape)}"
+        )
+        raise ContractError(bank.title, message)
+    if not reconstruction.isfinite().all():
+        raise ContractError(bank.title, "reconstruct() must return finite values, but has NaN or infinity")
+    return patches.to(reconstruction), reconstruction

@@ -1,4 +1,4 @@
-"""The scorer that asks how far a patch is from what a bank makes of it."""
+"""The scorer by the distance of a patch to its reconstruction."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Distance = Literal["l2-squared", "l2", "cosine"]
 
 
 class Residual(Scorer):
-    """A patch's score is its distance to what the bank redraws it as, for any `ReconstructionBank`.
+    """A patch's score is its distance to its reconstruction, by any `ReconstructionBank`.
 
     The image's own score, on request: the mean of the highest pixels of the enlarged and smoothed map (SubspaceAD,
     arXiv 2602.23013), which an aggregator, seeing patches alone, cannot compute. Patches outside the foreground score
@@ -72,7 +72,7 @@ class Residual(Scorer):
 
     @classmethod
     def defaults(cls, config: Any) -> Mapping[str, Any]:
-        """An autoencoder of single patches; the own image score where there is one, else the mean of the top 1 %."""
+        """An autoencoder of single patches; the scorer's image score if it has one, else the mean of the top 1 %."""
         aggregate: Any = "scorer" if config.image_fraction else {"top-fraction": {"fraction": 0.01}}
         return {"bank": {"autoencoder": {"form": "place"}}, "aggregate": aggregate}
 
@@ -87,7 +87,7 @@ class Residual(Scorer):
         return Scores(scores, self._image(scores, query) if self.config.image_fraction else None)
 
     def _image(self, scores: Tensor, query: Features) -> Tensor:
-        """[B] float32: the image scores, from the map of each image."""
+        """The image scores [B] float32, from the map of each image."""
         import torch
 
         if query.foreground is not None:
@@ -101,15 +101,15 @@ class Residual(Scorer):
         return pixels.topk(max(1, int(self.config.image_fraction * len(pixels)))).values.mean()
 
 
-def distances(patches: Tensor, seen: Tensor, distance: Distance) -> Tensor:
-    """[B, H, W] between patches and what was made of them, both [B, H, W, C].
+def distances(patches: Tensor, reconstruction: Tensor, distance: Distance) -> Tensor:
+    """Distances [B, H, W] between patches and their reconstruction, both [B, H, W, C].
 
     A vector of zeros has no direction: its cosine distance is 0 to another of zeros, and 1 to anything else.
     """
     import torch
 
     if distance == "cosine":
-        similar = torch.nn.functional.cosine_similarity(patches, seen, dim=-1)
-        return torch.where((patches == seen).all(-1), 0.0, (1 - similar).clamp(min=0))
-    squared = (patches - seen).square().sum(-1)
+        similar = torch.nn.functional.cosine_similarity(patches, reconstruction, dim=-1)
+        return torch.where((patches == reconstruction).all(-1), 0.0, (1 - similar).clamp(min=0))
+    squared = (patches - reconstruction).square().sum(-1)
     return squared if distance == "l2-squared" else squared.sqrt()

@@ -20,7 +20,7 @@ K1, K2 = 0.01, 0.03
 
 
 def similarity(left: Tensor, right: Tensor, window: int, span: float) -> Tensor:
-    """[B, C, H, W]: the SSIM of each channel at each place, from -1 to 1, in the type of the images.
+    """The SSIM of each channel at each place, [B, C, H, W] from -1 to 1, in the type of the images.
 
     Args:
         left: [B, C, H, W].
@@ -43,7 +43,7 @@ def similarity(left: Tensor, right: Tensor, window: int, span: float) -> Tensor:
 
 
 def _blurred(images: Tensor, window: int) -> Tensor:
-    """Each channel by the Gaussian, rows and then columns, the edge going on beyond the border."""
+    """Each channel blurred by the Gaussian, rows and then columns; the edge value continues beyond the border."""
     from torch.nn.functional import conv2d, pad
 
     reach, (batch, channels, height, width) = window // 2, images.shape
@@ -56,7 +56,7 @@ def _blurred(images: Tensor, window: int) -> Tensor:
 
 
 def _gaussian(like: Tensor, reach: int) -> Tensor:
-    """[2 reach + 1], adding up to 1."""
+    """The Gaussian kernel [2 reach + 1], with sum 1."""
     import torch
 
     offsets = torch.arange(-reach, reach + 1, dtype=like.dtype, device=like.device)

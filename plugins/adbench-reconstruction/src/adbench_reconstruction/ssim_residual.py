@@ -1,4 +1,4 @@
-"""The scorer that asks how unlike in structure an image is to what a bank makes of it."""
+"""The scorer by the structural dissimilarity of an image and its reconstruction."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SsimResidual(Scorer):
-    """A place's score is 1 - SSIM of the patches and what the bank redraws them as (Bergmann et al., arXiv 1807.02011).
+    """A place's score is 1 - SSIM of the patches and their reconstruction (Bergmann et al., arXiv 1807.02011).
 
     The mean over the channels, in a Gaussian window around the place: 0 where they are equal, up to 2. In double
     precision, as the variances of flat places cancel. Beyond the border the edge goes on, so that the map is as large

@@ -1,4 +1,4 @@
-"""How an autoencoder learns: so many steps, the last weights, one seed, and no look at anything but normal examples."""
+"""The training of an autoencoder: a fixed number of steps, the last weights, one seed, normal examples only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from adbench_reconstruction.ssim import similarity
 
 if TYPE_CHECKING:
     from adbench_reconstruction.checkpoint import Checkpoint
-    from adbench_reconstruction.networks import Told
+    from adbench_reconstruction.networks import NetworkOutput
     from adbench_reconstruction.pool import Pool
 
 Loss = Literal["l2", "ssim"]
@@ -28,7 +28,7 @@ WINDOW, SPAN = 11, 1.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What is learned, and for how long.
+    """The options of a training.
 
     Attributes:
         steps: in all.
@@ -54,7 +54,7 @@ class Plan:
 
 @dataclass
 class Training:
-    """A network on its way.
+    """A network in training.
 
     Attributes:
         network: on its device.
@@ -82,7 +82,7 @@ class Training:
         self._mean, self._std = (self._shaped(figures) for figures in (self.pool.mean, self.pool.std))
 
     def run(self, checkpoint: Checkpoint | None) -> Tensor:
-        """All steps that are left, going on from the checkpoint if there is one.
+        """Run the remaining steps, from the checkpoint if there is one.
 
         Returns:
             [steps] float32: the losses.
@@ -100,7 +100,7 @@ class Training:
         return torch.tensor(self.losses)
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that the next step depends on."""
+        """The state of the training: everything that the next step depends on."""
         optimizer = self._optimizer.state_dict()["state"]
         moments = {f"{number}.{name}": value for number, one in optimizer.items() for name, value in one.items()}
         return {
@@ -113,7 +113,7 @@ class Training:
         }
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Take over what `state` gave."""
+        """Restore a state from `state`."""
         self.network.load_state_dict(_below(state, "network."))
         parameters = list(self.network.parameters())
         moments: dict[int, dict[str, Tensor]] = {}
@@ -137,26 +137,26 @@ class Training:
         self.losses.extend(losses.tolist())
 
     def _step(self) -> Tensor:
-        """One step; its loss."""
+        """Run one step; returns its loss."""
         clean = self._drawn()
         shown = corrupted(clean, self.plan.corrupt, self.noise)
         with torch.autocast(clean.device.type, torch.bfloat16, enabled=self.plan.precision == "bfloat16"):
-            told = self.network(shown, self.noise)
-        loss = self._loss(clean, told)
+            output = self.network(shown, self.noise)
+        loss = self._loss(clean, output)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         return loss.detach()
 
-    def _loss(self, clean: Tensor, told: Told) -> Tensor:
-        seen = told.seen.float()
+    def _loss(self, clean: Tensor, output: NetworkOutput) -> Tensor:
+        reconstruction = output.reconstruction.float()
         if self.plan.loss == "l2":
-            loss = (seen - clean).square().mean()
+            loss = (reconstruction - clean).square().mean()
         else:
-            wanted, found = (grids * self._std + self._mean for grids in (clean, seen))
+            wanted, found = (grids * self._std + self._mean for grids in (clean, reconstruction))
             loss = 1 - similarity(wanted, found, window=WINDOW, span=SPAN).mean()
-        if told.divergence is not None:
-            loss = loss + self.plan.beta * 2 * told.divergence.float().mean() / clean[0].numel()
+        if output.divergence is not None:
+            loss = loss + self.plan.beta * 2 * output.divergence.float().mean() / clean[0].numel()
         return loss
 
     def _drawn(self) -> Tensor:
@@ -170,7 +170,7 @@ class Training:
         return batch.contiguous(memory_format=torch.channels_last) if batch.ndim == 4 else batch
 
     def _shaped(self, figures: Tensor) -> Tensor:
-        """[C] so that it fits examples [C, H, W] or [C]."""
+        """A vector [C] in the shape of examples [C, H, W] or [C]."""
         return figures.to(self._device).reshape(-1, *[1] * (self.pool.examples.ndim - 2))
 
 
@@ -179,5 +179,5 @@ def _below(state: dict[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def _laid_out(value: Tensor, like: Tensor) -> Tensor:
-    """In memory as a parameter is: the fused Adam walks over both at once, and does not ask whether they agree."""
+    """The tensor in the memory layout of its parameter: the fused Adam reads both together without a check."""
     return torch.empty_like(like, requires_grad=False).copy_(value) if value.shape == like.shape else value

@@ -1,4 +1,4 @@
-"""The masker on Segment Anything: where the object is, without learning it."""
+"""The masker `sam`: Segment Anything finds the object, without training."""
 
 from __future__ import annotations
 

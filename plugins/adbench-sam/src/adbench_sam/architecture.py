@@ -10,7 +10,7 @@ Model = Literal["vit_b", "vit_l", "vit_h", "tiny"]
 
 @dataclass(frozen=True)
 class Architecture:
-    """What decides the shape of every tensor.
+    """The sizes that decide the shape of every tensor.
 
     Attributes:
         width, depth, heads: of the image encoder.

@@ -1,4 +1,4 @@
-"""The same weights under two names: Meta's own (``sam_vit_*.pth``) and those of Hugging Face transformers.
+"""Weight names: Meta's own (``sam_vit_*.pth``) and those of Hugging Face transformers.
 
 A row of the table says how both name the same tensors. In braces stand the parts that they share: ``{n}`` and ``{m}``
 are numbers, ``{rest}`` is whatever is left. The first row that fits decides; a name that none fits is the same in both.
@@ -64,7 +64,7 @@ _SHARED_TOO = "shared_image_embedding.positional_embedding"
 
 
 def to_meta(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights under Meta's names, whichever they had."""
+    """The weights under Meta's names, from either form."""
     if not _is_hugging_face(state):
         return dict(state)
     given = {_SHARED if name == _SHARED_TOO else name: tensor for name, tensor in state.items()}
@@ -72,7 +72,7 @@ def to_meta(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def to_hugging_face(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights under the names of transformers, whichever they had."""
+    """The weights under the names of transformers, from either form."""
     if _is_hugging_face(state):
         given = dict(state)
     else:

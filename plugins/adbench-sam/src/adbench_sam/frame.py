@@ -1,4 +1,4 @@
-"""Between an image and the padded square that Segment Anything takes: its ``ResizeLongestSide``, ``preprocess``."""
+"""The frame of an image in Segment Anything's padded square, as ``ResizeLongestSide`` and ``preprocess`` make it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 @dataclass(frozen=True)
 class Frame:
-    """Where an image lies in the square: top left, its longest side as long as the square's.
+    """The place of an image in the square: top left, with the longest side as long as the square's.
 
     Attributes:
         height, width: of the image in pixels.

@@ -1,4 +1,4 @@
-"""Which of the proposed masks are the object."""
+"""The choice of the object among the proposed masks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Keep = Literal["largest", "confident", "all"]
 
 
 def foreground(proposals: Proposals, shape: tuple[int, int], keep: Keep, border_share: float) -> Tensor:
-    """[H, W] bool: the object, nothing where no proposal can be it.
+    """The object's mask [H, W] bool; empty if no proposal qualifies.
 
     A mask is background, and no object, where it holds more than the share `border_share` of the pixels along the
     image's border. An object on a ground that surrounds it touches little of the border, the ground most of it; one

@@ -1,4 +1,4 @@
-"""Masks that were found before, on disk: the network need not look at the same image twice."""
+"""The cache of masks on disk, so that the network processes no image twice."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KeptMasks:
-    """A folder of masks by the content of images, all found in one way.
+    """A folder of masks by image content, all computed with the same settings.
 
     A file is a PNG of one bit a pixel, a kilobyte or two. Any may be deleted at any time; one that is damaged counts as
     not there. Files appear whole or not at all, and where the folder cannot be written, nothing is kept.
@@ -31,12 +31,12 @@ class KeptMasks:
 
     @classmethod
     def of(cls, root: Path, about: Mapping[str, Any]) -> KeptMasks:
-        """The folder below `root` for what decides a mask besides the image: JSON-compatible."""
+        """The folder below `root` for the settings that decide a mask; they are JSON-compatible."""
         digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
         return cls(root / "masks" / digest[:32])
 
     def get(self, image: Tensor) -> Tensor | None:
-        """[H, W] bool, the mask of the image [3, H, W] uint8, or None."""
+        """The mask [H, W] bool of the image [3, H, W] uint8, or None."""
         import numpy as np
         import torch
         from PIL import Image
@@ -49,7 +49,7 @@ class KeptMasks:
         return torch.from_numpy(mask) if mask.shape == tuple(image.shape[1:]) else None
 
     def put(self, image: Tensor, mask: Tensor) -> None:
-        """Keep the mask [H, W] bool of the image [3, H, W] uint8."""
+        """Store the mask [H, W] bool of the image [3, H, W] uint8."""
         from PIL import Image
 
         try:

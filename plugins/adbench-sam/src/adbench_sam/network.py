@@ -1,4 +1,4 @@
-"""Segment Anything as two functions, image to embedding and points to masks, computed by either of two libraries."""
+"""Segment Anything's network as two functions, image to embedding and points to masks, by one of two libraries."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EPS = 1e-6
 
 @dataclass(frozen=True)
 class Network:
-    """A model that was built, and how it is asked. What it answers does not depend on the library.
+    """A model and its two functions. Their results do not depend on the library.
 
     Attributes:
         model: the module; in eval mode it is what `embed` and `decode` use.
@@ -148,7 +148,7 @@ def _decode_by_transformers(model: Any, embedding: Tensor, points: Tensor) -> tu
     import torch
 
     labels = torch.ones(1, len(points), 1, dtype=torch.int, device=points.device)
-    said = model(
+    output = model(
         image_embeddings=embedding, input_points=points[None, :, None], input_labels=labels, multimask_output=True
     )
-    return said.pred_masks[0], said.iou_scores[0]
+    return output.pred_masks[0], output.iou_scores[0]

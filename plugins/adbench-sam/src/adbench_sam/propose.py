@@ -1,4 +1,4 @@
-"""Masks that Segment Anything proposes for an image: over a grid of points, or at its centre.
+"""The masks that Segment Anything proposes for an image, over a grid of points or at its centre.
 
 The automatic way is that of ``SamAutomaticMaskGenerator`` (https://github.com/facebookresearch/segment-anything; the
 paper's appendix B) without crops of the image and without the repair of small regions, which are off there by default.
@@ -28,7 +28,7 @@ BLOCK = 1 << 24
 
 @dataclass(frozen=True)
 class Rules:
-    """Which proposals of the automatic way stay; the names and defaults are those of the reference.
+    """The thresholds of `prompt=automatic`; names and defaults are those of the reference.
 
     Attributes:
         points_per_side: points of the grid along each side of the image.
@@ -71,13 +71,13 @@ class Proposals:
         return len(self.bits)
 
     def picked(self, which: Tensor) -> Proposals:
-        """Those at the indices [M], in their order."""
+        """The proposals at the indices [M], in their order."""
         tensors = {field.name: getattr(self, field.name)[which] for field in fields(self) if field.name != "bits"}
         return Proposals(self.bits[which.numpy()], **tensors)
 
 
 def grid(per_side: int) -> Tensor:
-    """[per_side², 2] float64: points x, y from 0 to 1, the middles of equal cells, row by row."""
+    """Grid points [per_side², 2] float64: x, y from 0 to 1, the centres of equal cells, row by row."""
     import numpy as np
     import torch
 
@@ -125,7 +125,7 @@ def _seen(network: Network, image: Tensor, device: str) -> tuple[Frame, Tensor]:
 
 
 def _size(frame: Frame) -> Tensor:
-    """Width and height, as x and y are ordered."""
+    """The size as width and height, the order of x and y."""
     import torch
 
     return torch.tensor([frame.width, frame.height], dtype=torch.float64)
@@ -155,12 +155,12 @@ def _proposed(logits: Tensor, ious: Tensor, offset: float) -> Proposals:
 
 
 def stability(logits: Tensor, offset: float) -> Tensor:
-    """[N]: IoU of each mask [H, W] cut `offset` above and as far below 0; the one lies within the other."""
+    """The stability [N]: IoU of each mask [H, W] cut at `offset` and at -`offset`; the first lies within the second."""
     return (logits > offset).flatten(1).sum(1) / (logits > -offset).flatten(1).sum(1)
 
 
 def boxes(masks: Tensor) -> Tensor:
-    """[N, 4] float32: left, top, right and bottom of the outermost pixels of masks [N, H, W]; zeros where empty."""
+    """The boxes [N, 4] float32 of masks [N, H, W]: left, top, right and bottom pixels; zeros for an empty mask."""
     import torch
 
     ends = [end for axis in (1, 2) for end in _ends(masks.any(dim=axis))]  # of the columns, then of the rows
@@ -169,7 +169,7 @@ def boxes(masks: Tensor) -> Tensor:
 
 
 def _ends(marked: Tensor) -> tuple[Tensor, Tensor]:
-    """The first and the last that is marked in each row of [N, L] bool; 0 and 0 where none is."""
+    """The first and last true place in each row of [N, L] bool; 0 and 0 if there is none."""
     counted = marked.long()
     length = marked.shape[1]
     last = (length - 1 - counted.flip(1).argmax(1)) * counted.amax(1)
@@ -177,7 +177,7 @@ def _ends(marked: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def border_share(masks: Tensor) -> Tensor:
-    """[N] float32: of the pixels along the border of the image, the share that each mask [N, H, W] holds."""
+    """The share [N] float32 of the image's border pixels in each mask [N, H, W]."""
     import torch
 
     sides = [masks[:, 0], masks[:, -1], masks[:, 1:-1, 0], masks[:, 1:-1, -1]]

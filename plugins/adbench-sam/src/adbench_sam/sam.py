@@ -1,4 +1,4 @@
-"""The masker: what Segment Anything proposes, and which of it is the object."""
+"""The masker `sam`: it chooses the object among the masks of Segment Anything."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Sam(Masker):
         self._kept = None if ctx.cache is None else KeptMasks.of(ctx.cache, self._about())
 
     def weights(self) -> tuple[Weights, ...]:
-        """Name and sha256 of what was loaded. After `prepare`."""
+        """The name and sha256 of the loaded weights, after `prepare`."""
         return (self._weights,)
 
     def mask(self, features: Features) -> Tensor:
@@ -98,7 +98,7 @@ class Sam(Masker):
         return (shares >= self.config.share).to(patches.device)
 
     def _object(self, image: Tensor) -> Tensor:
-        """[H0, W0] bool on the CPU: the object in one prepared image [3, H0, W0], kept or found now."""
+        """The object in one prepared image [3, H0, W0]: [H0, W0] bool on the CPU, from the cache or computed."""
         import torch
 
         picture = (image.float().cpu() * 255).round().clamp(0, 255).to(torch.uint8)
@@ -111,7 +111,7 @@ class Sam(Masker):
         return found
 
     def _found(self, picture: Tensor) -> Tensor:
-        """[H0, W0] bool: the object in a picture [3, H0, W0] uint8."""
+        """The object in a picture [3, H0, W0] uint8, computed: [H0, W0] bool."""
         import torch
 
         with torch.no_grad():
@@ -126,7 +126,7 @@ class Sam(Masker):
         return Rules(**self.config.model_dump(include=set(Rules.__dataclass_fields__)))
 
     def _about(self) -> dict[str, Any]:
-        """What decides the mask of an image."""
+        """The settings that decide the mask of an image."""
         options = self.config.model_dump(mode="json", exclude={"weights", "random_seed", "share", "bank", "test"})
         versions = {package: version(package) for package in ("adbench-sam", self.config.library, "torch")}
         return {**options, **versions, "sha256": self._weights.sha256, "device": self._device, "version": self.version}
@@ -137,7 +137,7 @@ class Sam(Masker):
         return hub_file(architecture.repo, _HUB_FILE, architecture.revision), architecture.repo
 
     def _fill(self, network: Network, source: WeightsSource) -> Weights:
-        """Give the network the weights that were asked for; what a record says of them."""
+        """Load the requested weights into the network; returns their description for a record."""
         own = network.model.state_dict()
         state = source.read(lambda part: len(own.keys() & network.renamed(part).keys()))
         if state is not None:

@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolution before it: the same function, a third fewer passes over memory."""
+"""Folding of batch norms into the convolutions before them: the same function, a third fewer passes over memory."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ def _pairs(network: nn.Module) -> Iterator[tuple[str, str]]:
 
 
 def _is_conv(node: Any, modules: dict[str, nn.Module]) -> bool:
-    """A convolution whose weights are its own: subclasses may change them on the way."""
+    """Whether a module is a plain convolution; subclasses may change their weights in the forward pass."""
     return node.op == "call_module" and type(modules[node.target]) in {nn.Conv2d, Conv2dSame}
 
 
 def _foldable_norm(module: nn.Module) -> bool:
-    """A plain batch norm, or timm's that ends in an activation."""
+    """Whether a module is a plain batch norm, or timm's with an activation."""
     return type(module) is nn.BatchNorm2d or (type(module) is BatchNormAct2d and type(module.drop) is nn.Identity)
 
 
 def _nodes(network: nn.Module, modules: dict[str, nn.Module]) -> list[Any]:
-    """The network's data flow, or nothing where there is no batch norm to fold or the flow depends on the data."""
+    """The network's graph; empty if there is no batch norm to fold, or if the graph depends on the data."""
     if not any(map(_foldable_norm, modules.values())):
         return []
     try:
@@ -60,7 +60,7 @@ def _nodes(network: nn.Module, modules: dict[str, nn.Module]) -> list[Any]:
 
 
 class _Tracer(fx.Tracer):
-    """Sees convolutions and batch norms as wholes, whoever wrote them."""
+    """A tracer that does not look into convolutions and batch norms."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return isinstance(m, (nn.Conv2d, nn.BatchNorm2d)) or super().is_leaf_module(m, module_qualified_name)

@@ -1,4 +1,4 @@
-"""The backbones: any timm model by name, and four that are fixed."""
+"""The timm backbones: any model by name, and four fixed ones."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class TimmBackbone(NetworkBackbone):
         )
         weights: WeightsOption = Field("pretrained", description="pretrained, random, or the path of a weights file")
         random_seed: int = Field(0, ge=0, description="seed of weights=random")
-        precision: Literal["float32", "float16", "bfloat16"] = Field("float32", description="in which it computes")
+        precision: Literal["float32", "float16", "bfloat16"] = Field("float32", description="computing precision")
 
         @field_validator("layers", mode="before")
         @classmethod
         def _listed(cls, value: Any) -> Any:
-            """One layer is a list of one, and digits are a number, as the command line writes them."""
+            """A list from one layer, with digits as numbers, as the command line writes them."""
             many = value if isinstance(value, (list, tuple)) else [value]
             return [int(layer) if str(layer).isdigit() else layer for layer in many]
 
@@ -167,7 +167,7 @@ class WideResNet50(_Fixed):
 
 
 class EfficientNetLite0(_Fixed):
-    """EfficientNet-Lite0 with ImageNet weights from the package index: it needs no other network.
+    """EfficientNet-Lite0 with ImageNet weights from the package index, so no other download is needed.
 
     Layers 2 and 3 have strides 8 and 16 and together 152 channels.
     """

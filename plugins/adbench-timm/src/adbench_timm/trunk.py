@@ -1,4 +1,4 @@
-"""A timm model cut off behind the last layer that is asked for."""
+"""The trunk of a timm model, cut off behind the last requested layer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Trunk(nn.Module):
-    """The stages of a timm model up to the last one that is asked for.
+    """The stages of a timm model up to the last requested one.
 
     Args:
         model: any timm model that has `forward_intermediates`; it is pruned and changed in place.
@@ -62,7 +62,7 @@ class Trunk(nn.Module):
         _keep_rotary_tables(model)
 
     def identity(self, name: str) -> dict[str, Any]:
-        """What, with the weights, decides the maps of the timm model of this name."""
+        """The options that decide the maps of a timm model together with the weights."""
         packages = {package: version(package) for package in ("timm", "adbench-timm")}
         return {"model": name, "layers": self.names, **packages}
 
@@ -93,7 +93,7 @@ class Trunk(nn.Module):
 
 
 def _keep_rotary_tables(model: Any) -> None:
-    """Make the rotary table of a grid once: some are made on the CPU at each call, which forbids CUDA graphs."""
+    """Compute a grid's rotary table once: some models do it on the CPU at each call, which prevents CUDA graphs."""
     rope = getattr(model, "rope", None)
     if rope is not None:
         make = rope.get_embed
@@ -111,7 +111,7 @@ def _index(layer: int | str, modules: Sequence[str], who: str) -> int:
 
 
 def described(name: str, who: str) -> PretrainedCfg | None:
-    """What timm knows of a model and its weights; None for a model without.
+    """The description by timm of a model and its weights; None for a model without one.
 
     Raises:
         UnknownName: timm has no such model, or no such weights for it.
@@ -126,7 +126,7 @@ def described(name: str, who: str) -> PretrainedCfg | None:
 
 
 def built(name: str, who: str) -> Any:
-    """A timm model with initial weights, for images of any size where it allows that.
+    """A timm model with initial weights, for images of any size if the model allows it.
 
     Raises:
         UnknownName: timm has no such model.
@@ -160,7 +160,7 @@ def built_for(name: str, who: str, state: Mapping[str, Tensor]) -> tuple[Any, di
 
 @contextmanager
 def _loading() -> Iterator[dict[str, Tensor]]:
-    """What timm would load, instead of its loading it: it would insist on the head, or else on nothing."""
+    """The weights that timm would load, without loading them: timm insists on the head."""
     found: dict[str, Tensor] = {}
 
     def note(_: nn.Module, state: Mapping[str, Tensor], *__: object, **___: object) -> _IncompatibleKeys:

@@ -9,13 +9,13 @@ from adbench.builtin.stages.preprocessors import Resize
 from adbench.builtin.toy import ToyNearest, ToyPixels
 from adbench.engine.features.contract import (
     ComponentCrash,
-    blame,
     check_features,
     check_image_scores,
     check_neck,
     check_scores,
     check_view,
     is_out_of_memory,
+    naming_component,
     prepared_pair,
 )
 from adbench.errors import UnitTimeout
@@ -68,7 +68,7 @@ def test_broken_scores_name_the_scorer(scores, rule):
 def test_a_crash_names_the_component_and_keeps_the_cause():
     with (
         pytest.raises(ComponentCrash, match=r"scorer 'toy-nearest' raised KeyError in score\(\)") as error,
-        blame(ToyNearest(), "score"),
+        naming_component(ToyNearest(), "score"),
     ):
         raise KeyError("x")
     assert isinstance(error.value.__cause__, KeyError)
@@ -77,16 +77,16 @@ def test_a_crash_names_the_component_and_keeps_the_cause():
 def test_a_timeout_names_the_component_that_was_at_work():
     with (
         pytest.raises(UnitTimeout, match=r"toy-nearest' was still in fit\(\)$"),
-        blame(ToyPixels(), "outer"),
-        blame(ToyNearest(), "fit"),
+        naming_component(ToyPixels(), "outer"),
+        naming_component(ToyNearest(), "fit"),
     ):
         raise UnitTimeout("stopped")
 
 
 def test_running_out_of_memory_is_no_crash():
-    with pytest.raises(MemoryError), blame(ToyNearest(), "score"):
+    with pytest.raises(MemoryError), naming_component(ToyNearest(), "score"):
         raise MemoryError
-    with pytest.raises(RuntimeError, match="DefaultCPUAllocator") as error, blame(ToyNearest(), "score"):
+    with pytest.raises(RuntimeError, match="DefaultCPUAllocator") as error, naming_component(ToyNearest(), "score"):
         torch.empty(1 << 60, dtype=torch.uint8)
     assert is_out_of_memory(error.value)
     assert not is_out_of_memory(RuntimeError("something else"))

@@ -14,7 +14,9 @@ from safetensors.torch import save_file
 
 from adbench import Features, Geometry
 from adbench.engine.features import feature_cache as module
-from adbench.engine.features.feature_cache import CachedFeatures, FeatureCache, abandoned, clear, evict, files, shelves
+from adbench.engine.features.cache_files import abandoned, clear, evict, feature_folders, files
+from adbench.engine.features.cached_features import CachedFeatures, checksum_of, packed
+from adbench.engine.features.feature_cache import FeatureCache
 
 ABOUT = {"backbone": {"name": "net", "options": {}}, "runtime": "torch"}
 
@@ -30,14 +32,14 @@ def entry(seed=0, size=4, dtype=torch.float32):
 
 
 @pytest.fixture
-def shelf(cache):
-    return FeatureCache(cache, 1 << 30, note=pytest.fail).shelf(ABOUT)
+def folder(cache):
+    return FeatureCache(cache, 1 << 30, note=pytest.fail).folder_for(ABOUT)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_what_is_kept_comes_back_as_it_was(shelf, dtype):
-    shelf.put("a", entry(dtype=dtype))
-    before, after = entry(dtype=dtype), shelf.get("a")
+def test_what_is_kept_comes_back_as_it_was(folder, dtype):
+    folder.put("a", entry(dtype=dtype))
+    before, after = entry(dtype=dtype), folder.get("a")
     assert after.ms == before.ms
     assert after.features.geometry == before.features.geometry
     for mine, there in (
@@ -51,24 +53,24 @@ def test_what_is_kept_comes_back_as_it_was(shelf, dtype):
     assert after.features.foreground is None
 
 
-def test_a_layer_that_is_also_the_patches_is_written_once(shelf):
+def test_a_layer_that_is_also_the_patches_is_written_once(folder):
     one = entry().features
-    shelf.put("a", CachedFeatures(one.having(layers={"only": one.patches}, image=None), 1.0, "torch"))
-    found = shelf.get("a").features
+    folder.put("a", CachedFeatures(one.having(layers={"only": one.patches}, image=None), 1.0, "torch"))
+    found = folder.get("a").features
     assert torch.equal(found.patches, one.patches)
     assert torch.equal(found.layers["only"], one.patches)
-    (file,) = files(shelf.cache.root)
+    (file,) = files(folder.cache.root)
     assert file.size < 2 * one.patches.nbytes + 1000
 
 
-def test_what_is_not_there_is_none(shelf):
-    assert not shelf.has("a")
-    assert shelf.get("a") is None
+def test_what_is_not_there_is_none(folder):
+    assert not folder.has("a")
+    assert folder.get("a") is None
 
 
-def test_shelves_differ_in_whatever_decides_the_features(cache):
+def test_folders_differ_in_whatever_decides_the_features(cache):
     cache = FeatureCache(cache)
-    folders = {cache.shelf({**ABOUT, **change}).folder for change in ({}, {"runtime": "x"}, {"device": "gpu"}, {})}
+    folders = {cache.folder_for({**ABOUT, **change}).path for change in ({}, {"runtime": "x"}, {"device": "gpu"}, {})}
     assert len(folders) == 3
 
 
@@ -76,15 +78,15 @@ def test_shelves_differ_in_whatever_decides_the_features(cache):
 @given(data=st.data())
 def test_any_damage_is_noticed(tmp_path, data):
     told = []
-    shelf = FeatureCache(tmp_path, 1 << 30, note=told.append).shelf(ABOUT)
-    shelf.put("a", entry())
-    file = shelf.folder / "a.safetensors"
+    folder = FeatureCache(tmp_path, 1 << 30, note=told.append).folder_for(ABOUT)
+    folder.put("a", entry())
+    file = folder.path / "a.safetensors"
     whole = file.read_bytes()
     place = data.draw(st.integers(0, len(whole) - 1))
     change = data.draw(st.sampled_from(["flip", "cut", "grow"]))
     flipped = whole[:place] + bytes([whole[place] ^ data.draw(st.integers(1, 255))]) + whole[place + 1 :]
     file.write_bytes({"flip": flipped, "cut": whole[:place], "grow": whole + b"x" * (1 + place)}[change])
-    found = shelf.get("a")
+    found = folder.get("a")
     if found is not None:  # only spaces of the header's padding, or the names of its own keys, may go unnoticed
         assert torch.equal(found.features.patches, entry().features.patches)
         assert found.ms == entry().ms
@@ -93,26 +95,26 @@ def test_any_damage_is_noticed(tmp_path, data):
         assert "made again" in told[0]
 
 
-def test_a_file_of_somebody_elses_is_no_traceback(shelf):
+def test_a_file_of_somebody_elses_is_no_traceback(folder):
     told = []
-    shelf.cache.note = told.append
-    shelf.put("a", entry())
+    folder.cache.note = told.append
+    folder.put("a", entry())
     for content in (b"", b"\x80\x04pickle", b"\xff" * 100, (8).to_bytes(8, "little") + b'{"a": 1}'):
-        (shelf.folder / "a.safetensors").write_bytes(content)
-        assert shelf.get("a") is None
+        (folder.path / "a.safetensors").write_bytes(content)
+        assert folder.get("a") is None
     assert len(told) == 1, "one kind of trouble is told once"
 
 
 def test_the_least_recently_used_goes_first(cache):
-    one = len(module._packed(entry()))
+    one = len(packed(entry()))
     store = FeatureCache(cache, 4 * one)
-    shelf = store.shelf(ABOUT)
+    folder = store.folder_for(ABOUT)
     for number, name in enumerate("abcd"):
-        shelf.put(name, entry(number))
-        os.utime(shelf.folder / f"{name}.safetensors", (number, number))
-    assert shelf.get("a") is not None, "used again, so it is no longer the oldest"
-    shelf.put("e", entry(9))
-    assert {name for name in "abcde" if shelf.has(name)} == {"a", "d", "e"}
+        folder.put(name, entry(number))
+        os.utime(folder.path / f"{name}.safetensors", (number, number))
+    assert folder.get("a") is not None, "used again, so it is no longer the oldest"
+    folder.put("e", entry(9))
+    assert {name for name in "abcde" if folder.has(name)} == {"a", "d", "e"}
     assert sum(item.size for item in files(cache)) <= 4 * one
 
 
@@ -129,44 +131,44 @@ def test_a_folder_that_cannot_be_written_is_told_once_and_stops_nothing(cache, m
     def fail(*_):
         raise error
 
-    shelf = FeatureCache(cache, note=told.append).shelf(ABOUT)
+    folder = FeatureCache(cache, note=told.append).folder_for(ABOUT)
     monkeypatch.setattr(module, "_write", fail)
-    shelf.put("a", entry())
-    shelf.put("b", entry())
+    folder.put("a", entry())
+    folder.put("b", entry())
     (note,) = told
     assert error.strerror in note
     assert "--cache" in note
-    assert shelf.get("a") is None
+    assert folder.get("a") is None
 
 
-def test_a_cache_that_may_only_be_read_is_read(shelf, monkeypatch):
-    shelf.put("a", entry())
+def test_a_cache_that_may_only_be_read_is_read(folder, monkeypatch):
+    folder.put("a", entry())
 
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(module.os, "utime", refuse)
-    assert shelf.get("a") is not None
+    assert folder.get("a") is not None
 
 
-def test_a_write_that_is_interrupted_leaves_nothing(shelf, monkeypatch):
-    shelf.put("a", entry())
+def test_a_write_that_is_interrupted_leaves_nothing(folder, monkeypatch):
+    folder.put("a", entry())
 
     def interrupt(self, *_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Path, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        shelf.put("b", entry())
-    assert {path.name for path in shelf.folder.iterdir()} == {"about.json", "a.safetensors"}
+        folder.put("b", entry())
+    assert {path.name for path in folder.path.iterdir()} == {"about.json", "a.safetensors"}
 
 
 def test_many_writers_and_readers_at_once(cache):
     def work():
-        shelf = FeatureCache(cache, 40 * len(module._packed(entry())), note=troubles.append).shelf(ABOUT)
+        folder = FeatureCache(cache, 40 * len(packed(entry())), note=troubles.append).folder_for(ABOUT)
         for number in range(30):
-            shelf.put(str(number % 7), entry(number % 7))
-            found = shelf.get(str((number + 3) % 7))
+            folder.put(str(number % 7), entry(number % 7))
+            found = folder.get(str((number + 3) % 7))
             if found is not None and not torch.equal(found.features.patches, entry((number + 3) % 7).features.patches):
                 troubles.append("wrong")
 
@@ -181,11 +183,11 @@ def test_many_writers_and_readers_at_once(cache):
 
 def test_info_and_clear_touch_features_alone(cache):
     store = FeatureCache(cache, 1 << 30)
-    store.shelf(ABOUT).put("a", entry())
-    store.shelf({**ABOUT, "runtime": "x"}).put("b", entry())
+    store.folder_for(ABOUT).put("a", entry())
+    store.folder_for({**ABOUT, "runtime": "x"}).put("b", entry())
     (cache / "mine.txt").write_text("keep")
-    (store.shelf({**ABOUT, "runtime": "x"}).folder / "about.json").write_text("no json")
-    infos = shelves(cache)
+    (store.folder_for({**ABOUT, "runtime": "x"}).path / "about.json").write_text("no json")
+    infos = feature_folders(cache)
     assert [info.images for info in infos] == [1, 1]
     assert {json.dumps(info.about) for info in infos} == {json.dumps(ABOUT), "{}"}
     assert clear(cache) == sum(info.size for info in infos)
@@ -195,30 +197,31 @@ def test_info_and_clear_touch_features_alone(cache):
 
 def test_an_entry_of_another_version_is_made_again_and_told_of(cache):
     notes = []
-    shelf = FeatureCache(cache, 1 << 30, note=notes.append).shelf(ABOUT)
-    shelf.put("a", entry())
+    folder = FeatureCache(cache, 1 << 30, note=notes.append).folder_for(ABOUT)
+    folder.put("a", entry())
     (file,) = files(cache)
     with safe_open(file.path, framework="pt") as opened:
         head = json.loads(opened.metadata()["head"])
         tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
     del head["runtime"]
     text = json.dumps(head)
-    save_file(tensors, file.path, {"head": text, "checksum": module._checksum(text, tensors)})
-    assert shelf.get("a") is None
+    save_file(tensors, file.path, {"head": text, "checksum": checksum_of(text, tensors)})
+    assert folder.get("a") is None
     assert "cannot be read ('runtime')" in notes[0]
-    shelf.put("a", entry())
-    assert shelf.get("a").runtime == "torch"
+    folder.put("a", entry())
+    assert folder.get("a").runtime == "torch"
 
 
 WRITER = """
 import sys, torch
 from pathlib import Path
 from adbench import Features, Geometry
-from adbench.engine.features.feature_cache import CachedFeatures, FeatureCache
-shelf = FeatureCache(Path(sys.argv[1]), 300_000, note=print).shelf({"a": 1})
+from adbench.engine.features.cached_features import CachedFeatures
+from adbench.engine.features.feature_cache import FeatureCache
+folder = FeatureCache(Path(sys.argv[1]), 300_000, note=print).folder_for({"a": 1})
 for number in range(30):
     features = Features(("x",), (Geometry.whole(8, 8),), patches=torch.randn(1, 8, 8, 100))
-    shelf.put(f"{sys.argv[2]}-{number}", CachedFeatures(features, 1.0, "torch"))
+    folder.put(f"{sys.argv[2]}-{number}", CachedFeatures(features, 1.0, "torch"))
 """
 
 
@@ -234,13 +237,13 @@ def test_four_processes_keep_to_one_limit(cache):
     assert list(abandoned(cache)) == []
 
 
-def test_what_a_killed_writer_leaves_is_swept_with_the_next_eviction(cache, shelf):
-    shelf.put("a", entry())
-    (shelf.folder / ".draft-dead").write_bytes(bytes(1 << 20))
+def test_what_a_killed_writer_leaves_is_swept_with_the_next_eviction(cache, folder):
+    folder.put("a", entry())
+    (folder.path / ".draft-dead").write_bytes(bytes(1 << 20))
     assert [path.name for path in abandoned(cache)] == [".draft-dead"]
     evict(cache, 1 << 30)
-    assert not (shelf.folder / ".draft-dead").exists()
-    assert shelf.has("a")
+    assert not (folder.path / ".draft-dead").exists()
+    assert folder.has("a")
 
 
 def test_a_damaged_entry_that_cannot_be_thrown_away_is_told_and_not_used(cache, monkeypatch):
@@ -248,13 +251,13 @@ def test_a_damaged_entry_that_cannot_be_thrown_away_is_told_and_not_used(cache, 
         raise PermissionError(13, "Permission denied")
 
     told = []
-    shelf = FeatureCache(cache, 1 << 30, note=told.append).shelf(ABOUT)
-    shelf.put("a", entry())
+    folder = FeatureCache(cache, 1 << 30, note=told.append).folder_for(ABOUT)
+    folder.put("a", entry())
     (file,) = files(cache)
     file.path.write_bytes(b"damaged")
     monkeypatch.setattr(Path, "unlink", refuse)
-    assert shelf.get("a") is None
-    assert shelf.get("a") is None
+    assert folder.get("a") is None
+    assert folder.get("a") is None
     (note,) = told
     assert "cannot be thrown away (Permission denied); it is not used" in note
 
@@ -262,23 +265,23 @@ def test_a_damaged_entry_that_cannot_be_thrown_away_is_told_and_not_used(cache, 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to(path)])
 def test_what_is_no_file_is_none(cache, make):
     told = []
-    shelf = FeatureCache(cache, 1 << 30, note=told.append).shelf(ABOUT)
-    shelf.put("a", entry())
-    make(shelf.folder / "b.safetensors")
-    assert shelf.get("b") is None
+    folder = FeatureCache(cache, 1 << 30, note=told.append).folder_for(ABOUT)
+    folder.put("a", entry())
+    make(folder.path / "b.safetensors")
+    assert folder.get("b") is None
     assert "the kept features" in told[0]
-    shelf.put("b", entry())
+    folder.put("b", entry())
 
 
-def test_a_folder_that_is_closed_to_us_has_nothing(shelf, monkeypatch):
+def test_a_folder_that_is_closed_to_us_has_nothing(folder, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("os.stat", refuse)
-    assert not shelf.has("a")
+    assert not folder.has("a")
 
 
-def test_a_draft_that_was_swept_by_mistake_is_written_again(shelf, monkeypatch):
+def test_a_draft_that_was_swept_by_mistake_is_written_again(folder, monkeypatch):
     real, lost = Path.replace, []
 
     def sweep_first(self, target):
@@ -287,18 +290,18 @@ def test_a_draft_that_was_swept_by_mistake_is_written_again(shelf, monkeypatch):
             self.unlink()
         return real(self, target)
 
-    shelf.put("a", entry())
+    folder.put("a", entry())
     monkeypatch.setattr(Path, "replace", sweep_first)
-    shelf.put("b", entry())
+    folder.put("b", entry())
     assert lost
-    assert shelf.has("b")
+    assert folder.has("b")
 
 
 def test_what_is_larger_than_the_limit_is_told_and_not_kept(cache):
     told = []
-    shelf = FeatureCache(cache, 10, note=told.append).shelf(ABOUT)
-    shelf.put("a", entry())
-    shelf.put("b", entry())
+    folder = FeatureCache(cache, 10, note=told.append).folder_for(ABOUT)
+    folder.put("a", entry())
+    folder.put("b", entry())
     assert list(files(cache)) == []
     (note,) = told
     assert "more than the limit" in note

@@ -34,8 +34,8 @@ def images(parts, samples):
 
 
 @pytest.fixture
-def shelf(tmp_path):
-    return FeatureCache(tmp_path / "features", 1 << 30).shelf({"of": "a test"})
+def folder(tmp_path):
+    return FeatureCache(tmp_path / "features", 1 << 30).folder_for({"of": "a test"})
 
 
 @pytest.fixture
@@ -43,8 +43,8 @@ def read(images):
     """Batches of the test images of ``bolt``."""
     Counting.calls = 0
 
-    def read(backbone=None, shelf=None, **options):
-        reader = FeatureReader(backbone or Counting(), ImageLoader((), 4, 2), Clock("cpu"), lambda _: shelf, **options)
+    def read(backbone=None, folder=None, **options):
+        reader = FeatureReader(backbone or Counting(), ImageLoader((), 4, 2), Clock("cpu"), lambda _: folder, **options)
         return reader.read(images)
 
     return read
@@ -58,8 +58,8 @@ def cached(batches):
     return sum(batch.cached for batch in batches)
 
 
-def test_cached_features_are_the_same_and_cost_nothing(read, shelf):
-    new, again = list(read(shelf=shelf)), list(read(shelf=shelf))
+def test_cached_features_are_the_same_and_cost_nothing(read, folder):
+    new, again = list(read(folder=folder)), list(read(folder=folder))
     first, second = features_of(new), features_of(again)
     assert Counting.calls == 2
     assert (cached(new), cached(again)) == (0, 6)
@@ -69,20 +69,20 @@ def test_cached_features_are_the_same_and_cost_nothing(read, shelf):
         assert torch.equal(a.patches, b.patches)
 
 
-def test_the_cost_of_cached_features_is_that_of_when_they_were_new(read, shelf):
+def test_the_cost_of_cached_features_is_that_of_when_they_were_new(read, folder):
     def spent(batches):
         return sum(batch.seconds for batch in batches)
 
-    new = spent(read(shelf=shelf))
+    new = spent(read(folder=folder))
     assert new > 0
-    assert spent(read(shelf=shelf)) == pytest.approx(new)
-    assert spent(read(shelf=shelf)) == pytest.approx(new)
+    assert spent(read(folder=folder)) == pytest.approx(new)
+    assert spent(read(folder=folder)) == pytest.approx(new)
 
 
-def test_only_missing_features_are_computed(read, shelf, images):
-    list(read(shelf=shelf))
+def test_only_missing_features_are_computed(read, folder, images):
+    list(read(folder=folder))
     for image in (images[1], images[4]):
-        shelf._file(image.digest).unlink()
+        folder._file(image.digest).unlink()
     seen = []
 
     class Seeing(ToyPixels):
@@ -92,23 +92,23 @@ def test_only_missing_features_are_computed(read, shelf, images):
             seen.extend(batch.ids)
             return super().extract(batch)
 
-    ids = [name for features in features_of(read(Seeing(), shelf)) for name in features.ids]
+    ids = [name for features in features_of(read(Seeing(), folder)) for name in features.ids]
     assert ids == [image.alias for image in images], "in order"
     assert seen == [images[1].alias, images[4].alias]
 
 
-def test_a_damaged_file_is_thrown_away_and_made_again(read, shelf, images):
+def test_a_damaged_file_is_thrown_away_and_made_again(read, folder, images):
     told = []
-    shelf.cache.note = told.append
-    (first, *_) = features_of(read(shelf=shelf))
-    file = shelf._file(images[0].digest)
+    folder.cache.note = told.append
+    (first, *_) = features_of(read(folder=folder))
+    file = folder._file(images[0].digest)
     file.write_bytes(file.read_bytes()[:-1] + b"\x7f")
-    again = features_of(read(shelf=shelf))
+    again = features_of(read(folder=folder))
     assert torch.equal(torch.cat([part.patches for part in again])[:4], first.patches)
     (note,) = told
     assert "damaged" in note
     assert "made again" in note
-    assert cached(read(shelf=shelf)) == len(images)
+    assert cached(read(folder=folder)) == len(images)
 
 
 def test_without_a_cache_each_walk_computes_again(read):
@@ -116,30 +116,30 @@ def test_without_a_cache_each_walk_computes_again(read):
     assert Counting.calls == 4
 
 
-def test_an_image_without_a_digest_is_never_cached(read, shelf, images):
+def test_an_image_without_a_digest_is_never_cached(read, folder, images):
     images[:] = [replace(image, digest="") for image in images]
-    assert cached([*read(shelf=shelf), *read(shelf=shelf)]) == 0
-    assert not shelf.folder.exists()
+    assert cached([*read(folder=folder), *read(folder=folder)]) == 0
+    assert not folder.path.exists()
 
 
-def test_a_walk_left_early_is_not_taken_for_the_whole(read, shelf, images):
-    next(iter(read(shelf=shelf)))
-    assert sum(len(features) for features in features_of(read(shelf=shelf))) == len(images)
+def test_a_walk_left_early_is_not_taken_for_the_whole(read, folder, images):
+    next(iter(read(folder=folder)))
+    assert sum(len(features) for features in features_of(read(folder=folder))) == len(images)
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_images_go_along_where_they_are_wanted(read, shelf, wanted):
-    new, recalled = (features_of(read(shelf=shelf, images=wanted)) for _ in range(2))
+def test_images_go_along_where_they_are_wanted(read, folder, wanted):
+    new, recalled = (features_of(read(folder=folder, images=wanted)) for _ in range(2))
     for features in (*new, *recalled):
         assert (features.images is not None) == wanted
     if wanted:
         assert torch.equal(torch.cat([f.images for f in new]), torch.cat([f.images for f in recalled]))
 
 
-def test_features_of_16_bits_are_the_same_new_and_cached(read, shelf):
+def test_features_of_16_bits_are_the_same_new_and_cached(read, folder):
     full, new, recalled = (
         torch.cat([features.patches for features in features_of(batches)])
-        for batches in (read(), read(shelf=shelf, half=True), read(shelf=shelf, half=True))
+        for batches in (read(), read(folder=folder, half=True), read(folder=folder, half=True))
     )
     assert new.dtype == torch.float32
     assert torch.equal(new, recalled)

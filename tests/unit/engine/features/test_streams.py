@@ -47,8 +47,8 @@ def test_progress_hears_of_each_batch_in_each_walk():
 def stream(tmp_path):
     """A stream whose features are cached."""
     images = [SourceImage(image.alias, image.read, digest=f"content-{image.alias[-1]}") for image in IMAGES]
-    shelf = FeatureCache(tmp_path, 1 << 30).shelf({})
-    return ImageStream(reader(shelves=lambda _: shelf), images)
+    folder = FeatureCache(tmp_path, 1 << 30).folder_for({})
+    return ImageStream(reader(folder_of=lambda _: folder), images)
 
 
 def test_a_part_that_walks_twice_pays_once(stream):

@@ -7,7 +7,7 @@ import torch
 
 from adbench import Augmenter, ContractError, Source
 from adbench.builtin.toy import ToyPixels, ToyVectors
-from adbench.engine.features.feature_cache import shelves
+from adbench.engine.features.cache_files import feature_folders
 from adbench.engine.features.views import View, views_of
 from adbench.engine.plan.protocol import Protocol
 from adbench.engine.run.runner import Runner, Settings
@@ -91,8 +91,8 @@ def test_views_go_by_their_images_name(run):
 def test_views_are_kept_apart_and_the_image_itself_is_shared(run, tmp_path):
     plain, _, _ = run()
     _, seen, split = run(augment="mirror")
-    assert len(seen) == 2 * len(split.train), "the images themselves are on the shelf by now"
-    kept = shelves(tmp_path / "cache" / "features")
+    assert len(seen) == 2 * len(split.train), "the images themselves are in the cache by now"
+    kept = feature_folders(tmp_path / "cache" / "features")
     assert sorted(info.images for info in kept) == sorted(
         [len(split.train) + len(split.test), len(split.train), len(split.train)]
     )

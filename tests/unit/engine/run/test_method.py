@@ -145,7 +145,7 @@ def test_an_image_of_which_nothing_is_left_is_seen_whole_and_counted():
     assert int(seen.foreground[0].sum()) == 1
     assert seen.foreground[1].all()
     made.see(features_of("c", "b"))
-    assert made.seen_whole == {"b"}
+    assert made.without_foreground == {"b"}
 
 
 def broken_neck(change):

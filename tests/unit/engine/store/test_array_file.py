@@ -12,7 +12,7 @@ import pytest
 
 from adbench import StorageError
 from adbench.engine.store import array_file as module
-from adbench.engine.store.array_file import BOOL, ArrayFile, Stored, seal_of
+from adbench.engine.store.array_file import BOOL, ArrayFile, Stored, file_state
 
 ARRAYS = [np.arange(6, dtype=np.float32).reshape(2, 3), np.zeros((1, 1), np.float32), np.arange(4, dtype=np.float32)]
 
@@ -112,7 +112,7 @@ def path(tmp_path):
 
 
 def stored(path):
-    return Stored(path, [array.shape for array in ARRAYS], start=6, seal=seal_of(path))
+    return Stored(path, [array.shape for array in ARRAYS], start=6, state=file_state(path))
 
 
 def test_arrays_may_begin_anywhere_in_a_file(path):
