@@ -37,9 +37,10 @@ _COMMANDS = {
     "run": "Run one or more methods on every category of a dataset.",
     "show": "Show the contents of a detector's file.",
     "sweep": "Try post-processing on finished runs: some test images choose, the others report.",
+    "watch": "Score image files as they arrive in a folder; survives restarts.",
 }
 """Name and short help of the built-in commands; each lives in the module of its name."""
-_DETECTORS = {"bank", "fit", "predict", "show"}
+_DETECTORS = {"bank", "fit", "predict", "show", "watch"}
 """Commands about detectors, whose modules are in `adbench.cli.detectors`; those of all others are in `commands`."""
 
 

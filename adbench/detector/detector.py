@@ -248,6 +248,11 @@ class Detector:
         return self.fitted.about
 
     @property
+    def normal_scores(self) -> np.ndarray:
+        """[N] float32: scores of normal images by banks that had not seen them; empty where there were too few."""
+        return np.asarray(self.fitted.calibration.normal.values, np.float32)
+
+    @property
     def is_bundled(self) -> bool:
         """Whether it came out of a file that holds files that its options name."""
         return self.fitted.about.bundled

@@ -1,1 +1,1 @@
-"""Commands about detectors: bank, fit, predict, show."""
+"""Commands about detectors: bank, fit, predict, show, watch."""

@@ -26,6 +26,15 @@ weights_option = option(
     metavar="FILE",
     help="A file that the detector was made with and does not hold, such as its weights; known by its content.",
 )
+drift_option = option(
+    "--drift",
+    section="Detector",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.01,
+    show_default=True,
+    metavar="ALPHA",
+    help="The highest probability of a false drift alarm, however many images come.",
+)
 
 _COMPUTING = (
     option(

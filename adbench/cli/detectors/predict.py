@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adbench.cli.detectors.choices import computing_options, detector_file, loaded, weights_option
+from adbench.cli.detectors.choices import computing_options, detector_file, drift_option, loaded, weights_option
 from adbench.cli.options import SectionedCommand, option
 from adbench.cli.screen import counted, echo
 from adbench.detector.outputs.kinds import KINDS
 from adbench.errors import StorageError
 
 if TYPE_CHECKING:
+    from adbench.detector.drift import Drift
     from adbench.detector.prediction import Prediction
     from adbench.errors import BadImage
 
@@ -41,28 +42,31 @@ if TYPE_CHECKING:
 )
 @option("--tables-only", section="Detector", is_flag=True, help="Write predictions.csv and predictions.jsonl alone.")
 @option("--threshold", section="Detector", metavar="RULE", help="Another rule than the detector's own.")
+@drift_option
 @weights_option
 @computing_options
 def command(file: Path, images: tuple[Path, ...], **options: Any) -> int:
     """Score images with a detector.
 
     A folder stands for all images in it and below it. The folder of predictions gets predictions.csv and
-    predictions.jsonl (file, score, p-value, alarm, threshold, milliseconds), and for each image a heatmap, a mask, and
-    contours for COCO and labelme. An image that cannot be read is a row with the reason; the exit code is then 1.
+    predictions.jsonl (file, score, p-value, alarm, threshold, milliseconds, evidence for drift), and for each image a
+    heatmap, a mask, and contours for COCO and labelme. An image that cannot be read is a row with the reason; the exit
+    code is then 1.
 
     \b
     adbench predict bolt.adbench images/ --out predictions/
     """  # noqa: D301  \b is click's mark for a paragraph to keep as it is
+    from adbench.detector.drift import Drift
     from adbench.detector.outputs.folder import PredictionFolder
 
     detector = loaded(file, options)
     if options["threshold"] is not None:
         detector.threshold(options["threshold"])
-    tally = _Tally()
+    tally = _Tally(Drift(detector.normal_scores, options["drift"]))
     folder = PredictionFolder(options["out"], () if options["tables_only"] else options["write"] or KINDS)
     try:
         for name, outcome in zip(_names(images), detector.outcomes(_paths(images)), strict=True):
-            folder.write(name, outcome)
+            folder.write(name, outcome, tally.evidence(outcome))
             tally.add(outcome)
     except StorageError as error:
         rest = f"{tally.count} images are written whole in {options['out']}"
@@ -89,9 +93,14 @@ def _names(given: tuple[Path, ...]) -> Iterator[str]:
 class _Tally:
     """What is told when all images are scored."""
 
-    def __init__(self) -> None:
+    def __init__(self, drift: Drift) -> None:
+        self._drift = drift
         self.count = self.alarms = self.bad = 0
         self._notes: Counter[str] = Counter()
+
+    def evidence(self, outcome: Prediction | BadImage) -> float | None:
+        """The evidence for drift up to this image; None if it cannot be read."""
+        return None if isinstance(outcome, Exception) else self._drift.update(outcome.score)
 
     def add(self, outcome: Prediction | BadImage) -> None:
         self.count += 1
@@ -105,6 +114,8 @@ class _Tally:
     def tell(self, folder: Path, reason: str) -> None:
         for note, count in self._notes.most_common(5):
             echo(f"note: {counted(count, 'image')}: {note}", err=True)
+        if self._drift.since is not None:
+            echo(self._drift.words, err=True, fg="red")
         alarms = f"no threshold: {reason}" if reason else f"{self.alarms} above the threshold"
         bad = f", {self.bad} cannot be read" if self.bad else ""
         echo(f"{counted(self.count, 'image')} in {folder}: {alarms}{bad}")

@@ -155,9 +155,19 @@ def files_below(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
     Raises:
         DataError: there is none, or the folder cannot be listed.
     """
-    found = [path for path in _walk(folder) if path.suffix.lower() in suffixes]
+    found = files_so_far(folder, suffixes)
     if not found:
         raise DataError(f"{printable(folder)} holds no image ({', '.join(suffix[1:] for suffix in suffixes)})")
+    return found
+
+
+def files_so_far(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
+    """As `files_below`, of a folder that may hold no image yet.
+
+    Raises:
+        DataError: the folder cannot be listed.
+    """
+    found = [path for path in _walk(folder) if path.suffix.lower() in suffixes]
     return sorted(found, key=lambda path: (path.relative_to(folder).with_suffix("").as_posix(), path.suffix))
 
 

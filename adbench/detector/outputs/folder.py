@@ -43,27 +43,33 @@ class PredictionFolder:
     Args:
         folder: where it all goes.
         kinds: which of `KINDS` are written beside the rows.
+        rows: writes the rows; None for new tables.
 
     Raises:
         StorageError: disk full or read-only; what was written before stays whole.
     """
 
-    def __init__(self, folder: Path, kinds: Sequence[str] = KINDS) -> None:
+    def __init__(self, folder: Path, kinds: Sequence[str] = KINDS, rows: RowWriter | None = None) -> None:
         self.folder, self._kinds = folder, tuple(kinds)
-        self.rows = RowWriter(folder)
+        self.rows = rows or RowWriter(folder)
         self._coco = _CocoParts(folder) if "coco" in kinds else None
 
-    def write(self, name: str, outcome: Prediction | BadImage) -> None:
-        """Write what a detector says of one image.
+    def write(self, name: str, outcome: Prediction | BadImage, drift: float | None = None) -> None:
+        """Write what a detector says of one image; the row comes last.
 
         Args:
             name: the image's path in the table; its files are called after it.
             outcome: what the detector says.
+            drift: the evidence for drift up to this image.
         """
-        if isinstance(outcome, Prediction) and outcome.map is not None:
-            with storage_errors(self.folder):
-                self._write_pictures(name, outcome, outcome.map)
-        self.rows.write(row_of(name, outcome))
+        row = row_of(name, outcome, drift)
+        try:
+            if isinstance(outcome, Prediction) and outcome.map is not None:
+                with storage_errors(self.folder):
+                    self._write_pictures(name, outcome, outcome.map)
+        except BadImage as gone:  # the file was scored, and then moved away
+            row["notes"].append(f"no heatmap: {gone}")
+        self.rows.write(row)
 
     def close(self) -> None:
         """Finish ``coco.json``, and close all files."""

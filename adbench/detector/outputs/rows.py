@@ -13,15 +13,18 @@ from adbench.detector.prediction import Prediction
 from adbench.engine.store.record import storage_errors
 from adbench.errors import BadImage, printable
 
-COLUMNS = ("file", "score", "p_value", "alarm", "threshold", "ms", "notes", "error")
+COLUMNS = ("file", "score", "p_value", "alarm", "threshold", "ms", "notes", "error", "drift")
+HEAD = ",".join(COLUMNS) + "\n"
+"""The first line of the CSV file."""
 
 
-def row_of(file: str, outcome: Prediction | BadImage) -> dict[str, Any]:
+def row_of(file: str, outcome: Prediction | BadImage, drift: float | None = None) -> dict[str, Any]:
     """What is written of an image: its scores, or why it cannot be read.
 
     Args:
         file: the image's name in the table.
         outcome: what the detector says.
+        drift: the evidence for drift up to this image.
     """
     if isinstance(outcome, BadImage):
         return {**dict.fromkeys(COLUMNS), "file": file, "notes": [], "error": str(outcome)}
@@ -34,6 +37,7 @@ def row_of(file: str, outcome: Prediction | BadImage) -> dict[str, Any]:
         "ms": round(outcome.milliseconds, 3),
         "notes": list(outcome.notes),
         "error": None,
+        "drift": drift,
     }
 
 
@@ -46,19 +50,20 @@ class RowWriter:
     Args:
         folder: holds ``predictions.csv`` and ``predictions.jsonl``.
         fresh: whether files that are there are written anew.
+        durable: whether each row is on the disk before the next one, so that no row is lost if the power fails.
 
     Raises:
         StorageError: disk full or read-only.
     """
 
-    def __init__(self, folder: Path, *, fresh: bool = True) -> None:
+    def __init__(self, folder: Path, *, fresh: bool = True, durable: bool = False) -> None:
         self.folder, self.count = folder, 0
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            self._csv = _Lines(folder / "predictions.csv", fresh=fresh)
-            self._json = _Lines(folder / "predictions.jsonl", fresh=fresh)
+            self._csv = _Lines(folder / "predictions.csv", fresh=fresh, durable=durable)
+            self._json = _Lines(folder / "predictions.jsonl", fresh=fresh, durable=durable)
             if self._csv.size == 0:
-                self._csv.append(",".join(COLUMNS) + "\n")
+                self._csv.append(HEAD)
 
     def write(self, row: dict[str, Any]) -> None:
         """Append one row to both files.
@@ -70,7 +75,7 @@ class RowWriter:
             size = self._json.size
             self._json.append(json.dumps(row, allow_nan=False) + "\n")
             try:
-                self._csv.append(_csv_line(row))
+                self._csv.append(csv_line(row))
             except OSError:
                 self._json.cut(size)
                 raise
@@ -91,7 +96,8 @@ class RowWriter:
 class _Lines:
     """A file of lines, none of them cut."""
 
-    def __init__(self, path: Path, *, fresh: bool) -> None:
+    def __init__(self, path: Path, *, fresh: bool, durable: bool) -> None:
+        self._durable = durable
         flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if fresh else 0)
         self._handle = os.open(path, flags, 0o644)
         self.size = os.lseek(self._handle, 0, os.SEEK_END)
@@ -103,6 +109,8 @@ class _Lines:
             left = memoryview(content)
             while left:
                 left = left[os.write(self._handle, left) :]
+            if self._durable:
+                os.fsync(self._handle)
         except OSError:
             self.cut(self.size)
             raise
@@ -118,7 +126,8 @@ class _Lines:
         os.close(self._handle)
 
 
-def _csv_line(row: dict[str, Any]) -> str:
+def csv_line(row: dict[str, Any]) -> str:
+    """A row as a line of CSV."""
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow([_cell(row[name]) for name in COLUMNS])
     return line.getvalue()

@@ -1,0 +1,130 @@
+"""The tables of a watched folder, which go on where a process ended, even if it was killed.
+
+A row counts from the moment when its line is whole in ``predictions.jsonl``; ``predictions.csv`` follows from that
+file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from adbench.api.atomic_file import DRAFT, atomic_write, draft_of
+from adbench.detector.outputs.rows import HEAD, RowWriter, csv_line
+from adbench.engine.process.lock import unit_lock
+from adbench.engine.store.record import storage_errors
+from adbench.errors import StorageError, UsageError
+
+OWNER = "watch.json"
+"""Says which detector the rows of a folder come from."""
+
+
+@contextmanager
+def journal_of(folder: Path, detector: str) -> Iterator[Journal]:
+    """Open the tables of a folder for one process.
+
+    Args:
+        folder: made if it is not there.
+        detector: the sha256 of the detector's file.
+
+    Raises:
+        UsageError: another process writes there, or the folder holds predictions of another detector.
+        StorageError: the disk is full or read-only, or a line in the middle of the tables is damaged.
+    """
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with unit_lock(folder, "watch", wait=False) as locked:
+        if not locked:
+            raise UsageError(f"another 'adbench watch' writes to {folder}; stop it, or give another --out")
+        with storage_errors(folder):
+            _own(folder, detector)
+            _repair(folder)
+        journal = Journal(folder)
+        try:
+            yield journal
+        finally:
+            journal.writer.close()
+
+
+class Journal:
+    """The tables of a watched folder, open.
+
+    Args:
+        folder: whose tables are repaired.
+
+    Attributes:
+        writer: appends rows; each is on the disk before the next one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "predictions.jsonl"
+        self.writer = RowWriter(folder, fresh=False, durable=True)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """All rows so far.
+
+        Raises:
+            StorageError: a line is damaged.
+        """
+        yield from _rows(self._path)
+
+
+def _own(folder: Path, detector: str) -> None:
+    path, owner = folder / OWNER, json.dumps({"detector": detector})
+    if path.exists():
+        if path.read_text(encoding="utf-8", errors="replace") != owner:
+            raise UsageError(f"{folder} holds predictions of another detector; give another --out")
+    elif (folder / "predictions.jsonl").exists():
+        raise UsageError(f"{folder} holds predictions of 'adbench predict'; give another --out")
+    else:
+        atomic_write(path, owner)
+
+
+def _repair(folder: Path) -> None:
+    """Take away what a killed process left unfinished, and write the CSV file anew from the rows."""
+    for unfinished in folder.rglob(f"{DRAFT}*"):
+        unfinished.unlink(missing_ok=True)
+    path = folder / "predictions.jsonl"
+    path.touch()
+    _cut_last_line(path)
+    with draft_of(folder / "predictions.csv") as draft:
+        draft.file.write(HEAD.encode())
+        for row in _rows(path):
+            draft.file.write(csv_line(row).encode("utf-8", "backslashreplace"))
+        draft.file.close()
+        draft.publish()
+
+
+def _cut_last_line(path: Path) -> None:
+    """Take away a last line that does not end."""
+    with path.open("r+b") as file:
+        size = whole = file.seek(0, os.SEEK_END)
+        while whole:
+            start = max(0, whole - 65536)
+            file.seek(start)
+            end = file.read(whole - start).rfind(b"\n")
+            whole = start + end + 1 if end >= 0 else start
+            if end >= 0:
+                break
+        if whole < size:
+            file.truncate(whole)
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            yield _row(path, number, line)
+
+
+def _row(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        row = None
+    if not isinstance(row, dict) or not isinstance(row.get("file"), str):
+        raise StorageError(f"{path}: line {number} is damaged; remove that line, and its image is scored again")
+    return row
