@@ -23,6 +23,7 @@ OWNERS = {
     "Component": {"api/component"},
     "Dataset": {"api/dataset"},
     "Detector": {"detector/detector"},
+    "Drift": {"detector/drift"},
     "Executor": {"api/executor"},
     "FeatureCache": {"engine/features/feature_cache"},
     "Features": {"api/features", "engine/features/cached_features"},
