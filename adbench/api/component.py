@@ -14,6 +14,8 @@ from pydantic.fields import FieldInfo
 from adbench.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from adbench.api.context import Context
 
 
@@ -61,6 +63,9 @@ class Component(ABC):
     earlier versions do. Any other value is refused.
     """
 
+    plain: ClassVar[bool] = False
+    """Whether what it computes consists of tensor operations alone, so that an export can record it as it is."""
+
     class Config(Config):
         """No options."""
 
@@ -79,6 +84,19 @@ class Component(ABC):
         Raises:
             WeightsError: weights cannot be had.
         """
+
+    def for_export(self) -> Self:
+        """The component in a form that an export can record: the same answers by tensor operations alone. Optional.
+
+        The form is asked for images of one size. Its steps may not depend on what the images show, and what it learned
+        becomes constants of the exported file. The default is the component itself where it is `plain`.
+
+        Raises:
+            UsageError: there is no such form; the message says why in one sentence.
+        """
+        if self.plain:
+            return self
+        raise UsageError(f"{self.title} cannot be exported: it has no form that consists of tensor operations alone")
 
     @classmethod
     def defaults(cls, config: Any) -> Mapping[str, Any]:

@@ -30,6 +30,7 @@ _COMMANDS = {
     "check": "Check a plugin's components against their contracts.",
     "data": "List, get, verify and show datasets; import and export annotations.",
     "evaluate": "Compute the metrics of finished runs again.",
+    "export": "Write a detector as an ONNX, OpenVINO or PyTorch file, and prove that it gives the same scores.",
     "fit": "Learn from a folder of normal images, and write the detector to a file.",
     "list": "List the installed components and recipes.",
     "plan": "Show the units that 'run' would run, finished units, and units that cannot run.",
@@ -40,7 +41,7 @@ _COMMANDS = {
     "watch": "Score image files as they arrive in a folder; survives restarts.",
 }
 """Name and short help of the built-in commands; each lives in the module of its name."""
-_DETECTORS = {"bank", "fit", "predict", "show", "watch"}
+_DETECTORS = {"bank", "export", "fit", "predict", "show", "watch"}
 """Commands about detectors, whose modules are in `adbench.cli.detectors`; those of all others are in `commands`."""
 
 

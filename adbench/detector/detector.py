@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -23,6 +23,10 @@ from adbench.engine.plan.recipe import Recipe
 from adbench.engine.plan.threshold_rule import Rule
 from adbench.errors import BadImage, UsageError
 from adbench.registration.registry import installed
+
+if TYPE_CHECKING:
+    from adbench.detector.export.exporting import Exported
+    from adbench.detector.export.formats import Format
 
 
 class Detector:
@@ -192,6 +196,35 @@ class Detector:
         from adbench.detector.store.file import write_detector
 
         return write_detector(Path(path), self.fitted, bundle=bundle)
+
+    def export(
+        self,
+        path: str | Path,
+        *,
+        format: Format = "onnx",  # noqa: A002  as the command has it
+        images: Images = (),
+        size: tuple[int, int] | None = None,
+        batch: int = 1,
+    ) -> Exported:
+        """Write it as one file for other programs, and prove that the file gives the same scores.
+
+        Args:
+            path: of the file: ``.onnx``, ``.xml`` (OpenVINO) or ``.pt2`` (PyTorch).
+            format: ``"onnx"``, ``"openvino"`` or ``"torch"``.
+            images: normal ones to compare scores on, beside synthetic ones.
+            size: height and width of the images that the file takes; None for that of the images learned from.
+            batch: images a call.
+
+        Returns:
+            The path, the images that the file takes, and the report of the comparison.
+
+        Raises:
+            UsageError: the method cannot be exported, the size is not known, a package is missing, or scores differ.
+            StorageError: the file cannot be written.
+        """
+        from adbench.detector.export.exporting import export_detector
+
+        return export_detector(self, Path(path), format, images_of(images), size=size, batch=batch)
 
     @classmethod
     def load(

@@ -14,6 +14,7 @@ Whatever is not torch is compared with torch on the first images of each size.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,6 +130,16 @@ class Network:
                 self._chosen[size] = self._choice(images, size)
             return self._chosen[size].compute(images)
 
+    def recordable(self) -> Network:
+        """The same network as torch computes it on the CPU, whatever the runtime: its operations can be recorded.
+
+        Raises:
+            UsageError: the network is on a GPU.
+        """
+        if self._device != "cpu":
+            raise UsageError(f"{self._who} is on {self._device}; load the detector with device='cpu' to export it")
+        return _Recordable(self)
+
     def _by_torch(self, images: Tensor) -> list[Tensor]:
         import torch
 
@@ -200,6 +211,17 @@ class Network:
                 self._notes.append(f"the export is not kept for the next time ({error.strerror or error})")
 
 
+class _Recordable(Network):
+    """A network that always computes by torch, without a choice of runtimes."""
+
+    def __init__(self, network: Network) -> None:
+        self.__dict__.update(network.__dict__)
+
+    def __call__(self, images: Tensor) -> list[Tensor]:
+        found: list[Tensor] = self._module(images)
+        return found
+
+
 def _considered(ctx: Context, single: bool, who: str) -> tuple[str, ...]:
     """The runtimes that may take torch's place.
 
@@ -253,3 +275,13 @@ class NetworkBackbone(Backbone):
     @property
     def notes(self) -> tuple[str, ...]:
         return self._network.notes
+
+    def for_export(self) -> NetworkBackbone:
+        """The backbone on torch.
+
+        Raises:
+            UsageError: it computes on a GPU, whose features differ by more than an export may.
+        """
+        twin = copy(self)
+        twin._network = self._network.recordable()  # noqa: SLF001  its own
+        return twin

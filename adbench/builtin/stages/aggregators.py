@@ -30,6 +30,7 @@ class Max(Aggregator):
     """The highest patch score (PatchCore, PaDiM)."""
 
     name = "max"
+    plain = True
 
     def aggregate(self, scores: Sequence[ImageScores]) -> Tensor:
         return _each(scores, lambda patches: patches.amax())
@@ -39,6 +40,7 @@ class Mean(Aggregator):
     """The mean of all patch scores."""
 
     name = "mean"
+    plain = True
 
     def aggregate(self, scores: Sequence[ImageScores]) -> Tensor:
         return _each(scores, lambda patches: patches.mean())
@@ -48,6 +50,7 @@ class Quantile(Aggregator):
     """A quantile of the patch scores, interpolated linearly."""
 
     name = "quantile"
+    plain = True
 
     class Config(Aggregator.Config):
         q: float = Field(0.99, ge=0, le=1, description="which quantile; 1 is the maximum")
@@ -73,6 +76,7 @@ class TopFraction(Aggregator):
     """
 
     name = "top-fraction"
+    plain = True
 
     class Config(Aggregator.Config):
         fraction: float = Field(0.01, gt=0, le=1, description="share of the patches that counts")
@@ -91,6 +95,7 @@ class MapTopFraction(Aggregator):
     """
 
     name = "map-top-fraction"
+    plain = True
     reads = "map"
 
     class Config(Aggregator.Config):
@@ -110,6 +115,8 @@ def _whole(scores: Sequence[ImageScores], who: str) -> Tensor:
 
     if any(image.image is None for image in scores):
         raise ContractError(who, "it reads the scorer's own image score, but the scorer gave none")
+    if any(isinstance(image.image, torch.Tensor) for image in scores):  # while an export records them
+        return torch.stack([torch.as_tensor(image.image) for image in scores]).float()
     return torch.tensor([image.image for image in scores], dtype=torch.float32)
 
 
@@ -117,6 +124,7 @@ class PassThrough(Aggregator):
     """The image score that the scorer computes itself (PatchCore's reweighting, image-level kNN, WinCLIP)."""
 
     name = "scorer"
+    plain = True
     reads = "image"
 
     def aggregate(self, scores: Sequence[ImageScores]) -> Tensor:
@@ -132,6 +140,7 @@ class LocalGlobal(Aggregator):
     """
 
     name = "local-global"
+    plain = True
     reads = "both"
 
     class Config(Aggregator.Config):

@@ -36,6 +36,7 @@ class Patchify(Neck):
     """
 
     name = "patchify"
+    plain = True
 
     class Config(Neck.Config):
         size: int = Field(3, ge=1, description="side of the neighbourhood in patches, an odd number")
@@ -88,6 +89,7 @@ class ConcatLayers(_MergesLayers):
     """Merges layers into patches: all on the grid of one of them, channels one after the other."""
 
     name = "concat-layers"
+    plain = True
 
     class Config(_MergesLayers.Config):
         onto: int = Field(
@@ -119,6 +121,7 @@ class AverageLayers(_MergesLayers):
     """
 
     name = "average-layers"
+    plain = True
 
     def apply(self, features: Features) -> Features:
         import torch
@@ -141,11 +144,26 @@ def _on_the_finest(layers: dict[str, Tensor], upsample: str) -> list[Tensor]:
 
 def _fit(layer: Tensor, height: int, width: int, upsample: str) -> Tensor:
     """A layer on a grid: enlarged to a finer one, averaged down to a coarser one."""
+    import torch
     from torch.nn.functional import adaptive_avg_pool2d
 
     if layer.shape[1] <= height and layer.shape[2] <= width:
         return _enlarge(layer, height, width, upsample)
+    if torch.compiler.is_exporting():
+        rows, columns = averaging(layer.shape[1], height), averaging(layer.shape[2], width)
+        return (rows @ layer.permute(0, 3, 1, 2) @ columns.T).permute(0, 2, 3, 1)
     return adaptive_avg_pool2d(layer.permute(0, 3, 1, 2), (height, width)).permute(0, 2, 3, 1)
+
+
+def averaging(before: int, after: int) -> Tensor:
+    """[after, before] float32: PyTorch's adaptive averaging along one axis as a matrix, for exports.
+
+    ONNX has no operation for it where one size does not divide the other.
+    """
+    import torch
+
+    cells = [(one * before // after, -(-(one + 1) * before // after)) for one in range(after)]
+    return torch.tensor([[(low <= at < high) / (high - low) for at in range(before)] for low, high in cells])
 
 
 def _enlarge(layer: Tensor, height: int, width: int, upsample: str) -> Tensor:
@@ -167,6 +185,7 @@ class ImageStatistics(Neck):
     """
 
     name = "image-statistics"
+    plain = True
 
     @classmethod
     def provides(cls, config: Any) -> frozenset[str]:
@@ -184,6 +203,7 @@ class DropLayers(Neck):
     """Without the deepest layers, which then serve the image vector alone (SPADE, https://arxiv.org/abs/2005.02357)."""
 
     name = "drop-layers"
+    plain = True
     needs: ClassVar[frozenset[str]] = frozenset({"layers"})
 
     class Config(Neck.Config):
@@ -204,6 +224,7 @@ class PoolChannels(Neck):
     """Fewer channels, each the mean of neighbouring ones (``adaptive_avg_pool1d``, as the official PatchCore)."""
 
     name = "pool-channels"
+    plain = True
 
     class Config(Neck.Config):
         dim: int = Field(1024, ge=1, description="channels that remain")
@@ -215,8 +236,11 @@ class PoolChannels(Neck):
 
 
 def _pool_channels(grid: Tensor, dim: int) -> Tensor:
+    import torch
     from torch.nn.functional import adaptive_avg_pool1d
 
+    if torch.compiler.is_exporting():
+        return grid @ averaging(grid.shape[3], dim).T
     pooled: Tensor = adaptive_avg_pool1d(grid.flatten(0, 2).unsqueeze(1), dim)
     return pooled.view(*grid.shape[:3], dim)
 
@@ -225,6 +249,7 @@ class L2(Neck):
     """Every patch vector at unit length; a zero vector stays zero."""
 
     name = "l2"
+    plain = True
 
     def apply(self, features: Features) -> Features:
         from torch.nn.functional import normalize

@@ -47,7 +47,7 @@ class Resize(Preprocessor):
     def apply(self, image: Tensor, geometry: Geometry) -> tuple[Tensor, Geometry]:
         from torch.nn.functional import interpolate
 
-        size = self._target(image.shape[1], image.shape[2])
+        size = self.target(image.shape[1], image.shape[2])
         if size == tuple(image.shape[1:]):
             return image, geometry
         if self.config.precision == "float" and not image.is_floating_point():
@@ -59,7 +59,13 @@ class Resize(Preprocessor):
             resized = resized.clamp(0, 1)  # bicubic overshoots; uint8 is clamped by PyTorch itself
         return resized, geometry.resized(*size)
 
-    def _target(self, height: int, width: int) -> tuple[int, int]:
+    def for_export(self) -> Resize:
+        from adbench.builtin.stages.recordable_resize import RecordableResize
+
+        return RecordableResize(self)
+
+    def target(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of what becomes of an image of so many pixels."""
         if not isinstance(self.config.size, int):
             return self.config.size
         short, long = sorted((height, width))
@@ -81,7 +87,7 @@ class ResizeArea(Resize):
 
     config: Config
 
-    def _target(self, height: int, width: int) -> tuple[int, int]:
+    def target(self, height: int, width: int) -> tuple[int, int]:
         area = self.config.size**2
         rows = round(min(max((area * height / width) ** 0.5, LEAST_SIDE), area / LEAST_SIDE))
         return rows, max(LEAST_SIDE, round(area / rows))
@@ -91,6 +97,7 @@ class CenterCrop(Preprocessor):
     """The middle of the image. What is cut away gets the lowest score later; it is never left out of a metric."""
 
     name = "center-crop"
+    plain = True
 
     class Config(Preprocessor.Config):
         size: Size = Field(224, description="height and width; one number for both")
@@ -112,6 +119,7 @@ class CropToMultiple(Preprocessor):
     """Cuts rows at the bottom and columns at the right, so that patches fit, as AnomalyDINO does it."""
 
     name = "crop-to-multiple"
+    plain = True
 
     class Config(Preprocessor.Config):
         of: Pixels = Field(14, description="height and width become multiples of it, such as the patch size")
@@ -133,6 +141,7 @@ class Pad(Preprocessor):
     """A border of one gray around the image: up to a smallest size, then up to a multiple. Nothing is cut away."""
 
     name = "pad"
+    plain = True
 
     class Config(Preprocessor.Config):
         size: Size = Field(1, description="smallest height and width; one number for both")

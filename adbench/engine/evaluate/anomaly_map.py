@@ -80,6 +80,32 @@ def anomaly_maps(
     return whole
 
 
+class MapMatrices(NamedTuple):
+    """The matrices of the anomaly map of one geometry, without floor and morphology.
+
+    Attributes:
+        rows: [H, h] float32.
+        columns: [W, w] float32.
+        visible: the rows and the columns of the map that the prepared image shows.
+    """
+
+    rows: np.ndarray
+    columns: np.ndarray
+    visible: tuple[slice, slice]
+
+
+def map_matrices(patches: tuple[int, int], geometry: Geometry, spec: MapSpec) -> MapMatrices:
+    """The matrices of maps on the original's own pixels.
+
+    Args:
+        patches: height and width of the patch grid.
+        geometry: the place of the prepared image in the original.
+        spec: the rule that makes the map.
+    """
+    rows, columns = (_Axis.of(axis, patches, geometry, geometry.original) for axis in (0, 1))
+    return MapMatrices(_matrix(rows, spec), _matrix(columns, spec), (rows.visible(), columns.visible()))
+
+
 def foreground_on_grid(
     foreground: np.ndarray, geometry: Geometry, evaluation: tuple[int, int] | None = None
 ) -> np.ndarray:

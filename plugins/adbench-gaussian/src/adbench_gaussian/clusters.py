@@ -99,6 +99,11 @@ class ClusterGaussians(Gaussians):
             own = self.axes.basis @ own @ self.axes.basis.T
         return own.expand(len(self.means), -1, -1) if common else own
 
+    def for_export(self) -> ClusterGaussians:
+        from adbench_gaussian.recordable import RecordableClusters
+
+        return RecordableClusters(self.means, self.matrices, self.form, self.axes)
+
     def tensors(self) -> dict[str, Tensor]:
         everything = {"means": self.means}
         if self.matrices is not None:

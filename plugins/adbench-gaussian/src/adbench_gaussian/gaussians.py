@@ -55,6 +55,10 @@ class Gaussians(ABC):
         """The precisions [..., C, C] float32, over all channels of a patch."""
 
     @abstractmethod
+    def for_export(self) -> Gaussians:
+        """The same, measured by tensor operations alone, whose steps do not depend on the patches."""
+
+    @abstractmethod
     def tensors(self) -> dict[str, Tensor]:
         """All tensors, by name."""
 

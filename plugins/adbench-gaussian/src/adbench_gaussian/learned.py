@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from adbench import UsageError
@@ -46,6 +47,11 @@ class LearnedGaussians(GaussianMemory):
     @property
     def precision(self) -> Tensor:
         return self.gaussians.precision()
+
+    def for_export(self) -> LearnedGaussians:
+        twin = copy(self)
+        twin._learned = self.gaussians.for_export()  # noqa: SLF001  its own
+        return twin
 
     def state(self) -> dict[str, Tensor]:
         return self.gaussians.tensors()

@@ -29,6 +29,7 @@ class Mahalanobis(Scorer):
     """
 
     name: ClassVar[str] = "mahalanobis"
+    plain: ClassVar[bool] = True
     bank: ClassVar[type[Bank]] = GaussianBank  # type: ignore[type-abstract]
     needs: ClassVar[frozenset[str]] = frozenset({"patches"})
 

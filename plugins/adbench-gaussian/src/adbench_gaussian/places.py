@@ -76,6 +76,11 @@ class PlaceGaussians(Gaussians):
             line[:, self.channels[:, None], self.channels] = several
         return precision
 
+    def for_export(self) -> PlaceGaussians:
+        from adbench_gaussian.recordable import RecordablePlaces
+
+        return RecordablePlaces(self.means, self.matrices, self.form, self.channels, self.width)
+
     def tensors(self) -> dict[str, Tensor]:
         import torch
 

@@ -25,6 +25,7 @@ class Subspace(ReconstructionBank):
     """
 
     name: ClassVar[str] = "subspace"
+    plain: ClassVar[bool] = True
     drops: ClassVar[bool] = True
     needs: ClassVar[frozenset[str]] = frozenset({"patches"})
 

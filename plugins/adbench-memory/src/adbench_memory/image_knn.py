@@ -20,6 +20,7 @@ class ImageKnn(Scorer):
     """
 
     name: ClassVar[str] = "image-knn"
+    plain: ClassVar[bool] = True
     bank: ClassVar[type[Bank]] = ImageVectors
     needs: ClassVar[frozenset[str]] = frozenset({"image"})
 

@@ -26,6 +26,7 @@ class Knn(Scorer):
     """
 
     name: ClassVar[str] = "knn"
+    plain: ClassVar[bool] = True
     bank: ClassVar[type[Bank]] = VectorBank  # type: ignore[type-abstract]
 
     class Config(NeighbourConfig):

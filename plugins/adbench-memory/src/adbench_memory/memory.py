@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Collection as Ids
 from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from adbench import UsageError, VectorBank
 from adbench.banks import free_bytes
-from adbench.search import ExactIndex
+from adbench.search import ExactIndex, RecordableIndex
 from adbench_memory.collect import Collection
 from adbench_memory.index import RETIRED, ApproximateIndex, SearchConfig
 
@@ -40,6 +41,7 @@ class VectorMemory(VectorBank):
         self._learned: Collection | None = None
         self._exact: ExactIndex | None = None
         self._approximate: ApproximateIndex | None = None
+        self._recordable: RecordableIndex | None = None
         self._held_out: Tensor | None = None
         self._facts: Mapping[str, float] = {}
 
@@ -121,6 +123,8 @@ class VectorMemory(VectorBank):
     def search(
         self, query: Tensor, k: int, metric: str = "l2", exclude: Sequence[str] | None = None
     ) -> tuple[Tensor, Tensor]:
+        if self._recordable is not None:
+            return self._recordable.search(query, k, metric)
         if exclude is not None and len(exclude) == len(query) and set(exclude).isdisjoint(self.learned.ids):
             exclude = None  # nobody asks for what is here
         if self.config.index == "exact":
@@ -135,6 +139,21 @@ class VectorMemory(VectorBank):
                 f" index_metric={metric}"
             )
         return self._index().search(query, k)
+
+    def for_export(self) -> VectorMemory:
+        """The bank with a search that is one matrix product.
+
+        Raises:
+            UsageError: the search is approximate, and depends on an index that no other program has.
+        """
+        if self.config.index != "exact":
+            raise UsageError(
+                f"{self.title} with index={self.config.index} cannot be exported, as its neighbours are those that an"
+                " index finds; fit it with index=exact"
+            )
+        twin = copy(self)
+        twin._recordable = RecordableIndex(self.vectors)  # noqa: SLF001  its own
+        return twin
 
     def _exactly(self, metric: str) -> ExactIndex:
         """The exact index over the vectors; it keeps their prepared form if memory has room for it twice."""

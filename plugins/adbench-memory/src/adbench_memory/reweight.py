@@ -27,8 +27,7 @@ def neighbourhood(
     itself = around == known[:, None]  # not always the first: it may have twins, and not even be among the found
     place = torch.where(itself.any(1), itself.int().argmax(1), around.shape[1] - 1)
     around = around.scatter(1, place[:, None], around[:, :1])
-    around[:, 0] = known
-    return around
+    return torch.cat([known[:, None], around[:, 1:]], dim=1)
 
 
 def distances_between(rows: Tensor, vectors: Tensor, metric: str) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from adbench import Features, FeatureStream, Field, UsageError
-from adbench.search import exact_search
+from adbench.search import RecordableIndex, exact_search
 from adbench_memory.coreset import Coreset
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ class TwoScale(Coreset):
             raise UsageError(f"{self.title} has learned nothing yet; call fit or restore first")
         known = self._images["images"]
         query = (images.to(known) - self._images["center"]) @ self._images["basis"]
+        if self._recordable is not None:
+            return RecordableIndex(known).search(query, min(k, len(known)))[0]
         return exact_search(query, known, min(k, len(known)))[0]
 
     def state(self) -> dict[str, Tensor]:

@@ -27,6 +27,7 @@ class TwoScaleKnn(Scorer):
     """
 
     name: ClassVar[str] = "two-scale-knn"
+    plain: ClassVar[bool] = True
     bank: ClassVar[type[Bank]] = TwoScale
     needs: ClassVar[frozenset[str]] = frozenset({"patches", "image"})
 

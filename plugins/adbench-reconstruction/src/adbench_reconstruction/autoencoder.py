@@ -43,6 +43,7 @@ class Autoencoder(ReconstructionBank):
     """
 
     name: ClassVar[str] = "autoencoder"
+    plain: ClassVar[bool] = True
     needs: ClassVar[frozenset[str]] = frozenset({"patches"})
 
     class Config(ReconstructionBank.Config):
@@ -88,6 +89,7 @@ class Autoencoder(ReconstructionBank):
         self._device = "cpu"
         self._learned: dict[str, Tensor] = {}
         self._made: Convolutional | Pointwise | None = None
+        self._grid: list[int] = []
 
     def prepare(self, ctx: Context) -> None:
         self._device = ctx.device
@@ -143,6 +145,7 @@ class Autoencoder(ReconstructionBank):
             name.removeprefix("network."): value for name, value in self._learned.items() if name.startswith("network.")
         }
         network.load_state_dict(weights, assign=True)
+        self._grid = self._known("layout").tolist()[1:]
         self._made = network.requires_grad_(requires_grad=False).to(memory_format=torch.channels_last).eval()
 
     def facts(self) -> Mapping[str, float]:
@@ -218,7 +221,7 @@ class Autoencoder(ReconstructionBank):
         assert network is not None
         if self.config.form == "place":
             return torch.cat(list(_parts(network, patches.flatten(0, 2)))).reshape(patches.shape)
-        grid = self._known("layout").tolist()[1:]
+        grid = self._grid
         if list(patches.shape[1:3]) != grid:
             raise DataError(
                 f"{self.title} redraws whole images of {grid[0]} x {grid[1]} patches, but an image has"

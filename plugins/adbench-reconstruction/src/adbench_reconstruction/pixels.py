@@ -15,6 +15,7 @@ class Pixels(Backbone):
     """Patches are the pixels of the prepared image, red, green and blue from 0 to 1, or the means of square cells."""
 
     name = "pixels"
+    plain = True
 
     class Config(Component.Config):
         """The size of a patch."""

@@ -28,6 +28,7 @@ class Residual(Scorer):
     """
 
     name: ClassVar[str] = "residual"
+    plain: ClassVar[bool] = True
     bank: ClassVar[type[Bank]] = ReconstructionBank  # type: ignore[type-abstract]
     needs: ClassVar[frozenset[str]] = frozenset({"patches"})
 

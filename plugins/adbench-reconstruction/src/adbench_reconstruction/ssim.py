@@ -44,8 +44,12 @@ def similarity(left: Tensor, right: Tensor, window: int, span: float) -> Tensor:
 
 def _blurred(images: Tensor, window: int) -> Tensor:
     """Each channel blurred by the Gaussian, rows and then columns; the edge value continues beyond the border."""
+    import torch
     from torch.nn.functional import conv2d, pad
 
+    if torch.compiler.is_exporting():  # ONNX Runtime has no convolution in double precision
+        down, across = (blurring(size, window // 2, images) for size in images.shape[2:])
+        return down @ images @ across.T
     reach, (batch, channels, height, width) = window // 2, images.shape
     weights = _gaussian(images, reach)
     rows = images.reshape(batch * channels, 1, height, width)
@@ -53,6 +57,16 @@ def _blurred(images: Tensor, window: int) -> Tensor:
     columns = conv2d(pad(rows, (reach, reach, 0, 0), mode="replicate"), weights[None, None, None, :])
     blurred: Tensor = columns.reshape(images.shape)
     return blurred
+
+
+def blurring(size: int, reach: int, like: Tensor) -> Tensor:
+    """[size, size]: the Gaussian along one axis as a matrix, the edge going on beyond the border; for exports."""
+    import torch
+    from torch.nn.functional import one_hot
+
+    places = torch.arange(size)[:, None] + torch.arange(-reach, reach + 1)
+    taken = one_hot(places.clamp(0, size - 1), size).to(like.dtype)
+    return (_gaussian(like, reach)[:, None] * taken).sum(1)
 
 
 def _gaussian(like: Tensor, reach: int) -> Tensor:

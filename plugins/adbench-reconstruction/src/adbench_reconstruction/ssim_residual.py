@@ -24,6 +24,7 @@ class SsimResidual(Scorer):
     """
 
     name: ClassVar[str] = "ssim-residual"
+    plain: ClassVar[bool] = True
     bank: ClassVar[type[Bank]] = ReconstructionBank  # type: ignore[type-abstract]
     needs: ClassVar[frozenset[str]] = frozenset({"patches"})
 

@@ -1,0 +1,105 @@
+"""A fitted method as one module: images in, scores and maps out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from adbench.api.features import Batch, Features, ImageScores, Scores
+from adbench.api.geometry import Geometry
+from adbench.detector.export.maps import MapMaker
+from adbench.engine.features.feature_batch import changed
+from adbench.engine.run.method import Method
+
+
+class Frame(NamedTuple):
+    """The images that an exported file takes.
+
+    Attributes:
+        height, width: of an image in pixels.
+        batch: images a call.
+        deep: float32 from 0 to 1 in place of uint8.
+    """
+
+    height: int
+    width: int
+    batch: int = 1
+    deep: bool = False
+
+    def blank(self) -> Tensor:
+        """Gray images: [batch, height, width, 3]."""
+        gray = torch.full((self.batch, self.height, self.width, 3), 127, dtype=torch.uint8)
+        return gray.float() / 255 if self.deep else gray
+
+
+class ScoringGraph(nn.Module):
+    """A fitted method for images of one size, all of whose numbers are constants.
+
+    Args:
+        method: of parts that can be recorded.
+        frame: the images.
+        half: whether features are rounded to 16 bits.
+    """
+
+    def __init__(self, method: Method, frame: Frame, *, half: bool) -> None:
+        super().__init__()
+        self._method, self._half = method, half
+        self._makers: dict[tuple[int, int], tuple[MapMaker, MapMaker]] = {}
+        self._ids = tuple(f"{place:016x}" for place in range(frame.batch))
+        self.has_map = len(self(frame.blank())) == 2  # also makes what depends on the size, before anybody records
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Scores [N] float32 and, of a method that has them, maps [N, H, W] float32 on the images' own pixels.
+
+        Args:
+            images: [N, H, W, 3] RGB: uint8, or float32 from 0 to 1.
+        """
+        features = self._features(images)
+        for neck in self._method.necks:
+            features = neck.apply(features)
+        scores = self._method.scorer.score(features, self._method.bank)
+        said = [self._said(features, scores, place) for place in range(len(self._ids))]
+        whole = self._method.aggregator.aggregate(said).float()
+        if scores.patches is None:
+            return (whole,)
+        makers = [self._maker(patches, features.geometry[0])[0] for patches in scores.patches]
+        return whole, torch.stack([make(one.float()) for make, one in zip(makers, scores.patches, strict=True)])
+
+    def _features(self, images: Tensor) -> Features:
+        """What the backbone sees."""
+        ready = [self._prepared(image.permute(2, 0, 1)) for image in images]
+        pixels, geometry = torch.stack([image for image, _ in ready]), tuple(place for _, place in ready)
+        features = self._method.backbone.extract(Batch(self._ids, pixels, geometry))
+        if self._half:
+            features = changed(features, lambda tensor: tensor.half().float() if tensor.is_floating_point() else tensor)
+        return features.having(images=pixels if self._method.reads_images else None)
+
+    def _prepared(self, image: Tensor) -> tuple[Tensor, Geometry]:
+        """[3, H0, W0] float32 from 0 to 1 and its geometry."""
+        geometry = Geometry.whole(image.shape[1], image.shape[2])
+        for step in self._method.preprocess:
+            image, geometry = step.apply(image, geometry)
+        return (image.float() / 255 if image.dtype == torch.uint8 else image), geometry
+
+    def _said(self, features: Features, scores: Scores, place: int) -> ImageScores:
+        """What the scorer says of one image, as tensors."""
+        patches = None if scores.patches is None else scores.patches[place].float()
+        geometry = features.geometry[place]
+        return ImageScores(
+            id=self._ids[place],
+            patches=patches,
+            image=None if scores.image is None else scores.image[place],  # type: ignore[arg-type]  # read as a tensor
+            size=geometry.size,
+            to_map=None if patches is None else self._maker(patches, geometry)[1],
+        )
+
+    def _maker(self, patches: Tensor, geometry: Geometry) -> tuple[MapMaker, MapMaker]:
+        """What makes maps on the original image, and on the prepared image; kept."""
+        grid = (int(patches.shape[0]), int(patches.shape[1]))
+        if grid not in self._makers:
+            spec = self._method.map
+            whole = Geometry.whole(*geometry.size)
+            self._makers[grid] = MapMaker(grid, geometry, spec), MapMaker(grid, whole, spec)
+        return self._makers[grid]
