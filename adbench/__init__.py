@@ -154,7 +154,7 @@ _ELSEWHERE = {
     "networks": ("CudaGraphed", "Network", "NetworkBackbone", "to_device"),
     "records": ("read_records", "to_frame"),
     "reports": ("PassedOver", "Report", "Survey", "Table"),
-    "search": ("ExactIndex", "ReweightForm", "exact_search", "nearest_among", "patchcore_weight"),
+    "search": ("ExactIndex", "RecordableIndex", "ReweightForm", "exact_search", "nearest_among", "patchcore_weight"),
     "weights": (
         "WeightsOption",
         "WeightsSource",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from adbench import DataError, Field, Geometry, Preprocessor
 
@@ -59,7 +59,7 @@ class Resize(Preprocessor):
             resized = resized.clamp(0, 1)  # bicubic overshoots; uint8 is clamped by PyTorch itself
         return resized, geometry.resized(*size)
 
-    def for_export(self) -> Resize:
+    def for_export(self) -> Any:
         from adbench.builtin.stages.recordable_resize import RecordableResize
 
         return RecordableResize(self)

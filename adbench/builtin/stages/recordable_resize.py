@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from adbench import Geometry, UsageError
-from adbench.builtin.stages.preprocessors import Resize
+from adbench import Geometry, Preprocessor, UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,7 +19,7 @@ EXACT_BITS = 24
 """Whole numbers of so many bits are exact in float32."""
 
 
-class RecordableResize(Resize):
+class RecordableResize(Preprocessor):
     """The `Resize` of one image size, as two matrix products: along rows, then along columns.
 
     Images of 8 bits are resized by whole-numbered weights and rounded after each product, as PyTorch does it
@@ -30,7 +29,7 @@ class RecordableResize(Resize):
 
     name = "recordable-resize"
 
-    def __init__(self, resize: Resize) -> None:
+    def __init__(self, resize: Any) -> None:
         super().__init__()
         self._resize, self._options = resize, resize.config
         self._kept: dict[tuple[int, int, bool], tuple[Tensor, int]] = {}

@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, get_args
+from typing import TYPE_CHECKING, NamedTuple, Protocol, get_args
 
 import numpy as np
 
@@ -14,15 +14,26 @@ from adbench.detector.export.facts import facts_in
 from adbench.detector.export.formats import SUFFIXES, Format, Recording, opened, recorded, require, write
 from adbench.detector.export.graph import Frame, ScoringGraph
 from adbench.detector.export.parts import recordable
-from adbench.detector.export.proof import Comparer, Report, report_of, require_equal
+from adbench.detector.export.proof import Comparer, ExportReport, report_of, require_equal
 from adbench.detector.export.synthetic import synthetic_images
 from adbench.detector.fit.images import GivenDataset
 from adbench.errors import StorageError, UnknownName, UsageError
 
 if TYPE_CHECKING:
-    from adbench.detector.detector import Detector
     from adbench.detector.fit.images import GivenImage
     from adbench.detector.fit.state import About, DetectorState
+    from adbench.detector.prediction import Prediction
+
+
+class Fitted(Protocol):
+    """A detector, as far as an export asks it."""
+
+    @property
+    def fitted(self) -> DetectorState:
+        """What was learned."""
+
+    def predict(self, images: np.ndarray, /) -> Prediction:
+        """What it says of an image [H, W, 3]."""
 
 
 class Exported(NamedTuple):
@@ -36,11 +47,11 @@ class Exported(NamedTuple):
 
     path: Path
     frame: Frame
-    report: Report
+    report: ExportReport
 
 
 def export_detector(
-    detector: Detector,
+    detector: Fitted,
     path: Path,
     form: Format,
     images: Iterable[GivenImage],
@@ -98,7 +109,7 @@ def frame_of(state: DetectorState, size: tuple[int, int] | None, batch: int) -> 
 class _Writer:
     """Writes a recording beside its place, compares it, and moves it there."""
 
-    def __init__(self, detector: Detector, recording: Recording, frame: Frame, form: Format) -> None:
+    def __init__(self, detector: Fitted, recording: Recording, frame: Frame, form: Format) -> None:
         self._detector, self._recording, self._frame, self._form = detector, recording, frame, form
 
     def proven(self, path: Path, images: Iterable[GivenImage]) -> Exported:
@@ -116,12 +127,12 @@ class _Writer:
             ) from None
         return Exported(path, self._frame, report)
 
-    def _write(self, path: Path, report: Report | None) -> None:
+    def _write(self, path: Path, report: ExportReport | None) -> None:
         facts = facts_in(self._detector.fitted, self._frame, report, has_map=self._recording.outputs > 1)
         write(self._recording, self._form, path, facts)
 
-    def _report(self, draft: Path, images: Iterable[GivenImage]) -> Report:
-        score, chosen = opened(self._form, draft), _Chosen(images, self._frame, self._detector.about)
+    def _report(self, draft: Path, images: Iterable[GivenImage]) -> ExportReport:
+        score, chosen = opened(self._form, draft), _Chosen(images, self._frame, self._detector.fitted.about)
         comparer = Comparer(self._answer, score, self._frame.batch)
         given = comparer.compared(chosen)
         made = comparer.compared(synthetic_images(self._frame).items())

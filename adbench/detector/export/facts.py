@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 from adbench.detector.export.graph import Frame
-from adbench.detector.export.proof import Report
+from adbench.detector.export.proof import ExportReport
 from adbench.detector.fit.state import DetectorState
 
 
-def facts_in(state: DetectorState, frame: Frame, report: Report | None, *, has_map: bool) -> dict[str, str]:
+def facts_in(state: DetectorState, frame: Frame, report: ExportReport | None, *, has_map: bool) -> dict[str, str]:
     """Detector, input, outputs, thresholds and the report of the comparison.
 
     Args:

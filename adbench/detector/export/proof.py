@@ -32,7 +32,7 @@ class Comparison(NamedTuple):
     map_off: float
 
 
-class Report(BaseModel):
+class ExportReport(BaseModel):
     """What the comparison found.
 
     Attributes:
@@ -120,10 +120,10 @@ def _off(one: Comparison) -> float:
     return float("inf") if any(map(math.isnan, differences)) else max(differences)
 
 
-def report_of(given: list[Comparison], made: list[Comparison], left_out: int, runtime: str) -> Report:
+def report_of(given: list[Comparison], made: list[Comparison], left_out: int, runtime: str) -> ExportReport:
     """The report of the comparisons with given images and with synthetic ones."""
     everything = [*given, *made]
-    return Report(
+    return ExportReport(
         images=len(given),
         synthetic=len(made),
         left_out=left_out,
