@@ -69,7 +69,7 @@ def test_only_who_wants_the_name_needs_it():
 
 
 def test_a_name_that_was_not_told_is_missed(made):
-    with pytest.raises(UsageError, match=r"was not told it; let the protocol grant it \(--allow class-names\)"):
+    with pytest.raises(UsageError, match=r"needs the object's name.*\(--allow class-names\)"):
         made(told=True)
 
 
