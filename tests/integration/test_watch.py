@@ -163,5 +163,5 @@ def test_kill_9_loses_and_doubles_nothing(line):
 
 
 @pytest.mark.slow
-def test_kill_9_at_20_random_moments_loses_and_doubles_nothing(line):
-    _survives(line, 20)
+def test_kill_9_at_many_random_moments_loses_and_doubles_nothing(line):
+    _survives(line, 8)  # each start imports torch; 20 passed as well, in minutes
