@@ -1,0 +1,200 @@
+"""The web application: detectors behind HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import tempfile
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from adbench import AdbenchError, BadImage, Detector
+from adbench_serve.answers import about, answer_of
+from adbench_serve.batches import Batches, Outcome
+from adbench_serve.limits import Limits, Refusal
+from adbench_serve.uploads import Upload, uploaded
+
+SAFE = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+"""Headers of every response."""
+FORM = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["image"],
+                    "properties": {"image": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                }
+            }
+        },
+    }
+}
+OPEN = ("/healthz", "/readyz")
+"""What is answered without the token."""
+
+
+class Service:
+    """Detectors at work, with their limits and their counters.
+
+    Args:
+        detectors: by name; the first answers where none is named.
+        limits: of requests.
+    """
+
+    def __init__(self, detectors: Mapping[str, Detector], limits: Limits) -> None:
+        self.limits, self.under_way, self.stopping = limits, 0, False
+        self.registry = CollectorRegistry()
+        self._images = Counter("adbench_images", "Images scored.", ["detector"], registry=self.registry)
+        self._sizes = Histogram("adbench_batch_images", "Images in a batch.", registry=self.registry)
+        self.seconds = Histogram("adbench_request_seconds", "Time of a prediction.", registry=self.registry)
+        self.refused = Counter("adbench_refused", "Requests refused.", ["status"], registry=self.registry)
+        busy = Gauge("adbench_requests_under_way", "Predictions under way.", registry=self.registry)
+        busy.set_function(lambda: self.under_way)
+        self.thread = ThreadPoolExecutor(1, "scores")
+        self.batches = {name: Batches(one, self.thread, self._sizes.observe) for name, one in detectors.items()}
+
+    def named(self, name: str | None) -> tuple[str, Batches]:
+        """The batches of a detector.
+
+        Raises:
+            Refusal: there is no such detector (404).
+        """
+        chosen = next(iter(self.batches)) if name is None else name
+        if chosen not in self.batches:
+            raise Refusal(404, f"there is no such detector here; there are: {', '.join(self.batches)}")
+        return chosen, self.batches[chosen]
+
+    async def predict(self, request: Request, name: str | None, *, heatmap: bool) -> dict[str, Any]:
+        """The answer to a request for predictions.
+
+        Raises:
+            Refusal: a limit is reached, or an image cannot be read.
+        """
+        chosen, batches = self.named(name)
+        if self.under_way >= self.limits.queue:
+            raise Refusal(429, f"{self.under_way} requests are under way, which is the limit; try again in a second")
+        self.under_way += 1
+        try:
+            with tempfile.TemporaryDirectory(prefix="adbench-serve-") as folder, self.seconds.time():
+                images = await uploaded(request, Path(folder), self.limits)
+                answers = await self._in_time(self._scored(batches, images, heatmap=heatmap))
+        finally:
+            self.under_way -= 1
+        self._images.labels(chosen).inc(len(answers))
+        return {"detector": chosen, "predictions": answers}
+
+    async def _scored(self, batches: Batches, images: list[Upload], *, heatmap: bool) -> list[dict[str, Any]]:
+        outcomes = await batches.score([image.path for image in images])
+        # In the one thread, so that the maps of one request at a time take memory.
+        answers = partial(_answers, images, outcomes, heatmap=heatmap)
+        return await asyncio.get_running_loop().run_in_executor(self.thread, answers)
+
+    async def _in_time(self, work: Coroutine[Any, Any, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+        try:
+            return await asyncio.wait_for(work, self.limits.seconds)
+        except asyncio.TimeoutError:
+            raise Refusal(
+                503, f"no answer within {self.limits.seconds:g} seconds; the server is busy, try later"
+            ) from None
+
+
+def _answers(images: list[Upload], outcomes: list[Outcome], *, heatmap: bool) -> list[dict[str, Any]]:
+    return [_answer(image, outcome, heatmap=heatmap) for image, outcome in zip(images, outcomes, strict=True)]
+
+
+def _answer(image: Upload, outcome: Outcome, *, heatmap: bool) -> dict[str, Any]:
+    if isinstance(outcome, BadImage):
+        raise Refusal(422, f"{image.name}: {outcome.problem}; send an image that is whole")
+    return answer_of(image.name, outcome, heatmap=heatmap)
+
+
+def make_app(detectors: Mapping[str, Detector], limits: Limits | None = None, token: str | None = None) -> FastAPI:
+    """The web application.
+
+    Args:
+        detectors: by name; the first answers where none is named.
+        limits: of requests; None for the usual ones.
+        token: what clients send as ``Authorization: Bearer TOKEN``; None asks for none.
+    """
+    service = Service(detectors, limits or Limits())
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        service.stopping = True
+        service.thread.shutdown()
+
+    app = FastAPI(title="adbench", lifespan=life, docs_url=None, redoc_url=None)
+    _guard(app, service, token)
+    _predictions(app, service)
+    _state(app, service)
+    return app
+
+
+def _guard(app: FastAPI, service: Service, token: str | None) -> None:
+    def refusal(status: int, sentence: str) -> JSONResponse:
+        service.refused.labels(str(status)).inc()
+        return JSONResponse({"detail": sentence}, status, {"Retry-After": "1"} if status in (429, 503) else None)
+
+    @app.middleware("http")
+    async def guard(request: Request, follow: Any) -> Response:
+        given = request.headers.get("authorization", "").encode("latin-1")
+        if token and request.url.path not in OPEN and not hmac.compare_digest(given, f"Bearer {token}".encode()):
+            response: Response = refusal(401, "a token is needed; send the header 'Authorization: Bearer TOKEN'")
+        else:
+            response = await follow(request)
+        response.headers.update(SAFE)
+        return response
+
+    @app.exception_handler(Refusal)
+    async def refuse(_: Request, error: Refusal) -> JSONResponse:
+        return refusal(error.status, error.sentence)
+
+    @app.exception_handler(AdbenchError)
+    async def fail(_: Request, error: AdbenchError) -> JSONResponse:
+        return refusal(500, str(error))
+
+
+def _predictions(app: FastAPI, service: Service) -> None:
+    @app.post("/v1/predict", openapi_extra=FORM)
+    async def predict(request: Request, detector: str | None = None, heatmap: bool = False) -> dict[str, Any]:
+        """Score one image or several."""
+        return await service.predict(request, detector, heatmap=heatmap)
+
+    @app.get("/v1/detectors")
+    def detectors() -> list[dict[str, Any]]:
+        """The detectors that answer here."""
+        return [about(name, batches.detector) for name, batches in service.batches.items()]
+
+
+def _state(app: FastAPI, service: Service) -> None:
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        """Whether the process answers."""
+        return {"status": "ok"}
+
+    @app.get("/readyz")
+    async def readyz() -> dict[str, str]:
+        """Whether another request would be taken."""
+        if service.stopping or service.under_way >= service.limits.queue:
+            raise Refusal(503, "the server takes no request now; try again in a second")
+        return {"status": "ready"}
+
+    @app.get("/metrics", response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        """Counters for Prometheus."""
+        return Response(generate_latest(service.registry), media_type=CONTENT_TYPE_LATEST)

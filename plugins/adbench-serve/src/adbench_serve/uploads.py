@@ -1,0 +1,91 @@
+"""Uploads: read within the limits into files that end with their request."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+
+from adbench.datasets import read_size
+from adbench.errors import BadImage, printable
+from adbench_serve.limits import Limits, Refusal
+
+
+class Upload(NamedTuple):
+    """An image in a file of the server, with the name that the client gave it."""
+
+    name: str
+    path: Path
+
+
+async def uploaded(request: Request, folder: Path, limits: Limits) -> list[Upload]:
+    """The images of a request's form, as files in a folder.
+
+    Raises:
+        Refusal: too large (413), too slow (408), or no form with images (422).
+    """
+    form = await _form(request, limits)
+    try:
+        files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+        if not files:
+            raise Refusal(422, "the request holds no image; send multipart/form-data with files named 'image'")
+        return await asyncio.to_thread(_kept, files, folder, limits)
+    finally:
+        await form.close()
+
+
+async def _form(request: Request, limits: Limits) -> FormData:
+    bounded = Request(request.scope, _bounded(request, limits))
+    try:
+        return await asyncio.wait_for(_parsed(bounded, limits), limits.seconds)
+    except asyncio.TimeoutError:
+        raise Refusal(408, f"the upload took longer than {limits.seconds:g} seconds; send smaller images") from None
+    except HTTPException as error:
+        raise Refusal(422, f"the form cannot be read: {error.detail}; at most {limits.images} images") from None
+    except ClientDisconnect:
+        raise Refusal(400, "the client left before the upload was complete") from None
+
+
+async def _parsed(request: Request, limits: Limits) -> FormData:
+    return await request.form(max_files=limits.images, max_fields=8)
+
+
+def _bounded(request: Request, limits: Limits) -> Any:
+    most, taken = int(limits.megabytes * 1e6), 0
+
+    async def receive() -> Any:
+        nonlocal taken
+        message = await request.receive()
+        taken += len(message.get("body", b""))
+        if taken > most:
+            raise Refusal(413, f"the request is larger than {limits.megabytes:g} MB; send fewer or smaller images")
+        return message
+
+    return receive
+
+
+def _kept(files: list[UploadFile], folder: Path, limits: Limits) -> list[Upload]:
+    images, pixels = [], 0
+    for number, file in enumerate(files):
+        image, more = _image(file, folder / str(number))
+        images.append(image)
+        pixels += more
+        if pixels > limits.megapixels * 1e6:
+            raise Refusal(413, f"{image.name}: the images have more than {limits.megapixels:g} megapixels; send fewer")
+    return images
+
+
+def _image(file: UploadFile, path: Path) -> tuple[Upload, int]:
+    name = printable(file.filename or path.name)[:200]
+    with path.open("wb") as target:
+        shutil.copyfileobj(file.file, target)
+    try:
+        height, width = read_size(path)
+    except BadImage as error:
+        raise Refusal(422, f"{name}: {error.problem}; send a PNG, JPEG, BMP, TIFF or WebP image") from None
+    return Upload(name, path), height * width

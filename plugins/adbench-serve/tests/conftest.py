@@ -1,0 +1,39 @@
+"""A detector that learns in a moment, and images for it."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from adbench import Detector
+
+
+def noise(count, seed=0):
+    draw = np.random.default_rng(seed)
+    return [draw.integers(90, 110, (32, 32, 3), np.uint8) for _ in range(count)]
+
+
+def png_of(pixels):
+    Image.fromarray(pixels).save(target := io.BytesIO(), "PNG")
+    return target.getvalue()
+
+
+@pytest.fixture(scope="session")
+def detector():
+    parts = {"backbone": "toy-pixels", "scorer": "toy-nearest"}
+    return Detector(**parts, device="cpu", runtime="torch", cache=None).fit(noise(24), threshold="conformal:alpha=0.1")
+
+
+@pytest.fixture
+def image():
+    return png_of(noise(1, seed=7)[0])
+
+
+@pytest.fixture
+def defect():
+    pixels = noise(1, seed=8)[0]
+    pixels[10:18, 10:18] = 255
+    return png_of(pixels)
