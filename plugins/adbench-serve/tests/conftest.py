@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import io
+import socket
+import threading
+import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import uvicorn
 from PIL import Image
 
 from adbench import Detector
@@ -37,3 +42,25 @@ def defect():
     pixels = noise(1, seed=8)[0]
     pixels[10:18, 10:18] = 255
     return png_of(pixels)
+
+
+@contextmanager
+def _running(app):
+    """An application on a port, in a thread."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            assert any(server.started or time.sleep(0.1) for _ in range(100))
+            yield listening.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join(60)
+
+
+@pytest.fixture
+def running():
+    """Runs an application on a port, which it gives."""
+    return _running

@@ -16,10 +16,8 @@ import time
 import urllib.request
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import pytest
-import uvicorn
 from adbench_serve.app import make_app
 from adbench_serve.batches import Batches
 from adbench_serve.limits import Limits
@@ -233,7 +231,7 @@ def test_200_at_once_are_answered_or_told_to_come_again(server, image):
     assert found.count(200) >= 64
 
 
-def test_a_slow_upload_is_refused_and_holds_nobody_up(detector, image):
+def test_a_slow_upload_is_refused_and_holds_nobody_up(running, detector, image):
     head, body = _request(image)
     with (
         running(make_app({"bolt": detector}, Limits(seconds=2))) as port,
@@ -244,7 +242,7 @@ def test_a_slow_upload_is_refused_and_holds_nobody_up(detector, image):
         assert _answer(slow).startswith(b"HTTP/1.1 408")
 
 
-def test_a_client_that_leaves_frees_its_place(detector, image):
+def test_a_client_that_leaves_frees_its_place(running, detector, image):
     head, body = _request(image)
     with running(make_app({"bolt": detector}, Limits(queue=1))) as port:
         with socket.create_connection(("127.0.0.1", port), 60) as gone:
@@ -260,22 +258,6 @@ def _status(port, content):
     with socket.create_connection(("127.0.0.1", port), 60) as connection:
         connection.sendall(content)
         return int(_answer(connection).split()[1])
-
-
-@contextmanager
-def running(app):
-    """An application on a port, in a thread."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            assert _until(lambda: server.started)
-            yield listening.getsockname()[1]
-        finally:
-            server.should_exit = True
-            thread.join(60)
 
 
 def test_a_stop_answers_what_was_taken(server, image):

@@ -20,6 +20,7 @@ from adbench import AdbenchError, BadImage, Detector
 from adbench_serve.answers import about, answer_of
 from adbench_serve.batches import Batches, Outcome
 from adbench_serve.limits import Limits, Refusal
+from adbench_serve.pages import FILES, add_page
 from adbench_serve.uploads import Upload, uploaded
 
 SAFE = {
@@ -28,7 +29,7 @@ SAFE = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-"""Headers of every response."""
+"""Headers of every response; the page has a policy of its own."""
 FORM = {
     "requestBody": {
         "required": True,
@@ -43,7 +44,7 @@ FORM = {
         },
     }
 }
-OPEN = ("/healthz", "/readyz")
+OPEN = ("/healthz", "/readyz", *FILES)
 """What is answered without the token."""
 
 
@@ -142,6 +143,7 @@ def make_app(detectors: Mapping[str, Detector], limits: Limits | None = None, to
     _guard(app, service, token)
     _predictions(app, service)
     _state(app, service)
+    add_page(app)
     return app
 
 
@@ -157,7 +159,8 @@ def _guard(app: FastAPI, service: Service, token: str | None) -> None:
             response: Response = refusal(401, "a token is needed; send the header 'Authorization: Bearer TOKEN'")
         else:
             response = await follow(request)
-        response.headers.update(SAFE)
+        for name, value in SAFE.items():
+            response.headers.setdefault(name, value)
         return response
 
     @app.exception_handler(Refusal)
