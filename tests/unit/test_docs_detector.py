@@ -39,8 +39,9 @@ def run_commands(method):
     for line in "".join(blocks("sh")).splitlines():
         words = line.split()
         more = [] if words[1] in ("show", "bank") else ["--cache", "none"]
-        words = [part for word in words[1:] for part in (method if word == "--recipe" else [word])]
-        assert call([*(word for word in words if word != "patchcore-lite"), *more]) == 0, line
+        others = [word for word in words[1:] if word != "patchcore-lite"]
+        words = [part for word in others for part in (method if word == "--recipe" else [word])]
+        assert call([*words, *more]) == 0, line
 
 
 def test_the_pages_python_runs(workplace, capsys):
