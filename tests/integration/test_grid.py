@@ -177,7 +177,7 @@ def test_plan_shows_the_tree_what_is_done_and_how_long_the_rest_will_take(adbenc
     code, out, _ = adbench("plan", "--suite", suite)
     assert code == 0
     assert "16 units in 4 branches: 0 done, 16 to run" in out
-    assert "expected time: unknown, since no unit like these has been run here" in out
+    assert "expected time: unknown, because no such unit has run here" in out
     adbench("run", "--suite", suite, "--seed", 0)
     code, out, _ = adbench("plan", "--suite", suite)
     assert "16 units in 4 branches: 8 done, 8 to run" in out
