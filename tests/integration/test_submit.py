@@ -134,7 +134,7 @@ def details(change):
         (details(lambda data: data["images"].reverse()), "has images that do not follow"),
         (details(lambda data: data["curves"].update(roc=[[0.0, 1.0], [1.0, 1.0]])), "has curves that do not follow"),
         (details(lambda data: data.update(id="0" * 64)), "is of another run"),
-        (lambda folder: edit(folder, lambda data: data["task"].update(test=5)), "its test is 5, and 6 with this data"),
+        (lambda folder: edit(folder, lambda data: data["task"].update(test=5)), "its test is 5, but 6 with this data"),
         (
             lambda folder: edit(folder, lambda data: data["metrics"]["image-ap"].update(interval=[0.1, 0.2])),
             "the interval of image-ap is (0.1, 0.2)",
@@ -142,7 +142,7 @@ def details(change):
         (lambda folder: edit(folder, lambda data: data["metrics"]["image-ap"].update(version=9)), "by its version 9"),
         (
             lambda folder: edit(folder, lambda data: data["regime"].update(train_images=0)),
-            "from its components it is 4",
+            "but its components give 4",
         ),
     ],
 )
@@ -168,7 +168,7 @@ def test_verify_compares_what_is_derived_too(said, at):
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (lambda data: data["metrics"]["pixel-ap"].update(value=0.999), "pixel-ap is 0.999, and "),
+        (lambda data: data["metrics"]["pixel-ap"].update(value=0.999), "pixel-ap is 0.999, but "),
         (lambda data: data["recipe"]["spec"]["scorer"][0].update(version=7), "id does not follow"),
         (lambda data: data["predictions"].update(sha256="0" * 64), "not the file that the record was made with"),
         (lambda data: data["predictions"].update(file="../../secret"), "predictions.file"),
