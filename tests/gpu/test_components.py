@@ -41,7 +41,6 @@ BACKBONES = [
 VARIANTS = [
     ("bank", "coreset", {"fraction": 0.2}),
     ("bank", "coreset", {"fraction": 0.2, "start": "mean-of-ten", "projection": "linear", "dim": 4}),
-    ("bank", "coreset", {"fraction": 0.05, "memory": 2.5}),
     ("bank", "prototypes", {"count": 3, "covariance": "cluster"}),
     ("bank", "aligned", {"reads": "layers"}),
     ("bank", "test-set", {"reads": "layers"}),
