@@ -256,7 +256,7 @@ RAISED = {
     "long-trap": "\\x1b\\x1b\\x1b",
     "terminal": "\\x1b[31m \\x1b]0;own\\x07 \\x00 \\u202e [bold]x[/bold]",
     "surrogate": "\\ud800 a",
-    "lines": "one two  three",
+    "lines": "one two three",
     "bytes": "b'\\xff'",
     "nothing": "raised Exception in score()",
     "cancelled": "raised CancelledError in score(): c",
