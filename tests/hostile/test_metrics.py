@@ -31,7 +31,7 @@ SAMPLES = {
     "words as scores": ([0, 1], ["0.1", "0.2"], "not a type of numbers"),
     "None among scores": ([0, 1], [0.1, None], "object is not a type of numbers"),
     "complex scores": ([0, 1], [0.1j, 0.2], "complex128 is not a type of numbers"),
-    "ragged scores": ([0, 1], [[0.1], [0.2, 0.3]], "rows of different lengths"),
+    "ragged scores": ([0, 1], [[0.1], [0.2, 0.3]], "rows have different lengths"),
     "a generator": ([0, 1], (score for score in (0.1, 0.2)), "object is not a type of numbers"),
 }
 

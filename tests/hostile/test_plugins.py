@@ -342,7 +342,7 @@ def test_one_cause_is_one_failure(install, capsys, case):
     assert call(["check", "dist-hostile"]) == 1
     out, err = said(capsys)
     assert len(err.strip().splitlines()) == 1
-    assert "more rules, which build on the one that failed" in " ".join(out.replace("│", " ").split())
+    assert "more rules, which build on the failed one" in " ".join(out.replace("│", " ").split())
 
 
 RUN = [
