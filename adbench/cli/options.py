@@ -12,7 +12,7 @@ import click
 
 from adbench.api.bank import Source
 from adbench.engine.plan.protocol import Protocol
-from adbench.engine.plan.recipe import SLOTS, Part, Recipe, name_of, read_recipe
+from adbench.engine.plan.recipe import SLOTS, Part, Recipe, name_of, named_recipe
 from adbench.errors import UsageError
 from adbench.registration.registry import Registry
 
@@ -272,9 +272,7 @@ def recipe_from(registry: Registry, recipe: str | None, slots: dict[str, Any]) -
     """
     parts = parse_slots(registry, slots)
     if recipe is not None:
-        path = Path(recipe)
-        file = path if path.suffix in (".yaml", ".yml") else registry.recipe(recipe).path
-        return read_recipe(file).with_parts(parts)
+        return named_recipe(recipe, registry).with_parts(parts)
     if "backbone" not in parts or "scorer" not in parts:
         raise UsageError(
             "name a method: --recipe adbench-lite to begin with (two CPU cores will do; 'adbench list recipe' has"

@@ -11,7 +11,7 @@ from adbench.api.component import Component
 from adbench.api.stages import Aggregator
 from adbench.engine.plan.compat import require_compatible
 from adbench.engine.plan.protocol import Protocol
-from adbench.engine.plan.recipe import SLOTS, Part, Recipe, complete, components_of, name_of, read_recipe
+from adbench.engine.plan.recipe import SLOTS, Part, Recipe, complete, components_of, name_of, named_recipe
 from adbench.errors import UsageError
 from adbench.registration.registry import Registry
 
@@ -28,20 +28,14 @@ def recipe_of(registry: Registry, named: str | Path | Recipe | None, parts: Part
     """
     chosen = {slot: _chosen(registry, slot, given) for slot, given in parts.items()}
     if named is not None:
-        return complete(_named(registry, named).with_parts(chosen) if chosen else _named(registry, named), registry)
+        recipe = named if isinstance(named, Recipe) else named_recipe(named, registry)
+        return complete(recipe.with_parts(chosen) if chosen else recipe, registry)
     if not {"backbone", "scorer"} <= chosen.keys():
         raise UsageError(
             "a detector needs a method: give a recipe's name, such as Detector('patchcore-lite'), or a backbone and a"
             " scorer, such as Detector(backbone='efficientnet-lite0', scorer='knn')"
         )
     return complete(Recipe(name=name_of(chosen), **chosen), registry)
-
-
-def _named(registry: Registry, named: str | Path | Recipe) -> Recipe:
-    if isinstance(named, Recipe):
-        return named
-    path = Path(named)
-    return read_recipe(path if path.suffix in (".yaml", ".yml") else registry.recipe(str(named)).path)
 
 
 def _chosen(registry: Registry, slot: str, given: Any) -> Any:

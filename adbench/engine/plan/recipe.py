@@ -272,6 +272,16 @@ def read_recipe(path: Path) -> Recipe:
         raise UsageError(f"recipe {error}") from None
 
 
+def named_recipe(name: str | Path, registry: Registry) -> Recipe:
+    """The recipe in a YAML file, or the installed one of a name.
+
+    Raises:
+        UnknownName, UsageError: there is no such recipe, or its file is invalid.
+    """
+    path = Path(name)
+    return read_recipe(path if path.suffix in (".yaml", ".yml") else registry.recipe(str(name)).path)
+
+
 FILLABLE: dict[str, Any] = {"preprocess": [], "neck": [], "bank": None, "aggregate": "max", "map": {}}
 """Slots for which backbone and scorer may name a default, and the framework's own defaults."""
 

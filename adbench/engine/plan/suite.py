@@ -15,7 +15,7 @@ from adbench.api.dataset import Dataset
 from adbench.api.untrusted import read_yaml
 from adbench.engine.plan.plan import Assignment
 from adbench.engine.plan.protocol import Protocol
-from adbench.engine.plan.recipe import SLOTS, Part, Recipe, name_of, parts_in, read_recipe
+from adbench.engine.plan.recipe import SLOTS, Part, Recipe, name_of, named_recipe, parts_in
 from adbench.errors import AdbenchError, PluginError, StorageError, UnknownName, UsageError
 from adbench.registration.faults import made
 from adbench.registration.registry import Registry
@@ -147,10 +147,8 @@ class Variant(_Frozen):
         Raises:
             UnknownName, UsageError: there is no such recipe, its file is invalid, or `name` is not allowed.
         """
-        path = Path(self.recipe)
-        file = path if path.suffix in (".yaml", ".yml") else registry.recipe(self.recipe).path
         changed = {slot: part for slot in _NAMED if (part := getattr(self, slot)) is not None}
-        recipe = read_recipe(file).with_parts(changed)
+        recipe = named_recipe(self.recipe, registry).with_parts(changed)
         return recipe if self.name is None else recipe.named(self.name)
 
 
