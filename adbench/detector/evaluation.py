@@ -11,7 +11,6 @@ from adbench.detector.datasets import dataset_from
 from adbench.detector.detector import Detector
 from adbench.detector.fit.state import DetectorState, Figures, LearnedImage
 from adbench.detector.recipes import detectable
-from adbench.engine.evaluate.evaluator import measure
 from adbench.engine.features.feature_batch import FeatureCost
 from adbench.engine.plan.protocol import Protocol, Task, make_task, task_of
 from adbench.engine.plan.settings import Settings
@@ -125,12 +124,8 @@ class _Measuring:
         with clock.measure("wall"), undisturbed(), preparer.prepared(builder, parts, clock, lambda _: False) as unit:
             predicted = self._predicted(unit)
             builder.runtime, builder.facts, builder.drew = predicted.runtime, predicted.facts, predicted.drew
-            with clock.measure("evaluate"):
-                normal = self._state.calibration.normal
-                predictions = replace(predicted.predictions, normal=normal)
-                result = ResultMaker(self._settings, clock.shared).result(unit, predictions, predicted.vectors)
-                metrics = measure(self._writer.metrics(), result.evidence)
-                builder.facts = {**builder.facts, **result.evaluator.facts()}
+            results, normal = ResultMaker(self._settings, clock.shared), self._state.calibration.normal
+            result, metrics = results.measured(unit, predicted, normal, self._writer.metrics())
         pool.close()
         return result, predicted.cost.model_copy(update=self._later_seconds()), metrics
 

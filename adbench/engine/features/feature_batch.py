@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -53,12 +53,6 @@ class FeatureCost:
         self.seconds += 0.0 if walked_before else batch.seconds
         self.cached += batch.cached
         self.runtimes |= batch.runtimes
-
-    def metered(self, batches: Iterator[FeatureBatch]) -> Iterator[FeatureBatch]:
-        """Pass batches on, and add each of them."""
-        for batch in batches:
-            self.add(batch)
-            yield batch
 
 
 def extract(backbone: Backbone, batch: Batch) -> Features:

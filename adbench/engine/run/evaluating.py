@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
 from adbench.api.bounded_cache import BoundedCache
+from adbench.api.metric import Metric
 from adbench.api.search.shared_results import SharedResults, digest_of
-from adbench.engine.evaluate.evaluator import Evaluator
+from adbench.engine.evaluate.evaluator import Evaluator, measure
 from adbench.engine.pictures.embedding import embed
 from adbench.engine.plan.map_spec import MapSpec
 from adbench.engine.plan.settings import Settings
+from adbench.engine.run.predicting import UnitPredictions
 from adbench.engine.run.prepared_unit import PreparedUnit
 from adbench.engine.run.result import Result, deployed
+from adbench.engine.store.normal_scores import NormalScores
 from adbench.engine.store.predictions import Predictions
+from adbench.engine.store.record import MetricInfo
 
 
 @dataclass
@@ -45,6 +49,23 @@ class ResultMaker:
         evidence = evaluator.evidence()
         threshold = deployed(evaluator, evidence, rule) if rule else None
         return Result(evaluator, evidence, threshold, self._points(vectors) if vectors else None)
+
+    def measured(
+        self, unit: PreparedUnit, predicted: UnitPredictions, normal: NormalScores | None, metrics: Sequence[Metric]
+    ) -> tuple[Result, dict[str, MetricInfo]]:
+        """The result of a unit and its metrics; the record's builder gets the facts, and the unit's clock the time.
+
+        Args:
+            unit: what was run.
+            predicted: what it said of its test images.
+            normal: the scores of normal images that a threshold follows from, where one is wanted.
+            metrics: which are measured.
+        """
+        with unit.clock.measure("evaluate"):
+            result = self.result(unit, replace(predicted.predictions, normal=normal), predicted.vectors)
+            found = measure(metrics, result.evidence)
+            unit.builder.facts = {**unit.builder.facts, **result.evaluator.facts()}
+        return result, found
 
     def _evaluator(self, unit: PreparedUnit, predictions: Predictions) -> Evaluator:
         return Evaluator(

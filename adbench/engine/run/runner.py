@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 
 from adbench.api.search.shared_results import SharedResults
-from adbench.engine.evaluate.evaluator import measure
 from adbench.engine.features.contract import naming_component
 from adbench.engine.plan.compat import require_compatible
 from adbench.engine.plan.protocol import make_task
@@ -31,7 +30,6 @@ from adbench.engine.run.predicting import Predictor
 from adbench.engine.run.prepared_unit import PreparedUnit, UnitPreparer
 from adbench.engine.run.record_builder import RecordBuilder, UnitOutcome
 from adbench.engine.run.result_writer import ResultWriter
-from adbench.engine.store.predictions import Predictions
 from adbench.errors import WeightsError
 from adbench.registration.registry import Registry
 
@@ -155,11 +153,8 @@ class Runner:
         with clock.measure("wall"), undisturbed(), self._limit(), self._prepared(builder, method, clock) as unit:
             predicted = self._predictor.predictions(unit)
             builder.runtime, builder.facts, builder.drew = predicted.runtime, predicted.facts, predicted.drew
-            predictions = self._with_normal_scores(unit, predicted.predictions)
-            with clock.measure("evaluate"):
-                result = self._results.result(unit, predictions, predicted.vectors)
-                metrics = measure(self._writer.metrics(), result.evidence)
-                builder.facts = {**builder.facts, **result.evaluator.facts()}
+            normal = normal_scores_of(unit, self.settings.threshold, self.registry, self._watch)
+            result, metrics = self._results.measured(unit, predicted, normal, self._writer.metrics())
             self._remark(builder.unit)
             self._remarks.each_once(result.evaluator.remarks())
         shared_s = self._shared.charged - charged
@@ -178,11 +173,6 @@ class Runner:
 
     def _prepared(self, builder: RecordBuilder, method: Method, clock: Clock) -> AbstractContextManager[PreparedUnit]:
         return self._preparer.prepared(builder, method, clock, self._fitter.keeps)
-
-    def _with_normal_scores(self, unit: PreparedUnit, predictions: Predictions) -> Predictions:
-        """Predictions with the scores of normal images that a threshold follows from, where one is wanted."""
-        normal = normal_scores_of(unit, self.settings.threshold, self.registry, self._watch)
-        return replace(predictions, normal=normal)
 
     def _remark(self, unit: Unit) -> None:
         """Tell once how the images and masks were read so far."""
