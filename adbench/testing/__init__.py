@@ -8,7 +8,8 @@ def test_conforms(check): check()
 ```
 `adbench check DIST` runs the same checks without pytest. `check_recipe` checks a recipe of the package's own. Fixtures
 for pytest: ``bench`` runs the whole tool on a tiny dataset (`adbench.testing.bench`), ``patch_stream`` and
-``gaussian_noise`` make features that a test writes down. Nothing here imports torch before a check needs it.
+``gaussian_noise`` make features that a test writes down, ``held`` counts the bytes of tensors. Nothing here imports
+torch before a check needs it.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from adbench.testing.bench import Bench
+    from adbench.testing.held_bytes import HeldBytes
     from adbench.testing.toy_data import PatchStream, ToyStream
 
 
@@ -40,6 +41,14 @@ def gaussian_noise() -> Callable[..., Tensor]:
     import torch
 
     return lambda *shape, seed=0: torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture
+def held() -> type[HeldBytes]:
+    """The bytes of tensors: after ``with held() as memory: ...`` ``memory.peak`` is the most that the block held."""
+    from adbench.testing.held_bytes import HeldBytes
+
+    return HeldBytes
 
 
 @pytest.fixture
