@@ -45,7 +45,7 @@ def gaussian_noise() -> Callable[..., Tensor]:
 
 @pytest.fixture
 def held() -> type[HeldBytes]:
-    """The bytes of tensors: after ``with held() as memory: ...`` ``memory.peak`` is the most that the block held."""
+    """A counter of the bytes of tensors: ``peak`` is the most that its block held at any time."""
     from adbench.testing.held_bytes import HeldBytes
 
     return HeldBytes
