@@ -61,6 +61,31 @@ class FiniteRange(click.FloatRange):
 
 
 option = partial(click.option, cls=SectionedOption)
+_COMPUTING: dict[str, dict[str, Any]] = {
+    "--device": {
+        "type": click.Choice(["auto", "cpu", "cuda"]),
+        "default": "auto",
+        "help": "The device; auto takes a GPU if there is one.",
+    },
+    "--runtime": {
+        "type": click.Choice(["auto", "torch", "onnxruntime", "openvino"]),
+        "default": "auto",
+        "help": "The runtime of the backbone; auto takes OpenVINO, else ONNX Runtime, if installed and equal to torch"
+        " (to 1e-4), else torch.",
+    },
+    "--batch-size": {
+        "type": click.IntRange(1),
+        "default": 8,
+        "metavar": "N",
+        "help": "Number of images in a batch.",
+    },
+    "--workers": {
+        "type": click.IntRange(1),
+        "default": 2,
+        "metavar": "N",
+        "help": "Number of threads that read images.",
+    },
+}
 _part = partial(option, section="Method", metavar="PART")
 _task = partial(option, section="Task")
 
@@ -245,6 +270,11 @@ _size_option = option(
 def cache_options(function: Function) -> Function:
     """Add the options of the cache."""
     return _add(function, (cache_option, _size_option))
+
+
+def computing_option(name: str, section: str) -> Callable[[Function], Function]:
+    """The option ``--device``, ``--runtime``, ``--batch-size`` or ``--workers``, below a heading of the help."""
+    return option(name, section=section, show_default=True, **_COMPUTING[name])
 
 
 def method_options(function: Function) -> Function:

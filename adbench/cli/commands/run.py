@@ -17,6 +17,7 @@ from adbench.cli.options import (
     FiniteRange,
     SectionedCommand,
     cache_options,
+    computing_option,
     method_options,
     option,
     out_option,
@@ -42,38 +43,11 @@ _run_option = partial(option, section="Run")
 @click.command("run", cls=SectionedCommand)
 @method_options
 @task_options
-@_run_option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="The device; auto takes a GPU if there is one.",
-)
-@_run_option(
-    "--runtime",
-    type=click.Choice(["auto", "torch", "onnxruntime", "openvino"]),
-    default="auto",
-    show_default=True,
-    help="The runtime of the backbone; auto takes OpenVINO, else ONNX Runtime, if installed and equal to torch (to"
-    " 1e-4), else torch.",
-)
+@computing_option("--device", "Run")
+@computing_option("--runtime", "Run")
 @out_option
-@_run_option(
-    "--batch-size",
-    type=click.IntRange(1),
-    default=8,
-    show_default=True,
-    metavar="N",
-    help="Number of images in a batch.",
-)
-@_run_option(
-    "--workers",
-    type=click.IntRange(1),
-    default=2,
-    show_default=True,
-    metavar="N",
-    help="Number of threads that read images.",
-)
+@computing_option("--batch-size", "Run")
+@computing_option("--workers", "Run")
 @_run_option(
     "--timeout",
     type=FiniteRange(0, 1e7),

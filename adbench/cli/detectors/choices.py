@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from adbench.cli.options import cache_option, option
+from adbench.cli.options import cache_option, computing_option, option
 from adbench.cli.screen import echo
 
 if TYPE_CHECKING:
@@ -37,40 +37,7 @@ drift_option = option(
 )
 
 _COMPUTING = (
-    option(
-        "--device",
-        section="Computing",
-        type=click.Choice(["auto", "cpu", "cuda"]),
-        default="auto",
-        show_default=True,
-        help="Where to compute; auto takes a GPU where there is one.",
-    ),
-    option(
-        "--runtime",
-        section="Computing",
-        type=click.Choice(["auto", "torch", "onnxruntime", "openvino"]),
-        default="auto",
-        show_default=True,
-        help="What computes the backbone; auto takes the fastest that is installed and equal to torch.",
-    ),
-    option(
-        "--batch-size",
-        section="Computing",
-        type=click.IntRange(1),
-        default=8,
-        show_default=True,
-        metavar="N",
-        help="Images at a time.",
-    ),
-    option(
-        "--workers",
-        section="Computing",
-        type=click.IntRange(1),
-        default=2,
-        show_default=True,
-        metavar="N",
-        help="Threads that read images.",
-    ),
+    *(computing_option(name, "Computing") for name in ("--device", "--runtime", "--batch-size", "--workers")),
     cache_option,
 )
 
