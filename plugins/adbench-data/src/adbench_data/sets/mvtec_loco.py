@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from adbench import GOOD, BadImage, DataError, Field, Sample, StorageError
 from adbench.datasets import MASK_SUFFIXES, DataSource, read_image, read_size
 from adbench.errors import printable
 from adbench.files import read_json
-from adbench.metrics import Region
 from adbench_data.listed import PublishedSet
 from adbench_data.listing import LEFT_OUT, TEST, TRAIN, Item
 from adbench_data.tree import stem
+
+if TYPE_CHECKING:
+    from adbench.metrics import Region
 
 _CONFIG = "defects_config.json"
 
@@ -104,6 +106,8 @@ class MVTecLoco(PublishedSet):
 
     def _region(self, path: Path, size: tuple[int, int], category: str) -> Region:
         """The defect that a mask marks."""
+        from adbench.metrics import Region  # imports NumPy, which lists of components do without
+
         pixels = read_image(path)[:, :, 0]
         number, known = int(pixels.max()), self._saturations(category)
         if pixels.shape != size or number not in known:
