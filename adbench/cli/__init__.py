@@ -13,8 +13,10 @@ from threading import Thread
 from typing import Any
 
 import click
+from click.shell_completion import shell_complete
 
 import adbench
+from adbench.cli.completion import VARIABLE
 from adbench.cli.plugins import reported_once
 from adbench.cli.screen import echo, visible
 from adbench.engine.process.interrupts import stoppable
@@ -28,7 +30,9 @@ _COMMANDS = {
     "board": "Build, show and check leaderboards.",
     "cache": "Show or clear the cache of features, networks and masks.",
     "check": "Check a plugin's components against their contracts.",
+    "completion": "Print the script that makes a shell complete names and options.",
     "data": "List, get, verify and show datasets; import and export annotations.",
+    "doctor": "Show versions, plugins, devices, caches and datasets, for a bug report.",
     "evaluate": "Compute the metrics of finished runs again.",
     "export": "Write a detector as an ONNX, OpenVINO or PyTorch file, and prove that it gives the same scores.",
     "fit": "Learn from a folder of normal images, and write the detector to a file.",
@@ -99,7 +103,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and end the process with its exit code, even if components left threads."""
     if isinstance(sys.stdout, TextIOWrapper):  # shows characters outside the encoding as escapes
         sys.stdout.reconfigure(errors="backslashreplace")
-    code = call(arguments)
+    asked = os.environ.get(VARIABLE)
+    code = shell_complete(group, {}, "adbench", VARIABLE, asked) if asked else call(arguments)
     Thread(target=_leave, args=(code,), daemon=True).start()
     sys.exit(code)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from adbench.api.bank import Source
+from adbench.cli.completion import categories, components, datasets, recipes
 from adbench.engine.plan.protocol import Protocol
 from adbench.engine.plan.recipe import SLOTS, Part, Recipe, name_of, named_recipe
 from adbench.errors import UsageError
@@ -86,8 +87,13 @@ _COMPUTING: dict[str, dict[str, Any]] = {
         "help": "Number of threads that read images.",
     },
 }
-_part = partial(option, section="Method", metavar="PART")
 _task = partial(option, section="Task")
+
+
+def _part(name: str, **rest: Any) -> Callable[[Any], Any]:
+    """The option of a slot."""
+    completion = components(SLOTS[name.removeprefix("--")])
+    return option(name, section="Method", metavar="PART", shell_complete=completion, **rest)
 
 
 def _parse_place(_: click.Context, __: click.Parameter, value: str) -> Path:
@@ -172,6 +178,7 @@ _METHOD_OPTIONS = (
         "--recipe",
         section="Method",
         metavar="NAME|FILE",
+        shell_complete=recipes,
         help="A published method (see 'adbench list recipe') or a recipe file; a given PART replaces the recipe's.",
     ),
     _part("--backbone", multiple=True, help="Computes features of patches from images."),
@@ -193,9 +200,22 @@ _METHOD_OPTIONS = (
     _part("--aggregate", help="Computes the image score from patch scores.", show_default="the scorer's choice"),
 )
 _TASK_OPTIONS = (
-    _task("--data", default="mvtec-ad", show_default=True, metavar="NAME|PATH", help="A dataset or a folder."),
+    _task(
+        "--data",
+        default="mvtec-ad",
+        show_default=True,
+        metavar="NAME|PATH",
+        shell_complete=datasets,
+        help="A dataset or a folder.",
+    ),
     _task("--root", metavar="PATH", help="The folder of the dataset NAME, if not the usual one."),
-    _task("--category", multiple=True, metavar="NAME", help="Only this category; repeat for several."),
+    _task(
+        "--category",
+        multiple=True,
+        metavar="NAME",
+        shell_complete=categories,
+        help="Only this category; repeat for several.",
+    ),
     _task(
         "--shots",
         type=click.IntRange(1),

@@ -41,13 +41,20 @@ def info_command(cache: Path | None) -> None:
     for info in infos:
         table.add(*_row(info))
     table.print(screen())
-    size = sum(info.size for info in infos)
     left = [draft.stat().st_size for draft in abandoned(cache / "features")]
     if left:
         drafts = counted(len(left), "draft")
         echo(f"left by killed writers, which the next run removes: {drafts}, {_mb(sum(left))} MB")
+    echo(sizes_of(cache))
+
+
+def sizes_of(cache: Path) -> str:
+    """The sizes of what a cache folder holds, and the free space of its disk, in one line."""
+    from adbench.engine.features.cache_files import feature_folders
+
+    size = sum(info.size for info in feature_folders(cache / "features"))
     free = shutil.disk_usage(cache).free
-    echo(
+    return (
         f"features: {_mb(size)} MB; exported networks: {_mb(_size(cache / 'runtimes'))} MB; "
         f"masks: {_mb(_size(cache / 'masks'))} MB; free on this disk: {_mb(free)} MB"
     )

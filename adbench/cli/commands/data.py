@@ -5,21 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import click
 
+from adbench.cli.completion import categories, datasets
+from adbench.cli.dataset_lines import about_source, found, whereabouts
 from adbench.cli.screen import counted, echo, screen, visible
-from adbench.errors import AdbenchError, DataError, UsageError
+from adbench.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from adbench.api.component import Component
     from adbench.api.dataset import Dataset
 
 _ROOT = click.option(
     "--root", type=click.Path(file_okay=False, path_type=Path), help="The dataset's folder, if not the usual one."
+)
+_NAME = click.argument("name", shell_complete=datasets)
+_DATA = click.argument("data", metavar="NAME|PATH", shell_complete=datasets)
+_CATEGORY = click.option(
+    "--category",
+    "wanted",
+    multiple=True,
+    shell_complete=categories,
+    help="Only this category; may be given again.",
 )
 
 
@@ -47,16 +57,14 @@ def list_command() -> None:
     for entry in installed().entries("dataset"):
         about = (entry.cls.__doc__ or "").strip().split("\n")[0]
         echo(f"{entry.name}: {about}")
-        for line in _about_source(entry.cls):
+        for line in about_source(entry.cls):
             echo(f"  {line}")
-        needed = [name for name, info in entry.cls.Config.model_fields.items() if info.is_required()]
-        lines = [f"needs {', '.join(needed)}"] if needed else _found(entry.cls)
-        for line in lines:
+        for line in found(entry.cls):
             echo(f"  {line}")
 
 
 @command.command("get")
-@click.argument("name")
+@_NAME
 @_ROOT
 def get_command(name: str, root: Path | None) -> None:
     """Download the dataset NAME, check the archive, and unpack it. A second call continues an interrupted download."""
@@ -100,11 +108,11 @@ def import_command(annotations: Path, out: Path, images: Path | None, classes: s
 
 
 @command.command("export")
-@click.argument("data", metavar="NAME|PATH")
+@_DATA
 @_ROOT
 @click.option("--form", type=click.Choice(["labelme", "coco"]), required=True, help="Whose annotations.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="COCO's file, or the folder of labelme's.")
-@click.option("--category", "wanted", multiple=True, help="Only this category; may be given again.")
+@_CATEGORY
 def export_command(data: str, root: Path | None, form: Any, out: Path, wanted: tuple[str, ...]) -> None:
     """Write the masks of a dataset's test images as annotations that drawing tools open."""
     from adbench.annotations.export import export_masks
@@ -117,9 +125,9 @@ def export_command(data: str, root: Path | None, form: Any, out: Path, wanted: t
 
 
 @command.command("show")
-@click.argument("data", metavar="NAME|PATH")
+@_DATA
 @_ROOT
-@click.option("--category", "wanted", multiple=True, help="Only this category; may be given again.")
+@_CATEGORY
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="The folder that sheets go into."
 )
@@ -146,7 +154,7 @@ def show_command(data: str, root: Path | None, wanted: tuple[str, ...], out: Pat
 
 
 @command.command("verify")
-@click.argument("data", metavar="NAME|PATH")
+@_DATA
 @_ROOT
 def verify_command(data: str, root: Path | None) -> int:
     """Read every image and mask of a dataset, and list its problems; the exit code is 1 if there are any.
@@ -158,20 +166,18 @@ def verify_command(data: str, root: Path | None) -> int:
     from adbench.detector.datasets import dataset_from
     from adbench.engine.evaluate.dataset_audit import problems
 
-    registry = installed()
-    named = dataset_from(registry, data) if root is None else registry.get("dataset", data).cls(root=root)
-    dataset, found = cast("Dataset", named), 0
+    dataset, count = dataset_from(installed(), data, None if root is None else str(root)), 0
     with _image_progress() as watch:
         for problem in problems(dataset, watch):
-            found += 1
+            count += 1
             echo(problem)
     _warn_of_near_duplicates(dataset)
     for line in _labels(dataset):
         echo(line)
     _warn_of_remarks(dataset)
-    summary = "; ".join(_whereabouts(dataset))
-    echo(f"{counted(found, 'problem')} in {summary}" if found else f"sound: {summary}")
-    return 1 if found else 0
+    summary = "; ".join(whereabouts(dataset))
+    echo(f"{counted(count, 'problem')} in {summary}" if count else f"sound: {summary}")
+    return 1 if count else 0
 
 
 def _labels(dataset: Dataset) -> Iterator[str]:
@@ -200,50 +206,6 @@ def _warn_of_remarks(dataset: Dataset) -> None:
         with suppress(DataError):  # the problems contain it
             for remark in dataset.remarks(category):
                 echo(f"warning: {remark}")
-
-
-def _about_source(cls: type[Component]) -> Iterator[str]:
-    """The licence, the size and the page of a published dataset."""
-    source = getattr(cls, "source", None)
-    if source is not None:
-        images = f"{source.images:,} images" if source.images else ""
-        size = (
-            f"{source.size / 1e9:.2g} GB to download"
-            if source.size >= 1e9
-            else f"{source.size / 1e6:.0f} MB to download"
-        )
-        yield "; ".join(filter(None, [f"licence: {source.licence}", images, size if source.size else ""]))
-        yield f"source: {source.page}"
-
-
-def _found(cls: type[Component]) -> list[str]:
-    """The place of a class's dataset, or the reason why it cannot be made."""
-    from adbench.registration.faults import made
-
-    try:
-        return _whereabouts(cast("Dataset", made(cls)))
-    except AdbenchError as error:
-        return [str(error)]
-
-
-def _whereabouts(dataset: Dataset) -> list[str]:
-    """The place and content of a dataset, or the reason why it is missing."""
-    try:
-        categories = dataset.categories()
-    except DataError as error:
-        return [str(error)]
-    where = getattr(dataset, "root", "embedded")
-    return [
-        f"{where}: {counted(len(categories), 'category', 'categories')}, {_counts(dataset)} ({', '.join(categories)})"
-    ]
-
-
-def _counts(dataset: Dataset) -> str:
-    try:
-        splits = [dataset.split(category) for category in dataset.categories()]
-    except DataError as error:
-        return f"unsound: {error}"
-    return f"{sum(len(split.train) for split in splits)} + {sum(len(split.test) for split in splits)} images"
 
 
 @contextmanager

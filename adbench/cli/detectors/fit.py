@@ -7,27 +7,41 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from adbench.cli.completion import components, recipes
 from adbench.cli.detectors.choices import computing, computing_options
 from adbench.cli.options import SectionedCommand, option, recipe_from
 from adbench.cli.screen import echo
+from adbench.engine.plan.recipe import SLOTS
 from adbench.errors import UsageError
 
 if TYPE_CHECKING:
     from adbench.detector.detector import Detector
 
-_SLOTS = ("augment", "preprocess", "backbone", "neck", "masker", "bank", "scorer", "aggregate")
 _MANY = {"preprocess", "neck"}
 
 
 def _slot_options(function: Any) -> Any:
-    for slot in reversed(_SLOTS):
-        said = f"The {slot} in place of the recipe's own; see 'adbench list'."
-        function = option(f"--{slot}", section="Method", metavar="PART", multiple=slot in _MANY, help=said)(function)
+    for slot in reversed(SLOTS):
+        add = option(
+            f"--{slot}",
+            section="Method",
+            metavar="PART",
+            multiple=slot in _MANY,
+            shell_complete=components(SLOTS[slot]),
+            help=f"The {slot} in place of the recipe's own; see 'adbench list'.",
+        )
+        function = add(function)
     return function
 
 
 @click.command("fit", cls=SectionedCommand)
-@option("--recipe", section="Method", metavar="NAME|FILE", help="A method; see 'adbench list recipe'.")
+@option(
+    "--recipe",
+    section="Method",
+    metavar="NAME|FILE",
+    shell_complete=recipes,
+    help="A method; see 'adbench list recipe'.",
+)
 @_slot_options
 @option(
     "--seed", section="Method", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="For draws."
@@ -109,7 +123,7 @@ def _fitted(options: dict[str, Any]) -> Detector:
     from adbench.cli.plugins import installed
     from adbench.detector.detector import Detector
 
-    recipe = recipe_from(installed(), options["recipe"], {slot: options[slot] for slot in _SLOTS})
+    recipe = recipe_from(installed(), options["recipe"], {slot: options[slot] for slot in SLOTS})
     require_writable(options["out"].absolute().parent)
     detector = Detector(
         recipe,

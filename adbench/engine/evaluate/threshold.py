@@ -6,6 +6,7 @@ image is called defective if its score is **above** the threshold.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,6 +16,10 @@ from adbench.engine.store.normal_scores import NormalScores
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+IMPROBABLE = 0.001
+"""The probability below which a number of false alarms contradicts the rule."""
 
 
 class Threshold(BaseModel):
@@ -95,3 +100,38 @@ def _achieved(value: float, labels: np.ndarray, scores: np.ndarray) -> dict[str,
 
 def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
+
+
+def false_alarm_note(threshold: Threshold, normal_images: int) -> str:
+    """A sentence if far more normal test images raise an alarm than the conformal rule intends; empty otherwise.
+
+    If normal test images were like the images behind the m normal scores, the false alarms among n of them would be
+    beta-binomial with the parameters r and m + 1 - r, where r = floor(alpha (m + 1)) (Vovk, "Conditional validity of
+    inductive conformal predictors", ACML 2012, section 2). The sentence comes if that many have a probability below
+    `IMPROBABLE`.
+
+    Args:
+        threshold: with its results on the test set.
+        normal_images: number n of normal test images.
+    """
+    alpha, share = threshold.alpha, threshold.fpr
+    if threshold.method != "conformal" or alpha is None or share is None:
+        return ""
+    alarms, above = round(share * normal_images), math.floor(alpha * (threshold.normals + 1) + 1e-9)
+    if share <= alpha or _at_least(alarms, normal_images, above, threshold.normals + 1 - above) >= IMPROBABLE:
+        return ""
+    return (
+        f"{alarms} of {normal_images} normal test images raise an alarm, and the rule intends {100 * alpha:g} %: normal"
+        " test images differ from those learned from (light, position, material), or those learned from overlap or"
+        " repeat each other; compare both, and learn from images taken as the test images were"
+    )
+
+
+def _at_least(alarms: int, images: int, above: float, below: float) -> float:
+    """P(X >= alarms) of a beta-binomial X."""
+    from scipy.special import betaln, comb  # its statistics take a second to import
+
+    return sum(
+        float(comb(images, count) * math.exp(betaln(count + above, images - count + below) - betaln(above, below)))
+        for count in range(alarms, images + 1)
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 from adbench.api.metric import Evidence, Metric
 from adbench.engine.evaluate.details import details_of, write_details
 from adbench.engine.evaluate.evaluator import Evaluator
-from adbench.engine.evaluate.threshold import Threshold, deploy
+from adbench.engine.evaluate.threshold import Threshold, deploy, false_alarm_note
 from adbench.engine.pictures.figures import draw
 from adbench.engine.plan.threshold_rule import Rule
 from adbench.engine.store.predictions import Predictions, write_predictions
@@ -31,6 +31,12 @@ class Result:
     evidence: Evidence
     threshold: Threshold | None = None
     embedding: Sequence[tuple[float, float]] | None = None
+
+    def notes(self) -> tuple[str, ...]:
+        """Sentences that a person should read beside the figures."""
+        normal_images = int((~self.evidence.labels).sum())
+        note = "" if self.threshold is None else false_alarm_note(self.threshold, normal_images)
+        return (note,) if note else ()
 
     def write(self, folder: Path, record: ResultRecord, metrics: Iterable[Metric], *, figures: bool) -> ResultRecord:
         """Write it into a run's folder.

@@ -60,10 +60,9 @@ class ResultWriter:
                 write_record(folder, record)
         except StorageError as error:
             unsaved = error
-        threshold = None if result is None else result.threshold
-        return UnitOutcome(
-            record, builder.folder, threshold=threshold, unsaved=unsaved, notes=self._tell_plugins(record)
-        )
+        threshold, notes = (None, ()) if result is None else (result.threshold, result.notes())
+        notes = (*notes, *self._tell_plugins(record))
+        return UnitOutcome(record, builder.folder, threshold=threshold, unsaved=unsaved, notes=notes)
 
     def _tell_plugins(self, record: ResultRecord) -> tuple[str, ...]:
         """Tell trackers; what they complain of must not cost a result."""

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adbench import UsageError
-from adbench.engine.evaluate.threshold import Threshold, deploy
+from adbench.engine.evaluate.threshold import IMPROBABLE, Threshold, _at_least, deploy, false_alarm_note
 from adbench.engine.plan.threshold_rule import Rule, conformal, quantile, sigma
 from adbench.engine.store.normal_scores import NormalScores
 
@@ -180,3 +180,41 @@ def test_a_rule_is_written_as_it_is_read(text):
 def test_scores_that_were_not_made_are_not_kept():
     empty = NormalScores(np.zeros(0, np.float32), SOURCE, "conformal needs 19", made=False)
     assert outcome(Rule(), empty, [True, False], [1.0, 0.0]).reason == "conformal needs 19"
+
+
+def measured(alarms, images, normals=24, **rest):
+    fields = {"method": "conformal", "source": SOURCE, "normals": normals, "alpha": 0.05, "value": 1.0}
+    return false_alarm_note(Threshold(**{**fields, "fpr": alarms / images, **rest}), images)
+
+
+def test_far_more_false_alarms_than_intended_get_a_note():
+    assert measured(8, 12).startswith("8 of 12 normal test images raise an alarm, and the rule intends 5 %: ")
+
+
+@pytest.mark.parametrize(("alarms", "images"), [(0, 12), (1, 12), (2, 12), (1, 1)])
+def test_false_alarms_that_chance_explains_get_none(alarms, images):
+    assert measured(alarms, images) == ""
+
+
+def test_rules_without_a_promise_get_none():
+    assert measured(12, 12, method="sigma", alpha=None, k=3.0) == ""
+    assert measured(12, 12, method="quantile") == ""
+
+
+@pytest.mark.parametrize(("images", "above", "below"), [(12, 1, 24), (40, 3, 57), (5, 2, 8)])
+def test_the_probability_is_that_of_scipys_distribution(images, above, below):
+    from scipy.stats import betabinom
+
+    for alarms in range(images + 1):
+        expected = betabinom.sf(alarms - 1, images, above, below)
+        assert _at_least(alarms, images, above, below) == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_note_is_rare_where_the_promise_holds():
+    """Over draws of exchangeable scores, notes come with at most the stated probability."""
+    rng, notes, draws = np.random.default_rng(0), 0, 3000
+    for _ in range(draws):
+        pool = rng.normal(size=24 + 30).astype(np.float32)
+        found = deploy(Rule(), NormalScores(pool[:24], SOURCE), np.zeros(30, bool), pool[24:])
+        notes += bool(false_alarm_note(found, 30))
+    assert notes <= draws * IMPROBABLE + 4 * math.sqrt(draws * IMPROBABLE)

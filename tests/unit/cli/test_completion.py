@@ -1,0 +1,84 @@
+"""Completion as a shell asks for it: by words and a position in the environment."""
+
+import subprocess
+import sys
+
+import pytest
+from click.shell_completion import ShellComplete
+from click.testing import CliRunner
+
+from adbench.cli import group
+from adbench.cli.completion import VARIABLE
+
+
+def completions(*words):
+    """What the last word may become; `type` is "plain" or, for a path, "file"."""
+    *before, begun = words
+    found = ShellComplete(group, {}, "adbench", VARIABLE).get_completions(before, begun)
+    return [(item.type, item.value) for item in found]
+
+
+def names(*words):
+    return [value for kind, value in completions(*words) if kind == "plain"]
+
+
+def test_recipes_complete():
+    assert names("run", "--recipe", "patchcore-l") == ["patchcore-lite"]
+    assert names("fit", "--recipe", "patchcore-l") == ["patchcore-lite"]
+
+
+def test_what_is_no_recipe_completes_as_a_path():
+    assert completions("run", "--recipe", "mine/") == [("file", "")]
+
+
+def test_components_complete_by_the_slot():
+    assert "knn" in names("run", "--scorer", "k")
+    assert "knn" not in names("run", "--backbone", "k")
+    assert "max" in names("fit", "--aggregate", "")
+
+
+def test_options_of_a_component_complete_behind_its_colon():
+    assert "knn:k=" in names("run", "--scorer", "knn:")
+    assert names("run", "--scorer", "knn:k=3,rewe") == ["knn:k=3,reweight=", "knn:k=3,reweight_form="]
+    assert names("run", "--scorer", "nobody:") == []
+
+
+def test_datasets_complete():
+    assert names("run", "--data", "dem") == ["demo"]
+    assert names("data", "show", "dem") == ["demo"]
+    assert completions("run", "--data", "./pho") == [("file", "")]
+
+
+def test_categories_are_those_of_the_named_dataset():
+    assert names("run", "--data", "demo", "--category", "gr") == ["grass", "gravel"]
+    assert names("data", "show", "demo", "--category", "b") == ["brick"]
+
+
+def test_a_dataset_that_is_not_there_has_no_categories(tmp_path):
+    assert completions("run", "--data", str(tmp_path / "none"), "--category", "") == []
+
+
+def test_commands_complete():
+    assert names("do") == ["doctor"]
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_each_shell_has_a_script(shell):
+    done = CliRunner().invoke(group, ["completion", shell])
+    assert done.exit_code == 0
+    assert VARIABLE in done.output
+    assert f"{shell}_complete" in done.output
+
+
+def test_a_shell_gets_its_answer_from_the_process():
+    code = "from adbench.cli import main; main()"
+    environment = {
+        VARIABLE: "fish_complete",
+        "COMP_WORDS": "adbench run --recipe patchcore-l",
+        "COMP_CWORD": "patchcore-l",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**environment}, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stdout.split("\n")[0].endswith("patchcore-lite")
+    assert done.returncode == 0
