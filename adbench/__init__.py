@@ -18,6 +18,7 @@ plugins need has modules of its own:
 - `adbench.reports`: what is told to people: tables of results, surveys of data.
 - `adbench.search`: exact nearest-neighbour search.
 - `adbench.testing`: what a plugin's tests need.
+- `adbench.training`: the training of banks in a fixed number of steps.
 - `adbench.weights`: weights of pretrained models.
 
 All others are adbench's own and may change at any time.
@@ -155,6 +156,7 @@ _ELSEWHERE = {
     "records": ("read_records", "to_frame"),
     "reports": ("PassedOver", "Report", "Survey", "Table"),
     "search": ("ExactIndex", "RecordableIndex", "ReweightForm", "exact_search", "nearest_among", "patchcore_weight"),
+    "training": ("Budget", "Training", "loss_facts"),
     "weights": (
         "WeightsOption",
         "WeightsSource",

@@ -29,6 +29,7 @@ ALLOWED = {
     "records": {"boards"},
     "reports": {"api"},
     "search": {"api"},
+    "training": {"api"},
     "weights": {"api"},
     "registration": {"errors", "safe_text", "api", "registration"},
     "engine": {"errors", "safe_text", "api", "registration", "engine"},
@@ -65,6 +66,7 @@ DOOR_NAMES = (
     "records",
     "reports",
     "search",
+    "training",
     "weights",
 )
 

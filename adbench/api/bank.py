@@ -84,6 +84,10 @@ class Bank(Component):
         """Figures about what was learned that belong into the record, such as the recall of an approximate search."""
         return {}
 
+    def losses(self) -> Sequence[float]:
+        """The loss of each training step, in order; a run draws them. Empty for a bank that is not trained in steps."""
+        return ()
+
 
 class VectorBank(Bank):
     """Normal vectors to search among."""

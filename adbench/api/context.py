@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ class Context:
         runtime: what should compute the backbone: ``"auto"``, ``"torch"``, ``"onnxruntime"`` or ``"openvino"``.
         cache: a folder that stays, for what is costly to make and cheap to check, such as an exported network; None
             where nothing may be kept.
+        watch: shows progress; a component that works for long calls it with the name of a stage, the steps done and the
+            total. What follows a comma in the name, such as a loss, may change from call to call.
     """
 
     seed: int = 0
@@ -33,6 +36,9 @@ class Context:
     class_name: str | None = None
     runtime: str = "auto"
     cache: Path | None = None
+    watch: Callable[[str, int, int], None] = field(
+        default=lambda _stage, _done, _total: None, compare=False, repr=False
+    )
 
     def stream_seed(self, name: str) -> int:
         """A 63-bit seed for a named stream of randomness: the same name and seed give the same bits everywhere."""

@@ -81,7 +81,7 @@ class Console:
                 self._say(f"  {reason}")
 
     def watch(self, stage: str, done: int, total: int) -> None:
-        """Draw the progress of a stage, on a terminal only."""
+        """Draw the progress of a stage, on a terminal only; what follows a comma in its name may change."""
         if not self.err.is_terminal:
             return
         if self._bars is None:
@@ -100,13 +100,14 @@ class Console:
         return TextColumn("{task.fields[rate]}", markup=False), TimeElapsedColumn(), Remaining()
 
     def _draw(self, bars: Progress, stage: str, done: int, total: int) -> None:
-        if self._bar is None or bars.tasks[-1].description != stage:
+        if self._bar is None or _name(bars.tasks[-1].description) != _name(stage):
             if self._bar is not None:
                 bars.remove_task(self._bar)
             self._bar = bars.add_task(stage, total=total or None, rate="", count="")
         speed = bars.tasks[-1].speed
-        rate, count = f"{speed:.1f} images/s" if speed else "", f"{done}/{total}" if total else ""
-        bars.update(self._bar, completed=min(done, total) if total else done, rate=rate, count=count)
+        rate, count = f"{speed:.1f} {_unit(stage)}/s" if speed else "", f"{done}/{total}" if total else ""
+        completed = min(done, total) if total else done
+        bars.update(self._bar, description=stage, completed=completed, rate=rate, count=count)
 
     def end(self, outcome: UnitOutcome) -> None:
         """Print the result of a unit that has ended."""
@@ -206,3 +207,12 @@ def _places(recipes: Iterable[Recipe]) -> dict[str, str]:
         with suppress(AdbenchError):  # the file was deleted meanwhile: its sha256 is enough
             found |= places_of(part for parts in components_of(recipe, installed()).values() for part in parts)
     return found
+
+
+def _name(stage: str) -> str:
+    """The name of a stage, without what is shown beside it, such as a loss."""
+    return stage.partition(",")[0]
+
+
+def _unit(stage: str) -> str:
+    return "steps" if _name(stage) == "train" else "images"

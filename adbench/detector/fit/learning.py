@@ -69,7 +69,7 @@ def learn(
     builder.task = task_of(dataset.samples, (), {one.id: dataset.digest(one) for one in dataset.samples})
     pool, fitter = BackbonePool(registry, settings, note), Fitter(watch)
     with undisturbed():
-        clock, preparer = Clock(settings.device), UnitPreparer(settings, pool, note)
+        clock, preparer = Clock(settings.device), UnitPreparer(settings, pool, note, watch)
         with preparer.prepared(builder, method, clock, fitter.keeps) as ready:
             fitted = fitter.fitted(ready, PeakMemory(settings.device))
             calibration = _calibration(ready, settings.threshold or Rule(), registry, watch)

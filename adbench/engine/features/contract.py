@@ -195,6 +195,15 @@ def check_facts(bank: Component, facts: object) -> None:
             raise ContractError(bank.title, f"facts() must be finite numbers by name, got {name!r}: {value!r}")
 
 
+def check_losses(bank: Component, losses: object) -> None:
+    """Losses are finite numbers in a sequence."""
+    if not isinstance(losses, Sequence):
+        raise ContractError(bank.title, f"losses() must return a sequence, got {type(losses).__name__}")
+    for loss in losses:
+        if not isinstance(loss, Real) or not math.isfinite(loss):
+            raise ContractError(bank.title, f"losses() must be finite numbers, got {loss!r}")
+
+
 def _checked(who: Component, step: str, promised: frozenset[str], features: Features) -> Features:
     """What was promised is there, and what is there has the right shape and is finite."""
     for field in promised:

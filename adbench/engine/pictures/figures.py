@@ -26,22 +26,27 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
-SHEET, HISTOGRAM, CURVES = "sheet.png", "histogram.png", "curves.png"
+SHEET, HISTOGRAM, CURVES, LOSSES = "sheet.png", "histogram.png", "curves.png", "losses.png"
 LIMIT = 0.3
 """The usual limit of the false positive rate for AUPRO."""
 _DASHED = (0, (4, 2))
 
 
 def draw(
-    evaluator: Evaluator, folder: Path, evidence: Evidence | None = None, threshold: Threshold | None = None
+    evaluator: Evaluator,
+    folder: Path,
+    evidence: Evidence | None = None,
+    threshold: Threshold | None = None,
+    losses: Sequence[float] = (),
 ) -> None:
-    """Write all three pictures of a unit into a folder; no sheet for a method without maps.
+    """Write all pictures of a unit into a folder; no sheet for a method without maps, no losses without training.
 
     Args:
         evaluator: predictions and truth.
         folder: of the files.
         evidence: the evaluator's, if its curves are already computed.
         threshold: from normal images, for the histogram.
+        losses: of each training step.
 
     Raises:
         StorageError: a file cannot be written.
@@ -49,6 +54,8 @@ def draw(
     evidence = evidence or evaluator.evidence()
     histogram(evidence.labels, evidence.scores, folder / HISTOGRAM, threshold)
     curves(evidence, folder / CURVES)
+    if losses:
+        training(losses, folder / LOSSES)
     if evaluator.predictions.patches is not None:
         chosen = choose_extremes(evidence.scores, evidence.labels, 4 * PAIRS_A_ROW)
         sheet([_panel(evaluator, index) for index in chosen], folder / SHEET)
@@ -134,6 +141,37 @@ def curves(evidence: Evidence, path: Path) -> None:
     tidy_axes(right, "Per-region overlap (PRO)", "false positive rate", "mean overlap of the regions")
     _draw_pro(right, evidence.pixel_curve)
     save(figure, path)
+
+
+def training(losses: Sequence[float], path: Path) -> None:
+    """Draw the loss of each training step, and its running mean.
+
+    Args:
+        losses: finite, one a step.
+        path: the PNG file.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    figure = new_figure(8.4, 3.6)
+    axes = figure.add_axes((0.09, 0.15, 0.89, 0.72))
+    values = np.asarray(losses, dtype=np.float64)
+    width = max(1, len(values) // 50)
+    mean = np.convolve(values, np.full(width, 1 / width), mode="valid")
+    axes.plot(np.arange(1, len(values) + 1), values, color=PALE, linewidth=0.8, label="each step")
+    label = f"mean of {width} steps" if width > 1 else "each step"
+    axes.plot(np.arange(width, len(values) + 1), mean, color=NORMAL, linewidth=1.6, label=label)
+    axes.set_ylim(*_span(values))
+    tidy_axes(axes, f"Loss, {values[-1]:.4g} after {len(values)} steps", "step", "loss")
+    axes.legend(loc="upper right", frameon=False, fontsize=9)
+    save(figure, path)
+
+
+def _span(values: Array) -> tuple[float, float]:
+    """The range of the axis: all losses but for the highest 1 %, which the first steps often have."""
+    lowest, highest = float(values.min()), float(np.quantile(values, 0.99))
+    margin = 0.05 * (highest - lowest) or 0.05 * abs(highest) or 1.0
+    return lowest - margin, highest + margin
 
 
 def _draw_roc(axes: Axes, evidence: Evidence) -> None:

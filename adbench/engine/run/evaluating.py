@@ -62,7 +62,8 @@ class ResultMaker:
             metrics: which are measured.
         """
         with unit.clock.measure("evaluate"):
-            result = self.result(unit, replace(predicted.predictions, normal=normal), predicted.vectors)
+            joined = self.result(unit, replace(predicted.predictions, normal=normal), predicted.vectors)
+            result = replace(joined, losses=predicted.losses)
             found = measure(metrics, result.evidence)
             unit.builder.facts = {**unit.builder.facts, **result.evaluator.facts()}
         return result, found

@@ -19,7 +19,13 @@ from adbench.api.scorer import Scorer
 from adbench.api.stages import Aggregator, Augmenter, Masker, Neck, Preprocessor
 from adbench.engine.evaluate.aggregation import aggregable
 from adbench.engine.features.after_backbone import apply_necks, find_object
-from adbench.engine.features.contract import check_facts, check_image_scores, check_scores, naming_component
+from adbench.engine.features.contract import (
+    check_facts,
+    check_image_scores,
+    check_losses,
+    check_scores,
+    naming_component,
+)
 from adbench.engine.features.sealed_stream import Seal, SealedStream
 from adbench.engine.plan.map_spec import MapSpec
 
@@ -121,6 +127,13 @@ class Method:
             dropped = self.masker is not None and self.masker.config.test == "drop"
             scores = self.aggregator.aggregate(aggregable(images, self.aggregator, self.map, dropped=dropped))
             return check_image_scores(self.aggregator, scores, [image.id for image in images])
+
+    def losses(self) -> Sequence[float]:
+        """The loss of each training step of the bank; empty where it is not trained in steps."""
+        with naming_component(self.bank, "losses"):
+            losses = self.bank.losses()
+            check_losses(self.bank, losses)
+            return tuple(map(float, losses))
 
     def mask_weights(self) -> tuple[Weights, ...]:
         """What the masker runs on."""

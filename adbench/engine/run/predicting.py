@@ -36,6 +36,7 @@ class UnitPredictions:
         runtime: what computed the features.
         facts: figures of the bank and of the images.
         vectors: a vector of each test image, where a page will show it as a point.
+        losses: of each step of a trained bank; empty for others.
     """
 
     predictions: Predictions
@@ -44,6 +45,7 @@ class UnitPredictions:
     runtime: str
     facts: Mapping[str, float]
     vectors: Sequence[np.ndarray]
+    losses: Sequence[float] = ()
 
     @property
     def nbytes(self) -> int:
@@ -93,6 +95,7 @@ class Predictor:
             runtime="+".join(sorted(fitted.reading.runtimes | scored.reading.runtimes)),
             facts={**fitted.method.facts(), **_masking(fitted.method, task), **_repeats(task)},
             vectors=[scored.vectors[place] for place in places] if scored.vectors else [],
+            losses=fitted.method.losses(),
         )
 
     def _score(self, unit: PreparedUnit, method: Method) -> ScoredStream:

@@ -18,6 +18,7 @@ from adbench.engine.plan.protocol import Task
 from adbench.engine.plan.settings import Settings
 from adbench.engine.plan.unit import Unit
 from adbench.engine.process.clock import Clock
+from adbench.engine.process.progress import Watch
 from adbench.engine.process.scratch import Scratch
 from adbench.engine.run.backbone_pool import BackbonePool, LoadedBackbone
 from adbench.engine.run.method import Method
@@ -109,11 +110,13 @@ class UnitPreparer:
         settings: how they run.
         backbones: the loaded backbone.
         note: told sentences that a user should see.
+        watch: told how far a component is that works for long.
     """
 
     settings: Settings
     backbones: BackbonePool
     note: Callable[[str], None]
+    watch: Watch = lambda _stage, _done, _total: None
 
     @contextmanager
     def prepared(
@@ -144,6 +147,7 @@ class UnitPreparer:
             class_name=unit.category if unit.protocol.class_names else None,
             runtime=self.settings.runtime,
             cache=self.settings.cache,
+            watch=self.watch,
         )
 
     def _reader(self, unit: Unit, method: Method, clock: Clock, folder_of: FolderOfView) -> FeatureReader:

@@ -25,12 +25,14 @@ class Result:
         evidence: of the evaluator, whose curves are made once.
         threshold: what a threshold from normal images does on the test set; None where nobody asked for one.
         embedding: a point for each test image; None where nobody will look at it.
+        losses: of each step of a trained bank.
     """
 
     evaluator: Evaluator
     evidence: Evidence
     threshold: Threshold | None = None
     embedding: Sequence[tuple[float, float]] | None = None
+    losses: Sequence[float] = ()
 
     def notes(self) -> tuple[str, ...]:
         """Sentences that a person should read beside the figures."""
@@ -49,7 +51,7 @@ class Result:
         """
         info = write_predictions(folder, _to_keep(self.evaluator.predictions))
         if figures:
-            draw(self.evaluator, folder, self.evidence, self.threshold)
+            draw(self.evaluator, folder, self.evidence, self.threshold, self.losses)
         found = details_of(record.id, self.evaluator, metrics, self.evidence)
         write_details(folder, found.model_copy(update={"threshold": self.threshold, "embedding": self.embedding}))
         return record.model_copy(update={"predictions": info})

@@ -62,7 +62,7 @@ class Runner:
         settings = self.settings = replace(self.settings, device=choose_device(self.settings.device))
         backbones = BackbonePool(self.registry, settings, self._tell)
         self._shared, self._remarks = SharedResults(), Notes(self._note)
-        self._preparer = UnitPreparer(settings, backbones, self._tell)
+        self._preparer = UnitPreparer(settings, backbones, self._tell, self._watch)
         self._fitter = Fitter(self._watch)
         self._predictor = Predictor(settings, self._fitter, self._watch, backbones.tell_notes)
         self._results = ResultMaker(settings, self._shared)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from adbench_reconstruction import checkpoint, training
 from adbench_reconstruction.autoencoder import Autoencoder
 from adbench_reconstruction.corruption import AREA, corrupted, ellipses
 from adbench_reconstruction.networks import Convolutional, divergence
 
 from adbench import Context, ContractError, DataError, Features, Geometry, UsageError
+from adbench.training import Training
 
 BRIEF = {"steps": 12, "rate": 0.002, "batch": 4, "latent": 6}
 
@@ -108,15 +108,6 @@ def test_fewer_images_than_a_batch(images, patch_stream, draw):
     assert bank.reconstruct(query(draw(1, 8, 8, 3))).isfinite().all()
 
 
-def test_every_image_comes_once_before_any_comes_again(patch_stream, draw):
-    bank = Autoencoder(**BRIEF)
-    pool = bank._pool(patch_stream(draw(10, 4, 4, 3)), Context())
-    network = torch.nn.Linear(1, 1)
-    run = training.Training(network, pool, bank._plan(), *(Context().generator(name) for name in "ab"), "bank")
-    seen = torch.cat([run._drawn() for _ in range(5)])
-    assert len(torch.unique(seen[:10].flatten(1), dim=0)) == len(torch.unique(seen[10:].flatten(1), dim=0)) == 10
-
-
 def test_a_channel_that_never_changes(patch_stream, draw):
     known = draw(4, 8, 8, 3)
     known[..., 1] = 0.1
@@ -190,51 +181,30 @@ def test_nothing_learned_yet(draw):
 @pytest.mark.slow
 def test_a_training_that_was_stopped_goes_on(patch_stream, draw, tmp_path, monkeypatch):
     """To the same bits, also of what is drawn."""
-    monkeypatch.setattr(training, "LOOK", 5)
-    monkeypatch.setattr(checkpoint, "EVERY", 5)
+    monkeypatch.setattr("adbench.api.training.loop.LOOK", 5)
+    monkeypatch.setattr("adbench.api.training.checkpoint.EVERY", 5)
     known, options = draw(6, 8, 8, 3), {"variational": True, "corrupt": "noise", "steps": 20}
     whole = fitted(patch_stream(known), **options).state()
-    ctx, taken = Context(cache=tmp_path), training.Training._step
+    ctx, taken, steps = Context(cache=tmp_path), Training._step, []
 
     def killed(self):
-        if len(self.losses) == 10:
+        steps.append(1)
+        if len(steps) == 11:
             raise KeyboardInterrupt
         return taken(self)
 
-    monkeypatch.setattr(training.Training, "_step", killed)
+    monkeypatch.setattr(Training, "_step", killed)
     with pytest.raises(KeyboardInterrupt):
         fitted(patch_stream(known), ctx, **options)
-    monkeypatch.setattr(training.Training, "_step", taken)
-    steps = []
-    monkeypatch.setattr(training.Training, "_step", lambda self: steps.append(1) or taken(self))
     assert same(fitted(patch_stream(known), ctx, **options).state(), whole)
-    assert len(steps) == 10
+    assert len(steps) == 11 + 10
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
-def test_the_last_sound_checkpoint_stays(patch_stream, draw, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "LOOK", 5)
-    monkeypatch.setattr(checkpoint, "EVERY", 5)
-    taken = training.Training._step
-
-    def spoilt(self):
-        return taken(self) * (torch.nan if len(self.losses) == 10 else 1)
-
-    monkeypatch.setattr(training.Training, "_step", spoilt)
-    with pytest.raises(UsageError, match="nan at step 11 of 20"):
-        fitted(patch_stream(draw(6, 8, 8, 3)), Context(cache=tmp_path), steps=20)
-    assert len(list(tmp_path.rglob("*.safetensors"))) == 1
-
-
-def test_a_damaged_checkpoint_is_passed_over(patch_stream, draw, tmp_path):
-    known = draw(4, 8, 8, 3)
-    whole = fitted(patch_stream(known)).state()
-    bank = Autoencoder(**BRIEF)
-    about = {"options": bank.identity(), "seed": Context().stream_seed("autoencoder"), "device": "cpu", "version": 1}
-    kept = checkpoint.Checkpoint(tmp_path, about, known.permute(0, 3, 1, 2))._file
-    kept.parent.mkdir(parents=True)
-    kept.write_bytes(b"no tensors")
-    assert same(fitted(patch_stream(known), Context(cache=tmp_path)).state(), whole)
+def test_the_losses_are_those_of_all_steps(patch_stream, draw):
+    bank = fitted(patch_stream(draw(4, 8, 8, 3)))
+    assert len(bank.losses()) == BRIEF["steps"]
+    assert bank.facts()["loss_last"] == pytest.approx(sum(bank.losses()) / BRIEF["steps"])
 
 
 def test_stains_cover_what_they_should():

@@ -138,6 +138,20 @@ def test_bars_are_drawn_on_a_terminal_only(console, capsys):
     assert console._bars is None
 
 
+def test_a_training_has_one_bar_with_its_last_loss(console):
+    terminal = io.StringIO()
+    console.err = RichConsole(file=terminal, force_terminal=True, width=120)
+    for step in range(1, 5):
+        console.watch(f"train, loss {step}", step, 4)
+        assert len(console._bars.tasks) == 1
+        assert console._bars.tasks[0].id == 0, "the bar goes on, with its times"
+    assert console._bars.tasks[0].description == "train, loss 4"
+    assert console._bars.tasks[0].fields["rate"].endswith("steps/s")
+    console.watch("score", 1, 2)
+    assert console._bars.tasks[0].id == 1
+    console.close()
+
+
 @pytest.mark.parametrize("width", [20, 60, 80, 200])
 def test_a_bar_stays_on_one_line(console, width):
     terminal = io.StringIO()

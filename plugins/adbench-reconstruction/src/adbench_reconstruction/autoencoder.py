@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import model_validator
 
 from adbench import ContractError, DataError, Field, ReconstructionBank, UsageError
+from adbench.training import Budget, Training, loss_facts
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from adbench import Context, Features, FeatureStream
+    from adbench_reconstruction.loss import Objective
     from adbench_reconstruction.networks import Convolutional, Pointwise
     from adbench_reconstruction.pool import Pool
-    from adbench_reconstruction.training import Plan
 
 LATENT = 100
 """Values of an image's code (Bergmann et al., arXiv 1807.02011)."""
@@ -28,9 +29,6 @@ ROWS = 1 << 15
 
 PATCHES = 1024
 """Patches that stand for an image in a step of the form 'place': as many as most grids have."""
-
-EDGE = 50
-"""Steps at either end whose mean loss is among the facts."""
 
 
 class Autoencoder(ReconstructionBank):
@@ -150,12 +148,11 @@ class Autoencoder(ReconstructionBank):
 
     def facts(self) -> Mapping[str, float]:
         """The length of a code, and the mean losses of the first and of the last steps."""
-        losses = self._known("losses")
-        return {
-            "latent": float(self._known("layout")[0]),
-            "loss_first": float(losses[:EDGE].mean()),
-            "loss_last": float(losses[-EDGE:].mean()),
-        }
+        return {"latent": float(self._known("layout")[0]), **loss_facts(self._known("losses"))}
+
+    def losses(self) -> Sequence[float]:
+        losses: list[float] = self._known("losses").tolist()
+        return losses
 
     def _pool(self, features: FeatureStream, ctx: Context) -> Pool:
         from adbench_reconstruction.pool import Pool, images_of, patches_of
@@ -184,34 +181,22 @@ class Autoencoder(ReconstructionBank):
 
     def _train(self, network: Convolutional | Pointwise, pool: Pool, ctx: Context) -> Tensor:
         """Train the network; returns the losses [steps]."""
-        from adbench_reconstruction.checkpoint import Checkpoint
-        from adbench_reconstruction.training import Training
+        from adbench_reconstruction.loss import ReconstructionLoss
 
-        order, noise = ctx.generator("autoencoder/order"), ctx.generator("autoencoder/noise")
-        training = Training(network, pool, self._plan(), order, noise, self.title)
-        if ctx.cache is None:
-            return training.run(None)
-        about = {"options": self.identity(), "seed": ctx.stream_seed("autoencoder"), "device": ctx.device}
-        checkpoint = Checkpoint(ctx.cache, {**about, "version": self.version}, pool.examples)
-        losses = training.run(checkpoint)
-        checkpoint.done()
-        return losses
+        loss = ReconstructionLoss(network, pool, self._objective())
+        training = Training(network, loss, len(pool.examples), self._budget(), ctx, name=self.name, who=self.title)
+        return training.run({"options": self.identity(), "version": self.version}, pool.examples)
 
-    def _plan(self) -> Plan:
-        from adbench_reconstruction.training import Plan
-
+    def _budget(self) -> Budget:
         options = self.config
         batch = options.batch * (1 if options.form == "image" else PATCHES)
-        return Plan(
-            options.steps,
-            batch,
-            options.rate,
-            options.decay,
-            options.loss,
-            options.beta,
-            options.corrupt,
-            options.precision,
-        )
+        return Budget(options.steps, batch, options.rate, options.decay)
+
+    def _objective(self) -> Objective:
+        from adbench_reconstruction.loss import Objective
+
+        options = self.config
+        return Objective(options.loss, options.beta, options.corrupt, options.precision)
 
     def _redrawn(self, patches: Tensor) -> Tensor:
         """The reconstruction [B, H, W, C] of standardised patches."""

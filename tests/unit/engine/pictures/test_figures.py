@@ -10,7 +10,7 @@ from PIL import Image
 
 from adbench import Evidence, StorageError
 from adbench.api.bounded_cache import BoundedCache
-from adbench.engine.pictures.figures import curves, draw, histogram
+from adbench.engine.pictures.figures import curves, draw, histogram, training
 from adbench.engine.pictures.heatmap_sheet import (
     THUMBNAIL,
     Panel,
@@ -215,6 +215,21 @@ def test_draw_writes_a_sheet_only_where_there_are_maps(tmp_path, maps):
     assert sorted(judge.dataset.read) == sorted(sample.id for sample in judge.samples if maps)  # once for both sheets
     expected = ["curves.png", "histogram.png", *(["sheet.png"] if maps else [])]
     assert sorted(path.name for path in tmp_path.iterdir()) == expected
+
+
+@pytest.mark.parametrize("losses", [[3.0], [1.0] * 4, [5e6, *(1 / (1 + step) for step in range(400))], [-1.0, -2.0]])
+def test_losses_of_a_training_are_drawn(tmp_path, losses):
+    training(losses, tmp_path / "losses.png")
+    assert picture(tmp_path / "losses.png").std() > 1
+
+
+def test_draw_writes_losses_only_after_a_training(tmp_path):
+    judge = SimpleNamespace(predictions=SimpleNamespace(scores=SCORES, patches=None))
+    for name, losses in (("trained", [2.0, 1.0]), ("not", ())):
+        (tmp_path / name).mkdir()
+        draw(judge, tmp_path / name, evidence(maps=False), losses=losses)
+    assert (tmp_path / "trained" / "losses.png").exists()
+    assert not (tmp_path / "not" / "losses.png").exists()
 
 
 def test_what_cannot_be_written_is_one_sentence(tmp_path):

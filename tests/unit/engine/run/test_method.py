@@ -243,3 +243,16 @@ def test_the_size_of_the_bank_is_that_of_its_state():
     made = method()
     made.fit(streams(), CTX)
     assert made.bank_bytes() == sum(tensor.nbytes for tensor in made.bank.state().values()) > 0
+
+
+def test_losses_are_those_of_the_bank_and_finite():
+    class Trained(ToyVectors):
+        name, losses = "trained", lambda _: [2.0, 1.0]
+
+    class Diverged(ToyVectors):
+        name, losses = "diverged", lambda _: [2.0, float("nan")]
+
+    assert method().losses() == ()
+    assert method(bank=Trained()).losses() == (2.0, 1.0)
+    with pytest.raises(ContractError, match="bank 'diverged'.*losses.. must be finite numbers, got nan"):
+        method(bank=Diverged()).losses()

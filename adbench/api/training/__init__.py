@@ -1,0 +1,1 @@
+"""The training of banks: a budget of steps, checkpoints, progress."""

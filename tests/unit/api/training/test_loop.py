@@ -1,0 +1,142 @@
+"""Training: the budget, the seed, checkpoints, progress, and losses that are not finite."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from adbench import Context, UsageError
+from adbench.training import Budget, Training, loss_facts
+
+RATE, STEPS = 0.05, 20
+EXAMPLES = torch.randn(7, 3, generator=torch.Generator().manual_seed(0))
+
+
+class Line(nn.Module):
+    """A linear function with a parameter that stays as it is."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([1.0, -1.0, 0.5]))
+        self.order = nn.Parameter(torch.tensor([2, 0, 1]), requires_grad=False)
+
+
+class Run:
+    """A training of a line, and the examples of each step."""
+
+    def __init__(self, ctx=None, spoilt=(), steps=STEPS, batch=3):
+        self.network, self.drawn, self.spoilt = Line(), [], spoilt
+        budget = Budget(steps=steps, batch=batch, rate=RATE, decay=0.01)
+        self.training = Training(
+            self.network, self.loss, len(EXAMPLES), budget, ctx or Context(), name="line", who="bank 'line'"
+        )
+
+    def loss(self, chosen, noise):
+        self.drawn.append(chosen.tolist())
+        if len(self.drawn) in self.spoilt:
+            raise KeyboardInterrupt
+        noisy = EXAMPLES[chosen] + 0.1 * torch.randn(len(chosen), 3, generator=noise)
+        return (noisy @ self.network.weight - 1).square().mean()
+
+    def run(self, **about):
+        return self.training.run(about, EXAMPLES)
+
+
+@pytest.fixture
+def closely(monkeypatch):
+    """A look at the losses, and a checkpoint, every five steps."""
+    monkeypatch.setattr("adbench.api.training.loop.LOOK", 5)
+    monkeypatch.setattr("adbench.api.training.checkpoint.EVERY", 5)
+
+
+def files(folder):
+    return list(folder.rglob("*.safetensors"))
+
+
+def test_it_takes_as_many_steps_as_its_budget_and_learns():
+    run = Run(steps=200)
+    losses = run.run()
+    assert len(losses) == len(run.drawn) == 200
+    assert losses[-20:].mean() < 0.5 * losses[:20].mean()
+
+
+def test_the_seed_decides_and_nothing_else():
+    first, again, other = (Run(Context(seed=seed)) for seed in (0, 0, 1))
+    losses = [run.run() for run in (first, again, other)]
+    assert torch.equal(losses[0], losses[1])
+    assert torch.equal(first.network.weight, again.network.weight)
+    assert not torch.equal(losses[0], losses[2])
+
+
+def test_each_example_is_drawn_once_before_any_is_drawn_again():
+    run = Run(steps=14, batch=3)
+    run.run()
+    drawn = [index for step in run.drawn for index in step][: 6 * len(EXAMPLES)]
+    for start in range(0, len(drawn), len(EXAMPLES)):
+        assert sorted(drawn[start : start + len(EXAMPLES)]) == list(range(len(EXAMPLES)))
+
+
+def test_fewer_examples_than_a_batch():
+    run = Run(steps=2, batch=100)
+    run.run()
+    assert [sorted(step) for step in run.drawn] == [list(range(len(EXAMPLES)))] * 2
+
+
+def test_whoever_watches_is_told_step_and_loss(closely):
+    told = []
+    losses = Run(Context(watch=lambda *what: told.append(what))).run()
+    assert told == [(f"train, loss {losses[done - 1]:.4g}", done, STEPS) for done in (5, 10, 15, 20)]
+
+
+def test_a_stopped_training_goes_on_to_the_same_bits(closely, tmp_path):
+    whole = Run()
+    losses = whole.run()
+    ctx = Context(cache=tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        Run(ctx, spoilt={13}).run()
+    assert len(files(tmp_path)) == 1
+    rest = Run(ctx)
+    assert torch.equal(rest.run(), losses)
+    assert torch.equal(rest.network.weight, whole.network.weight)
+    assert len(rest.drawn) == 10
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("other", [{"seed": 1}, {"options": 2}, {"device": "other"}])
+def test_a_checkpoint_of_another_training_is_left_alone(other, closely, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        Run(Context(cache=tmp_path), spoilt={13}).run(options=1)
+    run = Run(Context(cache=tmp_path, seed=other.get("seed", 0), device=other.get("device", "cpu")))
+    run.run(options=other.get("options", 1))
+    assert len(run.drawn) == STEPS
+    assert len(files(tmp_path)) == 1
+
+
+def test_a_damaged_checkpoint_is_passed_over(closely, tmp_path):
+    ctx = Context(cache=tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        Run(ctx, spoilt={13}).run()
+    files(tmp_path)[0].write_bytes(b"no tensors")
+    run = Run(ctx)
+    assert torch.equal(run.run(), Run().run())
+
+
+def test_a_loss_that_is_not_finite_names_the_step_and_the_checkpoint_stays(closely, tmp_path):
+    run = Run(Context(cache=tmp_path))
+    usual = run.training._step
+    run.training._step = lambda: usual() * (torch.nan if len(run.drawn) == 12 else 1)
+    with pytest.raises(UsageError, match="bank 'line': its loss became nan at step 12 of 20; use a smaller rate"):
+        run.run()
+    assert len(files(tmp_path)) == 1
+
+
+def test_a_full_disk_costs_the_checkpoint_alone(closely, tmp_path):
+    blocked = tmp_path / "line"
+    blocked.write_text("a file where the folder would be")
+    assert len(Run(Context(cache=tmp_path)).run()) == STEPS
+
+
+def test_facts_are_the_mean_losses_at_either_end():
+    assert loss_facts(torch.arange(100.0)) == {"loss_first": 24.5, "loss_last": 74.5}
+    assert loss_facts(torch.tensor([2.0])) == {"loss_first": 2.0, "loss_last": 2.0}
