@@ -86,14 +86,21 @@ ABOVE = {"testing/bench.py": {"cli"}}
 
 EXTRA = {
     ("boards", f"adbench.engine.{name}")
-    for name in ("store.record", "store.normal_scores", "evaluate.details", "evaluate.threshold", "plan.threshold_rule")
+    for name in (
+        "store.record",
+        "store.normal_scores",
+        "images.contamination",
+        "evaluate.details",
+        "evaluate.threshold",
+        "plan.threshold_rule",
+    )
 }
 """Modules of the engine that boards may import: what is in the files that they read."""
 
-ROOMS = ("process", "store", "plan", "features", "evaluate", "pictures", "run")
+ROOMS = ("process", "store", "images", "plan", "features", "evaluate", "pictures", "run")
 """The engine's rooms from the ground up: each imports from those before it, and from itself."""
 
-LIGHT_ROOMS = ("process", "store", "plan")
+LIGHT_ROOMS = ("process", "store", "images", "plan")
 """Rooms whose modules import no torch when they are loaded."""
 
 MOST_IN_A_ROOM = 16

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from adbench import Source, StorageError
 from adbench.boards.text import plain, slug
+from adbench.engine.images.contamination import MOST
 from adbench.engine.store.record import ResultRecord, canonical_json
 from adbench.files import read_yaml
 
@@ -36,6 +37,7 @@ _DEFAULT_RULES = {
     "evaluation": "original",
     "allow": [Source.TRAIN.value],
     "class_names": False,
+    "contaminate": None,
 }
 
 
@@ -59,6 +61,9 @@ class BoardProtocol(_Frozen):
     )
     limit_train: int | None = Field(None, ge=1, description="the first N normal images by name")
     limit_test: int | None = Field(None, ge=1, description="the first N images of each test folder")
+    contaminate: float | None = Field(
+        None, gt=0, le=MOST, description="the share of the training images that are defects out of the test set"
+    )
 
     @field_validator("evaluation", mode="before")
     @classmethod
@@ -88,6 +93,7 @@ class BoardProtocol(_Frozen):
             "evaluation": self.evaluation,
             "allow": [source.value for source in self.allow],
             "class_names": self.class_names,
+            **({} if self.contaminate is None else {"contaminate": self.contaminate}),
         }
 
     def takes(self, protocol: Mapping[str, Any]) -> bool:
@@ -105,7 +111,8 @@ class BoardProtocol(_Frozen):
         )
         learns = "may learn from test images" if Source.TEST in self.allow else ""
         names = "class names may be told" if self.class_names else ""
-        parts = [train, test, learns, names, f"evaluated at {grid}", f"seeds {', '.join(map(str, self.seeds))}"]
+        mixed = f"{100 * self.contaminate:g} % of the training images are defects" if self.contaminate else ""
+        parts = [train, mixed, test, learns, names, f"evaluated at {grid}", f"seeds {', '.join(map(str, self.seeds))}"]
         return ", ".join(filter(None, parts))
 
 
@@ -209,6 +216,7 @@ def protocol_slug(protocol: BoardProtocol) -> str:
     parts += [protocol.evaluation] if protocol.evaluation != "original" else []
     parts += [f"learns-{source.value}" for source in protocol.allow if source not in (Source.NOTHING, Source.TRAIN)]
     parts += ["class-names"] if protocol.class_names else []
+    parts += [f"contaminated-{protocol.contaminate:g}"] if protocol.contaminate else []
     return "-".join(parts)
 
 

@@ -12,6 +12,7 @@ import click
 
 from adbench.api.bank import Source
 from adbench.cli.completion import categories, components, datasets, recipes
+from adbench.engine.images.contamination import MOST
 from adbench.engine.plan.protocol import Protocol
 from adbench.engine.plan.recipe import SLOTS, Part, Recipe, name_of, named_recipe
 from adbench.errors import UsageError
@@ -248,6 +249,14 @@ _TASK_OPTIONS = (
         multiple=True,
         help="Allow more input than normal images: the unlabelled test set, or the objects' names; records show it.",
     ),
+    _task(
+        "--contaminate",
+        type=FiniteRange(0, MOST, min_open=True),
+        metavar="SHARE",
+        help="Add defective test images to the training images, without a label, until they are this share of them; the"
+        " others are judged.",
+        show_default="none",
+    ),
     _task("--skip-bad", is_flag=True, help="Leave out unreadable files; the record lists them."),
     _task(
         "--shard",
@@ -372,7 +381,7 @@ def protocol_from(options: Mapping[str, Any]) -> Protocol:
         raise UsageError(f"--evaluation {evaluation!r}: give 'original' or the side of a square in pixels, such as 256")
     grid: Any = evaluation if evaluation == "original" else int(evaluation)
     return Protocol(
-        **{name: options[name] for name in ("shots", "limit_train", "limit_test")},
+        **{name: options[name] for name in ("shots", "limit_train", "limit_test", "contaminate")},
         evaluation=grid,
         allow=(Source.NOTHING, Source.TRAIN, *([Source.TEST] if "test" in granted else [])),
         class_names="class-names" in granted,

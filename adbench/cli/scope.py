@@ -30,6 +30,7 @@ _TASK_WORDS = {
     "limit_train": "limit_train",
     "limit_test": "limit_test",
     "evaluation": "evaluation",
+    "contaminate": "contaminate",
 }
 """Options that replace fields of a suite's tasks, and the name of each field."""
 
@@ -119,7 +120,7 @@ def _board_tasks(suite: Suite) -> list[TaskSpec]:
     tasks = []
     for name in suite.boards:
         board = read_board(Path("leaderboards") / name / BOARD_FILE)
-        rules = board.protocol.model_dump(include={"limit_train", "limit_test", "allow", "class_names"})
+        rules = board.protocol.model_dump(include={"limit_train", "limit_test", "allow", "class_names", "contaminate"})
         grid = board.protocol.evaluation
         tasks.append(
             TaskSpec(

@@ -13,7 +13,7 @@ from adbench.engine.plan.row_names import distinct_names
 if TYPE_CHECKING:
     from adbench.engine.store.record import Cost, ResultRecord
 
-_METRICS = {
+METRICS = {
     "image-auroc": Column("image\nAUROC", "image"),
     "image-ap": Column("image\nAP", "image"),
     "image-f1-max": Column("image\nF1-max", "image"),
@@ -25,7 +25,14 @@ _METRICS = {
 }
 _COSTS = Column("ms an\nimage", "cost"), Column("fit\ns", "cost")
 
-_USUAL = {"shots": None, "limit_train": None, "limit_test": None, "evaluation": "original", "class_names": False}
+_USUAL = {
+    "shots": None,
+    "limit_train": None,
+    "limit_test": None,
+    "evaluation": "original",
+    "class_names": False,
+    "contaminate": None,
+}
 """Protocol rules that a title leaves out; `allow` shows in the regime of the records."""
 
 NOT_DRAWN = "det."
@@ -41,7 +48,7 @@ def tables(records: Sequence[ResultRecord], places: Mapping[str, str] | None = N
     """
     groups: dict[tuple[str, str], list[ResultRecord]] = defaultdict(list)
     for record in records:
-        groups[_terms(record), record.task.revision].append(record)
+        groups[terms_of(record), record.task.revision].append(record)
     alike = Counter(terms for terms, _ in groups)
     for (terms, revision), group in groups.items():
         title = terms if alike[terms] == 1 else f"{terms} (revision {revision})"
@@ -54,7 +61,7 @@ def tables(records: Sequence[ResultRecord], places: Mapping[str, str] | None = N
             yield _by_method(title, methods, places)
 
 
-def _terms(record: ResultRecord) -> str:
+def terms_of(record: ResultRecord) -> str:
     """The dataset and the protocol, in words; each has its own table."""
     protocol = record.task.protocol
     rules = [f"{key.replace('_', '-')} {value}" for key, value in protocol.items() if value != _USUAL.get(key, value)]
@@ -66,9 +73,9 @@ def _by_category(title: str, records: Sequence[ResultRecord]) -> TextTable:
     grid = _grid(title, "category")
     for record in records:
         grid.add(*_row(record))
-    grid.add("mean", *(_mean(records, name) for name in _METRICS), "", "", apart=True)
+    grid.add("mean", *(_mean(records, name) for name in METRICS), "", "", apart=True)
     if len(_seeds(records)) > 1:
-        grid.add("± over seeds", *(_spread(records, name) for name in _METRICS), "", "")
+        grid.add("± over seeds", *(_spread(records, name) for name in METRICS), "", "")
     return grid
 
 
@@ -84,7 +91,7 @@ def _by_method(
     several = max(len(_seeds(records)) for records in methods.values()) > 1
     grid = _grid(f"{title}{', ± over seeds' if several else ''}", "method")
     for sha, records in sorted(methods.items(), key=lambda item: (-_rank(item[1]), names[item[0]])):
-        figures = (" ".join(filter(None, (_mean(records, m), _signed(_spread(records, m))))) for m in _METRICS)
+        figures = (" ".join(filter(None, (_mean(records, m), _signed(_spread(records, m))))) for m in METRICS)
         grid.add(names[sha], *figures, *_times([record.cost for record in records if record.cost is not None]))
     return grid
 
@@ -96,14 +103,14 @@ def _name(records: Sequence[ResultRecord]) -> str:
 
 
 def _grid(title: str, first: str) -> TextTable:
-    return TextTable(f"{title} (figures in %)", [Column(first), *_METRICS.values(), *_COSTS])
+    return TextTable(f"{title} (figures in %)", [Column(first), *METRICS.values(), *_COSTS])
 
 
 def _row(record: ResultRecord) -> list[str]:
     name = record.task.category + (f" (seed {record.task.seed})" if record.task.seed else "")
     if record.status != "ok" or record.cost is None:
-        return [name, record.status, *([""] * (len(_METRICS) + 1))]
-    figures = [_percent(record.metrics[key].value if key in record.metrics else None) for key in _METRICS]
+        return [name, record.status, *([""] * (len(METRICS) + 1))]
+    figures = [_percent(record.metrics[key].value if key in record.metrics else None) for key in METRICS]
     return [name, *figures, *_times([record.cost])]
 
 

@@ -62,7 +62,12 @@ def command_line(recipe: str, dataset: str, protocol: BoardProtocol, seeds: Sequ
         seeds: those of the row.
     """
     words = ["adbench", "run", "--recipe", recipe, "--data", plain(dataset)]
-    rules = {"--shots": protocol.shots, "--limit-train": protocol.limit_train, "--limit-test": protocol.limit_test}
+    rules: dict[str, object] = {
+        "--shots": protocol.shots,
+        "--limit-train": protocol.limit_train,
+        "--limit-test": protocol.limit_test,
+    }
+    rules["--contaminate"] = protocol.contaminate
     words += [word for option, value in rules.items() if value is not None for word in (option, str(value))]
     words += ["--evaluation", protocol.evaluation] if protocol.evaluation != "original" else []
     words += ["--allow", "test"] if Source.TEST in protocol.allow else []

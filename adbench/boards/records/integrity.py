@@ -8,6 +8,7 @@ from adbench import Weights
 from adbench.boards.tables.annotations import annotation_rows
 from adbench.boards.tables.tidy import BoardData, shots_of, unit_of
 from adbench.boards.text import plain
+from adbench.engine.images.contamination import MOST, defects_needed
 from adbench.engine.store.record import ResultRecord, identity
 from adbench.reports import Table
 
@@ -44,12 +45,19 @@ def _miscounted(record: ResultRecord) -> str:
     """Reason why the counts of a record contradict its protocol; empty if they do not."""
     task, rules = record.task, record.task.protocol
     for rule in ("shots", "limit_train"):
-        most = rules.get(rule)
-        if isinstance(most, int) and task.train > most:
+        most = _with_defects(rules.get(rule), rules.get("contaminate"))
+        if most is not None and task.train > most:
             return f"it learned from {task.train} images where its protocol gives {most}: it was edited; run it again"
     if record.status == "ok" and not (task.train and task.test):
         return "it ended well with no image to learn from, or none to judge: it was edited; run it again"
     return ""
+
+
+def _with_defects(normal: object, share: object) -> int | None:
+    """The most training images: normal ones, and defects that contaminate them; None without a limit."""
+    if not isinstance(normal, int):
+        return None
+    return normal + (defects_needed(normal, share) if isinstance(share, float) and 0 < share <= MOST else 0)
 
 
 def _tuned_on(record: ResultRecord) -> Sequence[str]:

@@ -25,7 +25,7 @@ ON_A_GRID: Mapping[str, Any] = {"small regions": "one that the nearest pixels lo
 """Further definition where maps are evaluated on a grid of their own."""
 
 
-_LATER = {"tuned_on_test", "unverified", "unknown"}
+_LATER = {"tuned_on_test", "contamination", "unverified", "unknown"}
 
 
 def fingerprint(data: BoardData, regime: RegimeGroup, threshold: str = "") -> str:

@@ -43,6 +43,7 @@ class RegimeGroup:
     class_names: bool = False
     zero_shot: bool = False
     shots: int = 0
+    contamination: float = 0.0
     outdated: tuple[str, ...] = ()
     """Metrics of the board that were measured with an older version, with that version."""
     unknown: tuple[str, ...] = ()
@@ -56,6 +57,7 @@ class RegimeGroup:
             "tuned per category": self.tuned_per_category,
             "tuned on the test labels": self.tuned_on_test,
             "class names": self.class_names,
+            f"{100 * self.contamination:g} % of the training images defective": self.contamination > 0,
             f"older metrics ({', '.join(self.outdated)})": bool(self.outdated),
             f"versions of metrics that are unknown here ({', '.join(self.unknown)})": bool(self.unknown),
             "unverified": self.unverified,
@@ -117,6 +119,7 @@ class MethodRow:
             class_names=any(regime.class_names for regime in given),
             zero_shot=bool(done) and all(regime.train_images == 0 for regime in done),
             shots=max(map(shots_of, self.records.values())),
+            contamination=max((regime.contamination for regime in given), default=0.0),
         )
 
     @property

@@ -9,8 +9,8 @@ import numpy as np
 
 from adbench.api.context import Context
 from adbench.api.dataset import Sample
+from adbench.engine.images.twins import groups_of
 from adbench.engine.plan.threshold_rule import Rule
-from adbench.engine.plan.twins import groups_of
 from adbench.engine.store.normal_scores import NormalScores
 
 HELD_OUT = 0.2

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from adbench.api.dataset import Sample
-from adbench.engine.plan.twins import groups_of
+from adbench.engine.images.twins import groups_of
 from adbench.errors import DataError
 
 

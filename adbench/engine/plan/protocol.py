@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
-from typing import Literal
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from adbench.api.bank import Source
 from adbench.api.dataset import Dataset, Sample
+from adbench.engine.images.contamination import MOST, contaminate
 from adbench.engine.plan.aliases import aliases_of, blind_order
 from adbench.engine.store.record import bounded_sha
 from adbench.errors import DataError
@@ -31,6 +32,7 @@ class Protocol(BaseModel):
         evaluation: the grid of the pixel metrics: the original one, or a square of this side.
         allow: the sources that a bank may learn from.
         class_names: whether a method may read the object's name.
+        contaminate: the share of the training images that are defects out of the test set; None for none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,6 +43,13 @@ class Protocol(BaseModel):
     evaluation: Literal["original"] | int = "original"
     allow: tuple[Source, ...] = (Source.NOTHING, Source.TRAIN)
     class_names: bool = False
+    contaminate: float | None = Field(None, gt=0, le=MOST)
+
+    @model_serializer(mode="wrap")
+    def _as_older_records(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what came later and does not hold: the ids of older records stay."""
+        given: dict[str, Any] = write(self)
+        return {name: value for name, value in given.items() if name != "contaminate" or value is not None}
 
     @property
     def grid(self) -> tuple[int, int] | None:
@@ -53,7 +62,7 @@ class Task:
     """The training and test images of one unit.
 
     Attributes:
-        train: normal training images.
+        train: training images, normal ones unless the protocol contaminates them.
         test: test images.
         sha: sha256 over ids and contents of all images, and the boundary between training and test images, in hex.
         skipped: ids of unreadable files that were left out.
@@ -96,7 +105,8 @@ def make_task(dataset: Dataset, category: str, protocol: Protocol, seed: int, *,
         skip_bad: leave out unreadable files, and list them.
 
     Raises:
-        DataError: there are fewer normal images than shots, or no image is left.
+        DataError: there are fewer normal images than shots, no image is left, or there are too few defects to
+            contaminate with.
     """
     split = dataset.split(category)
     pool = split.train[: protocol.limit_train]
@@ -108,7 +118,10 @@ def make_task(dataset: Dataset, category: str, protocol: Protocol, seed: int, *,
     for name, samples in (("normal training image", train), ("test image", test)):
         if not samples:
             raise DataError(f"category {category!r} has no readable {name}; add some, or leave the category out")
-    return task_of(train, test, _digests(dataset, (*train, *test)), tuple(skipped))
+    digests = _digests(dataset, (*train, *test))
+    if protocol.contaminate is not None:
+        train, test = contaminate(train, test, digests, protocol.contaminate, seed, category)
+    return task_of(train, test, digests, tuple(skipped))
 
 
 def task_of(

@@ -23,9 +23,10 @@ def given_by(components: Components, protocol: Protocol, train: Sequence[Sample]
         protocol: the rules of the comparison.
         train: the training images.
     """
+    labelled = protocol.contaminate is None and any(sample.anomalous for sample in train)
     return {
         **declared_by(components, protocol, len(train)),
-        "anomalies": Source.TRAIN in learns_from(components) and any(sample.anomalous for sample in train),
+        "anomalies": Source.TRAIN in learns_from(components) and labelled,
     }
 
 
@@ -35,6 +36,7 @@ def declared_by(components: Components, protocol: Protocol, train_images: int) -
     return {
         "train_images": train_images if Source.TRAIN in sources else 0,
         "test_set": Source.TEST in sources,
+        "contamination": (protocol.contaminate or 0.0) if Source.TRAIN in sources else 0.0,
         "class_names": protocol.class_names and any("class_name" in part.needs for part in _parts(components)),
     }
 

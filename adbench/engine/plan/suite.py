@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from adbench.api.bank import Source
 from adbench.api.dataset import Dataset
 from adbench.api.untrusted import read_yaml
+from adbench.engine.images.contamination import MOST
 from adbench.engine.plan.plan import Assignment
 from adbench.engine.plan.protocol import Protocol
 from adbench.engine.plan.recipe import SLOTS, Part, Recipe, name_of, named_recipe, parts_in
@@ -52,6 +53,7 @@ class TaskSpec(_Frozen):
     evaluation: Literal["original"] | int = "original"
     allow: tuple[Source, ...] = (Source.NOTHING, Source.TRAIN)
     class_names: bool = False
+    contaminate: float | None = Field(None, gt=0, le=MOST)
 
     _one = field_validator("categories", "shots", "seeds", mode="before")(_listed)
 
@@ -62,7 +64,8 @@ class TaskSpec(_Frozen):
 
     def protocols(self) -> Iterator[Protocol]:
         """The protocols of the task, one for each number of shots."""
-        rules = self.model_dump(include={"limit_train", "limit_test", "evaluation", "allow", "class_names"})
+        names = {"limit_train", "limit_test", "evaluation", "allow", "class_names", "contaminate"}
+        rules = self.model_dump(include=names)
         for shots in self.shots:
             yield Protocol(shots=None if shots == "all" else shots, **rules)
 

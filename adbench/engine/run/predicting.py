@@ -9,10 +9,10 @@ import numpy as np
 
 from adbench.api.backbone import Backbone
 from adbench.api.bounded_cache import BoundedCache
+from adbench.engine.images.twins import repeated
 from adbench.engine.pictures.embedding import MOST
 from adbench.engine.plan.protocol import Task
 from adbench.engine.plan.settings import Settings
-from adbench.engine.plan.twins import repeated
 from adbench.engine.process.clock import MB, Clock, PeakMemory
 from adbench.engine.process.progress import StageProgress, Watch
 from adbench.engine.run.fitting import FittedMethod, Fitter
@@ -93,7 +93,7 @@ class Predictor:
             _cost(unit.clock, memory, fitted, scored),
             drew=fitted.drew or unit.seed_watch.drew,
             runtime="+".join(sorted(fitted.reading.runtimes | scored.reading.runtimes)),
-            facts={**fitted.method.facts(), **_masking(fitted.method, task), **_repeats(task)},
+            facts={**fitted.method.facts(), **_masking(fitted.method, task), **_odd_images(task)},
             vectors=[scored.vectors[place] for place in places] if scored.vectors else [],
             losses=fitted.method.losses(),
         )
@@ -133,10 +133,11 @@ def _masking(method: Method, task: Task) -> dict[str, float]:
     }
 
 
-def _repeats(task: Task) -> dict[str, float]:
-    """How many training images have the content of another one; empty where none has."""
-    count = repeated(task.train, task.digests)
-    return {"repeated_train": float(count)} if count else {}
+def _odd_images(task: Task) -> dict[str, float]:
+    """How many training images have the content of another one, and how many show a defect; without zeros."""
+    defective = sum(sample.anomalous for sample in task.train)
+    counts = {"repeated_train": repeated(task.train, task.digests), "defective_train": defective}
+    return {name: float(count) for name, count in counts.items() if count}
 
 
 def _in_order(task: Task, blind: Predictions) -> Predictions:

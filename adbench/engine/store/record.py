@@ -83,6 +83,10 @@ class TaskInfo(_Model):
     duplicates: list[str] | None = Field(None, description="test images that are training images too, by content")
 
 
+_LATER = {"tuned_on_test", "contamination"}
+"""Fields of a regime that records leave out where they do not hold."""
+
+
 class Regime(_Model):
     """What the method was given, computed from declarations. Rows of different regimes are never ranked together."""
 
@@ -92,13 +96,16 @@ class Regime(_Model):
     anomalies: bool = Field(description="the bank learned from labelled anomalies")
     tuned_per_category: bool
     tuned_on_test: bool = Field(False, description="labels of this dataset's test images have chosen options")
+    contamination: float = Field(
+        0.0, ge=0, le=0.5, description="the share of the training images that show a defect, without a label"
+    )
     random_weights: bool
 
     @model_serializer(mode="wrap")
     def _as_older_records(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Without what came later and does not hold: the same bytes as before."""
         given: dict[str, Any] = write(self)
-        return {name: value for name, value in given.items() if name != "tuned_on_test" or value}
+        return {name: value for name, value in given.items() if name not in _LATER or value}
 
 
 class MetricInfo(_Model):

@@ -82,6 +82,7 @@ def test_yaml_runs_nothing(write):
         {"protocol": {"limit_test": 20}},
         {"protocol": {"allow": ["nothing", "train", "test"]}},
         {"protocol": {"class_names": True}},
+        {"protocol": {"contaminate": 0.1}},
         {"protocol": {"something-new": 1}},
         {"protocol": {"allow": "train"}},
     ],
@@ -144,17 +145,20 @@ def test_slugs_tell_protocols_apart(make_record):
             {"evaluation": "256"},
             {"allow": ["train", "test"]},
             {"class_names": True},
+            {"contaminate": 0.1},
         )
     ]
     slugs = [protocol_slug(board.protocol) for board in boards]
     assert slugs == ["full-shot", "1-shot", "full-shot-train-1", "full-shot-test-1", "full-shot-256",
-                     "full-shot-learns-test", "full-shot-class-names"]  # fmt: skip
+                     "full-shot-learns-test", "full-shot-class-names", "full-shot-contaminated-0.1"]  # fmt: skip
 
 
 def test_a_protocol_in_words(make_record):
     protocol = {"shots": 4, "limit_train": 50, "limit_test": 20, "evaluation": "256", "class_names": True}
+    protocol["contaminate"] = 0.2
     board = default_board([make_record(protocol={**protocol, "allow": ["train", "test"]})])
     assert board.protocol.sentence() == (
-        "4 of the first 50 normal training images, judged on the first 20 images of each test folder, may learn from"
-        " test images, class names may be told, evaluated at 256 x 256 pixels, seeds 0, 1, 2"
+        "4 of the first 50 normal training images, 20 % of the training images are defects, judged on the first 20"
+        " images of each test folder, may learn from test images, class names may be told, evaluated at 256 x 256"
+        " pixels, seeds 0, 1, 2"
     )

@@ -9,7 +9,14 @@ from adbench.cli.options import SectionedCommand, option, protocol_from, recipe_
 from adbench.detector.datasets import dataset_from
 from adbench.registration.registry import load_registry
 
-NOTHING_SAID = {"shots": None, "limit_train": None, "limit_test": None, "evaluation": "original", "allow": ()}
+NOTHING_SAID = {
+    "shots": None,
+    "limit_train": None,
+    "limit_test": None,
+    "evaluation": "original",
+    "allow": (),
+    "contaminate": None,
+}
 
 
 @pytest.fixture(scope="module")

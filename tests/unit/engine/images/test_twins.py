@@ -1,5 +1,5 @@
 from adbench import Sample
-from adbench.engine.plan.twins import groups_of, repeated
+from adbench.engine.images.twins import groups_of, repeated
 
 SAMPLES = [Sample(f"bolt/train/good/{name}") for name in ("c", "a", "b", "d")]
 DIGESTS = dict(zip((sample.id for sample in SAMPLES), ("one", "two", "one", "three"), strict=True))

@@ -1,0 +1,71 @@
+"""Protocols that change images, from the command line to the board, with the toy components."""
+
+import json
+
+import pytest
+
+from adbench.cli import call
+from adbench.engine.store.record import find_runs, read_record
+
+TOY = ("--backbone", "toy-pixels", "--scorer", "toy-nearest", "--device", "cpu", "--no-figures")
+
+
+@pytest.fixture
+def run(parts, tmp_path, capsys):
+    def run(*arguments, out="runs"):
+        code = call(["run", *TOY, "--data", str(parts), "--out", str(tmp_path / out), *arguments])
+        return code, capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def records(tmp_path):
+    return lambda: [read_record(folder) for folder in find_runs(tmp_path / "runs")]
+
+
+def test_contaminated_rows_have_their_own_board(run, records, tmp_path, capsys):
+    assert run("--category", "bolt")[0] == 0
+    code, printed = run("--category", "bolt", "--contaminate", "0.2")
+    assert code == 0
+    assert "contaminate 0.2" in printed.out
+    clean, dirty = sorted(records(), key=lambda record: record.regime.contamination)
+    assert (dirty.regime.contamination, dirty.task.train, dirty.task.test) == (0.2, 5, 5)
+    assert dirty.facts["defective_train"] == 1
+    assert (dirty.regime.anomalies, dirty.task.duplicates) == (False, [])
+    assert "contamination" not in clean.to_json()["regime"]
+    assert "contaminate" not in clean.task.protocol
+    boards = tmp_path / "boards"
+    assert call(["board", "build", str(tmp_path / "runs"), "--out", str(boards)]) == 0
+    assert sorted(path.parent.name for path in boards.glob("*/*/board.yaml")) == [
+        "full-shot",
+        "full-shot-contaminated-0.2",
+    ]
+    page = next(boards.glob("*/full-shot-contaminated-0.2/README.md")).read_text()
+    assert "20 % of the training images defective" in page
+    assert "20 % of the training images are defects" in page
+    assert call(["board", "check", str(boards)]) == 0
+    capsys.readouterr()
+
+
+def test_an_edited_contamination_is_found(run, tmp_path, capsys):
+    run("--category", "bolt", "--contaminate", "0.2")
+    (folder,) = find_runs(tmp_path / "runs")
+    record = json.loads((folder / "record.json").read_text())
+    del record["regime"]["contamination"]
+    (folder / "record.json").write_text(json.dumps(record))
+    assert call(["board", "build", str(tmp_path / "runs"), "--out", str(tmp_path / "boards")]) == 1
+    assert "contamination" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("share", ["0", "0.6", "-0.1", "nan", "much"])
+def test_a_share_that_is_none_is_refused(run, share):
+    code, printed = run("--contaminate", share)
+    assert code == 2
+    assert "--contaminate" in printed.err
+
+
+def test_too_few_defects_are_a_failure_with_a_reason(run, records):
+    assert run("--category", "bolt", "--contaminate", "0.5")[0] == 1
+    (record,) = records()
+    assert "needs 4 defective test images to learn from and one to judge; it has 3" in record.reason
