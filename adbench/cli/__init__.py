@@ -40,12 +40,12 @@ _COMMANDS = {
     "plan": "Show the units that 'run' would run, finished units, and units that cannot run.",
     "predict": "Score images with a detector: tables, heatmaps, masks, contours.",
     "run": "Run one or more methods on every category of a dataset.",
-    "show": "Show the contents of a detector's file.",
+    "show": "Show one component, recipe, dataset, record or detector.",
     "sweep": "Try post-processing on finished runs: some test images choose, the others report.",
     "watch": "Score image files as they arrive in a folder; survives restarts.",
 }
 """Name and short help of the built-in commands; each lives in the module of its name."""
-_DETECTORS = {"bank", "export", "fit", "predict", "show", "watch"}
+_DETECTORS = {"bank", "export", "fit", "predict", "watch"}
 """Commands about detectors, whose modules are in `adbench.cli.detectors`; those of all others are in `commands`."""
 
 

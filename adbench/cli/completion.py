@@ -50,6 +50,14 @@ def datasets(_: click.Context, __: click.Parameter, begun: str) -> list[Completi
     return _matching(begun, (entry.name for entry in installed().entries("dataset"))) or [_FILES]
 
 
+def everything(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Components, recipes and datasets by name; a path when no name begins like that."""
+    from adbench.registration.registry import installed
+
+    registry = installed()
+    return _matching(begun, {*registry.recipe_files, *(entry.name for entry in registry.entries())}) or [_FILES]
+
+
 def categories(ctx: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
     """The categories of the dataset that the command already names; none where it cannot be read."""
     return _matching(begun, _categories_of(ctx))

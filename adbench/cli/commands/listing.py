@@ -10,6 +10,7 @@ from adbench.cli.screen import echo, echo_json
 from adbench.errors import UnknownName
 
 if TYPE_CHECKING:
+    from adbench.api.component import Component
     from adbench.registration.registry import Registry
 
 
@@ -40,7 +41,7 @@ def _rows(registry: Registry) -> list[dict[str, Any]]:
             "version": entry.cls.version,
             "dist": f"{entry.dist} {entry.dist_version}",
             "about": (entry.cls.__doc__ or "").strip().split("\n")[0],
-            "options": {name: _option(info) for name, info in entry.cls.Config.model_fields.items()},
+            "options": options_of(entry.cls),
         }
         for entry in registry.entries()
     ]
@@ -50,8 +51,12 @@ def _rows(registry: Registry) -> list[dict[str, Any]]:
     return rows
 
 
-def _option(info: Any) -> dict[str, Any]:
-    return {"default": _default(info), "required": info.is_required(), "help": info.description or ""}
+def options_of(cls: type[Component]) -> dict[str, dict[str, Any]]:
+    """Name, default and help of each option of a component."""
+    return {
+        name: {"default": _default(info), "required": info.is_required(), "help": info.description or ""}
+        for name, info in cls.Config.model_fields.items()
+    }
 
 
 def _default(info: Any) -> str:

@@ -1,0 +1,182 @@
+"""``adbench show``: one component, recipe, dataset, record or detector."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from adbench.cli.commands.listing import options_of
+from adbench.cli.completion import everything
+from adbench.cli.dataset_lines import about_source, found
+from adbench.cli.screen import echo, echo_json
+from adbench.errors import UnknownName
+
+if TYPE_CHECKING:
+    from adbench.engine.plan.recipe import Part, Recipe
+    from adbench.engine.store.record import ResultRecord
+    from adbench.registration.registry import Entry, Registry
+
+_SUFFIXES = {".adbench", ".json", ".yaml", ".yml"}
+
+Facts = dict[str, Any]
+"""What is shown, by name: texts, numbers, or a mapping of names to texts."""
+
+
+@click.command("show")
+@click.argument("what", metavar="NAME|FILE", shell_complete=everything)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(what: str, *, as_json: bool) -> None:
+    """Show one thing: a component, recipe or dataset by NAME; a detector's FILE, a run's folder, or a recipe's FILE.
+
+    \b
+    adbench show patchcore-lite        the recipe: parts in order, options, differences from the paper
+    adbench show knn                   the component: what it does, options, package
+    adbench show elpv                  the dataset: licence, source, where it is
+    adbench show bolt.adbench          the detector: method, images, threshold, weights, versions, figures
+    adbench show runs/brick-...        the record of a run: figures, regime, cost
+    """  # noqa: D301  \b tells click not to wrap the paragraph
+    things = [_of_file(Path(what), as_json=as_json)] if _is_path(what) else _of_name(what)
+    if as_json:
+        echo_json(things if len(things) > 1 else things[0], indent=1)
+        return
+    for number, facts in enumerate(things):
+        echo(*([""] if number else []))
+        _print(facts)
+
+
+def _is_path(what: str) -> bool:
+    """Whether a word means a file; a folder that is called like a component needs ./ before its name."""
+    from adbench.cli.plugins import installed
+
+    path, registry = Path(what), installed()
+    known = what in registry.recipe_files or any(entry.name == what for entry in registry.entries())
+    return not known and (len(path.parts) > 1 or path.suffix in _SUFFIXES or path.exists())
+
+
+def _print(facts: Mapping[str, Any]) -> None:
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            echo(f"{name}:", *(f"  {key}: {text}" for key, text in value.items()))
+        else:
+            echo(*f"{name}: {value}".split("\n"))
+
+
+def _of_file(path: Path, *, as_json: bool) -> Facts:
+    """A recipe (.yaml), a record (.json, a run's folder) or a detector (any other file)."""
+    from adbench.detector.store.file import read_description, read_facts
+    from adbench.engine.plan.recipe import read_recipe
+    from adbench.engine.store.record import read_record
+
+    if path.suffix in (".yaml", ".yml"):
+        return _of_recipe(read_recipe(path))
+    if path.suffix == ".json" or path.is_dir():
+        record = read_record(path)
+        return record.to_json() if as_json else _of_record(record)
+    return read_description(path).model_dump(mode="json", by_alias=True) if as_json else dict(read_facts(path))
+
+
+def _of_name(name: str) -> list[Facts]:
+    """Whatever has this name: a recipe, and components of any kind.
+
+    Raises:
+        UnknownName: nothing has it.
+    """
+    from adbench.cli.plugins import installed
+    from adbench.engine.plan.recipe import read_recipe
+
+    registry = installed()
+    recipes = [registry.recipe(name)] if name in registry.recipe_files else []
+    things = [
+        {
+            **_of_recipe(read_recipe(file.path), registry),
+            "package": f"{file.dist} {file.dist_version}",
+            "run it": f"adbench run --recipe {name} --data PATH",
+        }
+        for file in recipes
+    ]
+    things += [_of_component(entry) for entry in registry.entries() if entry.name == name]
+    if not things:
+        names = {entry.name for entry in registry.entries()} | set(registry.recipe_files)
+        raise UnknownName("component, recipe or dataset", name, names)
+    return things
+
+
+def _of_recipe(recipe: Recipe, registry: Registry | None = None) -> Facts:
+    """The parts of a recipe in the order of the data flow, with the defaults of backbone and scorer filled in."""
+    from adbench.engine.plan.recipe import SLOTS, complete, parts_in
+
+    whole = complete(recipe, registry) if registry else recipe
+    parts = {slot: " + ".join(map(_words, parts_in(whole, slot))) for slot in SLOTS if parts_in(whole, slot)}
+    rule = {} if whole.map is None else {"map": _options(whole.map.model_dump(exclude_none=True))}
+    facts = {
+        "recipe": recipe.name,
+        "title": recipe.title,
+        "paper": recipe.paper,
+        "parts": {**parts, **rule},
+        "differs from the original": recipe.differs,
+        "tuned on": ", ".join(recipe.tuned_on),
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _words(part: Part) -> str:
+    return f"{part.name}:{_options(part.options)}" if part.options else part.name
+
+
+def _options(options: Mapping[str, Any]) -> str:
+    """Options in the command line's form."""
+    return ",".join(f"{name}={_value(value)}" for name, value in options.items())
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "+".join(map(_value, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _of_component(entry: Entry) -> Facts:
+    options = {
+        name: f"{option['help']} ({'required' if option['required'] else 'default ' + option['default']})"
+        for name, option in options_of(entry.cls).items()
+    }
+    facts: Facts = {
+        entry.kind: entry.name,
+        "version": entry.cls.version,
+        "package": f"{entry.dist} {entry.dist_version}",
+        "about": inspect.getdoc(entry.cls) or "",
+        "options": options,
+    }
+    if entry.kind == "dataset":
+        facts |= dict(_about_dataset(entry))
+    return {name: value for name, value in facts.items() if value}
+
+
+def _about_dataset(entry: Entry) -> Iterator[tuple[str, str]]:
+    for line in about_source(entry.cls):
+        name, _, text = line.partition(": ")
+        yield name, text
+    yield "here", "; ".join(found(entry.cls))
+
+
+def _of_record(record: ResultRecord) -> Facts:
+    task, regime = record.task, record.regime
+    given = {name: value for name, value in regime.model_dump().items() if value and name != "train_images"}
+    metrics = {name: _figure(metric) for name, metric in record.metrics.items()}
+    facts: Facts = {
+        "record": record.id,
+        "status": f"{record.status}{f': {record.reason}' if record.reason else ''}",
+        "recipe": record.recipe.name,
+        "data": f"{task.dataset}, {task.category}, seed {task.seed}: {task.train} + {task.test} images",
+        "given beside normal images": ", ".join(name.replace("_", " ") for name in given),
+        "metrics": metrics,
+        "ran on": f"{record.provenance.device}, {record.provenance.started}",
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _figure(metric: Any) -> str:
+    return f"{metric.value:.4f}" if metric.value is not None else f"none: {metric.reason}"
