@@ -8,7 +8,7 @@ plugins need has modules of its own:
 - `adbench.banks`: what a bank checks before it learns.
 - `adbench.coresets`: a few vectors that cover many: greedy k-center, merge-reduce.
 - `adbench.datasets`: datasets of files, their sources and downloads.
-- `adbench.errors`: every error, and `printable` and `one_line` for strangers' names and texts in messages.
+- `adbench.errors`: every error, and `printable` and `one_line` for untrusted names and texts in messages.
 - `adbench.executor`: executors, and the jobs that they run.
 - `adbench.files`: files that users name, read safely.
 - `adbench.maps`: anomaly maps on the prepared image.

@@ -93,7 +93,7 @@ class BadImage(DataError):
     Args:
         path: the file.
         problem: what is wrong with it.
-        advice: what to do about it; nobody is ever told to delete an annotation.
+        advice: what to do about it; it never advises to delete an annotation.
     """
 
     def __init__(self, path: object, problem: str, advice: str = "repair or remove it") -> None:

@@ -42,14 +42,14 @@ WAYS = {"held-out 20 %": 1, "cross-fitted k=5": 1 << 30}
 
 
 class Unit(NamedTuple):
-    """A category, and what a method sees and says of it."""
+    """A category with the features and scores of a method."""
 
     train: Sequence[Sample]
     digests: Mapping[str, str]
     labels: np.ndarray
     scores: np.ndarray
     make: Callable[[], Method]
-    look: crossfit.Look
+    stream: crossfit.StreamOf
     ctx: Context
     fit_s: float
 
@@ -67,17 +67,17 @@ def unit_of(recipe: str, dataset, category: str, limit: int | None, workdir: Pat
         method.prepare(ctx)
         return method
 
-    def look(samples: Sequence[Sample]) -> ImageStream:
+    def stream(samples: Sequence[Sample]) -> ImageStream:
         reader = FeatureReader(backbone, ImageLoader(make().preprocess), Clock("cpu"), lambda _: folder)
         return ImageStream(reader, source_images(dataset, samples, task.aliases, task.digests))
 
-    for _ in look((*task.train, *task.test)):
+    for _ in stream((*task.train, *task.test)):
         pass
     method, start = make(), time.perf_counter()
-    method.fit({Source.TRAIN: look(task.train)}, ctx)
+    method.fit({Source.TRAIN: stream(task.train)}, ctx)
     fit_s = time.perf_counter() - start
-    scores = method.aggregate([one for part in look(task.test) for one in split_scores(*method.score(part))]).numpy()
-    return Unit(task.train, task.digests, np.array([s.anomalous for s in task.test]), scores, make, look, ctx, fit_s)
+    scores = method.aggregate([one for part in stream(task.test) for one in split_scores(*method.score(part))]).numpy()
+    return Unit(task.train, task.digests, np.array([s.anomalous for s in task.test]), scores, make, stream, ctx, fit_s)
 
 
 def show(category: str, unit: Unit, rules: Sequence[Rule]) -> None:
@@ -89,7 +89,7 @@ def show(category: str, unit: Unit, rules: Sequence[Rule]) -> None:
     for way, many in WAYS.items():
         start = time.perf_counter()
         with patch.object(crossfit, "MANY", many):
-            normal = crossfit.normal_scores(unit.make, unit.train, unit.digests, unit.look, unit.look, unit.ctx)
+            normal = crossfit.normal_scores(unit.make, unit.train, unit.digests, unit.stream, unit.stream, unit.ctx)
         cost = (time.perf_counter() - start) / unit.fit_s
         for rule in rules:
             found = deploy(rule, normal, unit.labels, unit.scores)

@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-DRAFT = ".draft-"
-"""The name of a file that is not whole yet begins so."""
+TEMPORARY = ".draft-"
+"""The prefix of the name of a temporary file."""
 
 PRIVATE = 0o600
-"""The mode of a file that only its owner reads."""
+"""The mode of a file that only its owner may read."""
 
 
 @dataclass(frozen=True)
-class Draft:
-    """A file beside its target that is written and then takes the target's name.
+class TemporaryFile:
+    """A file beside its target, which is written and then renamed to it.
 
     Attributes:
-        path: of the draft.
-        target: the name that it takes.
+        path: of this file.
+        target: the file that it becomes.
         file: open for writing.
     """
 
@@ -32,32 +32,32 @@ class Draft:
     file: BinaryIO
 
     def publish(self) -> None:
-        """Take the target's name, in place of a file that has it. What was written has to be flushed or closed.
+        """Rename the file to its target, which is replaced. The content has to be flushed or closed before.
 
         Raises:
-            FileNotFoundError: another process has swept the draft away.
+            FileNotFoundError: another process has deleted the file.
         """
         self.path.replace(self.target)
 
 
 @contextmanager
-def draft_of(target: Path, mode: int | None = None) -> Iterator[Draft]:
-    """Open a draft; it is gone at the end of the block if it was not published.
+def temporary_file(target: Path, mode: int | None = None) -> Iterator[TemporaryFile]:
+    """Open a temporary file; it is deleted at the end of the block if it was not published.
 
     Args:
         target: a file in a folder that exists.
-        mode: the file's permissions; None for what the process gives new files.
+        mode: the file's permissions; None for the process's default.
 
     Raises:
         OSError: the folder cannot be written.
     """
-    path = target.with_name(f"{DRAFT}{uuid4().hex}")
+    path = target.with_name(f"{TEMPORARY}{uuid4().hex}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
         with os.fdopen(os.open(path, flags, 0o666 if mode is None else mode), "wb") as file:
             if mode is not None:
                 path.chmod(mode)
-            yield Draft(path, target, file)
+            yield TemporaryFile(path, target, file)
     finally:
         path.unlink(missing_ok=True)
 
@@ -68,12 +68,12 @@ def atomic_write(path: Path, content: bytes | str, mode: int | None = None) -> N
     Args:
         path: in a folder that exists.
         content: bytes, or text that is written as UTF-8.
-        mode: the file's permissions; None for what the process gives new files.
+        mode: the file's permissions; None for the process's default.
 
     Raises:
         OSError: the folder cannot be written, or the disk is full.
     """
-    with draft_of(path, mode) as draft:
-        draft.file.write(content.encode() if isinstance(content, str) else content)
-        draft.file.close()
-        draft.publish()
+    with temporary_file(path, mode) as temporary:
+        temporary.file.write(content.encode() if isinstance(content, str) else content)
+        temporary.file.close()
+        temporary.publish()

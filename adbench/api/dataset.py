@@ -153,7 +153,7 @@ class Dataset(Component):
         was passed over, and ``adbench data verify`` lists that as wrong.
 
         Returns:
-            None if no file could have been passed over, or nobody looked.
+            None if no file could have been passed over, or none was searched for.
 
         Raises:
             UnknownName: no such category.

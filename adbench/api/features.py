@@ -134,7 +134,7 @@ class ImageScores:
         image: the scorer's own image score or None.
         vector: [D] the backbone's image vector or None.
         foreground: [H, W] bool, where the object is, or None for everywhere.
-        size: height and width of the prepared image in pixels, or None where nobody knows them.
+        size: height and width of the prepared image in pixels, or None where it is unknown.
         to_map: makes the recipe's anomaly map [H0, W0] of patch scores [H, W]; given to aggregators that read it.
     """
 

@@ -80,7 +80,7 @@ class Metric(Component):
 
     Attributes:
         level: ``"image"`` or ``"pixel"``.
-        needs: the optional fields of `Evidence` that the metric reads; without them nobody asks for the figure.
+        needs: the optional fields of `Evidence` that the metric reads; without them the figure is undefined.
     """
 
     kind: ClassVar[str] = "metric"

@@ -1,4 +1,4 @@
-"""Files and texts that a stranger may have written: read in bounded time and memory.
+"""Files and texts from an untrusted source: read in bounded time and memory.
 
 A runs folder, a recipe or a board may come from anybody. What lies there need not be a file (a pipe never ends, a
 device answers forever), need not be small, and need not be what it is called. Whoever reads one reads it here.

@@ -34,7 +34,7 @@ from adbench.boards.records.board_files import (
     read_boards,
     read_runs,
 )
-from adbench.boards.records.installed import Known
+from adbench.boards.records.installed import BoardFacts
 from adbench.boards.records.manifest import MANIFEST_FILE
 from adbench.boards.records.merging import MergeNotes
 from adbench.boards.records.pictures import PHOTOGRAPH
@@ -68,7 +68,7 @@ class Renderers:
     markdown: Report
     csv: Report
     gallery: Gallery | None = None
-    known: Known = field(default_factory=Known)
+    known: BoardFacts = field(default_factory=BoardFacts)
     single_file: bool = False
 
     @property
@@ -107,7 +107,7 @@ def _build(runs: Sequence[Path], root: Path, renderers: Renderers, *, replacing:
         [*leaderboards, *new_boards(unplaced, leaderboards, root, outcome)], key=lambda leaderboard: leaderboard.folder
     )
     for leaderboard in leaderboards:
-        leaderboard.settle(renderers.known, notes, replacing=replacing, looking=True)
+        leaderboard.settle(renderers.known, notes, replacing=replacing, search_duplicates=True)
         attach(leaderboard.extras, leaderboard.found, new, renderers.gallery)
         leaderboard.settle_beside()
     outcome.news += notes.news

@@ -1,4 +1,4 @@
-"""Safe texts from strangers' texts: for a cell of a board, and for a file's name."""
+"""Safe texts from untrusted texts: for a cell of a board, and for a file's name."""
 
 from __future__ import annotations
 

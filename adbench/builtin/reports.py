@@ -1,4 +1,4 @@
-"""Tables as Markdown for people and as CSV for spreadsheets. Cells may hold a stranger's text: neither runs it."""
+"""Tables as Markdown for people and as CSV for spreadsheets. Cells may hold untrusted text: neither runs it."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from adbench.cli.board_context import known_here
+from adbench.cli.board_context import board_facts
 from adbench.cli.screen import echo
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def renderers(*, single_file: bool = False) -> Renderers:
     from adbench.cli.plugins import installed
 
     markdown, table = (cast("Report", installed().get("report", name).cls()) for name in ("markdown", "csv"))
-    return Renderers(markdown=markdown, csv=table, known=known_here(), single_file=single_file)
+    return Renderers(markdown=markdown, csv=table, known=board_facts(), single_file=single_file)
 
 
 def report(outcome: BuildReport) -> int:

@@ -14,29 +14,29 @@ if TYPE_CHECKING:
 
     from adbench.api.dataset import Dataset
     from adbench.api.metric import Metric
-    from adbench.boards.records.installed import Known, Witness
+    from adbench.boards.records.installed import BoardFacts, ScoresCheck
     from adbench.engine.store.record import ResultRecord
     from adbench.registration.registry import Registry
 
 
-def known_here(data: str | None = None, witness: Witness | None = None) -> Known:
+def board_facts(data: str | None = None, check_scores: ScoresCheck | None = None) -> BoardFacts:
     """The facts of this installation, which no record can change.
 
     Args:
         data: a dataset or folder of records, in addition to the registered datasets.
-        witness: a check of raw scores. By default they must lie beside the record, and its image metrics must follow
-            from them if labels are available.
+        check_scores: a check of raw scores. By default they must lie beside the record, and its image metrics must
+            follow from them if labels are available.
     """
-    from adbench.boards.records.installed import Known
+    from adbench.boards.records.installed import BoardFacts
     from adbench.cli.plugins import installed
     from adbench.engine.plan.derived import Declarations
 
     registry = installed()
     here = _Data(registry, data)
-    return Known(
+    return BoardFacts(
         versions={entry.name: entry.cls.version for entry in registry.entries("metric")},
         contradiction=Declarations(registry).contradiction,
-        witness=witness or here.witness,
+        check_scores=check_scores or here.check_scores,
         duplicates=here.duplicates,
     )
 
@@ -55,14 +55,14 @@ class _Data:
         dataset = self._of(record)
         return None if dataset is None else duplicates(record, dataset)
 
-    def witness(self, folder: Path, record: ResultRecord) -> str:
+    def check_scores(self, folder: Path, record: ResultRecord) -> str:
         """The reason why a record's figures do not follow from its raw scores; empty if they do."""
-        from adbench.boards.records.installed import raw_scores_beside
+        from adbench.boards.records.installed import raw_scores_fault
         from adbench.engine.process.location import is_here
 
-        unseen = raw_scores_beside(folder, record)
-        if unseen or record.predictions is None or not is_here(folder):
-            return unseen
+        fault = raw_scores_fault(folder, record)
+        if fault or record.predictions is None or not is_here(folder):
+            return fault
         from adbench.engine.plan.derived import other_figures
         from adbench.engine.store.predictions import read_predictions
 

@@ -36,15 +36,15 @@ class Recheck:
     def __init__(self, data: str | None) -> None:
         self.faults: list[str] = []
         self._data = data
-        self._seen: dict[Path, str] = {}
+        self._results: dict[Path, str] = {}
 
-    def witness(self, folder: Path, record: ResultRecord) -> str:
-        """The reason why nobody can check that the figures follow from raw scores; empty if they were checked."""
-        if folder not in self._seen:
-            self._seen[folder] = self._look(folder, record)
-        return self._seen[folder]
+    def check_scores(self, folder: Path, record: ResultRecord) -> str:
+        """The reason why the figures cannot be checked against raw scores; empty if they were checked."""
+        if folder not in self._results:
+            self._results[folder] = self._checked(folder, record)
+        return self._results[folder]
 
-    def _look(self, folder: Path, record: ResultRecord) -> str:
+    def _checked(self, folder: Path, record: ResultRecord) -> str:
         from adbench.api.untrusted import is_there
 
         if record.status != "ok":

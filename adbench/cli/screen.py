@@ -1,4 +1,4 @@
-"""Output to terminals, fitted to their width, and to pipes as plain text; no stranger's text controls a terminal.
+"""Output to terminals, fitted to their width, and to pipes as plain text; no untrusted text controls a terminal.
 
 Records, file names and error texts may hold escape sequences, line breaks, direction marks, rich's markup or
 surrogates. All modules of `adbench.cli` print through this one.

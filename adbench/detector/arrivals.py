@@ -10,11 +10,11 @@ from typing import NamedTuple
 from adbench.detector.fit.images import files_so_far
 
 
-class Look(NamedTuple):
+class Poll(NamedTuple):
     """What is new in a folder.
 
     Attributes:
-        ready: files that have not changed since the look before, sorted.
+        ready: files that have not changed since the poll before, sorted.
         waiting: how many files are new or still grow.
     """
 
@@ -25,7 +25,7 @@ class Look(NamedTuple):
 class Arrivals:
     """Finds the image files that arrive in a folder and in the folders below it.
 
-    A file is ready when its size and time of change are those of the look before. It is known by its path: a file that
+    A file is ready when its size and time of change are those of the poll before. It is known by its path: a file that
     takes the place of a known one is not new.
 
     Args:
@@ -38,7 +38,7 @@ class Arrivals:
         self._known = set(known)
         self._before: dict[Path, tuple[int, int]] = {}
 
-    def look(self) -> Look:
+    def poll(self) -> Poll:
         """List the folder once.
 
         Raises:
@@ -48,7 +48,7 @@ class Arrivals:
         now = _states(new)
         ready = [path for path, state in now.items() if self._before.get(path) == state]
         self._before = now
-        return Look(ready, len(now) - len(ready))
+        return Poll(ready, len(now) - len(ready))
 
     def take(self, path: Path) -> None:
         """Know a file from now on."""

@@ -1,4 +1,4 @@
-"""`Detector`: a method that learns from normal images and then says of any image how anomalous it is."""
+"""`Detector`: a method that learns from normal images and then scores any image."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Detector:
-    """A method that learns from normal images and then says of any image how anomalous it is.
+    """A method that learns from normal images and then scores any image.
 
     It is a thin layer on the engine of ``adbench run``: fit, scores and thresholds are those of a run with the same
     recipe, images and seed.
@@ -44,7 +44,7 @@ class Detector:
         workers: threads that read images ahead.
         class_name: the object's name, for methods that read it.
         cache: a folder for exported networks; ``"usual"`` for the user's own; None to keep nothing.
-        note: told sentences that a user should see.
+        note: called with each sentence that a user should see.
         parts: by slot a part that replaces the recipe's own, written as on the command line:
             ``bank="coreset:fraction=0.1"``; several in a list for ``preprocess`` and ``neck``.
 
@@ -111,7 +111,7 @@ class Detector:
     @overload
     def predict(self, images: Iterable[ImageLike]) -> Iterator[Prediction]: ...
     def predict(self, images: Images) -> Any:
-        """What the detector says of one image, or of many.
+        """Predict one image, or many.
 
         Args:
             images: a path or an array for one; a folder, a list or a generator for many.
@@ -239,7 +239,7 @@ class Detector:
         files: Iterable[str | Path] = (),
         note: Callable[[str], None] = lambda _: None,
     ) -> Detector:
-        """The detector in a file; it may come from a stranger.
+        """The detector in a file; it may come from an untrusted source.
 
         Args:
             path: of the file.
@@ -312,7 +312,7 @@ class Detector:
 
 
 def _prediction(fitted: DetectorState, scored: ScoredImage) -> Prediction:
-    learned, patches = fitted.about.learned, scored.said.patches
+    learned, patches = fitted.about.learned, scored.scores.patches
     return Prediction(
         image=scored.image,
         score=scored.score,

@@ -131,9 +131,9 @@ class _Measuring:
 
     def _predicted(self, unit: PreparedUnit) -> UnitPredictions:
         """The scores of the test images by the detector's own method."""
-        fitter = Fitter(_nobody)
+        fitter = Fitter(_no_callback)
         fitter.last = self._fitted(unit)
-        return Predictor(self._settings, fitter, _nobody, _nobody).predictions(unit)
+        return Predictor(self._settings, fitter, _no_callback, _no_callback).predictions(unit)
 
     def _fitted(self, unit: PreparedUnit) -> FittedMethod:
         """The detector's method as one that was fitted for this unit."""
@@ -158,5 +158,5 @@ class _Measuring:
         }
 
 
-def _nobody(*_: object) -> None:
+def _no_callback(*_: object) -> None:
     """Told how far the work is, and that it is done."""

@@ -1,4 +1,4 @@
-"""What Jupyter shows: tables and pictures as HTML. Every text is escaped, since names come from strangers."""
+"""What Jupyter shows: tables and pictures as HTML. Every text is escaped, since names are untrusted."""
 
 from __future__ import annotations
 

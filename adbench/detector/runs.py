@@ -99,7 +99,7 @@ def run(  # noqa: PLR0913  keyword options of the public door
         batch_size: as of `Detector`.
         workers: as of `Detector`.
         cache: as of `Detector`.
-        callbacks: told how far the work is.
+        callbacks: called with the progress of the work.
         parts: by slot, as of `Detector`.
 
     Returns:

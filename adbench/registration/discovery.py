@@ -12,9 +12,9 @@ _CORE = "adbench-core"
 
 
 def entry_points() -> Iterator[tuple[Distribution, EntryPoint]]:
-    """Entry points of our group, each once: core first, then what stands beside it, then others; older ones first.
+    """Entry points of our group, each once: core first, then those in the same folder, then others; older ones first.
 
-    Whoever comes later is the newcomer: what is on another path than adbench itself, or was installed after.
+    A plugin on another path than adbench itself, or one that was installed later, comes later.
     """
     found: dict[tuple[str, str], tuple[Distribution, EntryPoint]] = {}
     for dist in distributions():
@@ -30,8 +30,8 @@ def entry_points() -> Iterator[tuple[Distribution, EntryPoint]]:
 
 
 def _installed_at(dist: Distribution) -> int:
-    """When a distribution was installed, in nanoseconds; 0 where nobody knows."""
-    folder = getattr(dist, "_path", None)  # importlib has no public word for where a distribution's metadata is
+    """When a distribution was installed, in nanoseconds; 0 where it is unknown."""
+    folder = getattr(dist, "_path", None)  # importlib has no public name for the folder of a distribution's metadata
     try:
         return Path(str(folder)).stat().st_mtime_ns if folder is not None else 0
     except OSError:

@@ -1,6 +1,6 @@
 """Faults in a plugin's hooks and classes: one sentence with the cause and the fix.
 
-Nothing here makes a component or imports torch: hooks and classes are looked at as they stand.
+Nothing here makes a component or imports torch: hooks and classes are only inspected.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ CONTRACTS: tuple[type[Component], ...] = (
     Report,
     Executor,
 )
-"""What a component derives from; each has a kind of its own."""
+"""The classes that components derive from; each has a kind of its own."""
 
 _SPECS: dict[str, tuple[str, ...]] = {
     name: tuple(inspect.signature(value).parameters)
@@ -52,10 +52,10 @@ _SPECS: dict[str, tuple[str, ...]] = {
 """The hooks and the arguments of each."""
 
 MOST = 1000
-"""Characters of what an error says."""
+"""The most characters of an error's text."""
 
 _CLOSE = 0.75
-"""How much alike two names are that may be one, misspelt."""
+"""The least similarity of two names of which one may be the other, misspelt."""
 
 
 def hook_fault(plugin: Any) -> str:
@@ -68,7 +68,7 @@ def hook_fault(plugin: Any) -> str:
 
 def _members(plugin: Any) -> Iterator[tuple[str, Any]]:
     for name in dir(plugin):
-        with suppress(Exception):  # a stranger's attribute may raise anything
+        with suppress(Exception):  # a plugin's attribute may raise anything
             yield name, getattr(plugin, name)
 
 
@@ -133,17 +133,17 @@ def answer_fault(hook: str, answer: Any) -> str:
 
 def raised(error: BaseException) -> str:
     """The error of a plugin, in one line; for a wrong import with the probable name."""
-    told = one_line(f"{type(error).__name__}: {_text_of(error)}".removesuffix(": "), MOST)
-    missing = re.search(r"cannot import name '(\w+)' from '(adbench(?:\.\w+)?)'", told)
+    text = one_line(f"{type(error).__name__}: {_text_of(error)}".removesuffix(": "), MOST)
+    missing = re.search(r"cannot import name '(\w+)' from '(adbench(?:\.\w+)?)'", text)
     near = missing and near_to(missing[1], getattr(sys.modules.get(missing[2]), "__all__", ()))
-    return f"{told}; did you mean {near!r}?" if near else told
+    return f"{text}; did you mean {near!r}?" if near else text
 
 
 def _text_of(error: BaseException) -> str:
     """The text of an error, even if it fails to give one."""
     try:
         return str(error).partition("For further information visit")[0].rstrip()
-    except Exception:  # noqa: BLE001  a stranger's error may raise anything
+    except Exception:  # noqa: BLE001  a plugin's error may raise anything
         return "(its message cannot be read)"
 
 
@@ -167,8 +167,8 @@ def _config_faults(cls: type[Component]) -> Iterator[str]:
     if not isinstance(config, type):
         yield f"its Config is an object, not a class; write 'class Config({contract.__name__}.Config):'"
     elif not issubclass(config, Config) or (contract.Config.model_fields and not issubclass(config, contract.Config)):
-        told = f"{contract.__name__}.Config"
-        yield f"its Config does not extend {told}; write 'class Config({told}):'"
+        wanted = f"{contract.__name__}.Config"
+        yield f"its Config does not extend {wanted}; write 'class Config({wanted}):'"
     if isinstance(vars(cls).get("config"), type):
         yield "its options are in a class named 'config'; name it 'Config'"
 
@@ -232,12 +232,12 @@ _ATTRIBUTES: dict[type[Component], tuple[tuple[str, Test, str], ...]] = {
 
 def _attribute_faults(cls: type[Component]) -> Iterator[str]:
     for contract, wanted in _ATTRIBUTES.items():
-        for name, test, told in wanted if issubclass(cls, contract) else ():
+        for name, test, description in wanted if issubclass(cls, contract) else ():
             value = inspect.getattr_static(cls, name, None)
             if value is None and not hasattr(cls, name):
-                yield f"it has no attribute {name!r}; write {told}"
+                yield f"it has no attribute {name!r}; write {description}"
             elif not isinstance(value, property) and not test(value):
-                yield f"its attribute {name!r} is {value!r}; it is {told}"
+                yield f"its attribute {name!r} is {value!r}; it is {description}"
 
 
 def _signature_faults(cls: type[Component]) -> Iterator[str]:
@@ -245,12 +245,12 @@ def _signature_faults(cls: type[Component]) -> Iterator[str]:
     for base in (base for base in cls.__mro__ if base.__module__.startswith("adbench.api.")):
         for name, promised in vars(base).items():
             mine = inspect.getattr_static(cls, name)
-            if not name.startswith("_") and mine is not promised and not _is_outdone(cls, base, name):
+            if not name.startswith("_") and mine is not promised and not _is_overridden(cls, base, name):
                 yield from _call_fault(name, promised, mine)
 
 
-def _is_outdone(cls: type[Component], base: type, name: str) -> bool:
-    """Whether a nearer contract has its own word about a method."""
+def _is_overridden(cls: type[Component], base: type, name: str) -> bool:
+    """Whether a nearer contract defines the method itself."""
     nearer = [other for other in cls.__mro__ if issubclass(other, base) and other is not base]
     return any(name in vars(other) for other in nearer if other.__module__.startswith("adbench.api."))
 
@@ -270,9 +270,9 @@ def _call_fault(name: str, promised: Any, mine: Any) -> Iterator[str]:
     elif inspect.iscoroutinefunction(mine):
         yield f"its {name!r} is async; write a plain function"
     elif not _binds(promised, mine):
-        mine_ = ", ".join(str(argument).partition(":")[0] for argument in _arguments(mine))
-        told = ", ".join(argument.name for argument in _arguments(promised))
-        yield f"its {name}({mine_}) cannot be called as {name}({told}); give it these arguments"
+        own = ", ".join(str(argument).partition(":")[0] for argument in _arguments(mine))
+        contract = ", ".join(argument.name for argument in _arguments(promised))
+        yield f"its {name}({own}) cannot be called as {name}({contract}); give it these arguments"
 
 
 def _binds(promised: Any, mine: Any) -> bool:
@@ -325,7 +325,7 @@ def _promise_fault(component: Component, name: str) -> str:
         promised = getattr(component, name)(component.config)
     except AdbenchError:
         raise
-    except Exception as error:  # noqa: BLE001  a stranger's method may raise anything
+    except Exception as error:  # noqa: BLE001  a plugin's method may raise anything
         return f"its {name}(config) raised {raised(error)}"
     if isinstance(promised, AbstractSet) and all(isinstance(field, str) for field in promised):
         return ""

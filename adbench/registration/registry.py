@@ -1,4 +1,4 @@
-"""Finds plugins through entry points and keeps what they offer. Strict: nothing misspelt or doubled goes unnoticed."""
+"""Finds plugins through entry points and holds their components; a misspelt hook or double name is an error."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class Registry:
             self.leave_out(entry, str(error))
 
     def leave_out(self, entry: Entry, reason: str) -> None:
-        """From now on a component is unknown, and a problem."""
+        """Remove a component, and add a problem with the reason."""
         self.components.pop((entry.kind, entry.name), None)
         self.problems.append(Problem(entry.dist, reason, (entry.kind, entry.name)))
 
@@ -171,7 +171,7 @@ class Registry:
             self.recipe_files[path.stem] = RecipeFile(path.stem, path, dist, version)
 
     def load(self, dist: str, version: str, plugin: Any, *, parts: bool = True) -> None:
-        """Take in one imported plugin, all of it or nothing; without its parts, its other hooks can be called.
+        """Load one imported plugin, all of it or nothing; without its parts, its other hooks can be called.
 
         Raises:
             PluginError: a misspelt hook or a clash of names. What the plugin's own hooks raise passes through.
@@ -185,8 +185,10 @@ class Registry:
             self.manager.check_pending()
             if not parts:
                 return
-            self._take(plugin, "register_components", dist, lambda cls: self.add_component(cls, dist, version))
-            self._take(plugin, "register_recipes", dist, lambda path: self.add_recipes(_folder(path), dist, version))
+            self._register_from(plugin, "register_components", dist, lambda cls: self.add_component(cls, dist, version))
+            self._register_from(
+                plugin, "register_recipes", dist, lambda path: self.add_recipes(_folder(path), dist, version)
+            )
         except pluggy.PluginValidationError as error:
             self._undo(plugin, before)
             raise PluginError(f"plugin {dist!r}: {raised(error)}") from error
@@ -194,8 +196,8 @@ class Registry:
             self._undo(plugin, before)
             raise
 
-    def _take(self, plugin: Any, hook: str, dist: str, register: Callable[[Any], None]) -> None:
-        """Let a plugin register what it has.
+    def _register_from(self, plugin: Any, hook: str, dist: str, register: Callable[[Any], None]) -> None:
+        """Call the hook with which a plugin registers its components or recipes.
 
         Raises:
             PluginError: it returns something instead. What its hook raises passes through.
@@ -208,7 +210,7 @@ class Registry:
         for name, plugin in self.manager.list_name_plugin():
             try:
                 self._call(plugin, hook, **arguments)
-            except (Exception, SystemExit, GeneratorExit) as error:  # noqa: BLE001  a stranger's hook may raise anything
+            except (Exception, SystemExit, GeneratorExit) as error:  # noqa: BLE001  a plugin's hook may raise anything
                 yield Problem(name.partition(":")[0], f"its {hook} hook raised {raised(error)}")
 
     def _call(self, plugin: Any, hook: str, **arguments: Any) -> list[Any]:
@@ -233,14 +235,14 @@ def _require_component(cls: Any, dist: str) -> None:
             f"plugin {dist!r} registers an object of class {name}, which is no component class; write register({name})"
         )
     if not isinstance(cls, type) or not issubclass(cls, Component):
-        told = cls.__name__ if isinstance(cls, type) else repr(cls)
-        raise PluginError(f"plugin {dist!r} registers {told}, which is no component; derive it from {_contracts()}")
+        found = cls.__name__ if isinstance(cls, type) else repr(cls)
+        raise PluginError(f"plugin {dist!r} registers {found}, which is no component; derive it from {_contracts()}")
     contract = contract_of(cls)
     if contract is None:
         raise PluginError(f"plugin {dist!r}: {cls.__name__} derives from no contract; choose one of {_contracts()}")
     if cls.kind != contract.kind:
-        told = f"{cls.__name__} changes kind to {cls.kind!r}"
-        raise PluginError(f"plugin {dist!r}: {told}; leave it out, {contract.__name__} sets it to {contract.kind!r}")
+        fault = f"{cls.__name__} changes kind to {cls.kind!r}"
+        raise PluginError(f"plugin {dist!r}: {fault}; leave it out, {contract.__name__} sets it to {contract.kind!r}")
     _require_name(cls, dist)
 
 
@@ -256,8 +258,8 @@ def _require_name(cls: type[Component], dist: str) -> None:
             f" write name = {_slug(cls.__name__)!r} in the class"
         )
     if not isinstance(name, str) or not _SLUG.fullmatch(name):
-        told = f"{cls.kind} name {name!r} must be lower case words joined by '-'"
-        raise PluginError(f"plugin {dist!r}: {told}; write name = {_slug(str(name))!r}")
+        fault = f"{cls.kind} name {name!r} must be lower case words joined by '-'"
+        raise PluginError(f"plugin {dist!r}: {fault}; write name = {_slug(str(name))!r}")
 
 
 def _slug(name: str) -> str:
@@ -268,12 +270,12 @@ def _slug(name: str) -> str:
 
 def _clash(cls: type[Component], other: Entry, dist: str) -> str:
     """The clash of two classes with one name, in a sentence."""
-    told = f"{cls.kind} {cls.name!r} is registered by both {other.dist!r} and {dist!r}"
+    clash = f"{cls.kind} {cls.name!r} is registered by both {other.dist!r} and {dist!r}"
     if other.dist == dist:
-        told = f"plugin {dist!r}: {other.cls.__name__} and {cls.__name__} both have the {cls.kind} name {cls.name!r}"
+        clash = f"plugin {dist!r}: {other.cls.__name__} and {cls.__name__} both have the {cls.kind} name {cls.name!r}"
     elif "name" not in vars(cls) and issubclass(cls, other.cls):
-        told += f", because {cls.__name__} inherits its name from {other.cls.__name__}"
-    return f"{told}; give {cls.__name__} a name of its own, such as name = {_slug(cls.__name__)!r}"
+        clash += f", because {cls.__name__} inherits its name from {other.cls.__name__}"
+    return f"{clash}; give {cls.__name__} a name of its own, such as name = {_slug(cls.__name__)!r}"
 
 
 def _folder(path: Any) -> Path:
@@ -295,7 +297,7 @@ def load_registry(disable: str | None = None, *, parts: bool = True) -> Registry
 
     Args:
         disable: distributions to leave out, separated by commas; default the environment's ADBENCH_DISABLE.
-        parts: whether components and recipes are taken in: importing all of them takes a quarter of a second.
+        parts: whether components and recipes are loaded: importing all of them takes a quarter of a second.
     """
     blocked = set(
         filter(None, re.split(r"[,\s]+", os.environ.get("ADBENCH_DISABLE", "") if disable is None else disable))
@@ -307,7 +309,7 @@ def load_registry(disable: str | None = None, *, parts: bool = True) -> Registry
             continue
         try:
             _load(registry, dist, point, parts=parts)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  a stranger's module may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001  a plugin's module may raise anything
             registry.problems.append(Problem(dist.name, _reason(error, dist.name, point)))
     return registry
 
@@ -345,7 +347,7 @@ installed.cache_clear = _loaded.cache_clear  # type: ignore[attr-defined]
 
 @contextmanager
 def instead(registry: Registry) -> Iterator[Registry]:
-    """Inside the block, `installed` answers with another registry: one that also has what is being tried."""
+    """Inside the block, `installed` answers with another registry: one that also has components under test."""
     _instead.append(registry)
     try:
         yield registry

@@ -36,7 +36,7 @@ def _banks(scorer: Scorer) -> Iterator[Bank]:
     yield from (cls() for cls in toy.BANKS if issubclass(cls, scorer.bank))
     others = (entry.cls for entry in installed().entries("bank") if issubclass(entry.cls, scorer.bank))
     for cls in others:
-        with suppress(AdbenchError):  # a stranger's, which cannot be made without options
+        with suppress(AdbenchError):  # a plugin's bank, which cannot be made without options
             yield cast("Bank", made(cls))
 
 

@@ -98,13 +98,13 @@ class Toys:
 
 
 def toys() -> Toys:
-    """The toys, a fresh copy, so that nobody can spoil them for the next one."""
+    """A new copy of the toys, so that no test can change those of another."""
     return deepcopy(_pristine())
 
 
 @lru_cache(maxsize=1)
 def _pristine() -> Toys:
-    """The toys as nobody but `toys` may see them."""
+    """The toys that `toys` copies."""
     generator = torch.Generator().manual_seed(20)
     basis, _ = torch.linalg.qr(torch.randn(CHANNELS, CHANNELS, generator=generator))
     place = torch.randn(HEIGHT, WIDTH, 3, generator=generator)

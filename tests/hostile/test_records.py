@@ -20,7 +20,7 @@ import pytest
 
 from adbench import StorageError, UsageError
 from adbench.boards.publish import Renderers, build, check
-from adbench.boards.records.installed import Known
+from adbench.boards.records.installed import BoardFacts
 from adbench.builtin.reports import Csv, Markdown
 from adbench.cli import call
 from adbench.engine.plan.derived import Declarations
@@ -39,7 +39,7 @@ PROTOCOL = {
 }
 RAW = b"raw scores, as far as a board looks at them"
 VERSIONS = {"image-auroc": 1, "pixel-auroc": 1}
-RENDERERS = Renderers(Markdown(), Csv(), known=Known(versions=VERSIONS))
+RENDERERS = Renderers(Markdown(), Csv(), known=BoardFacts(versions=VERSIONS))
 HONEST = (("bottle", 0), ("bottle", 1), ("cable", 0), ("cable", 1))
 SECONDS = 20
 
@@ -392,7 +392,7 @@ class TestForgedRegime:
             pytest.skip(f"no bank {bank!r} here")
         put(strange, reidentified(self.real(bank, learned, **regime)))
         put(strange, record("other", k=8))
-        renderers = Renderers(Markdown(), Csv(), known=Known(VERSIONS, Declarations(registry).contradiction))
+        renderers = Renderers(Markdown(), Csv(), known=BoardFacts(VERSIONS, Declarations(registry).contradiction))
         problems = build([strange], root, renderers).problems
         assert (said in " ".join(problems)) if said else True
 

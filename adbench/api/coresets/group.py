@@ -1,4 +1,4 @@
-"""Points on their way through a greedy k-center selection: what is known of some of them."""
+"""Points of a greedy k-center selection, with their distances so far."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Group:
 
     Attributes:
         index: [M] which they are.
-        distance: [M] squared distances to the nearest of the centers they have met, or bounds above them.
-        exact: [M] which of the distances are no bounds, but those of the plain arithmetic.
+        distance: [M] squared distances to the nearest of the centers that they were compared with, or upper bounds.
+        exact: [M] which of the distances are exact, and not bounds.
         sketch: [M, P] and
         own: [M]: their parts of `Sketches`.
-        rows: [M, C] their vectors, relative to the mean, where they are kept at hand.
+        rows: [M, C] their vectors, relative to the mean, or None.
     """
 
     index: Tensor
@@ -30,7 +30,7 @@ class Group:
     rows: Tensor | None = None
 
     def farthest(self) -> tuple[float, int]:
-        """The largest distance, and the first point that has it: one answer, as a GPU stands still for each."""
+        """The largest distance, and the first point that has it: one transfer, as a GPU waits for each."""
         import torch
 
         place = self.distance.argmax(0, keepdim=True)

@@ -9,14 +9,14 @@ used in PatchCore, arXiv 2106.08265, section 3.2 (Algorithm 1).
 
 *Distances to the nearest center only ever shrink.* A distance that was measured some centers ago is an upper bound, and
 a point whose bound is below the farthest distance cannot win. The 2,048 farthest points are the shortlist; the largest
-bound among the others is its floor. While the shortlist's best is above the floor, no other point is looked at. When it
-sinks below, points with large bounds meet the centers that they have not seen yet; those deep inside the crowd are left
-alone until the distances that matter have come down to theirs.
+bound among the others is its floor. While the shortlist's best is above the floor, no other point is compared. When it
+sinks below, points with large bounds are compared with the centers that they have not been compared with yet; points
+with small bounds wait until the farthest distance has come down to theirs.
 
-*Most centers are visibly too far.* Features vary mostly in few directions. Seen along the first C / 8 principal
-directions, two points are never farther apart than they are, and a product of these short sketches bounds the distances
-of all pairs from below (`adbench.api.coresets.sketch`). Where that rules out too little, as in noise without
-directions, the product of the whole vectors follows.
+*Most centers are clearly too far.* Features vary mostly in few directions. Along the first C / 8 principal
+directions, two points are never farther apart than in all directions, and a product of these short sketches gives
+lower bounds of the distances of all pairs (`adbench.api.coresets.sketch`). Where that rules out too little, as in noise
+without directions, the product of the whole vectors follows.
 
 *Bounds rule out, the plain arithmetic decides.* A center that cannot be ruled out is measured as the plain loop does.
 So the distances that are compared are the plain loop's own, and the products' rounding only has to be bounded.
@@ -52,7 +52,7 @@ class Selection:
     Attributes:
         index: [count] int64, in order of selection.
         radius: no point is farther than this from the nearest selected one.
-        progress: from where a longer selection can go on.
+        progress: the state that a longer selection continues from.
     """
 
     index: Tensor
@@ -67,9 +67,9 @@ class Progress:
     Attributes:
         chosen: [count] int64, the centers so far.
         reached: [count + 1] squared distance of each center to those before it, and of the farthest point to all.
-        seconds: [count] float64, the time until each was chosen, without what came before the first.
-        prepared_s: that time.
-        distance, exact, seen: [N] what is known of the points, as in `_Points`.
+        seconds: [count] float64, the time until each was chosen, counted from the first.
+        prepared_s: the time before the first was chosen.
+        distance, exact, compared: [N] the state of the points, as in `_Points`.
     """
 
     chosen: Tensor
@@ -78,7 +78,7 @@ class Progress:
     prepared_s: float
     distance: Tensor
     exact: Tensor
-    seen: Tensor
+    compared: Tensor
 
     def first(self, count: int) -> Selection:
         """The selection that had stopped at `count`."""
@@ -86,8 +86,8 @@ class Progress:
 
     @property
     def nbytes(self) -> int:
-        """Memory that it takes."""
-        parts = (self.chosen, self.reached, self.seconds, self.distance, self.exact, self.seen)
+        """Its size in memory."""
+        parts = (self.chosen, self.reached, self.seconds, self.distance, self.exact, self.compared)
         return sum(part.nbytes for part in parts)
 
 
@@ -191,13 +191,13 @@ def _select(points: _Points, count: int) -> Selection:
         if best <= floor:  # where more are equal than the shortlist holds
             _, winner = points.everyone.farthest()
         points.choose(winner, best)
-        points.meet_latest(shortlist)
+        points.compare_with_latest(shortlist)
         best, winner = shortlist.farthest()
         if best <= floor:
-            points.take_back(shortlist)
+            points.store(shortlist)
             shortlist, floor = points.farthest()
             best, winner = shortlist.farthest()
-    points.take_back(shortlist)
+    points.store(shortlist)
     points.fill(best)
     return Selection(points.chosen, math.sqrt(best), points.progress())
 
@@ -218,7 +218,7 @@ class _Points:
 
     Attributes:
         everyone: the points.
-        seen: [N] how many of the centers each has met.
+        compared: [N] how many of the centers each was compared with.
         chosen: [count] the centers, of which there are `count` so far.
     """
 
@@ -229,7 +229,7 @@ class _Points:
         self.vectors, self.sketches = vectors, Sketches.of(vectors)
         infinite = torch.full(every.shape, math.inf, device=vectors.device)
         self.everyone = Group(every, infinite, every >= 0, self.sketches.rows, self.sketches.own)
-        self.seen, self.chosen, self.count = torch.zeros_like(every), every.new_zeros(most), 0
+        self.compared, self.chosen, self.count = torch.zeros_like(every), every.new_zeros(most), 0
         self.reached = torch.full((most + 1,), math.inf)
         self.seconds, self.prepared_s = torch.zeros(most, dtype=torch.float64), 0.0
         self._since = 0.0
@@ -251,7 +251,7 @@ class _Points:
         self.seconds[: self.count] = progress.seconds
         self._since -= float(progress.seconds[-1])
         everyone = {"distance": progress.distance.clone(), "exact": progress.exact.clone()}
-        self.everyone, self.seen = replace(self.everyone, **everyone), progress.seen.clone()
+        self.everyone, self.compared = replace(self.everyone, **everyone), progress.compared.clone()
 
     def choose(self, index: int, distance: float) -> None:
         """Make a point the next center, whose squared distance to the others is known."""
@@ -260,33 +260,33 @@ class _Points:
         self.count += 1
 
     def fill(self, distance: float) -> None:
-        """Note how far the farthest point is in the end; centers that there was no point left for took no time."""
+        """Store the final distance of the farthest point; centers for which no point was left took no time."""
         self.reached[self.count :] = distance
         self.seconds[self.count :] = time.perf_counter() - self._since
 
     def progress(self) -> Progress:
         """The progress that a longer selection continues from."""
-        known = (self.everyone.distance, self.everyone.exact, self.seen)
+        known = (self.everyone.distance, self.everyone.exact, self.compared)
         return Progress(self.chosen, self.reached, self.seconds, self.prepared_s, *known)
 
     def farthest(self) -> tuple[Group, float]:
         """The shortlist, exact and in order of index, and its floor. Points as far as its best are exact, too."""
         distance = self.everyone.distance
         while True:
-            self._freshen()
+            self._update_farthest()
             keep, floor = self._top()
-            if self._settle(keep):
+            if self._make_exact(keep):
                 continue
             best = float(distance[keep].max())
-            if best > floor or not self._settle((distance >= best).nonzero().squeeze(1)):
+            if best > floor or not self._make_exact((distance >= best).nonzero().squeeze(1)):
                 break
         return replace(self.everyone.some(keep), rows=self._centered(keep)), floor
 
-    def take_back(self, group: Group) -> None:
-        """Remember what a group that has met all centers has learned."""
+    def store(self, group: Group) -> None:
+        """Store the distances of a group that was compared with all centers."""
         self.everyone.distance[group.index] = group.distance
         self.everyone.exact[group.index] = group.exact
-        self.seen[group.index] = self.count
+        self.compared[group.index] = self.count
 
     def _top(self) -> tuple[Tensor, float]:
         """The points with the largest distances, in order of index, and the largest distance among the others."""
@@ -296,73 +296,74 @@ class _Points:
         top = distance.topk(SHORTLIST + 1)
         return top.indices[:-1].sort().values, float(top.values[-1])
 
-    def _freshen(self) -> None:
-        """Let points meet the centers that are new to them until all that belong on the shortlist have."""
+    def _update_farthest(self) -> None:
+        """Compare points with missing centers, until those of the shortlist were compared with all centers."""
         step = 4 * SHORTLIST
-        while len(due := self._due(step)):
-            for group in self._meeting(due, self.seen[due], self.approach):
-                self.take_back(group)
+        while len(outdated := self._outdated(step)):
+            for group in self._compared_groups(outdated, self.compared[outdated], self.compare_by_bounds):
+                self.store(group)
             step *= 2
 
-    def _due(self, most: int) -> Tensor:
-        """At most so many of the points that have not met all centers and may belong on the shortlist."""
+    def _outdated(self, most: int) -> Tensor:
+        """At most `most` points that were not compared with all centers and may belong on the shortlist."""
         distance = self.everyone.distance
-        fresh = self.seen == self.count
-        bar = -math.inf
-        if int(fresh.sum()) >= SHORTLIST:
-            bar = float(distance.where(fresh, -math.inf).topk(SHORTLIST).values[-1])
-        due = (~fresh & (distance >= bar)).nonzero().squeeze(1)
-        return due if len(due) <= most else due[distance[due].topk(most).indices].sort().values
+        current = self.compared == self.count
+        threshold = -math.inf
+        if int(current.sum()) >= SHORTLIST:
+            threshold = float(distance.where(current, -math.inf).topk(SHORTLIST).values[-1])
+        outdated = (~current & (distance >= threshold)).nonzero().squeeze(1)
+        return outdated if len(outdated) <= most else outdated[distance[outdated].topk(most).indices].sort().values
 
-    def _settle(self, index: Tensor) -> bool:
-        """Let points meet all centers, one by one where need be, so that no bounds are left; whether any was."""
-        seen, exact = self.seen[index], self.everyone.exact[index]
-        loose = ~exact | (seen < self.count)
-        for group in self._meeting(index[loose], seen.where(exact, 0)[loose], self.meet):
-            self.take_back(replace(group, exact=group.index >= 0))
-        return bool(loose.any())
+    def _make_exact(self, index: Tensor) -> bool:
+        """Make the distances of points exact, by all centers; returns whether any distance was a bound before."""
+        compared, exact = self.compared[index], self.everyone.exact[index]
+        inexact = ~exact | (compared < self.count)
+        for group in self._compared_groups(index[inexact], compared.where(exact, 0)[inexact], self.compare):
+            self.store(replace(group, exact=group.index >= 0))
+        return bool(inexact.any())
 
-    def _meeting(self, index: Tensor, seen: Tensor, meet: Callable[[Group, int, int], None]) -> Iterator[Group]:
-        """Groups of points that have met all centers from number `seen` [M] on; those together that begin alike."""
-        seen, order = seen.sort(stable=True)
+    def _compared_groups(
+        self, index: Tensor, compared: Tensor, compare: Callable[[Group, int, int], None]
+    ) -> Iterator[Group]:
+        """Groups of points, compared with all centers from number `compared` [M] on; points of one number together."""
+        compared, order = compared.sort(stable=True)
         index, width = index[order], math.isqrt(self.products)
         while len(index):
-            centers = min(width, self.count - int(seen[0]))
+            centers = min(width, self.count - int(compared[0]))
             height = max(1, self.products // max(centers, self.everyone.sketch.shape[1]))
             group = self.everyone.some(index[:height])
-            for first in range(int(seen[0]), self.count, width):
-                meet(group, first, min(first + width, self.count))
+            for first in range(int(compared[0]), self.count, width):
+                compare(group, first, min(first + width, self.count))
             yield group
-            index, seen = index[height:], seen[height:]
+            index, compared = index[height:], compared[height:]
 
-    def meet_latest(self, group: Group) -> None:
+    def compare_with_latest(self, group: Group) -> None:
         """Lower the group's distances by the center that was chosen last.
 
-        An accelerator measures all of them. Sorting out which points need it takes seven answers, for each of which it
-        would stand still.
+        A GPU measures all of them: to find out which points need it would take seven transfers, and it waits for each.
         """
         import torch
 
         if _on_cpu(group.distance):
-            self.meet(group, self.count - 1, self.count)
+            self.compare(group, self.count - 1, self.count)
             return
         rows = self.vectors.index_select(0, group.index)
         rows -= self.vectors.index_select(0, self.chosen[self.count - 1 : self.count])
         torch.minimum(group.distance, squared_lengths(rows), out=group.distance)
 
-    def approach(self, group: Group, first: int, last: int) -> None:
-        """Lower the group's distances by the centers from number `first` to before `last`, to bounds or better."""
-        _, hit, _ = self._nearer(group, first, last)
+    def compare_by_bounds(self, group: Group, first: int, last: int) -> None:
+        """Lower the group's distances as `compare` does; a result may be a bound."""
+        _, hit, _ = self._measure_nearest(group, first, last)
         group.exact[hit] = False
 
-    def meet(self, group: Group, first: int, last: int) -> None:
+    def compare(self, group: Group, first: int, last: int) -> None:
         """Lower the group's distances by the centers from number `first` to before `last`."""
-        low, hit, centers = self._nearer(group, first, last)
+        low, hit, centers = self._measure_nearest(group, first, last)
         point, center = (low < group.distance[hit, None]).nonzero(as_tuple=True)
         self._measure(group, hit[point], centers[center])
 
-    def _nearer(self, group: Group, first: int, last: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Measure, for all points that have one, the center that looks nearest of those that may be nearer than before.
+    def _measure_nearest(self, group: Group, first: int, last: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Measure the distance of each point to the center with the lowest bound, if that may be nearer than before.
 
         Returns:
             Lower bounds for the other centers, the points that they are for, and the centers.
@@ -371,7 +372,7 @@ class _Points:
         low = self.sketches.lower_bounds(group.sketch, group.own, centers)
         hit = (low.amin(1) < group.distance).nonzero().squeeze(1)
         low = low.index_select(0, hit)
-        if 4 * int((low < group.distance[hit, None]).count_nonzero()) > low.numel():  # the sketches say too little
+        if 4 * int((low < group.distance[hit, None]).count_nonzero()) > low.numel():  # the sketches rule out too little
             some = group.index[hit]
             rows = self._centered(some) if group.rows is None else group.rows.index_select(0, hit)
             low = self.sketches.closer_bounds(rows, some, self._centered(centers), centers)

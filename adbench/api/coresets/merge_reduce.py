@@ -1,8 +1,8 @@
 """A bounded coreset of a stream: farthest-first selections, merged two by two.
 
-MH-PatchCore's memory (arXiv 2605.27748): of each block of vectors a few are kept; two sets of the same rank are put
-together and reduced to one of the next rank, as a binary counter carries; all that is left in the end is put together
-and reduced once more. Nothing is drawn.
+MH-PatchCore's memory (arXiv 2605.27748): of each block of vectors a few are kept; two sets of the same rank are
+joined and reduced to one of the next rank, as a binary counter carries; all sets that are left in the end are joined
+and reduced once more. Nothing is random.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ def farthest_first(rows: Tensor, count: int) -> Tensor:
     """Indices of rows [N, C] in order of selection: the farthest from the mean, then the farthest from all chosen.
 
     The lowest index among equals, none twice; all N where there are no more. Squared distances are computed as
-    |x|^2 + |c|^2 - 2 x c, for rows relative to the mean and in double precision: many are nearly equal, and one other
-    choice changes all that follow.
+    |x|^2 + |c|^2 - 2 x c, for rows relative to the mean and in double precision: many are nearly equal, and another
+    choice changes all later ones.
 
     Distances to the nearest chosen row only shrink: as long as the farthest of a shortlist is farther than all others
-    ever were, it is the farthest of all, and the others need not be looked at. They meet what was chosen meanwhile
-    together, in one product of matrices.
+    ever were, it is the farthest of all, and the others need no comparison. Later they are compared with
+    all rows that were chosen meanwhile, in one product of matrices.
     """
     import torch
 
@@ -36,17 +36,17 @@ def farthest_first(rows: Tensor, count: int) -> Tensor:
     squares = centered.square().sum(1)
     chosen = squares.argmax()[None]
     nearest = torch.full_like(squares, torch.inf)
-    met = 0
+    compared = 0
     while len(chosen) < count:
-        nearest = _nearer(nearest, centered, squares, centered[chosen[met:]])
+        nearest = _nearer(nearest, centered, squares, centered[chosen[compared:]])
         nearest[chosen] = -1
-        met = len(chosen)
-        chosen = torch.cat([chosen, _farthest_of_shortlist(centered, squares, nearest, count - met)])
+        compared = len(chosen)
+        chosen = torch.cat([chosen, _farthest_of_shortlist(centered, squares, nearest, count - compared)])
     return chosen
 
 
 def _farthest_of_shortlist(centered: Tensor, squares: Tensor, nearest: Tensor, count: int) -> Tensor:
-    """The next rows to choose, at least one and at most so many: those that the farthest ones decide by themselves."""
+    """The next rows to choose, at least one and at most so many: those that follow from the farthest rows alone."""
     import torch
 
     ordered, order = nearest.sort(descending=True, stable=True)
@@ -65,7 +65,7 @@ def _farthest_of_shortlist(centered: Tensor, squares: Tensor, nearest: Tensor, c
 
 
 def _nearer(nearest: Tensor, rows: Tensor, squares: Tensor, centers: Tensor) -> Tensor:
-    """[N] squared distances to the nearest center, once these [K, C] are among them, too."""
+    """[N] squared distances to the nearest center, with the additional centers [K, C]."""
     import torch
 
     for some in torch.split(centers, 64):
@@ -75,11 +75,11 @@ def _nearer(nearest: Tensor, rows: Tensor, squares: Tensor, centers: Tensor) -> 
 
 
 class MergeReduce:
-    """The coreset of the blocks that came by.
+    """The coreset of blocks of vectors that are added one after the other.
 
     Args:
         count: vectors in the end, at most.
-        local: vectors that a set is reduced to on the way, at most.
+        local: vectors to which a set is reduced before the end, at most.
     """
 
     def __init__(self, count: int, local: int) -> None:
@@ -87,7 +87,7 @@ class MergeReduce:
         self.ranks: dict[int, Tensor] = {}
 
     def add(self, block: Tensor) -> None:
-        """Take in vectors [N, C]."""
+        """Add vectors [N, C]."""
         rows, rank = block[farthest_first(block, self.local)], 0
         while rank in self.ranks:
             rows = _joined(self.ranks.pop(rank), rows)

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-SAMPLE = 4096  # vectors that the principal directions are taken from
+SAMPLE = 4096  # vectors that the principal directions are computed from
 SHORTER = 8
 BLOCK = 1 << 20  # elements of a block of centered vectors
 
@@ -38,8 +38,8 @@ class Sketches:
         mean: [C] of the vectors.
         rows: [N, P] the sketches.
         squares: [N] squared norms of the vectors, relative to the mean.
-        own: [N] the part of a bound that belongs to one vector: the sketch's squared norm less its slack.
-        growth: what a bound is divided by, so that it is one.
+        own: [N] the part of a bound that belongs to one vector: the sketch's squared norm less its error bound.
+        growth: the divisor that makes it a bound.
     """
 
     mean: Tensor
@@ -59,7 +59,7 @@ class Sketches:
         directions = _principal(vectors, mean, width)
         unit = _unit_roundoff()
         eps = math.sqrt(width) * (channels + 4) * unit
-        slack = 2.1 * eps + (2.1 * width + 16) * unit
+        error = 2.1 * eps + (2.1 * width + 16) * unit
         rows = vectors.new_empty(len(vectors), width)
         squares, own = rows.new_empty(len(rows)), rows.new_empty(len(rows))
         height = max(1, BLOCK // channels)
@@ -68,7 +68,7 @@ class Sketches:
             block = vectors[part] - mean
             rows[part] = block @ directions
             squares[part] = block.mul_(block).sum(1)
-            own[part] = rows[part].square().sum(1).sub_(squares[part], alpha=slack)
+            own[part] = rows[part].square().sum(1).sub_(squares[part], alpha=error)
         excess = float((directions.T @ directions - torch.eye(width).to(vectors)).norm())
         return cls(mean, rows, squares, own, (1 + eps) * (1 + excess) * (1 + (channels + 16) * unit))
 
@@ -86,9 +86,9 @@ class Sketches:
         """The same from whole vectors, relative to the mean: `rows` [M, C] are `some` [M], `centers` are `others`."""
         import torch
 
-        slack = 1 - (4.1 * rows.shape[1] + 32) * _unit_roundoff()
-        products = torch.addmm(self.squares[others], rows, centers.T, beta=slack, alpha=-2)
-        return products.add_(self.squares[some, None], alpha=slack)
+        error = 1 - (4.1 * rows.shape[1] + 32) * _unit_roundoff()
+        products = torch.addmm(self.squares[others], rows, centers.T, beta=error, alpha=-2)
+        return products.add_(self.squares[some, None], alpha=error)
 
 
 def _principal(vectors: Tensor, mean: Tensor, width: int) -> Tensor:
@@ -101,7 +101,7 @@ def _principal(vectors: Tensor, mean: Tensor, width: int) -> Tensor:
 
 
 def _unit_roundoff() -> float:
-    """That of float32 products; of bfloat16's where torch was told that less precision will do."""
+    """The unit roundoff of float32 products; that of bfloat16 where torch is set to a lower precision."""
     import torch
 
     return 2.0**-24 if torch.get_float32_matmul_precision() == "highest" else 2.0**-8

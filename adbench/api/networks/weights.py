@@ -247,8 +247,8 @@ def load_strictly(
         "of another shape": [key for key in own if key in state and own[key].shape != state[key].shape],
     }
     if any(faults.values()):
-        told = "; ".join(f"{len(keys)} {what} ({_few(keys)})" for what, keys in faults.items() if keys)
-        raise WeightsError(f"{who}: the weights are those of another model: {told}; name the model they belong to")
+        problems = "; ".join(f"{len(keys)} {what} ({_few(keys)})" for what, keys in faults.items() if keys)
+        raise WeightsError(f"{who}: the weights are those of another model: {problems}; name the model they belong to")
     taken = {key: state[key].to(tensor.dtype) for key, tensor in own.items() if key in state}
     model.load_state_dict(taken, strict=False, assign=True)
 

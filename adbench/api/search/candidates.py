@@ -1,6 +1,6 @@
 """Candidates for a nearest-neighbour search: the few rows that are nearest by a matrix product.
 
-How near a row v is to a query is written own(v) + asked(q)·v, the part of the distance that depends on v: for l2 it is
+The product of a row v and a query q is offset(v) + scaled(q)·v, the part of the distance that depends on v: for l2
 |v|² - 2 q·v, for cosine - q·v with unit vectors. Smaller is nearer.
 """
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from adbench.api.search.owners import Hidden
+    from adbench.api.search.owners import Excluded
 
 QUERIES = 512  # that are multiplied together
 GROUPS, LARGEST_GROUP = 256, 32
@@ -27,47 +27,47 @@ class Block:
 
     Attributes:
         rows: [M, C].
-        own: [M] what a row adds to its product with any query.
+        offset: [M] what a row adds to its product with any query.
         index: [M] which rows they are.
     """
 
     rows: Tensor
-    own: Tensor
+    offset: Tensor
     index: Tensor
 
 
-def in_blocks(rows: Tensor, own: Tensor, height: int) -> Iterator[Block]:
-    """All rows, so many at a time."""
+def in_blocks(rows: Tensor, offset: Tensor, height: int) -> Iterator[Block]:
+    """All rows, `height` of them at a time."""
     import torch
 
     index = torch.arange(len(rows), device=rows.device)
-    parts = (torch.split(whole, height) for whole in (rows, own, index))
+    parts = (torch.split(whole, height) for whole in (rows, offset, index))
     return (Block(*part) for part in zip(*parts, strict=True))
 
 
 def shortlist(
-    asked: Tensor, blocks: Iterable[Block], k: int, height: int, hidden: Hidden | None = None
+    scaled: Tensor, blocks: Iterable[Block], k: int, height: int, excluded: Excluded | None = None
 ) -> tuple[Tensor, Tensor]:
     """The k rows nearest to each query by the product, or all where there are fewer.
 
     Args:
-        asked: [Q, C] queries, as the product needs them.
+        scaled: [Q, C] queries, as the product needs them.
         blocks: all rows.
         k: how many.
         height: queries that are multiplied together.
-        hidden: rows that a query must not find: they count as infinitely far. Blocks are then of successive rows.
+        excluded: rows that a query must not find: they count as infinitely far. Blocks are then of successive rows.
 
     Returns:
         How near they are [Q, k], the nearest first, and their indices [Q, k].
     """
     import torch
 
-    near = asked.new_empty(len(asked), 0)
-    found = torch.empty(len(asked), 0, dtype=torch.int64, device=asked.device)
+    near = scaled.new_empty(len(scaled), 0)
+    found = torch.empty(len(scaled), 0, dtype=torch.int64, device=scaled.device)
     for block in blocks:
         parts = [
-            _nearest_in(asked[some], block, min(k, len(block.rows)), hidden and hidden[some])
-            for some in _parts(len(asked), height)
+            _nearest_in(scaled[some], block, min(k, len(block.rows)), excluded and excluded[some])
+            for some in _parts(len(scaled), height)
         ]
         near = torch.cat([near, torch.cat([part for part, _ in parts])], 1)
         found = torch.cat([found, torch.cat([index for _, index in parts])], 1)
@@ -82,7 +82,7 @@ def _parts(count: int, height: int) -> list[slice]:
 
 
 def bounded_shortlist(
-    asked: Tensor, blocks: Iterable[Block], k: int, each: int, height: int, hidden: Hidden | None = None
+    scaled: Tensor, blocks: Iterable[Block], k: int, each: int, height: int, excluded: Excluded | None = None
 ) -> tuple[Tensor, Tensor]:
     """A shortlist with at most `each` rows of a block, and a bound on the rows that were left out.
 
@@ -91,18 +91,18 @@ def bounded_shortlist(
     """
     import torch
 
-    near, beyond = asked.new_empty(len(asked), 0), asked.new_full((len(asked),), float("inf"))
-    found = torch.empty(len(asked), 0, dtype=torch.int64, device=asked.device)
+    near, bound = scaled.new_empty(len(scaled), 0), scaled.new_full((len(scaled),), float("inf"))
+    found = torch.empty(len(scaled), 0, dtype=torch.int64, device=scaled.device)
     for block in blocks:
-        some, index = shortlist(asked, [block], each + 1, height, hidden)
+        some, index = shortlist(scaled, [block], each + 1, height, excluded)
         near, found = torch.cat([near, some[:, :each]], 1), torch.cat([found, index[:, :each]], 1)
         near, best = near.topk(min(k + 1, near.shape[1]), largest=False)
-        beyond = torch.cat([beyond[:, None], some[:, each:], near[:, k:]], 1).amin(1)
+        bound = torch.cat([bound[:, None], some[:, each:], near[:, k:]], 1).amin(1)
         near, found = near[:, :k], found.gather(1, best[:, :k])
-    return found, beyond
+    return found, bound
 
 
-def _nearest_in(asked: Tensor, block: Block, k: int, hidden: Hidden | None) -> tuple[Tensor, Tensor]:
+def _nearest_in(scaled: Tensor, block: Block, k: int, excluded: Excluded | None) -> tuple[Tensor, Tensor]:
     """The k nearest rows of one block.
 
     They are among the k groups whose best are the best. Selecting from these takes a fraction of the time of selecting
@@ -110,9 +110,9 @@ def _nearest_in(asked: Tensor, block: Block, k: int, hidden: Hidden | None) -> t
     """
     import torch
 
-    near = torch.addmm(block.own, asked, block.rows.T)
-    if hidden is not None:
-        hidden.hide(near, block.index)
+    near = torch.addmm(block.offset, scaled, block.rows.T)
+    if excluded is not None:
+        excluded.mask(near, block.index)
     size = max(1, min(LARGEST_GROUP, near.shape[1] // GROUPS))
     groups = near.shape[1] // size
     if size == 1 or groups <= 8 * k:
@@ -127,17 +127,17 @@ def _nearest_in(asked: Tensor, block: Block, k: int, hidden: Hidden | None) -> t
     return values, block.index[places.gather(1, best)]
 
 
-def halves_pay(vectors: Tensor) -> bool:
-    """Whether products in half precision are so much faster here that they should find the candidates."""
+def halves_are_faster(vectors: Tensor) -> bool:
+    """Whether products in half precision find the candidates: on a GPU they are so much faster."""
     return vectors.is_cuda and len(vectors) > 0
 
 
 class HalfRows:
-    """Rows in half precision, which know how far their products may be off.
+    """Rows in half precision, with a bound on the error of their products.
 
     Rows are scaled to norms of at most 1. With unit roundoff u = 2^-11, rounding both factors moves a product by at
-    most 2 u |asked|, rounding the row's own part and the result by 2 u own + u |asked|; sums are in float32, or, where
-    a library splits them, combined in half precision. `doubtful` takes 4 u (|asked| + own) for all of it.
+    most 2 u |scaled|, rounding the row's offset and the result by 2 u offset + u |scaled|; sums are in float32, or
+    combined in half precision where a library splits them. `uncertain` takes 4 u (|scaled| + offset) for all of it.
 
     Args:
         blocks: gives all rows, in order, each time it is called.
@@ -150,19 +150,19 @@ class HalfRows:
         self._height = height
         self._scale = 1 / max(1e-30, *(float(block.rows.norm(dim=1).max()) for block in blocks()))
         self._rows = torch.cat([(block.rows * self._scale).half() for block in blocks()])
-        self._own = torch.cat([(block.own * self._scale**2).half() for block in blocks()])
-        self._own_part = float(self._own.max())
+        self._offsets = torch.cat([(block.offset * self._scale**2).half() for block in blocks()])
+        self._largest_offset = float(self._offsets.max())
 
-    def shortlist(self, asked: Tensor, k: int, hidden: Hidden | None = None) -> tuple[Tensor, Tensor]:
+    def shortlist(self, scaled: Tensor, k: int, excluded: Excluded | None = None) -> tuple[Tensor, Tensor]:
         """Candidates [Q, k + 32], and a value that no other row is nearer than, by the product of halves [Q]."""
-        halves = (asked * self._scale).half()
-        blocks = in_blocks(self._rows, self._own, self._height)
-        near, found = shortlist(halves, blocks, k + SPARE_HALVES, max(1, (1 << 28) // self._height), hidden)
+        halves = (scaled * self._scale).half()
+        blocks = in_blocks(self._rows, self._offsets, self._height)
+        near, found = shortlist(halves, blocks, k + SPARE_HALVES, max(1, (1 << 28) // self._height), excluded)
         everything = near.shape[1] == len(self._rows)
         return found, near[:, -1].float().fill_(float("inf")) if everything else near[:, -1].float()
 
-    def doubtful(self, asked: Tensor, near: Tensor, beyond: Tensor) -> Tensor:
+    def uncertain(self, scaled: Tensor, near: Tensor, bound: Tensor) -> Tensor:
         """[Q] whether a row that is no candidate may be as near as `near` [Q], the k-th candidate's true value."""
-        error = 4 * HALF_ROUNDOFF * ((asked * self._scale).norm(dim=1) + self._own_part)
-        sure: Tensor = near * self._scale**2 + error < beyond  # not of what overflowed to infinity or NaN
-        return ~sure
+        error = 4 * HALF_ROUNDOFF * ((scaled * self._scale).norm(dim=1) + self._largest_offset)
+        certain: Tensor = near * self._scale**2 + error < bound  # not of what overflowed to infinity or NaN
+        return ~certain

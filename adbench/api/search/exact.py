@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from adbench.api.search.candidates import QUERIES, Block, HalfRows, halves_pay, shortlist
-from adbench.api.search.near_ties import Slack, Twins, nearest_of_crowd
-from adbench.api.search.owners import Hidden, Owners
+from adbench.api.search.candidates import QUERIES, Block, HalfRows, halves_are_faster, shortlist
+from adbench.api.search.near_ties import EqualVectors, ErrorBound, nearest_of_ties
+from adbench.api.search.owners import Excluded, Owners
 from adbench.api.search.pca_bound import ProjectedRows
 from adbench.api.search.shared_results import digest_of, shared_results
 from adbench.errors import UsageError
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BLOCK, DEVICE_BLOCK = 1 << 21, 1 << 28  # elements of one temporary: what a CPU caches, what keeps a GPU busy
-SPARE = 4, 60  # candidates beyond those looked for where a product cannot tell these apart
+SPARE = 4, 60  # candidates bound those looked for where a product cannot tell these apart
 
 
 def exact_search(
@@ -29,36 +29,37 @@ def exact_search(
     owners: Sequence[str] | None = None,
     exclude: Sequence[str] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """One search of an `ExactIndex` that is made for it and keeps nothing. See there."""
+    """Search once, by an `ExactIndex` that is made for this search and stores nothing."""
     return ExactIndex(vectors, metric, owners=owners, keep=False).search(query, k, exclude)
 
 
 class ExactIndex:
-    """Vectors made ready for exact searches by one metric: what does not depend on the query is computed once.
+    """Vectors prepared for exact searches by one metric: everything that does not depend on the query is computed once.
 
     A matrix product finds the k nearest of each query and the one after them. Distances are then measured directly,
-    from the differences, so that each is exact to float32 for the vector it belongs to. The product is off by at most
-    (2 C + 4) 2^-24 (|q|² + |v|²), for l2 relative to the bank's mean. Where the next one lies that close to the k-th,
-    k + 4 candidates are measured, but at least 8, then 60 more than those looked for; if even the one after these is as
-    close, a product in float64 says which vectors can be the nearest, and all of these are measured. So the answer is
-    always that of measuring every distance in float32 and sorting, the lower index first among equals.
+    from the differences, so that each is exact to float32. The product has an error of at most
+    (2 C + 4) 2^-24 (|q|² + |v|²), for l2 relative to the bank's mean. Where the next candidate is within that error of
+    the k-th, k + 4 candidates are measured, but at least 8; then 60 more than k. If even the next one after these is
+    within the error, a product in float64 finds all vectors that can be the nearest, and these are measured. So the
+    result is always that of measuring every distance in float32 and sorting, the lower index first among equals.
 
     Vectors that a query must not find count as infinitely far in every product.
 
-    Many vectors of many channels that lie near few dimensions are compared on their leading axes first (`LeadingRows`);
-    a query for which the candidates cannot be vouched for is asked again among more of them, then in full.
+    Many vectors of many channels that lie near few dimensions are compared on their leading axes first
+    (`ProjectedRows`). A query whose candidates are not certain to be enough is searched again among more candidates,
+    then among all vectors.
 
-    On a GPU the product is in half precision and finds k + 32 candidates, but at least 36; a query for which these
-    cannot be vouched for by the bound of `HalfRows` is asked again in float32.
+    On a GPU the product is in half precision and finds k + 32 candidates, but at least 36. A query whose candidates are
+    not certain to be enough by the bound of `HalfRows` is searched again in float32.
 
     Args:
         vectors: [N, C]; the search runs on their device.
         metric: ``"l2"`` (Euclidean distance, not squared) or ``"cosine"`` (1 - cosine similarity, 1 for a zero vector).
         owners: N ids, needed to exclude.
-        keep: whether what is computed is kept, a copy of the vectors (half of one on a GPU, their leading axes where
-            these are compared), or made anew, block by block, in each search.
-        share: whether other methods of the same run that search the same vectors for the same queries on the CPU take
-            over the answer. A GPU searches in less time than it takes to compare the queries.
+        keep: whether the prepared vectors are stored (a copy of the vectors; half of one on a GPU; their leading axes
+            where these are compared), or computed again, block by block, in each search.
+        share: whether other methods of the same run that search the same vectors for the same queries on the CPU use
+            the same result. A GPU searches in less time than it takes to compare the queries.
 
     Raises:
         UsageError: the metric is unknown.
@@ -80,13 +81,13 @@ class ExactIndex:
             raise UsageError(f"unknown metric {metric!r} for a search; known: cosine, l2")
         self.vectors, self.metric, self.owners, self._share = vectors, metric, owners, share
         self._center = vectors.float().mean(0) if metric == "l2" and len(vectors) else None
-        self._kept, self._halves, self._leading = None, None, None
-        if keep and halves_pay(vectors):
+        self._stored, self._halves, self._projected = None, None, None
+        if keep and halves_are_faster(vectors):
             self._halves = HalfRows(self._blocks, self._height())
         elif keep:
             shape = len(vectors), vectors.shape[1]
-            self._leading = ProjectedRows.where_they_pay(self._blocks, shape, self._height())
-            self._kept = self._everything() if self._leading is None else None
+            self._projected = ProjectedRows.if_faster(self._blocks, shape, self._height())
+            self._stored = self._everything() if self._projected is None else None
 
     def search(self, query: Tensor, k: int, exclude: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
         """The k nearest vectors of each query, nearest first, the lower index among equals.
@@ -115,151 +116,154 @@ class ExactIndex:
 
     @cached_property
     def _digest(self) -> str:
-        """Of the vectors."""
+        """The digest of the vectors."""
         return digest_of(self.vectors)
 
     def _search(self, query: Tensor, k: int, exclude: Sequence[str] | None) -> tuple[Tensor, Tensor]:
         import torch
 
         query = query.to(self.vectors.device, torch.float32)
-        hidden, order = self._hidden(len(query), exclude)
-        check_count(k, len(self.vectors) - (0 if hidden is None else hidden.largest()))
-        if hidden is None:
+        excluded, order = self._excluded(len(query), exclude)
+        check_count(k, len(self.vectors) - (0 if excluded is None else excluded.largest()))
+        if excluded is None:
             return self._found(query, k, None)
         back = order.argsort()
-        distances, indices = self._found(query[order], k, hidden)
+        distances, indices = self._found(query[order], k, excluded)
         return distances[back], indices[back]
 
-    def _found(self, query: Tensor, k: int, hidden: Hidden | None) -> tuple[Tensor, Tensor]:
+    def _found(self, query: Tensor, k: int, excluded: Excluded | None) -> tuple[Tensor, Tensor]:
         if self._halves is not None:
-            return self._by_halves(self._halves, query, k, hidden)
-        if self._leading is not None:
-            return self._by_leading(self._leading, query, k, hidden)
-        return self._by_floats(query, k=k, hidden=hidden)
+            return self._by_halves(self._halves, query, k, excluded)
+        if self._projected is not None:
+            return self._by_projection(self._projected, query, k, excluded)
+        return self._by_floats(query, k=k, excluded=excluded)
 
-    def _measured(self, query: Tensor, candidates: Tensor, k: int, hidden: Hidden | None) -> _Measured:
-        without = None if hidden is None else hidden.among(candidates)
+    def _measured(self, query: Tensor, candidates: Tensor, k: int, excluded: Excluded | None) -> _Measured:
+        without = None if excluded is None else excluded.among(candidates)
         distances, indices = nearest_among(query, self.vectors, candidates, candidates.shape[1], self.metric, without)
-        crowded = distances[:, -1] <= distances[:, k - 1] * (1 + 2.0**-20)
-        return _Measured(distances[:, :k].clone(), indices[:, :k].clone(), crowded)
+        tied = distances[:, -1] <= distances[:, k - 1] * (1 + 2.0**-20)
+        return _Measured(distances[:, :k].clone(), indices[:, :k].clone(), tied)
 
-    def _again(
+    def _search_uncertain(
         self,
         found: _Measured,
-        open_: Tensor,
+        uncertain: Tensor,
         query: Tensor,
-        hidden: Hidden | None,
-        way: Callable[..., tuple[Tensor, Tensor]],
+        excluded: Excluded | None,
+        search: Callable[..., tuple[Tensor, Tensor]],
     ) -> tuple[Tensor, Tensor]:
-        """What was found; open queries are asked again, in a crowd where all candidates are equally near."""
+        """The results; uncertain queries are searched again, and among ties where all candidates are equally near."""
         k = found.distances.shape[1]
-        for some, ask in ((open_ & ~found.crowded, way), (open_ & found.crowded, partial(self._of_crowd, k=k))):
+        ties = partial(self._search_ties, k=k)
+        for some, search_some in ((uncertain & ~found.tied, search), (uncertain & found.tied, ties)):
             index = some.nonzero().squeeze(1)
             if len(index):
-                others = None if hidden is None else hidden[index]
-                found.distances[index], found.indices[index] = ask(query[index], hidden=others)
+                others = None if excluded is None else excluded[index]
+                found.distances[index], found.indices[index] = search_some(query[index], excluded=others)
         return found.distances, found.indices
 
-    def _by_halves(self, halves: HalfRows, query: Tensor, k: int, hidden: Hidden | None) -> tuple[Tensor, Tensor]:
+    def _by_halves(self, halves: HalfRows, query: Tensor, k: int, excluded: Excluded | None) -> tuple[Tensor, Tensor]:
         import torch
 
-        asked = self._asked(query)
-        candidates, beyond = halves.shortlist(asked, max(k, self.TOGETHER), hidden)
-        found = self._measured(query, candidates, k, hidden)
+        scaled = self._scaled_query(query)
+        candidates, bound = halves.shortlist(scaled, max(k, self.TOGETHER), excluded)
+        found = self._measured(query, candidates, k, excluded)
         cosine = self._center is None
         farthest = found.distances[:, -1] if cosine else found.distances[:, -1].square()
-        base = torch.ones_like(farthest) if cosine else (asked / 2).square().sum(1)
+        base = torch.ones_like(farthest) if cosine else (scaled / 2).square().sum(1)
         near = farthest - base + (query.shape[1] + 4) * 2.0**-23 * (farthest + base)  # as measured, at most
-        return self._again(found, halves.doubtful(asked, near, beyond), query, hidden, partial(self._by_floats, k=k))
+        uncertain = halves.uncertain(scaled, near, bound)
+        return self._search_uncertain(found, uncertain, query, excluded, partial(self._by_floats, k=k))
 
-    def _by_leading(
+    def _by_projection(
         self,
-        leading: ProjectedRows,
+        projected: ProjectedRows,
         query: Tensor,
         k: int,
-        hidden: Hidden | None,
+        excluded: Excluded | None,
         spare: tuple[int, int] = ProjectedRows.SPARE,
     ) -> tuple[Tensor, Tensor]:
-        candidates, beyond = leading.shortlist(self._prepared(query), max(k, self.TOGETHER), spare, hidden)
-        found = self._measured(query, candidates, k, hidden)
+        candidates, bound = projected.shortlist(self._prepared(query), max(k, self.TOGETHER), spare, excluded)
+        found = self._measured(query, candidates, k, excluded)
         farthest = found.distances[:, -1] if self._center is not None else (2 * found.distances[:, -1]).sqrt()
-        sure = (1 + query.shape[1] * 2.0**-23) * farthest < beyond
-        more = partial(self._by_leading, leading, k=k, spare=leading.MANY)
-        way = partial(self._by_floats, k=k) if spare == leading.MANY else more
-        return self._again(found, ~sure, query, hidden, way)
+        certain = (1 + query.shape[1] * 2.0**-23) * farthest < bound
+        more = partial(self._by_projection, projected, k=k, spare=projected.MANY)
+        search = partial(self._by_floats, k=k) if spare == projected.MANY else more
+        return self._search_uncertain(found, ~certain, query, excluded, search)
 
-    def _by_floats(self, query: Tensor, k: int, hidden: Hidden | None, step: int = 0) -> tuple[Tensor, Tensor]:
-        asked = self._asked(query)
+    def _by_floats(self, query: Tensor, k: int, excluded: Excluded | None, step: int = 0) -> tuple[Tensor, Tensor]:
+        scaled = self._scaled_query(query)
         wanted = 1 + (k if step == 0 else max(k, self.TOGETHER) + SPARE[step - 1])
-        near, candidates = shortlist(asked, self._blocks(), wanted, QUERIES, hidden)
+        near, candidates = shortlist(scaled, self._blocks(), wanted, QUERIES, excluded)
         everything = near.shape[1] < wanted
-        found = self._measured(query, candidates if everything else candidates[:, :-1], k, hidden)
+        found = self._measured(query, candidates if everything else candidates[:, :-1], k, excluded)
         if everything:
             return found.distances, found.indices
-        sure = near[:, -1] > near[:, k - 1] + 4 * self._roundoff(asked)
+        certain = near[:, -1] > near[:, k - 1] + 4 * self._roundoff(scaled)
         if step == 0:
-            found.crowded.fill_(False)  # of k candidates nothing can be said
+            found.tied.fill_(False)  # k candidates cannot show that more are as near
         more = partial(self._by_floats, k=k, step=step + 1)
-        return self._again(found, ~sure, query, hidden, more if step < len(SPARE) else partial(self._of_crowd, k=k))
+        search = more if step < len(SPARE) else partial(self._search_ties, k=k)
+        return self._search_uncertain(found, ~certain, query, excluded, search)
 
-    def _of_crowd(self, query: Tensor, k: int, hidden: Hidden | None) -> tuple[Tensor, Tensor]:
-        """As `crowds` says; of vectors that are equal only the first k can be an answer."""
+    def _search_ties(self, query: Tensor, k: int, excluded: Excluded | None) -> tuple[Tensor, Tensor]:
+        """Search by `nearest_of_ties`; of equal vectors only the first k can be results."""
         import torch
 
-        if hidden is None:
-            return self._of_crowd_among(query, k, self._twins.first(k, None))
+        if excluded is None:
+            return self._search_ties_among(query, k, self._equal_vectors.first(k, None))
         parts = []
-        for number, queries in hidden.runs:
-            allowed = hidden.owners.owned != number
-            parts.append(self._of_crowd_among(query[queries], k, self._twins.first(k, allowed)))
+        for number, queries in excluded.runs:
+            allowed = excluded.owners.of_vector != number
+            parts.append(self._search_ties_among(query[queries], k, self._equal_vectors.first(k, allowed)))
         return torch.cat([distance for distance, _ in parts]), torch.cat([index for _, index in parts])
 
-    def _of_crowd_among(self, query: Tensor, k: int, rows: Tensor) -> tuple[Tensor, Tensor]:
-        center = self._doubled(query).mean(0)  # of a crowd, where products lose the fewest digits
+    def _search_ties_among(self, query: Tensor, k: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        center = self._in_float64(query).mean(0)  # relative to it, products lose the fewest digits
         channels, cosine = query.shape[1], self._center is None
-        slack = Slack((channels + 4) * 2.0**-24, (channels + 6) * 2.0**-24 if cosine else 0.0)
+        error_bound = ErrorBound((channels + 4) * 2.0**-24, (channels + 6) * 2.0**-24 if cosine else 0.0)
 
-        def lifted(some: Tensor) -> tuple[Tensor, Tensor]:
+        def shifted(some: Tensor) -> tuple[Tensor, Tensor]:
             """Float64, relative to the center, and what each adds to a squared distance (cosine: twice that)."""
-            ready = self._doubled(some)
+            ready = self._in_float64(some)
             beside = (ready == 0).all(1) if cosine else 0.0
             moved = ready - center
             return moved, moved.square().sum(1) + beside
 
         def blocks() -> Iterator[Block]:
             for index in torch.split(rows, max(1, min(self._height(), BLOCK // QUERIES))):
-                yield Block(*lifted(self.vectors[index]), index)
+                yield Block(*shifted(self.vectors[index]), index)
 
         def measure(queries: Tensor, found: Tensor) -> Tensor:
             return pair_distances(query, self.vectors, queries, found, self.metric)
 
         import torch
 
-        asked, own = lifted(query)
-        return nearest_of_crowd(asked.mul_(-2), own, slack, blocks, k, measure)
+        scaled, offset = shifted(query)
+        return nearest_of_ties(scaled.mul_(-2), offset, error_bound, blocks, k, measure)
 
-    def _doubled(self, rows: Tensor) -> Tensor:
+    def _in_float64(self, rows: Tensor) -> Tensor:
         """Rows as distances are between them, in float64."""
         from torch.nn.functional import normalize
 
         return (normalize(rows.float(), dim=-1) if self._center is None else rows.float()).double()
 
     @cached_property
-    def _twins(self) -> Twins:
-        return Twins.of(self.vectors, self._height())
+    def _equal_vectors(self) -> EqualVectors:
+        return EqualVectors.of(self.vectors, self._height())
 
-    def _roundoff(self, asked: Tensor) -> Tensor:
+    def _roundoff(self, scaled: Tensor) -> Tensor:
         """[Q] by how much the product may be off, and at least by how much a distance measured directly."""
-        queries = asked.square().sum(1) / (1 if self._center is None else 4)
-        return (2 * asked.shape[1] + 4) * 2.0**-24 * (queries + self._reach)
+        queries = scaled.square().sum(1) / (1 if self._center is None else 4)
+        return (2 * scaled.shape[1] + 4) * 2.0**-24 * (queries + self._reach)
 
     @cached_property
     def _reach(self) -> float:
         """The largest squared norm of a prepared row."""
-        return 1.0 if self._center is None else max(float(block.own.max()) for block in self._blocks())
+        return 1.0 if self._center is None else max(float(block.offset.max()) for block in self._blocks())
 
-    def _asked(self, query: Tensor) -> Tensor:
-        """Queries as `shortlist` needs them."""
+    def _scaled_query(self, query: Tensor) -> Tensor:
+        """The queries, scaled as `shortlist` needs them."""
         return self._prepared(query).mul_(-1 if self._center is None else -2)
 
     def _prepared(self, rows: Tensor) -> Tensor:
@@ -279,25 +283,25 @@ class ExactIndex:
         every = torch.arange(len(self.vectors), device=self.vectors.device)
         for start in range(0, len(every), self._height()):
             part = slice(start, start + self._height())  # a slice copies nothing
-            if self._kept is not None:
-                yield Block(self._kept.rows[part], self._kept.own[part], every[part])
+            if self._stored is not None:
+                yield Block(self._stored.rows[part], self._stored.offset[part], every[part])
             else:
                 rows = self._prepared(self.vectors[part])
-                own = rows.new_zeros(len(rows)) if self._center is None else rows.square().sum(1)
-                yield Block(rows, own, every[part])
+                offset = rows.new_zeros(len(rows)) if self._center is None else rows.square().sum(1)
+                yield Block(rows, offset, every[part])
 
     def _everything(self) -> Block:
         """All rows in one block."""
         import torch
 
         rows = torch.empty_like(self.vectors, dtype=torch.float32)
-        own = rows.new_empty(len(rows))
+        offset = rows.new_empty(len(rows))
         for block in self._blocks():
-            rows[block.index], own[block.index] = block.rows, block.own
-        return Block(rows, own, torch.arange(len(rows), device=rows.device))
+            rows[block.index], offset[block.index] = block.rows, block.offset
+        return Block(rows, offset, torch.arange(len(rows), device=rows.device))
 
-    def _hidden(self, queries: int, exclude: Sequence[str] | None) -> tuple[Hidden | None, Tensor]:
-        """What is hidden from the queries in the order of their owners, and that order; None if nothing is."""
+    def _excluded(self, queries: int, exclude: Sequence[str] | None) -> tuple[Excluded | None, Tensor]:
+        """The exclusions of the queries in the order of their owners, and that order; None if nothing is excluded."""
         import torch
 
         if exclude is None:
@@ -305,8 +309,8 @@ class ExactIndex:
         if self.owners is None or len(self.owners) != len(self.vectors) or len(exclude) != queries:
             raise UsageError("a search with exclusions needs the owner of each vector and one id for each query")
         numbers, order = self._ownership.numbers(exclude).sort(stable=True)
-        hidden = Hidden(self._ownership, numbers)
-        return (hidden if hidden.groups else None), order
+        excluded = Excluded(self._ownership, numbers)
+        return (excluded if excluded.groups else None), order
 
     @cached_property
     def _ownership(self) -> Owners:
@@ -314,15 +318,15 @@ class ExactIndex:
 
 
 class _Measured(NamedTuple):
-    """Of some candidates the nearest [Q, k], and whether all candidates are as near as the last of these [Q]."""
+    """The nearest [Q, k] of some candidates, and whether all candidates are as near as the last of these [Q]."""
 
     distances: Tensor
     indices: Tensor
-    crowded: Tensor
+    tied: Tensor
 
 
 def check_count(k: int, available: int) -> None:
-    """Refuse to look for more than there is.
+    """Refuse to search for more vectors than there are.
 
     Raises:
         UsageError: k is below 1 or above what is available.

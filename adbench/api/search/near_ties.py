@@ -1,6 +1,6 @@
 """The nearest of vectors that are equally near, or so nearly that a float32 product cannot tell them apart.
 
-It is exact and slow: for the few queries that the fast ways of `search` leave open.
+This search is exact and slow. It serves the few queries that the fast searches leave uncertain.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PAIRS = 1 << 22  # of a query and a row that are held at once
 
 
 @dataclass(frozen=True)
-class Twins:
+class EqualVectors:
     """Groups of identical vectors.
 
     Attributes:
@@ -32,7 +32,7 @@ class Twins:
     group: Tensor
 
     @classmethod
-    def of(cls, vectors: Tensor, height: int) -> Twins:
+    def of(cls, vectors: Tensor, height: int) -> EqualVectors:
         """Compare vectors [N, C] by a hash of their content; those of one hash number for number.
 
         Args:
@@ -48,7 +48,7 @@ class Twins:
         values, order = torch.cat(hashes).sort(stable=True)
         new = torch.ones_like(values, dtype=torch.bool)
         new[1:] = values[1:] != values[:-1]
-        for start in range(1, len(order), height):  # of a hash by chance, if ever there is one
+        for start in range(1, len(order), height):  # different vectors with one hash are separated
             here, before = (vectors[order[start - back : start - back + height]] for back in (0, 1))
             new[start : start + height] |= (here != before[: len(here)]).any(1)
         return cls(order, new.long().cumsum(0) - 1)
@@ -71,39 +71,44 @@ def _plain(some: Tensor) -> Tensor:
     return some.float().add(0.0).contiguous()
 
 
-def nearest_of_crowd(
-    asked: Tensor, own: Tensor, slack: Slack, blocks: Callable[[], Iterator[Block]], k: int, measure: Measure
+def nearest_of_ties(
+    scaled: Tensor,
+    offset: Tensor,
+    error_bound: ErrorBound,
+    blocks: Callable[[], Iterator[Block]],
+    k: int,
+    measure: Measure,
 ) -> tuple[Tensor, Tensor]:
     """The k nearest rows of each query, by distances that are measured; the lower index among equals.
 
     Args:
-        asked: [Q, C] float64 queries, as the product needs them.
-        own: [Q] float64, what makes a squared distance of a product by being added.
-        slack: by how much a distance that was measured may be off.
+        scaled: [Q, C] float64 queries, as the product needs them.
+        offset: [Q] float64, which makes a squared distance of a product when it is added.
+        error_bound: of a distance that was measured.
         blocks: gives all rows that may be found, float64 and in order, each time it is called.
         k: how many; at most the rows.
         measure: distances [P] float32 of queries and rows that are given as indices [P] each.
     """
     import torch
 
-    product = (2 * asked.shape[1] + 8) * 2.0**-52  # by how much one may be off, of what is added to it
-    near, _ = shortlist(asked, _scaled(blocks(), 1 + product), k, QUERIES)
-    limit = slack.limit(near[:, -1] + own * (1 + product)) - own * (1 - product)
-    every = torch.arange(len(asked), device=asked.device)
+    product = (2 * scaled.shape[1] + 8) * 2.0**-52  # the relative error of a product
+    near, _ = shortlist(scaled, _scaled(blocks(), 1 + product), k, QUERIES)
+    limit = error_bound.limit(near[:, -1] + offset * (1 + product)) - offset * (1 - product)
+    every = torch.arange(len(scaled), device=scaled.device)
     lower = [
-        _of_close(asked[some], limit[some], some, _scaled(blocks(), 1 - product), k, measure)
+        _of_close(scaled[some], limit[some], some, _scaled(blocks(), 1 - product), k, measure)
         for some in torch.split(every, QUERIES)
     ]
     return torch.cat([distance for distance, _ in lower]), torch.cat([row for _, row in lower])
 
 
 def _scaled(blocks: Iterator[Block], by: float) -> Iterator[Block]:
-    """Upper or lower bounds of squared distances, by what each row adds."""
-    return (Block(block.rows, block.own * by, block.index) for block in blocks)
+    """Blocks with scaled offsets, which give upper or lower bounds of squared distances."""
+    return (Block(block.rows, block.offset * by, block.index) for block in blocks)
 
 
 @dataclass(frozen=True)
-class Slack:
+class ErrorBound:
     """The error bound of a distance in float32.
 
     Attributes:
@@ -120,21 +125,21 @@ class Slack:
 
 
 def _of_close(
-    asked: Tensor, limit: Tensor, queries: Tensor, blocks: Iterator[Block], k: int, measure: Measure
+    scaled: Tensor, limit: Tensor, queries: Tensor, blocks: Iterator[Block], k: int, measure: Measure
 ) -> tuple[Tensor, Tensor]:
     """Distances [Q, k] and rows [Q, k] of those whose products are within a limit [Q]."""
     import torch
 
     found = _Pairs.none(limit)
     for block in blocks:
-        far = torch.addmm(block.own, asked, block.rows.T) > limit[:, None]
-        query, place = (~far).nonzero(as_tuple=True)  # also what is no number
+        far = torch.addmm(block.offset, scaled, block.rows.T) > limit[:, None]
+        query, place = (~far).nonzero(as_tuple=True)  # NaN too
         row = block.index[place]
         found = found.joined(_Pairs(query, row, measure(queries[query], row)))
         if len(found.row) > PAIRS:
             found = found.best(k)
     found = found.best(k)
-    return found.distance.reshape(len(asked), k), found.row.reshape(len(asked), k)
+    return found.distance.reshape(len(scaled), k), found.row.reshape(len(scaled), k)
 
 
 @dataclass(frozen=True)
@@ -149,8 +154,8 @@ class _Pairs:
     def none(cls, like: Tensor) -> _Pairs:
         import torch
 
-        nobody = torch.empty(0, dtype=torch.int64, device=like.device)
-        return cls(nobody, nobody, like.new_empty(0).float())
+        nothing = torch.empty(0, dtype=torch.int64, device=like.device)
+        return cls(nothing, nothing, like.new_empty(0).float())
 
     def joined(self, other: _Pairs) -> _Pairs:
         import torch

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-NOBODY = -1
+NO_OWNER = -1
 
 
 class Owners:
@@ -21,7 +21,7 @@ class Owners:
         device: of the vectors.
 
     Attributes:
-        owned: [N] number of each vector's owner.
+        of_vector: [N] number of each vector's owner.
     """
 
     def __init__(self, owners: Sequence[str], device: torch.device) -> None:
@@ -29,17 +29,17 @@ class Owners:
 
         self._numbers: dict[str, int] = {}
         numbers = [self._numbers.setdefault(owner, len(self._numbers)) for owner in owners]
-        self.owned = torch.tensor(numbers, dtype=torch.int64, device=device)
-        self._order = self.owned.argsort(stable=True)
-        self.counts: list[int] = torch.bincount(self.owned, minlength=len(self._numbers)).tolist()
+        self.of_vector = torch.tensor(numbers, dtype=torch.int64, device=device)
+        self._order = self.of_vector.argsort(stable=True)
+        self.counts: list[int] = torch.bincount(self.of_vector, minlength=len(self._numbers)).tolist()
         self._ends: list[int] = torch.tensor(self.counts, dtype=torch.int64).cumsum(0).tolist()
 
     def numbers(self, ids: Sequence[str]) -> Tensor:
-        """[Q] the numbers of these owners; `NOBODY` for those of no vector."""
+        """[Q] the numbers of these owners; `NO_OWNER` for those of no vector."""
         import torch
 
-        found = [self._numbers.get(one, NOBODY) for one in ids]
-        return torch.tensor(found, dtype=torch.int64, device=self.owned.device)
+        found = [self._numbers.get(one, NO_OWNER) for one in ids]
+        return torch.tensor(found, dtype=torch.int64, device=self.of_vector.device)
 
     def rows(self, number: int) -> Tensor:
         """[M] ascending: the vectors of an owner."""
@@ -47,7 +47,7 @@ class Owners:
         return self._order[end - self.counts[number] : end]
 
 
-class Hidden:
+class Excluded:
     """For each query the owner whose vectors it must not find.
 
     Args:
@@ -58,13 +58,13 @@ class Hidden:
     def __init__(self, owners: Owners, numbers: Tensor) -> None:
         self.owners, self.numbers = owners, numbers
 
-    def __getitem__(self, index: Tensor | slice) -> Hidden:
-        """For some of the queries."""
-        return Hidden(self.owners, self.numbers[index])
+    def __getitem__(self, index: Tensor | slice) -> Excluded:
+        """The exclusions of some of the queries."""
+        return Excluded(self.owners, self.numbers[index])
 
     @cached_property
     def runs(self) -> list[tuple[int, slice]]:
-        """Owners, `NOBODY` among them, and the neighbouring queries that must not find what is theirs."""
+        """Owners, `NO_OWNER` among them, each with the successive queries that must not find its vectors."""
         import torch
 
         numbers, counts = torch.unique_consecutive(self.numbers, return_counts=True)
@@ -74,15 +74,15 @@ class Hidden:
 
     @property
     def groups(self) -> list[tuple[int, slice]]:
-        """The same of owners that own something."""
-        return [run for run in self.runs if run[0] != NOBODY]
+        """The runs of owners that have vectors."""
+        return [run for run in self.runs if run[0] != NO_OWNER]
 
     def largest(self) -> int:
-        """The most vectors that are hidden from one query."""
+        """The largest number of vectors that are excluded from one query."""
         return max((self.owners.counts[number] for number, _ in self.groups), default=0)
 
-    def hide(self, near: Tensor, index: Tensor) -> None:
-        """Make infinite, in [Q, M] of the vectors with the successive indices `index` [M], what must not be found."""
+    def mask(self, near: Tensor, index: Tensor) -> None:
+        """Set values [Q, M] of vectors with the successive indices `index` [M] to infinity where they are excluded."""
         first = int(index[0])
         for number, queries in self.groups:
             rows = self.owners.rows(number)
@@ -91,12 +91,12 @@ class Hidden:
                 near[queries].index_fill_(1, rows[start:end] - first, float("inf"))
 
     def among(self, candidates: Tensor) -> Tensor:
-        """[Q, K] where candidates must not be found."""
-        return self.owners.owned[candidates] == self.numbers[:, None]
+        """[Q, K] bool: whether a candidate is excluded."""
+        return self.owners.of_vector[candidates] == self.numbers[:, None]
 
 
 def _between(rows: Tensor, first: int, last: int) -> Tensor:
-    """Where ascending rows reach `first`, and where `last`."""
+    """The places at which ascending rows reach `first` and `last`."""
     import torch
 
     return torch.searchsorted(rows, torch.tensor([first, last], device=rows.device))

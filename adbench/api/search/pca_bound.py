@@ -10,7 +10,7 @@ from adbench.api.search.candidates import QUERIES, Block, bounded_shortlist, in_
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from adbench.api.search.owners import Hidden
+    from adbench.api.search.owners import Excluded
 
 STEP = 32  # axes are counted in such steps
 UNIT = 2.0**-24  # roundoff of float32
@@ -38,14 +38,14 @@ class ProjectedRows:
     """Of the variance; with less, more rows could be the nearest than are measured."""
     LEAST_ROWS, LEAST_CHANNELS = 1 << 14, 256
     SPARE, MANY = (60, 12), (1000, 500)
-    """How many candidates there are beyond those looked for, and how many of them 4,096 rows may have."""
+    """How many candidates there are bound those looked for, and how many of them 4,096 rows may have."""
 
     def __init__(self, rows: Tensor, center: Tensor, axes: Tensor, reach: float, height: int) -> None:
         self._rows, self._center, self._axes, self._reach, self._height = rows, center, axes, reach, height
-        self._own = rows.square().sum(1)
+        self._offsets = rows.square().sum(1)
 
     @classmethod
-    def where_they_pay(
+    def if_faster(
         cls, blocks: Callable[[], Iterator[Block]], shape: tuple[int, int], height: int
     ) -> ProjectedRows | None:
         """None for few rows or channels, and where the rows need more than a third of the axes.
@@ -74,24 +74,24 @@ class ProjectedRows:
         return cls(rows, center, axes, reach, height)
 
     def shortlist(
-        self, query: Tensor, k: int, spare: tuple[int, int] = SPARE, hidden: Hidden | None = None
+        self, query: Tensor, k: int, spare: tuple[int, int] = SPARE, excluded: Excluded | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Candidates [Q, K], and the distance that every other row has at least [Q], those that are hidden apart.
+        """Candidates [Q, K], and the distance that every other row has at least [Q], those that are excluded apart.
 
         Args:
             query: [Q, C], prepared as the rows were.
             k: how many are looked for.
             spare: how many more there are, of all rows and of a block, if there are so many.
-            hidden: rows that a query must not find; they may be among the candidates.
+            excluded: rows that a query must not find; they may be among the candidates.
         """
         query = query - self._center
         lengths, cut = query.norm(dim=1), query @ self._axes
-        blocks = in_blocks(self._rows, self._own, self._height)
-        found, beyond = bounded_shortlist(-2 * cut, blocks, k + spare[0], k + spare[1], QUERIES, hidden)
+        blocks = in_blocks(self._rows, self._offsets, self._height)
+        found, bound = bounded_shortlist(-2 * cut, blocks, k + spare[0], k + spare[1], QUERIES, excluded)
         channels, count = self._axes.shape
         moved = count**0.5 * (channels + 2) * UNIT * (lengths + self._reach)
         rounded = (2 * count + 4) * UNIT * (lengths.square() + self._reach**2)
-        return found, (beyond + cut.square().sum(1) - 2 * rounded).clamp(min=0).sqrt() - moved
+        return found, (bound + cut.square().sum(1) - 2 * rounded).clamp(min=0).sqrt() - moved
 
 
 def principal_axes(sample: Tensor, share: float) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ class RecordableIndex:
     """A search that is one matrix product, behind which the distances to a few candidates are measured directly.
 
     A product of float32 loses digits where vectors are long and distances short. It therefore only finds candidates;
-    the distance to each of them is taken from the differences, as `ExactIndex` does. Nobody checks that the candidates
+    the distance to each of them is taken from the differences, as `ExactIndex` does. No step checks that the candidates
     are enough, because that would depend on the data: what is missed is no nearer than rounding.
 
     Args:

@@ -30,6 +30,6 @@ def patchcore_weight(distances: Tensor, form: ReweightForm) -> Tensor:
     """
     if distances.shape[1] == 1:
         return distances.new_ones(len(distances))
-    beyond = distances - distances[:, :1]
-    summed = beyond[:, 1:] if form == "eq7" else beyond
+    excess = distances - distances[:, :1]
+    summed = excess[:, 1:] if form == "eq7" else excess
     return summed.logsumexp(1).neg().expm1().neg().clamp(min=0)

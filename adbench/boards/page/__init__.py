@@ -1,1 +1,1 @@
-"""A board's page: it works from disk, asks nobody for anything and trusts no text of a record."""
+"""A board's page: it works from disk, requests nothing from the network and trusts no text of a record."""

@@ -146,7 +146,7 @@ def _fault(kind: str, line: str, record_id: str | None, lines: Mapping[str, str]
     """Reason why a line does not belong to a record; empty if it does."""
     if record_id is None:
         return "belongs to no record; run 'adbench board build'"
-    if not manifest.vouches_for_line(kind, record_id, line):
+    if not manifest.confirms_line(kind, record_id, line):
         return f"not what came with record {record_id[:12]}; run 'adbench board build', which leaves it out"
     twice = lines.get(record_id, line) != line
     return f"another line belongs to record {record_id[:12]} already; remove one of them" if twice else ""

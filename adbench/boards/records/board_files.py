@@ -10,7 +10,7 @@ from pathlib import Path
 from adbench import StorageError
 from adbench.boards.board import BOARD_FILE, Board, belongs, board_folder, default_board, describe, read_board
 from adbench.boards.records.board_extras import DETAILS, PICTURES, BoardExtras, read_extras, upgrade
-from adbench.boards.records.installed import Known, nobody_looks
+from adbench.boards.records.installed import BoardFacts, no_duplicates_search
 from adbench.boards.records.manifest import Manifest, read_manifest
 from adbench.boards.records.merging import Merge, MergeNotes
 from adbench.boards.records.records_io import FoundRecord, read_lines, read_run
@@ -55,20 +55,22 @@ class BoardFiles:
 
     @property
     def records(self) -> list[ResultRecord]:
-        """The records, without where they were found."""
+        """The records, without the places where they were found."""
         return [found.record for found in self.found]
 
-    def settle(self, known: Known, notes: MergeNotes, *, replacing: bool = False, looking: bool = False) -> None:
+    def settle(
+        self, known: BoardFacts, notes: MergeNotes, *, replacing: bool = False, search_duplicates: bool = False
+    ) -> None:
         """Choose the record that counts for each row and unit, and add verified records to the manifest.
 
         No line of the board is lost: one that does not count stays in its file.
 
         Args:
-            known: what the adbench that is installed knows.
+            known: facts of the installed adbench.
             notes: takes a sentence for each record that is changed or left out.
             replacing: whether new records are meant to take the place of others.
-            looking: whether to search for duplicate images where no search was made. A command that only reads a board
-                does not search, so that the board is the same on a computer without the data.
+            search_duplicates: whether to search for duplicate images where no search was made. A command that only
+                reads a board does not search, so that the board is the same on a computer without the data.
         """
         images = {place: images.samples_sha for place, images in self.manifest.images.items()}
         merged = Merge(images, known.versions, replacing, notes).merge(self.found)
@@ -79,16 +81,16 @@ class BoardFiles:
         self.found = merged
         measured = [each for each in merged if each.measured]
         if replacing:
-            self.manifest.forget(each.record for each in measured if not each.stands)
-        self.manifest.learn(measured, known.duplicates if looking else nobody_looks)
+            self.manifest.drop_changed(each.record for each in measured if not each.stands)
+        self.manifest.add(measured, known.duplicates if search_duplicates else no_duplicates_search)
 
     def settle_beside(self) -> None:
         """Add the details and pictures of its records to the manifest."""
         self.extras.images = {record.id: record.task.test for record in self.records}
         for kind, lines in ((DETAILS, self.extras.details), (PICTURES, self.extras.pictures)):
-            self.manifest.learn_beside(kind, lines)
+            self.manifest.add_lines(kind, lines)
 
-    def tidy(self, known: Known) -> BoardData:
+    def tidy(self, known: BoardFacts) -> BoardData:
         """The data of the board's tables."""
         return tidy(self.board, self.records, self.manifest.truth(self.found, known.versions))
 
@@ -103,7 +105,7 @@ def _file_of(found: FoundRecord) -> str:
     return Path(found.where.rpartition(":")[0]).name
 
 
-def read_boards(root: Path, outcome: BuildReport, known: Known) -> list[BoardFiles]:
+def read_boards(root: Path, outcome: BuildReport, known: BoardFacts) -> list[BoardFiles]:
     """All boards below a folder of leaderboards, with their records.
 
     Raises:
@@ -121,7 +123,7 @@ def find_boards(path: Path) -> list[Path]:
     return sorted(file.parent for file in path.glob(f"*/*/{BOARD_FILE}"))
 
 
-def read_board_files(folder: Path, outcome: BuildReport, known: Known) -> BoardFiles:
+def read_board_files(folder: Path, outcome: BuildReport, known: BoardFacts) -> BoardFiles:
     """A board and its records; a line that is no record of this board becomes a problem, and stays in its file.
 
     Raises:
@@ -133,12 +135,12 @@ def read_board_files(folder: Path, outcome: BuildReport, known: Known) -> BoardF
             outcome.problems.append(f"{file}: a link that leaves the board's folder; put the file itself there")
             continue
         for line, found in read_lines(file):
-            against = found if isinstance(found, str) else _against(found, leaderboard.board, known)
+            against = found if isinstance(found, str) else _fault_on_board(found, leaderboard.board, known)
             if against or isinstance(found, str):
                 leaderboard.unread[file.name].append(line)
                 outcome.problems.append(against)
                 continue
-            measured = leaderboard.manifest.vouches(found)
+            measured = leaderboard.manifest.confirms(found)
             leaderboard.found.append(replace(found, measured=measured))
             if not measured and found.record.id in leaderboard.manifest.records:
                 outcome.problems.append(f"{found.where}: not as it was when it came; unverified until it is restored")
@@ -147,7 +149,7 @@ def read_board_files(folder: Path, outcome: BuildReport, known: Known) -> BoardF
     return leaderboard
 
 
-def _against(found: FoundRecord, board: Board, known: Known) -> str:
+def _fault_on_board(found: FoundRecord, board: Board, known: BoardFacts) -> str:
     """Why a line cannot count on a board; empty if it can."""
     if not belongs(found.record, board):
         return _misplaced(found)
@@ -159,7 +161,7 @@ def _misplaced(found: FoundRecord) -> str:
     return f"{found.where}: not of this board: {describe(found.record)}"
 
 
-def read_runs(runs: Sequence[Path], outcome: BuildReport, known: Known) -> Iterator[FoundRecord]:
+def read_runs(runs: Sequence[Path], outcome: BuildReport, known: BoardFacts) -> Iterator[FoundRecord]:
     """The readable records of all runs, each with whether its raw scores are beside it; the others become problems.
 
     Raises:
@@ -170,12 +172,14 @@ def read_runs(runs: Sequence[Path], outcome: BuildReport, known: Known) -> Itera
     if empty:
         raise StorageError(f"{', '.join(empty)}: holds no run; give the folder that 'adbench run' wrote to")
     for folder in (folder for found in folders.values() for folder in found):
-        found = _witnessed(read_run(folder), folder, outcome, known)
+        found = _with_checked_scores(read_run(folder), folder, outcome, known)
         if found is not None:
             yield found
 
 
-def _witnessed(found: FoundRecord | str, folder: Path, outcome: BuildReport, known: Known) -> FoundRecord | None:
+def _with_checked_scores(
+    found: FoundRecord | str, folder: Path, outcome: BuildReport, known: BoardFacts
+) -> FoundRecord | None:
     if isinstance(found, str):
         outcome.problems.append(found)
         return None
@@ -183,10 +187,10 @@ def _witnessed(found: FoundRecord | str, folder: Path, outcome: BuildReport, kno
     if contradiction:
         outcome.problems.append(f"{found.where}: {contradiction}")
         return None
-    unseen = known.witness(folder, found.record)
-    if unseen:
-        outcome.news.append(f"warning: {found.where}: unverified, and listed apart: {unseen}")
-    return replace(found, measured=not unseen)
+    fault = known.check_scores(folder, found.record)
+    if fault:
+        outcome.news.append(f"warning: {found.where}: unverified, and listed apart: {fault}")
+    return replace(found, measured=not fault)
 
 
 def place(records: Iterable[FoundRecord], leaderboards: Sequence[BoardFiles]) -> list[FoundRecord]:

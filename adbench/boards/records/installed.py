@@ -11,14 +11,14 @@ from adbench import StorageError
 from adbench.api.untrusted import open_plain
 from adbench.engine.store.record import ResultRecord
 
-Witness: TypeAlias = Callable[[Path, ResultRecord], str]
-"""Says why a run's figures cannot be known to follow from raw scores; empty where they can."""
+ScoresCheck: TypeAlias = Callable[[Path, ResultRecord], str]
+"""Gives the reason why a run's figures are not confirmed by raw scores; empty where they are."""
 
 MAX_SCORES_BYTES = 16 << 20
-"""Of raw scores for each test image, and as much again: a map of 2048 x 2048 patches has as many."""
+"""Bytes of raw scores for each test image, and as many once more; a map of 2048 x 2048 patches has that many."""
 
 
-def raw_scores_beside(folder: Path, record: ResultRecord) -> str:
+def raw_scores_fault(folder: Path, record: ResultRecord) -> str:
     """Reason why a record's raw scores are not beside it with the sha256 that it names; empty if they are."""
     named = record.predictions
     if record.status != "ok":
@@ -33,7 +33,7 @@ def raw_scores_beside(folder: Path, record: ResultRecord) -> str:
 
 
 def digest_of(path: Path, folder: Path, most: int) -> str:
-    """The sha256 of a file that may be a stranger's.
+    """The sha256 of a file from an untrusted source.
 
     Raises:
         StorageError: it is not there, no file, behind a link out of the folder, or far too large.
@@ -53,28 +53,28 @@ def digest_of(path: Path, folder: Path, most: int) -> str:
     return digest.hexdigest()
 
 
-def _nothing_against(_: ResultRecord) -> str:
+def _no_contradiction(_: ResultRecord) -> str:
     return ""
 
 
-def nobody_looks(_: ResultRecord) -> None:
-    """A search for duplicates that finds nothing and reports none: None for each record."""
+def no_duplicates_search(_: ResultRecord) -> None:
+    """The result of a search for duplicates that was not made: None for each record."""
     return
 
 
 @dataclass(frozen=True)
-class Known:
+class BoardFacts:
     """Facts that no record can change.
 
     Attributes:
         versions: of the metrics that are installed.
-        contradiction: why a record's regime is not what its components are given; empty where it is, and where the
+        contradiction: the reason why a record's regime does not follow from its components; empty where it does, or the
             components are not installed.
-        witness: looks at the raw scores of a run.
+        check_scores: checks the raw scores of a run.
         duplicates: ids of the test images that a record's task also learns from; None where its data is not here.
     """
 
     versions: Mapping[str, int] = field(default_factory=dict)
-    contradiction: Callable[[ResultRecord], str] = _nothing_against
-    witness: Witness = raw_scores_beside
-    duplicates: Callable[[ResultRecord], Sequence[str] | None] = nobody_looks
+    contradiction: Callable[[ResultRecord], str] = _no_contradiction
+    check_scores: ScoresCheck = raw_scores_fault
+    duplicates: Callable[[ResultRecord], Sequence[str] | None] = no_duplicates_search

@@ -1,7 +1,7 @@
 """The manifest of a board: images of each unit, and records whose figures were verified to follow from raw scores.
 
-It lies beside the board in `manifest.json`, is written by `adbench board build` and `submit` alone, and is what decides
-where records disagree. A line that somebody puts into a file of records is not in it, and stands apart as unverified.
+The file `manifest.json` beside the board is written by `adbench board build` and `submit` alone, and decides
+where records disagree. A line that somebody adds to a file of records is not in it, and is listed as unverified.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ class Manifest:
     """Verified records of a board, and the images of its units.
 
     Attributes:
-        images: by what they are the images of.
+        images: by shots and unit.
         records: id to sha256 of the line of each record whose raw scores were verified.
         beside: by kind, id to sha256 of the line that came with such a record.
-        there: whether there was a file; a board from before there were manifests has none.
+        there: whether there was a file; boards of earlier versions have none.
     """
 
     images: dict[Place, Images] = field(default_factory=dict)
@@ -71,23 +71,23 @@ class Manifest:
     beside: dict[str, dict[str, str]] = field(default_factory=dict)
     there: bool = False
 
-    def vouches(self, found: FoundRecord) -> bool:
+    def confirms(self, found: FoundRecord) -> bool:
         """Whether a record on the board is as it was when its raw scores were verified.
 
-        Records on a board that has no manifest yet were looked at when they came; it gets one when it is next built.
+        Records on a board without a manifest were checked when they were added; the next build writes its manifest.
         """
         record = found.record
         if not self.there:
             return record.status != "ok" or record.predictions is not None
         return record.id in self.records and self.records[record.id] == _sha256(found.line)
 
-    def vouches_for_line(self, kind: str, record_id: str, line: str) -> bool:
-        """Whether a line beside a record is the one that came with it; whatever lies beside an unverified one is."""
+    def confirms_line(self, kind: str, record_id: str, line: str) -> bool:
+        """Whether a line beside a record was added with it; True for any line of an unverified record."""
         if not self.there or record_id not in self.records:
             return True
         return self.beside.get(kind, {}).get(record_id) == _sha256(line)
 
-    def learn_beside(self, kind: str, lines: Mapping[str, str]) -> None:
+    def add_lines(self, kind: str, lines: Mapping[str, str]) -> None:
         """Add the details or pictures of verified records.
 
         Args:
@@ -96,13 +96,11 @@ class Manifest:
         """
         self.beside[kind] = {key: _sha256(line) for key, line in lines.items() if key in self.records}
 
-    def learn(
-        self, measured: Sequence[FoundRecord], duplicates: Callable[[ResultRecord], Sequence[str] | None]
-    ) -> None:
+    def add(self, measured: Sequence[FoundRecord], duplicates: Callable[[ResultRecord], Sequence[str] | None]) -> None:
         """Add verified records, and the images of units that are new.
 
         Args:
-            measured: all that stand on the board and are.
+            measured: all verified records of the board.
             duplicates: finds test images that are training images too, where a record does not say.
         """
         self.there, self.records = True, {found.record.id: _sha256(found.line) for found in measured}
@@ -110,16 +108,16 @@ class Manifest:
         for place, sha in most_common_images(done).items():
             self.images.setdefault(place, images_of(place, sha))
         for record in done:
-            self._look(record, duplicates)
+            self._add_duplicates(record, duplicates)
 
-    def forget(self, records: Iterable[ResultRecord]) -> None:
+    def drop_changed(self, records: Iterable[ResultRecord]) -> None:
         """Drop the images of units of which there are records on other images now."""
         for record in records:
             known = self.images.get(place_of(record))
             if known is not None and record.status == "ok" and known.samples_sha != record.task.samples_sha:
                 self.images[known.place] = images_of(known.place, record.task.samples_sha)
 
-    def _look(self, record: ResultRecord, duplicates: Callable[[ResultRecord], Sequence[str] | None]) -> None:
+    def _add_duplicates(self, record: ResultRecord, duplicates: Callable[[ResultRecord], Sequence[str] | None]) -> None:
         known = self.images[place_of(record)]
         if known.duplicates is None and known.samples_sha == record.task.samples_sha:
             found = record.task.duplicates if record.task.duplicates is not None else duplicates(record)
@@ -127,7 +125,7 @@ class Manifest:
                 self.images[known.place] = known.model_copy(update={"duplicates": tuple(sorted(found))})
 
     def truth(self, found: Iterable[FoundRecord], versions: Mapping[str, int]) -> BoardTruth:
-        """What decides on a board.
+        """The facts that decide on a board.
 
         Args:
             found: all records that stand on it.

@@ -108,13 +108,13 @@ class Merge:
         """The record that counts, of those for one method and unit."""
         if len(rivals) == 1:
             return rivals[0]
-        ordered = sorted(rivals, key=self._claim, reverse=True)
+        ordered = sorted(rivals, key=self._priority, reverse=True)
         chosen = ordered[0]
         for other in ordered[1:]:
-            self._tell(chosen, other)
+            self._add_note(chosen, other)
         return chosen
 
-    def _claim(self, each: FoundRecord) -> tuple[bool, bool, bool, str, str]:
+    def _priority(self, each: FoundRecord) -> tuple[bool, bool, bool, str, str]:
         """The order of rival records: finished ones, those on the board, those on its images, then the latest."""
         record = each.record
         first = not each.stands if self.replacing else each.stands
@@ -129,7 +129,7 @@ class Merge:
         versions, intervals = sum(info.version for info in figures), sum(info.interval is not None for info in figures)
         return record.status == "ok", len(figures), versions, intervals, record.provenance.started, to_line(record)
 
-    def _tell(self, chosen: FoundRecord, other: FoundRecord) -> None:
+    def _add_note(self, chosen: FoundRecord, other: FoundRecord) -> None:
         same = "same method, category and seed"
         if chosen.stands and not other.stands:
             self.notes.refused.append(

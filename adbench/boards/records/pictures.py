@@ -131,5 +131,5 @@ def is_small_picture(text: str) -> bool:
             warnings.simplefilter("error")
             with Image.open(content, formats=["WEBP", "JPEG", "PNG"]) as found:
                 return max(found.size) <= MAX_SIDE and getattr(found, "n_frames", 1) == 1
-    except Exception:  # noqa: BLE001  whatever a library makes of a stranger's bytes, a picture it is not
+    except Exception:  # noqa: BLE001  whatever a library makes of untrusted bytes, a picture it is not
         return False

@@ -1,4 +1,4 @@
-"""Reading and writing of records in runs and in files, with checks of each value that a stranger may have written."""
+"""Reading and writing of records in runs and in files, with checks of each value from an untrusted source."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ class DataSource:
         page: where people find it.
         licence: what may be done with it.
         variable: the environment variable that says where the unpacked folder is.
-        size: about how many bytes are downloaded; 0 where nobody says.
-        images: how many images it has; 0 where nobody says.
+        size: about how many bytes are downloaded; 0 where it is unknown.
+        images: how many images it has; 0 where it is unknown.
         paper: the publication to cite.
         advice: how to get it where neither page nor archive is all that one needs: a package, an application form.
     """

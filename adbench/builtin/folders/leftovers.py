@@ -27,7 +27,7 @@ _NO_IMAGES = frozenset(
         " tsv txt xls xlsx xml yaml yml"
     )
 )
-"""What nobody takes for a picture. Among masks it may be an annotation, and counts."""
+"""Suffixes of files that are no pictures. Among masks such a file may be an annotation, and counts."""
 _DOCUMENTS = frozenset({"readme", "license", "licence", "copying", "notice", "changelog", "authors", "citation"})
 _LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx", "@eadir", "lost+found", "$recycle.bin"})
 """What file systems and archives leave behind."""
@@ -67,7 +67,7 @@ def beside(root: Path, categories: Collection[Path]) -> Iterator[PassedOver]:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file is one that nobody put there as data."""
+    """Whether a file is hidden, or one that a system made."""
     return name.startswith(".") or name.lower() in _LITTER
 
 

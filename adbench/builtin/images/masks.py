@@ -236,7 +236,7 @@ def _chosen(path: Path, ways: list[_Reading], marks: Marks) -> MaskFile:
 
 
 def _inverted(marked: np.ndarray, marks: Marks) -> bool:
-    """Whether a mask looks like an inverted one, and nobody has said that it is none."""
+    """Whether a mask looks inverted, and no option says that it is not."""
     import numpy as np
 
     border = np.concatenate([marked[0], marked[-1], marked[:, 0], marked[:, -1]])

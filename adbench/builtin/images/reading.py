@@ -7,7 +7,7 @@ What is decided here, once:
   caller says: cameras of 10 to 14 bits write files of 16.
 - Alpha is ignored: the colour under it is kept, as inspection cameras write it.
 - EXIF orientation is applied; of several pages the first is read; CMYK and the like become RGB.
-- Gray images get three equal channels. Floats have to lie in 0 to 1 where nobody says what white is.
+- Gray images get three equal channels. Floats have to lie in 0 to 1 where no number for white is given.
 
 Masks are read by a rule of their own (`builtin/masks.py`).
 """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from adbench.cli.board_building import renderers, report
-from adbench.cli.board_context import known_here
+from adbench.cli.board_context import board_facts
 from adbench.cli.commands.submit import submit_command, verify_command
 from adbench.cli.options import places
 from adbench.cli.run_data import Datasets
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from adbench.api.report import Table
     from adbench.boards.records.board_extras import Gallery
     from adbench.boards.records.board_files import BoardFiles, BuildReport
-    from adbench.boards.records.installed import Known
+    from adbench.boards.records.installed import BoardFacts
     from adbench.boards.records.pictures import DrawnPicture
     from adbench.boards.tables.tidy import BoardData
     from adbench.engine.store.record import ResultRecord
@@ -93,7 +93,7 @@ def build_command(
     from adbench.boards.publish import build
 
     printed = replace(
-        renderers(single_file=single_file), gallery=_gallery(data, every=pictures), known=known_here(data)
+        renderers(single_file=single_file), gallery=_gallery(data, every=pictures), known=board_facts(data)
     )
     outcome = build(runs, out, printed, replacing=replacing)
     for folder in outcome.boards:
@@ -142,7 +142,7 @@ def show_command(path: Path, metric: str | None) -> int:
     """Show the boards below PATH: leaderboards, one board, or a folder of runs."""
     from adbench.boards.records.board_files import BuildReport
 
-    outcome, known = BuildReport(), known_here()
+    outcome, known = BuildReport(), board_facts()
     leaderboards = _boards_at(path, outcome, known)
     console = screen()
     console.width = console.width if sys.stdout.isatty() else _WIDTH
@@ -155,7 +155,7 @@ def show_command(path: Path, metric: str | None) -> int:
     return report(outcome)
 
 
-def _boards_at(path: Path, outcome: BuildReport, known: Known) -> list[BoardFiles]:
+def _boards_at(path: Path, outcome: BuildReport, known: BoardFacts) -> list[BoardFiles]:
     """The boards below a path.
 
     Raises:

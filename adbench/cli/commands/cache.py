@@ -41,10 +41,10 @@ def info_command(cache: Path | None) -> None:
     for info in infos:
         table.add(*_row(info))
     table.print(screen())
-    left = [draft.stat().st_size for draft in abandoned(cache / "features")]
+    left = [file.stat().st_size for file in abandoned(cache / "features")]
     if left:
-        drafts = counted(len(left), "draft")
-        echo(f"left by killed writers, which the next run removes: {drafts}, {_mb(sum(left))} MB")
+        count = counted(len(left), "temporary file")
+        echo(f"left by killed writers, which the next run removes: {count}, {_mb(sum(left))} MB")
     echo(sizes_of(cache))
 
 

@@ -62,7 +62,7 @@ def options_of(cls: type[Component]) -> dict[str, dict[str, Any]]:
 def _default(info: Any) -> str:
     try:
         return str(None if info.is_required() else info.get_default(call_default_factory=True))
-    except Exception as error:  # noqa: BLE001  a stranger's factory may raise anything
+    except Exception as error:  # noqa: BLE001  a plugin's factory may raise anything
         return f"unknown: its factory raised {type(error).__name__}"
 
 

@@ -189,18 +189,18 @@ def require_writable(out: Path) -> None:
 
 def tidy_up(out: Path, cache: Path | None, console: Console) -> None:
     """Remove files of killed runs, from the folder of runs and from temporary files, and print their number."""
-    from adbench.engine.features.cache_files import sweep_drafts
+    from adbench.engine.features.cache_files import delete_abandoned
     from adbench.engine.process.location import is_here
-    from adbench.engine.process.lock import sweep_claims
-    from adbench.engine.process.scratch import DRAFTS, sweep
+    from adbench.engine.process.lock import delete_dead_locks
+    from adbench.engine.process.scratch import TEMPORARY_FOLDERS, delete_leftovers
 
-    count, freed = sweep(Path(tempfile.gettempdir()))
+    count, freed = delete_leftovers(Path(tempfile.gettempdir()))
     if is_here(out):
-        drafts, more = sweep(out, DRAFTS)
-        count, freed = count + drafts + sweep_claims(out), freed + more
+        files, more = delete_leftovers(out, TEMPORARY_FOLDERS)
+        count, freed = count + files + delete_dead_locks(out), freed + more
     if cache is not None:
-        drafts, more = sweep_drafts(cache / "features")
-        count, freed = count + drafts, freed + more
+        files, more = delete_abandoned(cache / "features")
+        count, freed = count + files, freed + more
     if count:
         console.note(f"removed {counted(count, 'leftover')} of killed runs ({freed / 1e6:.1f} MB)")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from adbench.cli.board_context import known_here
+from adbench.cli.board_context import board_facts
 from adbench.cli.options import FiniteRange, places
 from adbench.cli.run_data import dataset_of
 from adbench.cli.screen import counted, echo, visible
@@ -62,14 +62,14 @@ def submit_command(runs: tuple[Path, ...], data: str | None, method: str | None,
     from adbench.cli.recheck import Recheck
 
     outcome, recheck = BuildReport(), Recheck(data)
-    found = of_one_method(list(read_runs(runs, outcome, known_here(data, lambda *_: ""))), method)
+    found = of_one_method(list(read_runs(runs, outcome, board_facts(data, lambda *_: ""))), method)
     _examine(found, out, outcome)
-    unchecked = [recheck.witness(_folder(each), each.record) for each in found]
+    unchecked = [recheck.check_scores(_folder(each), each.record) for each in found]
     outcome.problems += recheck.faults
     if outcome.problems:
         echo(f"nothing written: {counted(len(outcome.problems), 'problem')}", err=True)
         return report(outcome)
-    printed = replace(renderers(), known=known_here(data, recheck.witness))
+    printed = replace(renderers(), known=board_facts(data, recheck.check_scores))
     built = build([_folder(each) for each in found], out, printed, replacing=replacing)
     built.news[:0] = outcome.news
     name, checked = found[0].record.recipe.name, sum(not reason for reason in unchecked)
@@ -91,7 +91,7 @@ def _examine(found: Sequence[FoundRecord], out: Path, outcome: BuildReport) -> N
     from adbench.boards.records.submission import review
 
     boardless = list(found)
-    for leaderboard in _shelves(out, outcome):
+    for leaderboard in _boards(out, outcome):
         taken = [each for each in found if belongs(each.record, leaderboard.board)]
         boardless = [each for each in boardless if each not in taken]
         if taken:
@@ -101,10 +101,10 @@ def _examine(found: Sequence[FoundRecord], out: Path, outcome: BuildReport) -> N
     outcome.problems += [f"{each.where}: it fits no board below {out}" for each in boardless]
 
 
-def _shelves(out: Path, outcome: BuildReport) -> Iterator[BoardFiles]:
+def _boards(out: Path, outcome: BuildReport) -> Iterator[BoardFiles]:
     from adbench.boards.records.board_files import find_boards, read_board_files
 
-    return (read_board_files(folder, outcome, known_here()) for folder in find_boards(out))
+    return (read_board_files(folder, outcome, board_facts()) for folder in find_boards(out))
 
 
 def _categories(leaderboard: BoardFiles, taken: Sequence[FoundRecord]) -> tuple[str, ...]:

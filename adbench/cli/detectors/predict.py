@@ -73,7 +73,7 @@ def command(file: Path, images: tuple[Path, ...], **options: Any) -> int:
         raise StorageError(f"{error}; {rest}; give the others again, with another --out") from None
     finally:
         folder.close()
-    tally.tell(options["out"], detector.threshold().reason)
+    tally.print_summary(options["out"], detector.threshold().reason)
     return 1 if tally.bad else 0
 
 
@@ -91,7 +91,7 @@ def _names(given: tuple[Path, ...]) -> Iterator[str]:
 
 
 class _Tally:
-    """What is told when all images are scored."""
+    """The counts for the summary after all images are scored."""
 
     def __init__(self, drift: Drift) -> None:
         self._drift = drift
@@ -111,7 +111,7 @@ class _Tally:
         self.alarms += bool(outcome.is_anomalous)
         self._notes.update(outcome.notes)
 
-    def tell(self, folder: Path, reason: str) -> None:
+    def print_summary(self, folder: Path, reason: str) -> None:
         for note, count in self._notes.most_common(5):
             echo(f"note: {counted(count, 'image')}: {note}", err=True)
         if self._drift.since is not None:

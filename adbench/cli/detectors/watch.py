@@ -93,7 +93,7 @@ def _check_folders(incoming: Path, out: Path) -> None:
 
 
 def _watch(watching: _Watching, options: dict[str, Any]) -> int:
-    """Look and score until nothing is left with --once, or else until the command is stopped."""
+    """Poll and score: with --once until no image is left, else until the command is stopped."""
     try:
         while watching.step() or not options["once"]:
             time.sleep(options["every"])
@@ -135,10 +135,10 @@ class _Watching:
         self.count = count
 
     def step(self) -> bool:
-        """Look once, and score what is ready; returns whether there may be more."""
-        look = self._arrivals.look()
-        self._score(look.ready)
-        return bool(look.ready or look.waiting)
+        """Poll the folder once, and score the images that are ready; returns whether there may be more."""
+        poll = self._arrivals.poll()
+        self._score(poll.ready)
+        return bool(poll.ready or poll.waiting)
 
     def _score(self, paths: Sequence[Path]) -> None:
         drifted = self._drift.since is not None

@@ -33,7 +33,7 @@ class Fitted(Protocol):
         """What was learned."""
 
     def predict(self, images: np.ndarray, /) -> Prediction:
-        """What it says of an image [H, W, 3]."""
+        """Its prediction of an image [H, W, 3]."""
 
 
 class Exported(NamedTuple):
@@ -115,10 +115,10 @@ class _Writer:
     def proven(self, path: Path, images: Iterable[GivenImage]) -> Exported:
         try:
             with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
-                draft = Path(folder) / path.name
-                self._write(draft, None)
-                report = self._report(draft, images)
-                self._write(draft, report)
+                temporary = Path(folder) / path.name
+                self._write(temporary, None)
+                report = self._report(temporary, images)
+                self._write(temporary, report)
                 for written in sorted(Path(folder).iterdir()):
                     os.replace(written, path.parent / written.name)  # noqa: PTH105  as everywhere
         except OSError as error:
@@ -131,8 +131,8 @@ class _Writer:
         facts = facts_in(self._detector.fitted, self._frame, report, has_map=self._recording.outputs > 1)
         write(self._recording, self._form, path, facts)
 
-    def _report(self, draft: Path, images: Iterable[GivenImage]) -> ExportReport:
-        score, chosen = opened(self._form, draft), _Chosen(images, self._frame, self._detector.fitted.about)
+    def _report(self, temporary: Path, images: Iterable[GivenImage]) -> ExportReport:
+        score, chosen = opened(self._form, temporary), _Chosen(images, self._frame, self._detector.fitted.about)
         comparer = Comparer(self._answer, score, self._frame.batch)
         given = comparer.compared(chosen)
         made = comparer.compared(synthetic_images(self._frame).items())
@@ -141,8 +141,8 @@ class _Writer:
         return report_of(given, made, chosen.left_out, runtime)
 
     def _answer(self, image: np.ndarray) -> tuple[float, np.ndarray | None]:
-        said = self._detector.predict(image)
-        return said.score, said.map
+        prediction = self._detector.predict(image)
+        return prediction.score, prediction.map
 
 
 class _Chosen:

@@ -60,8 +60,8 @@ class ScoringGraph(nn.Module):
         for neck in self._method.necks:
             features = neck.apply(features)
         scores = self._method.scorer.score(features, self._method.bank)
-        said = [self._said(features, scores, place) for place in range(len(self._ids))]
-        whole = self._method.aggregator.aggregate(said).float()
+        scores_of_images = [self._image_scores(features, scores, place) for place in range(len(self._ids))]
+        whole = self._method.aggregator.aggregate(scores_of_images).float()
         if scores.patches is None:
             return (whole,)
         makers = [self._maker(patches, features.geometry[0])[0] for patches in scores.patches]
@@ -83,8 +83,8 @@ class ScoringGraph(nn.Module):
             image, geometry = step.apply(image, geometry)
         return (image.float() / 255 if image.dtype == torch.uint8 else image), geometry
 
-    def _said(self, features: Features, scores: Scores, place: int) -> ImageScores:
-        """What the scorer says of one image, as tensors."""
+    def _image_scores(self, features: Features, scores: Scores, place: int) -> ImageScores:
+        """The scores of one image, as tensors."""
         patches = None if scores.patches is None else scores.patches[place].float()
         geometry = features.geometry[place]
         return ImageScores(

@@ -1,4 +1,4 @@
-"""Images that nobody photographed, to compare scores on: flat, smooth, striped and noisy ones."""
+"""Synthetic images for the comparison of scores: flat, smooth, striped and noisy ones."""
 
 from __future__ import annotations
 

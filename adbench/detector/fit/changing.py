@@ -50,13 +50,13 @@ def with_images(state: DetectorState, images: Sequence[GivenImage], settings: Se
     sources = source_images(dataset, dataset.samples, aliases, digests)
     stream, seal = ImageStream(reader, sources, views_of(method.augmenter)), Seal()
     with undisturbed(), _unchanged_on_failure(method.bank), seal.reopened(), naming_component(method.bank, "add"):
-        method.bank.add(SealedStream(stream, method.learn, seal), surroundings.ctx)
+        method.bank.add(SealedStream(stream, method.bank_features, seal), surroundings.ctx)
     learned = tuple(
         LearnedImage(name=dataset.name_of(one), sha256=digests[one.id], alias=aliases[one.id])
         for one in dataset.samples
     )
-    said = f"{_today()}: {len(learned)} images added ({_few([image.name for image in learned])}); {_KEPT}"
-    changed = replace(about, images=(*about.images, *learned), history=(*about.history, said))
+    note = f"{_today()}: {len(learned)} images added ({_few([image.name for image in learned])}); {_KEPT}"
+    changed = replace(about, images=(*about.images, *learned), history=(*about.history, note))
     return replace(state, about=changed, folders=(state.folders, surroundings))
 
 
@@ -82,9 +82,9 @@ def without_images(state: DetectorState, names: Sequence[str]) -> DetectorState:
     gone = [image for name in names for image in _named(about.images, name)]
     with _unchanged_on_failure(bank), naming_component(bank, "remove"):
         bank.remove([image.alias for image in gone])
-    said = f"{_today()}: {len(gone)} images removed ({_few([image.name for image in gone])}); {_KEPT}"
+    note = f"{_today()}: {len(gone)} images removed ({_few([image.name for image in gone])}); {_KEPT}"
     left = tuple(image for image in about.images if image not in gone)
-    return replace(state, about=replace(about, images=left, history=(*about.history, said)))
+    return replace(state, about=replace(about, images=left, history=(*about.history, note)))
 
 
 def _named(images: Sequence[LearnedImage], name: str) -> list[LearnedImage]:

@@ -51,8 +51,8 @@ def learn(
         registry: what is installed.
         seed: decides everything random.
         class_name: the object's name, for methods that read it.
-        note: told sentences that a user should see.
-        watch: told how far a stage is.
+        note: called with each sentence that a user should see.
+        watch: called with the progress of each stage.
 
     Raises:
         UsageError: the method cannot be a detector, or its parts do not work together.
@@ -61,7 +61,7 @@ def learn(
     """
     components = detectable(recipe, registry, class_name)
     method = Method.of(components, recipe.map)
-    if not dataset.samples and method.walks(Source.TRAIN):
+    if not dataset.samples and method.passes(Source.TRAIN):
         raise DataError("there is no normal image to learn from; give a folder or a list of some")
     protocol = Protocol(class_names=class_name is not None)
     unit = Unit(recipe, dataset, class_name or CATEGORY, seed, protocol)
@@ -73,7 +73,7 @@ def learn(
         with preparer.prepared(builder, method, clock, fitter.keeps) as ready:
             fitted = fitter.fitted(ready, PeakMemory(settings.device))
             calibration = _calibration(ready, settings.threshold or Rule(), registry, watch)
-    pool.tell_notes(fitted.method.backbone)
+    pool.report_notes(fitted.method.backbone)
     return _state(ready, fitted, calibration, dataset, (pool, fitted.scratch))
 
 

@@ -22,12 +22,12 @@ from adbench.errors import BadImage
 
 
 class ScoredImage(NamedTuple):
-    """An image and what a method says of it.
+    """An image and its scores.
 
     Attributes:
         image: the image.
         score: the image score.
-        said: all that the scorer says.
+        scores: the scores of its patches, or of the image, by the scorer.
         geometry: where the prepared image lies in the original.
         appearance: what the image looks like.
         milliseconds: its share of the batch's time, reading included.
@@ -35,7 +35,7 @@ class ScoredImage(NamedTuple):
 
     image: GivenImage
     score: float
-    said: ImageScores
+    scores: ImageScores
     geometry: Geometry
     appearance: Appearance
     milliseconds: float
@@ -65,7 +65,7 @@ class Scoring:
     white: float | None = None
 
     def scores(self, images: Iterable[GivenImage]) -> Iterator[ScoredImage | BadImage]:
-        """Of each image its scores, or why it cannot be read; in order."""
+        """The scores of each image, or the error with which it cannot be read; in order."""
         ahead = 2 * self.settings.batch_size
         readings = read_ahead(self._read, images, self.settings.workers, ahead)
         for group in grouped(readings, _size, self.settings.batch_size):
@@ -75,11 +75,11 @@ class Scoring:
                 yield from self._scored([read for read in group if isinstance(read, _Read)])
 
     def features(self, reads: Sequence[tuple[str, Prepared]]) -> Features:
-        """What the backbone sees in prepared images, each with its name."""
+        """The features of prepared images, each with its name."""
         batch = batch_of(reads)
-        seen = extract(self.method.backbone, batch)
-        seen = rounded(self.method.backbone, seen) if self.half else seen
-        return as_given(seen, batch.images if self.method.reads_images else None, half=self.half)
+        features = extract(self.method.backbone, batch)
+        features = rounded(self.method.backbone, features) if self.half else features
+        return as_given(features, batch.images if self.method.reads_images else None, half=self.half)
 
     def _read(self, image: GivenImage) -> _Read | BadImage:
         started = time.perf_counter()
@@ -93,10 +93,10 @@ class Scoring:
     def _scored(self, reads: Sequence[_Read]) -> Iterator[ScoredImage]:
         started = time.perf_counter()
         features = self.features([(f"{place:016x}", read.prepared) for place, read in enumerate(reads)])
-        said = split_scores(*self.method.score(features))
-        scores = self.method.aggregate(said).tolist()
+        scores = split_scores(*self.method.score(features))
+        image_scores = self.method.aggregate(scores).tolist()
         share = (time.perf_counter() - started) / len(reads)
-        for read, score, one, geometry in zip(reads, scores, said, features.geometry, strict=True):
+        for read, score, one, geometry in zip(reads, image_scores, scores, features.geometry, strict=True):
             yield ScoredImage(read.image, score, one, geometry, read.appearance, 1000 * (read.seconds + share))
 
 

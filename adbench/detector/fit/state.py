@@ -101,9 +101,9 @@ class About:
     Attributes:
         spec: all that decides a score, as records have it: parts with versions and options, files by content.
         parts: which component fills each slot, and who published it.
-        seed, class_name: what the components were told.
+        seed, class_name: of the components' context.
         images: what it learned from, in order.
-        learned: what these look like; None where nobody looked at an image.
+        learned: the appearance of these; None where no image was read.
         white: the number that is white in images of more than 8 bits.
         weights, provenance: on what it ran.
         cost: of the fit.
@@ -128,7 +128,7 @@ class About:
 
     @cached_property
     def id(self) -> str:
-        """sha256 of what decides a score: the spec, the images in order, the seed and what was told."""
+        """sha256 of what decides a score: the spec, the images, the seed, the class name, white and changes."""
         content = [self.spec, [image.sha256 for image in self.images], self.seed, self.class_name, self.white]
         return hashlib.sha256(canonical_json([*content, list(self.history)]).encode()).hexdigest()
 

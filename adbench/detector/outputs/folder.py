@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from adbench.api.atomic_file import atomic_write, draft_of
+from adbench.api.atomic_file import atomic_write, temporary_file
 from adbench.detector.outputs.contours import (
     COCO_HEAD,
     MarkedRegion,
@@ -131,8 +131,8 @@ class _CocoParts:
 
     def finish(self) -> None:
         """Write the file, whole or not at all."""
-        with draft_of(self._path) as draft:
-            file = draft.file
+        with temporary_file(self._path) as temporary:
+            file = temporary.file
             file.write(json.dumps(dict(COCO_HEAD)).encode()[:-1])
             for key, part in (("images", self._images), ("annotations", self._annotations)):
                 file.write(f',\n"{key}": ['.encode())
@@ -142,7 +142,7 @@ class _CocoParts:
                 part.close()
             file.write(b"}\n")
             file.close()
-            draft.publish()
+            temporary.publish()
 
 
 def _write_png(path: Path, pixels: np.ndarray) -> None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from adbench.api.atomic_file import DRAFT, atomic_write, draft_of
+from adbench.api.atomic_file import TEMPORARY, atomic_write, temporary_file
 from adbench.detector.outputs.rows import HEAD, RowWriter, csv_line
 from adbench.engine.process.lock import unit_lock
 from adbench.engine.store.record import storage_errors
@@ -86,17 +86,17 @@ def _own(folder: Path, detector: str) -> None:
 
 def _repair(folder: Path) -> None:
     """Take away what a killed process left unfinished, and write the CSV file anew from the rows."""
-    for unfinished in folder.rglob(f"{DRAFT}*"):
+    for unfinished in folder.rglob(f"{TEMPORARY}*"):
         unfinished.unlink(missing_ok=True)
     path = folder / "predictions.jsonl"
     path.touch()
     _cut_last_line(path)
-    with draft_of(folder / "predictions.csv") as draft:
-        draft.file.write(HEAD.encode())
+    with temporary_file(folder / "predictions.csv") as temporary:
+        temporary.file.write(HEAD.encode())
         for row in _rows(path):
-            draft.file.write(csv_line(row).encode("utf-8", "backslashreplace"))
-        draft.file.close()
-        draft.publish()
+            temporary.file.write(csv_line(row).encode("utf-8", "backslashreplace"))
+        temporary.file.close()
+        temporary.publish()
 
 
 def _cut_last_line(path: Path) -> None:

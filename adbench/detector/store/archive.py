@@ -1,4 +1,4 @@
-"""One file of named entries: a stored zip, written whole or not at all, and read as a stranger's."""
+"""One file of named entries: a stored zip, written whole or not at all, and read as an untrusted file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
-from adbench.api.atomic_file import draft_of
+from adbench.api.atomic_file import temporary_file
 from adbench.api.untrusted import open_plain
 from adbench.engine.store.record import storage_errors
 from adbench.errors import StorageError
@@ -39,17 +39,17 @@ def write_archive(path: Path, entries: Mapping[str, Write]) -> None:
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with draft_of(path) as draft:
-            with zipfile.ZipFile(draft.file, "w", zipfile.ZIP_STORED) as archive:
+        with temporary_file(path) as temporary:
+            with zipfile.ZipFile(temporary.file, "w", zipfile.ZIP_STORED) as archive:
                 for name, write in entries.items():
                     with archive.open(zipfile.ZipInfo(name, _DATE), "w", force_zip64=True) as entry:
                         write(entry)
-            draft.file.close()
-            draft.publish()
+            temporary.file.close()
+            temporary.publish()
 
 
 class ArchiveReader:
-    """The entries of a file that may come from a stranger.
+    """The entries of a file that may come from an untrusted source.
 
     Nothing in it is compressed, so that no entry is larger than the file; names are plain, and entries do not share
     bytes. Content is checked against the zip's checksums as it is read.

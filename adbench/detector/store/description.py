@@ -84,7 +84,7 @@ class DetectorDescription(BaseModel):
 
 
 def parse_description(content: bytes, where: str) -> DetectorDescription:
-    """A description that a stranger may have written.
+    """A description from an untrusted source.
 
     Raises:
         StorageError: it is none, or of a newer adbench.

@@ -78,7 +78,7 @@ def write_detector(path: Path, fitted: DetectorState, *, bundle: bool = False) -
 
 
 def read_detector(path: Path, settings: Settings, registry: Registry, given: Sequence[Path] = ()) -> DetectorState:
-    """The fitted method in a file that may come from a stranger.
+    """The fitted method in a file that may come from an untrusted source.
 
     Args:
         path: of the file.

@@ -187,7 +187,7 @@ def read_details(path: Path) -> Details:
 
 
 def parse_details(text: str, where: str) -> Details:
-    """Details from JSON that may come from a stranger, such as a line of a board's file.
+    """Details from JSON that may come from an untrusted source, such as a line of a board's file.
 
     Raises:
         StorageError: the text is too large, is not JSON, has a newer schema, or does not fit the schema.

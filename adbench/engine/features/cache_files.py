@@ -1,4 +1,4 @@
-"""The files of the feature cache: list, evict, sweep, survey and clear them."""
+"""The files of the feature cache: list, evict, clean up, describe and clear them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adbench.api.atomic_file import DRAFT
+from adbench.api.atomic_file import TEMPORARY
 from adbench.engine.features.cache_limit import forget
 from adbench.engine.process.scratch import is_abandoned
 from adbench.errors import StorageError
@@ -41,9 +41,9 @@ def files(root: Path) -> Iterator[CacheFile]:
 def evict(root: Path, target: int) -> int:
     """Delete the least recently used files until the rest has at most `target` bytes; returns the bytes of the rest.
 
-    Drafts of dead writers go first.
+    Temporary files of dead writers are deleted first.
     """
-    sweep_drafts(root)
+    delete_abandoned(root)
     there = sorted(files(root), key=lambda item: item.used)
     total = sum(item.size for item in there)
     for item in there:
@@ -54,21 +54,21 @@ def evict(root: Path, target: int) -> int:
     return total
 
 
-def sweep_drafts(root: Path) -> tuple[int, int]:
-    """Delete drafts that nobody writes any more; returns how many, and their bytes."""
+def delete_abandoned(root: Path) -> tuple[int, int]:
+    """Delete temporary files without a living writer; returns how many, and their bytes."""
     count = freed = 0
-    for draft in list(abandoned(root)):
+    for temporary in list(abandoned(root)):
         with suppress(OSError):
-            count, freed = count + 1, freed + size_of(draft)
-            draft.unlink(missing_ok=True)
+            count, freed = count + 1, freed + size_of(temporary)
+            temporary.unlink(missing_ok=True)
     return count, freed
 
 
 def abandoned(root: Path) -> Iterator[Path]:
-    """Drafts that nobody writes any more."""
-    for draft in root.glob(f"*/{DRAFT}*"):
-        if is_abandoned(draft):
-            yield draft
+    """Temporary files without a living writer."""
+    for temporary in root.glob(f"*/{TEMPORARY}*"):
+        if is_abandoned(temporary):
+            yield temporary
 
 
 @dataclass(frozen=True)

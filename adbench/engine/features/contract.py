@@ -79,8 +79,8 @@ def in_step(error: BaseException, step: str) -> str:
 def require_type(who: Component, step: str, answer: object, wanted: type | tuple[type, ...]) -> None:
     """Raise `ContractError` unless a step returned what its contract promises."""
     if not isinstance(answer, wanted):
-        told = " or ".join(cls.__name__ for cls in (wanted if isinstance(wanted, tuple) else (wanted,)))
-        raise ContractError(who.title, f"{step} must return {told}, got {type(answer).__name__}")
+        names = " or ".join(cls.__name__ for cls in (wanted if isinstance(wanted, tuple) else (wanted,)))
+        raise ContractError(who.title, f"{step} must return {names}, got {type(answer).__name__}")
 
 
 def prepared_pair(step: Preprocessor, answer: object) -> tuple[Tensor, Geometry]:

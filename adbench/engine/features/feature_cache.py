@@ -17,12 +17,12 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from adbench.api.atomic_file import PRIVATE, draft_of
+from adbench.api.atomic_file import PRIVATE, temporary_file
 from adbench.engine.features.cache_files import ABOUT_FILE, SUFFIX, evict, size_of
 from adbench.engine.features.cache_limit import CacheLimit
 from adbench.engine.features.cached_features import CachedFeatures, packed, read_features
 from adbench.engine.process.notes import Notes
-from adbench.engine.process.scratch import speak_for
+from adbench.engine.process.scratch import hold_file_lock
 from adbench.engine.store.record import canonical_json
 from adbench.errors import StorageError
 
@@ -37,7 +37,7 @@ class FeatureCache:
     Attributes:
         root: the folder; it is made when something is kept.
         limit: bytes that it may hold; None for a tenth of what the disk could give.
-        note: told in a sentence what went wrong, once for each kind of trouble. No trouble here stops the work.
+        note: called with a sentence once for each kind of failure. A failure of the cache never stops the work.
     """
 
     root: Path
@@ -132,8 +132,8 @@ class FeatureFolder:
 def _write(file: Path, data: bytes, room: Room = lambda _: nullcontext(enter_result=True)) -> bool:
     """Write a file that appears whole, if there is room; of two that are written at once, the last one stays.
 
-    The draft is locked while it is written, so that a sweeper knows that its writer lives. A sweeper on another machine
-    may not see the lock; then the file is written again.
+    The temporary file is locked while it is written, so that other processes know that its writer lives. A process on
+    another machine may not see the lock and delete the file; then it is written again.
     """
     try:
         return _write_once(file, data, room)
@@ -142,11 +142,11 @@ def _write(file: Path, data: bytes, room: Room = lambda _: nullcontext(enter_res
 
 
 def _write_once(file: Path, data: bytes, room: Room) -> bool:
-    with draft_of(file, PRIVATE) as draft:
-        speak_for(draft.file.fileno())
-        draft.file.write(data)
-        draft.file.flush()
+    with temporary_file(file, PRIVATE) as temporary:
+        hold_file_lock(temporary.file.fileno())
+        temporary.file.write(data)
+        temporary.file.flush()
         with room(len(data) - size_of(file)) as fits:
             if fits:
-                draft.publish()
+                temporary.publish()
     return fits

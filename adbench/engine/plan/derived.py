@@ -51,7 +51,7 @@ class Declarations:
         spec.
 
         Args:
-            record: may be a stranger's.
+            record: may be untrusted.
         """
         regime, spec = record.regime, record.recipe.spec
         try:
@@ -111,7 +111,7 @@ def _made(cls: type[Component], options: Mapping[str, Any]) -> tuple[Component, 
     files = [name for name, value in options.items() if isinstance(value, dict) and value.keys() == {"file", "sha256"}]
     try:
         return cls(**{name: value for name, value in options.items() if name not in files}), not files
-    except Exception:  # noqa: BLE001  a stranger's options may make a component raise anything
+    except Exception:  # noqa: BLE001  a plugin's options may make a component raise anything
         return cls, False  # type: ignore[return-value]
 
 
@@ -138,7 +138,7 @@ def other_figures(
     """Image metrics of a record that do not follow from its raw scores; this needs neither masks nor images.
 
     Args:
-        record: may be a stranger's.
+        record: may be untrusted.
         predictions: its raw scores.
         labels: for every image, by its id, whether it shows a defect.
         metrics: the installed metrics.

@@ -1,4 +1,4 @@
-"""The regime of a method, computed from its components' declarations: nobody types it in."""
+"""The regime of a method, computed from its components' declarations, and never given by hand."""
 
 from __future__ import annotations
 

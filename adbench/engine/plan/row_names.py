@@ -28,7 +28,7 @@ def distinct_names(
 
     Args:
         names: by key, such as the spec's sha256.
-        specs: the recipe's spec of each key, from records. It may come from a stranger.
+        specs: the recipe's spec of each key, from records. It may come from an untrusted source.
         places: known paths of files, by sha256. Files with one name are distinguished by their folders, or else by the
             first digits of their sha256.
     """

@@ -119,7 +119,7 @@ def _process_peak_bytes() -> int:
 
 
 @contextmanager
-def deadline(seconds: float | None, last_words: BinaryIO | None = None) -> Iterator[None]:
+def deadline(seconds: float | None, stack_file: BinaryIO | None = None) -> Iterator[None]:
     """Stop the block after so many seconds, again and again, as a component may swallow that.
 
     An alarm stops it, in the main thread of a system with alarms (not on Windows), and as soon as Python runs: a call
@@ -128,7 +128,7 @@ def deadline(seconds: float | None, last_words: BinaryIO | None = None) -> Itera
 
     Args:
         seconds: None for no limit.
-        last_words: of a worker, which may be ended with all that it does: `GRACE` seconds later the process ends,
+        stack_file: of a worker, which may be ended with all that it does: `GRACE` seconds later the process ends,
             whatever it is at, C code that lets no Python run included, and writes its stack into this open file.
 
     Raises:
@@ -139,7 +139,7 @@ def deadline(seconds: float | None, last_words: BinaryIO | None = None) -> Itera
         return
     late, began = f"stopped after {seconds:g} s (--timeout)", time.monotonic()
     try:
-        with _end_process_after(seconds + GRACE, last_words), _alarm(seconds, late):
+        with _end_process_after(seconds + GRACE, stack_file), _alarm(seconds, late):
             yield
     except UnitTimeout:
         raise
@@ -175,12 +175,12 @@ def _alarm(seconds: float, late: str) -> Iterator[None]:
 
 
 @contextmanager
-def _end_process_after(seconds: float, last_words: BinaryIO | None) -> Iterator[None]:
+def _end_process_after(seconds: float, stack_file: BinaryIO | None) -> Iterator[None]:
     """End the process after so many seconds, from a thread that needs no Python to run."""
-    if last_words is None:
+    if stack_file is None:
         yield
         return
-    faulthandler.dump_traceback_later(seconds, exit=True, file=last_words)
+    faulthandler.dump_traceback_later(seconds, exit=True, file=stack_file)
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Messages and tracebacks of strangers' errors, bounded and printable, for records and terminals."""
+"""Messages and tracebacks of plugins' errors, bounded and printable, for records and terminals."""
 
 from __future__ import annotations
 

@@ -10,20 +10,20 @@ from filelock import FileLock, Timeout
 
 from adbench.engine.process.location import is_here
 
-CLAIMS = ".claims"
+LOCKS = ".claims"
 
 
 @contextmanager
 def unit_lock(out: Path, name: str, *, wait: bool) -> Iterator[bool]:
     """Lock the unit of this name inside the block; yields whether this process has the lock.
 
-    A process that dies gives its locks back. Where the file system has no locks (behind an address, or read-only) every
-    process has it: results appear whole anyway, and are the same.
+    The locks of a process that dies are released. Where the file system has no locks (behind an address, or read-only)
+    every process has it: results appear whole anyway, and are the same.
     """
     if not is_here(out):
         yield True
         return
-    file = out / CLAIMS / f"{name}.lock"
+    file = out / LOCKS / f"{name}.lock"
     lock = FileLock(file)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def unit_lock(out: Path, name: str, *, wait: bool) -> Iterator[bool]:
 
 
 def _release(file: Path, lock: FileLock) -> None:
-    """Give a lock back. A process that waits has the file open, and looks again whether the unit has ended."""
+    """Release a lock. A process that waits has the file open, and checks again whether the unit has ended."""
     with suppress(OSError):
         file.unlink(missing_ok=True)
     with suppress(OSError):  # a component closed the file
@@ -50,12 +50,12 @@ def _release(file: Path, lock: FileLock) -> None:
         file.parent.rmdir()
 
 
-def sweep_claims(out: Path) -> int:
+def delete_dead_locks(out: Path) -> int:
     """Remove the lock files of dead processes; returns how many."""
     count = 0
     if not is_here(out):
         return count
-    for file in (out / CLAIMS).glob("*.lock"):
+    for file in (out / LOCKS).glob("*.lock"):
         lock = FileLock(file)
         try:
             lock.acquire(blocking=False)

@@ -1,4 +1,4 @@
-"""Sentences for the user, each told once."""
+"""Sentences for the user, each passed on once."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections.abc import Callable, Iterable
 
 
 class Notes:
-    """Tells sentences that were not told before.
+    """Passes on each sentence the first time that it comes.
 
     Args:
-        tell: takes a sentence.
+        report: called with each new sentence.
     """
 
-    def __init__(self, tell: Callable[[str], object]) -> None:
-        self._tell, self._told = tell, set[str]()
+    def __init__(self, report: Callable[[str], object]) -> None:
+        self._report, self._reported = report, set[str]()
 
     def once(self, sentence: str, kind: str = "") -> None:
-        """Tell a sentence, unless it was told before; with a `kind`, unless one of its kind was."""
+        """Report a sentence, unless it, or with a `kind` one of its kind, was reported before."""
         key = kind or sentence
-        if key not in self._told:
-            self._told.add(key)
-            self._tell(sentence)
+        if key not in self._reported:
+            self._reported.add(key)
+            self._report(sentence)
 
     def each_once(self, sentences: Iterable[str]) -> None:
-        """Tell those sentences that were not told before."""
+        """Report those sentences that were not reported before."""
         for sentence in sentences:
             self.once(sentence)

@@ -1,4 +1,4 @@
-"""How far a stage of a unit has come: one count over all its folds, views and walks, which ends where it said."""
+"""The progress of a stage of a unit: one count over all its folds, views and passes, which ends at its total."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Watch = Callable[[str, int, int], None]
-"""Told the name of a stage, how many images are done, and of how many."""
+"""A callback: the name of a stage, the number of images that are done, and the total."""
 
 
 class StageProgress:
     """Counts the images of one stage.
 
-    What a part promises of its walks need not be what it does: one that breaks off early, or peeks into a stream before
-    it walks, moves the count, which never goes back, never beyond its total, and is at its total when the stage ends.
+    A component may read its streams more or less often than it declares. The count still never goes back or exceeds its
+    total, and it is at the total when the stage ends.
 
     Args:
-        watch: told of every step.
+        watch: called at every step.
         stage: its name.
-        total: images that will be seen, each as often as it will be; 0 as long as nobody knows, or nothing is seen.
+        total: number of images, each counted as often as it is read; 0 while it is unknown, and where none is read.
     """
 
     def __init__(self, watch: Watch, stage: str, total: int = 0) -> None:
         self._watch, self._stage, self.total = watch, stage, total
         self._done = 0
 
-    def seen(self, images: int) -> None:
-        """So many images more are done."""
-        self._tell(min(self._done + images, self.total))
+    def advance(self, images: int) -> None:
+        """Count so many more images as done."""
+        self._report(min(self._done + images, self.total))
 
     @contextmanager
     def running(self) -> Iterator[StageProgress]:
-        """The stage itself: what ends well has come to its total."""
+        """Run the stage; the count is at its total if the block ends without an error."""
         yield self
-        self._tell(self.total)
+        self._report(self.total)
 
-    def _tell(self, done: int) -> None:
+    def _report(self, done: int) -> None:
         if done > self._done:
             self._done = done
             self._watch(self._stage, done, self.total)

@@ -1,4 +1,4 @@
-"""Folders that are gone when nobody needs them any more: at once, or, after a kill, when the next run sweeps."""
+"""Scratch folders, deleted when they are not needed any more: at once, or, after a kill, by the next run."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ except ImportError:  # pragma: no cover - Windows
     fcntl = None  # type: ignore[assignment]
 
 OWNER = "owner.lock"
-"""In each folder, held by the process that made it for as long as it lives."""
+"""The lock file in each folder, held by the process that made it for as long as it lives."""
 OLD = 24 * 3600.0
-"""Seconds after which what no lock speaks for is nobody's: longer than anything takes to write."""
+"""Age in seconds at which a file or folder without a lock counts as abandoned: longer than any write takes."""
 
 HERE = "adbench-*"
-DRAFTS = (".draft-*", ".probe-*", ".old-*", ".posts-*")
-"""What runs leave beside their results while they write."""
+TEMPORARY_FOLDERS = (".draft-*", ".probe-*", ".old-*", ".posts-*")
+"""The names of temporary folders that runs make beside their results."""
 
 
 class Scratch:
-    """A folder of one process, gone when it is closed, when nobody holds it, and when the process ends.
+    """A folder of one process, deleted when it is closed, when no object refers to it, and when the process ends.
 
     Args:
         prefix: what its name begins with.
@@ -59,7 +59,7 @@ class Scratch:
 
 
 def _made(prefix: str, parent: Path | None) -> tuple[Path, FileLock | None]:
-    """A folder and its lock; None where the file system has no locks. A sweeper that was quicker wins."""
+    """A folder and its lock; None where the file system has no locks. Another process may delete it first."""
     while True:
         path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         lock = FileLock(path / OWNER)
@@ -82,7 +82,7 @@ def _remove(path: Path, lock: FileLock | None, owner: int) -> None:
 
 
 def delete(path: Path) -> None:
-    """Delete a folder or file as well as can be, also one whose rights a component took away."""
+    """Delete a folder or file as far as possible, even one whose permissions a component removed."""
     with suppress(OSError):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, onerror=_with_force)
@@ -98,14 +98,14 @@ def _with_force(again: Callable[..., Any], name: str, _: object) -> None:
 
 
 def leftovers(parent: Path, patterns: Iterable[str]) -> Iterator[Path]:
-    """Folders whose owner is dead, or that are old and speak for nobody."""
+    """Folders whose owner is dead, and old folders without an owner."""
     for pattern in patterns:
         for path in parent.glob(pattern):
-            if path.is_dir() and not path.is_symlink() and _is_nobodys(path, pattern):
+            if path.is_dir() and not path.is_symlink() and _has_no_owner(path, pattern):
                 yield path
 
 
-def _is_nobodys(path: Path, pattern: str) -> bool:
+def _has_no_owner(path: Path, pattern: str) -> bool:
     try:
         if (path / OWNER).exists():
             with FileLock(path / OWNER, blocking=False):
@@ -124,7 +124,7 @@ def size_of(path: Path) -> int:
     return found
 
 
-def sweep(parent: Path, patterns: Iterable[str] = (HERE,)) -> tuple[int, int]:
+def delete_leftovers(parent: Path, patterns: Iterable[str] = (HERE,)) -> tuple[int, int]:
     """Delete what killed processes left behind; returns how many folders, and their bytes."""
     count = freed = 0
     for path in list(leftovers(parent, patterns)):
@@ -133,15 +133,15 @@ def sweep(parent: Path, patterns: Iterable[str] = (HERE,)) -> tuple[int, int]:
     return count, freed
 
 
-def speak_for(handle: int) -> None:
-    """Lock an open file for as long as this process has it open: its writer lives."""
+def hold_file_lock(handle: int) -> None:
+    """Lock an open file for as long as this process has it open, which shows that its writer lives."""
     if fcntl is not None:
         with suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def is_abandoned(file: Path) -> bool:
-    """Whether nobody speaks for a file any more; where there are no locks, whether it is old."""
+    """Whether no process holds the lock of a file; where there are no locks, whether it is old."""
     try:
         with file.open("rb") as opened:
             if fcntl is None:

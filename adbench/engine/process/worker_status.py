@@ -1,4 +1,4 @@
-"""The status of a worker: which unit it is at, in a file that outlives it."""
+"""The status of a worker: its unit, in a file that outlives it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import BinaryIO
 
 STACK = ".stack"
-"""What the name of the file with a killed worker's last stack ends in."""
+"""The suffix of the file with the last stack of a killed worker."""
 
 
 @dataclass(frozen=True)
-class UnitAtWork:
+class LastStatus:
     """The last status of a worker.
 
     Attributes:
         unit: its place in the job; None while it is between units, or waits for another process.
-        waits: for another process, which is at the unit.
+        waits: whether it waits for another process that runs the unit.
         since: the time of the status, in seconds since 1970.
-        limit: seconds after which it ends itself, whatever it does; None for never.
+        limit: seconds after which it ends itself; None for never.
         stack: the Python stack when it ended itself; else empty.
     """
 
@@ -34,16 +34,16 @@ class UnitAtWork:
 
     @property
     def late(self) -> bool:
-        """Whether it ended itself, since its time was up."""
+        """Whether it ended itself because its time was up."""
         return self.limit is not None and bool(self.stack)
 
 
 @dataclass
 class WorkerStatus:
-    """Notes the status of a worker.
+    """Writes the status of a worker.
 
     Attributes:
-        file: takes the status; None where nobody would read it.
+        file: of the status; None to write none.
         place: the place of the unit in the job.
     """
 
@@ -51,15 +51,15 @@ class WorkerStatus:
     place: int = 0
 
     def at_unit(self, limit: float | None = None) -> None:
-        """Note that the worker is at the unit, and ends itself after so many seconds."""
+        """Write that the worker runs the unit, and ends itself after so many seconds."""
         self._write({"unit": self.place, "limit": limit, "since": time.time()})
 
     def waiting(self) -> None:
-        """Note that the worker waits for another process."""
+        """Write that the worker waits for another process."""
         self._write({"waits": True, "since": time.time()})
 
     def between_units(self) -> None:
-        """Note that the worker is between two units."""
+        """Write that the worker is between two units."""
         self._write({"since": time.time()})
 
     def _write(self, status: dict[str, object]) -> None:
@@ -68,7 +68,7 @@ class WorkerStatus:
                 self.file.write_text(json.dumps(status), encoding="utf-8")
 
     @contextmanager
-    def last_words(self) -> Iterator[BinaryIO | None]:
+    def stack_file(self) -> Iterator[BinaryIO | None]:
         """A file for the stack of a process that is ended from outside of Python."""
         if self.file is None:
             yield None
@@ -82,14 +82,14 @@ class WorkerStatus:
             yield opened
 
     @staticmethod
-    def read(file: Path | None) -> UnitAtWork | None:
+    def read(file: Path | None) -> LastStatus | None:
         """The last status of a worker; None where there is none that can be read."""
         if file is None:
             return None
         try:
             status = json.loads(file.read_text(encoding="utf-8"))
             stack = file.with_suffix(STACK)
-            return UnitAtWork(**status, stack=stack.read_text(errors="replace") if stack.exists() else "")
+            return LastStatus(**status, stack=stack.read_text(errors="replace") if stack.exists() else "")
         except (OSError, ValueError, TypeError):
             return None
 

@@ -84,8 +84,8 @@ class BackbonePool:
             raise
         return backbone
 
-    def tell_notes(self, backbone: Backbone) -> None:
-        """Tell the notes that the backbone has by now, each once."""
+    def report_notes(self, backbone: Backbone) -> None:
+        """Report the notes of the backbone, each once."""
         self._notes.each_once(backbone.notes)
 
     def _about(

@@ -1,8 +1,8 @@
-"""Scores of normal images that the bank has not seen, which is all that a threshold may be made of.
+"""Scores of normal images by banks that were fitted without them; thresholds follow from these scores.
 
-Every training image that is judged here was left out of the fit before. Features come from where they are kept, so that
-a fold costs the fit of a bank and the scoring of its images. With many images one fit on 80 % of them will do; with
-few, each image is left out once, which costs about K fits of a small bank.
+Every training image that is scored here was left out of the fit before. Features come from the feature cache, so a fold
+costs the fit of a bank and the scoring of its images. Many images need one fit on 80 % of them. Of few images each is
+left out once, which costs about K fits of a small bank.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from adbench.engine.store.normal_scores import NormalScores
 from adbench.errors import AdbenchError, UnitTimeout
 from adbench.registration.registry import Registry
 
-Hear = Callable[[Features, Sequence[ImageScores]], None]
-"""Told what the backbone sees in some judged images, and their scores."""
+OnScores = Callable[[Features, Sequence[ImageScores]], None]
+"""A callback: features of a batch of scored images, and their scores."""
 
-Look = Callable[[Sequence[Sample]], FeatureStream]
-"""Starts a stream of what the backbone sees in some images."""
+StreamOf = Callable[[Sequence[Sample]], FeatureStream]
+"""Makes the stream of the features of some images."""
 
 
 def normal_scores_of(
@@ -42,7 +42,7 @@ def normal_scores_of(
     rule: Rule | None,
     registry: Registry,
     watch: Watch,
-    hear: Hear = lambda _features, _scores: None,
+    on_scores: OnScores = lambda _features, _scores: None,
 ) -> NormalScores | None:
     """Scores of a unit's normal training images; None where no threshold is wanted.
 
@@ -50,8 +50,8 @@ def normal_scores_of(
         unit: what is run.
         rule: how a threshold follows from the scores.
         registry: makes a new method for each fold.
-        watch: told how far the folds are.
-        hear: told the scores of each batch of judged images, in the order of the result.
+        watch: called with the progress of the folds.
+        on_scores: called with each batch of scored images, in the order of the result.
     """
     if rule is None:
         return None
@@ -59,13 +59,13 @@ def normal_scores_of(
     images = task.train, task.digests
 
     def expect(folds: Sequence[Fold]) -> None:
-        progress.total = sum(unit.method.looks(len(fold.learn), 0) + len(fold.left_out) for fold in folds)
+        progress.total = sum(unit.method.images_read(len(fold.learn), 0) + len(fold.left_out) for fold in folds)
 
-    learn, look = (partial(way, progress=progress.seen) for way in (aside.training_images, aside.images))
+    training_stream, stream = (partial(way, progress=progress.advance) for way in (aside.training_images, aside.images))
     make = partial(_new_method, aside, registry)
     with unit.clock.measure("threshold"), progress.running():
         scores = too_few_for(unit.method, rule, *images, aside.ctx) or normal_scores(
-            make, *images, learn, look, aside.ctx, expect, hear=hear
+            make, *images, training_stream, stream, aside.ctx, expect, on_scores=on_scores
         )
     return replace(scores, reason=with_ids(scores.reason, task.aliases))
 
@@ -85,26 +85,27 @@ def normal_scores(
     make: Callable[[], Method],
     samples: Sequence[Sample],
     digests: Mapping[str, str],
-    learn: Look,
-    look: Look,
+    training_stream: StreamOf,
+    stream: StreamOf,
     ctx: Context,
     expect: Callable[[Sequence[Fold]], None] = lambda _: None,
     *,
-    hear: Hear = lambda _features, _scores: None,
+    on_scores: OnScores = lambda _features, _scores: None,
 ) -> NormalScores:
     """Scores of normal images, each by a bank that was fitted without it.
 
-    What cannot be done is a reason, not an error: a result without a threshold is still a result.
+    Where the scores cannot be computed, the result gives the reason; no error is raised, since a run without a
+    threshold still has a result.
 
     Args:
-        make: a method, prepared and not fitted; called once a fold.
+        make: makes a method, prepared and not fitted; called once for each fold.
         samples: the normal training images.
         digests: the content of each, by id.
-        learn: what the backbone sees in some of them to learn from, in every view.
-        look: what it sees in some of them to be judged.
-        ctx: of the unit; decides who is left out.
-        expect: told before the first fit which folds there are.
-        hear: told the scores of each batch of judged images, in the order of the result.
+        training_stream: makes the stream of some of them to learn from, in every view.
+        stream: makes the stream of some of them to score.
+        ctx: of the unit; decides which images are left out.
+        expect: called with the folds before the first fit.
+        on_scores: called with each batch of scored images, in the order of the result.
 
     Raises:
         UnitTimeout: the unit's time is up.
@@ -116,7 +117,10 @@ def normal_scores(
         if reason:
             return NormalScores(np.zeros(0, np.float32), source, reason)
         expect(folds)
-        parts = [_fold_scores(method if fold is folds[0] else make(), fold, learn, look, ctx, hear) for fold in folds]
+        parts = [
+            _fold_scores(method if fold is folds[0] else make(), fold, training_stream, stream, ctx, on_scores)
+            for fold in folds
+        ]
     except UnitTimeout:
         raise
     except Exception as error:
@@ -138,21 +142,23 @@ def too_few_for(
 def _why_not(method: Method, samples: Sequence[Sample], folds: Sequence[Fold]) -> str:
     if method.bank.learns_from is Source.TEST:
         return "the bank learns from the test images: no normal image can be left out of it"
-    if not method.walks(Source.TRAIN):
+    if not method.passes(Source.TRAIN):
         return "the method learns from no normal image, and a threshold would have to"
     if len(samples) > 1 and not folds[0].learn:
         return "all normal images have one content, and it cannot be learned from and judged"
     return "a single normal image cannot be learned from and judged" if len(samples) < 2 else ""
 
 
-def _fold_scores(method: Method, fold: Fold, learn: Look, look: Look, ctx: Context, hear: Hear) -> np.ndarray:
+def _fold_scores(
+    method: Method, fold: Fold, training_stream: StreamOf, stream: StreamOf, ctx: Context, on_scores: OnScores
+) -> np.ndarray:
     """[N] float32 scores of the images that the fold leaves out."""
-    nothing = look(())
-    method.fit({Source.TRAIN: learn(fold.learn), Source.TEST: nothing, Source.NOTHING: nothing}, ctx)
+    nothing = stream(())
+    method.fit({Source.TRAIN: training_stream(fold.learn), Source.TEST: nothing, Source.NOTHING: nothing}, ctx)
     images: list[ImageScores] = []
-    for features in look(fold.left_out):
+    for features in stream(fold.left_out):
         scored = split_scores(*method.score(features))
-        hear(features, scored)
+        on_scores(features, scored)
         images += scored
     scores: np.ndarray = method.aggregate(images).detach().float().cpu().numpy()
     return scores

@@ -20,11 +20,11 @@ from adbench.engine.plan.settings import Settings
 from adbench.engine.plan.unit import Unit
 from adbench.engine.process.clock import GRACE
 from adbench.engine.process.error_text import named, words_of
-from adbench.engine.process.interrupts import go_on, is_stop, stoppable
+from adbench.engine.process.interrupts import is_stop, raise_if_stopped, stoppable
 from adbench.engine.process.location import is_here
-from adbench.engine.process.lock import sweep_claims
+from adbench.engine.process.lock import delete_dead_locks
 from adbench.engine.process.scratch import Scratch
-from adbench.engine.process.worker_status import UnitAtWork, WorkerStatus
+from adbench.engine.process.worker_status import LastStatus, WorkerStatus
 from adbench.engine.run.record_builder import RecordBuilder, UnitOutcome
 from adbench.engine.store.record import ResultRecord, canonical_json, new_run, write_record
 from adbench.errors import AdbenchError, StorageError, UsageError, WeightsError
@@ -138,7 +138,7 @@ def run_units(runner: Runner, units: Sequence[Unit], callbacks: Callbacks, answe
 
 def _run_one(runner: Runner, unit: Unit, callbacks: Callbacks, answer: Answer, *, wait: bool) -> bool:
     """Run a unit; False if another process is at it and is not to be waited for."""
-    go_on()
+    raise_if_stopped()
     callbacks.begin(unit.title)
     try:
         outcome = runner.run(unit, wait=wait)
@@ -281,7 +281,7 @@ class Dispatcher:
         costs the first unit that has not ended.
         """
         status = WorkerStatus.read(given.status_file)
-        sweep_claims(self.settings.out)
+        delete_dead_locks(self.settings.out)
         left = [unit for unit in given.units if not self._settled(unit)]
         at = None if status is None or status.unit is None else given.units[status.unit]
         if any(unit is at for unit in left):
@@ -292,7 +292,7 @@ class Dispatcher:
         return left if self._starts[id(left[-1])] < STARTS else self._lose(left[:1], ending, status, left)
 
     def _lose(
-        self, lost: Sequence[Unit], ending: Ending, status: UnitAtWork | None, left: Sequence[Unit]
+        self, lost: Sequence[Unit], ending: Ending, status: LastStatus | None, left: Sequence[Unit]
     ) -> Sequence[Unit]:
         """Record that units were lost; returns the others."""
         for unit in lost:
@@ -300,7 +300,7 @@ class Dispatcher:
             self._ended(self._lost(unit, ending, status))
         return [unit for unit in left if not any(unit is other for other in lost)]
 
-    def _lost(self, unit: Unit, ending: Ending, status: UnitAtWork | None) -> UnitOutcome:
+    def _lost(self, unit: Unit, ending: Ending, status: LastStatus | None) -> UnitOutcome:
         """The record of a unit that took its worker with it."""
         builder = self._builder(unit)
         late = status is not None and status.late

@@ -30,8 +30,8 @@ def failure_of(error: BaseException, device: str) -> Failure:
         status: Status = "timeout" if isinstance(error, UnitTimeout) else "failed"
         return Failure(status, bounded(text_of(error), MOST_OF_A_REASON), trace_of(error.__cause__))
     if is_out_of_memory(error):
-        told = bounded(text_of(error).strip().partition("\n")[0], 200) or "no details"
-        return Failure("out-of-memory", f"out of memory on {device} ({told}); {_LESS_MEMORY}")
+        text = bounded(text_of(error).strip().partition("\n")[0], 200) or "no details"
+        return Failure("out-of-memory", f"out of memory on {device} ({text}); {_LESS_MEMORY}")
     return Failure(
         "failed",
         f"adbench raised {named(error)}; a component brought it there, or adbench is wrong: traceback.txt tells where",

@@ -44,7 +44,7 @@ class Fitter:
     """Fits the methods of units one after another.
 
     Attributes:
-        watch: told how far the fit is.
+        watch: called with the progress of the fit.
         last: the last fit; the next unit takes it over if it would learn the same.
     """
 
@@ -72,7 +72,7 @@ class Fitter:
 
     def _fit(self, unit: PreparedUnit, memory: PeakMemory) -> FittedMethod:
         task, method, clock = unit.task, unit.method, unit.clock
-        progress = StageProgress(self.watch, "learn", method.looks(len(task.train), len(task.blind_test)))
+        progress = StageProgress(self.watch, "learn", method.images_read(len(task.train), len(task.blind_test)))
         reading = FeatureCost()
         with clock.measure("fit"), progress.running():
             method.fit(_streams(unit, progress, reading), unit.ctx)
@@ -92,8 +92,8 @@ def _streams(unit: PreparedUnit, progress: StageProgress, reading: FeatureCost) 
     """The streams that necks and bank may learn from; what they cost is added to `reading`."""
     task = unit.task
     images = {
-        Source.NOTHING: unit.images((), progress.seen),
-        Source.TRAIN: unit.training_images(task.train, progress.seen),
-        Source.TEST: unit.images(task.blind_test, progress.seen),
+        Source.NOTHING: unit.images((), progress.advance),
+        Source.TRAIN: unit.training_images(task.train, progress.advance),
+        Source.TEST: unit.images(task.blind_test, progress.advance),
     }
     return {source: MeteredStream(stream, reading, unit.clock.now) for source, stream in images.items()}

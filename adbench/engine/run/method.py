@@ -77,15 +77,20 @@ class Method:
         """Whether the bank is given a foreground: where it is to drop what lies outside, or reads it anyway."""
         return self.masker is not None and (self.masker.config.bank == "drop" or "foreground" in self.bank.needs)
 
-    def walks(self, source: Source) -> int:
-        """How often fitting walks over the images of a source: necks learn from the normal ones, whatever the bank."""
+    def passes(self, source: Source) -> int:
+        """How often fitting reads the images of a source. Necks always learn from the normal ones."""
         by_necks = sum(neck.learns for neck in self.necks) if source is Source.TRAIN else 0
         return by_necks + (self.bank.passes if source is self.bank.learns_from else 0)
 
-    def looks(self, train: int, test: int) -> int:
-        """How many images fitting looks at, each as often as it does, of so many of the two sources."""
+    def images_read(self, train: int, test: int) -> int:
+        """How many images fitting reads, each counted as often as it is read.
+
+        Args:
+            train: number of normal images.
+            test: number of test images.
+        """
         views = 1 if self.augmenter is None else 1 + self.augmenter.count
-        return self.walks(Source.TRAIN) * views * train + self.walks(Source.TEST) * test
+        return self.passes(Source.TRAIN) * views * train + self.passes(Source.TEST) * test
 
     def prepare(self, ctx: Context) -> None:
         """Prepare every part but the backbone, which outlives the method."""
@@ -95,7 +100,7 @@ class Method:
                 part.prepare(ctx)
 
     def fit(self, streams: Mapping[Source, FeatureStream], ctx: Context) -> None:
-        """Fit the necks that learn, in order, then the bank. None of them sees more of a stream than its features."""
+        """Fit the necks that learn, in order, then the bank. They read nothing of a stream but its features."""
         seal = Seal()
         for index, neck in enumerate(self.necks):
             if neck.learns:
@@ -103,19 +108,23 @@ class Method:
                 with seal.reopened(), naming_component(neck, "fit"):
                     neck.fit(stream, ctx)
         with seal.reopened(), naming_component(self.bank, "fit"):
-            self.bank.fit(SealedStream(streams[self.bank.learns_from], self.learn, seal), ctx)
+            self.bank.fit(SealedStream(streams[self.bank.learns_from], self.bank_features, seal), ctx)
 
-    def learn(self, features: Features) -> Features:
-        """What the bank is given: features after all necks, with the foreground where it leaves out the rest."""
-        return self.see(features) if self.masks_bank else apply_necks(self.necks, features)
+    def bank_features(self, features: Features) -> Features:
+        """The features that the bank gets: after all necks, with the foreground if `masks_bank`."""
+        return self.scorer_features(features) if self.masks_bank else apply_necks(self.necks, features)
 
-    def see(self, features: Features) -> Features:
-        """What the scorer is given: features after all necks, with the foreground."""
+    def scorer_features(self, features: Features) -> Features:
+        """The features that the scorer gets: after all necks, with the foreground."""
         return find_object(self.masker, apply_necks(self.necks, features), self.without_foreground.add)
 
     def score(self, features: Features) -> tuple[Features, Scores]:
-        """Scores of a batch, and the features as the scorer saw them. Outside the foreground an image scores lowest."""
-        query = self.see(features)
+        """Score a batch. Patches outside the foreground get the lowest score of their image.
+
+        Returns:
+            The features that the scorer got, and the scores.
+        """
+        query = self.scorer_features(features)
         with naming_component(self.scorer, "score"), torch.no_grad():
             scores = self.scorer.score(query, self.bank)
             scores = check_scores(self.scorer, query, scores, self.scorer.gives(self.scorer.config))
@@ -136,21 +145,21 @@ class Method:
             return tuple(map(float, losses))
 
     def mask_weights(self) -> tuple[Weights, ...]:
-        """What the masker runs on."""
+        """The weights of the masker; none without a masker."""
         if self.masker is None:
             return ()
         with naming_component(self.masker, "weights"):
             return self.masker.weights()
 
     def facts(self) -> dict[str, float]:
-        """What the bank tells of itself."""
+        """Figures of the bank."""
         with naming_component(self.bank, "facts"):
             facts = self.bank.facts()
             check_facts(self.bank, facts)
             return {name: float(value) for name, value in facts.items()}
 
     def bank_bytes(self) -> int:
-        """Size of what the bank learned."""
+        """The size of the bank's state in bytes."""
         with naming_component(self.bank, "state"):
             return sum(tensor.nbytes for tensor in self.bank.state().values())
 

@@ -61,7 +61,7 @@ class Predictor:
     Attributes:
         settings: how units run.
         fitter: fits.
-        watch: told how far the scoring is.
+        watch: called with the progress of the scoring.
         scored: called with the backbone after the test images.
         cache: predictions that other units of the same run may take over. Components never see it: it knows labels.
     """
@@ -103,7 +103,7 @@ class Predictor:
         progress = StageProgress(self.watch, "score", len(test))
         wants_vectors = self.settings.figures and len(test) <= MOST
         with progress.running():
-            return score_stream(method, unit.images(test, progress.seen), unit.clock, vectors=wants_vectors)
+            return score_stream(method, unit.images(test, progress.advance), unit.clock, vectors=wants_vectors)
 
 
 def _cost(clock: Clock, memory: PeakMemory, fitted: FittedMethod, scored: ScoredStream) -> Cost:

@@ -27,7 +27,7 @@ from adbench.engine.run.seed_watch import SeedWatch, WatchedContext
 from adbench.engine.store.record import canonical_json
 
 Progress = Callable[[int], None]
-"""Told how many images more are done."""
+"""A callback: how many more images are done."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class PreparedUnit:
         method: its components, prepared.
         backbone: the method's backbone, and what decides its features.
         reader: reads the features of its images.
-        ctx: what its components are told.
+        ctx: the context of its components.
         clock: measures its times.
         seed_watch: knows whether anything was drawn since the backbone was ready.
         scratch: its temporary files; those of its components are in the folder `work`.
@@ -109,8 +109,8 @@ class UnitPreparer:
     Attributes:
         settings: how they run.
         backbones: the loaded backbone.
-        note: told sentences that a user should see.
-        watch: told how far a component is that works for long.
+        note: called with each sentence that a user should see.
+        watch: called with the progress of a component that works for long.
     """
 
     settings: Settings
@@ -171,8 +171,8 @@ class UnitPreparer:
 
     def _cache(self, method: Method, scratch: Scratch) -> FeatureCache | None:
         """The user's cache. Without one, a folder in the scratch folder where features are needed more than once."""
-        walks = method.walks(Source.TRAIN)
-        repeated = walks > 1 or (walks > 0 and self.settings.threshold is not None)
-        if self.backbones.cache is None and (repeated or method.walks(Source.TEST) > 0):
+        passes = method.passes(Source.TRAIN)
+        repeated = passes > 1 or (passes > 0 and self.settings.threshold is not None)
+        if self.backbones.cache is None and (repeated or method.passes(Source.TEST) > 0):
             return FeatureCache(scratch.folder("features"), note=self.note)
         return self.backbones.cache

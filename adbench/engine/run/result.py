@@ -23,8 +23,8 @@ class Result:
     Attributes:
         evaluator: predictions and truth.
         evidence: of the evaluator, whose curves are made once.
-        threshold: what a threshold from normal images does on the test set; None where nobody asked for one.
-        embedding: a point for each test image; None where nobody will look at it.
+        threshold: the threshold from normal images, with its figures on the test set; None where none is wanted.
+        embedding: a point for each test image; None where no page will show it.
         losses: of each step of a trained bank.
     """
 
@@ -64,6 +64,6 @@ def _to_keep(predictions: Predictions) -> Predictions:
 
 
 def deployed(evaluator: Evaluator, evidence: Evidence, rule: Rule) -> Threshold | None:
-    """What a rule makes of the normal scores that a method gave; None where it gave none because nobody asked."""
+    """The threshold that a rule makes of the normal scores of a method; None where no threshold is wanted."""
     normal = evaluator.predictions.normal
     return None if normal is None else deploy(rule, normal, evidence.labels, evidence.scores)

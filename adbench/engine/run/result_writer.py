@@ -40,7 +40,7 @@ class ResultWriter:
         failure = failure_of(error, self.settings.device)
         record = builder.failed(failure.status, failure.reason)
         if builder.has_result():
-            return UnitOutcome(record, builder.folder, notes=self._tell_plugins(record))
+            return UnitOutcome(record, builder.folder, notes=self._notify_plugins(record))
         return self.save(builder, record, trace=failure.trace)
 
     def save(
@@ -61,10 +61,10 @@ class ResultWriter:
         except StorageError as error:
             unsaved = error
         threshold, notes = (None, ()) if result is None else (result.threshold, result.notes())
-        notes = (*notes, *self._tell_plugins(record))
+        notes = (*notes, *self._notify_plugins(record))
         return UnitOutcome(record, builder.folder, threshold=threshold, unsaved=unsaved, notes=notes)
 
-    def _tell_plugins(self, record: ResultRecord) -> tuple[str, ...]:
-        """Tell trackers; what they complain of must not cost a result."""
+    def _notify_plugins(self, record: ResultRecord) -> tuple[str, ...]:
+        """Call the plugins' hook `job_finished`; an error of theirs becomes a note and never loses a result."""
         problems = self.registry.call_each("job_finished", record=record.to_json())
         return tuple(bounded(f"plugin {problem.dist!r}: {problem.reason}") for problem in problems)

@@ -16,7 +16,7 @@ from adbench.engine.plan.unit import Unit
 from adbench.engine.process.clock import GRACE, Clock, deadline
 from adbench.engine.process.error_text import bounded
 from adbench.engine.process.global_state import undisturbed
-from adbench.engine.process.interrupts import go_on, is_stop
+from adbench.engine.process.interrupts import is_stop, raise_if_stopped
 from adbench.engine.process.lock import unit_lock
 from adbench.engine.process.notes import Notes
 from adbench.engine.process.progress import Watch
@@ -39,14 +39,14 @@ SHARED_BYTES = 1 << 28
 
 @dataclass
 class Runner:
-    """Runs units one after another. What two of them have in common is not done twice.
+    """Runs units one after another. Work that two of them share is done once.
 
     The backbone stays loaded, features stay in the cache, and the last bank stays fitted for the next scorer.
 
     Attributes:
-        watch: told how far a stage is.
-        note: told sentences that a user should see.
-        status: tells others which unit this process is at.
+        watch: called with the progress of each stage.
+        note: called with each sentence that a user should see.
+        status: the unit that this process runs, for other processes.
 
     Raises:
         UsageError: a GPU is asked for and there is none.
@@ -60,19 +60,19 @@ class Runner:
 
     def __post_init__(self) -> None:
         settings = self.settings = replace(self.settings, device=choose_device(self.settings.device))
-        backbones = BackbonePool(self.registry, settings, self._tell)
+        backbones = BackbonePool(self.registry, settings, self._bounded_note)
         self._shared, self._remarks = SharedResults(), Notes(self._note)
-        self._preparer = UnitPreparer(settings, backbones, self._tell, self._watch)
+        self._preparer = UnitPreparer(settings, backbones, self._bounded_note, self._watch)
         self._fitter = Fitter(self._watch)
-        self._predictor = Predictor(settings, self._fitter, self._watch, backbones.tell_notes)
+        self._predictor = Predictor(settings, self._fitter, self._watch, backbones.report_notes)
         self._results = ResultMaker(settings, self._shared)
         self._writer = ResultWriter(self.registry, settings, lambda: self.watch("write", 0, 0))
 
     def _note(self, sentence: str) -> None:
         self.note(sentence)
 
-    def _tell(self, sentence: str) -> None:
-        """Tell what a component says, at most some lines of it."""
+    def _bounded_note(self, sentence: str) -> None:
+        """Pass on a sentence of a component, at most some lines of it."""
         self.note(bounded(sentence))
 
     def _watch(self, stage: str, done: int, total: int) -> None:
@@ -80,7 +80,7 @@ class Runner:
 
     @contextmanager
     def together(self, units: int) -> Iterator[None]:
-        """Keep inside the block what so many units on the same images may share."""
+        """Inside the block, keep the results that so many units on the same images may share."""
         caches = self._shared, self._predictor.cache
         for cache in caches:
             cache.limit = SHARED_BYTES if units > 1 else 0
@@ -93,7 +93,7 @@ class Runner:
                 cache.clear()
 
     def run(self, unit: Unit, *, wait: bool = True) -> UnitOutcome | None:
-        """Run a unit, or find that it has ended. What goes wrong with it is in the record, not raised.
+        """Run a unit, or find that it has ended. A failure of the unit is in the record and is not raised.
 
         Returns:
             How it ended; None if another process runs it and is not to be waited for.
@@ -110,7 +110,7 @@ class Runner:
             raise
         except BaseException as error:
             if is_stop(error):
-                go_on()
+                raise_if_stopped()
                 raise
             self._fitter.forget()  # a failure may have left the bank half done
             return self._writer.failed(builder, error)
@@ -118,7 +118,7 @@ class Runner:
             self.status.between_units()
 
     def close(self) -> None:
-        """Let go of all that is kept for the next unit."""
+        """Release everything that is kept for the next unit."""
         self._fitter.forget()
         self._preparer.backbones.close()
 
@@ -163,9 +163,9 @@ class Runner:
 
     @contextmanager
     def _limit(self) -> Iterator[None]:
-        """Hold the unit to its time. If nothing less helps, a worker ends after it with all that it does."""
+        """Stop the unit when its time is up. A worker that cannot be stopped otherwise ends its process."""
         seconds = self.settings.timeout
-        with self.status.last_words() as file:
+        with self.status.stack_file() as file:
             self.status.at_unit(seconds and seconds + GRACE)
             with deadline(seconds, file):
                 yield
@@ -175,14 +175,14 @@ class Runner:
         return self._preparer.prepared(builder, method, clock, self._fitter.keeps)
 
     def _remark(self, unit: Unit) -> None:
-        """Tell once how the images and masks were read so far."""
+        """Report once how the images and masks were read so far."""
         with naming_component(unit.dataset, "remarks"):
             sentences = list(unit.dataset.remarks(unit.category))
         self._remarks.each_once(sentences)
 
 
 def _later_seconds(clock: Clock, shared_s: float) -> dict[str, float]:
-    """The costs of a unit beside those of its predictions; work that other units did before did not pass here."""
+    """The other costs of a unit. `wall_s` leaves out work that earlier units did for this one."""
     return {
         "threshold_s": clock.seconds.get("threshold", 0.0),
         "evaluate_s": clock.seconds["evaluate"],

@@ -38,7 +38,7 @@ class Predictions:
         foreground: one [h, w] bool an image, True where a patch is the object's, on the grid of its patches; None where
             nothing was masked, and in files of before foregrounds were kept. Without patches it is not written.
         normal: image scores of normal training images that the bank had not seen, which thresholds are made of; None
-            where nobody asked for them.
+            where none were wanted.
     """
 
     ids: tuple[str, ...]
@@ -152,7 +152,7 @@ def _digest(path: Path, folder: Path) -> str:
 
 
 def _require_whole(header: _Header, scores: np.ndarray) -> None:
-    """Raise `ValueError` if a file does not hold what its header says: it may be a stranger's."""
+    """Raise `ValueError` if a file does not hold what its header says: it may be untrusted."""
     count = len(header.ids)
     if scores.shape != (count,) or scores.dtype != np.float32 or not np.isfinite(scores).all():
         raise ValueError(f"scores are not {count} finite numbers")

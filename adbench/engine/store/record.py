@@ -239,7 +239,7 @@ def canonical_json(value: Any) -> str:
 
 
 def parse_record(text: str, where: str) -> ResultRecord:
-    """A record from JSON that may come from a stranger.
+    """A record from JSON that may come from an untrusted source.
 
     Raises:
         StorageError: it is too large, no JSON, of a newer schema, or does not fit the schema.

@@ -133,7 +133,7 @@ def check_dropped_patches_teach_nothing(subject: Subject[Bank]) -> None:
 
 
 class Untouchable(FeatureStream):
-    """An empty stream that nobody may walk over."""
+    """An empty stream that must not be read."""
 
     @property
     def ids(self) -> tuple[str, ...]:

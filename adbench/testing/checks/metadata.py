@@ -112,8 +112,8 @@ def _require_installed(error: UsageError) -> None:
     """Raise `Unavailable` where a part is merely not installed: nothing here has a name like it."""
     cause = error.__cause__
     if isinstance(cause, UnknownName) and cause.what != "option" and near_to(cause.name, cause.known) is None:
-        told = "no installed plugin has it; install the one that does, or correct the name"
-        raise Unavailable(f"{str(error).partition(': ')[0]}: {told}") from None
+        advice = "no installed plugin has it; install the one that does, or correct the name"
+        raise Unavailable(f"{str(error).partition(': ')[0]}: {advice}") from None
 
 
 def check_import_is_light(subject: Subject[Component]) -> None:

@@ -3,7 +3,7 @@ import stat
 
 import pytest
 
-from adbench.api.atomic_file import draft_of
+from adbench.api.atomic_file import temporary_file
 from adbench.files import atomic_write
 
 
@@ -20,7 +20,7 @@ def test_a_file_takes_the_place_of_another(tmp_path):
 
 def test_a_failure_leaves_the_old_file_and_no_draft(tmp_path, monkeypatch):
     atomic_write(tmp_path / "file", "old")
-    monkeypatch.setattr("adbench.api.atomic_file.Draft.publish", lambda _: 1 / 0)
+    monkeypatch.setattr("adbench.api.atomic_file.TemporaryFile.publish", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         atomic_write(tmp_path / "file", "new")
     assert (tmp_path / "file").read_text() == "old"
@@ -28,20 +28,20 @@ def test_a_failure_leaves_the_old_file_and_no_draft(tmp_path, monkeypatch):
 
 
 def test_nobody_sees_a_file_before_it_is_published(tmp_path):
-    with draft_of(tmp_path / "file") as draft:
-        draft.file.write(b"content")
-        draft.file.flush()
+    with temporary_file(tmp_path / "file") as temporary:
+        temporary.file.write(b"content")
+        temporary.file.flush()
         assert not (tmp_path / "file").exists()
-        assert draft.path.parent == tmp_path
-        assert draft.path.name.startswith(".draft-")
-        draft.publish()
+        assert temporary.path.parent == tmp_path
+        assert temporary.path.name.startswith(".draft-")
+        temporary.publish()
         assert (tmp_path / "file").read_bytes() == b"content"
     assert names(tmp_path) == ["file"]
 
 
 def test_a_draft_that_is_not_published_is_gone(tmp_path):
-    with draft_of(tmp_path / "file") as draft:
-        draft.file.write(b"content")
+    with temporary_file(tmp_path / "file") as temporary:
+        temporary.file.write(b"content")
     assert names(tmp_path) == []
 
 

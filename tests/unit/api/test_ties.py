@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adbench.api.search import candidates, exact, near_ties, pca_bound
-from adbench.api.search.near_ties import Twins
+from adbench.api.search.near_ties import EqualVectors
 from adbench.api.search.pca_bound import ProjectedRows
 from adbench.search import ExactIndex, nearest_among
 
@@ -38,7 +38,7 @@ def path(request, monkeypatch):
         monkeypatch.setattr(ProjectedRows, "LEAST_CHANNELS", 96)
         monkeypatch.setattr(pca_bound, "STEP", 4)
     if request.param == "halves":
-        monkeypatch.setattr(exact, "halves_pay", lambda _: True)
+        monkeypatch.setattr(exact, "halves_are_faster", lambda _: True)
     return request.param
 
 
@@ -49,7 +49,7 @@ def flat(count, seed=0, channels=120):
 
 CASES = {
     "every vector a hundred times": lambda seed: (draw(20, 24, seed=seed).repeat(100, 1), draw(90, 24, seed=seed + 1)),
-    "asked for what is there": lambda seed: (draw(20, 24, seed=seed).repeat(100, 1), draw(20, 24, seed=seed)),
+    "scaled for what is there": lambda seed: (draw(20, 24, seed=seed).repeat(100, 1), draw(20, 24, seed=seed)),
     "all equal": lambda seed: (torch.full((1500, 24), 0.1), draw(40, 24, seed=seed)),
     "all zero": lambda _: (torch.zeros(1500, 24), torch.zeros(40, 24)),
     "zeros among others": lambda seed: (
@@ -106,7 +106,7 @@ def test_of_equals_that_may_be_found_the_lowest_index(name, path):
     images=st.integers(0, 4),
     seed=st.integers(0, 99),
 )
-def test_any_number_of_twins(distinct, copies, channels, most, k, metric, images, seed):  # noqa: PLR0917
+def test_any_number_of_equal_vectors(distinct, copies, channels, most, k, metric, images, seed):  # noqa: PLR0917
     vectors = whole(distinct, channels, seed=seed, most=most + 1).repeat(copies, 1) - most / 2
     vectors = vectors[torch.randperm(len(vectors), generator=torch.Generator().manual_seed(seed))]
     query = torch.cat([vectors[:5], whole(7, channels, seed=seed + 1, most=5)])
@@ -129,28 +129,28 @@ def test_what_is_asked_for_together_is_what_is_asked_for_alone():
         torch.testing.assert_close(index.search(query, k), (distances[:, :k], indices[:, :k]), rtol=0, atol=0)
 
 
-def test_twins_are_found_by_their_numbers():
+def test_equal_vectors_are_found_by_their_numbers():
     vectors = whole(500, 3, most=2)
     vectors[::2] *= -1  # negative zeros
-    twins = Twins.of(vectors, 64)
+    equal = EqualVectors.of(vectors, 64)
     for k in (1, 2, 5):
         seen: dict[tuple[float, ...], int] = {}
         kept = []
         for place, row in enumerate(vectors.tolist()):
             seen[tuple(row)] = seen.get(tuple(row), 0) + 1
             kept += [place] if seen[tuple(row)] <= k else []
-        assert twins.first(k, None).tolist() == kept
+        assert equal.first(k, None).tolist() == kept
     allowed = torch.arange(500) >= 250
-    assert twins.first(1, allowed).min() >= 250
-    assert len(twins.first(1, allowed)) == len({tuple(row) for row in vectors[250:].tolist()})
+    assert equal.first(1, allowed).min() >= 250
+    assert len(equal.first(1, allowed)) == len({tuple(row) for row in vectors[250:].tolist()})
 
 
 def test_vectors_of_one_hash_by_chance_stay_apart(monkeypatch):
     monkeypatch.setattr(torch, "randint", lambda *_, **__: torch.zeros(3, dtype=torch.int64))
-    same = Twins.of(torch.zeros(9, 3), 4)
+    same = EqualVectors.of(torch.zeros(9, 3), 4)
     assert same.first(1, None).tolist() == [0]
     mixed = torch.tensor([[1.0, 0, 0], [1, 0, 0], [2, 0, 0], [2, 0, 0]])
-    assert 2 in Twins.of(mixed, 3).first(1, None).tolist()
+    assert 2 in EqualVectors.of(mixed, 3).first(1, None).tolist()
 
 
 def test_many_pairs_are_thinned_out_on_the_way(monkeypatch):

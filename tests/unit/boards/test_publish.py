@@ -12,7 +12,7 @@ from adbench.boards import publish
 from adbench.boards.page import html
 from adbench.boards.page.asset_files import Asset
 from adbench.boards.publish import GENERATED, Renderers, build, check
-from adbench.boards.records.installed import Known
+from adbench.boards.records.installed import BoardFacts
 from adbench.boards.records.records_io import to_line
 from adbench.builtin.reports import Csv, Markdown
 
@@ -258,7 +258,9 @@ def test_a_whole_board_may_be_moved(make_run, root, tmp_path):
 def test_a_check_does_not_look_at_data(make_run, root):
     build([make_run()], root, RENDERERS)
     looked = []
-    renderers = replace(RENDERERS, known=Known(duplicates=lambda record: looked.append(record.id) or ["a/test/good/1"]))
+    renderers = replace(
+        RENDERERS, known=BoardFacts(duplicates=lambda record: looked.append(record.id) or ["a/test/good/1"])
+    )
     assert check(root, renderers).problems == []
     assert looked == []
     build([], root, renderers)

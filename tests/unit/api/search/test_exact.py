@@ -48,7 +48,7 @@ def test_small_distances_keep_their_digits():
     torch.testing.assert_close(distances[:, 0], (query - vectors).norm(dim=1))
 
 
-def test_a_vector_finds_itself_at_zero_and_the_first_of_twins():
+def test_a_vector_finds_itself_at_zero_and_the_first_of_equal_vectors():
     vectors = draw(30, 5).repeat(2, 1)
     for metric in ("l2", "cosine"):
         distances, indices = exact_search(vectors[30:], vectors, 2, metric)
@@ -86,7 +86,7 @@ def test_k_is_at_most_the_bank(k):
         exact_search(draw(2, 3), draw(5, 3), k)
 
 
-def test_k_is_at_most_what_others_own():
+def test_k_is_at_most_the_number_of_vectors_of_others():
     with pytest.raises(UsageError, match="among 2 vectors"):
         exact_search(draw(1, 3), draw(5, 3), 3, owners=["a", "a", "a", "b", "b"], exclude=["a"])
 
@@ -100,7 +100,7 @@ def test_unknown_metrics_and_missing_owners_are_refused():
 
 @pytest.mark.usefixtures("block")
 @pytest.mark.parametrize("metric", ["l2", "cosine"])
-def test_what_is_kept_changes_nothing(metric):
+def test_stored_blocks_change_nothing(metric):
     vectors, query = draw(700, 12) + 20, draw(40, 12, seed=1) + 20
     owners = [f"image {index % 5}" for index in range(700)]
     index = ExactIndex(vectors, metric, owners=owners)
@@ -122,9 +122,9 @@ def test_vectors_are_made_ready_once(metric, monkeypatch):
 
 @pytest.fixture
 def halves(monkeypatch):
-    """The way of GPUs, here; it counts the queries that are asked again in float32."""
+    """The way of GPUs, here; it counts the queries that are scaled again in float32."""
     again, plain = [], ExactIndex._by_floats
-    monkeypatch.setattr(exact, "halves_pay", lambda vectors: True)
+    monkeypatch.setattr(exact, "halves_are_faster", lambda vectors: True)
     monkeypatch.setattr(
         ExactIndex, "_by_floats", lambda self, query, **rest: again.append(len(query)) or plain(self, query, **rest)
     )
@@ -163,7 +163,7 @@ def test_half_precision_answers_most_queries_by_itself(halves):
 
 @pytest.fixture
 def leading(monkeypatch):
-    """The way of many vectors of many channels, here; it counts the queries that are asked again."""
+    """The way of many vectors of many channels, here; it counts the queries that are scaled again."""
     again, plain = [], ExactIndex._by_floats
     monkeypatch.setattr(ProjectedRows, "LEAST_ROWS", 1)
     monkeypatch.setattr(ProjectedRows, "LEAST_CHANNELS", 96)
@@ -187,7 +187,7 @@ LEADING = {
     "off the axes": (flat(3000), draw(200, 120)),
     "all nearly alike": (1 + 1e-3 * flat(3000), 1 + 1e-3 * flat(200, seed=4)),
     "twins": (flat(1000).repeat(3, 1), flat(200, seed=4)),
-    "a crowd": (torch.cat([flat(2000), 1e-3 * flat(1000, seed=7)]), 1e-3 * flat(200, seed=4)),
+    "many ties": (torch.cat([flat(2000), 1e-3 * flat(1000, seed=7)]), 1e-3 * flat(200, seed=4)),
     "few": (flat(40), flat(200, seed=4)),
     "one vector": (flat(1), flat(200, seed=4)),
     "some zeros": (torch.cat([torch.zeros(20, 120), flat(300)]), torch.cat([torch.zeros(2, 120), flat(9)])),
@@ -208,13 +208,13 @@ def test_leading_axes_give_the_answers_of_all_channels(name, metric, k, leading)
 @pytest.mark.parametrize("metric", ["l2", "cosine"])
 def test_leading_axes_answer_by_themselves(metric, leading):
     index = ExactIndex(*LEADING["spread"][:1], metric)
-    assert index._leading._rows.shape[1] == 32
+    assert index._projected._rows.shape[1] == 32
     index.search(LEADING["spread"][1], 1)
     assert sum(leading) == 0
 
 
 def test_vectors_without_leading_axes_are_searched_in_full(leading):
-    assert ExactIndex(draw(3000, 120))._leading is None
+    assert ExactIndex(draw(3000, 120))._projected is None
 
 
 def test_nearest_among_candidates():

@@ -10,15 +10,15 @@ def draw(*shape, seed=0):
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-3, 1e3])
-def test_leading_axes_know_how_near_a_row_may_be(scale, monkeypatch):
+def test_leading_axes_bound_the_distances_of_other_rows(scale, monkeypatch):
     monkeypatch.setattr(ProjectedRows, "LEAST_ROWS", 1)
     rows = scale * (draw(2000, 9) @ draw(9, 300, seed=1) + 0.1 * draw(2000, 300, seed=2) + 7)
     query = scale * (draw(50, 9, seed=3) @ draw(9, 300, seed=1) + 0.1 * draw(50, 300, seed=4) + 7)
-    leading = ProjectedRows.where_they_pay(lambda: iter([Block(rows, rows, torch.arange(2000))]), rows.shape, 600)
-    found, beyond = leading.shortlist(query, 1)
+    projected = ProjectedRows.if_faster(lambda: iter([Block(rows, rows, torch.arange(2000))]), rows.shape, 600)
+    found, bound = projected.shortlist(query, 1)
     others = torch.cdist(query.double(), rows.double()).scatter(1, found, float("inf")).amin(1)
-    assert (beyond <= others).all()
-    assert (beyond > 0.5 * others).all()
+    assert (bound <= others).all()
+    assert (bound > 0.5 * others).all()
 
 
 def test_axes_hold_the_share_that_is_asked_for():
@@ -35,7 +35,7 @@ def test_what_is_not_finite_has_no_axes(odd, monkeypatch):
     monkeypatch.setattr(ProjectedRows, "LEAST_ROWS", 1)
     rows = draw(40, 300)
     rows[3, 4] = odd
-    assert ProjectedRows.where_they_pay(lambda: iter([Block(rows, rows, torch.arange(40))]), rows.shape, 600) is None
+    assert ProjectedRows.if_faster(lambda: iter([Block(rows, rows, torch.arange(40))]), rows.shape, 600) is None
 
 
 def test_equal_rows_have_the_fewest_axes():

@@ -4,15 +4,15 @@ import pytest
 
 from adbench import StorageError
 from adbench.boards.records import installed
-from adbench.boards.records.installed import digest_of, raw_scores_beside
+from adbench.boards.records.installed import digest_of, raw_scores_fault
 from adbench.boards.records.records_io import read_run
 
 
 def test_raw_scores_beside_a_record_are_seen(make_run):
     folder = make_run()
-    assert raw_scores_beside(folder, read_run(folder).record) == ""
+    assert raw_scores_fault(folder, read_run(folder).record) == ""
     failed = make_run(status="failed")
-    assert raw_scores_beside(failed, read_run(failed).record) == ""
+    assert raw_scores_fault(failed, read_run(failed).record) == ""
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_raw_scores_beside_a_record_are_seen(make_run):
 )
 def test_raw_scores_that_are_not_there_are_missed(make_run, edit, raw, said):
     folder = make_run(edit=edit, raw=raw)
-    assert said in raw_scores_beside(folder, read_run(folder).record)
+    assert said in raw_scores_fault(folder, read_run(folder).record)
 
 
 def test_a_file_without_end_is_not_read_to_it(tmp_path, monkeypatch):

@@ -61,7 +61,7 @@ def test_cache_info_counts_what_killed_writers_left(run, cache, capsys):
     (shelf,) = [path for path in (cache / "features").iterdir() if path.is_dir()]
     (shelf / ".draft-dead").write_bytes(bytes(3 << 20))
     assert call(["cache", "info"]) == 0
-    assert "left by killed writers, which the next run removes: 1 draft, 3 MB" in capsys.readouterr().out
+    assert "left by killed writers, which the next run removes: 1 temporary file, 3 MB" in capsys.readouterr().out
 
 
 PRINTING = '''

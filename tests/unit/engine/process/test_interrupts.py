@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from adbench.engine.process.interrupts import SelfSignalled, Stopped, go_on, is_stop, stoppable
+from adbench.engine.process.interrupts import SelfSignalled, Stopped, is_stop, raise_if_stopped, stoppable
 
 
 def from_outside(number):
@@ -66,9 +66,9 @@ def test_a_stop_that_was_swallowed_is_not_forgotten():
             from_outside(signal.SIGTERM)
         assert is_stop(ValueError("made of it"))
         with pytest.raises(Stopped) as caught:
-            go_on()
+            raise_if_stopped()
         assert caught.value.number == signal.SIGTERM
-    go_on()
+    raise_if_stopped()
 
 
 def test_who_ignores_a_signal_goes_on_ignoring_it():

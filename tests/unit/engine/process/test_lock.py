@@ -2,7 +2,7 @@ import subprocess
 import sys
 import threading
 
-from adbench.engine.process.lock import sweep_claims, unit_lock
+from adbench.engine.process.lock import delete_dead_locks, unit_lock
 
 
 def test_a_unit_is_ours_once(tmp_path):
@@ -60,7 +60,7 @@ def test_claims_of_the_dead_are_swept_and_those_of_the_living_stay(tmp_path):
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
     with unit_lock(tmp_path, "living", wait=False):
-        assert sweep_claims(tmp_path) == 1
+        assert delete_dead_locks(tmp_path) == 1
         assert [path.name for path in (tmp_path / ".claims").iterdir()] == ["living.lock"]
     assert list(tmp_path.iterdir()) == []
-    assert sweep_claims(tmp_path) == 0
+    assert delete_dead_locks(tmp_path) == 0

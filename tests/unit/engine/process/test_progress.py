@@ -1,4 +1,4 @@
-"""A stage's count goes up, and ends where it said."""
+"""The count of a stage only rises, and ends at its total."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from adbench.engine.run.runner import Runner
 
 
 @pytest.mark.parametrize("steps", [(3, 3), (2, 2), (6, 6, 6), (), (1,) * 6, (0, 100)])
-def test_whatever_is_counted_it_never_goes_back_and_ends_at_its_total(steps):
-    told = []
-    gauge = StageProgress(lambda *what: told.append(what), "learn", 6)
-    with gauge.running():
+def test_the_count_never_goes_back_and_ends_at_its_total(steps):
+    calls = []
+    progress = StageProgress(lambda *what: calls.append(what), "learn", 6)
+    with progress.running():
         for images in steps:
-            gauge.seen(images)
-    counts = [done for _, done, _ in told]
+            progress.advance(images)
+    counts = [done for _, done, _ in calls]
     assert counts == sorted(set(counts))
-    assert told[-1] == ("learn", 6, 6)
+    assert calls[-1] == ("learn", 6, 6)
 
 
-def test_nothing_to_see_is_nothing_to_tell():
-    told = []
-    gauge = StageProgress(lambda *what: told.append(what), "learn")
-    with gauge.running():
-        gauge.seen(3)
-    assert told == []
+def test_without_images_nothing_is_reported():
+    calls = []
+    progress = StageProgress(lambda *what: calls.append(what), "learn")
+    with progress.running():
+        progress.advance(3)
+    assert calls == []
 
 
-def test_a_stage_that_fails_does_not_say_that_it_ended():
-    told = []
-    gauge = StageProgress(lambda *what: told.append(what), "learn", 6)
-    with pytest.raises(RuntimeError), gauge.running():
-        gauge.seen(2)
+def test_a_stage_that_fails_does_not_report_its_end():
+    calls = []
+    progress = StageProgress(lambda *what: calls.append(what), "learn", 6)
+    with pytest.raises(RuntimeError), progress.running():
+        progress.advance(2)
         raise RuntimeError
-    assert told == [("learn", 2, 6)]
+    assert calls == [("learn", 2, 6)]
 
 
 class Twice(ToyVectors):
-    """Walks twice, as it says."""
+    """Reads its stream twice, as it declares."""
 
     name, passes = "twice", 2
 
@@ -53,7 +53,7 @@ class Twice(ToyVectors):
 
 
 class Peeking(ToyVectors):
-    """Looks at the first batch, then breaks off."""
+    """Reads the first batch, then stops."""
 
     name = "peeking"
 
@@ -64,7 +64,7 @@ class Peeking(ToyVectors):
 
 
 class BreaksOff(ToyVectors):
-    """Walks three times, says five, and breaks one off."""
+    """Reads its stream three times, once in part, and declares five passes."""
 
     name, passes = "breaks-off", 5
 
@@ -86,20 +86,20 @@ class OnTestTwice(ToyTestVectors):
 
 @pytest.fixture
 def stages(registry, make_unit, tmp_path):
-    """The counts of each stage of a unit, with the total that they were told of, in the order of the stages."""
+    """The counts of each stage of a unit, with the total that was reported, in the order of the stages."""
 
     def stages(bank="toy-vectors", again=False, cache=None, protocol=None, **slots):
         for cls in (Twice, Peeking, BreaksOff, OnTestTwice):
             registry.add_component(cls, "made", "1")
         registry.components.get(("augmenter", Rotate.name)) or registry.add_component(Rotate, "made", "1")
-        told = []
+        calls = []
         settings = Settings(
             tmp_path / "runs", figures=False, threshold=Rule("sigma"), batch_size=3, cache=cache, redo=again
         )
-        runner = Runner(registry, settings, watch=lambda *what: told.append(what))
+        runner = Runner(registry, settings, watch=lambda *what: calls.append(what))
         outcome = runner.run(make_unit(bank=bank, protocol=protocol, **slots))
         assert outcome.record.status == "ok", outcome.record.reason
-        return told
+        return calls
 
     return stages
 
@@ -118,7 +118,7 @@ TRAIN, TEST, FOLDS = 4, 6, 4
         ("twice", {"augment": {"rotate": {"angles": [90]}}}, 4 * TRAIN, 4 * FOLDS * 3 + 4),
     ],
 )
-def test_one_count_a_stage_over_walks_views_and_folds(stages, bank, slots, learn, threshold):
+def test_one_count_a_stage_over_passes_views_and_folds(stages, bank, slots, learn, threshold):
     require_whole(stages(bank, **slots), {"learn": learn, "score": TEST, "threshold": threshold})
 
 
@@ -135,13 +135,13 @@ def test_recalled_images_count_as_those_that_are_new(stages, tmp_path):
     require_whole(second, expected)
 
 
-def require_whole(told, totals):
-    """Each stage is told in one go, upwards, and ends at its total."""
-    order = list(dict.fromkeys(stage for stage, _, _ in told))
+def require_whole(calls, totals):
+    """Each stage is reported in one go, upwards, and ends at its total."""
+    order = list(dict.fromkeys(stage for stage, _, _ in calls))
     assert order == [*totals, "write"]
-    assert [stage for stage, _, _ in told] == sorted((stage for stage, _, _ in told), key=order.index)
+    assert [stage for stage, _, _ in calls] == sorted((stage for stage, _, _ in calls), key=order.index)
     for stage, total in totals.items():
-        counts = [done for name, done, _ in told if name == stage]
-        assert {of for name, _, of in told if name == stage} == {total}
+        counts = [done for name, done, _ in calls if name == stage]
+        assert {of for name, _, of in calls if name == stage} == {total}
         assert counts == sorted(set(counts))
         assert counts[-1] == total

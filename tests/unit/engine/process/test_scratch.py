@@ -7,16 +7,25 @@ import time
 import pytest
 
 from adbench.engine.process import scratch as module
-from adbench.engine.process.scratch import DRAFTS, Scratch, delete, is_abandoned, leftovers, size_of, speak_for, sweep
+from adbench.engine.process.scratch import (
+    TEMPORARY_FOLDERS,
+    Scratch,
+    delete,
+    delete_leftovers,
+    hold_file_lock,
+    is_abandoned,
+    leftovers,
+    size_of,
+)
 
 DIE = """
 import os, sys
 from pathlib import Path
-from adbench.engine.process.scratch import Scratch, speak_for
+from adbench.engine.process.scratch import Scratch, hold_file_lock
 scratch = Scratch(sys.argv[2], Path(sys.argv[1]))
 (scratch.path / "file").write_bytes(bytes(1000))
 draft = open(Path(sys.argv[1]) / "draft", "wb")
-speak_for(draft.fileno())
+hold_file_lock(draft.fileno())
 print("ready", flush=True)
 if sys.argv[3] == "die":
     os.kill(os.getpid(), 9)
@@ -46,41 +55,41 @@ def test_a_folder_goes_with_its_block_or_its_owner(tmp_path):
 def test_what_the_killed_leave_is_swept_and_counted(tmp_path):
     other(tmp_path, "adbench-", "die").communicate()
     (left,) = leftovers(tmp_path, ["adbench-*"])
-    assert sweep(tmp_path) == (1, 1000 + size_of(left / "owner.lock"))
+    assert delete_leftovers(tmp_path) == (1, 1000 + size_of(left / "owner.lock"))
     assert [path.name for path in tmp_path.iterdir()] == ["draft"]
     assert is_abandoned(tmp_path / "draft")
 
 
 def test_what_the_living_hold_stays(tmp_path):
     process = other(tmp_path, "adbench-", "live")
-    assert sweep(tmp_path) == (0, 0)
+    assert delete_leftovers(tmp_path) == (0, 0)
     assert not is_abandoned(tmp_path / "draft")
     process.communicate(b"")
     assert [path.name for path in tmp_path.iterdir()] == ["draft"]
 
 
-def test_a_users_folder_of_such_a_name_is_nobodys_business(tmp_path):
+def test_a_users_folder_of_such_a_name_has_no_owner_business(tmp_path):
     (tmp_path / "adbench-runs").mkdir()
     (tmp_path / "adbench-file").write_text("x")
     old = time.time() - 10 * module.OLD
     os.utime(tmp_path / "adbench-runs", (old, old))
-    assert sweep(tmp_path) == (0, 0)
+    assert delete_leftovers(tmp_path) == (0, 0)
 
 
 @pytest.mark.parametrize("name", [".old-abc", ".probe-abc", ".draft-abc"])
 def test_drafts_without_a_lock_go_when_they_are_old(tmp_path, name):
     (tmp_path / name).mkdir()
-    assert sweep(tmp_path, DRAFTS) == (0, 0)
+    assert delete_leftovers(tmp_path, TEMPORARY_FOLDERS) == (0, 0)
     old = time.time() - 2 * module.OLD
     os.utime(tmp_path / name, (old, old))
-    assert sweep(tmp_path, DRAFTS) == (1, 0)
+    assert delete_leftovers(tmp_path, TEMPORARY_FOLDERS) == (1, 0)
 
 
 def test_a_link_is_not_followed(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "owner.lock").write_text("")
     (tmp_path / "adbench-link").symlink_to(tmp_path / "mine")
-    assert sweep(tmp_path) == (0, 0)
+    assert delete_leftovers(tmp_path) == (0, 0)
     delete(tmp_path / "adbench-link")
     assert (tmp_path / "mine").exists()
 
@@ -117,7 +126,7 @@ def test_without_locks_there_is_a_folder_all_the_same(tmp_path, monkeypatch):
 
 def test_who_speaks_for_a_file_may_be_this_process(tmp_path):
     with (tmp_path / "draft").open("wb") as opened:
-        speak_for(opened.fileno())
+        hold_file_lock(opened.fileno())
         assert not is_abandoned(tmp_path / "draft")
     assert is_abandoned(tmp_path / "draft")
     assert not is_abandoned(tmp_path / "none")

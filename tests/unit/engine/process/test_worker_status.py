@@ -1,6 +1,6 @@
 import pytest
 
-from adbench.engine.process.worker_status import UnitAtWork, WorkerStatus
+from adbench.engine.process.worker_status import LastStatus, WorkerStatus
 
 
 def test_a_worker_says_where_it_is(tmp_path):
@@ -19,7 +19,7 @@ def test_a_worker_says_where_it_is(tmp_path):
 def test_the_stack_of_a_worker_that_ended_itself_is_read(tmp_path):
     status = WorkerStatus(tmp_path / "sign")
     status.at_unit(1.0)
-    with status.last_words() as file:
+    with status.stack_file() as file:
         assert not WorkerStatus.read(status.file).late
         file.write(b"File spam.py \xff")
     assert WorkerStatus.read(status.file).late
@@ -37,7 +37,7 @@ def test_a_damaged_sign_is_none(tmp_path, text):
 def test_where_nobody_reads_nothing_is_written(tmp_path):
     status = WorkerStatus()
     status.at_unit()
-    with status.last_words() as file:
+    with status.stack_file() as file:
         assert file is None
     assert WorkerStatus.read(None) is None
     WorkerStatus.clear(None)
@@ -46,10 +46,10 @@ def test_where_nobody_reads_nothing_is_written(tmp_path):
 def test_what_cannot_be_written_stops_nothing(tmp_path):
     status = WorkerStatus(tmp_path / "gone" / "sign")
     status.at_unit()
-    with status.last_words() as file:
+    with status.stack_file() as file:
         assert file is None
     assert WorkerStatus.read(status.file) is None
 
 
 def test_a_sign_is_between_units_unless_it_says_so():
-    assert (UnitAtWork().unit, UnitAtWork().late) == (None, False)
+    assert (LastStatus().unit, LastStatus().late) == (None, False)

@@ -29,7 +29,7 @@ def pairs(count):
     return {sample.id: f"content {index // 2}" for index, sample in enumerate(samples(count))}
 
 
-class Seen(FeatureStream):
+class Stream(FeatureStream):
     """Features of images whose noise is decided by their name."""
 
     def __init__(self, chosen):
@@ -61,23 +61,23 @@ class Noting(ToyVectors):
         self.notes.append(set(features.ids))
 
 
-class Told(ToyVectors):
+class FromNothing(ToyVectors):
     """Learns from nothing, as prompts do."""
 
-    name, learns_from = "told", Source.NOTHING
+    name, learns_from = "from-nothing", Source.NOTHING
 
 
 @pytest.mark.parametrize("count", [2, 3, 7, 38, MANY - 1])
 def test_with_few_images_each_is_left_out_once(count):
     source, folds = folds_of(samples(count), own(count), CTX)
     assert source == f"cross-fitted k={min(count, FOLDS)}"
-    judged = [sample for fold in folds for sample in fold.left_out]
-    assert sorted(sample.id for sample in judged) == [sample.id for sample in samples(count)]
+    scored = [sample for fold in folds for sample in fold.left_out]
+    assert sorted(sample.id for sample in scored) == [sample.id for sample in samples(count)]
     for fold in folds:
         assert [s.id for s in fold.learn] == [s.id for s in samples(count) if s not in fold.left_out]
 
 
-def test_with_many_images_one_fit_will_do():
+def test_many_images_need_one_fit():
     source, (fold,) = folds_of(samples(MANY), own(MANY), CTX)
     assert source == "held-out 20 %"
     assert (len(fold.learn), len(fold.left_out)) == (MANY - round(HELD_OUT * MANY), round(HELD_OUT * MANY))
@@ -89,10 +89,10 @@ def test_images_of_one_content_are_left_out_together(count):
     contents = pairs(count)
     _, folds = folds_of(samples(count), contents, CTX)
     for fold in folds:
-        learned, judged = ({contents[sample.id] for sample in part} for part in (fold.learn, fold.left_out))
+        learned, scored = ({contents[sample.id] for sample in part} for part in (fold.learn, fold.left_out))
         assert learned
-        assert judged
-        assert learned.isdisjoint(judged)
+        assert scored
+        assert learned.isdisjoint(scored)
 
 
 def test_a_content_larger_than_the_share_is_never_split():
@@ -105,18 +105,18 @@ def test_a_content_larger_than_the_share_is_never_split():
 
 
 def test_one_content_alone_gives_no_threshold():
-    found = normal_scores(maker(), samples(5), dict.fromkeys(own(5), "one"), Seen, Seen, CTX)
+    found = normal_scores(maker(), samples(5), dict.fromkeys(own(5), "one"), Stream, Stream, CTX)
     assert "all normal images have one content" in found.reason
 
 
-def test_the_seed_decides_who_is_left_out():
+def test_the_seed_decides_which_images_are_left_out():
     first, again, other = (folds_of(samples(30), own(30), Context(seed=seed))[1] for seed in (1, 1, 2))
     assert first == again != other
 
 
-def test_no_image_is_judged_by_a_bank_that_saw_it(monkeypatch):
+def test_no_image_is_scored_by_a_bank_that_learned_from_it(monkeypatch):
     monkeypatch.setattr(Noting, "notes", [])
-    found = normal_scores(maker(Noting), samples(7), own(7), Seen, Seen, CTX)
+    found = normal_scores(maker(Noting), samples(7), own(7), Stream, Stream, CTX)
     assert (found.values.shape, found.values.dtype, found.reason) == ((7,), np.float32, "")
     assert (found.values > 0).all()  # its own patches would be at distance 0
     everything = {sample.id for sample in samples(7)}
@@ -127,11 +127,11 @@ def test_the_scores_are_those_of_the_method():
     ctx = Context(seed=3)
     (source, folds), found = (
         folds_of(samples(4), own(4), ctx),
-        normal_scores(maker(), samples(4), own(4), Seen, Seen, ctx),
+        normal_scores(maker(), samples(4), own(4), Stream, Stream, ctx),
     )
     method = maker()()
-    method.fit({Source.TRAIN: Seen(folds[0].learn)}, ctx)
-    (features,) = Seen(folds[0].left_out)
+    method.fit({Source.TRAIN: Stream(folds[0].learn)}, ctx)
+    (features,) = Stream(folds[0].left_out)
     assert found.values[0] == method.scorer.score(features, method.bank).patches.amax()
     assert found.source == source
 
@@ -161,18 +161,18 @@ class Slow(ToyVectors):
     ("make", "count", "why"),
     [
         (maker(ToyTestVectors), 5, "learns from the test images"),
-        (maker(Told), 5, "learns from no normal image"),
+        (maker(FromNothing), 5, "learns from no normal image"),
         (maker(), 1, "a single normal image"),
         (maker(Greedy), 5, "fitted on fewer images, 8 components need 8 images"),
         (maker(Vast), 5, "fitted on fewer images, the method runs out of memory"),
     ],
 )
-def test_what_cannot_be_done_is_a_reason(make, count, why):
-    found = normal_scores(make, samples(count), own(count), Seen, Seen, CTX)
+def test_the_result_gives_the_reason_where_there_are_no_scores(make, count, why):
+    found = normal_scores(make, samples(count), own(count), Stream, Stream, CTX)
     assert why in found.reason
     assert found.values.shape == (0,)
 
 
-def test_time_runs_out_here_too():
+def test_a_timeout_is_raised():
     with pytest.raises(UnitTimeout):
-        normal_scores(maker(Slow), samples(5), own(5), Seen, Seen, CTX)
+        normal_scores(maker(Slow), samples(5), own(5), Stream, Stream, CTX)

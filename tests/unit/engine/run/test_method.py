@@ -71,19 +71,19 @@ def test_necks_learn_from_the_normal_images_whatever_the_bank(bank):
     assert made.necks[0].learned == ["a", "bb"]
 
 
-def test_a_bank_learns_from_what_it_says():
+def test_a_bank_learns_from_the_source_that_it_declares():
     for bank, owner in ((ToyVectors(), {"a", "bb"}), (ToyTestVectors(), {"ccc"})):
         method(bank=bank).fit(streams(), CTX)
         assert set(bank.owners) == owner
 
 
-def test_walks_are_counted_by_source():
+def test_passes_are_counted_by_source():
     class Twice(ToyTestVectors):
         name, passes = "twice", 2
 
     made = method(necks=[Learning(), Learning()], bank=Twice())
-    assert [made.walks(source) for source in (Source.NOTHING, Source.TRAIN, Source.TEST)] == [0, 2, 2]
-    assert method().walks(Source.TRAIN) == 1
+    assert [made.passes(source) for source in (Source.NOTHING, Source.TRAIN, Source.TEST)] == [0, 2, 2]
+    assert method().passes(Source.TRAIN) == 1
 
 
 def test_a_neck_learns_from_what_the_necks_before_it_give():
@@ -141,10 +141,10 @@ def test_an_image_of_which_nothing_is_left_is_seen_whole_and_counted():
             return mask
 
     made = method(masker=First())
-    seen = made.see(features_of("a", "b"))
-    assert int(seen.foreground[0].sum()) == 1
-    assert seen.foreground[1].all()
-    made.see(features_of("c", "b"))
+    features = made.scorer_features(features_of("a", "b"))
+    assert int(features.foreground[0].sum()) == 1
+    assert features.foreground[1].all()
+    made.scorer_features(features_of("c", "b"))
     assert made.without_foreground == {"b"}
 
 
@@ -188,7 +188,7 @@ def test_a_masker_that_breaks_a_rule_is_named(mask, words):
             return mask(features.patches)
 
     with pytest.raises(ContractError, match=f"masker 'broken' broke its contract.*{words}"):
-        method(masker=Broken()).see(features_of("a", "b"))
+        method(masker=Broken()).scorer_features(features_of("a", "b"))
 
 
 def test_a_scorer_that_returns_a_tensor_is_told_what_to_return():

@@ -153,7 +153,7 @@ def test_a_record_that_cannot_be_written_leaves_the_old_one_whole(tmp_path, monk
 
     write_record(tmp_path, make_record())
     with monkeypatch.context() as patch, pytest.raises(StorageError, match="No space left"):
-        patch.setattr("adbench.api.atomic_file.Draft.publish", full)
+        patch.setattr("adbench.api.atomic_file.TemporaryFile.publish", full)
         write_record(tmp_path, make_record(status="failed"))
     assert read_record(tmp_path).status == "ok"
     assert [path.name for path in tmp_path.iterdir()] == ["record.json"]
