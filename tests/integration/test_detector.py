@@ -166,7 +166,7 @@ def test_a_place_that_cannot_be_written_is_told_before_the_work(parts, tmp_path,
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is full here")  # noqa: PTH110
 def test_a_full_disk_keeps_what_is_written_whole(parts, bolt, tmp_path, capsys, monkeypatch):
-    from adbench.detector.outputs import rows as module
+    from adbench.detector.outputs import lines as module
 
     written, real = [], os.write
 

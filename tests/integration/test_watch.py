@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import json
 import os
 import random
 import shutil
@@ -64,6 +65,9 @@ def test_rows_and_pictures_are_those_of_predict(line, tmp_path, capsys):
     assert call(["predict", str(detector), str(incoming), "--out", str(other), *QUICK]) == 1
     for one, same in zip(rows(out), rows(other), strict=True):
         assert {**one, "ms": ""} == {**same, "ms": ""}
+    contours = [json.loads((folder / "coco.json").read_text()) for folder in (out, other)]
+    assert contours[0] == contours[1]
+    assert len(contours[0]["images"]) == 4
     for kind in ("heatmaps", "masks"):
         for picture in sorted(path.relative_to(other) for path in (other / kind).rglob("*.png")):
             assert np.array_equal(read_image(out / picture), read_image(other / picture))
@@ -156,6 +160,8 @@ def _survives(line, kills):
     names = [row["file"] for row in rows(line[2])]
     assert sorted(names) == [f"{number:03}.png" for number in range(kills * FILES)]
     assert sorted(path.name for path in (line[2] / "heatmaps").iterdir()) == sorted(names)
+    contours = json.loads((line[2] / "coco.json").read_text())
+    assert sorted(image["file_name"] for image in contours["images"]) == sorted(names)
 
 
 def test_kill_9_loses_and_doubles_nothing(line):

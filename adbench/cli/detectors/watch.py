@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from adbench.detector.prediction import Prediction
     from adbench.errors import BadImage
 
-_KINDS = tuple(kind for kind in KINDS if kind != "coco")
-"""A COCO file holds all images, and is only finished when the last one is known."""
-
 
 @click.command("watch", cls=SectionedCommand)
 @detector_file
@@ -42,7 +40,7 @@ _KINDS = tuple(kind for kind in KINDS if kind != "coco")
 @option(
     "--write",
     section="Detector",
-    type=click.Choice(_KINDS),
+    type=click.Choice(KINDS),
     multiple=True,
     help="What is written beside the tables; repeat for several.",
     show_default="all of them",
@@ -65,9 +63,9 @@ _KINDS = tuple(kind for kind in KINDS if kind != "coco")
 def command(file: Path, incoming: Path, **options: Any) -> int:
     """Score image files as they arrive in a folder.
 
-    Tables and pictures are those of 'adbench predict', without coco.json. Each file gets one row, even if the command
-    is stopped or killed and started again. An image that cannot be read is a row with the reason. Ctrl-C ends the
-    command.
+    Tables, pictures and contours are those of 'adbench predict'; coco.json is written when the command ends. Each file
+    gets one row, even if the command is stopped or killed and started again. An image that cannot be read is a row with
+    the reason. Ctrl-C ends the command.
 
     \b
     adbench watch bolt.adbench incoming/ --out predictions/
@@ -95,8 +93,9 @@ def _check_folders(incoming: Path, out: Path) -> None:
 def _watch(watching: _Watching, options: dict[str, Any]) -> int:
     """Poll and score: with --once until no image is left, else until the command is stopped."""
     try:
-        while watching.step() or not options["once"]:
-            time.sleep(options["every"])
+        with closing(watching):
+            while watching.step() or not options["once"]:
+                time.sleep(options["every"])
     except StorageError as error:
         raise StorageError(
             f"{error}; {watching.count} images are written whole; the same command goes on with the others"
@@ -111,8 +110,9 @@ def _watching(detector: Detector, incoming: Path, journal: Journal, options: dic
     from adbench.detector.drift import Drift
     from adbench.detector.outputs.folder import PredictionFolder
 
-    kinds = () if options["tables_only"] else options["write"] or _KINDS
-    folder = PredictionFolder(options["out"], kinds, journal.writer)
+    kinds = () if options["tables_only"] else options["write"] or KINDS
+    contours = journal.contours() if "coco" in kinds else None
+    folder = PredictionFolder(options["out"], kinds, journal.writer, contours)
     drift, known = Drift(detector.normal_scores, options["drift"]), set()
     for row in journal.rows():
         known.add(row["file"])
@@ -139,6 +139,10 @@ class _Watching:
         poll = self._arrivals.poll()
         self._score(poll.ready)
         return bool(poll.ready or poll.waiting)
+
+    def close(self) -> None:
+        """Write the contours of all images into one file."""
+        self._folder.finish()
 
     def _score(self, paths: Sequence[Path]) -> None:
         drifted = self._drift.since is not None

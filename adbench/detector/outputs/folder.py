@@ -5,24 +5,16 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
 
-from adbench.api.atomic_file import atomic_write, temporary_file
-from adbench.detector.outputs.contours import (
-    COCO_HEAD,
-    MarkedRegion,
-    coco_annotation,
-    coco_image,
-    labelme_of,
-    regions_of,
-)
+from adbench.api.atomic_file import atomic_write
+from adbench.detector.outputs.coco import CocoFile
+from adbench.detector.outputs.contours import labelme_of, regions_of
 from adbench.detector.outputs.kinds import KINDS
+from adbench.detector.outputs.lines import LineFile
 from adbench.detector.outputs.rows import RowWriter, row_of
 from adbench.detector.prediction import Prediction
 from adbench.engine.store.record import storage_errors
@@ -44,15 +36,27 @@ class PredictionFolder:
         folder: where it all goes.
         kinds: which of `KINDS` are written beside the rows.
         rows: writes the rows; None for new tables.
+        contours: holds the lines of ``coco.json``; None for none before.
 
     Raises:
         StorageError: disk full or read-only; what was written before stays whole.
     """
 
-    def __init__(self, folder: Path, kinds: Sequence[str] = KINDS, rows: RowWriter | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        kinds: Sequence[str] = KINDS,
+        rows: RowWriter | None = None,
+        contours: LineFile | None = None,
+    ) -> None:
         self.folder, self._kinds = folder, tuple(kinds)
         self.rows = rows or RowWriter(folder)
-        self._coco = _CocoParts(folder) if "coco" in kinds else None
+        self._contours = contours
+        self._coco: CocoFile | None = None
+        if "coco" in kinds:
+            with storage_errors(folder):
+                self._contours = contours or LineFile(None)
+            self._coco = CocoFile(folder / "coco.json", self._contours)
 
     def write(self, name: str, outcome: Prediction | BadImage, drift: float | None = None) -> None:
         """Write what a detector says of one image; the row comes last.
@@ -71,12 +75,24 @@ class PredictionFolder:
             row["notes"].append(f"no heatmap: {gone}")
         self.rows.write(row)
 
-    def close(self) -> None:
-        """Finish ``coco.json``, and close all files."""
-        self.rows.close()
+    def finish(self) -> None:
+        """Write ``coco.json`` of all images so far.
+
+        Raises:
+            StorageError: disk full or read-only.
+        """
         if self._coco is not None:
             with storage_errors(self.folder):
-                self._coco.finish()
+                self._coco.write()
+
+    def close(self) -> None:
+        """Write ``coco.json``, and close all files."""
+        self.rows.close()
+        try:
+            self.finish()
+        finally:
+            if self._contours is not None:
+                self._contours.close()
 
     def _write_pictures(self, name: str, prediction: Prediction, scores: np.ndarray) -> None:
         glowing = prediction.heatmap() if "heatmaps" in self._kinds else None
@@ -106,43 +122,6 @@ class PredictionFolder:
         path = path if path.suffix == suffix else path.with_name(path.name + suffix)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
-
-
-class _CocoParts:
-    """Images and annotations of a COCO file, kept on disk until all are known."""
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "coco.json"
-        self._images, self._annotations = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
-        self._counts = [0, 0]
-
-    def add(self, name: str, size: tuple[int, int], regions: Sequence[MarkedRegion]) -> None:
-        """Take one image with what is marked in it."""
-        self._counts[0] += 1
-        self._append(self._images, coco_image(name, size, self._counts[0]))
-        for region in regions:
-            self._counts[1] += 1
-            self._append(self._annotations, coco_annotation(region, self._counts[1], self._counts[0]))
-
-    @staticmethod
-    def _append(file: IO[bytes], item: dict[str, Any]) -> None:
-        file.write(b",\n" if file.tell() else b"\n")
-        file.write(json.dumps(item).encode())
-
-    def finish(self) -> None:
-        """Write the file, whole or not at all."""
-        with temporary_file(self._path) as temporary:
-            file = temporary.file
-            file.write(json.dumps(dict(COCO_HEAD)).encode()[:-1])
-            for key, part in (("images", self._images), ("annotations", self._annotations)):
-                file.write(f',\n"{key}": ['.encode())
-                part.seek(0)
-                shutil.copyfileobj(part, file)
-                file.write(b"]")
-                part.close()
-            file.write(b"}\n")
-            file.close()
-            temporary.publish()
 
 
 def _write_png(path: Path, pixels: np.ndarray) -> None:

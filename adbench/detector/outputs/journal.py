@@ -1,7 +1,7 @@
 """The tables of a watched folder, which go on where a process ended, even if it was killed.
 
 A row counts from the moment when its line is whole in ``predictions.jsonl``; ``predictions.csv`` follows from that
-file.
+file, and of the contours in ``coco.jsonl`` those count whose image has a row.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from adbench.api.atomic_file import TEMPORARY, atomic_write, temporary_file
+from adbench.detector.outputs.lines import LineFile
 from adbench.detector.outputs.rows import HEAD, RowWriter, csv_line
 from adbench.engine.process.lock import unit_lock
 from adbench.engine.store.record import storage_errors
 from adbench.errors import StorageError, UsageError
 
+CONTOURS = "coco.jsonl"
+"""Holds a line for each image with contours, of which ``coco.json`` is made."""
 OWNER = "watch.json"
 """Says which detector the rows of a folder come from."""
 
@@ -47,7 +50,7 @@ def journal_of(folder: Path, detector: str) -> Iterator[Journal]:
         try:
             yield journal
         finally:
-            journal.writer.close()
+            journal.close()
 
 
 class Journal:
@@ -61,8 +64,26 @@ class Journal:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / "predictions.jsonl"
+        self._folder, self._path = folder, folder / "predictions.jsonl"
         self.writer = RowWriter(folder, fresh=False, durable=True)
+        self._contours: LineFile | None = None
+
+    def contours(self) -> LineFile:
+        """The lines of ``coco.json``; each is on the disk before the next one.
+
+        Raises:
+            StorageError: the folder cannot be written.
+        """
+        if self._contours is None:
+            with storage_errors(self._folder):
+                self._contours = LineFile(self._folder / CONTOURS, fresh=False, durable=True)
+        return self._contours
+
+    def close(self) -> None:
+        """Close all files."""
+        self.writer.close()
+        if self._contours is not None:
+            self._contours.close()
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """All rows so far.
@@ -70,7 +91,7 @@ class Journal:
         Raises:
             StorageError: a line is damaged.
         """
-        yield from _rows(self._path)
+        yield from _rows(self._path, "file")
 
 
 def _own(folder: Path, detector: str) -> None:
@@ -91,10 +112,25 @@ def _repair(folder: Path) -> None:
     path = folder / "predictions.jsonl"
     path.touch()
     _cut_last_line(path)
+    known = set()
     with temporary_file(folder / "predictions.csv") as temporary:
         temporary.file.write(HEAD.encode())
-        for row in _rows(path):
+        for row in _rows(path, "file"):
+            known.add(row["file"])
             temporary.file.write(csv_line(row).encode("utf-8", "backslashreplace"))
+        temporary.file.close()
+        temporary.publish()
+    if (folder / CONTOURS).exists():
+        _repair_contours(folder / CONTOURS, known)
+
+
+def _repair_contours(path: Path, known: set[str]) -> None:
+    """Take away the contours of images without a row: these are scored again."""
+    _cut_last_line(path)
+    with temporary_file(path) as temporary:
+        for image in _rows(path, "file_name"):
+            if image["file_name"] in known:
+                temporary.file.write((json.dumps(image) + "\n").encode())
         temporary.file.close()
         temporary.publish()
 
@@ -114,17 +150,18 @@ def _cut_last_line(path: Path) -> None:
             file.truncate(whole)
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
+def _rows(path: Path, name: str) -> Iterator[dict[str, Any]]:
+    """The JSON objects of a file of lines, each of which has a name under this key."""
     with path.open(encoding="utf-8") as file:
         for number, line in enumerate(file, 1):
-            yield _row(path, number, line)
+            yield _row(path, name, number, line)
 
 
-def _row(path: Path, number: int, line: str) -> dict[str, Any]:
+def _row(path: Path, name: str, number: int, line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except ValueError:
         row = None
-    if not isinstance(row, dict) or not isinstance(row.get("file"), str):
+    if not isinstance(row, dict) or not isinstance(row.get(name), str):
         raise StorageError(f"{path}: line {number} is damaged; remove that line, and its image is scored again")
     return row

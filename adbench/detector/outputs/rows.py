@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from adbench.detector.outputs.lines import LineFile
 from adbench.detector.prediction import Prediction
 from adbench.engine.store.record import storage_errors
 from adbench.errors import BadImage, printable
@@ -60,8 +60,8 @@ class RowWriter:
         self.folder, self.count = folder, 0
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            self._csv = _Lines(folder / "predictions.csv", fresh=fresh, durable=durable)
-            self._json = _Lines(folder / "predictions.jsonl", fresh=fresh, durable=durable)
+            self._csv = LineFile(folder / "predictions.csv", fresh=fresh, durable=durable)
+            self._json = LineFile(folder / "predictions.jsonl", fresh=fresh, durable=durable)
             if self._csv.size == 0:
                 self._csv.append(HEAD)
 
@@ -91,39 +91,6 @@ class RowWriter:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-class _Lines:
-    """A file of lines, none of them cut."""
-
-    def __init__(self, path: Path, *, fresh: bool, durable: bool) -> None:
-        self._durable = durable
-        flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if fresh else 0)
-        self._handle = os.open(path, flags, 0o644)
-        self.size = os.lseek(self._handle, 0, os.SEEK_END)
-
-    def append(self, line: str) -> None:
-        """Write a line, all of it or nothing."""
-        content = line.encode("utf-8", "backslashreplace")
-        try:
-            left = memoryview(content)
-            while left:
-                left = left[os.write(self._handle, left) :]
-            if self._durable:
-                os.fsync(self._handle)
-        except OSError:
-            self.cut(self.size)
-            raise
-        self.size += len(content)
-
-    def cut(self, size: int) -> None:
-        """Take away what is behind so many bytes."""
-        os.ftruncate(self._handle, size)
-        os.lseek(self._handle, size, os.SEEK_SET)
-        self.size = size
-
-    def close(self) -> None:
-        os.close(self._handle)
 
 
 def csv_line(row: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import json
 import os
 
 import pytest
@@ -95,3 +96,11 @@ def test_a_full_disk_leaves_whole_rows(tmp_path, monkeypatch, failing):
     assert kept == [row(number)["file"] for number in range(len(kept))]
     assert append(tmp_path, *range(len(kept), 5)) == kept
     assert len(files_in_csv(tmp_path)) == 5
+
+
+def test_contours_without_a_row_go_away(tmp_path):
+    append(tmp_path, 0, 1)
+    lines = [json.dumps({"file_name": row(number)["file"], "annotations": []}) + "\n" for number in (0, 1, 2)]
+    (tmp_path / "coco.jsonl").write_text("".join(lines) + lines[0][:9])
+    with journal_of(tmp_path, "d") as journal:
+        assert list(journal.contours()) == [line.encode() for line in lines[:2]]
