@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from adbench_serve.app import make_app
 from adbench_serve.batches import Batches
-from adbench_serve.limits import Limits
+from adbench_serve.limits import Limits, Refusal, UploadBudget
 from click.testing import CliRunner
 from PIL import Image
 from starlette.testclient import TestClient
@@ -91,6 +91,43 @@ def test_a_truncated_image_is_refused_by_its_name_and_others_are_not(client, ima
     assert answer.status_code == 422
     assert answer.json()["detail"].startswith("0.png: ")
     assert sent(client, image).status_code == 200
+
+
+def test_one_bad_image_among_several_costs_no_other(client, image, defect):
+    answers = sent(client, image, b"no image", image[:-200], defect).json()["predictions"]
+    assert [answer["file"] for answer in answers] == ["0.png", "1.png", "2.png", "3.png"]
+    assert [answer["error"] is None for answer in answers] == [True, False, False, True]
+    assert [answer["alarm"] for answer in answers] == [False, None, None, True]
+    assert 'adbench_images_total{detector="bolt"} 2.0' in client.get("/metrics").text
+
+
+def test_a_request_without_any_image_that_can_be_read_is_refused_with_all_reasons(client):
+    answer = sent(client, b"no image", b"")
+    assert answer.status_code == 422
+    assert "0.png: " in answer.json()["detail"]
+    assert "1.png: " in answer.json()["detail"]
+
+
+def test_uploads_take_a_limited_room_together(running, detector, image):
+    head, body = _request(image)
+    with running(make_app({"bolt": detector}, Limits(together=1.5 * len(body) / 1e6))) as port:
+        with socket.create_connection(("127.0.0.1", port), 60) as half_sent:
+            half_sent.sendall(head + body[:-20])
+            assert _until(lambda: _status(port, head + body) == 503)
+            half_sent.sendall(body[-20:])
+            assert _answer(half_sent).startswith(b"HTTP/1.1 200")
+        assert _status(port, head + body) == 200
+
+
+def test_a_budget_gives_back_what_a_request_took():
+    budget = UploadBudget(1e-5)
+    with budget.share() as take:
+        take(8)
+        with budget.share() as other, pytest.raises(Refusal, match="try again in a second") as refused:
+            other(3)
+        assert refused.value.status == 503
+        assert budget.taken == 8
+    assert budget.taken == 0
 
 
 def test_too_many_bytes_images_or_no_form_are_refused(detector, image):

@@ -19,8 +19,15 @@ def answer_of(name: str, prediction: Any, *, heatmap: bool) -> dict[str, Any]:
         "alarm": prediction.is_anomalous,
         "ms": round(prediction.milliseconds, 3),
         "notes": list(prediction.notes),
+        "error": None,
     }
     return {**answer, "heatmap": _png(prediction)} if heatmap else answer
+
+
+def failure_of(name: str, reason: str) -> dict[str, Any]:
+    """The answer for an image that cannot be read."""
+    unknown = dict.fromkeys(("score", "p_value", "threshold", "alarm", "ms"))
+    return {"file": name, **unknown, "notes": [], "error": reason}
 
 
 def _png(prediction: Any) -> str | None:

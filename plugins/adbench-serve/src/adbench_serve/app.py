@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import tempfile
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -17,9 +17,9 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from adbench import AdbenchError, BadImage, Detector
-from adbench_serve.answers import about, answer_of
+from adbench_serve.answers import about, answer_of, failure_of
 from adbench_serve.batches import Batches, Outcome
-from adbench_serve.limits import Limits, Refusal
+from adbench_serve.limits import Limits, Refusal, UploadBudget
 from adbench_serve.pages import FILES, add_page
 from adbench_serve.uploads import Upload, uploaded
 
@@ -65,6 +65,9 @@ class Service:
         self.refused = Counter("adbench_refused", "Requests refused.", ["status"], registry=self.registry)
         busy = Gauge("adbench_requests_under_way", "Predictions under way.", registry=self.registry)
         busy.set_function(lambda: self.under_way)
+        self.budget = UploadBudget(limits.together)
+        held = Gauge("adbench_upload_bytes", "Bytes of uploads under way.", registry=self.registry)
+        held.set_function(lambda: self.budget.taken)
         self.thread = ThreadPoolExecutor(1, "scores")
         self.batches = {name: Batches(one, self.thread, self._sizes.observe) for name, one in detectors.items()}
 
@@ -83,23 +86,24 @@ class Service:
         """The answer to a request for predictions.
 
         Raises:
-            Refusal: a limit is reached, or an image cannot be read.
+            Refusal: a limit is reached, or no image can be read.
         """
         chosen, batches = self.named(name)
         if self.under_way >= self.limits.queue:
             raise Refusal(429, f"{self.under_way} requests are under way, which is the limit; try again in a second")
         self.under_way += 1
         try:
-            with tempfile.TemporaryDirectory(prefix="adbench-serve-") as folder, self.seconds.time():
-                images = await uploaded(request, Path(folder), self.limits)
+            scratch = tempfile.TemporaryDirectory(prefix="adbench-serve-")
+            with self.budget.share() as take, scratch as folder, self.seconds.time():
+                images = await uploaded(request, Path(folder), self.limits, take)
                 answers = await self._in_time(self._scored(batches, images, heatmap=heatmap))
         finally:
             self.under_way -= 1
-        self._images.labels(chosen).inc(len(answers))
+        self._images.labels(chosen).inc(sum(answer["error"] is None for answer in answers))
         return {"detector": chosen, "predictions": answers}
 
     async def _scored(self, batches: Batches, images: list[Upload], *, heatmap: bool) -> list[dict[str, Any]]:
-        outcomes = await batches.score([image.path for image in images])
+        outcomes = iter(await batches.score([image.path for image in images if not image.problem]))
         # In the one thread, so that the maps of one request at a time take memory.
         answers = partial(_answers, images, outcomes, heatmap=heatmap)
         return await asyncio.get_running_loop().run_in_executor(self.thread, answers)
@@ -113,14 +117,21 @@ class Service:
             ) from None
 
 
-def _answers(images: list[Upload], outcomes: list[Outcome], *, heatmap: bool) -> list[dict[str, Any]]:
-    return [_answer(image, outcome, heatmap=heatmap) for image, outcome in zip(images, outcomes, strict=True)]
+def _answers(images: list[Upload], outcomes: Iterator[Outcome], *, heatmap: bool) -> list[dict[str, Any]]:
+    """The answers for all images; a request in which no image can be read is refused."""
+    answers = [
+        failure_of(image.name, image.problem) if image.problem else _answer(image.name, next(outcomes), heatmap=heatmap)
+        for image in images
+    ]
+    if all(answer["error"] for answer in answers):
+        raise Refusal(422, " ".join(f"{answer['file']}: {answer['error']}." for answer in answers))
+    return answers
 
 
-def _answer(image: Upload, outcome: Outcome, *, heatmap: bool) -> dict[str, Any]:
+def _answer(name: str, outcome: Outcome, *, heatmap: bool) -> dict[str, Any]:
     if isinstance(outcome, BadImage):
-        raise Refusal(422, f"{image.name}: {outcome.problem}; send an image that is whole")
-    return answer_of(image.name, outcome, heatmap=heatmap)
+        return failure_of(name, f"{outcome.problem}; send an image that is whole")
+    return answer_of(name, outcome, heatmap=heatmap)
 
 
 def make_app(detectors: Mapping[str, Detector], limits: Limits | None = None, token: str | None = None) -> FastAPI:

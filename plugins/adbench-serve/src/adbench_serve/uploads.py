@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,19 +18,32 @@ from adbench_serve.limits import Limits, Refusal
 
 
 class Upload(NamedTuple):
-    """An image in a file of the server, with the name that the client gave it."""
+    """An image in a file of the server.
+
+    Attributes:
+        name: that the client gave it.
+        path: of the file.
+        problem: why it cannot be read, in a sentence; empty for an image that can.
+    """
 
     name: str
     path: Path
+    problem: str = ""
 
 
-async def uploaded(request: Request, folder: Path, limits: Limits) -> list[Upload]:
+async def uploaded(request: Request, folder: Path, limits: Limits, take: Callable[[int], None]) -> list[Upload]:
     """The images of a request's form, as files in a folder.
+
+    Args:
+        request: with the form.
+        folder: of the request alone.
+        limits: of a request.
+        take: is given the number of bytes that arrive; may refuse them.
 
     Raises:
         Refusal: too large (413), too slow (408), or no form with images (422).
     """
-    form = await _form(request, limits)
+    form = await _form(request, limits, take)
     try:
         files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
         if not files:
@@ -39,8 +53,8 @@ async def uploaded(request: Request, folder: Path, limits: Limits) -> list[Uploa
         await form.close()
 
 
-async def _form(request: Request, limits: Limits) -> FormData:
-    bounded = Request(request.scope, _bounded(request, limits))
+async def _form(request: Request, limits: Limits, take: Callable[[int], None]) -> FormData:
+    bounded = Request(request.scope, _bounded(request, limits, take))
     try:
         return await asyncio.wait_for(_parsed(bounded, limits), limits.seconds)
     except asyncio.TimeoutError:
@@ -55,15 +69,17 @@ async def _parsed(request: Request, limits: Limits) -> FormData:
     return await request.form(max_files=limits.images, max_fields=8)
 
 
-def _bounded(request: Request, limits: Limits) -> Any:
+def _bounded(request: Request, limits: Limits, take: Callable[[int], None]) -> Any:
     most, taken = int(limits.megabytes * 1e6), 0
 
     async def receive() -> Any:
         nonlocal taken
         message = await request.receive()
-        taken += len(message.get("body", b""))
+        size = len(message.get("body", b""))
+        taken += size
         if taken > most:
             raise Refusal(413, f"the request is larger than {limits.megabytes:g} MB; send fewer or smaller images")
+        take(size)
         return message
 
     return receive
@@ -87,5 +103,5 @@ def _image(file: UploadFile, path: Path) -> tuple[Upload, int]:
     try:
         height, width = read_size(path)
     except BadImage as error:
-        raise Refusal(422, f"{name}: {error.problem}; send a PNG, JPEG, BMP, TIFF or WebP image") from None
+        return Upload(name, path, f"{error.problem}; send a PNG, JPEG, BMP, TIFF or WebP image"), 0
     return Upload(name, path), height * width
