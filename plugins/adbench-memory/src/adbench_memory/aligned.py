@@ -20,6 +20,7 @@ class Aligned(LayeredMemory, AlignedBank):
     """
 
     name: ClassVar[str] = "aligned"
+    plain: ClassVar[bool] = True
     way_out: ClassVar[str] = "use fewer training images, smaller ones, or fewer layers"
 
     def fit(self, features: FeatureStream, ctx: Context) -> None:

@@ -26,6 +26,7 @@ class AlignedKnn(Scorer):
     """
 
     name: ClassVar[str] = "aligned-knn"
+    plain: ClassVar[bool] = True
     bank: ClassVar[type[Bank]] = AlignedBank  # type: ignore[type-abstract]
 
     class Config(Component.Config):
@@ -54,22 +55,24 @@ class AlignedKnn(Scorer):
             DataError: the query has another patch grid than the bank.
             UsageError: the bank keeps no image vectors to choose by.
         """
-        import torch
-
         assert isinstance(bank, AlignedBank)
         grid, widths = self._as_in_bank(query, bank)
         if grid.shape[1:] != bank.vectors.shape[1:]:
             shapes = f"{list(grid.shape[1:])}, not the bank's {list(bank.vectors.shape[1:])}"
             raise DataError(f"{self.title}: the patch grid of image {query.ids[0]!r} is {shapes}; resize to one size")
         chosen = self._chosen(query, bank)
-        total = torch.zeros(grid.shape[:3], device=grid.device)
-        for channels in layer_slices(widths):
-            vectors = bank.vectors[..., channels]
-            lengths = torch.linalg.vector_norm(vectors, dim=-1)
-            for number, image in enumerate(grid[..., channels]):
-                some = None if chosen is None else chosen[number]
-                total[number] += 1 - _highest_cosine(image, vectors, lengths, some, self.config.radius)
-        return Scores(total / len(widths))
+        layers = [self._scores(grid[..., one], bank.vectors[..., one], chosen) for one in layer_slices(widths)]
+        return Scores(sum(layers[1:], start=layers[0]) / len(widths))
+
+    def _scores(self, grid: Tensor, vectors: Tensor, chosen: Tensor | None) -> Tensor:
+        """Scores [B, H, W] by one layer of the queries [B, H, W, C] and of the bank [N, H, W, C]."""
+        import torch
+
+        lengths, found = torch.linalg.vector_norm(vectors, dim=-1), []
+        for number, image in enumerate(grid):
+            some = None if chosen is None else chosen[number]
+            found.append(1 - _highest_cosine(image, vectors, lengths, some, self.config.radius))
+        return torch.stack(found)
 
     def _as_in_bank(self, query: Features, bank: AlignedBank) -> tuple[Tensor, tuple[int, ...]]:
         """The query's vectors as the bank keeps its own [B, H, W, C], and the channels of each layer."""
@@ -128,10 +131,13 @@ def _blocks(images: int, each: int, chosen: Tensor | None) -> Iterator[slice | T
 
 def _neighbourhoods(image: Tensor, radius: int) -> Tensor:
     """The vectors around each place of an image [H, W, C]: [H W, (2 r + 1)², C], zeros beyond its border."""
-    from torch.nn.functional import pad
+    import torch
 
     side = 2 * radius + 1
-    padded = pad(image, (0, 0, radius, radius, radius, radius))
+    padded = image
+    for axis in (0, 1):  # of `pad` an export loses the zero
+        shape = [radius if number == axis else size for number, size in enumerate(padded.shape)]
+        padded = torch.cat([image.new_zeros(shape), padded, image.new_zeros(shape)], axis)
     windows = padded.unfold(0, side, 1).unfold(1, side, 1)  # [H, W, C, side, side]
     return windows.permute(0, 1, 3, 4, 2).reshape(-1, side * side, image.shape[-1])
 

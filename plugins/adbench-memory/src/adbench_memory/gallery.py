@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, ClassVar
 
 from adbench import AlignedBank, Context, ContractError, Features, FeatureStream, UsageError
-from adbench.search import exact_search
+from adbench.search import RecordableIndex, exact_search
 from adbench_memory.collect import collect
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Gallery(AlignedBank):
         super().__init__(**options)
         self._device = "cpu"
         self._learned: dict[str, Tensor] = {}
+        self._recorded = False
 
     def prepare(self, ctx: Context) -> None:
         self._device = ctx.device
@@ -58,7 +60,7 @@ class Gallery(AlignedBank):
         Returns:
             Distances [B, count] float32 and indices [B, count] int64, nearest first.
         """
-        return exact_search(images, self.images, min(count, len(self.images)))
+        return self._nearest(images, self.images, min(count, len(self.images)))
 
     def search_in(self, images: Tensor, query: Tensor, k: int) -> Tensor:
         """Distances [Q, k] of patches [Q, C] to their k nearest among the patches of the `images` [M], nearest first.
@@ -68,8 +70,19 @@ class Gallery(AlignedBank):
         """
         import torch
 
-        found = [exact_search(query, self.vectors[image].flatten(0, 1), k)[0] for image in images.tolist()]
+        rows = self.vectors.flatten(1, 2)
+        found = [self._nearest(query, rows.index_select(0, image)[0], k)[0] for image in torch.split(images, 1)]
         return torch.cat(found, 1).topk(k, largest=False).values
+
+    def for_export(self) -> Gallery:
+        """The bank with searches that are matrix products."""
+        twin = copy(self)
+        twin._recorded = True  # noqa: SLF001  its own
+        return twin
+
+    def _nearest(self, query: Tensor, vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """Distances and indices [Q, k] of the nearest vectors [N, C] of each query [Q, C]."""
+        return RecordableIndex(vectors).search(query, k) if self._recorded else exact_search(query, vectors, k)
 
     def state(self) -> dict[str, Tensor]:
         return {"vectors": self.vectors, "images": self.images}

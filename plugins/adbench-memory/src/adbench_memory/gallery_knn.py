@@ -22,6 +22,7 @@ class GalleryKnn(Scorer):
     """
 
     name: ClassVar[str] = "gallery-knn"
+    plain: ClassVar[bool] = True
     bank: ClassVar[type[Bank]] = Gallery
     needs: ClassVar[frozenset[str]] = frozenset({"patches", "image"})
 

@@ -40,6 +40,13 @@ METHODS: dict[str, dict[str, Any]] = {
     "knn, neighbourhoods": {"scorer": "knn:k=1", "bank": "full", "neck": ["patchify:size=3,form=unfold,dim=5", "l2"]},
     "knn, fractions": {"scorer": "knn:k=1", "bank": "full", "preprocess": "resize:size=64,precision=float"},
     "knn, bicubic": {"scorer": "knn:k=1", "bank": "full", "preprocess": "resize:size=16,interpolation=bicubic"},
+    "galleries of images": {"scorer": "gallery-knn:images=3,k=2", "bank": "gallery", "neck": "image-statistics"},
+    "places": {"scorer": "aligned-knn:radius=1", "bank": "aligned", "neck": "patchify:size=3,form=unfold"},
+    "places of similar images": {
+        "scorer": "aligned-knn:radius=1,images=3",
+        "bank": "aligned",
+        "neck": "image-statistics",
+    },
     "two scales": {"scorer": "two-scale-knn:k=1", "bank": "two-scale:count=30", "neck": "image-statistics"},
     "whole images": {"scorer": "image-knn:k=2", "bank": "image-vectors", "neck": "image-statistics"},
     "Gaussian of each place": {"scorer": "mahalanobis:image_sigma=2", "bank": "padim"},
