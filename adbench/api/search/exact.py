@@ -353,12 +353,15 @@ def nearest_among(
     """
     import torch
 
-    candidates, order = candidates.sort(1)
     measure = _euclidean if metric == "l2" else _cosine
     block = BLOCK if vectors.device.type == "cpu" else DEVICE_BLOCK
     height = max(1, block // max(1, candidates.shape[1] * query.shape[1]))
+    alone = candidates.shape[1] == 1 and without is None
+    candidates, order = (candidates, candidates) if alone else candidates.sort(1)
     parts = zip(torch.split(query, height), torch.split(candidates, height), strict=True)
     distances = torch.cat([measure(some[:, None], _rows(vectors, near)) for some, near in parts])
+    if alone:
+        return distances, candidates
     if without is not None:
         distances.masked_fill_(without.gather(1, order), float("nan"))
     ordered, order = distances.sort(stable=True, dim=1)

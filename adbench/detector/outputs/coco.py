@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from adbench.api.atomic_file import draft_of
+from adbench.api.atomic_file import temporary_file
 from adbench.detector.outputs.contours import COCO_HEAD, MarkedRegion, coco_annotation, coco_image
 from adbench.detector.outputs.lines import LineFile
 
@@ -43,13 +43,13 @@ class CocoFile:
         Raises:
             OSError: the disk is full.
         """
-        with draft_of(self._path) as draft:
-            draft.file.write(json.dumps(dict(COCO_HEAD)).encode()[:-1])
-            _write_list(draft.file, "images", self._images())
-            _write_list(draft.file, "annotations", self._annotations())
-            draft.file.write(b"}\n")
-            draft.file.close()
-            draft.publish()
+        with temporary_file(self._path) as temporary:
+            temporary.file.write(json.dumps(dict(COCO_HEAD)).encode()[:-1])
+            _write_list(temporary.file, "images", self._images())
+            _write_list(temporary.file, "annotations", self._annotations())
+            temporary.file.write(b"}\n")
+            temporary.file.close()
+            temporary.publish()
 
     def _images(self) -> Iterator[dict[str, Any]]:
         for number, line in enumerate(self._lines, 1):

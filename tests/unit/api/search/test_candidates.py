@@ -24,7 +24,7 @@ def test_the_best_groups_hold_the_best_rows():
     """Also where a block is no multiple of the group, and the best lie together."""
     rows = torch.cat([draw(1000, 6), 0.01 * draw(77, 6, seed=1)])
     offset, scaled = rows.square().sum(1), -2 * draw(30, 6, seed=2)
-    for k in (1, 3, 40):
+    for k in (1, 2, 3, 40):
         near, found = shortlist(scaled, [Block(rows, offset, torch.arange(1077))], k, 16)
         expected = (offset + scaled @ rows.T).topk(k, largest=False)
         torch.testing.assert_close(near, expected.values)
@@ -57,3 +57,17 @@ def test_halves_are_faster_on_a_gpu_where_there_are_vectors(on_gpu, count, faste
             return count
 
     assert halves_are_faster(Vectors()) is faster
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_one_or_two_neighbours_come_from_all_blocks_and_among_equals(k):
+    rows = draw(900, 6).round(decimals=1)
+    rows[400:500] = rows[:100]
+    scaled = -2 * rows[:50]
+    offset = rows.square().sum(1)
+    parts = zip(*(torch.split(whole, 250) for whole in (rows, offset, torch.arange(900))), strict=True)
+    near, found = shortlist(scaled, [Block(*part) for part in parts], k, 16)
+    true = offset + scaled @ rows.T
+    torch.testing.assert_close(near, true.topk(k, largest=False).values)
+    torch.testing.assert_close(true.gather(1, found), near)
+    assert all(len(set(row)) == k for row in found.tolist())
