@@ -6,6 +6,7 @@ plugins: the contracts that they fulfil, the data that pass between them, and th
 plugins need has modules of its own:
 
 - `adbench.banks`: what a bank checks before it learns.
+- `adbench.comparisons`: what the score of a patch is made of.
 - `adbench.coresets`: a few vectors that cover many: greedy k-center, merge-reduce.
 - `adbench.datasets`: datasets of files, their sources and downloads.
 - `adbench.errors`: every error, and `printable` and `one_line` for untrusted names and texts in messages.
@@ -113,6 +114,14 @@ of them, and torch takes seconds."""
 
 _ELSEWHERE = {
     "banks": ("checked_batches", "free_bytes", "require_finite", "require_room"),
+    "comparisons": (
+        "Aspect",
+        "NormalPatch",
+        "PatchComparison",
+        "PatchPlace",
+        "compare_with_nearest",
+        "shares_of",
+    ),
     "coresets": (
         "MergeReduce",
         "Progress",

@@ -37,6 +37,7 @@ OWNERS = {
     "Origin": {"engine/plan/data_origin"},
     "Part": {"engine/plan/recipe"},
     "PassedOver": {"api/dataset"},
+    "Patch": {"api/comparisons/patch"},
     "Plan": {"engine/plan/plan"},
     "Plugin": {"cli/commands/check"},
     "Preprocessor": {"api/stages"},

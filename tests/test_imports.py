@@ -19,6 +19,7 @@ ALLOWED = {
     "safe_text": set(),
     "api": {"errors", "safe_text", "api"},
     "banks": {"api"},
+    "comparisons": {"api"},
     "coresets": {"api"},
     "executor": {"api"},
     "datasets": {"builtin"},
@@ -55,6 +56,7 @@ ALLOWED = {
 
 DOOR_NAMES = (
     "banks",
+    "comparisons",
     "coresets",
     "datasets",
     "errors",

@@ -13,6 +13,7 @@ from adbench.errors import UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from adbench.api.comparisons.patch import PatchPlace
     from adbench.api.context import Context
     from adbench.api.features import Features, FeatureStream
 
@@ -101,6 +102,17 @@ class VectorBank(Bank):
     @abstractmethod
     def owners(self) -> Sequence[str]:
         """N ids: the image that each vector comes from. An image never matches itself."""
+
+    def place_of(self, index: int) -> PatchPlace | None:  # noqa: ARG002  whoever keeps places overrides it
+        """The place from which a vector comes, for explanations. Optional.
+
+        Args:
+            index: of the vector.
+
+        Returns:
+            None where the bank does not keep places.
+        """
+        return None
 
     def search(
         self, query: Tensor, k: int, metric: str = "l2", exclude: Sequence[str] | None = None

@@ -9,6 +9,7 @@ from adbench.api.bank import Bank
 from adbench.api.component import Component
 
 if TYPE_CHECKING:
+    from adbench.api.comparisons.patch import PatchComparison
     from adbench.api.features import Features, Scores
 
 
@@ -35,3 +36,19 @@ class Scorer(Component):
             query: the features of the batch.
             bank: fitted, of the kind that the attribute `bank` names; write that kind as its type.
         """
+
+    def compare(self, query: Features, bank: Any, place: tuple[int, int]) -> PatchComparison:  # noqa: ARG002  optional
+        """What the score of one patch is made of, for explanations. Optional; it changes no score.
+
+        Args:
+            query: the features of one image.
+            bank: as in `score`.
+            place: row and column of the patch.
+
+        Returns:
+            The comparison, with the reason for each aspect that it lacks.
+        """
+        from adbench.api.comparisons.patch import PatchComparison
+
+        why = f"{self.title} does not say what its scores are made of"
+        return PatchComparison(reasons={"nearest": why, "layers": why, "modes": why})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from adbench.api.component import Component, Field
@@ -80,6 +80,18 @@ class Neck(Component):
     @abstractmethod
     def apply(self, features: Features) -> Features:
         """The changed features; the input is left as it is."""
+
+    def widths_after(self, widths: Mapping[str, int]) -> Mapping[str, int] | None:  # noqa: ARG002  optional
+        """How many channels of the patches come from each layer after this neck, for explanations. Optional.
+
+        Args:
+            widths: the channels of each layer before this neck, in order: of the layers themselves, or of the patches
+                in which layers lie side by side.
+
+        Returns:
+            The same after this neck, in order; None where the neck mixes layers, or nobody has said.
+        """
+        return None
 
 
 class Masker(Component):

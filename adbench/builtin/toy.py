@@ -42,6 +42,7 @@ from adbench import (
     VectorBank,
     Weights,
 )
+from adbench.comparisons import PatchComparison, compare_with_nearest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -131,8 +132,6 @@ class ToyVectors(_Learned, VectorBank):
     vectors = _learned("vectors")
 
     class Config(Component.Config):
-        """How much is kept."""
-
         fraction: float = Field(0.5, gt=0, le=1, description="part of the patches that is kept")
 
     config: Config
@@ -280,11 +279,12 @@ class ToyNearest(_ToyScorer):
     usual = "toy-vectors"
 
     class Config(Component.Config):
-        """How many neighbours."""
-
         k: int = Field(1, ge=1, description="neighbours to average over")
 
     config: Config
+
+    def compare(self, query: Features, bank: VectorBank, place: tuple[int, int]) -> PatchComparison:
+        return compare_with_nearest(query.need_patches(self.title)[0][place].float(), bank)
 
     def distance(self, query: Features, patches: Tensor, bank: VectorBank) -> Tensor:
         distances, _ = bank.search(patches.flatten(0, 2), self.config.k, exclude=_owners(query, self.title))

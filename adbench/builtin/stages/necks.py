@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import field_validator
@@ -54,6 +54,13 @@ class Patchify(Neck):
 
     def apply(self, features: Features) -> Features:
         return _on_grids(features, self._average if self.config.form == "average" else self._unfold)
+
+    def widths_after(self, widths: Mapping[str, int]) -> Mapping[str, int] | None:
+        if self.config.form == "average":
+            return widths
+        if self.config.dim is not None:
+            return None
+        return {layer: width * self.config.size**2 for layer, width in widths.items()}
 
     def _average(self, grid: Tensor) -> Tensor:
         from torch.nn.functional import avg_pool2d
@@ -112,6 +119,9 @@ class ConcatLayers(_MergesLayers):
         height, width = grids[self.config.onto]
         fitted = [_fit(layer, height, width, self.config.upsample) for layer in layers.values()]
         return features.having(patches=fitted[0] if len(fitted) == 1 else torch.cat(fitted, dim=-1), layers=None)
+
+    def widths_after(self, widths: Mapping[str, int]) -> Mapping[str, int]:
+        return widths
 
 
 class AverageLayers(_MergesLayers):
@@ -198,6 +208,9 @@ class ImageStatistics(Neck):
         places = list(layers.values())[-1].flatten(1, 2).float()
         return features.having(image=torch.cat([places.mean(1), places.std(1, correction=0)], dim=1))
 
+    def widths_after(self, widths: Mapping[str, int]) -> Mapping[str, int]:
+        return widths
+
 
 class DropLayers(Neck):
     """Without the deepest layers, which then serve the image vector alone (SPADE, https://arxiv.org/abs/2005.02357)."""
@@ -234,6 +247,16 @@ class PoolChannels(Neck):
     def apply(self, features: Features) -> Features:
         return _on_grids(features, lambda grid: _pool_channels(grid, self.config.dim))
 
+    def widths_after(self, widths: Mapping[str, int]) -> Mapping[str, int] | None:
+        """Where the borders of layers are borders of the pooled groups, too; None where a group is of two layers."""
+        total = sum(widths.values())
+        if total % self.config.dim:
+            return None
+        group = total // self.config.dim
+        if any(width % group for width in widths.values()):
+            return None
+        return {layer: width // group for layer, width in widths.items()}
+
 
 def _pool_channels(grid: Tensor, dim: int) -> Tensor:
     import torch
@@ -255,3 +278,6 @@ class L2(Neck):
         from torch.nn.functional import normalize
 
         return _on_grids(features, lambda grid: normalize(grid, dim=-1))
+
+    def widths_after(self, widths: Mapping[str, int]) -> Mapping[str, int]:
+        return widths

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
@@ -17,6 +17,27 @@ def apply_necks(necks: Sequence[Neck], features: Features) -> Features:
         with naming_component(neck, "apply"), torch.no_grad():
             features = check_neck(neck, features, neck.apply(features))
     return features
+
+
+def layer_widths(necks: Sequence[Neck], features: Features) -> Mapping[str, int] | None:
+    """How many channels of the patches come from each layer, in order.
+
+    Args:
+        necks: in order.
+        features: as the backbone gives them.
+
+    Returns:
+        None where the patches are no layers side by side, or a neck does not say what it does with their channels.
+    """
+    widths: Mapping[str, int] | None = None
+    for neck in necks:
+        if features.layers is not None:
+            widths = {name: layer.shape[-1] for name, layer in features.layers.items()}
+        features = apply_necks([neck], features)
+        widths = None if widths is None else neck.widths_after(widths)
+    if widths is None or features.layers is not None or features.patches is None:
+        return None
+    return widths if sum(widths.values()) == features.patches.shape[-1] else None
 
 
 def find_object(

@@ -9,6 +9,7 @@ import torch
 from adbench_gaussian.clusters import ClusterGaussians
 from adbench_gaussian.mahalanobis import Mahalanobis
 from adbench_gaussian.padim import Padim
+from adbench_gaussian.prototypes import Prototypes
 from adbench_gaussian.whitened import Whitened
 
 from adbench import Context, ImageScores, UsageError
@@ -107,3 +108,47 @@ def test_what_it_gives_and_asks_for(options, gives, defaults):
     config = Mahalanobis(**options).config
     assert Mahalanobis.gives(config) == gives
     assert Mahalanobis.defaults(config) == defaults
+
+
+def modes_by_hand(offset, precision):
+    """Shares by eigenvectors, mode 1 with the largest variance."""
+    values, vectors = torch.linalg.eigh(precision.double())
+    squares = values * (vectors.T @ offset.double()).square()
+    return squares / squares.sum()
+
+
+def test_modes_have_the_shares_of_the_squared_distance(patch_stream, gaussian_noise):
+    grids = gaussian_noise(9, 2, 3, 5)
+    bank = Padim(dim=4)
+    bank.fit(patch_stream(grids), Context())
+    (query,) = patch_stream(gaussian_noise(1, 2, 3, 5, seed=1))
+    found = Mahalanobis(squared=True).compare(query, bank, (1, 2))
+    offset = query.patches[0, 1, 2] - bank.mean[1, 2]
+    kept = bank.gaussians.channels
+    expected = modes_by_hand(offset[kept], bank.precision[1, 2][kept][:, kept])
+    assert found.modes.tolist() == pytest.approx(expected.tolist(), rel=1e-3)
+    assert found.distance == pytest.approx(Mahalanobis().score(query, bank).patches[0, 1, 2].item())
+    assert found.nearest is None
+    assert found.channels is None
+    assert "couples the channels" in found.reasons["layers"]
+    assert "no single one is the nearest" in found.reasons["nearest"]
+
+
+@pytest.mark.parametrize("bank", [Whitened(count=3), Prototypes(count=2), Prototypes(count=2, covariance="cluster")])
+def test_modes_of_clusters_are_those_of_the_nearest_one(bank, patch_stream, gaussian_noise):
+    spread = torch.tensor([5.0, 1.0, 0.2])
+    bank.fit(patch_stream(gaussian_noise(6, 4, 4, 3) * spread), Context())
+    (query,) = patch_stream(gaussian_noise(1, 1, 2, 3, seed=1) * spread)
+    found = Mahalanobis().compare(query, bank, (0, 1))
+    squared, nearest = bank.gaussians.nearest(query.patches, "")
+    offset = query.patches[0, 0, 1] - bank.mean[nearest[0, 0, 1]]
+    expected = modes_by_hand(offset, bank.precision[nearest[0, 0, 1]])
+    assert found.modes.tolist() == pytest.approx(expected.tolist(), rel=1e-2, abs=1e-4)
+    assert found.distance == pytest.approx(squared[0, 0, 1].sqrt().item(), rel=1e-4)
+
+
+def test_a_patch_at_the_mean_has_no_modes(on_a_line, patch_stream):
+    (query,) = patch_stream(torch.tensor([3.0]).reshape(1, 1, 1, 1))
+    found = Mahalanobis().compare(query, on_a_line, (0, 0))
+    assert (found.distance, found.modes) == (0.0, None)
+    assert "the distance is 0" in found.reasons["modes"]

@@ -188,7 +188,8 @@ def test_state_carries_everything(bank, patch_stream, gaussian_noise):
     other.restore(bank.state())
     assert torch.equal(other.vectors, bank.vectors)
     assert other.owners == bank.owners
-    assert {value.dtype for value in bank.state().values()} == {torch.float32, torch.int64, torch.uint8}
+    kinds = {torch.float32, torch.int64, torch.int16, torch.uint8}
+    assert {value.dtype for value in bank.state().values()} == kinds
 
 
 @pytest.mark.parametrize("metric", ["l2", "cosine"])
@@ -332,3 +333,74 @@ def renamed(stream, letter):
         parts.append(part.having(ids=tuple(f"{letter}{place + index}" for index in range(len(part)))))
         place += len(part)
     return Masked(parts)
+
+
+def at(bank, index):
+    """The image of a vector and its place."""
+    return bank.owners[index], *bank.place_of(index)
+
+
+@pytest.mark.parametrize("bank", [Full(), Coreset(fraction=0.4), Coreset(fraction=0.4, projection="sparse", dim=2)])
+def test_every_vector_knows_its_place_in_its_image(bank, patch_stream, gaussian_noise):
+    first, second = gaussian_noise(2, 3, 4, 5), gaussian_noise(1, 2, 2, 5, seed=1)
+    stream = patch_stream(first, second)
+    bank.fit(stream, Context())
+    grids = dict(zip(stream.ids, [*first, *second], strict=True))
+    for index, vector in enumerate(bank.vectors):
+        image, row, column, rows, columns, view = at(bank, index)
+        assert grids[image].shape[:2] == (rows, columns)
+        assert torch.equal(grids[image][row, column], vector)
+        assert view is None
+
+
+def test_places_are_those_of_the_foreground_and_survive_the_file(patch_stream, gaussian_noise):
+    patches = gaussian_noise(1, 2, 3, 4)
+    stream = patch_stream(patches)
+    inside = torch.tensor([[[False, True, False], [True, False, True]]])
+    stream.batches = [stream.batches[0].having(foreground=inside)]
+    bank = Full()
+    bank.fit(stream, Context())
+    other = Full()
+    other.restore(bank.state())
+    assert [at(other, index)[1:3] for index in range(3)] == [(0, 1), (1, 0), (1, 2)]
+    assert [at(bank, index) for index in range(3)] == [at(other, index) for index in range(3)]
+
+
+def test_views_of_an_image_are_told_apart(patch_stream, gaussian_noise):
+    one, other = patch_stream(gaussian_noise(2, 1, 1, 3)), patch_stream(gaussian_noise(2, 1, 1, 3, seed=1))
+    one.batches = [*one.batches, other.batches[0].having(ids=one.batches[0].ids)]
+    bank = Full()
+    bank.fit(one, Context())
+    assert [bank.place_of(index).view for index in range(4)] == [None, None, 0, 0]
+
+
+def test_places_stay_when_images_come_and_go(patch_stream, gaussian_noise):
+    first, second = patch_stream(gaussian_noise(2, 2, 3, 4)), patch_stream(gaussian_noise(1, 3, 2, 4, seed=1))
+    second.batches = [second.batches[0].having(ids=("new",))]
+    bank = Full()
+    bank.fit(first, Context())
+    bank.add(second, Context())
+    assert at(bank, 12) == ("new", 0, 0, 3, 2, None)
+    bank.remove([first.ids[0]])
+    assert at(bank, 0) == (first.ids[1], 0, 0, 2, 3, None)
+    assert at(bank, 11) == ("new", 2, 1, 3, 2, None)
+
+
+def test_a_state_of_before_places_opens_and_has_none(patch_stream, gaussian_noise):
+    bank = Full()
+    bank.fit(patch_stream(gaussian_noise(2, 2, 3, 4)), Context())
+    old = {name: tensor for name, tensor in bank.state().items() if name not in ("places", "grids")}
+    other = Full()
+    other.restore(old)
+    assert other.place_of(0) is None
+    assert other.state().keys() == old.keys()
+    second = patch_stream(gaussian_noise(1, 2, 3, 4, seed=1))
+    other.add(second, Context())
+    assert other.place_of(len(other.vectors) - 1) is None
+
+
+def test_places_that_do_not_fit_are_refused(patch_stream, gaussian_noise):
+    bank = Full()
+    bank.fit(patch_stream(gaussian_noise(2, 2, 3, 4)), Context())
+    with pytest.raises(DataError, match="the state is damaged"):
+        Full().restore({**bank.state(), "places": torch.zeros(3, 2, dtype=torch.int16)})

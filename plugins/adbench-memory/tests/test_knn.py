@@ -10,6 +10,7 @@ from adbench_memory.full import Full
 from adbench_memory.knn import Knn
 
 from adbench import Context, Source, UsageError
+from adbench.comparisons import NormalPatch, PatchPlace
 
 
 class Transductive(Full):
@@ -146,3 +147,12 @@ def test_what_it_gives_and_asks_for(options, gives, aggregate):
     config = Knn(**options).config
     assert Knn.gives(config) == gives
     assert Knn.defaults(config) == {"bank": {"full": {}}, "aggregate": aggregate}
+
+
+def test_a_patch_is_compared_with_its_nearest_neighbour(patch_stream):
+    stream = patch_stream(torch.tensor([[[[0.0, 0.0], [8.0, 0.0]]]]))
+    (query,) = patch_stream(torch.tensor([[[[90.0, 90.0]], [[5.0, 4.0]]]]))
+    found = Knn(k=2, squared=True).compare(query, bank_of(stream), (1, 0))
+    assert found.distance == 5.0
+    assert found.nearest == NormalPatch(stream.ids[0], PatchPlace(0, 1, 1, 2))
+    assert found.channels.tolist() == [0.36, 0.64]

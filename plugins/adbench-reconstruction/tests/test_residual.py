@@ -102,3 +102,17 @@ def test_an_answer_that_is_not_finite_is_the_banks_fault(value, draw):
 def test_options_that_make_no_sense_are_refused(options):
     with pytest.raises(UsageError, match="of scorer 'residual'"):
         Residual(**options)
+
+
+@pytest.mark.parametrize(("distance", "expected"), [("l2-squared", 5.0), ("l2", 5.0), ("cosine", 1 - 0.6)])
+def test_a_patch_is_compared_with_its_reconstruction(distance, expected):
+    patches = torch.tensor([[[[9.0, 9.0], [3.0, 4.0]]]])
+    seen = torch.tensor([[[[9.0, 9.0], [2.0, 0.0] if distance == "cosine" else [0.0, 0.0]]]])
+    found = Residual(distance=distance).compare(query(patches), Says(seen), (0, 1))
+    assert found.distance == pytest.approx(expected, abs=1e-6)
+    shares = [0.4**2, 0.8**2] if distance == "cosine" else [9.0, 16.0]
+    assert found.channels.tolist() == pytest.approx([one / sum(shares) for one in shares], rel=1e-5)
+    assert "cannot redraw" in found.reasons["modes"]
+    assert "own reconstruction" in found.reasons["nearest"]
+    known = Residual(distance=distance).compare(query(patches), Says(seen), (0, 0))
+    assert (known.distance, known.channels) == (pytest.approx(0, abs=1e-6), None)

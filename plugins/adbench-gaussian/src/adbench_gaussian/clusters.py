@@ -84,6 +84,19 @@ class ClusterGaussians(Gaussians):
         ]
         return torch.stack([torch.stack(distances) for distances in found])
 
+    def modes(self, patches: Tensor, place: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Where all Gaussians are spheres on scaled axes, the offset is that before the scaling."""
+        import torch
+
+        row = patches[place].to(self.means)[None]
+        one = int(self._nearest(row)[1])
+        offset = (self._mapped(row) - self.means[one])[0]
+        if self.matrices is not None:
+            matrix = self.matrices[one]
+            return offset, matrix if self.form == "precision" else matrix @ matrix.T
+        lengths = torch.ones_like(offset) if self.axes is None else self.axes.basis.norm(dim=0)
+        return offset / lengths, lengths.square()
+
     def mean(self) -> Tensor:
         return self.means if self.axes is None else self.axes.back(self.means)
 

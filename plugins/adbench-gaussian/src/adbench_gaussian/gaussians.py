@@ -47,6 +47,18 @@ class Gaussians(ABC):
         """
 
     @abstractmethod
+    def modes(self, patches: Tensor, place: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """The offset of one patch from the mean of its Gaussian, and that Gaussian's precision in the same space.
+
+        Args:
+            patches: [H, W, C], of one image.
+            place: row and column of the patch.
+
+        Returns:
+            The offset [R] and the precision [R, R]; of a space without correlations, the precisions of its axes [R].
+        """
+
+    @abstractmethod
     def mean(self) -> Tensor:
         """The means [..., C] float32, over all channels of a patch."""
 

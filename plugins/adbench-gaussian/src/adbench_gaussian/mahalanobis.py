@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import model_validator
 
 from adbench import Bank, Component, Field, GaussianBank, Scorer, Scores, UsageError
+from adbench.comparisons import Aspect, PatchComparison
 from adbench.maps import Border, Smoothing, prepared_maps
 from adbench.search import ReweightForm, patchcore_weight
 from adbench_gaussian.clusters import ClusterGaussians
 from adbench_gaussian.gaussians import Gaussians
+from adbench_gaussian.modes import shares_of_modes
 from adbench_gaussian.reading import gaussians_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from adbench import Features
+
+
+NO_PATCH = "a Gaussian is made of many normal patches, so that no single one is the nearest"
+COUPLED = "the covariance couples the channels of all layers, so that no layer has a share of its own"
 
 
 class Mahalanobis(Scorer):
@@ -92,6 +98,17 @@ class Mahalanobis(Scorer):
         if self.config.reweight:
             return Scores(scores, self._weighed(patches, scores, nearest, gaussians))
         return Scores(scores)
+
+    def compare(self, query: Features, bank: Bank, place: tuple[int, int]) -> PatchComparison:
+        """The Mahalanobis distance of a patch, and the share of each mode of its Gaussian in the square."""
+        assert isinstance(bank, GaussianBank)
+        patches, gaussians = query.need_patches(self.title), gaussians_of(bank)
+        squared, _ = gaussians.nearest(patches, self.title)
+        modes = shares_of_modes(*gaussians.modes(patches[0], place))
+        reasons: dict[Aspect, str] = {"nearest": NO_PATCH, "layers": COUPLED}
+        if modes is None:
+            reasons["modes"] = "the distance is 0, so that nothing has a share in it"
+        return PatchComparison(float(squared[0][place].sqrt()), modes=modes, reasons=reasons)
 
     def _highest_of_map(self, scores: Tensor, query: Features) -> Tensor:
         """[B] float32: the maximum of each image's smoothed map."""

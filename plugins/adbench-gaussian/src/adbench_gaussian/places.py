@@ -47,6 +47,11 @@ class PlaceGaussians(Gaussians):
         index = torch.arange(places, device=squared.device).expand(images, places)
         return squared.reshape(patches.shape[:3]), index.reshape(patches.shape[:3])
 
+    def modes(self, patches: Tensor, place: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        matrix = self.matrices[place]
+        offset = self._chosen(patches[place].to(self.means)) - self.means[place]
+        return offset, matrix if self.form == "precision" else matrix @ matrix.T
+
     def mean(self) -> Tensor:
         """The means; zero in channels that were not chosen, because the precision ignores them."""
         if self.channels is None:

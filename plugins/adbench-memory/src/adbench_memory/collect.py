@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adbench.banks import checked_batches, require_room
+from adbench.comparisons import PatchPlace
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,12 +24,31 @@ class Collection:
     Attributes:
         vectors: [N, C] float32.
         owners: [N] int64: the image of each vector, an index into `ids`.
-        ids: the images.
+        ids: the images; an image that was shown in several views comes once for each.
+        places: [N, 2] int16 on the CPU: row and column of each vector in its image's patch grid; None where they were
+            not kept.
+        grids: [len(ids), 2] int16 on the CPU: rows and columns of the patch grid of each image; None with `places`.
     """
 
     vectors: Tensor
     owners: Tensor
     ids: tuple[str, ...]
+    places: Tensor | None = None
+    grids: Tensor | None = None
+
+    def some(self, index: Tensor) -> Collection:
+        """The vectors at these places of the matrix, or where a mask is true."""
+        places = None if self.places is None else self.places[index.cpu()]
+        return Collection(self.vectors[index], self.owners[index], self.ids, places, self.grids)
+
+    def place_of(self, index: int) -> PatchPlace | None:
+        """The place of a vector in its image; None where places were not kept."""
+        if self.places is None or self.grids is None:
+            return None
+        owner = int(self.owners[index])
+        view = self.ids[:owner].count(self.ids[owner])
+        (row, column), (rows, columns) = self.places[index].tolist(), self.grids[owner].tolist()
+        return PatchPlace(row, column, rows, columns, view - 1 if view else None)
 
 
 @dataclass(frozen=True)
@@ -39,12 +59,16 @@ class Patches:
         rows: [M, C], image after image, row after row.
         owners: [M] int64: the image of each, by its place in the stream.
         ids: the images.
+        places: [M, 2] int16: row and column of each vector.
+        grid: rows and columns of the patch grid.
         ahead: vectors that this batch and the images after it will bring if those are on the same grid, at most.
     """
 
     rows: Tensor
     owners: Tensor
     ids: tuple[str, ...]
+    places: Tensor
+    grid: tuple[int, int]
     ahead: int
 
 
@@ -66,8 +90,19 @@ def patches_of(features: FeatureStream, who: str) -> Iterator[Patches]:
         rows, counts = batch.object_patches(who)
         owners = torch.arange(images, images + len(batch)).repeat_interleave(torch.tensor(counts))
         images += len(batch)
-        whole = batch.need_patches(who)[0, ..., 0].numel()
-        yield Patches(rows, owners, batch.ids, len(rows) + whole * (len(features) - images))
+        height, width = batch.need_patches(who).shape[1:3]
+        places = _places(len(batch), height, width, batch.foreground)
+        ahead = len(rows) + height * width * (len(features) - images)
+        yield Patches(rows, owners, batch.ids, places, (height, width), ahead)
+
+
+def _places(images: int, height: int, width: int, foreground: Tensor | None) -> Tensor:
+    """Row and column of each patch of some images, image after image [M, 2] int16; of the foreground, if given."""
+    import torch
+
+    rows, columns = torch.arange(height, dtype=torch.int16), torch.arange(width, dtype=torch.int16)
+    grid = torch.cartesian_prod(rows, columns).reshape(1, height, width, 2).expand(images, -1, -1, -1)
+    return grid.flatten(0, 2) if foreground is None else grid[foreground.cpu()]
 
 
 def collect(features: FeatureStream, device: str, who: str, share: float = 1, way_out: str = FEWER) -> Collection:
@@ -93,6 +128,8 @@ def collect(features: FeatureStream, device: str, who: str, share: float = 1, wa
     filled = 0
     ids: list[str] = []
     owners: list[Tensor] = []
+    places: list[Tensor] = []
+    grids: list[tuple[int, int]] = []
     for patches in patches_of(features, who):
         rows = patches.rows
         if vectors is None or filled + len(rows) > len(vectors):
@@ -105,8 +142,11 @@ def collect(features: FeatureStream, device: str, who: str, share: float = 1, wa
             vectors = larger
         vectors[filled : filled + len(rows)] = rows
         owners.append(patches.owners)
+        places.append(patches.places)
+        grids += [patches.grid] * len(patches.ids)
         ids.extend(patches.ids)
         filled += len(rows)
     assert vectors is not None
     kept = vectors if filled == len(vectors) else vectors[:filled].clone()
-    return Collection(kept, torch.cat(owners).to(device), tuple(ids))
+    sizes = torch.tensor(grids, dtype=torch.int16)
+    return Collection(kept, torch.cat(owners).to(device), tuple(ids), torch.cat(places), sizes)

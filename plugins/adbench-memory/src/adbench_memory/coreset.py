@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from adbench import Field
 from adbench.coresets import Selection, distinct, greedy_cover, squared_lengths
-from adbench_memory.collect import FEWER, Collection, collect
+from adbench_memory.collect import FEWER, collect
 from adbench_memory.memory import VectorMemory
 from adbench_memory.projection import gaussian_matrix, linear_matrix, safe_dim, sparse_matrix
 
@@ -72,7 +72,7 @@ class Coreset(VectorMemory):
         total = len(everything.vectors)
         select = self._selector(total, everything.vectors.shape[1], ctx)
         kept = distinct(select(everything.vectors, self._count(total)).index)
-        self.remember(Collection(everything.vectors[kept], everything.owners[kept], everything.ids), ctx)
+        self.remember(everything.some(kept), ctx)
 
     def _count(self, total: int) -> int:
         wanted = int(total * self.config.fraction) if self.config.count is None else self.config.count

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import model_validator
 
 from adbench import Bank, Field, Scorer, Scores, Source, VectorBank
+from adbench.comparisons import PatchComparison, compare_with_nearest
 from adbench.search import ReweightForm, patchcore_weight
 from adbench_memory.neighbours import NeighbourConfig
 from adbench_memory.reweight import distances_between, neighbourhood
@@ -75,6 +76,10 @@ class Knn(Scorer):
         rows = patches.flatten(1, 2)[range(len(query)), place.to(patches.device)]
         known = nearest[:, 0].reshape(len(query), places)[range(len(query)), place]
         return Scores(scores, highest * self._weights(rows.to(scores), known, bank, own))
+
+    def compare(self, query: Features, bank: Bank, place: tuple[int, int]) -> PatchComparison:
+        assert isinstance(bank, VectorBank)
+        return compare_with_nearest(query.need_patches(self.title)[0][place], bank, self.config.metric)
 
     def _weights(self, rows: Tensor, known: Tensor, bank: VectorBank, own: Sequence[str] | None) -> Tensor:
         """[B] weights of the highest patches `rows` [B, C], whose nearest vectors have the indices `known` [B]."""

@@ -6,11 +6,12 @@ import json
 from collections.abc import Collection as Ids
 from collections.abc import Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from adbench import UsageError, VectorBank
+from adbench import DataError, UsageError, VectorBank
 from adbench.banks import free_bytes
 from adbench.search import ExactIndex, RecordableIndex
 from adbench_memory.collect import Collection
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from adbench import Context, FeatureStream
+    from adbench.comparisons import PatchPlace
 
 HELD_OUT = 1000
 """Vectors, but at most a tenth of them, that the recall of an approximate index is measured on."""
@@ -96,8 +98,9 @@ class VectorMemory(VectorBank):
             raise UsageError(f"{self.title} has an index={self.config.index} and cannot forget; use index=exact")
         places = torch.full((len(learned.ids),), -1, device=learned.owners.device)
         places[kept] = torch.arange(len(kept), device=places.device)
-        names = tuple(learned.ids[number] for number in kept)
-        left = Collection(learned.vectors[stays], places[learned.owners[stays]], names)
+        names, some = tuple(learned.ids[number] for number in kept), learned.some(stays)
+        grids = None if some.grids is None else some.grids[kept]
+        left = replace(some, owners=places[some.owners], ids=names, grids=grids)
         self._take(left, torch.empty(0, dtype=torch.int64), self._facts)
 
     def facts(self) -> Mapping[str, float]:
@@ -114,6 +117,9 @@ class VectorMemory(VectorBank):
     @property
     def vectors(self) -> Tensor:
         return self.learned.vectors
+
+    def place_of(self, index: int) -> PatchPlace | None:
+        return self.learned.place_of(index)
 
     @cached_property
     def owners(self) -> Sequence[str]:
@@ -174,11 +180,14 @@ class VectorMemory(VectorBank):
         learned, held_out = self.learned, self._held_out
         assert held_out is not None
         texts = {"ids": _bytes("\0".join(learned.ids)), "facts": _bytes(json.dumps(dict(self._facts)))}
-        return {"vectors": learned.vectors, "owners": learned.owners, "held_out": held_out, **texts}
+        placed = {"places": learned.places, "grids": learned.grids}
+        known = {name: tensor for name, tensor in placed.items() if tensor is not None}
+        return {"vectors": learned.vectors, "owners": learned.owners, "held_out": held_out, **texts, **known}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         vectors, owners = state["vectors"].to(self._device), state["owners"].to(self._device)
-        learned = Collection(vectors, owners, tuple(_text(state["ids"]).split("\0")))
+        ids = tuple(_text(state["ids"]).split("\0"))
+        learned = Collection(vectors, owners, ids, *_checked_places(state, len(vectors), len(ids)))
         self._take(learned, state["held_out"], json.loads(_text(state["facts"])))
 
 
@@ -186,8 +195,31 @@ def _joined(first: Collection, second: Collection) -> Collection:
     """The vectors of two collections of different images."""
     import torch
 
+    vectors = torch.cat([first.vectors, second.vectors])
     owners = torch.cat([first.owners, second.owners + len(first.ids)])
-    return Collection(torch.cat([first.vectors, second.vectors]), owners, first.ids + second.ids)
+    ids, grids = first.ids + second.ids, _both(first.grids, second.grids)
+    return Collection(vectors, owners, ids, _both(first.places, second.places), grids)
+
+
+def _both(first: Tensor | None, second: Tensor | None) -> Tensor | None:
+    """Places of two collections; None if those of one were not kept."""
+    import torch
+
+    return None if first is None or second is None else torch.cat([first, second])
+
+
+def _checked_places(state: dict[str, Tensor], vectors: int, images: int) -> tuple[Tensor | None, Tensor | None]:
+    """Places and grids of a state; both None in a state of before places were kept.
+
+    Raises:
+        DataError: their shapes do not fit the vectors.
+    """
+    if "places" not in state or "grids" not in state:
+        return None, None
+    places, grids = state["places"].cpu(), state["grids"].cpu()
+    if places.shape != (vectors, 2) or grids.shape != (images, 2):
+        raise DataError("the places of patches are not one for each vector; the state is damaged")
+    return places, grids
 
 
 def _bytes(text: str) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from adbench import Bank, Field, Scorer, Scores
+from adbench.comparisons import PatchComparison, compare_with_nearest
 from adbench_memory.neighbours import NeighbourConfig
 from adbench_memory.two_scale import TwoScale
 
@@ -60,6 +61,11 @@ class TwoScaleKnn(Scorer):
             scores = scores * query.foreground.to(scores.device)
         whole = self.config.mean(bank.image_distances(query.need_image(self.title), self.config.k))
         return Scores(scores, self._highest(scores) ** self.config.weight * whole ** (1 - self.config.weight))
+
+    def compare(self, query: Features, bank: Bank, place: tuple[int, int]) -> PatchComparison:
+        """The comparison of a patch; the whole image's vector is not explained."""
+        assert isinstance(bank, TwoScale)
+        return compare_with_nearest(query.need_patches(self.title)[0][place], bank, self.config.metric)
 
     def _highest(self, scores: Tensor) -> Tensor:
         """The mean [B] of each image's highest patch scores, ``int(fraction * N)`` of N and at least one."""

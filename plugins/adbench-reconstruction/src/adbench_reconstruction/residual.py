@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import model_validator
 
 from adbench import Bank, Component, Field, ReconstructionBank, Scorer, Scores
+from adbench.comparisons import Aspect, PatchComparison, shares_of
 from adbench.maps import Border, Smoothing, prepared_maps
 from adbench_reconstruction.redrawn import redrawn
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from adbench import Features
 
 Distance = Literal["l2-squared", "l2", "cosine"]
+
+
+OWN = "a patch is compared with its own reconstruction, so that no normal patch is the nearest"
+NO_MODES = "the score is what the bank cannot redraw, so that none of the modes that it learned has a share"
 
 
 class Residual(Scorer):
@@ -86,6 +91,22 @@ class Residual(Scorer):
         assert isinstance(bank, ReconstructionBank)
         scores = distances(*redrawn(query, bank, self.title), self.config.distance)
         return Scores(scores, self._image(scores, query) if self.config.image_fraction else None)
+
+    def compare(self, query: Features, bank: Bank, place: tuple[int, int]) -> PatchComparison:
+        """The distance of a patch to its reconstruction, and the share of each channel in the square."""
+        from torch.nn.functional import normalize
+
+        assert isinstance(bank, ReconstructionBank)
+        patches, reconstruction = redrawn(query, bank, self.title)
+        pair = patches[0][place], reconstruction[0][place]
+        cosine = self.config.distance == "cosine"
+        distance = distances(pair[0][None], pair[1][None], "cosine" if cosine else "l2")
+        row, other = (normalize(one, dim=0) if cosine else one for one in pair)
+        shares = shares_of(row, other)
+        reasons: dict[Aspect, str] = {"nearest": OWN, "modes": NO_MODES}
+        if shares is None:
+            reasons["layers"] = "the distance is 0, so that nothing has a share in it"
+        return PatchComparison(float(distance), channels=shares, reasons=reasons)
 
     def _image(self, scores: Tensor, query: Features) -> Tensor:
         """The image scores [B] float32, from the map of each image."""

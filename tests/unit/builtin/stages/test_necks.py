@@ -172,3 +172,39 @@ def test_statistics_of_patches_where_there_are_no_layers():
         ImageStatistics().apply(features(patches=patches)).image,
         ImageStatistics().apply(features(layers={"only": patches})).image,
     )
+
+
+@pytest.mark.parametrize(
+    ("neck", "expected"),
+    [
+        (ConcatLayers(), {"2": 6, "3": 10}),
+        (L2(), {"2": 6, "3": 10}),
+        (ImageStatistics(), {"2": 6, "3": 10}),
+        (Patchify(), {"2": 6, "3": 10}),
+        (Patchify(form="unfold"), {"2": 54, "3": 90}),
+        (Patchify(form="unfold", dim=8), None),
+        (PoolChannels(dim=8), {"2": 3, "3": 5}),
+        (PoolChannels(dim=4), None),
+        (PoolChannels(dim=5), None),
+        (PoolChannels(dim=16), {"2": 6, "3": 10}),
+        (AverageLayers(), None),
+        (DropLayers(), None),
+    ],
+    ids=str,
+)
+def test_a_neck_says_which_channels_come_from_which_layer(neck, expected):
+    assert neck.widths_after({"2": 6, "3": 10}) == expected
+
+
+@pytest.mark.parametrize("neck", [L2(), Patchify(), Patchify(form="unfold"), PoolChannels(dim=8)], ids=str)
+def test_what_it_says_is_what_it_does(neck):
+    """A layer that changes leaves the channels of the others as they are."""
+    one = torch.randn(2, 4, 5, 16, generator=torch.Generator().manual_seed(0))
+    other = one.clone()
+    other[..., 6:] = 0
+    first, second = (neck.apply(features(patches=grid)).patches for grid in (one, other))
+    if isinstance(neck, L2):
+        first, second = first * one.norm(dim=-1, keepdim=True), second * other.norm(dim=-1, keepdim=True)
+    width = neck.widths_after({"2": 6, "3": 10})["2"]
+    assert torch.allclose(first[..., :width], second[..., :width], atol=1e-6)
+    assert not torch.allclose(first[..., width:], second[..., width:])

@@ -1,0 +1,1 @@
+"""What the score of a patch is made of."""
