@@ -122,6 +122,10 @@ class Console:
             self._say(f"  details: {folder / 'traceback.txt'}")
         if outcome.unsaved is not None:
             self._say("  ", ("not saved", "red"), f": {outcome.unsaved}")
+        if outcome.detector is not None:
+            self._say(f"  detector: {outcome.detector}")
+        if outcome.no_detector:
+            self._say("  ", ("no detector", "yellow"), f": {outcome.no_detector}")
         for note in outcome.notes:
             self._say("  ", (note, "yellow"))
 

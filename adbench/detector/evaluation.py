@@ -75,12 +75,7 @@ def evaluate(
     survey = dataset.survey(category)
     builder.passed_over = None if survey is None else len(survey.passed_over)
     record = _Measuring(detector, state, builder, settings).record(write=out is not None)
-    figures = Figures(
-        on=f"{dataset.board_name}/{category}",
-        normal=sum(not sample.anomalous for sample in builder.task.test),
-        abnormal=sum(sample.anomalous for sample in builder.task.test),
-        metrics=record.metrics,
-    )
+    figures = Figures.of(record, builder.task)
     detector.state = replace(state, about=replace(state.about, figures=figures))
     return record
 

@@ -11,7 +11,9 @@ from adbench.api.dataset import Dataset
 from adbench.api.executor import Executor
 from adbench.api.untrusted import read_yaml
 from adbench.detector.datasets import dataset_from
+from adbench.detector.detector import Detector
 from adbench.detector.recipes import recipe_of
+from adbench.detector.saving import dispatcher_of
 from adbench.detector.settings import USUAL, settings_of
 from adbench.engine.plan.plan import Assignment, Plan, make_plan
 from adbench.engine.plan.protocol import Protocol
@@ -19,7 +21,7 @@ from adbench.engine.plan.recipe import Part, Recipe
 from adbench.engine.plan.suite import assignments_of, read_suite, recipes_of
 from adbench.engine.plan.threshold_rule import Rule
 from adbench.engine.process.location import place
-from adbench.engine.run.dispatch import Callbacks, Dispatcher
+from adbench.engine.run.dispatch import Callbacks
 from adbench.engine.run.record_builder import UnitOutcome
 from adbench.engine.store.record import ResultRecord
 from adbench.errors import UsageError
@@ -55,11 +57,42 @@ class Results(Sequence[ResultRecord]):
     def __iter__(self) -> Iterator[ResultRecord]:
         return iter(self.records)
 
+    def detector(self, which: int = 0, **options: Any) -> Detector:
+        """The detector of a unit of a run with ``save=True``.
+
+        Args:
+            which: the place of its record in the results.
+            options: as of `Detector.load`.
+
+        Raises:
+            UsageError: the unit has no detector; the message says why.
+            IndexError: there is no such unit.
+        """
+        outcome = self.outcomes[which]
+        if outcome.detector is None:
+            raise UsageError(f"{outcome.title} has no detector: {_why_not(outcome)}")
+        return Detector.load(outcome.detector, **options)
+
+    def detectors(self, **options: Any) -> Iterator[Detector]:
+        """The detectors of all units that have one, in the order of the records.
+
+        Args:
+            options: as of `Detector.load`.
+        """
+        return (Detector.load(one.detector, **options) for one in self.outcomes if one.detector is not None)
+
     def to_frame(self) -> DataFrame:
         """The records as one tidy pandas `DataFrame`, as `adbench.records.to_frame` makes it."""
         from adbench.records import to_frame
 
         return to_frame(self.records)
+
+
+def _why_not(outcome: UnitOutcome) -> str:
+    """Why a unit has no detector."""
+    if not outcome.well:
+        return outcome.record.reason or str(outcome.unsaved)
+    return outcome.no_detector or "run with save=True, and with redo=True if it has ended before"
 
 
 def run(  # noqa: PLR0913  keyword options of the public door
@@ -73,6 +106,8 @@ def run(  # noqa: PLR0913  keyword options of the public door
     threshold: str | None = "conformal",
     executor: str = "inline",
     figures: bool = True,
+    save: bool = False,
+    redo: bool = False,
     device: str = "auto",
     runtime: str = "auto",
     batch_size: int = 8,
@@ -94,6 +129,8 @@ def run(  # noqa: PLR0913  keyword options of the public door
         threshold: the rule for thresholds; None for none.
         executor: where units run, such as ``"process:workers=2"``.
         figures: whether pictures are drawn.
+        save: keep the fitted detector of each unit beside its record, for `Results.detector`.
+        redo: run finished units again.
         device: as of `Detector`.
         runtime: as of `Detector`.
         batch_size: as of `Detector`.
@@ -112,12 +149,17 @@ def run(  # noqa: PLR0913  keyword options of the public door
     registry = installed()
     rule = None if threshold is None else Rule.parse(threshold)
     settings = replace(
-        settings_of(device, runtime, batch_size, workers, cache), out=place(str(out)), threshold=rule, figures=figures
+        settings_of(device, runtime, batch_size, workers, cache),
+        out=place(str(out)),
+        threshold=rule,
+        figures=figures,
+        save=save,
+        redo=redo,
     )
     plan = _plan(registry, recipe, parts, data, category, seeds, protocol)
     plan.require_units()
     made = cast("Executor", Part.parse(executor).make("executor", registry))
-    dispatcher = Dispatcher(registry, settings, made, callbacks or Callbacks())
+    dispatcher = dispatcher_of(registry, settings, made, callbacks or Callbacks())
     dispatcher.run(plan.branches)
     return Results(tuple(dispatcher.outcomes), tuple(f"{one.unit}: {one.reason}" for one in dispatcher.refusals))
 

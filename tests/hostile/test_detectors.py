@@ -66,7 +66,7 @@ def test_the_honest_file_opens(honest):
         (lambda _: b"[" * 100_000, "JSON"),
         (lambda _: b"[]", "not a detector of adbench"),
         (lambda _: b"{}", "not a detector of adbench"),
-        (manifest(schema=2), "made by a newer adbench"),
+        (manifest(schema=3), "made by a newer adbench"),
         (manifest(schema=0), "not a detector of adbench"),
         (manifest(seed=-1), "seed"),
         (manifest(images=[{"name": "x", "sha256": "no", "alias": "y"}]), "images"),

@@ -75,6 +75,11 @@ _run_option = partial(option, section="Run")
 )
 @_run_option("--no-figures", is_flag=True, help="Write no pictures.")
 @_run_option(
+    "--save",
+    is_flag=True,
+    help="Keep the fitted detector of each unit beside its record, in detector.adbench, for 'adbench predict'.",
+)
+@_run_option(
     "--executor",
     default="inline",
     show_default=True,
@@ -157,7 +162,7 @@ def settings_from(options: dict[str, Any]) -> Settings:
     """The settings of the options."""
     from adbench.engine.plan.settings import Settings
 
-    names = ("out", "batch_size", "workers", "skip_bad", "redo", "runtime", "cache", "cache_limit", "threshold")
+    names = ("out", "batch_size", "workers", "skip_bad", "redo", "runtime", "cache", "cache_limit", "threshold", "save")
     retry = ("failed", "timeout", "out-of-memory") if "failed" in options["retry"] else options["retry"]
     return Settings(
         device=options["device"],
@@ -232,7 +237,8 @@ def records_alone(console: Console) -> Iterator[None]:
 def _run(
     registry: Registry, plan: Plan, executor: Executor, settings: Settings, console: Console, options: dict[str, Any]
 ) -> int:
-    from adbench.engine.run.dispatch import Callbacks, Dispatcher
+    from adbench.detector.saving import dispatcher_of
+    from adbench.engine.run.dispatch import Callbacks
 
     def end(outcome: Any) -> None:
         console.end(outcome)
@@ -240,7 +246,7 @@ def _run(
             console.record(outcome)
 
     callbacks = Callbacks(console.begin, console.watch, end, console.note, console.refused)
-    dispatcher = Dispatcher(registry, settings, executor, callbacks)
+    dispatcher = dispatcher_of(registry, settings, executor, callbacks)
     try:
         dispatcher.run(plan.branches)
     except KeyboardInterrupt:

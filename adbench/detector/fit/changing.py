@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 
 from adbench.api.bank import Bank
 from adbench.detector.fit.images import GivenDataset, GivenImage
+from adbench.detector.fit.places import learned_images
 from adbench.detector.fit.state import About, DetectorState, LearnedImage
 from adbench.detector.fit.surroundings import Surroundings
 from adbench.engine.features.contract import naming_component
@@ -51,13 +52,10 @@ def with_images(state: DetectorState, images: Sequence[GivenImage], settings: Se
     stream, seal = ImageStream(reader, sources, views_of(method.augmenter)), Seal()
     with undisturbed(), _unchanged_on_failure(method.bank), seal.reopened(), naming_component(method.bank, "add"):
         method.bank.add(SealedStream(stream, method.bank_features, seal), surroundings.ctx)
-    learned = tuple(
-        LearnedImage(name=dataset.name_of(one), sha256=digests[one.id], alias=aliases[one.id])
-        for one in dataset.samples
-    )
+    learned, files = learned_images(dataset, dataset.samples, digests, aliases)
     note = f"{_today()}: {len(learned)} images added ({_few([image.name for image in learned])}); {_KEPT}"
     changed = replace(about, images=(*about.images, *learned), history=(*about.history, note))
-    return replace(state, about=changed, folders=(state.folders, surroundings))
+    return replace(state, about=changed, folders=(state.folders, surroundings), files={**state.files, **files})
 
 
 def _unknown(images: Sequence[GivenImage], about: About) -> list[GivenImage]:

@@ -258,6 +258,11 @@ class GivenDataset(Dataset):
         """The image's name for people: the file's own, without its folder."""
         return Path(self._images[sample.id].name).name
 
+    def file_of(self, sample: Sample) -> Path | None:
+        """The image's file; None for an array."""
+        source = self._images[sample.id].source
+        return Path(os.path.abspath(source)) if isinstance(source, Path) else None  # noqa: PTH100  links stay links
+
 
 def _ids(images: Sequence[GivenImage]) -> list[str]:
     """An id for each image, which sorts as the images follow one another."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from adbench.api.bank import Source
+from adbench.detector.fit.appearance import Learned
 from adbench.detector.fit.calibration import Calibration
 from adbench.detector.fit.images import CATEGORY, GivenDataset
-from adbench.detector.fit.peaks import Peaks
-from adbench.detector.fit.state import DetectorState, FitCost, LearnedImage, about_of
+from adbench.detector.fit.places import learned_images
+from adbench.detector.fit.state import DetectorState, FitCost, about_of
 from adbench.detector.recipes import detectable
 from adbench.engine.plan.protocol import Protocol, task_of
 from adbench.engine.plan.recipe import Recipe
@@ -19,16 +20,13 @@ from adbench.engine.process.clock import Clock, PeakMemory
 from adbench.engine.process.global_state import undisturbed
 from adbench.engine.process.progress import Watch
 from adbench.engine.run.backbone_pool import BackbonePool
-from adbench.engine.run.crossfit import normal_scores_of
+from adbench.engine.run.crossfit import all_normal_scores
 from adbench.engine.run.fitting import FittedMethod, Fitter
 from adbench.engine.run.method import Method
 from adbench.engine.run.prepared_unit import PreparedUnit, UnitPreparer
 from adbench.engine.run.record_builder import RecordBuilder
 from adbench.errors import DataError
 from adbench.registration.registry import Registry
-
-ANY = Rule("quantile")
-"""A rule that takes as few normal scores as there are: p-values want them, too."""
 
 
 def learn(
@@ -72,16 +70,9 @@ def learn(
         clock, preparer = Clock(settings.device), UnitPreparer(settings, pool, note, watch)
         with preparer.prepared(builder, method, clock, fitter.keeps) as ready:
             fitted = fitter.fitted(ready, PeakMemory(settings.device))
-            calibration = _calibration(ready, settings.threshold or Rule(), registry, watch)
+            calibration = Calibration(*all_normal_scores(ready, registry, watch), settings.threshold or Rule())
     pool.report_notes(fitted.method.backbone)
     return _state(ready, fitted, calibration, dataset, (pool, fitted.scratch))
-
-
-def _calibration(unit: PreparedUnit, rule: Rule, registry: Registry, watch: Watch) -> Calibration:
-    peaks = Peaks(unit.unit.recipe.map)
-    scores = normal_scores_of(unit, ANY, registry, watch, peaks.note)
-    assert scores is not None
-    return Calibration(scores, peaks.of(len(scores.values)), rule)
 
 
 def _state(
@@ -90,10 +81,8 @@ def _state(
     """The state of a detector whose method was fitted just now."""
     task, builder = unit.task, unit.builder
     builder.runtime = "+".join(sorted(fitted.reading.runtimes)) or fitted.method.backbone.runtime
-    images = tuple(
-        LearnedImage(name=dataset.name_of(one), sha256=task.digests[one.id], alias=task.aliases[one.id])
-        for one in task.train
-    )
+    images, files = learned_images(dataset, task.train, task.digests, task.aliases)
     cost = FitCost.of(fitted, unit.clock.seconds.get("threshold", 0.0))
-    about = about_of(builder, unit.ctx, images, dataset, cost)
-    return DetectorState(unit.unit.recipe, fitted.method, calibration, about, folders)
+    learned = Learned.of(dataset.all_appearances())
+    about = about_of(builder, unit.ctx, images, learned, dataset.white, cost)
+    return DetectorState(unit.unit.recipe, fitted.method, calibration, about, folders, files)

@@ -6,21 +6,22 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from adbench.api.backbone import Weights
 from adbench.api.context import Context
 from adbench.detector.fit.appearance import Learned
 from adbench.detector.fit.calibration import Calibration
-from adbench.detector.fit.images import GivenDataset
+from adbench.engine.plan.protocol import Task
 from adbench.engine.plan.recipe import Recipe, part_infos
 from adbench.engine.run.fitting import FittedMethod
 from adbench.engine.run.method import Method
 from adbench.engine.run.record_builder import RecordBuilder
 from adbench.engine.store.provenance import provenance_of
-from adbench.engine.store.record import MetricInfo, PartInfo, Provenance, canonical_json
+from adbench.engine.store.record import MetricInfo, PartInfo, Provenance, ResultRecord, canonical_json
 
 
 class LearnedImage(BaseModel):
@@ -28,8 +29,11 @@ class LearnedImage(BaseModel):
 
     Attributes:
         name: for people; no path but the file's own name.
-        sha256: of the file's bytes.
+        sha256: of the file's bytes, and of what was said of how its pixels are read.
         alias: what the bank calls it.
+        path: of its file, below the detector's folder, the dataset's folder or the folder of all normal images; None
+            for an image that was given as an array.
+        content: the sha256 of the file's bytes alone; None where `sha256` is that, or the image is no file.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,10 +41,28 @@ class LearnedImage(BaseModel):
     name: str = Field(max_length=1000)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     alias: str = Field(max_length=100)
+    path: str | None = Field(None, max_length=1000)
+    content: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+
+    @field_validator("path")
+    @classmethod
+    def _stays_below(cls, path: str | None) -> str | None:
+        """A path that leads to no other folder: from a stranger's detector nothing outside of it is read."""
+        parts = [] if path is None else path.split("/")
+        if any(part in ("", ".", "..") or any(sign in part for sign in "\\:\0") for part in parts):
+            raise ValueError("a path of an image must be relative, with '/', and without '..'")
+        return path
 
 
 class Figures(BaseModel):
-    """Metrics of a detector, and what they were measured on."""
+    """Metrics of a detector, and what they were measured on.
+
+    Attributes:
+        on: the images, in words.
+        normal, abnormal: numbers of images.
+        metrics: by name.
+        record: the id of the record with these metrics; empty where no record was made.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,13 +70,26 @@ class Figures(BaseModel):
     normal: int = Field(ge=0)
     abnormal: int = Field(ge=0)
     metrics: dict[str, MetricInfo]
+    record: str = Field("", pattern=r"^([0-9a-f]{64})?$")
+
+    @classmethod
+    def of(cls, record: ResultRecord, task: Task) -> Figures:
+        """The figures of a record on these images."""
+        return cls(
+            on=f"{record.task.dataset}/{record.task.category}",
+            normal=sum(not sample.anomalous for sample in task.test),
+            abnormal=sum(sample.anomalous for sample in task.test),
+            metrics=record.metrics,
+            record=record.id,
+        )
 
     @property
     def words(self) -> str:
         """The figures that are defined, in %."""
         known = {name: one.value for name, one in self.metrics.items() if one.value is not None}
         figures = ", ".join(f"{name} {100 * value:.1f} %" for name, value in known.items()) or "nothing is defined"
-        return f"{figures} ({self.normal} normal, {self.abnormal} defective images)"
+        record = f"; record {self.record[:12]}" if self.record else ""
+        return f"{figures} ({self.normal} normal, {self.abnormal} defective images{record})"
 
 
 class FitCost(BaseModel):
@@ -143,6 +178,8 @@ class DetectorState:
         calibration: scores of normal images that it had not seen.
         about: what else is known of it.
         folders: owners of the scratch folders that the components may read; they last as long as this does.
+        files: where images that it learned from lie here, by alias, as far as somebody gave them; no file is opened.
+        home: the folder of the file that it came from; None for one that was fitted here.
     """
 
     recipe: Recipe
@@ -150,6 +187,8 @@ class DetectorState:
     calibration: Calibration = field(repr=False)
     about: About = field(repr=False)
     folders: object = field(repr=False, default=None)
+    files: Mapping[str, Path] = field(repr=False, default_factory=dict)
+    home: Path | None = None
 
     def facts(self) -> dict[str, str]:
         """All this in words, by what it is."""
@@ -172,7 +211,13 @@ def facts_of(about: About, calibration: Calibration) -> dict[str, str]:
 
 
 def about_of(
-    builder: RecordBuilder, ctx: Context, images: tuple[LearnedImage, ...], dataset: GivenDataset, cost: FitCost
+    builder: RecordBuilder,
+    ctx: Context,
+    images: tuple[LearnedImage, ...],
+    learned: Learned | None,
+    white: float | None,
+    cost: FitCost,
+    figures: Figures | None = None,
 ) -> About:
     """What is known of a method that was fitted just now."""
     parts = part_infos({slot: list(found) for slot, found in builder.components.items()}, builder.registry)
@@ -183,9 +228,10 @@ def about_of(
         seed=ctx.seed,
         class_name=ctx.class_name,
         images=images,
-        learned=Learned.of(dataset.all_appearances()),
-        white=dataset.white,
+        learned=learned,
+        white=white,
         weights=tuple(builder.weights),
         provenance=provenance_of(builder.device, builder.runtime, builder.weights, dists, builder.started),
         cost=cost,
+        figures=figures,
     )

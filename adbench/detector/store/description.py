@@ -16,7 +16,8 @@ from adbench.errors import StorageError
 from adbench.safe_text import one_line
 
 MANIFEST = "detector.json"
-SCHEMA = 1
+SCHEMA = 2
+"""2 added the paths of images, the places of patches and the id of the record; detectors of schema 1 open as before."""
 MAX_MANIFEST_BYTES = 64 << 20
 
 

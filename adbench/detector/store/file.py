@@ -23,7 +23,8 @@ from adbench.api.bank import Bank
 from adbench.api.component import Component
 from adbench.api.stages import Neck
 from adbench.detector.fit.calibration import Calibration
-from adbench.detector.fit.state import About, DetectorState, facts_of
+from adbench.detector.fit.places import images_beside
+from adbench.detector.fit.state import About, DetectorState, LearnedImage, facts_of
 from adbench.detector.fit.surroundings import Surroundings
 from adbench.detector.recipes import detectable
 from adbench.detector.store.archive import ArchiveReader, Write, write_archive
@@ -68,7 +69,8 @@ def write_detector(path: Path, fitted: DetectorState, *, bundle: bool = False) -
         StorageError: disk full or read-only.
     """
     files = foreign_files(_components(fitted.method), inside=bundle)
-    entries: dict[str, Write] = {MANIFEST: _bytes(_description(fitted, list(files)).to_bytes())}
+    images = images_beside(fitted, path.parent)
+    entries: dict[str, Write] = {MANIFEST: _bytes(_description(fitted, images, list(files)).to_bytes())}
     entries |= {name: _tensors(state) for name, state in _states(fitted.method).items()}
     entries[NORMAL] = _tensors(_normal_tensors(fitted.calibration))
     if bundle:
@@ -101,7 +103,8 @@ def read_detector(path: Path, settings: Settings, registry: Registry, given: Seq
         _require_weights(path, description, surroundings.weights)
         _restore(archive, method)
         calibration = _calibration(archive, description)
-    return DetectorState(recipe, method, calibration, _about(description, surroundings.weights), surroundings)
+    about = _about(description, surroundings.weights)
+    return DetectorState(recipe, method, calibration, about, surroundings, home=path.absolute().parent)
 
 
 def read_description(path: Path) -> DetectorDescription:
@@ -139,7 +142,9 @@ def _components(method: Method) -> Mapping[str, Sequence[Component]]:
     return {**single, "preprocess": method.preprocess, "neck": method.necks}
 
 
-def _description(fitted: DetectorState, files: list[ForeignFile]) -> DetectorDescription:
+def _description(
+    fitted: DetectorState, images: Sequence[LearnedImage], files: list[ForeignFile]
+) -> DetectorDescription:
     about, calibration = fitted.about, fitted.calibration
     normal = calibration.normal
     return DetectorDescription(
@@ -148,7 +153,7 @@ def _description(fitted: DetectorState, files: list[ForeignFile]) -> DetectorDes
         parts=list(about.parts),
         seed=about.seed,
         class_name=about.class_name,
-        images=list(about.images),
+        images=list(images),
         learned=about.learned,
         white=about.white,
         normal=NormalSource(source=normal.source, reason=normal.reason[:2000], rule=calibration.rule.words),

@@ -31,6 +31,7 @@ class Settings:
         runtime: the runtime of the backbone.
         cache: the folder of features and exported networks; None for no cache.
         cache_limit: limit for features in bytes; None for a tenth of the free disk.
+        save: keep the fitted detector of each unit beside its record.
     """
 
     out: Path
@@ -46,6 +47,7 @@ class Settings:
     runtime: str = "auto"
     cache: Path | None = None
     cache_limit: int | None = None
+    save: bool = False
 
     def reruns(self, status: str) -> bool:
         """Whether a unit with this status runs again."""

@@ -18,6 +18,7 @@ from adbench.api.context import Context
 from adbench.api.dataset import Sample
 from adbench.api.features import Features, FeatureStream, ImageScores
 from adbench.engine.evaluate.folds import Fold, folds_of, too_few
+from adbench.engine.evaluate.peaks import Peaks
 from adbench.engine.features.contract import is_out_of_memory
 from adbench.engine.plan.aliases import with_ids
 from adbench.engine.plan.recipe import components_of
@@ -32,6 +33,9 @@ from adbench.registration.registry import Registry
 
 OnScores = Callable[[Features, Sequence[ImageScores]], None]
 """A callback: features of a batch of scored images, and their scores."""
+
+ANY = Rule("quantile")
+"""A rule that takes as few normal scores as there are."""
 
 StreamOf = Callable[[Sequence[Sample]], FeatureStream]
 """Makes the stream of the features of some images."""
@@ -68,6 +72,28 @@ def normal_scores_of(
             make, *images, training_stream, stream, aside.ctx, expect, on_scores=on_scores
         )
     return replace(scores, reason=with_ids(scores.reason, task.aliases))
+
+
+def all_normal_scores(unit: PreparedUnit, registry: Registry, watch: Watch) -> tuple[NormalScores, np.ndarray | None]:
+    """Scores of a unit's normal training images, however few they are, because p-values use them, too.
+
+    Args:
+        unit: what is run.
+        registry: makes a new method for each fold.
+        watch: called with the progress of the folds.
+
+    Returns:
+        The image scores, and the highest pixel of each image's map [N] float32; None for a method without maps.
+    """
+    peaks = Peaks(unit.unit.recipe.map)
+    scores = normal_scores_of(unit, ANY, registry, watch, peaks.note)
+    assert scores is not None
+    return scores, peaks.of(len(scores.values))
+
+
+def enough_for(unit: PreparedUnit, rule: Rule, scores: NormalScores) -> NormalScores:
+    """All scores of normal images, or none of them, with the reason, if the rule needs more images."""
+    return too_few_for(unit.method, rule, unit.task.train, unit.task.digests, unit.ctx) or scores
 
 
 def _new_method(unit: PreparedUnit, registry: Registry) -> Method:

@@ -31,6 +31,7 @@ from adbench.errors import AdbenchError, StorageError, UsageError, WeightsError
 from adbench.registration.registry import Registry
 
 if TYPE_CHECKING:
+    from adbench.engine.run.fitting import SaveDetector
     from adbench.engine.run.runner import Runner
 
 PATIENCE = 60.0
@@ -95,14 +96,19 @@ def job_order(units: Sequence[Unit], settings: Settings, status_file: Path | Non
     return canonical_json({**about, "units": [unit.to_json() for unit in units]})
 
 
-def run_order(order: str) -> str:
-    """Run the units of an order: the `Work` of executors elsewhere. Backbone and last bank stay for the next order."""
+def run_order(order: str, save_detector: SaveDetector | None = None) -> str:
+    """Run the units of an order: the `Work` of executors elsewhere. Backbone and last bank stay for the next order.
+
+    Args:
+        order: as `job_order` makes it.
+        save_detector: writes the detector of a unit, where the order's settings ask for it.
+    """
     from adbench.registration.registry import installed
 
     data = json.loads(order)
     answer = Answer()
     try:
-        runner = _runner(canonical_json(data["settings"]))
+        runner = _runner(canonical_json(data["settings"]), save_detector)
         runner.note = answer.notes.append
         runner.status.file = None if data["status_file"] is None else Path(data["status_file"])
         units = [Unit.from_json(unit, installed()) for unit in data["units"]]
@@ -113,11 +119,11 @@ def run_order(order: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _runner(settings: str) -> Runner:
+def _runner(settings: str, save_detector: SaveDetector | None) -> Runner:
     from adbench.engine.run.runner import Runner
     from adbench.registration.registry import installed
 
-    return Runner(installed(), Settings.from_json(json.loads(settings)))
+    return Runner(installed(), Settings.from_json(json.loads(settings)), save_detector=save_detector)
 
 
 def run_units(runner: Runner, units: Sequence[Unit], callbacks: Callbacks, answer: Answer) -> Answer:
@@ -166,6 +172,8 @@ class Dispatcher:
     """Runs a plan's branches on an executor.
 
     Attributes:
+        work: runs an order elsewhere; a function at module level, which other processes find by its name.
+        save_detector: writes the detector of a unit that runs here, where the settings ask for it.
         outcomes: of the units that have ended so far.
         refusals: of units that could not begin.
     """
@@ -174,6 +182,8 @@ class Dispatcher:
     settings: Settings
     executor: Executor
     callbacks: Callbacks
+    work: Work = run_order
+    save_detector: SaveDetector | None = None
     outcomes: list[UnitOutcome] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     _before: dict[str, ResultRecord | None] = field(default_factory=dict)
@@ -203,7 +213,7 @@ class Dispatcher:
         if record is None or (old and self.settings.reruns(record.status)):
             return False
         self.callbacks.begin(unit.title)
-        self._ended(UnitOutcome(record, builder.folder, fresh=False))
+        self._ended(UnitOutcome.ended_before(record, builder.folder, save=self.settings.save))
         return True
 
     def _builder(self, unit: Unit) -> RecordBuilder:
@@ -224,7 +234,7 @@ class Dispatcher:
         jobs = {self._job(units, file): _GivenJob(units, file) for units, file in zip(todo, files, strict=True)}
         left = []
         with ExitStack() as stack:
-            work = stack.enter_context(self._work_here(jobs)) if self.executor.here else run_order
+            work = stack.enter_context(self._work_here(jobs)) if self.executor.here else self.work
             endings = stack.enter_context(closing(self.executor.run(work, list(jobs))))  # no worker outlives it
             for ending in endings:
                 given = jobs[ending.job]
@@ -248,8 +258,9 @@ class Dispatcher:
         """Work for this process, which tells its progress while it runs."""
         from adbench.engine.run.runner import Runner
 
-        runner = Runner(self.registry, self.settings, self.callbacks.watch, self.callbacks.note)
-        callbacks = Callbacks(begin=self.callbacks.begin, end=self._ended, refused=self._refused)
+        given = self.callbacks
+        runner = Runner(self.registry, self.settings, given.watch, given.note, save_detector=self.save_detector)
+        callbacks = Callbacks(begin=given.begin, end=self._ended, refused=self._refused)
         orders = {job.order: given.units for job, given in jobs.items()}
         try:
             yield lambda order: run_units(runner, orders[order], callbacks, Answer()).to_json()

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from adbench.api.bank import Source
 from adbench.engine.features.feature_batch import FeatureCost
 from adbench.engine.features.streams import MeteredStream
+from adbench.engine.plan.threshold_rule import Rule
 from adbench.engine.process.clock import PeakMemory
 from adbench.engine.process.progress import StageProgress, Watch
 from adbench.engine.process.scratch import Scratch
 from adbench.engine.run.method import Method
 from adbench.engine.run.prepared_unit import PreparedUnit
+from adbench.engine.store.normal_scores import NormalScores
+from adbench.engine.store.record import ResultRecord
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,30 @@ class FittedMethod:
     fit_s: float
     peak_memory_mb: float
     peak_gpu_mb: float | None
+
+
+@dataclass(frozen=True)
+class UnitFit:
+    """What the detector of a unit is made of: the method that scored its test images, and the normal scores.
+
+    Attributes:
+        unit: what was run.
+        fitted: its method.
+        normal: image scores of normal images by banks that had not seen them.
+        peaks: [N] float32, the highest pixel of each of their anomaly maps; None for a method without maps.
+        rule: how the threshold follows from the normal scores.
+    """
+
+    unit: PreparedUnit
+    fitted: FittedMethod
+    normal: NormalScores
+    peaks: np.ndarray | None
+    rule: Rule
+
+
+SaveDetector = Callable[[UnitFit, ResultRecord, Path], None]
+"""Writes the detector of a unit that ended well into a file. It raises an `AdbenchError` if the method is no detector.
+The engine does not know the form of that file, so whoever starts a run provides the function."""
 
 
 @dataclass

@@ -38,6 +38,8 @@ from adbench.registration.registry import Registry
 
 Components = Mapping[str, list[Component]]
 _NONE: Mapping[str, MetricInfo] = {}
+DETECTOR_FILE = "detector.adbench"
+"""The file of the fitted detector in a run's folder, if somebody asked for it."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class UnitOutcome:
         unsaved: why it could not be written, if so.
         notes: what plugins' trackers complained of.
         threshold: what a threshold from normal images does, if one was asked for and the unit ended now.
+        no_detector: why no detector is in the folder, if one was asked for.
     """
 
     record: ResultRecord
@@ -59,6 +62,26 @@ class UnitOutcome:
     unsaved: StorageError | None = None
     notes: tuple[str, ...] = ()
     threshold: Threshold | None = None
+    no_detector: str = ""
+
+    @classmethod
+    def ended_before(cls, record: ResultRecord, folder: Path, *, save: bool) -> UnitOutcome:
+        """The outcome of a unit that does not run again.
+
+        Args:
+            record: of the earlier run.
+            folder: of the earlier run.
+            save: whether its detector is asked for.
+        """
+        lacks = save and record.status == "ok" and not (folder / DETECTOR_FILE).exists()
+        why = "the unit ended before without a detector; give --redo with --save to fit it again" if lacks else ""
+        return cls(record, folder, fresh=False, no_detector=why)
+
+    @property
+    def detector(self) -> Path | None:
+        """The file of the detector beside the record; None where there is none."""
+        file = self.folder / DETECTOR_FILE
+        return file if self.well and file.exists() else None
 
     @property
     def title(self) -> str:
@@ -80,6 +103,7 @@ class UnitOutcome:
             "threshold": None if self.threshold is None else self.threshold.model_dump(),
             "unsaved": None if self.unsaved is None else str(self.unsaved),
             "notes": list(self.notes),
+            "no_detector": self.no_detector,
         }
 
     @classmethod
@@ -88,7 +112,8 @@ class UnitOutcome:
         unsaved = None if data["unsaved"] is None else StorageError(data["unsaved"])
         record = ResultRecord.model_validate(data["record"])
         threshold = None if data["threshold"] is None else Threshold.model_validate(data["threshold"])
-        return cls(record, place(data["folder"]), data["fresh"], unsaved, tuple(data["notes"]), threshold)
+        folder, notes = place(data["folder"]), tuple(data["notes"])
+        return cls(record, folder, data["fresh"], unsaved, notes, threshold, data["no_detector"])
 
 
 @dataclass

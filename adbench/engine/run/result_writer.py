@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 from adbench.api.metric import Metric
 from adbench.engine.plan.data_origin import write_origin
 from adbench.engine.plan.settings import Settings
-from adbench.engine.process.error_text import bounded
+from adbench.engine.process.error_text import bounded, named, words_of
 from adbench.engine.process.location import is_here
 from adbench.engine.run.failure import failure_of
-from adbench.engine.run.record_builder import RecordBuilder, UnitOutcome
+from adbench.engine.run.fitting import SaveDetector, UnitFit
+from adbench.engine.run.record_builder import DETECTOR_FILE, RecordBuilder, UnitOutcome
 from adbench.engine.run.result import Result
 from adbench.engine.store.record import ResultRecord, new_run, write_record
-from adbench.errors import StorageError
+from adbench.errors import AdbenchError, StorageError
 from adbench.registration.registry import Registry
 
 
@@ -25,11 +27,13 @@ class ResultWriter:
 
     Attributes:
         writing: called before a result is written, which takes a while.
+        save_detector: writes the detector of a unit; None if no detector can be asked for.
     """
 
     registry: Registry
     settings: Settings
     writing: Callable[[], None] = lambda: None
+    save_detector: SaveDetector | None = None
 
     def metrics(self) -> list[Metric]:
         """All that are installed."""
@@ -44,10 +48,23 @@ class ResultWriter:
         return self.save(builder, record, trace=failure.trace)
 
     def save(
-        self, builder: RecordBuilder, record: ResultRecord, result: Result | None = None, trace: str = ""
+        self,
+        builder: RecordBuilder,
+        record: ResultRecord,
+        result: Result | None = None,
+        trace: str = "",
+        fit: UnitFit | None = None,
     ) -> UnitOutcome:
-        """Write a record and what belongs to it; a result that cannot be written is still handed back."""
-        unsaved = None
+        """Write a record and what belongs to it; a result that cannot be written is still handed back.
+
+        Args:
+            builder: of the record.
+            record: of the unit.
+            result: of a unit that ended well.
+            trace: the traceback of a unit that failed.
+            fit: what the unit's detector is made of, if it is to be kept.
+        """
+        unsaved, no_detector = None, ""
         try:
             with new_run(self.settings.out, builder.folder.name) as folder:
                 if result is not None:
@@ -55,14 +72,33 @@ class ResultWriter:
                     record = result.write(folder, record, self.metrics(), figures=self.settings.figures)
                     if is_here(self.settings.out):
                         write_origin(folder, builder.unit.dataset)
+                no_detector = "" if fit is None else self._write_detector(fit, record, folder)
                 if trace:
                     (folder / "traceback.txt").write_text(trace, encoding="utf-8", errors="backslashreplace")
                 write_record(folder, record)
         except StorageError as error:
             unsaved = error
         threshold, notes = (None, ()) if result is None else (result.threshold, result.notes())
-        notes = (*notes, *self._notify_plugins(record))
-        return UnitOutcome(record, builder.folder, threshold=threshold, unsaved=unsaved, notes=notes)
+        return UnitOutcome(
+            record,
+            builder.folder,
+            threshold=threshold,
+            unsaved=unsaved,
+            notes=(*notes, *self._notify_plugins(record)),
+            no_detector=no_detector,
+        )
+
+    def _write_detector(self, fit: UnitFit, record: ResultRecord, folder: Path) -> str:
+        """Write the detector; returns why that cannot be done. It must not cost the result."""
+        if self.save_detector is None:
+            return "whoever started this run cannot write detectors"
+        try:
+            self.save_detector(fit, record, folder / DETECTOR_FILE)
+        except AdbenchError as error:
+            return words_of(error)
+        except Exception as error:  # noqa: BLE001  a component's error, or an error of adbench
+            return f"it could not be written ({named(error)})"
+        return ""
 
     def _notify_plugins(self, record: ResultRecord) -> tuple[str, ...]:
         """Call the plugins' hook `job_finished`; an error of theirs becomes a note and never loses a result."""

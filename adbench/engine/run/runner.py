@@ -6,14 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from adbench.api.search.shared_results import SharedResults
 from adbench.engine.features.contract import naming_component
 from adbench.engine.plan.compat import require_compatible
 from adbench.engine.plan.protocol import make_task
 from adbench.engine.plan.recipe import components_of
 from adbench.engine.plan.settings import Settings, choose_device
+from adbench.engine.plan.threshold_rule import Rule
 from adbench.engine.plan.unit import Unit
-from adbench.engine.process.clock import GRACE, Clock, deadline
+from adbench.engine.process.clock import GRACE, Clock, PeakMemory, deadline
 from adbench.engine.process.error_text import bounded
 from adbench.engine.process.global_state import undisturbed
 from adbench.engine.process.interrupts import is_stop, raise_if_stopped
@@ -22,19 +25,21 @@ from adbench.engine.process.notes import Notes
 from adbench.engine.process.progress import Watch
 from adbench.engine.process.worker_status import WorkerStatus
 from adbench.engine.run.backbone_pool import BackbonePool
-from adbench.engine.run.crossfit import normal_scores_of
+from adbench.engine.run.crossfit import all_normal_scores, enough_for, normal_scores_of
 from adbench.engine.run.evaluating import ResultMaker
-from adbench.engine.run.fitting import Fitter
+from adbench.engine.run.fitting import Fitter, SaveDetector, UnitFit
 from adbench.engine.run.method import Method
 from adbench.engine.run.predicting import Predictor
 from adbench.engine.run.prepared_unit import PreparedUnit, UnitPreparer
 from adbench.engine.run.record_builder import RecordBuilder, UnitOutcome
 from adbench.engine.run.result_writer import ResultWriter
+from adbench.engine.store.normal_scores import NormalScores
 from adbench.errors import WeightsError
 from adbench.registration.registry import Registry
 
 SHARED_BYTES = 1 << 28
 """Bytes of results that units share, in each of the two caches."""
+_NO_SCORES = NormalScores(np.zeros(0, np.float32), "none", "the run had no rule for a threshold (--threshold none)")
 
 
 @dataclass
@@ -47,6 +52,7 @@ class Runner:
         watch: called with the progress of each stage.
         note: called with each sentence that a user should see.
         status: the unit that this process runs, for other processes.
+        save_detector: writes the detector of a unit, where the settings ask for it.
 
     Raises:
         UsageError: a GPU is asked for and there is none.
@@ -57,6 +63,7 @@ class Runner:
     watch: Watch = lambda _stage, _done, _total: None
     note: Callable[[str], None] = lambda _: None
     status: WorkerStatus = field(default_factory=WorkerStatus)
+    save_detector: SaveDetector | None = None
 
     def __post_init__(self) -> None:
         settings = self.settings = replace(self.settings, device=choose_device(self.settings.device))
@@ -66,7 +73,7 @@ class Runner:
         self._fitter = Fitter(self._watch)
         self._predictor = Predictor(settings, self._fitter, self._watch, backbones.report_notes)
         self._results = ResultMaker(settings, self._shared)
-        self._writer = ResultWriter(self.registry, settings, lambda: self.watch("write", 0, 0))
+        self._writer = ResultWriter(self.registry, settings, lambda: self.watch("write", 0, 0), self.save_detector)
 
     def _note(self, sentence: str) -> None:
         self.note(sentence)
@@ -133,7 +140,7 @@ class Runner:
             self.status.at_unit()
             record = builder.record()
             if record is not None and not self.settings.reruns(record.status):
-                return UnitOutcome(record, builder.folder, fresh=False)
+                return UnitOutcome.ended_before(record, builder.folder, save=self.settings.save)
             return self._run_locked(builder, method)
 
     def _find_images(self, builder: RecordBuilder) -> None:
@@ -153,13 +160,24 @@ class Runner:
         with clock.measure("wall"), undisturbed(), self._limit(), self._prepared(builder, method, clock) as unit:
             predicted = self._predictor.predictions(unit)
             builder.runtime, builder.facts, builder.drew = predicted.runtime, predicted.facts, predicted.drew
-            normal = normal_scores_of(unit, self.settings.threshold, self.registry, self._watch)
+            normal, fit = self._normal_scores(unit)
             result, metrics = self._results.measured(unit, predicted, normal, self._writer.metrics())
             self._remark(builder.unit)
             self._remarks.each_once(result.evaluator.remarks())
         shared_s = self._shared.charged - charged
         cost = predicted.cost.model_copy(update=_later_seconds(clock, shared_s))
-        return self._writer.save(builder, builder.done(cost, metrics), result)
+        return self._writer.save(builder, builder.done(cost, metrics), result, fit=fit)
+
+    def _normal_scores(self, unit: PreparedUnit) -> tuple[NormalScores | None, UnitFit | None]:
+        """The normal scores that the threshold's rule asks for, and the parts of the detector, if it is to be kept."""
+        rule = self.settings.threshold
+        if not self.settings.save:
+            return normal_scores_of(unit, rule, self.registry, self._watch), None
+        every, peaks = (_NO_SCORES, None) if rule is None else all_normal_scores(unit, self.registry, self._watch)
+        # Units may share predictions without a fit of their own, so this may be the first one
+        fitted = self._fitter.fitted(unit, PeakMemory(self.settings.device))
+        normal = None if rule is None else enough_for(unit, rule, every)
+        return normal, UnitFit(unit, fitted, every, peaks, rule or Rule())
 
     @contextmanager
     def _limit(self) -> Iterator[None]:
