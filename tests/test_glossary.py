@@ -25,6 +25,7 @@ OWNERS = {
     "Detector": {"detector/detector"},
     "Drift": {"detector/drift"},
     "Executor": {"api/executor"},
+    "Explanation": {"detector/explain/explanation"},
     "FeatureCache": {"engine/features/feature_cache"},
     "Features": {"api/features", "engine/features/cached_features"},
     "Grid": {"engine/plan/suite"},

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from adbench.detector.explain.explaining import Explainer
+from adbench.detector.explain.normal_files import NormalFiles
 from adbench.detector.fit.images import GivenDataset, GivenImage, ImageLike, Images, images_of, is_one, normal_images
 from adbench.detector.fit.learning import learn
 from adbench.detector.fit.scoring import ScoredImage, Scoring
@@ -133,13 +135,32 @@ class Detector:
         """As `predict` of many, with the reason in the place of an image that cannot be read."""
         fitted = self.fitted
         for scored in self.scoring.scores(images_of(images)):
-            yield scored if isinstance(scored, BadImage) else _prediction(fitted, scored)
+            yield scored if isinstance(scored, BadImage) else self._prediction(fitted, scored)
 
     def _predictions(self, fitted: DetectorState, images: Iterator[GivenImage]) -> Iterator[Prediction]:
         for scored in self.scoring.scores(images):
             if isinstance(scored, BadImage):
                 raise scored
-            yield _prediction(fitted, scored)
+            yield self._prediction(fitted, scored)
+
+    def _prediction(self, fitted: DetectorState, scored: ScoredImage) -> Prediction:
+        learned, patches = fitted.about.learned, scored.scores.patches
+        return Prediction(
+            image=scored.image,
+            score=scored.score,
+            patches=None if patches is None else np.asarray(patches.numpy()),
+            geometry=scored.geometry,
+            milliseconds=scored.milliseconds,
+            notes=() if learned is None else tuple(learned.differences(scored.appearance)),
+            calibration=fitted.calibration,
+            spec=fitted.recipe.map or MapSpec(),
+            white=fitted.about.white,
+            explainer=Explainer(fitted, self.scoring, self._normal_files(fitted)),
+        )
+
+    def _normal_files(self, fitted: DetectorState) -> NormalFiles:
+        """Where the images may lie that it learned from: the folder of its file, or the dataset of its run."""
+        return NormalFiles(known=fitted.files, home=fitted.home)
 
     def threshold(self, rule: str | Rule | None = None) -> Threshold:
         """The threshold on image scores; by another rule from now on, if one is given.
@@ -309,18 +330,3 @@ class Detector:
 
     def _repr_html_(self) -> str:
         return table_html(f"Detector {self.recipe.name}", self.facts())
-
-
-def _prediction(fitted: DetectorState, scored: ScoredImage) -> Prediction:
-    learned, patches = fitted.about.learned, scored.scores.patches
-    return Prediction(
-        image=scored.image,
-        score=scored.score,
-        patches=None if patches is None else np.asarray(patches.numpy()),
-        geometry=scored.geometry,
-        milliseconds=scored.milliseconds,
-        notes=() if learned is None else tuple(learned.differences(scored.appearance)),
-        calibration=fitted.calibration,
-        spec=fitted.recipe.map or MapSpec(),
-        white=fitted.about.white,
-    )

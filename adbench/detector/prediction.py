@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from adbench.api.geometry import Geometry
+    from adbench.detector.explain.explaining import Explainer
+    from adbench.detector.explain.explanation import Explanation
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +39,8 @@ class Prediction:
         notes: in what the image differs from those that the detector learned from, a sentence each.
         calibration: of the detector when it was asked.
         spec: how patch scores become a map.
+        white: the number that is white in images of more than 8 bits.
+        explainer: explains the score.
     """
 
     image: GivenImage
@@ -46,6 +52,7 @@ class Prediction:
     calibration: Calibration = field(repr=False, kw_only=True)
     spec: MapSpec = field(repr=False, kw_only=True)
     white: float | None = field(default=None, repr=False, kw_only=True)
+    explainer: Explainer | None = field(default=None, repr=False, kw_only=True)
 
     @property
     def name(self) -> str:
@@ -91,6 +98,23 @@ class Prediction:
         if glowing is None:
             raise UsageError("this method gives image scores alone: there is no map to show")
         return Image.fromarray(np.concatenate([eight_bits(pixels), glowing], axis=1))
+
+    def explain(self, normal: str | Path | Sequence[str | Path] = ()) -> Explanation:
+        """Why the most anomalous patch scores as it does: the nearest normal patch, and the shares of the layers.
+
+        Args:
+            normal: folders in which to look for the images that the detector learned from, before the places where they
+                were; a file is shown only if its content is the one that was learned from.
+
+        Raises:
+            UsageError: the method gives no patch scores, or nobody says which detector predicted this.
+            BadImage: the image's file is not there any more.
+        """
+        if self.explainer is None:
+            raise UsageError("this prediction does not know its detector; explain what Detector.predict gives")
+        folders = [normal] if isinstance(normal, str | Path) else normal
+        explainer = self.explainer.looking_in([Path(folder) for folder in folders])
+        return explainer.explain(self.image, self.score, self.threshold, self.patches, self.geometry)
 
     def heatmap(self) -> np.ndarray | None:
         """[H, W, 3] uint8: the image in gray, glowing where the anomaly map is high; None for a method without a map.

@@ -13,10 +13,11 @@ from adbench.cli.detectors.choices import computing_options, detector_file, drif
 from adbench.cli.options import SectionedCommand, option
 from adbench.cli.screen import counted, echo
 from adbench.detector.outputs.kinds import KINDS
-from adbench.errors import StorageError
+from adbench.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
     from adbench.detector.drift import Drift
+    from adbench.detector.outputs.folder import PredictionFolder
     from adbench.detector.prediction import Prediction
     from adbench.errors import BadImage
 
@@ -41,6 +42,20 @@ if TYPE_CHECKING:
     show_default="all of them",
 )
 @option("--tables-only", section="Detector", is_flag=True, help="Write predictions.csv and predictions.jsonl alone.")
+@option(
+    "--explain",
+    section="Detector",
+    is_flag=True,
+    help="Also write explanations: the most anomalous patch beside the nearest normal one, with the shares of layers.",
+)
+@option(
+    "--normal",
+    section="Detector",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="A folder to look for normal images in, for --explain; by default they are looked for where they were.",
+)
 @option("--threshold", section="Detector", metavar="RULE", help="Another rule than the detector's own.")
 @drift_option
 @weights_option
@@ -55,15 +70,17 @@ def command(file: Path, images: tuple[Path, ...], **options: Any) -> int:
 
     \b
     adbench predict bolt.adbench images/ --out predictions/
+    adbench predict bolt.adbench images/ --out predictions/ --explain
     """  # noqa: D301  \b is click's mark for a paragraph to keep as it is
     from adbench.detector.drift import Drift
-    from adbench.detector.outputs.folder import PredictionFolder
 
+    if options["normal"] and not options["explain"]:
+        raise UsageError("--normal says where to find normal images for explanations; give --explain, too")
     detector = loaded(file, options)
     if options["threshold"] is not None:
         detector.threshold(options["threshold"])
     tally = _Tally(Drift(detector.normal_scores, options["drift"]))
-    folder = PredictionFolder(options["out"], () if options["tables_only"] else options["write"] or KINDS)
+    folder = _folder(options)
     try:
         for name, outcome in zip(_names(images), detector.outcomes(_paths(images)), strict=True):
             folder.write(name, outcome, tally.evidence(outcome))
@@ -75,6 +92,13 @@ def command(file: Path, images: tuple[Path, ...], **options: Any) -> int:
         folder.close()
     tally.print_summary(options["out"], detector.threshold().reason)
     return 1 if tally.bad else 0
+
+
+def _folder(options: dict[str, Any]) -> PredictionFolder:
+    from adbench.detector.outputs.folder import PredictionFolder
+
+    kinds = () if options["tables_only"] else options["write"] or KINDS
+    return PredictionFolder(options["out"], kinds, explain=options["explain"], normal=options["normal"])
 
 
 def _paths(given: tuple[Path, ...]) -> Iterator[Path]:

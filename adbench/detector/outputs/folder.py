@@ -18,7 +18,7 @@ from adbench.detector.outputs.lines import LineFile
 from adbench.detector.outputs.rows import RowWriter, row_of
 from adbench.detector.prediction import Prediction
 from adbench.engine.store.record import storage_errors
-from adbench.errors import BadImage
+from adbench.errors import BadImage, UsageError
 
 
 class PredictionFolder:
@@ -31,12 +31,15 @@ class PredictionFolder:
     | ``masks/NAME.png`` | white where the map is above the pixel threshold |
     | ``labelme/NAME.json`` | the contours of the mask, for labelme |
     | ``coco.json`` | the contours of all masks; it appears when the folder is closed |
+    | ``explanations/NAME.png`` | the most anomalous patch beside the nearest normal patch, on request |
 
     Args:
         folder: where it all goes.
         kinds: which of `KINDS` are written beside the rows.
         rows: writes the rows; None for new tables.
         contours: holds the lines of ``coco.json``; None for none before.
+        explain: whether each image is explained, in a picture and in its row of ``predictions.jsonl``.
+        normal: folders in which to look for normal images to show.
 
     Raises:
         StorageError: disk full or read-only; what was written before stays whole.
@@ -48,8 +51,12 @@ class PredictionFolder:
         kinds: Sequence[str] = KINDS,
         rows: RowWriter | None = None,
         contours: LineFile | None = None,
+        *,
+        explain: bool = False,
+        normal: Sequence[Path] = (),
     ) -> None:
         self.folder, self._kinds = folder, tuple(kinds)
+        self._explain, self._normal = explain, tuple(normal)
         self.rows = rows or RowWriter(folder)
         self._contours = contours
         self._coco: CocoFile | None = None
@@ -73,7 +80,22 @@ class PredictionFolder:
                     self._write_pictures(name, outcome, outcome.map)
         except BadImage as gone:  # the file was scored, and then moved away
             row["notes"].append(f"no heatmap: {gone}")
+        if self._explain:
+            row["explanation"] = self._explanation(name, outcome, row["notes"])
         self.rows.write(row)
+
+    def _explanation(self, name: str, outcome: Prediction | BadImage, notes: list[str]) -> dict[str, Any] | None:
+        """Write the picture of an explanation; returns the explanation as JSON, or None with a note that says why."""
+        if isinstance(outcome, BadImage):
+            return None
+        try:
+            explanation = outcome.explain(self._normal)
+        except (BadImage, UsageError) as error:
+            notes.append(f"no explanation: {error}")
+            return None
+        with storage_errors(self.folder):
+            _write_png(self._place("explanations", name, ".png"), np.asarray(explanation.show()))
+        return explanation.to_json()
 
     def finish(self) -> None:
         """Write ``coco.json`` of all images so far.

@@ -19,7 +19,7 @@ HEAD = ",".join(COLUMNS) + "\n"
 
 
 def row_of(file: str, outcome: Prediction | BadImage, drift: float | None = None) -> dict[str, Any]:
-    """What is written of an image: its scores, or why it cannot be read.
+    """What is written of an image: its scores, or why it cannot be read. An explanation is in JSON lines alone.
 
     Args:
         file: the image's name in the table.

@@ -16,6 +16,7 @@ from adbench.engine.store.record import storage_errors
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from PIL.Image import Image
     from PIL.ImageFont import FreeTypeFont
 
 NORMAL, DEFECT = "#0072B2", "#D55E00"
@@ -70,6 +71,11 @@ class Canvas:
 
         mask = Image.fromarray((255 * cover).astype(np.uint8))
         self._image.paste(color, (_pixels(left), _pixels(top)), mask)
+
+    @property
+    def image(self) -> Image:
+        """The picture so far."""
+        return self._image
 
     def save(self, path: Path) -> None:
         """Write a PNG.
