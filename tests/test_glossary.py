@@ -46,7 +46,7 @@ OWNERS = {
     "Recipe": {"engine/plan/recipe"},
     "Record": {"engine/store/record", "boards/records/records_io"},
     "Regime": {"engine/store/record"},
-    "Row": {"boards/tables/tidy"},
+    "Row": {"boards/tables/methods"},
     "Run": {"engine/evaluate/sweep"},
     "Scorer": {"api/scorer"},
     "Suite": {"engine/plan/suite"},

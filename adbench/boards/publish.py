@@ -35,15 +35,16 @@ from adbench.boards.records.board_files import (
     read_runs,
 )
 from adbench.boards.records.installed import BoardFacts
+from adbench.boards.records.integrity import integrity_table
+from adbench.boards.records.keys import UnitKey, method_key, method_name, short_keys, shots_of, unit_of
 from adbench.boards.records.manifest import MANIFEST_FILE
 from adbench.boards.records.merging import MergeNotes
 from adbench.boards.records.pictures import PHOTOGRAPH
+from adbench.boards.records.published import PUBLISHED_FILE, read_published
 from adbench.boards.records.records_io import FoundRecord
-from adbench.boards.tables.deployed import read_thresholds
-from adbench.boards.tables.extra_tables import appendix
-from adbench.boards.tables.published_figures import PUBLISHED_FILE, read_published
+from adbench.boards.tables.deployed import deployed_tables
+from adbench.boards.tables.published_figures import fidelity_tables, published_tables
 from adbench.boards.tables.table import standings_tables, tables
-from adbench.boards.tables.tidy import UnitKey, method_key, method_name, short_keys, shots_of, unit_of
 from adbench.boards.text import plain, words
 from adbench.engine.store.record import storage_errors
 from adbench.files import atomic_write
@@ -180,7 +181,12 @@ def _generated(
         files.update(_record_files(leaderboard))
         if leaderboard.found:
             files[leaderboard.folder / MANIFEST_FILE] = leaderboard.manifest.to_text().encode()
-        beside = appendix(data, read_thresholds(leaderboard.extras.details, leaderboard.extras.problems), published)
+        beside = [
+            *deployed_tables(data, leaderboard.extras.thresholds()),
+            *fidelity_tables(data, published),
+            *published_tables(data.board, published),
+            *([integrity_table(data)] if data.records else []),
+        ]
         shown = [*tables(data, leaderboard.extras.details_of), *beside]
         files[leaderboard.folder / README] = _page(renderers.markdown.render(shown))
         files[leaderboard.folder / "table.csv"] = renderers.csv.render(standings_tables(data)).encode()

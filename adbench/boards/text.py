@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 
 from adbench.safe_text import one_line
 
@@ -29,3 +30,9 @@ def slug(text: str) -> str:
 def hash8(text: str) -> str:
     """Eight hexadecimal digits that tell texts apart."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+
+
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """The first few of many names, each as plain text, and the number of the others."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(plain, names[:most])) + more

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from statistics import fmean
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from adbench.boards.board import Board
 from adbench.boards.page.command import command_line, file_name, recipe_lines
 from adbench.boards.page.detail import Shared, detail_of
 from adbench.boards.records.board_extras import PICTURES, BoardExtras
+from adbench.boards.records.keys import UnitKey
 from adbench.boards.records.pictures import LayeredPicture, address
 from adbench.boards.statistics.fingerprint import fingerprint
 from adbench.boards.statistics.stats import compare, ranking
 from adbench.boards.tables.costs import costs_of
-from adbench.boards.tables.table import FIXED, Figure, Standing, figure, notes_on, percent, ranks_of, standings
-from adbench.boards.tables.tidy import BoardData, MethodRow, Reading, RegimeGroup, UnitKey
+from adbench.boards.tables.figures import FIXED, Figure, figures_of, percent
+from adbench.boards.tables.methods import MethodRow, RegimeGroup
+from adbench.boards.tables.table import Standing, notes_on, standings
+from adbench.boards.tables.tidy import BoardData
 from adbench.boards.text import plain
 from adbench.engine.store.record import canonical_json
 
@@ -37,15 +39,19 @@ def content(data: BoardData, extras: BoardExtras, *, single_file: bool = False) 
         extras: details of single images, and pictures.
         single_file: whether the page holds its photographs, instead of links to `pictures/`.
     """
-    board, shared = data.board, Shared()
-    groups = [(regime, standings(board, data, methods)) for regime, methods in data.regimes()]
-    rows = [row for number, (_, places) in enumerate(groups) for row in _rows(board, data, shared, number, places)]
-    best_first = _best_first(rows, board)
-    room = _add_details(best_first, board, data, shared, extras)
+    shared = Shared()
+    groups = standings(data)
+    rows = [
+        (place.method, _method(data, place, number, shared))
+        for number, (_, places) in enumerate(groups)
+        for place in places
+    ]
+    best_first = _best_first(rows, data.board)
+    room = _add_details(best_first, data, shared, extras)
     _add_pictures(best_first, shared, extras, room, single_file=single_file)
     return {
         "schema": 1,
-        "board": _board(board, data),
+        "board": _board(data),
         "groups": [_group(data, regime, places, extras) for regime, places in groups],
         "methods": [row for _, row in rows],
         "notes": _about_details([row for _, row in rows]),
@@ -61,7 +67,8 @@ def _about_details(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"Single images are shown of {shown} of {len(rows)} methods: those that have details, the best first."]
 
 
-def _board(board: Board, data: BoardData) -> dict[str, Any]:
+def _board(data: BoardData) -> dict[str, Any]:
+    board = data.board
     return {
         "title": plain(board.title),
         "dataset": plain(board.dataset),
@@ -108,29 +115,17 @@ def _ranking(data: BoardData, methods: Sequence[MethodRow], metric: str) -> dict
     }
 
 
-def _rows(board: Board, data: BoardData, shared: Shared, group: int, places: Sequence[Standing]) -> Iterator[Row]:
-    """The methods of one group, each with its rank by every metric."""
-    ranks = zip(*(_ranks(places, metric) for metric in board.metrics), strict=True)
-    for place, own in zip(places, ranks, strict=True):
-        yield place.method, {"group": group, "ranks": own, **_method(board, data, place, shared)}
-
-
-def _ranks(places: Sequence[Standing], metric: str) -> list[int | None]:
-    """Ranks by a metric. Unverified methods have none; all methods of a group are verified, or none is."""
-    if any(place.method.unverified for place in places):
-        return [None] * len(places)
-    return ranks_of(place.figures[metric] for place in places)
-
-
-def _method(board: Board, data: BoardData, place: Standing, shared: Shared) -> dict[str, Any]:
-    """The row of a method: figures, costs and recipe."""
-    method = place.method
+def _method(data: BoardData, place: Standing, group: int, shared: Shared) -> dict[str, Any]:
+    """The row of a method: ranks, figures, costs and recipe."""
+    method, board = place.method, data.board
     first = next(iter(method.records.values()))
     file, seeds = file_name(first), sorted({unit.seed for unit in method.records})
     parts = [
         f"{part.kind} {part.name} v{part.version} ({part.dist} {part.dist_version})" for part in first.recipe.parts
     ]
     return {
+        "group": group,
+        "ranks": place.ranks,
         "key": method.key,
         "label": method.label,
         "random": method.random,
@@ -141,7 +136,7 @@ def _method(board: Board, data: BoardData, place: Standing, shared: Shared) -> d
         "parts": [shared.lines.place(plain(part)) for part in parts],
         "file": file,
         "command": command_line(file, board.dataset, board.protocol.of_row(method.regime.shots), seeds),
-        "notes": notes_on(board, data, method),
+        "notes": notes_on(data, method),
     }
 
 
@@ -155,14 +150,9 @@ def _cell_with_spread(cell: Figure) -> list[float | str] | str:
 
 
 def _by_category(data: BoardData, method: MethodRow, metric: str) -> list[float | str]:
-    readings = data.readings(method, metric)
-    return [_cell(readings, [UnitKey(category, seed) for seed in data.seeds]) for category in data.categories]
-
-
-def _cell(readings: Mapping[UnitKey, Reading], units: Sequence[UnitKey]) -> float | str:
-    """The mean over seeds as in all tables, or the mark that replaces it."""
-    values = [reading.value for unit in units if (reading := readings.get(unit)) and reading.value is not None]
-    return float(percent(fmean(values))) if values and len(values) == len(units) else figure(readings, units).mark
+    found = figures_of(data, metric).by_category
+    cells = (found[method.key, category] for category in data.categories)
+    return [cell.mark if cell.mean is None else float(percent(cell.mean)) for cell in cells]
 
 
 def _costs(costs: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,7 +168,7 @@ def _best_first(rows: Sequence[Row], board: Board) -> list[Row]:
     return sorted(rows, key=lambda row: (row[1]["ranks"][by] or len(rows) + 1, row[1]["group"]))
 
 
-def _add_details(rows: Sequence[Row], board: Board, data: BoardData, shared: Shared, extras: BoardExtras) -> int:
+def _add_details(rows: Sequence[Row], data: BoardData, shared: Shared, extras: BoardExtras) -> int:
     """Give details to as many methods as there is room for; the room that is left.
 
     Details that are too large are left out; smaller ones of the next method may still fit.
@@ -186,7 +176,7 @@ def _add_details(rows: Sequence[Row], board: Board, data: BoardData, shared: Sha
     room = ROOM
     for method, row in rows:
         before, mark = shared.size, shared.mark()
-        found = detail_of(method, data.categories, board.metrics, extras, shared)
+        found = detail_of(method, data.categories, data.board.metrics, extras, shared)
         needed = len(canonical_json(found)) + shared.size - before
         if needed > room:
             shared.back_to(mark)

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from adbench.boards.records.board_extras import BoardExtras
-from adbench.boards.tables.tidy import MethodRow
+from adbench.boards.tables.methods import MethodRow
 from adbench.boards.text import plain
 from adbench.engine.evaluate.details import Details
 from adbench.engine.store.record import ResultRecord, canonical_json

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from adbench import AdbenchError, StorageError
 from adbench.api.untrusted import is_there, read_plain, read_xz
+from adbench.boards.records.keys import row_key
 from adbench.boards.records.manifest import Manifest
 from adbench.boards.records.pictures import (
     DrawnPicture,
@@ -26,8 +27,8 @@ from adbench.boards.records.pictures import (
     read_photographs,
 )
 from adbench.boards.records.records_io import FoundRecord
-from adbench.boards.tables.tidy import row_key
 from adbench.engine.evaluate.details import DETAILS_FILE, Details, parse_details, read_details
+from adbench.engine.evaluate.threshold import Threshold
 from adbench.engine.store.record import ResultRecord, canonical_json
 
 DETAILS, PICTURES = "details", "pictures"
@@ -40,6 +41,8 @@ MAX_IMAGES = 20_000
 """Of one unit, whose details a page may show."""
 MAX_KINDS = 200
 MAX_NUMBER = 1e30
+_THRESHOLD = ',"threshold":'
+"""The last key of a line of details, which no text in canonical JSON holds: its quotes would be escaped."""
 _ID = re.compile(r'"id":"([0-9a-f]{64})"')
 """Keys of a line are sorted, so that the first of this form is the line's own."""
 
@@ -82,6 +85,19 @@ class BoardExtras:
         if fault:
             self.problems.append(f"details of record {record_id[:12]}: {fault}; its row goes without")
         return None if fault else details
+
+    def thresholds(self) -> dict[str, Threshold]:
+        """The threshold at the end of each line of details that has one; nothing else of the line is read."""
+        found = {}
+        for record_id, line in self.details.items():
+            _, key, value = line.rpartition(_THRESHOLD)
+            if key and value != "null}":
+                try:
+                    found[record_id] = Threshold.model_validate_json(value[:-1])
+                except ValidationError as error:
+                    message = error.errors()[0]["msg"]
+                    self.problems.append(f"details of record {record_id[:12]}: no threshold: {message}")
+        return found
 
     def pictures_of(self, record_id: str) -> Mapping[str, LayeredPicture | str]:
         """Pictures by image; none where there are none, or none that are well-formed."""

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from adbench import Weights
-from adbench.boards.tables.annotations import annotation_rows
-from adbench.boards.tables.tidy import BoardData, shots_of, unit_of
-from adbench.boards.text import plain
+from adbench.boards.records.keys import place_of
+from adbench.boards.tables.tidy import BoardData
+from adbench.boards.text import listed, plain
 from adbench.engine.images.contamination import MOST, defects_needed
 from adbench.engine.store.record import ResultRecord, identity
 from adbench.reports import Table
 
-SHOWN = 6
-FACTS = {
+MOST_COUNTED = 10**9
+MASKS = {
+    "vanished_defects": (
+        "no defect is smaller than a pixel of the grid",
+        "{} vanish, and count as the pixels they touch: {}",
+    ),
+    "empty_masks": ("every mask marks something", "{} mark nothing, and are left out of the pixel metrics: {}"),
+}
+"""Counts of unusual masks that records may have, with the check and its result."""
+IMAGES = {
     "near_duplicates": "no test image looks like a training image",
     "repeated_train": "no training image is there twice",
     "files_passed_over": "all files of the dataset were read",
 }
-"""Counts that records may have, and what they are counts of exceptions to."""
+"""Counts of images that records may have, and what they are counts of exceptions to."""
 
 
 def forged(record: ResultRecord) -> str:
@@ -68,14 +77,13 @@ def _tuned_on(record: ResultRecord) -> Sequence[str]:
 
 def integrity_table(data: BoardData) -> Table:
     """A table with a line for each check, and its result."""
-    records, counting = data.records, list(_counting(data))
+    records = data.records
     rows = (
         ("identities follow from recipe and task", f"all {len(records)} records"),
         ("raw scores were seen", _all_but((method.label for method in data.methods if method.unverified), "not of {}")),
         ("all rows saw the same images", _all_but(_on_other_images(data), "not {}")),
         ("no test image is a training image", _duplicates(data)),
-        *annotation_rows(counting),
-        *_counted(counting),
+        *count_rows(_counting(data)),
         ("weights were trained", _all_but((method.label for method in data.methods if method.random), "not of {}")),
         ("made from committed code", _committed(records)),
     )
@@ -84,8 +92,7 @@ def integrity_table(data: BoardData) -> Table:
 
 def _all_but(exceptions: Iterable[str], sentence: str) -> str:
     names = sorted(set(exceptions))
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return sentence.format(", ".join(map(plain, names[:SHOWN])) + more) if names else "yes"
+    return sentence.format(listed(names)) if names else "yes"
 
 
 def _on_other_images(data: BoardData) -> Iterator[str]:
@@ -96,16 +103,17 @@ def _on_other_images(data: BoardData) -> Iterator[str]:
 
 def _duplicates(data: BoardData) -> str:
     """Duplicates by the manifest, and by the records where the manifest has no entry."""
-    looked = {place: set(names) for place, names in data.duplicates.items() if place in data.images}
+    images, known = data.truth.images, data.truth.duplicates
+    looked = {place: set(names) for place, names in known.items() if place in images}
     for record in data.records:
-        place = shots_of(record), unit_of(record)
-        if record.task.duplicates is not None and place not in data.duplicates and not data.strange(record):
+        place = place_of(record)
+        if record.task.duplicates is not None and place not in known and not data.strange(record):
             looked.setdefault(place, set()).update(record.task.duplicates)
     found = _all_but({name for names in looked.values() for name in names}, "not {}")
-    unknown = len(data.images.keys() - looked.keys())
+    unknown = len(images.keys() - looked.keys())
     if not unknown:
         return found
-    missing = f"not looked at in {unknown} of {len(data.images)} units: run 'adbench board build' where the data is"
+    missing = f"not looked at in {unknown} of {len(images)} units: run 'adbench board build' where the data is"
     return f"{found}; {missing}" if looked else missing
 
 
@@ -115,15 +123,23 @@ def _counting(data: BoardData) -> Iterator[ResultRecord]:
         yield from (each for each in method.records.values() if each.status == "ok" and not data.strange(each))
 
 
-def _counted(records: Sequence[ResultRecord]) -> Iterator[tuple[str, str]]:
-    """A line for each count of images that any record has: the highest of each category."""
-    for fact, checked in FACTS.items():
-        most: dict[str, float] = {}
-        for record in (each for each in records if fact in each.facts):
-            most[record.task.category] = max(record.facts[fact], most.get(record.task.category, 0.0))
-        if most:
-            named = {f"{plain(category)} ({count:g})" for category, count in most.items() if count}
-            yield checked, _all_but(named, "not {}")
+def count_rows(records: Iterable[ResultRecord]) -> Iterator[tuple[str, str]]:
+    """A line for each count that any record has: masks only where there are unusual ones, images always.
+
+    Records of one category saw the same files: the highest count of each category stands for them.
+    """
+    most: dict[str, dict[str, int]] = defaultdict(dict)
+    for record in records:
+        for fact, count in record.facts.items():
+            known = most[fact].get(record.task.category, 0)
+            most[fact][record.task.category] = max(known, int(min(MOST_COUNTED, count)))
+    found = {fact: {name: count for name, count in sorted(by.items()) if count} for fact, by in most.items()}
+    for fact, (checked, result) in MASKS.items():
+        if masks := found.get(fact):
+            where = ", ".join(f"{plain(name)} {count}" for name, count in masks.items())
+            yield checked, result.format(sum(masks.values()), where)
+    for fact in (each for each in IMAGES if each in found):
+        yield IMAGES[fact], _all_but((f"{plain(name)} ({count})" for name, count in found[fact].items()), "not {}")
 
 
 def _committed(records: Sequence[ResultRecord]) -> str:

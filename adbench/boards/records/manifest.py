@@ -10,21 +10,20 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adbench import StorageError
 from adbench.api.untrusted import is_there, parse_json, read_plain
+from adbench.boards.records.keys import Place, UnitKey, most_common_images, place_of
 from adbench.boards.records.records_io import FoundRecord
-from adbench.boards.tables.tidy import BoardTruth, UnitKey, most_common_images, shots_of, unit_of
+from adbench.boards.tables.tidy import BoardTruth
 from adbench.engine.store.record import ResultRecord, canonical_json
 
 MANIFEST_FILE = "manifest.json"
 MAX_MANIFEST_BYTES = 64 << 20
 
-Place: TypeAlias = tuple[int, UnitKey]
-"""Shots and unit, which decide the images."""
 _Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -154,11 +153,6 @@ def _items(known: Mapping[str, str]) -> list[str]:
 
 def _lines(items: Sequence[str]) -> str:
     return "\n" + ",\n".join(items) + "\n" if items else ""
-
-
-def place_of(record: ResultRecord) -> Place:
-    """The shots and the unit of a record."""
-    return shots_of(record), unit_of(record)
 
 
 def images_of(place: Place, samples_sha: str) -> Images:

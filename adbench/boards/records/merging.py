@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from adbench import StorageError
+from adbench.boards.records.keys import Place, UnitKey, place_of, row_key, unit_of
 from adbench.boards.records.records_io import FoundRecord, to_line
-from adbench.boards.tables.tidy import UnitKey, row_key, shots_of, unit_of
 from adbench.boards.text import plain
 
 ROUNDING = 1e-6
@@ -45,7 +45,7 @@ class Merge:
         notes: takes a sentence for each record that is changed or left out.
     """
 
-    images: Mapping[tuple[int, UnitKey], str] = field(default_factory=dict)
+    images: Mapping[Place, str] = field(default_factory=dict)
     versions: Mapping[str, int] = field(default_factory=dict)
     replacing: bool = False
     notes: MergeNotes = field(default_factory=MergeNotes)
@@ -118,7 +118,7 @@ class Merge:
         """The order of rival records: finished ones, those on the board, those on its images, then the latest."""
         record = each.record
         first = not each.stands if self.replacing else each.stands
-        own = self.images.get((shots_of(record), unit_of(record))) == record.task.samples_sha
+        own = self.images.get(place_of(record)) == record.task.samples_sha
         return record.status == "ok", first, own, record.provenance.started, record.id
 
     def _fullness(self, each: FoundRecord) -> tuple[bool, int, int, int, str, str]:

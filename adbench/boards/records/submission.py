@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from adbench import UsageError
 from adbench.boards.board import Board
+from adbench.boards.records.keys import method_key, method_name, short_keys, shots_of, unit_of
 from adbench.boards.records.records_io import FoundRecord
-from adbench.boards.tables.tidy import method_key, method_name, short_keys, shots_of, unit_of
-from adbench.boards.text import plain
+from adbench.boards.text import listed, plain
 
 SHOWN = 5
 
@@ -62,10 +62,12 @@ def review(board: Board, found: Sequence[FoundRecord], categories: Sequence[str]
     faults += [f"{each.where}: weights are random" for each in found if each.record.regime.random_weights]
     faults += _missing(board, found, categories)
     dirty = [each.where for each in found if each.record.provenance.dirty]
-    warnings = [f"made from a checkout with uncommitted changes: {_listed(dirty)}"] if dirty else []
+    warnings = [f"made from a checkout with uncommitted changes: {listed(dirty, SHOWN)}"] if dirty else []
     for each in found:
         leaked = each.record.task.duplicates
-        warnings += [f"{each.where}: test images that are training images too: {_listed(leaked)}"] if leaked else []
+        warnings += (
+            [f"{each.where}: test images that are training images too: {listed(leaked, SHOWN)}"] if leaked else []
+        )
     return Review(faults, warnings)
 
 
@@ -77,9 +79,4 @@ def _missing(board: Board, found: Sequence[FoundRecord], categories: Sequence[st
         gaps = [f"{plain(name)} seed {seed}" for name, seed in wanted if (shots, name, seed) not in there]
         of = f" of {shots} shots" if shots else ""
         if gaps:
-            yield f"{len(gaps)} of {len(wanted)} units{of} are missing: {_listed(gaps)}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(map(plain, names[:SHOWN])) + more
+            yield f"{len(gaps)} of {len(wanted)} units{of} are missing: {listed(gaps, SHOWN)}"

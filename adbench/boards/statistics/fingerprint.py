@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from adbench.boards.tables.tidy import BoardData, RegimeGroup
+from adbench.boards.tables.methods import RegimeGroup
+from adbench.boards.tables.tidy import BoardData
 from adbench.boards.text import hash8
 from adbench.engine.store.record import canonical_json
 
@@ -45,7 +46,7 @@ def terms(data: BoardData, regime: RegimeGroup, threshold: str = "") -> dict[str
     return {
         "dataset": board.dataset,
         "definitions": DEFINITIONS if board.protocol.evaluation == "original" else {**DEFINITIONS, **ON_A_GRID},
-        "metrics": {name: data.versions.get(name) for name in board.metrics},
+        "metrics": {name: data.truth.versions.get(name) for name in board.metrics},
         "protocol": board.protocol.rules(),
         "seeds": board.protocol.seeds,
         "regime": _given(regime),

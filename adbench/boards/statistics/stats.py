@@ -9,14 +9,16 @@ lack a figure on any category take no part.
 from __future__ import annotations
 
 import math
-import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from adbench.api.dataset import GOOD
-from adbench.boards.tables.tidy import BoardData, MethodRow, UnitKey
+from adbench.boards.records.keys import UnitKey
+from adbench.boards.tables.figures import figures_of
+from adbench.boards.tables.methods import MethodRow
+from adbench.boards.tables.tidy import BoardData
 from adbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -72,16 +74,9 @@ class PairedTest:
 
 def figures_by_category(data: BoardData, method: MethodRow, metric: str) -> list[float] | None:
     """The method's mean over seeds on each category; None if any unit has no figure."""
-    readings = data.readings(method, metric)
-    means = []
-    for category in data.categories:
-        units = [UnitKey(category, seed) for seed in data.seeds]
-        values = [readings[unit].value for unit in units if unit in readings]
-        defined = [value for value in values if value is not None]
-        if len(defined) < len(units):
-            return None
-        means.append(round(statistics.fmean(defined), _DIGITS))
-    return means
+    found = figures_of(data, metric).by_category
+    means = [found[method.key, category].mean for category in data.categories]
+    return None if None in means else [round(mean, _DIGITS) for mean in means if mean is not None]
 
 
 def ranking(data: BoardData, methods: Iterable[MethodRow], metric: str) -> Ranking:

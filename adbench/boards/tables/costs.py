@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Iterable
 from typing import Any
 
 from adbench.boards.tables.tidy import BoardData
 from adbench.boards.text import plain
-from adbench.engine.store.record import Cost, ResultRecord
 
 _TIMES = ["p50", "p95", "speed", "fit"]
-_AGGREGATES: dict[str, Any] = {
-    **dict.fromkeys(["p50", "p95", "fit", "bank"], statistics.fmean),
-    **dict.fromkeys(["memory", "gpu"], "max"),
-    **dict.fromkeys(["images", "seconds"], lambda values: sum(values.tolist())),
-    **dict.fromkeys(["devices", "runtimes"], lambda texts: tuple(sorted(set(texts)))),
-}
-"""The exact mean: pandas' own sums in another order, which may change the last digit."""
-_NOTHING = {**dict.fromkeys([*_TIMES, "memory", "gpu", "bank"]), "devices": (), "runtimes": ()}
 
 
 def costs_of(data: BoardData) -> dict[str, dict[str, Any]]:
@@ -33,28 +25,26 @@ def costs_of(data: BoardData) -> dict[str, dict[str, Any]]:
 
 
 def _costs_of(data: BoardData) -> dict[str, dict[str, Any]]:
-    import pandas as pd
-
-    records = [(method.key, record) for method in data.methods for record in method.records.values()]
-    rows = [{"row": key, **_measured(record, record.cost)} for key, record in records if record.cost is not None]
-    table = pd.DataFrame(rows, columns=["row", *_AGGREGATES]).groupby("row").agg(_AGGREGATES)
-    table["speed"] = (table.pop("images") / table.pop("seconds")).replace(math.inf, math.nan)
+    units = data.frame[~data.frame.index.duplicated() & data.frame["fit_s"].notna()]
+    table = units.groupby("row").agg(
+        p50=("ms_per_image", statistics.fmean),
+        p95=("ms_per_image_p95", statistics.fmean),
+        fit=("fit_s", statistics.fmean),
+        bank=("bank_mb", statistics.fmean),
+        memory=("peak_memory_mb", "max"),
+        gpu=("peak_gpu_mb", "max"),
+        images=("test_images", "sum"),
+        seconds=("test_s", "sum"),
+        devices=("device", _distinct),
+        runtimes=("runtime", _distinct),
+    )
+    table["speed"] = (table.pop("images").astype(float) / table.pop("seconds")).replace(math.inf, math.nan)
     table.loc[table["devices"].map(len) > 1, _TIMES] = math.nan
-    found: dict[str, dict[str, Any]] = table.astype(object).where(table.notna(), None).to_dict("index")
-    return {method.key: found.get(method.key, _NOTHING) for method in data.methods}
+    table = table.astype(object).where(table.notna(), None)
+    nothing = {**dict.fromkeys(table.columns), "devices": (), "runtimes": ()}
+    found: dict[str, dict[str, Any]] = table.to_dict("index")
+    return {method.key: found.get(method.key, nothing) for method in data.methods}
 
 
-def _measured(record: ResultRecord, cost: Cost) -> dict[str, Any]:
-    """Measured costs of a unit."""
-    return {
-        "p50": cost.ms_per_image.p50,
-        "p95": cost.ms_per_image.p95,
-        "fit": cost.fit_s,
-        "bank": cost.bank_mb,
-        "memory": cost.peak_memory_mb,
-        "gpu": math.nan if cost.peak_gpu_mb is None else cost.peak_gpu_mb,
-        "images": float(record.task.test),
-        "seconds": cost.test_s,
-        "devices": plain(record.provenance.device),
-        "runtimes": plain(record.provenance.runtime),
-    }
+def _distinct(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(map(plain, texts))))

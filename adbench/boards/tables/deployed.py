@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from adbench.boards.statistics.fingerprint import fingerprint
-from adbench.boards.tables.table import figure, title_of
-from adbench.boards.tables.tidy import BoardData, MethodRow, Reading, RegimeGroup, UnitKey
+from adbench.boards.tables.figures import DASH, UNDEFINED, Figure, figures
+from adbench.boards.tables.methods import MethodRow, RegimeGroup
+from adbench.boards.tables.table import title_of
+from adbench.boards.tables.tidy import BoardData
 from adbench.boards.text import plain
 from adbench.reports import Table
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from adbench.engine.evaluate.threshold import Threshold
 
-_KEY = ',"threshold":'
-"""A key that no text in canonical JSON holds: its quotes would be escaped."""
 COLUMNS = {
     "precision": "precision",
     "recall": "recall",
@@ -36,52 +38,21 @@ READ_AS = (
     " F1-max: at the threshold that the test's labels would choose. Oracle gap: what that is ahead by."
 )
 
-Thresholds = Mapping[str, "Threshold"]
-"""Thresholds by the id of their record."""
-_Found = Mapping[UnitKey, "Threshold"]
-_Row = tuple[MethodRow, _Found]
 
-
-def deployed_tables(data: BoardData, thresholds: Thresholds) -> list[Table]:
+def deployed_tables(data: BoardData, thresholds: Mapping[str, Threshold]) -> list[Table]:
     """Deployed figures, a table for each regime, rule and source; methods by name, since nothing here is ranked.
 
     Args:
         data: of the board.
-        thresholds: of those records that have one.
+        thresholds: by the id of their record.
     """
-    if not thresholds:
-        return []
-    tables = []
-    for regime, methods in data.regimes():
-        apart: dict[tuple[str, str], list[_Row]] = defaultdict(list)
-        for method in methods:
-            for rule, found in _by_rule(method, thresholds).items():
-                source = "; ".join(sorted({plain(threshold.source) for threshold in found.values()}))
-                apart[rule, source].append((method, found))
-        tables += [_table(data, regime, terms, apart[terms]) for terms in sorted(apart)]
-    return tables
-
-
-def read_thresholds(lines: Mapping[str, str], problems: list[str]) -> dict[str, Threshold]:
-    """The thresholds in lines of details, whose last key they are; nothing else of a line is read.
-
-    Args:
-        lines: canonical JSON, by the id of the record that they belong to.
-        problems: takes a sentence for each that is none.
-    """
-    from pydantic import ValidationError
-
-    from adbench.engine.evaluate.threshold import Threshold
-
-    found = {}
-    for record_id, line in lines.items():
-        _, key, value = line.rpartition(_KEY)
-        if key and value != "null}":
-            try:
-                found[record_id] = Threshold.model_validate_json(value[:-1])
-            except ValidationError as error:
-                problems.append(f"details of record {record_id[:12]}: no threshold: {error.errors()[0]['msg']}")
-    return found
+    rows = [
+        {"row": method.key, **unit._asdict(), **_values(thresholds[record.id])}
+        for method in data.methods
+        for unit, record in method.records.items()
+        if record.id in thresholds
+    ]
+    return _tables(data, rows) if rows else []
 
 
 def rule_of(threshold: Threshold) -> str:
@@ -91,29 +62,40 @@ def rule_of(threshold: Threshold) -> str:
     return f"{threshold.method}, {100 * (threshold.alpha or 0):g} % false alarms"
 
 
-def _by_rule(method: MethodRow, thresholds: Thresholds) -> dict[str, _Found]:
-    rules: dict[str, dict[UnitKey, Threshold]] = defaultdict(dict)
-    for unit, record in method.records.items():
-        if record.id in thresholds:
-            rules[rule_of(thresholds[record.id])][unit] = thresholds[record.id]
-    return dict(rules)
+def _values(threshold: Threshold) -> dict[str, Any]:
+    terms = {"rule": rule_of(threshold), "source": plain(threshold.source), "reason": plain(threshold.reason)}
+    return {**terms, **threshold.model_dump(include=set(COLUMNS.values()))}
 
 
-def _table(data: BoardData, regime: RegimeGroup, terms: tuple[str, str], members: Sequence[_Row]) -> Table:
-    rule, source = terms
+def _tables(data: BoardData, rows: Sequence[Mapping[str, Any]]) -> list[Table]:
+    import pandas as pd
+
+    frame, tables = pd.DataFrame(rows), []
+    sources = frame.groupby(["row", "rule"])["source"]
+    frame["source"] = sources.transform(lambda texts: "; ".join(sorted(set(texts))))
+    for regime, methods in data.regimes:
+        ours = frame[frame["row"].isin([method.key for method in methods])]
+        for (rule, source), found in ours.groupby(["rule", "source"]):
+            members = [method for method in methods if method.key in set(found["row"])]
+            tables.append(_table(data, regime, rule, source, members, found))
+    return tables
+
+
+def _table(
+    data: BoardData, regime: RegimeGroup, rule: str, source: str, methods: Sequence[MethodRow], found: pd.DataFrame
+) -> Table:
+    cells = found.set_index(["row", "category", "seed"]).reindex(data.grid(methods))
     protocol = fingerprint(data, regime, f"{rule}; {source}")
-    rows = tuple((title_of(method), *_cells(data, found), protocol) for method, found in members)
+    columns = [_figures(cells, field) for field in COLUMNS.values()]
+    rows = tuple((title_of(method), *map(str, own), protocol) for method, *own in zip(methods, *columns, strict=True))
     notes = [f"{READ_AS} Scores of normal images: {source}.", *([GUARANTEE] if rule.startswith("conformal") else [])]
-    for method, found in members:
-        reasons = {plain(threshold.reason) for threshold in found.values()} - {""}
-        notes += [f"{method.label}: no threshold: {reason}." for reason in sorted(reasons)]
+    for method in methods:
+        reasons = sorted(set(found.loc[found["row"] == method.key, "reason"]) - {""})
+        notes += [f"{method.label}: no threshold: {reason}." for reason in reasons]
     return Table(f"Deployed, {rule}: {regime}", ("method", *COLUMNS, "protocol"), rows, tuple(notes))
 
 
-def _cells(data: BoardData, found: _Found) -> list[str]:
-    return [str(figure(_readings(found, field), data.units)) for field in COLUMNS.values()]
-
-
-def _readings(found: _Found, field: str) -> dict[UnitKey, Reading]:
-    values = {unit: getattr(threshold, field) for unit, threshold in found.items()}
-    return {unit: Reading(value, "" if value is not None else "n/a") for unit, value in values.items()}
+def _figures(cells: pd.DataFrame, field: str) -> list[Figure]:
+    value = cells[field].astype(float)
+    mark = value.isna().map({True: UNDEFINED, False: ""}).where(cells["rule"].notna(), DASH)
+    return figures(cells.assign(value=value, low=math.nan, high=math.nan, mark=mark, fixed=""))

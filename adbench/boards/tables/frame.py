@@ -2,44 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from adbench.boards.tables.tidy import BoardData, method_key, shots_of
+from adbench import UsageError
+from adbench.boards.records.keys import method_key, shots_of
 from adbench.boards.text import plain
-from adbench.engine.store.record import MetricInfo, ResultRecord
+from adbench.engine.store.record import ResultRecord, storage_errors
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS: Mapping[str, str] = {
-    "record": "string",
-    "method": "string",
-    "method_key": "string",
-    "dataset": "string",
-    "category": "string",
-    "seed": "UInt64",
-    "shots": "Int64",
-    "status": "string",
-    "metric": "string",
-    "value": "float64",
-    "low": "float64",
-    "high": "float64",
-    "metric_version": "Int64",
-    "note": "string",
-    "train_images": "Int64",
-    "test_images": "Int64",
-    "transductive": "boolean",
-    "class_names": "boolean",
-    "random_weights": "boolean",
-    "ms_per_image": "float64",
-    "fit_s": "float64",
-    "peak_memory_mb": "float64",
-    "peak_gpu_mb": "float64",
-    "bank_mb": "float64",
-    "device": "string",
-    "started": "string",
+_Read: TypeAlias = Callable[[ResultRecord], Any]
+
+_FORMULA = ("=", "+", "-", "@")
+_COLUMNS: Mapping[str, tuple[str, _Read | None]] = {
+    "record": ("string", lambda record: record.id),
+    "method": ("string", lambda record: record.recipe.name),
+    "method_key": ("string", method_key),
+    "dataset": ("string", lambda record: record.task.dataset),
+    "category": ("string", lambda record: record.task.category),
+    "seed": ("UInt64", lambda record: record.task.seed),
+    "shots": ("Int64", lambda record: shots_of(record) or None),
+    "status": ("string", lambda record: record.status),
+    "metric": ("string", None),
+    "value": ("float64", None),
+    "low": ("float64", None),
+    "high": ("float64", None),
+    "metric_version": ("Int64", None),
+    "note": ("string", None),
+    "train_images": ("Int64", lambda record: record.task.train),
+    "test_images": ("Int64", lambda record: record.task.test),
+    "images": ("string", lambda record: record.task.samples_sha),
+    "drew": ("boolean", lambda record: record.drew),
+    "transductive": ("boolean", lambda record: record.regime.test_set),
+    "class_names": ("boolean", lambda record: record.regime.class_names),
+    "random_weights": ("boolean", lambda record: record.regime.random_weights),
+    "ms_per_image": ("float64", lambda record: record.cost and record.cost.ms_per_image.p50),
+    "ms_per_image_p95": ("float64", lambda record: record.cost and record.cost.ms_per_image.p95),
+    "fit_s": ("float64", lambda record: record.cost and record.cost.fit_s),
+    "test_s": ("float64", lambda record: record.cost and record.cost.test_s),
+    "peak_memory_mb": ("float64", lambda record: record.cost and record.cost.peak_memory_mb),
+    "peak_gpu_mb": ("float64", lambda record: record.cost and record.cost.peak_gpu_mb),
+    "bank_mb": ("float64", lambda record: record.cost and record.cost.bank_mb),
+    "device": ("string", lambda record: record.provenance.device),
+    "runtime": ("string", lambda record: record.provenance.runtime),
+    "started": ("string", lambda record: record.provenance.started),
 }
+"""Columns: the type in pandas, and how a record gives the value; None for columns of a metric."""
+_OF_RECORD = {name: read for name, (_, read) in _COLUMNS.items() if read}
+_OF_METRIC = [name for name, (_, read) in _COLUMNS.items() if not read]
+COLUMNS: Mapping[str, str] = {name: kind for name, (kind, _) in _COLUMNS.items()}
 """Columns, each with its type in pandas. docs/records.md says what they hold."""
 
 
@@ -49,63 +63,61 @@ def to_frame(records: Iterable[ResultRecord]) -> pd.DataFrame:
     Args:
         records: such as `adbench.records.read_records` returns.
     """
+    frame = frame_of(records).reset_index(drop=True)
+    for name in (name for name, kind in COLUMNS.items() if kind == "string"):
+        frame[name] = frame[name].map({text: plain(text) for text in frame[name].dropna().unique()})
+    return frame.astype(dict(COLUMNS))
+
+
+def frame_of(records: Iterable[ResultRecord]) -> pd.DataFrame:
+    """The table of `to_frame`, with values as the records have them.
+
+    Returns:
+        Columns of `COLUMNS`, of floats or else of objects. The index is the number of the record.
+    """
     import pandas as pd
 
-    rows = [row for record in records for row in _rows(record)]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict(COLUMNS))
+    listed = list(records)
+    rows = [(number, row) for number, record in enumerate(listed) for row in _metrics(record)]
+    numbers = pd.Index([number for number, _ in rows], dtype="int64")
+    of_metric = pd.DataFrame([row for _, row in rows], numbers, _OF_METRIC, dtype=object)
+    of_record = pd.DataFrame({name: list(map(read, listed)) for name, read in _OF_RECORD.items()}, dtype=object)
+    floats = {name: kind for name, kind in COLUMNS.items() if kind == "float64"}
+    return of_metric.join(of_record)[list(COLUMNS)].astype(floats)
 
 
-def board_frame(data: BoardData) -> pd.DataFrame:
-    """The records of a board as a tidy table, before each the label of its row."""
-    rows = [(method.label, record) for method in data.methods for record in method.records.values()]
-    frame = to_frame(record for _, record in rows)
-    labels = {record.id: label for label, record in rows}
-    frame.insert(0, "row", frame["record"].map(labels).astype("string"))
-    return frame
+def _metrics(record: ResultRecord) -> Iterator[tuple[Any, ...]]:
+    """Values of the columns of a metric, for each metric of a record; once without a metric if it has none."""
+    for name, info in record.metrics.items():
+        note = info.reason if record.status == "ok" else record.reason
+        yield name, info.value, *(info.interval or (None, None)), info.version, note
+    if not record.metrics:
+        yield None, None, None, None, None, record.reason
 
 
-def _rows(record: ResultRecord) -> Iterator[dict[str, Any]]:
-    common = {**_identity(record), **_given(record), **_cost(record)}
-    metrics: Mapping[str, MetricInfo | None] = record.metrics or {"": None}
-    for name, info in metrics.items():
-        yield {**common, **_figure(name, info, record.reason)}
+def write_frame(frame: pd.DataFrame, file: Path) -> None:
+    """Write a table, in the format that the file's name ends in.
+
+    In CSV a text that a spreadsheet would take for a formula stands behind an apostrophe.
+
+    Raises:
+        UsageError: the format is unknown, or its package is not installed.
+        StorageError: the file cannot be written.
+    """
+    if file.suffix not in (".csv", ".parquet"):
+        raise UsageError(f"{file}: tables are written as .csv or .parquet; give such a name")
+    with storage_errors(file):
+        if file.suffix == ".csv":
+            _inert(frame).to_csv(file, index=False, lineterminator="\n")
+            return
+        try:
+            frame.to_parquet(file, index=False)
+        except ImportError:
+            raise UsageError("Parquet needs pyarrow; pip install pyarrow, or write .csv") from None
 
 
-def _figure(name: str, info: MetricInfo | None, reason: str) -> dict[str, Any]:
-    if info is None:
-        return {"note": plain(reason)}
-    low, high = info.interval or (None, None)
-    figures = {"value": info.value, "low": low, "high": high}
-    return {"metric": name, **figures, "metric_version": info.version, "note": plain(info.reason)}
-
-
-def _identity(record: ResultRecord) -> dict[str, Any]:
-    task = record.task
-    texts = {"method": record.recipe.name, "dataset": task.dataset, "category": task.category}
-    return {
-        "record": record.id,
-        "method_key": method_key(record),
-        **{name: plain(text) for name, text in texts.items()},
-        "seed": task.seed,
-        "shots": shots_of(record) or None,
-        "status": record.status,
-    }
-
-
-def _given(record: ResultRecord) -> dict[str, Any]:
-    regime = record.regime
-    return {
-        "train_images": record.task.train,
-        "test_images": record.task.test,
-        "transductive": regime.test_set,
-        "class_names": regime.class_names,
-        "random_weights": regime.random_weights,
-    }
-
-
-def _cost(record: ResultRecord) -> dict[str, Any]:
-    where = {"device": plain(record.provenance.device), "started": plain(record.provenance.started)}
-    if record.cost is None:
-        return where
-    spent = record.cost.model_dump(include={"fit_s", "peak_memory_mb", "peak_gpu_mb", "bank_mb"})
-    return {**where, **spent, "ms_per_image": record.cost.ms_per_image.p50}
+def _inert(frame: pd.DataFrame) -> pd.DataFrame:
+    texts = {name: frame[name] for name in frame.columns if frame[name].dtype == "string"}
+    return frame.assign(
+        **{name: text.where(~text.str.startswith(_FORMULA, na=False), "'" + text) for name, text in texts.items()}
+    )

@@ -126,8 +126,7 @@ def export_command(found: tuple[Path, ...], out: Path) -> int:
     PATH is a folder of runs, leaderboards, a board, or a file of records. docs/records.md describes the columns.
     """
     from adbench.boards.records.read import read_records
-    from adbench.boards.tables.frame import to_frame
-    from adbench.boards.tables.frame_files import write_frame
+    from adbench.boards.tables.frame import to_frame, write_frame
 
     frame = to_frame(read_records(*found))
     write_frame(frame, out)

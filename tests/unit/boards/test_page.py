@@ -23,7 +23,8 @@ from adbench.boards.page.detail import Pool
 from adbench.boards.page.html import board_html, embedded, index_html
 from adbench.boards.records.board_extras import BoardExtras
 from adbench.boards.tables.costs import costs_of
-from adbench.boards.tables.table import Figure, ranks_of, standings_tables
+from adbench.boards.tables.figures import Figure
+from adbench.boards.tables.table import ranks_of, standings_tables
 from adbench.boards.tables.tidy import tidy
 from adbench.engine.evaluate.details import Details
 from adbench.engine.plan.recipe import Recipe

@@ -15,7 +15,9 @@ from adbench.boards.records.manifest import Manifest
 from adbench.boards.records.pictures import Pictures, photograph_name
 from adbench.boards.records.records_io import read_run
 from adbench.builtin.reports import Csv, Markdown
-from adbench.engine.evaluate.details import Details, write_details
+from adbench.engine.evaluate.details import Curves, Details, ImageDetail, write_details
+from adbench.engine.evaluate.threshold import Threshold
+from adbench.engine.store.record import canonical_json
 
 RENDERERS = Renderers(Markdown(), Csv())
 WEBP = "data:image/webp;base64,UklGRiQAAABXRUJQVlA4IBgAAABQAQCdASoEAAQAB0CWJaQABHQAAAAAAAA="
@@ -259,3 +261,26 @@ def test_this_repository_shows_the_demo_s_images_only():
     assert [
         page for page in shipped.glob("[!d]*/*/index.html") if "data:image" in page.read_text(encoding="utf-8")
     ] == []
+
+
+def line_of(record_id, found):
+    images = [ImageDetail(id=',"threshold":{"x":1}', defect="good", score=1.0)]
+    made = None if found is None else found.model_dump(mode="json")
+    details = Details(id=record_id, images=images, by_defect={}, curves=Curves(), threshold=made)
+    return canonical_json(details.to_json())
+
+
+def test_thresholds_are_read_from_the_end_of_a_line():
+    figures = {"precision": 0.9, "recall": 0.7, "f1": 0.8, "fpr": 0.1, "oracle_f1": 0.95, "oracle_gap": 0.15}
+    found = Threshold(**figures, method="sigma", k=3.0, source="held-out 20 %", normals=40, value=1.5)
+    extras = BoardExtras(details={"a" * 64: line_of("a" * 64, found), "b" * 64: line_of("b" * 64, None)})
+    assert extras.thresholds() == {"a" * 64: found}
+    assert extras.problems == []
+
+
+@pytest.mark.parametrize("value", ["3", '{"method":"best"}', '{"f1":2}', "[", '"' + "x" * 99 + '"'])
+def test_a_strangers_threshold_is_named_and_left_out(value):
+    extras = BoardExtras(details={"c" * 64: '{"schema":1,"threshold":' + value + "}"})
+    assert extras.thresholds() == {}
+    assert len(extras.problems) == 1
+    assert "cccccccccccc" in extras.problems[0]

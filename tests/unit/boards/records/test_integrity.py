@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 
 from adbench.boards.board import Board
-from adbench.boards.records.integrity import forged, integrity_table
+from adbench.boards.records.integrity import MASKS, count_rows, forged, integrity_table
 from adbench.boards.records.records_io import read_run
 from adbench.boards.tables.tidy import BoardTruth, tidy
+from adbench.engine.evaluate.evaluator import EMPTY, VANISHED
 
 BOARD = Board.model_validate(
     {"title": "Demo", "dataset": "demo", "protocol": {"train": "all"}, "metrics": ["image-auroc"]}
@@ -95,3 +96,40 @@ def test_counts_of_images_are_told_where_there_are_any(make_record):
 def test_many_names_are_counted(make_record):
     records = [make_record(f"m{number}", random_weights=True) for number in range(9)]
     assert found(records)["weights were trained"].endswith("m5 and 3 more")
+
+
+def with_facts(record, **facts):
+    return record.model_copy(update={"facts": facts})
+
+
+def test_they_are_the_facts_that_a_judge_counts():
+    assert set(MASKS) == {VANISHED, EMPTY}
+
+
+def test_nothing_is_said_where_there_is_nothing(make_record):
+    assert not list(count_rows([make_record(), with_facts(make_record(), vanished_defects=0.0)]))
+
+
+def test_vanished_defects_and_empty_masks_are_said_by_category(make_record):
+    records = [
+        with_facts(make_record(category="bolt", seed=0), vanished_defects=3.0),
+        with_facts(make_record(category="bolt", seed=1), vanished_defects=3.0, empty_masks=1.0),
+        with_facts(make_record(category="nut"), vanished_defects=2.0),
+    ]
+    assert list(count_rows(records)) == [
+        (
+            "no defect is smaller than a pixel of the grid",
+            "5 vanish, and count as the pixels they touch: bolt 3, nut 2",
+        ),
+        ("every mask marks something", "1 mark nothing, and are left out of the pixel metrics: bolt 1"),
+    ]
+
+
+def test_a_board_shows_them(make_record):
+    shown = dict(integrity_table(tidy(BOARD, [with_facts(make_record(), vanished_defects=4.0)])).rows)
+    assert shown["no defect is smaller than a pixel of the grid"].startswith("4 vanish")
+
+
+def test_a_count_that_nobody_can_have_is_bounded(make_record):
+    ((_, found),) = count_rows([with_facts(make_record(), empty_masks=1e300, vanished_defects=-4.0)])
+    assert found.startswith("1000000000 mark nothing")

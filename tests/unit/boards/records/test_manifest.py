@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from adbench import StorageError
+from adbench.boards.records.keys import UnitKey
 from adbench.boards.records.manifest import MANIFEST_FILE, Manifest, read_manifest
 from adbench.boards.records.records_io import FoundRecord
-from adbench.boards.tables.tidy import UnitKey
 
 
 def found(record, text=None):

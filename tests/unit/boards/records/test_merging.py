@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from adbench import StorageError
+from adbench.boards.records.keys import UnitKey
 from adbench.boards.records.merging import Merge, MergeNotes
 from adbench.boards.records.records_io import FoundRecord
-from adbench.boards.tables.tidy import UnitKey
 
 
 def found(record, where="here", **status):

@@ -4,9 +4,9 @@ import pytest
 
 from adbench import UsageError
 from adbench.boards.board import Board
+from adbench.boards.records.keys import method_key
 from adbench.boards.records.records_io import FoundRecord
 from adbench.boards.records.submission import of_one_method, review
-from adbench.boards.tables.tidy import method_key
 
 
 def board(**rules):

@@ -7,7 +7,8 @@ from adbench.api.curves.curve import curve_of_maps
 from adbench.api.metric import Evidence
 from adbench.boards.board import Board
 from adbench.boards.statistics.fingerprint import DEFINITIONS, ON_A_GRID, fingerprint, terms
-from adbench.boards.tables.tidy import RegimeGroup, tidy
+from adbench.boards.tables.methods import RegimeGroup
+from adbench.boards.tables.tidy import tidy
 from adbench.builtin.metrics_pixel import PixelAupro05, PixelAupro30
 from adbench.engine.plan.protocol import Protocol, _draw
 
@@ -78,7 +79,7 @@ def test_methods_with_older_metrics_are_listed_apart(make_record):
     old, new = make_record("old"), make_record("new")
     metrics = {**new.metrics, "image-auroc": new.metrics["image-auroc"].model_copy(update={"version": 2})}
     data = tidy(board(), [old, new.model_copy(update={"metrics": metrics})])
-    (first, _), (second, _) = data.regimes()
+    (first, _), (second, _) = data.regimes
     assert (first.outdated, second.outdated) == ((), ("image-auroc 1",))
     assert fingerprint(data, first) != fingerprint(data, second)
 

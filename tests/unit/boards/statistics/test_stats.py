@@ -12,6 +12,7 @@ from scipy import stats as scipy_stats
 
 from adbench import UsageError
 from adbench.boards.board import Board
+from adbench.boards.records.keys import UnitKey
 from adbench.boards.statistics import stats
 from adbench.boards.statistics.stats import (
     _components,
@@ -22,8 +23,8 @@ from adbench.boards.statistics.stats import (
     critical_difference,
     ranking,
 )
-from adbench.boards.tables.table import figure, tables
-from adbench.boards.tables.tidy import Reading, UnitKey, tidy
+from adbench.boards.tables.table import tables
+from adbench.boards.tables.tidy import tidy
 from adbench.engine.evaluate.details import Details
 
 BOARD = Board.model_validate(
@@ -286,21 +287,6 @@ def test_one_method_alone_has_no_statistics(make_data):
     data = make_data(a=[0.5] * 8)
     records = list(data.methods[0].records.values())
     assert not [table for table in tables(tidy(BOARD, records)) if table.title.startswith("Statistics")]
-
-
-def reading(value, low=None, high=None):
-    return Reading(value, interval=None if low is None else (low, high))
-
-
-def test_the_interval_of_a_mean_adds_categories_up_and_takes_seeds_for_one():
-    units = [UnitKey(category, seed) for category in "ab" for seed in (0, 1)]
-    readings = {unit: reading(0.8, 0.77, 0.84) for unit in units}
-    low, high = figure(readings, units).interval
-    assert (low, high) == pytest.approx((0.8 - 0.03 / 2**0.5, 0.8 + 0.04 / 2**0.5))
-    assert figure(readings, units[:2]).interval == pytest.approx((0.77, 0.84)), "seeds share their images"
-    assert str(figure(readings, units)) == "80.0 ± 0.0 [77.9, 82.8]"
-    assert figure({**readings, units[0]: reading(0.8)}, units).interval is None
-    assert str(figure({units[0]: reading(0.99, 0.9, 1.0)}, units[:1])) == "99.0 [90.0, 100.0]"
 
 
 def test_what_is_not_installed_is_said(make_data, monkeypatch):

@@ -1,14 +1,10 @@
 from __future__ import annotations
 
-import pytest
-
 from adbench.boards.board import Board
-from adbench.boards.tables.deployed import deployed_tables, read_thresholds
-from adbench.boards.tables.table import DASH
+from adbench.boards.tables.deployed import deployed_tables
+from adbench.boards.tables.figures import DASH
 from adbench.boards.tables.tidy import tidy
-from adbench.engine.evaluate.details import Curves, Details, ImageDetail
 from adbench.engine.evaluate.threshold import Threshold
-from adbench.engine.store.record import canonical_json
 
 BOARD = Board.model_validate(
     {"title": "Demo", "dataset": "demo", "protocol": {"train": "all"}, "metrics": ["image-auroc"]}
@@ -68,25 +64,3 @@ def test_why_there_is_no_threshold_is_said(make_record):
     table = only(deployed_tables(tidy(BOARD, [record]), {record.id: found}))
     assert table.rows[0][1:7] == ("n/a",) * 6
     assert table.notes[-1].startswith("knn: no threshold: conformal needs 19")
-
-
-def line(record_id, found):
-    images = [ImageDetail(id=',"threshold":{"x":1}', defect="good", score=1.0)]
-    made = None if found is None else found.model_dump(mode="json")
-    details = Details(id=record_id, images=images, by_defect={}, curves=Curves(), threshold=made)
-    return canonical_json(details.to_json())
-
-
-def test_thresholds_are_read_from_the_end_of_a_line():
-    problems: list[str] = []
-    lines = {"a" * 64: line("a" * 64, threshold()), "b" * 64: line("b" * 64, None)}
-    assert read_thresholds(lines, problems) == {"a" * 64: threshold()}
-    assert problems == []
-
-
-@pytest.mark.parametrize("value", ["3", '{"method":"best"}', '{"f1":2}', "[", '"' + "x" * 99 + '"'])
-def test_a_strangers_threshold_is_named_and_left_out(value):
-    problems: list[str] = []
-    assert read_thresholds({"c" * 64: '{"schema":1,"threshold":' + value + "}"}, problems) == {}
-    assert len(problems) == 1
-    assert "cccccccccccc" in problems[0]

@@ -3,22 +3,11 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from adbench.boards.board import Board
-from adbench.boards.tables.table import (
-    DAGGER,
-    DASH,
-    Figure,
-    category_tables,
-    cost_table,
-    figure,
-    standings,
-    standings_tables,
-    tables,
-)
-from adbench.boards.tables.tidy import Reading, RegimeGroup, UnitKey, tidy
+from adbench.boards.tables.figures import DASH
+from adbench.boards.tables.table import DAGGER, category_tables, cost_table, standings, standings_tables, tables
+from adbench.boards.tables.tidy import tidy
 
 METRICS = ("image-auroc", "pixel-auroc")
 
@@ -195,7 +184,8 @@ def test_files_left_out_are_said(make_record):
 def test_times_of_several_devices_are_not_averaged(make_record):
     records = [make_record("one"), make_record("two", device="cpu"), make_record("two", category="b", device="gpu")]
     data = tidy(board(), records)
-    table = cost_table(data, RegimeGroup(), standings(board(), data, data.methods))
+    ((regime, ranked),) = standings(data)
+    table = cost_table(data, regime, ranked)
     assert cells(table, "device") == {"one": "cpu", "two": "cpu; gpu"}
     assert cells(table, "ms/image p50") == {"one": "10.0", "two": DASH}
     assert cells(table, "bank MB") == {"one": "4.0", "two": "4.0"}
@@ -203,7 +193,8 @@ def test_times_of_several_devices_are_not_averaged(make_record):
 
 def test_costs_of_what_never_ran(make_record):
     data = tidy(board(), [make_record(status="failed")])
-    assert set(cost_table(data, RegimeGroup(), standings(board(), data, data.methods)).rows[0][1:]) == {DASH}
+    ((regime, ranked),) = standings(data)
+    assert set(cost_table(data, regime, ranked).rows[0][1:]) == {DASH}
 
 
 def test_order_of_records_does_not_matter(make_record):
@@ -221,20 +212,6 @@ def test_order_of_records_does_not_matter(make_record):
 def test_a_board_without_records_is_its_heading():
     (heading,) = tables(tidy(board(), []))
     assert (heading.title, heading.columns) == ("Demo", ())
-
-
-@given(st.dictionaries(st.sampled_from("abc"), st.lists(st.floats(0, 1), min_size=2, max_size=2), min_size=1))
-def test_figure_is_the_mean_of_means(values):
-    readings = {UnitKey(name, seed): Reading(value) for name, pair in values.items() for seed, value in enumerate(pair)}
-    found = figure(readings, list(readings))
-    by_category = [sum(pair) / 2 for pair in values.values()]
-    assert found.mean == pytest.approx(sum(by_category) / len(by_category))
-    assert found.spread is not None
-    assert found.spread >= 0
-
-
-def test_no_units_no_figure():
-    assert figure({}, []) == Figure(None, mark="n/a")
 
 
 def test_one_spec_under_two_names_is_one_method(make_record):

@@ -1,15 +1,14 @@
 from __future__ import annotations
 
-import hashlib
-
-import pytest
+import pandas as pd
 
 from adbench.boards.board import Board
 from adbench.boards.page.content import content
-from adbench.boards.page.html import board_html, index_html
 from adbench.boards.records.board_extras import BoardExtras
-from adbench.boards.tables.table import FIXED, READ_AS, UNVERIFIED_NOTE, category_tables, standings_tables
-from adbench.boards.tables.tidy import BoardTruth, UnitKey, method_key, short_keys, tidy
+from adbench.boards.records.keys import UnitKey
+from adbench.boards.tables.frame import COLUMNS, frame_of
+from adbench.boards.tables.table import UNVERIFIED_NOTE, standings_tables
+from adbench.boards.tables.tidy import BoardTruth, tidy
 
 METRICS = ("image-auroc", "pixel-auroc")
 
@@ -21,55 +20,6 @@ def board(**options):
 
 def labels(data):
     return [method.label for method in data.methods]
-
-
-def seeds(make_record, name="knn", *, drew=False, auroc=(0.9, 0.9), images=("a", "a"), **options):
-    return [
-        make_record(name, seed=seed, auroc=value, images=shown, **options).model_copy(update={"drew": drew})
-        for seed, (value, shown) in enumerate(zip(auroc, images, strict=True))
-    ]
-
-
-def cell(records, **options):
-    (table,) = standings_tables(tidy(board(**options), records))
-    return table.rows[0][table.columns.index("image-auroc")]
-
-
-def test_where_nothing_was_drawn_there_is_no_spread(make_record):
-    assert cell(seeds(make_record)) == "90.0 det."
-    (table,) = category_tables(tidy(board(), seeds(make_record)), "image-auroc")
-    assert table.rows == (("knn", "90.0 det."),)
-    assert FIXED in READ_AS
-
-
-@pytest.mark.parametrize("drew", [True, None])
-def test_where_something_was_or_nobody_knows_there_is(make_record, drew):
-    assert cell(seeds(make_record, drew=drew)) == "90.0 ± 0.0"
-
-
-def test_seeds_that_saw_other_images_have_a_spread(make_record):
-    assert cell(seeds(make_record, images=("a", "b"))) == "90.0 ± 0.0"
-
-
-def test_seeds_that_differ_have_a_spread_whatever_they_say(make_record):
-    assert cell(seeds(make_record, auroc=(0.9, 0.8))) == "85.0 ± 7.1"
-    assert cell(seeds(make_record, auroc=(0.9, 0.9 + 1e-9))) == "90.0 det."
-
-
-def test_one_of_the_seeds_is_enough_for_a_spread(make_record):
-    first, second = seeds(make_record)
-    assert cell([first, second.model_copy(update={"drew": True})]) == "90.0 ± 0.0"
-
-
-def test_one_seed_has_neither(make_record):
-    assert cell(seeds(make_record)[:1]) == "90.0"
-
-
-def test_the_page_says_so_too(make_record):
-    shown = content(tidy(board(), seeds(make_record)), BoardExtras())
-    assert shown["methods"][0]["figures"][0] == [90.0, "det."]
-    assert "<em>det.</em>: nothing was drawn" in board_html(shown)
-    assert "90.0 det." in index_html(["demo/full-shot"], [shown])
 
 
 def unverified(*records, **truth):
@@ -120,24 +70,26 @@ def test_versions_are_those_that_are_installed(make_record):
             for row in table.rows
         }
         assert title in titles["new"]
-    assert tidy(board(), [new, make_record(k=2), make_record(k=3)]).versions["image-auroc"] == 1
+    assert tidy(board(), [new, make_record(k=2), make_record(k=3)]).truth.versions["image-auroc"] == 1
 
 
-@pytest.mark.parametrize(
-    "evil", ["knn ({})", "knn, unverified", "knn, full-shot", "knn [{}]", "KNN", " knn", "knn\u200b"]
-)
-def test_labels_are_unique_whatever_strangers_call_themselves(make_record, evil):
-    records = [make_record(k=1), make_record(k=2)]
-    key = method_key(records[0])[:8]
-    rivals = [make_record(evil.format(key), k=k) for k in (3, 4)]
-    data = tidy(board(), [*records, *rivals], unverified(rivals[0]))
-    assert len(set(labels(data))) == 4
-    assert [label for label in labels(data) if label == f"knn ({key})"] == [f"knn ({key})"]
+def test_a_category_that_a_board_names_twice_counts_once(make_record):
+    data = tidy(board(categories=("bottle", "bottle")), [make_record()])
+    assert data.categories == ("bottle",)
+    assert standings_tables(data)[0].rows[0][:3] == ("1", "knn", "90.0")
 
 
-def test_keys_have_128_bits_and_show_as_many_as_are_needed(make_record):
-    assert len(method_key(make_record())) == 32
-    one, two, other = "a" * 31 + "b", "a" * 31 + "c", hashlib.sha256(b"").hexdigest()[:32]
-    assert short_keys([one, other]) == {one: one[:8], other: other[:8]}
-    assert short_keys([one, two]) == {one: one, two: two}
-    assert short_keys([]) == {}
+def test_the_frame_names_the_row_of_each_record(make_record):
+    """Records of one name are of two methods; texts are as the records have them."""
+    data = tidy(board(), [make_record("a\x1b", k=1), make_record("a\x1b", k=2, images="b"), make_record("b", k=3)])
+    frame = data.frame
+    assert list(frame.columns) == [*COLUMNS, "row", "strange"]
+    assert dict(zip(frame["record"], frame["row"], strict=True)) == {
+        record.id: method.key for method in data.methods for record in method.records.values()
+    }
+    assert set(frame["method"]) == {"a\x1b", "b"}
+    own = frame.drop(columns=["row", "strange"])
+    listed = [record for method in data.methods for record in method.records.values()]
+    pd.testing.assert_frame_equal(own, frame_of(listed))
+    strange = {record.id for record in listed if data.strange(record)}
+    assert set(frame.loc[frame["strange"].astype(bool), "record"]) == strange != set()
