@@ -78,6 +78,21 @@ class Renderers:
         return f"adbench board build{' --single-file' if self.single_file else ''}"
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep Python from looking for cycles among thousands of records, for a fifth of the time: they have none.
+
+    What lives when `gc.freeze` is called is not looked at by libraries that collect of their own accord either.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+
+@_uncollected()
 def build(runs: Sequence[Path], root: Path, renderers: Renderers, *, replacing: bool = False) -> BuildReport:
     """Put the records of runs on the boards below `root`, and write everything that is generated.
 
@@ -93,11 +108,6 @@ def build(runs: Sequence[Path], root: Path, renderers: Renderers, *, replacing: 
         StorageError: runs are not there or hold no record that can be used, two measured records of one identity
             disagree, a board cannot be read, or a file cannot be written. Nothing has been written then.
     """
-    with _uncollected():
-        return _build(runs, root, renderers, replacing=replacing)
-
-
-def _build(runs: Sequence[Path], root: Path, renderers: Renderers, *, replacing: bool) -> BuildReport:
     outcome, notes = BuildReport(), MergeNotes()
     leaderboards = read_boards(root, outcome, renderers.known)
     new = list(read_runs(runs, outcome, renderers.known))
@@ -119,31 +129,13 @@ def _build(runs: Sequence[Path], root: Path, renderers: Renderers, *, replacing:
     return outcome
 
 
+@_uncollected()
 def check(root: Path, renderers: Renderers) -> BuildReport:
     """Compare everything that is generated below `root` with what the records say, byte for byte.
 
     Raises:
         StorageError: there is no board, a board cannot be read, or two records of one identity disagree.
     """
-    with _uncollected():
-        return _check(root, renderers)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Keep Python from looking for cycles among thousands of records, for a fifth of the time: they have none.
-
-    What lives when `gc.freeze` is called is not looked at by libraries that collect of their own accord either.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.unfreeze()
-
-
-def _check(root: Path, renderers: Renderers) -> BuildReport:
     outcome, notes = BuildReport(), MergeNotes()
     leaderboards = read_boards(root, outcome, renderers.known)
     if not leaderboards:

@@ -23,6 +23,7 @@ from adbench.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
     from adbench.engine.evaluate.details import Details
 
@@ -72,13 +73,6 @@ class PairedTest:
     p: Mapping[str, float]
 
 
-def figures_by_category(data: BoardData, method: MethodRow, metric: str) -> list[float] | None:
-    """The method's mean over seeds on each category; None if any unit has no figure."""
-    found = figures_of(data, metric).by_category
-    means = [found[method.key, category].mean for category in data.categories]
-    return None if None in means else [round(mean, _DIGITS) for mean in means if mean is not None]
-
-
 def ranking(data: BoardData, methods: Iterable[MethodRow], metric: str) -> Ranking:
     """Rank methods of one regime by their average rank over the categories.
 
@@ -87,25 +81,26 @@ def ranking(data: BoardData, methods: Iterable[MethodRow], metric: str) -> Ranki
         methods: those to rank; they have to be of one regime to be comparable.
         metric: higher is better.
     """
-    import numpy as np
-    from scipy.stats import rankdata
-
     figures = _complete(data, methods, metric)
-    if not figures or not data.categories:
+    if figures.empty:
         return Ranking({}, len(data.categories))
-    ranks = rankdata(-np.array(list(figures.values())), axis=0)
-    means = dict(zip(figures, ranks.mean(axis=1).tolist(), strict=True))
-    ordered = {label: means[label] for label in sorted(means, key=lambda label: (means[label], label))}
+    ranks = figures.rank(ascending=False)
+    ordered: dict[str, float] = ranks.mean(axis=1).sort_index().sort_values(kind="stable").to_dict()
     if len(data.categories) < LEAST_RANKED or len(figures) < LEAST_RANKED:
         return Ranking(ordered, len(data.categories))
-    p, difference = _friedman(ranks), critical_difference(len(figures), len(data.categories))
+    p, difference = _friedman(ranks.to_numpy()), critical_difference(len(figures), len(data.categories))
     groups = _groups(ordered, difference) if p < ALPHA else (tuple(ordered),)
     return Ranking(ordered, len(data.categories), p, difference, groups)
 
 
-def _complete(data: BoardData, methods: Iterable[MethodRow], metric: str) -> dict[str, list[float]]:
-    found = {method.label: figures_by_category(data, method, metric) for method in methods}
-    return {label: figures for label, figures in found.items() if figures is not None}
+def _complete(data: BoardData, methods: Iterable[MethodRow], metric: str) -> pd.DataFrame:
+    """Means over seeds, by label and category, of the methods that have a figure on each."""
+    import pandas as pd
+
+    found = figures_of(data, metric).by_category
+    means = {method.label: [found[method.key, name].mean for name in data.categories] for method in methods}
+    frame = pd.DataFrame.from_dict(means, orient="index", columns=list(data.categories), dtype=float)
+    return frame.dropna().round(_DIGITS)
 
 
 def _friedman(ranks: Column) -> float:
@@ -152,11 +147,11 @@ def compare(data: BoardData, first: MethodRow, others: Sequence[MethodRow], metr
         UsageError: statsmodels is not installed.
     """
     figures = _complete(data, [first, *others], metric)
-    if first.label not in figures or len(figures) < 2:
+    if first.label not in figures.index or len(figures) < 2:
         return PairedTest("no two methods are complete", {})
-    rivals = [method for method in others if method.label in figures]
+    rivals = [method for method in others if method.label in figures.index]
     if len(data.categories) >= LEAST_PAIRS:
-        pairs = _wilcoxon(figures[first.label], [figures[rival.label] for rival in rivals])
+        pairs = _wilcoxon(figures.loc[first.label], figures.loc[[rival.label for rival in rivals]])
         return PairedTest(
             f"Wilcoxon's signed-rank test over {len(data.categories)} categories",
             _holm(rivals, pairs),
@@ -205,12 +200,12 @@ class _Placed(NamedTuple):
 
     Attributes:
         images: id and whether it shows a defect, of each.
-        values: [N] the share of the other kind that lies on the right side of it, mean over seeds: DeLong's components,
+        shares: [N] the share of the other kind that lies on the right side of it, mean over seeds: DeLong's components,
             whose mean over either kind is the AUROC.
     """
 
     images: tuple[tuple[str, bool], ...]
-    values: Column
+    shares: Column
 
 
 def _images(placed: Iterable[_Placed]) -> list[tuple[tuple[str, bool], ...]]:
@@ -230,7 +225,7 @@ def _placed(data: BoardData, method: MethodRow, details: Lookup) -> list[_Placed
         kinds = Counter(anomalous for _, anomalous in found[0].images)
         if min(kinds[True], kinds[False]) < 2:
             return None
-        placed.append(_Placed(found[0].images, np.mean([each.values for each in found], axis=0)))
+        placed.append(_Placed(found[0].images, np.mean([each.shares for each in found], axis=0)))
     return placed
 
 
@@ -255,7 +250,7 @@ def _delong(first: Sequence[_Placed], second: Sequence[_Placed]) -> float:
 
     difference, variance = 0.0, 0.0
     for one, other in zip(first, second, strict=True):
-        bad, apart = np.array([shown for _, shown in one.images]), one.values - other.values
+        bad, apart = np.array([shown for _, shown in one.images]), one.shares - other.shares
         difference += float(apart[bad].mean())
         variance += sum(float(apart[kind].var(ddof=1) / kind.sum()) for kind in (bad, ~bad))
     if abs(difference) < 10**-_DIGITS:

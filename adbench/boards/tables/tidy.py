@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from adbench.boards.board import Board
-from adbench.boards.records.keys import Place, UnitKey, method_key, most_common_images, place_of
+from adbench.boards.records.keys import Place, method_key, most_common_images, place_of
 from adbench.boards.tables.frame import frame_of
 from adbench.boards.tables.methods import MethodRow, RegimeGroup, method_rows
 from adbench.engine.store.record import ResultRecord
@@ -59,11 +59,6 @@ class BoardData:
     methods: tuple[MethodRow, ...]
     truth: BoardTruth
     _kept: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False, compare=False)
-
-    @cached_property
-    def units(self) -> tuple[UnitKey, ...]:
-        """Every category with every seed."""
-        return tuple(UnitKey(category, seed) for category in self.categories for seed in self.seeds)
 
     def kept(self, key: tuple[str, ...], make: Callable[[], Kept]) -> Kept:
         """A value that is made once, because several tables of a board read it."""

@@ -183,7 +183,7 @@ def with_details(make_data):
     def make(shift, *, noise=1.0, images=40):
         labels = np.repeat([False, True], images // 2)
         data, found = make_data(seeds=(0, 1), a=[0.9] * 3, b=[0.8] * 3), {}
-        for unit in data.units:
+        for unit in data.methods[0].records:
             rng = np.random.default_rng(int(unit.category[1:]))
             shared, own = rng.normal(size=images), np.random.default_rng(unit.seed + 10)
             for method in data.methods:
@@ -225,7 +225,7 @@ def test_other_metrics_and_missing_or_other_images_are_not_tested(with_details):
 def test_components_count_pairs_and_their_mean_is_the_auroc(scores, bad):
     labels = np.arange(12) < bad
     for row in scores:
-        values = _components(make_details("a" * 64, row, labels)).values
+        values = _components(make_details("a" * 64, row, labels)).shares
         pairs = (row[labels][:, None] > row[~labels]) + 0.5 * (row[labels][:, None] == row[~labels])
         assert values[labels] == pytest.approx(pairs.mean(1))
         assert values[~labels] == pytest.approx(pairs.mean(0))
@@ -256,7 +256,7 @@ def test_delong_is_as_sure_as_drawing_images_again():
     for _ in range(600):
         good, bad = (rng.choice(np.flatnonzero(kind), kind.sum()) for kind in (~labels, labels))
         draws.append(auroc(scores[0], good, bad) - auroc(scores[1], good, bad))
-    difference = (one.values - other.values)[labels].mean()
+    difference = (one.shares - other.shares)[labels].mean()
     z = scipy_stats.norm.isf(_delong([one], [other]) / 2)
     assert abs(difference) / z == pytest.approx(np.std(draws), rel=0.15)
 
