@@ -33,11 +33,11 @@ OWN = [ROOT / "benchmarks", ROOT, *sorted(ROOT.glob("plugins/*/src"))]
 sys.path[:] = [*map(str, OWN), *(place for place in sys.path if Path(place or ".").resolve() not in OWN)]
 os.environ["PYTHONPATH"] = os.pathsep.join([*map(str, OWN), os.environ.get("PYTHONPATH", "")])  # for processes
 
-from gpu_rows.alone import Ending, Measure, alone  # noqa: E402 - found by the two lines above
-from gpu_rows.checking import Tests, checked  # noqa: E402
+from gpu_rows.equality_tests import Tests, checked  # noqa: E402
+from gpu_rows.hardware import hardware  # noqa: E402
 from gpu_rows.line import FULL, QUICK, TINY, Sizes  # noqa: E402
-from gpu_rows.names import named  # noqa: E402
-from gpu_rows.shown import notes, table  # noqa: E402
+from gpu_rows.row_process import Ending, Measure, in_own_process  # noqa: E402 - found by the two lines above
+from gpu_rows.tables import notes, table  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,13 @@ class Row:
 
 ROWS = (
     Row("card", "card", "rates", 30),
-    Row("full-bank", "seeing", "full_bank", 60),
-    Row("one-image", "seeing", "one_image", 40),
-    Row("k-center", "selecting", "k_center", 45),
-    Row("metrics", "judging", "metrics", 60),
-    Row("patchcore", "running", "patchcore", 90),
-    Row("memory", "running", "memory", 60),
-    Row("end-to-end", "running", "end_to_end", 220),
+    Row("full-bank", "full_bank", "full_bank", 60),
+    Row("one-image", "full_bank", "one_image", 40),
+    Row("k-center", "coreset", "k_center", 45),
+    Row("metrics", "metrics", "metrics", 60),
+    Row("patchcore", "runs", "patchcore", 90),
+    Row("memory", "runs", "memory", 60),
+    Row("end-to-end", "runs", "end_to_end", 220),
 )
 TESTS_BUDGET, WHOLE, QUICKLY, LEAST = 100.0, 460.0, 115.0, 25.0
 """Seconds for the tests, for everything in a whole run and with --quick, and for a row as long as there are so many."""
@@ -93,7 +93,7 @@ def main() -> None:
 
 
 def parsed() -> argparse.Namespace:
-    """The command line; a GPU that is not there is told at once."""
+    """The command line; a GPU that is not there is reported at once."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda", help="torch's name of it; default %(default)s")
     size = parser.add_mutually_exclusive_group()
@@ -104,7 +104,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--limit", type=float, help="seconds for everything")
     parser.add_argument("--out", type=Path, default=ROOT / "build/gpu", help="folder of the results")
     options = parser.parse_args()
-    options.named = named(options.device)
+    options.named = hardware(options.device)
     if not options.named["card"]:
         parser.error(f"torch sees no {options.device} here; --device cpu --tiny shows that every line runs")
     return options
@@ -129,7 +129,9 @@ def about(options: argparse.Namespace, sizes: Sizes) -> dict[str, Any]:
 def measured(row: Row, sizes: Sizes, device: str, budget: float) -> Ending:
     """A row within so many seconds, told as soon as it has ended."""
     ending = (
-        alone(row.name, row, sizes, device, budget) if budget > 1 else Ending(row.name, "left out", "no time was left")
+        in_own_process(row.name, row, sizes, device, budget)
+        if budget > 1
+        else Ending(row.name, "left out", "no time was left")
     )
     say(f"{row.name}: {ending.status} after {ending.seconds:.0f} s{': ' if ending.reason else ''}{ending.reason}")
     for line in ending.lines:

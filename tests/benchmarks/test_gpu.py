@@ -96,13 +96,13 @@ def trouble(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_row_that_fails_hangs_or_dies_is_told_and_keeps_what_it_measured(trouble, tmp_path, monkeypatch):
-    from gpu_rows import alone
+def test_a_row_that_fails_hangs_or_dies_is_reported_and_keeps_what_it_measured(trouble, tmp_path, monkeypatch):
+    from gpu_rows import row_process
     from gpu_rows.line import FULL
 
-    monkeypatch.setattr(alone, "PRELOADED", ["torch"])
+    monkeypatch.setattr(row_process, "PRELOADED", ["torch"])
     ended = {
-        name: alone.alone(name, getattr(trouble, name), FULL, "cpu", 60 if name != "hangs" else 12)
+        name: row_process.in_own_process(name, getattr(trouble, name), FULL, "cpu", 60 if name != "hangs" else 12)
         for name in ("good", "fails", "hangs", "dies")
     }
     assert {name: ending.status for name, ending in ended.items()} == {
@@ -150,7 +150,7 @@ def test_the_readme_has_every_line():
 
 def test_what_was_not_measured_says_so():
     from gpu_rows.line import FULL, Line
-    from gpu_rows.shown import table
+    from gpu_rows.tables import table
 
     rows = [{"lines": [Line("patchcore-fit", 2.0, 1.0, peer=30.0).to_json(FULL)], "peaks": {"gpu_mb": 1234.5}}]
     cells = {line.split(" | ")[0].removeprefix("| "): line for line in table(rows).splitlines()}

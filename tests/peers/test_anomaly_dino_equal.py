@@ -95,10 +95,10 @@ def anomalib_says(state, normal, defective):
         model((normal - mean) / std)
         model.fit()
         model.eval()
-        said = model((defective - mean) / std)
+        message = model((defective - mean) / std)
         features = torch.nn.functional.normalize(model.extract_features((defective - mean) / std), dim=-1)
     distances = (1 - features @ model.memory_bank.T).amin(-1).reshape(len(defective), SIDE // 14, SIDE // 14)
-    return SimpleNamespace(distances=distances, score=said.pred_score, map=said.anomaly_map.squeeze(1))
+    return SimpleNamespace(distances=distances, score=message.pred_score, map=message.anomaly_map.squeeze(1))
 
 
 def untrained(extractor, **options):

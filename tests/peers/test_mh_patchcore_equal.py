@@ -42,8 +42,8 @@ def test_equal(answers, what):
 
 def test_reweighting_shows():
     """Or else the comparison of the scores would say nothing about the weights."""
-    said = adbench_says(SIZES[0], *patches())
-    assert (1 - said.score / said.distances.flatten(1).amax(1)).amax() > 100 * TOLERANCE
+    message = adbench_says(SIZES[0], *patches())
+    assert (1 - message.score / message.distances.flatten(1).amax(1)).amax() > 100 * TOLERANCE
 
 
 class Stream(FeatureStream):

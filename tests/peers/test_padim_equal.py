@@ -125,12 +125,12 @@ def anomalib_says(model, images):
         patches = model.generate_embedding(model.feature_extractor(scaled(model, images)))
         statistics = [model.gaussian.mean, model.gaussian.inv_covariance]
         distances = model.anomaly_map_generator.compute_distance(patches, statistics)
-        said = model(scaled(model, images))
+        message = model(scaled(model, images))
     return SimpleNamespace(
         patches=patches.permute(0, 2, 3, 1),
         distances=distances.squeeze(1),
-        score=said.pred_score.squeeze(1),
-        map=said.anomaly_map.squeeze(1),
+        score=message.pred_score.squeeze(1),
+        map=message.anomaly_map.squeeze(1),
     )
 
 

@@ -106,12 +106,12 @@ def anomalib_says(model, images):
     patches = anomalib_patches(model, images)
     with torch.no_grad():
         distances, _ = model.nearest_neighbors(patches.flatten(0, 2), n_neighbors=1)
-        said = model(scaled(model, images))
+        message = model(scaled(model, images))
     return SimpleNamespace(
         patches=patches,
         distances=distances.reshape(patches.shape[:3]),
-        score=said.pred_score,
-        map=said.anomaly_map.squeeze(1),
+        score=message.pred_score,
+        map=message.anomaly_map.squeeze(1),
     )
 
 

@@ -109,7 +109,7 @@ def anomalib_says(model, references, images):
     model.setup(WORD, normalised(references) if few else None)
     with torch.no_grad():
         image, windows, patches = model.encode_image(normalised(images))
-        said = model(normalised(images))
+        message = model(normalised(images))
     distances = window_distances = None
     if few:
         distances = visual_association_score(patches, model.patch_embeddings).reshape(-1, 15, 15)
@@ -122,8 +122,8 @@ def anomalib_says(model, references, images):
         window3=windows[1],
         distances=distances,
         window_distances=window_distances,
-        score=said.pred_score,
-        map=said.anomaly_map,
+        score=message.pred_score,
+        map=message.anomaly_map,
     )
 
 

@@ -1,4 +1,4 @@
-"""Architectures are read without open_clip, and those that cannot be looked through are refused."""
+"""Architectures are read without open_clip, and architectures without a forward pass here are refused."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def test_another_kind_of_model_is_refused(model):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"), [("{", "cannot be read"), ("[]", "no architecture"), ('{"embed_dim": 3}', "'vision_cfg'")]
+    ("content", "reported"), [("{", "cannot be read"), ("[]", "no architecture"), ('{"embed_dim": 3}', "'vision_cfg'")]
 )
-def test_a_malformed_file_is_named(tmp_path, content, told):
+def test_a_malformed_file_is_named(tmp_path, content, reported):
     file = tmp_path / "own.json"
     file.write_text(content)
-    with pytest.raises(UsageError, match=rf"own.json: .*{told}"):
+    with pytest.raises(UsageError, match=rf"own.json: .*{reported}"):
         architecture_of("", file)
 
 
 def test_each_tower_is_built_beside_a_small_one(tiny):
     found = architecture_of("", tiny)
-    assert found.seeing(64)["vision_cfg"]["image_size"] == 64
-    assert found.seeing(None)["vision_cfg"]["image_size"] == 32
-    assert found.seeing(None)["text_cfg"]["vocab_size"] == 1
-    assert found.reading()["text_cfg"] == json.loads(tiny.read_text())["text_cfg"]
+    assert found.vision_config(64)["vision_cfg"]["image_size"] == 64
+    assert found.vision_config(None)["vision_cfg"]["image_size"] == 32
+    assert found.vision_config(None)["text_cfg"]["vocab_size"] == 1
+    assert found.text_config()["text_cfg"] == json.loads(tiny.read_text())["text_cfg"]
     assert found.content == json.loads(tiny.read_text())

@@ -67,15 +67,15 @@ def test_images_of_another_size_are_refused(made, batch):
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "reported"),
     [
         ({"resolution": 30}, "resolution 30 is no multiple of the patch of 8 pixels"),
         ({"windows": (5,)}, "a window of 5 patches does not fit into 4"),
         ({"windows": (0,)}, "a window of 0 patches does not fit"),
     ],
 )
-def test_options_that_cannot_be_name_the_fix(made, options, told):
-    with pytest.raises(UsageError, match=told):
+def test_options_that_cannot_be_name_the_fix(made, options, reported):
+    with pytest.raises(UsageError, match=reported):
         made(**options)
 
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 import torch
 from adbench_clip.clip import Clip
-from adbench_clip.loading import origin_of, vision_tower
+from adbench_clip.loading import model_source, vision_tower
 from adbench_clip.prompts import Prompts
 from safetensors.torch import load_file, save_file
 
@@ -36,9 +36,9 @@ def test_a_file_of_another_resolution_is_interpolated_as_open_clip_does_it(tiny,
     from open_clip.model import CLIP, resize_pos_embed
 
     config = Clip(architecture=tiny, weights=whole[1]).config
-    visual, _ = vision_tower(config, 48, origin_of(config, "test"), "test")
+    visual, _ = vision_tower(config, 48, model_source(config, "test"), "test")
     state = load_file(whole[1])
-    resize_pos_embed(state, CLIP(**config.made_of.seeing(48)))
+    resize_pos_embed(state, CLIP(**config.made_of.vision_config(48)))
     assert visual.grid_size == (6, 6)
     assert torch.equal(visual.positional_embedding, state["visual.positional_embedding"])
 
@@ -67,7 +67,7 @@ def test_a_text_tower_apart_is_taken(tiny, whole, tmp_path, ready):
     assert torch.equal(found["normal"], wanted["normal"])
 
 
-def test_a_file_without_text_is_told(tiny, whole, tmp_path, ready):
+def test_a_file_without_text_is_reported(tiny, whole, tmp_path, ready):
     path = tmp_path / "visual.safetensors"
     save_file({name: tensor for name, tensor in load_file(whole[1]).items() if name.startswith("visual.")}, path)
     ready(Clip(architecture=tiny, weights=path))
@@ -75,7 +75,7 @@ def test_a_file_without_text_is_told(tiny, whole, tmp_path, ready):
         read(tiny, path, ready)
 
 
-def test_weights_of_another_model_are_told(tiny, tmp_path, ready):
+def test_weights_of_another_model_are_reported(tiny, tmp_path, ready):
     path = tmp_path / "other.safetensors"
     save_file({"visual.conv1.weight": torch.ones(1), "ln_final.weight": torch.ones(1)}, path)
     with pytest.raises(WeightsError, match=r"'clip' \(tiny\): the weights are those of another model"):
@@ -85,7 +85,7 @@ def test_weights_of_another_model_are_told(tiny, tmp_path, ready):
 
 
 @pytest.mark.parametrize("kind", [Clip, Prompts])
-def test_a_missing_file_is_told_before_torch_is_asked(kind, tiny, tmp_path, ready):
+def test_a_missing_file_is_reported_before_torch_is_asked(kind, tiny, tmp_path, ready):
     with pytest.raises(WeightsError, match=r"gone.pt: there is no such weights file; give weights=PATH"):
         ready(kind(architecture=tiny, weights=tmp_path / "gone.pt"))
 
@@ -97,22 +97,22 @@ def test_an_architecture_from_a_file_has_no_pretrained_weights(tiny, ready):
 
 def test_an_unknown_tag_has_a_suggestion():
     with pytest.raises(UnknownName, match="unknown tag 'laion400m_e33'.*did you mean 'laion400m_e3"):
-        origin_of(Clip(tag="laion400m_e33").config, "backbone 'clip'")
+        model_source(Clip(tag="laion400m_e33").config, "backbone 'clip'")
 
 
 def test_weights_of_another_activation_name_the_model():
     with pytest.raises(UsageError, match="another activation; use model=ViT-L-14-336-quickgelu"):
-        origin_of(Clip(model="ViT-L-14-336", tag="openai").config, "backbone 'clip'")
+        model_source(Clip(model="ViT-L-14-336", tag="openai").config, "backbone 'clip'")
 
 
 def test_the_hubs_file_is_the_one_that_the_tag_pins(monkeypatch, tmp_path):
     asked, file = [], tmp_path / "open_clip_model.safetensors"
     file.touch()
     monkeypatch.setattr("adbench_clip.loading.hub_file", lambda *wanted: asked.append(wanted) or file)
-    origin = origin_of(Clip().config, "backbone 'clip'")
+    source = model_source(Clip().config, "backbone 'clip'")
     assert asked == [("timm/vit_base_patch16_plus_clip_240.laion400m_e31", "open_clip_model.safetensors")]
-    assert origin.source.name == "timm/vit_base_patch16_plus_clip_240.laion400m_e31"
-    assert origin.mean == (0.48145466, 0.4578275, 0.40821073)
+    assert source.weights.name == "timm/vit_base_patch16_plus_clip_240.laion400m_e31"
+    assert source.mean == (0.48145466, 0.4578275, 0.40821073)
 
 
 @pytest.mark.slow
@@ -122,9 +122,9 @@ def test_offline_is_one_clear_error(tmp_path, made):
     surroundings = {**os.environ, "HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"}
     surroundings.pop("HF_HUB_CACHE", None)
     ended = subprocess.run([sys.executable, "-c", code], env=surroundings, capture_output=True, text=True, check=False)
-    told = ended.stderr.strip().splitlines()[-1]
+    reported = ended.stderr.strip().splitlines()[-1]
     for part in ("WeightsError", "timm/vit_base_patch16_plus_clip_240.laion400m_e31", str(tmp_path), "weights=PATH"):
-        assert part in told
+        assert part in reported
 
 
 def test_the_global_generator_is_left_alone(tiny, ready):

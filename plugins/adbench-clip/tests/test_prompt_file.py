@@ -44,7 +44,7 @@ def test_templates_may_be_left_out(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "reported"),
     [
         ("normal: [a, b", "give a YAML file, or one of april-gan, winclip"),
         ("- a\n- b\n", "this is no mapping; write lists"),
@@ -60,13 +60,13 @@ def test_templates_may_be_left_out(tmp_path):
         ("normal: [a]\nabnormal: [b]\nstates: [c]\n", "there is no entry 'states'"),
     ],
 )
-def test_malformed_files_name_the_fault(tmp_path, content, told):
+def test_malformed_files_name_the_fault(tmp_path, content, reported):
     file = tmp_path / "own.yaml"
     file.write_text(content)
     with pytest.raises(UsageError) as refusal:
         read_prompts(file)
     assert str(file) in str(refusal.value)
-    assert told in str(refusal.value)
+    assert reported in str(refusal.value)
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -86,12 +86,12 @@ def test_facts_count_prompts(made, tiny, ready):
     assert random.facts() == {**facts, "random_text_weights": 1}
 
 
-def test_a_set_that_is_misspelt_is_told():
+def test_a_set_that_is_misspelt_is_reported():
     with pytest.raises(UsageError, match=r"neither a set of prompts \(april-gan, winclip, winclip-anomalib\) nor a f"):
         Prompts(prompts="winclop")
 
 
-def test_malformed_prompts_are_told_before_weights_are_looked_for(tmp_path, ready):
+def test_malformed_prompts_are_reported_before_weights_are_looked_for(tmp_path, ready):
     (tmp_path / "own.yaml").write_text("normal: []\n")
     with pytest.raises(UsageError, match="'normal' is no list of texts, or empty"):
         ready(Prompts(prompts=tmp_path / "own.yaml"))
@@ -104,7 +104,7 @@ def test_a_file_of_prompts_enters_the_identity_by_content(own):
     assert Prompts(weights="random").identity()["prompts"] == "winclip"
 
 
-def test_a_model_without_text_tower_is_told_at_once(tiny, tmp_path, ready):
+def test_a_model_without_text_tower_is_reported_at_once(tiny, tmp_path, ready):
     content = json.loads(tiny.read_text())
     del content["text_cfg"]
     (tmp_path / "blind.json").write_text(json.dumps(content))

@@ -62,22 +62,22 @@ def test_facts_before_anything_is_learned():
     assert PromptsFew().state() == {}
 
 
-def test_no_image_is_told(made, stream):
+def test_no_image_is_reported(made, stream):
     with pytest.raises(DataError, match="bank 'prompts-few': there is no image to learn from"):
         made(stream=stream)
 
 
-def test_another_grid_is_told(made, stream, seen, gaussian_noise):
+def test_another_grid_is_reported(made, stream, seen, gaussian_noise):
     with pytest.raises(ContractError, match="all images have one grid of 'patches'"):
         made(seen(gaussian_noise(1, 2, 3, 4)), seen(gaussian_noise(1, 3, 2, 4), first=1), stream=stream)
 
 
-def test_what_is_not_finite_is_told(made, stream, seen):
+def test_what_is_not_finite_is_reported(made, stream, seen):
     with pytest.raises(ContractError, match=r"'layer.window2' has NaN or infinity"):
         made(seen(grid((1.0, 0.0)), {"window2": grid((float("nan"), 0.0))}), stream=stream)
 
 
-def test_a_layer_that_it_does_not_know_is_told(made, stream, seen, gaussian_noise):
+def test_a_layer_that_it_does_not_know_is_reported(made, stream, seen, gaussian_noise):
     bank = made(seen(gaussian_noise(1, 2, 3, 4)), stream=stream)
     for query, layer in ((gaussian_noise(1, 2, 3, 4), "window2"), (gaussian_noise(1, 2, 3, 5), None)):
         with pytest.raises(UsageError, match="fit it on the same backbone"):

@@ -6,9 +6,9 @@ import json
 
 import pytest
 import torch
-from adbench_clip.loading import Origin, text_tower
+from adbench_clip.loading import ModelSource, text_tower
 from adbench_clip.options import ModelConfig
-from adbench_clip.text import Reader
+from adbench_clip.text import TextEncoder
 
 from adbench import UsageError
 from adbench.weights import WeightsSource
@@ -17,54 +17,60 @@ SENTENCES = ["a photo of a bottle.", "a photo of the damaged Metal_Nut for visua
 
 
 @pytest.fixture
-def reader(tiny, whole):
+def encoder(tiny, whole):
     config = ModelConfig(architecture=tiny, weights=whole[1])
-    return Reader(text_tower(config, Origin(WeightsSource(whole[1], "tiny", 0)), "test"), config.made_of, "test")
+    return TextEncoder(
+        text_tower(config, ModelSource(WeightsSource(whole[1], "tiny", 0)), "test"), config.made_of, "test"
+    )
 
 
 @pytest.mark.proves("winclip", "winclip-few", "april-gan", "april-gan-few")
-def test_sentences_are_read_as_open_clip_reads_them(reader, whole):
+def test_sentences_are_read_as_open_clip_reads_them(encoder, whole):
     import open_clip
 
     tokens = open_clip.tokenize(SENTENCES, context_length=24)
     with torch.no_grad():
         expected = whole[0].encode_text(tokens)
-    torch.testing.assert_close(reader.read(SENTENCES), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(encoder.encode(SENTENCES), expected, rtol=1e-5, atol=1e-5)
     assert expected.std() > 0.1
 
 
-def test_a_tower_that_is_built_otherwise_is_asked_as_it_is(reader, whole):
+def test_a_tower_that_is_built_otherwise_is_asked_as_it_is(encoder, whole):
     import open_clip
 
-    reader._tower.text_pool_type = "last"
+    encoder._tower.text_pool_type = "last"
     tokens = open_clip.tokenize(SENTENCES, context_length=24)
     with torch.no_grad():
-        expected = reader._tower.encode_text(tokens)
-    assert torch.equal(reader.read(SENTENCES), expected)
+        expected = encoder._tower.encode_text(tokens)
+    assert torch.equal(encoder.encode(SENTENCES), expected)
 
 
-def test_many_sentences_are_read_in_parts(reader, monkeypatch):
-    together = reader.read(SENTENCES)
+def test_many_sentences_are_read_in_parts(encoder, monkeypatch):
+    together = encoder.encode(SENTENCES)
     monkeypatch.setattr("adbench_clip.text.AT_ONCE", 2)
-    torch.testing.assert_close(reader.read(SENTENCES), together)
+    torch.testing.assert_close(encoder.encode(SENTENCES), together)
 
 
-def test_a_sentence_that_would_be_cut_off_is_refused(reader):
-    reader.read(["weld " * 22])
+def test_a_sentence_that_would_be_cut_off_is_refused(encoder):
+    encoder.encode(["weld " * 22])
     with pytest.raises(UsageError, match=r"test: the prompt 'weld weld .* is 25 tokens long, .* reads 24; shorten"):
-        reader.read(["weld", "weld " * 23])
+        encoder.encode(["weld", "weld " * 23])
 
 
-def test_a_model_without_text_tower_is_told(tiny, tmp_path):
+def test_a_model_without_text_tower_is_reported(tiny, tmp_path):
     content = json.loads(tiny.read_text())
     del content["text_cfg"]
     (tmp_path / "blind.json").write_text(json.dumps(content))
     with pytest.raises(UsageError, match="test: blind has no text tower to read prompts; use a CLIP model that has"):
-        text_tower(ModelConfig(architecture=tmp_path / "blind.json"), Origin(WeightsSource(None, "random", 0)), "test")
+        text_tower(
+            ModelConfig(architecture=tmp_path / "blind.json"), ModelSource(WeightsSource(None, "random", 0)), "test"
+        )
 
 
 @pytest.mark.parametrize("foreign", [{"custom_text": True}, {"text_cfg": {"hf_model_name": "roberta-base"}}])
 def test_text_of_another_library_is_refused(tiny, tmp_path, foreign):
     (tmp_path / "other.json").write_text(json.dumps(json.loads(tiny.read_text()) | foreign))
     with pytest.raises(UsageError, match="test: other reads text in a way of its own"):
-        text_tower(ModelConfig(architecture=tmp_path / "other.json"), Origin(WeightsSource(None, "random", 0)), "test")
+        text_tower(
+            ModelConfig(architecture=tmp_path / "other.json"), ModelSource(WeightsSource(None, "random", 0)), "test"
+        )

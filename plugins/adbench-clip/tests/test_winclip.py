@@ -96,12 +96,12 @@ def test_patches_are_told_apart_on_the_toys():
     assert auroc(given.truth.numpy().ravel(), scores.numpy().ravel()) > 0.9
 
 
-def test_layers_that_are_no_windows_are_told(query, zero, seen):
+def test_layers_that_are_no_windows_are_reported(query, zero, seen):
     larger = torch.ones(1, 2, 3, 2)
     with pytest.raises(UsageError, match="2x3 windows cannot lie on 1x3 patches"):
         WinClip().score(seen(query.patches, {"block1": larger}, query.image), zero)
 
 
-def test_a_bank_of_another_model_is_told(query, zero, seen):
+def test_a_bank_of_another_model_is_reported(query, zero, seen):
     with pytest.raises(UsageError, match="the prompts of bank 'prompts' have 2 channels, and what is compared .* 5"):
         WinClip().score(seen(query.patches, query.layers, torch.ones(1, 5)), zero)

@@ -6,20 +6,20 @@ import json
 
 import pytest
 from adbench_data import texts
-from adbench_data.sets.manifest import Manifest
+from adbench_data.sets.manifest import ManifestDataset
 
 from adbench import DataError
 
 HEAD = "image,split,label,mask,category\n"
 
 
-def written(table, *rows: str, head: str = HEAD) -> Manifest:
+def written(table, *rows: str, head: str = HEAD) -> ManifestDataset:
     table.write_text(head + "".join(f"{row}\n" for row in rows), encoding="utf-8")
-    return Manifest(file=table)
+    return ManifestDataset(file=table)
 
 
 def test_a_table_says_what_images_are(table):
-    found = Manifest(file=table)
+    found = ManifestDataset(file=table)
     assert found.categories() == ["bolt", "nut"]
     split = found.split("nut")
     assert [sample.id for sample in split.test] == [
@@ -30,14 +30,14 @@ def test_a_table_says_what_images_are(table):
     assert len(split.train) == 3
     assert found.mask(split.test[0]).sum() == 12
     assert found.board_name == "parts"
-    assert Manifest(file=table, called="screws").board_name == "screws"
+    assert ManifestDataset(file=table, called="screws").board_name == "screws"
     assert found.survey("nut").labels == "train: 3 normal; test: 1 normal; deep crack 2 defective"
 
 
 def test_other_separators_spellings_and_a_mark_of_the_byte_order(table):
     text = table.read_text().replace(",", ";").replace("image;split", "Image;Split")
     table.write_text("\ufeff" + text, encoding="utf-8")
-    assert len(Manifest(file=table).split("bolt").train) == 3
+    assert len(ManifestDataset(file=table).split("bolt").train) == 3
 
 
 def test_json_lines_and_a_folder_of_hugging_faces(table):
@@ -49,7 +49,7 @@ def test_json_lines_and_a_folder_of_hugging_faces(table):
     ]
     lines = table.with_name("metadata.jsonl")
     lines.write_text("\n".join(map(json.dumps, rows)))
-    split = Manifest(file=lines).split("images")
+    split = ManifestDataset(file=lines).split("images")
     assert [sample.defect for sample in split.test] == ["defect", "good"]
     assert len(split.train) == 1
 
@@ -140,7 +140,7 @@ def test_a_line_that_is_no_object(table, line):
     lines = table.with_name("a.jsonl")
     lines.write_text(line + "\n")
     with pytest.raises(DataError, match=r"a\.jsonl, line 1: is no object"):
-        Manifest(file=lines).categories()
+        ManifestDataset(file=lines).categories()
 
 
 def test_a_million_rows_are_read_and_more_are_refused(table, monkeypatch):
@@ -151,15 +151,15 @@ def test_a_million_rows_are_read_and_more_are_refused(table, monkeypatch):
         written(table, *rows, "b.png,train,ok,,").categories()
     monkeypatch.setattr(texts, "MAX_BYTES", 100)
     with pytest.raises(DataError, match="larger than 100 bytes"):
-        Manifest(file=table).categories()
+        ManifestDataset(file=table).categories()
 
 
 def test_what_is_no_table(table, tmp_path):
     with pytest.raises(DataError, match="is no file; give the table"):
-        Manifest(file=tmp_path).categories()
+        ManifestDataset(file=tmp_path).categories()
     table.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match="no UTF-8 text"):
-        Manifest(file=table).categories()
+        ManifestDataset(file=table).categories()
 
 
 def test_a_link_that_leads_out_is_not_followed(table, tmp_path, draw):

@@ -98,7 +98,7 @@ def test_offline_is_one_clear_error(tmp_path):
     surroundings = {**os.environ, "HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"}
     surroundings.pop("HF_HUB_CACHE", None)
     ended = subprocess.run([sys.executable, "-c", code], env=surroundings, capture_output=True, text=True, check=False)
-    told = ended.stderr.strip().splitlines()[-1]
+    reported = ended.stderr.strip().splitlines()[-1]
     for part in (
         "WeightsError",
         "timm/vit_small_patch16_dinov3_qkvb.lvd1689m",
@@ -106,7 +106,7 @@ def test_offline_is_one_clear_error(tmp_path):
         "HF_HOME",
         "weights=PATH",
     ):
-        assert part in told
+        assert part in reported
 
 
 def test_importing_the_plugin_is_light():

@@ -30,12 +30,12 @@ def test_a_coarse_layer_is_enlarged(seen):
     assert grid[0, :, :, 0].tolist() == [[0, 1, 3, 4]] * 4  # halfway between the middles of two places: 1 and 3 of 4
 
 
-@pytest.mark.parametrize(("reads", "said"), [("patches", "it reads patches"), ("layers", "it reads layers")])
-def test_what_is_not_there_is_missed(patch_stream, seen, gaussian_noise, reads, said):
+@pytest.mark.parametrize(("reads", "message"), [("patches", "it reads patches"), ("layers", "it reads layers")])
+def test_what_is_not_there_is_missed(patch_stream, seen, gaussian_noise, reads, message):
     batch = next(
         iter(
             patch_stream(gaussian_noise(1, 2, 2, 3)) if reads == "layers" else seen({"one": gaussian_noise(1, 2, 2, 3)})
         )
     )
-    with pytest.raises(ContractError, match=f"bank 'x' broke its contract: {said}"):
+    with pytest.raises(ContractError, match=f"bank 'x' broke its contract: {message}"):
         side_by_side(batch, reads, "bank 'x'")

@@ -83,7 +83,7 @@ def test_an_empty_vector_is_like_itself_alone():
         (ImageScores("a", patches=torch.ones(1, 1)), "reads image vectors"),
     ],
 )
-def test_what_is_missing_is_said(image, missing):
+def test_what_is_missing_is_reported(image, missing):
     with pytest.raises(ContractError, match=missing):
         Rscin().aggregate([image])
 

@@ -81,9 +81,9 @@ def test_the_test_set_finds_a_spot_and_the_record_says_that_it_was_looked_at(run
     ],
 )
 def test_why_it_cannot_run(run, words, reason):
-    records, told = run("--backbone", "toy-pixels", *words)
+    records, reported = run("--backbone", "toy-pixels", *words)
     assert not records
-    assert reason in told
+    assert reason in reported
 
 
 @pytest.mark.slow

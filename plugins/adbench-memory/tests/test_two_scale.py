@@ -123,7 +123,7 @@ def test_what_was_learned_is_restored(pictures):
     assert torch.equal(one.image, two.image)
 
 
-def test_what_is_missing_is_said(patch_stream, gaussian_noise, pictures):
+def test_what_is_missing_is_reported(patch_stream, gaussian_noise, pictures):
     with pytest.raises(UsageError, match="learned nothing yet"):
         TwoScale().image_distances(torch.zeros(1, 5))
     with pytest.raises(ContractError, match="reads the image vector"):

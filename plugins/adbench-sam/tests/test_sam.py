@@ -117,7 +117,7 @@ def test_weights_of_another_size_are_refused(file):
         Sam(weights=file).prepare(Context())
 
 
-def test_a_missing_file_is_told_at_once(tmp_path):
+def test_a_missing_file_is_reported_at_once(tmp_path):
     with pytest.raises(WeightsError, match=r"there is no such weights file; give weights=PATH"):
         Sam(weights=tmp_path / "none.pth").prepare(Context())
 
@@ -136,9 +136,9 @@ def test_offline_is_one_clear_error(tmp_path):
     surroundings.pop("HF_HUB_CACHE", None)
     started = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=surroundings, check=False)
-    told = done.stderr.strip().rpartition("\n")[2]
-    assert "WeightsError: the weights facebook/sam-vit-large/model.safetensors are not cached in" in told
-    assert "weights=PATH" in told
+    reported = done.stderr.strip().rpartition("\n")[2]
+    assert "WeightsError: the weights facebook/sam-vit-large/model.safetensors are not cached in" in reported
+    assert "weights=PATH" in reported
     assert time.monotonic() - started < 15  # on a machine that is busy; the hub is given three seconds
 
 
@@ -233,10 +233,10 @@ def test_missing_weights_end_the_run_with_one_line(parts, tmp_path, capsys):
 
     method = ("--backbone", "toy-pixels", "--scorer", "toy-nearest", "--masker", f"sam:weights={tmp_path}/none.pth")
     code = call(["run", *method, "--data", str(parts), "--out", str(tmp_path / "runs"), "--device", "cpu"])
-    told = capsys.readouterr().err
+    reported = capsys.readouterr().err
     assert code != 0
-    assert "none.pth" in told
-    assert "Traceback" not in told
+    assert "none.pth" in reported
+    assert "Traceback" not in reported
 
 
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module.model."])

@@ -163,9 +163,9 @@ class TestWeights:
         ended = subprocess.run(
             [sys.executable, "-c", code], env=surroundings, capture_output=True, text=True, check=False
         )
-        told = ended.stderr.strip().splitlines()[-1]
+        reported = ended.stderr.strip().splitlines()[-1]
         for part in ("WeightsError", "timm/wide_resnet50_2.tv_in1k/model.safetensors", str(tmp_path), "weights=PATH"):
-            assert part in told
+            assert part in reported
 
 
 def test_defaults_merge_several_layers():
@@ -270,7 +270,7 @@ class TestCheckpoints:
             assert torch.equal(seen.layers[name], layer)
 
     @pytest.mark.parametrize(
-        ("form", "told"),
+        ("form", "reported"),
         [
             (lambda state: {n: t for n, t in state.items() if not n.startswith("layer2.1")}, r"missing \(layer2\.1"),
             (lambda state: {**state, "layer1.2.conv1.weight": torch.ones(64, 64, 3, 3)}, "1 unexpected"),
@@ -281,9 +281,9 @@ class TestCheckpoints:
             (lambda state: prefixed("strange.", state), "missing"),
         ],
     )
-    def test_what_is_used_must_be_there(self, form, told, tmp_path):
+    def test_what_is_used_must_be_there(self, form, reported, tmp_path):
         torch.save(form(resnet()), tmp_path / "w.pth")
-        with pytest.raises(WeightsError, match=told):
+        with pytest.raises(WeightsError, match=reported):
             ready(ResNet18(weights=tmp_path / "w.pth"))
 
     def test_half_precision_is_not_what_is_folded_in(self, tmp_path):

@@ -52,18 +52,18 @@ class Architecture:
         """Whether the activation is QuickGELU, with which OpenAI trained."""
         return bool(self.content.get("quick_gelu", False))
 
-    def seeing(self, side: int | None) -> dict[str, Any]:
+    def vision_config(self, side: int | None) -> dict[str, Any]:
         """open_clip's configuration of the vision tower alone, for images of this side.
 
-        open_clip builds no model without text: the text tower is as small as can be, to be thrown away.
+        open_clip builds no model without text: the text tower is as small as possible, and is deleted.
         """
         content = self._plain()
         content["text_cfg"] = {"vocab_size": 1, "context_length": 1, "width": 8, "heads": 1, "layers": 1}
         content["vision_cfg"]["image_size"] = side or self.side
         return content
 
-    def reading(self) -> dict[str, Any]:
-        """open_clip's configuration of the text tower, with a vision tower that is thrown away."""
+    def text_config(self) -> dict[str, Any]:
+        """open_clip's configuration of the text tower, with a small vision tower that is deleted."""
         content = self._plain()
         content["vision_cfg"] = {"image_size": 8, "patch_size": 8, "width": 64, "layers": 1}
         return content

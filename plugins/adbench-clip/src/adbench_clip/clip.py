@@ -13,7 +13,7 @@ from adbench.networks import Network, NetworkBackbone
 from adbench_clip.options import ModelConfig
 
 if TYPE_CHECKING:
-    from adbench_clip.sight import Wanted
+    from adbench_clip.vision import VisionOutputs
 
 
 class Clip(NetworkBackbone):
@@ -65,7 +65,7 @@ class Clip(NetworkBackbone):
             return self.resolution or self.made_of.side
 
     config: Config
-    _wanted: Wanted
+    _outputs: VisionOutputs
 
     @classmethod
     def provides(cls, config: Any) -> frozenset[str]:
@@ -87,24 +87,24 @@ class Clip(NetworkBackbone):
             WeightsError: weights cannot be had.
         """
         self._check_options()
-        from adbench_clip.loading import origin_of, vision_tower
+        from adbench_clip.loading import model_source, vision_tower
 
-        origin = origin_of(self.config, self.title)  # before a model is built: a missing file is told at once
+        source = model_source(self.config, self.title)  # before a model is built, so that a missing file fails at once
         import torch
 
-        from adbench_clip.sight import Eye, Wanted
+        from adbench_clip.vision import VisionNetwork, VisionOutputs
 
-        visual, self._weights = vision_tower(self.config, self.config.side, origin, self.title)
+        visual, self._weights = vision_tower(self.config, self.config.side, source, self.title)
         options = self.config
-        self._wanted = Wanted(
+        self._outputs = VisionOutputs(
             options.patches, options.last_block == "value", options.windows, options.blocks, options.text_blocks
         )
-        eye = Eye(visual, self._wanted).eval().requires_grad_(requires_grad=False)
+        network = VisionNetwork(visual, self._outputs).eval().requires_grad_(requires_grad=False)
         self._network = Network(
-            eye.to(ctx.device, getattr(torch, options.precision)),
+            network.to(ctx.device, getattr(torch, options.precision)),
             ctx,
-            mean=origin.mean,
-            std=origin.std,
+            mean=source.mean,
+            std=source.std,
             weights=self._weights.sha256,
             identity=self._network_identity(),
             who=self.title,
@@ -141,5 +141,5 @@ class Clip(NetworkBackbone):
                 f"[{side}, {side}], or set resolution"
             )
         image, patches, *maps = self._network(batch.images)
-        layers = dict(zip(self._wanted.names, maps, strict=True)) or None
+        layers = dict(zip(self._outputs.names, maps, strict=True)) or None
         return Features(batch.ids, batch.geometry, patches, layers, image=image)

@@ -34,7 +34,7 @@ def abnormality(vectors: Tensor, bank: PrototypeBank, temperature: float, who: s
     if vectors.shape[-1] != bank.normal.shape[-1]:
         raise UsageError(
             f"{who}: the prompts of {bank.title} have {bank.normal.shape[-1]} channels, and what is compared with them"
-            f" {vectors.shape[-1]}; give backbone and bank one model, and see patches in the space of text"
+            f" {vectors.shape[-1]}; give backbone and bank one model, and take patches in the space of text"
         )
     normal, abnormal = (_similarity(vectors, side) for side in (bank.normal, bank.abnormal))
     return ((abnormal - normal) / temperature).sigmoid()  # the softmax of two

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def spread(windows: Tensor, grid: tuple[int, int]) -> Tensor:
+def mean_over_windows(windows: Tensor, grid: tuple[int, int]) -> Tensor:
     """The harmonic mean, at each place, over all windows that cover it (WinCLIP, arXiv 2303.14814, Eq. 3).
 
     Windows have stride 1, so that a map of h x w windows on H x W places has windows of H - h + 1 by W - w + 1. A place

@@ -16,27 +16,27 @@ if TYPE_CHECKING:
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
-"""By which OpenAI normalised images, and nearly everybody after them."""
+"""OpenAI's normalisation of images, which nearly all later models use."""
 
 HUB_WEIGHTS = "open_clip_model.safetensors"
 """What open_clip looks for first in a repository whose entry names no file."""
 
 
 @dataclass(frozen=True)
-class Origin:
-    """The source of weights, and the normalisation of their images.
+class ModelSource:
+    """The source of a model's weights, and the normalisation of its images.
 
     Attributes:
-        source: the weights.
+        weights: the source of the weights.
         mean, std: by which images are normalised.
     """
 
-    source: WeightsSource
+    weights: WeightsSource
     mean: tuple[float, ...] = MEAN
     std: tuple[float, ...] = STD
 
 
-def origin_of(config: ModelConfig, who: str) -> Origin:
+def model_source(config: ModelConfig, who: str) -> ModelSource:
     """The weights that the options name; the hub's copy is downloaded if it is not on this machine.
 
     Raises:
@@ -45,15 +45,15 @@ def origin_of(config: ModelConfig, who: str) -> Origin:
         WeightsError: the file is not there, or the hub cannot be reached.
     """
     entry = _pretrained_entry(config, who) if config.weights == "pretrained" else {}
-    source = resolve_weights(config.weights, config.random_seed, lambda: _fetched(entry, config, who))
-    return Origin(source, tuple(entry.get("mean", MEAN)), tuple(entry.get("std", STD)))
+    weights = resolve_weights(config.weights, config.random_seed, lambda: _fetched(entry, config, who))
+    return ModelSource(weights, tuple(entry.get("mean", MEAN)), tuple(entry.get("std", STD)))
 
 
 def _pretrained_entry(config: ModelConfig, who: str) -> Mapping[str, Any]:
     """The entry of open_clip for the pretrained weights; they must belong to the model.
 
     Raises:
-        UsageError, UnknownName: as `origin_of`.
+        UsageError, UnknownName: as `model_source`.
     """
     if config.architecture is not None:
         raise UsageError(
@@ -92,14 +92,14 @@ def _entry(model: str, tag: str, who: str) -> Mapping[str, Any]:
     return entry
 
 
-def vision_tower(config: ModelConfig, side: int | None, origin: Origin, who: str) -> tuple[Any, Weights]:
+def vision_tower(config: ModelConfig, side: int | None, source: ModelSource, who: str) -> tuple[Any, Weights]:
     """The vision transformer, and the description of its weights for a record.
 
     Args:
         config: which model.
         side: of the images in pixels, or None for the model's own; position embeddings are interpolated (bicubic with
             antialiasing, as open_clip does it).
-        origin: where the weights come from.
+        source: where the weights come from.
         who: for messages.
 
     Raises:
@@ -107,14 +107,14 @@ def vision_tower(config: ModelConfig, side: int | None, origin: Origin, who: str
     """
     from open_clip.model import CLIP, resize_pos_embed
 
-    with origin.source.seeded():
-        model = CLIP(**config.made_of.seeing(side))
+    with source.weights.seeded():
+        model = CLIP(**config.made_of.vision_config(side))
     initial = model.visual.state_dict()
-    state = _state(origin.source)
+    state = _state(source.weights)
     if state is not None:
         resize_pos_embed(state, model)
         load_strictly(model.visual, below(state, "visual"), f"{who} ({config.made_of.name})", is_head)
-    return model.visual, origin.source.provenance(initial)
+    return model.visual, source.weights.provenance(initial)
 
 
 def require_text(config: ModelConfig, who: str) -> None:
@@ -134,7 +134,7 @@ def require_text(config: ModelConfig, who: str) -> None:
         )
 
 
-def text_tower(config: ModelConfig, origin: Origin, who: str) -> Any:
+def text_tower(config: ModelConfig, source: ModelSource, who: str) -> Any:
     """A model that encodes text and nothing else.
 
     Raises:
@@ -144,21 +144,21 @@ def text_tower(config: ModelConfig, origin: Origin, who: str) -> Any:
     require_text(config, who)
     from open_clip.model import CLIP
 
-    with origin.source.seeded():
-        model = CLIP(**config.made_of.reading())
+    with source.weights.seeded():
+        model = CLIP(**config.made_of.text_config())
     del model.visual, model.logit_scale, model.logit_bias  # what is left is text
-    state = _state(origin.source)
+    state = _state(source.weights)
     if state is not None:
-        load_strictly(model, _text_weights(state, origin, who), f"{who} ({config.made_of.name})")
+        load_strictly(model, _text_weights(state, source, who), f"{who} ({config.made_of.name})")
     return model
 
 
-def _text_weights(state: dict[str, Tensor], origin: Origin, who: str) -> dict[str, Tensor]:
+def _text_weights(state: dict[str, Tensor], source: ModelSource, who: str) -> dict[str, Tensor]:
     """The weights of the text tower, under the names of a plain CLIP."""
     custom = below(state, "text")
     found = custom or {name: tensor for name, tensor in state.items() if name.startswith(_TEXT)}
     if not found:
-        path = origin.source.path
+        path = source.weights.path
         raise WeightsError(f"{who}: {path} has weights of a vision tower alone; give a file of the whole CLIP model")
     return found
 

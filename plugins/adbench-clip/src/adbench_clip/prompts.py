@@ -16,7 +16,7 @@ from adbench_clip.prompt_file import FOLDER, PromptSet, read_prompts
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from adbench_clip.loading import Origin
+    from adbench_clip.loading import ModelSource
 
 
 class Prompts(PrototypeBank):
@@ -56,7 +56,7 @@ class Prompts(PrototypeBank):
 
     config: Config
     _sentences: dict[str, list[str]]
-    _origin: Origin
+    _source: ModelSource
     _learned: dict[str, Tensor]
 
     def __init__(self, /, **options: Any) -> None:
@@ -83,10 +83,10 @@ class Prompts(PrototypeBank):
             "normal": prompts.sentences(prompts.normal, word),
             "abnormal": prompts.sentences(prompts.abnormal, word),
         }
-        from adbench_clip.loading import origin_of, require_text
+        from adbench_clip.loading import model_source, require_text
 
         require_text(self.config, self.title)
-        self._origin = origin_of(self.config, self.title)
+        self._source = model_source(self.config, self.title)
 
     def prototypes(self, ctx: Context) -> dict[str, Tensor]:
         """The text embeddings of the prompts: ``normal`` [1, D] and ``abnormal`` [1, D].
@@ -98,11 +98,11 @@ class Prompts(PrototypeBank):
             WeightsError: the weights are those of another model, or of a vision tower alone.
         """
         from adbench_clip.loading import text_tower
-        from adbench_clip.text import Reader
+        from adbench_clip.text import TextEncoder
 
-        tower = text_tower(self.config, self._origin, self.title)
-        reader = Reader(tower.to(ctx.device), self.config.made_of, self.title)
-        return {side: self._mean(reader.read(sentences)) for side, sentences in self._sentences.items()}
+        tower = text_tower(self.config, self._source, self.title)
+        encoder = TextEncoder(tower.to(ctx.device), self.config.made_of, self.title)
+        return {side: self._mean(encoder.encode(sentences)) for side, sentences in self._sentences.items()}
 
     def _word(self, ctx: Context) -> str:
         if not self.config.told:

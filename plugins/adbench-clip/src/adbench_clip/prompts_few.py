@@ -41,16 +41,16 @@ class PromptsFew(Prompts, VectorBank):
         """
         if not len(features):
             raise DataError(f"{self.title}: there is no image to learn from; give at least one normal image")
-        read = self.prototypes(ctx)  # first: what is wrong with them is known before an image is looked at
+        read = self.prototypes(ctx)  # first, so that a fault in them is known before an image is read
         kept: dict[str, Tensor] = {}
         done = 0
         for part in features:
             for name, tensor in _grids(part, self.title).items():
-                _keep(kept, name, tensor, done, len(features), ctx.device)
+                _store(kept, name, tensor, done, len(features), ctx.device)
             done += len(part)
-        self._take({**read, **{name: rows.flatten(0, 2) for name, rows in kept.items()}}, tuple(features.ids))
+        self._set_learned({**read, **{name: rows.flatten(0, 2) for name, rows in kept.items()}}, tuple(features.ids))
 
-    def _take(self, learned: Mapping[str, Tensor], ids: tuple[str, ...]) -> None:
+    def _set_learned(self, learned: Mapping[str, Tensor], ids: tuple[str, ...]) -> None:
         self._learned, self._ids, self._indices = dict(learned), ids, {}
 
     @property
@@ -98,7 +98,7 @@ class PromptsFew(Prompts, VectorBank):
 
     def restore(self, state: dict[str, Tensor]) -> None:
         learned = {name: tensor for name, tensor in state.items() if name != "ids"}
-        self._take(learned, tuple(bytes(state["ids"].tolist()).decode().split("\0")))
+        self._set_learned(learned, tuple(bytes(state["ids"].tolist()).decode().split("\0")))
 
     def facts(self) -> Mapping[str, float]:
         """The facts of `prompts`, and the number of images."""
@@ -111,7 +111,7 @@ def _grids(part: Features, who: str) -> dict[str, Tensor]:
     return {PATCHES: part.need_patches(who), **layers}
 
 
-def _keep(kept: dict[str, Tensor], name: str, tensor: Tensor, done: int, total: int, device: str) -> None:
+def _store(kept: dict[str, Tensor], name: str, tensor: Tensor, done: int, total: int, device: str) -> None:
     """Write a batch's grids after those of earlier images, into memory that was allocated for all images."""
     import torch
 

@@ -16,7 +16,7 @@ AT_ONCE = 64
 """Sentences that are encoded together."""
 
 
-class Reader:
+class TextEncoder:
     """A text tower that encodes sentences as open_clip's ``encode_text`` does.
 
     Args:
@@ -32,11 +32,11 @@ class Reader:
             context_length=options.get("context_length", 77), **(options.get("tokenizer_kwargs") or {})
         )
 
-    def read(self, sentences: Sequence[str]) -> Tensor:
+    def encode(self, sentences: Sequence[str]) -> Tensor:
         """The embeddings of sentences, [N, D] float32, not normalised.
 
         Raises:
-            UsageError: a sentence is longer than the tower reads; open_clip would cut it off without a word.
+            UsageError: a sentence is longer than the tower reads; open_clip would cut it off silently.
         """
         tokens = self._tokens(sentences).to(self._tower.token_embedding.weight.device)
         with torch.no_grad():
@@ -46,8 +46,8 @@ class Reader:
     def _encoded(self, tokens: Tensor) -> Tensor:
         """The output of ``encode_text``, [N, D].
 
-        Where a token sees those before it alone and the end speaks for the sentence, what follows the end is not
-        computed: five times as fast for prompts.
+        Where attention is causal and the end token gives the sentence, tokens behind the end are not
+        computed, which is five times as fast for prompts.
         """
         tower = self._tower
         if tower.attn_mask is None or tower.text_pool_type != "argmax" or not isinstance(tower.text_projection, Tensor):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from adbench import Bank, Component, Features, Field, PrototypeBank, Scorer, Scores
 from adbench_clip.contrast import TEMPERATURE, abnormality
-from adbench_clip.harmonic import harmonic_mean, spread
+from adbench_clip.harmonic import harmonic_mean, mean_over_windows
 from adbench_clip.prompts_few import PromptsFew
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class WinClip(Scorer):
         maps = [image[:, None, None].expand(-1, height, width)]
         for layer in query.need_layers(self.title).values():
             scores = abnormality(layer, bank, self.config.temperature, self.title)
-            maps.append(spread(scores, (height, width)))
+            maps.append(mean_over_windows(scores, (height, width)))
         return harmonic_mean(maps)
 
     def _by_references(self, query: Features, bank: PromptsFew) -> Tensor:
@@ -71,5 +71,5 @@ class WinClip(Scorer):
         maps = [bank.association(patches) / 2]
         for name, layer in query.need_layers(self.title).items():
             half = bank.association(layer, name).clamp(min=0) / 2  # rounding must not turn a harmonic mean around
-            maps.append(spread(half, (patches.shape[1], patches.shape[2])))
+            maps.append(mean_over_windows(half, (patches.shape[1], patches.shape[2])))
         return torch.stack(maps).mean(0)

@@ -13,7 +13,7 @@ SETS = {
     "elpv": ("Elpv",),
     "kolektor": ("KolektorSdd", "KolektorSdd2"),
     "magnetic_tile": ("MagneticTile",),
-    "manifest": ("Manifest",),
+    "manifest": ("ManifestDataset",),
     "mpdd": ("Mpdd",),
     "mvtec_ad_2": ("MVTecAD2",),
     "mvtec_loco": ("MVTecLoco",),

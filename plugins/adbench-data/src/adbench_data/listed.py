@@ -18,7 +18,7 @@ from adbench_data.tree import Tree, suffix
 
 
 class ListedDataset(FileDataset):
-    """A dataset whose images are listed by a rule: `items` says which there are, this class does the rest."""
+    """A dataset whose images are listed by a rule: `items` lists them, this class does the rest."""
 
     repair: ClassVar[str] = "correct the list"
     """What to do where a listed file is missing, for messages."""
@@ -68,7 +68,7 @@ class ListedDataset(FileDataset):
                 yield PassedOver(printable(path), why)
 
     def is_no_image(self, path: str) -> bool:
-        """Whether a file is no image that anybody could miss."""
+        """Whether a file is no image, so that leaving it out needs no report."""
         return suffix(path) not in SUFFIXES
 
     def folder_of(self, category: str) -> str:
@@ -79,7 +79,7 @@ class ListedDataset(FileDataset):
         return self.tree.walk(self.folder_of(category))
 
     def listing(self, category: str) -> Listing:
-        """What is known of a category.
+        """The listing of a category.
 
         Raises:
             UnknownName: no such category.
@@ -143,10 +143,10 @@ class PublishedSet(PublishedDataset, ListedDataset):
 
     @property
     def board_name(self) -> str:
-        """The name, with the options that change which images are judged."""
+        """The name, with the options that change which images are test images."""
         chosen = self.config.model_dump(mode="json", exclude_defaults=True, exclude={"root"})
-        said = (f"{key}-{value}" for key, value in sorted(chosen.items()))
-        return re.sub(r"[^a-z0-9.-]+", "-", "-".join([self.name, *said]).lower())
+        options = (f"{key}-{value}" for key, value in sorted(chosen.items()))
+        return re.sub(r"[^a-z0-9.-]+", "-", "-".join([self.name, *options]).lower())
 
     def _listed(self, category: str) -> Listing:
         listing = super()._listed(category)

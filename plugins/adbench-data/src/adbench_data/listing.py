@@ -15,7 +15,7 @@ Part: TypeAlias = Literal["train", "test", "left out"]
 TRAIN: Part = "train"
 TEST: Part = "test"
 LEFT_OUT: Part = "left out"
-"""An image that the set's own rule neither learns from nor judges; nobody misses it."""
+"""An image that the set's own rule puts neither into training nor into test images; it is not reported."""
 
 
 class Item(NamedTuple):
@@ -26,7 +26,7 @@ class Item(NamedTuple):
         part: where it belongs.
         defect: the type of defect, or `GOOD`.
         masks: its mask files; their union counts.
-        name: what it is called within its type of defect; the file's name without suffix when left out.
+        name: its name within its type of defect; by default the file's name without suffix.
     """
 
     image: str
@@ -75,7 +75,7 @@ class Listing:
 
         Raises:
             DataError: an image or mask is missing, a normal image has a mask, a training image is defective, two images
-                have one name, or there is nothing to learn from or to judge.
+                have one name, or there is no training or no test image.
         """
         where = f"{title}, category {category!r}"
         every = list(items)

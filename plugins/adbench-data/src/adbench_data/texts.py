@@ -1,4 +1,4 @@
-"""Tables and lists that come with datasets, read as strangers' files are: bounded, and never obeyed."""
+"""Tables and lists that come with datasets, read as untrusted files: bounded, and never obeyed."""
 
 from __future__ import annotations
 

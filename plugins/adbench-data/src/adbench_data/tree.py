@@ -30,8 +30,8 @@ class Folder(NamedTuple):
 class Tree:
     """The files below a folder. Paths in it are texts with slashes, relative to that folder.
 
-    No link to a folder is followed, and none that leads out of the root: a dataset may come from a stranger, and links
-    may go in a circle.
+    No link to a folder is followed, and none that leads out of the root: a dataset may be untrusted, and links may
+    go in a circle.
 
     Args:
         root: the folder, resolved.

@@ -17,7 +17,7 @@ from adbench.weights import WeightsOption, WeightsSource, hub_file, is_head, loa
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from adbench_dino.sight import Sight
+    from adbench_dino.forward import DinoOutput
 
 
 class Dino(NetworkBackbone):
@@ -58,7 +58,7 @@ class Dino(NetworkBackbone):
         """Side of one place of the patch grid in pixels."""
 
     @abstractmethod
-    def looking_through(self, model: Any, blocks: list[int]) -> Callable[[Tensor], Sight]:
+    def forward_of(self, model: Any, blocks: list[int]) -> Callable[[Tensor], DinoOutput]:
         """The forward pass of the model on normalised images [B, 3, H, W]."""
 
     @abstractmethod
@@ -76,7 +76,7 @@ class Dino(NetworkBackbone):
         import timm
         import torch
 
-        from adbench_dino.sight import Eye
+        from adbench_dino.forward import DinoNetwork
 
         with source.seeded():
             model: Any = timm.create_model(self.model, **self.architecture_options())
@@ -88,7 +88,7 @@ class Dino(NetworkBackbone):
         model.eval().requires_grad_(requires_grad=False)
         self._model = model.to(ctx.device, getattr(torch, self.config.precision))
         self._network = Network(
-            Eye(model, self.looking_through(model, self._blocks)),
+            DinoNetwork(model, self.forward_of(model, self._blocks)),
             ctx,
             mean=model.pretrained_cfg["mean"],
             std=model.pretrained_cfg["std"],

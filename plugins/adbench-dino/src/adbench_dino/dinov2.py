@@ -12,7 +12,7 @@ from adbench_dino.dino import Dino
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from adbench_dino.sight import Sight
+    from adbench_dino.forward import DinoOutput
 
 
 class DinoV2(Dino):
@@ -45,11 +45,11 @@ class DinoV2(Dino):
     def architecture_options(self) -> dict[str, Any]:
         return {"dynamic_img_size": True}
 
-    def looking_through(self, model: Any, blocks: list[int]) -> Callable[[Tensor], Sight]:
-        from adbench_dino.sight import official_positions, see_absolute
+    def forward_of(self, model: Any, blocks: list[int]) -> Callable[[Tensor], DinoOutput]:
+        from adbench_dino.forward import forward_absolute, official_positions
 
         positions = cache(partial(official_positions, model))  # made once for each grid
-        return partial(see_absolute, model, blocks=blocks, norm=self.config.final_norm, positions=positions)
+        return partial(forward_absolute, model, blocks=blocks, norm=self.config.final_norm, positions=positions)
 
     def renamed(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         from adbench_dino.formats import renamed_vit2

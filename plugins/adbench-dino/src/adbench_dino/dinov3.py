@@ -12,7 +12,7 @@ from adbench_dino.dino import Dino
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from adbench_dino.sight import Sight
+    from adbench_dino.forward import DinoOutput
 
 Size = Literal[
     "tiny",
@@ -73,13 +73,13 @@ class DinoV3(Dino):
     def _convolutional(self) -> bool:
         return self.config.size.startswith("convnext")
 
-    def looking_through(self, model: Any, blocks: list[int]) -> Callable[[Tensor], Sight]:
-        from adbench_dino.sight import keep_rotary_tables, see_convnext, see_rotary
+    def forward_of(self, model: Any, blocks: list[int]) -> Callable[[Tensor], DinoOutput]:
+        from adbench_dino.forward import cache_rotary_tables, forward_convnext, forward_rotary
 
         if self._convolutional:
-            return partial(see_convnext, model, blocks=blocks, norm=self.config.final_norm)
-        keep_rotary_tables(model)
-        return partial(see_rotary, model, blocks=blocks, norm=self.config.final_norm)
+            return partial(forward_convnext, model, blocks=blocks, norm=self.config.final_norm)
+        cache_rotary_tables(model)
+        return partial(forward_rotary, model, blocks=blocks, norm=self.config.final_norm)
 
     def renamed(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         from adbench_dino.formats import renamed_convnext, renamed_vit3

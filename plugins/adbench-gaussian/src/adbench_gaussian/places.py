@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from adbench.banks import require_room
 from adbench_gaussian.gaussians import BLOCK, Form, Gaussians, squared_lengths
-from adbench_gaussian.stream import make_sure_of_grid
+from adbench_gaussian.stream import require_grid
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,7 +34,7 @@ class PlaceGaussians(Gaussians):
     def nearest(self, patches: Tensor, who: str) -> tuple[Tensor, Tensor]:
         import torch
 
-        make_sure_of_grid(tuple(patches.shape[1:3]), tuple(self.means.shape[:2]), who)
+        require_grid(tuple(patches.shape[1:3]), tuple(self.means.shape[:2]), who)
         images, places, size = len(patches), self.means[..., 0].numel(), self.means.shape[-1]
         means, matrices = self.means.reshape(places, size), self.matrices.reshape(places, size, size)
         rows = patches.to(means).flatten(1, 2)

@@ -11,8 +11,8 @@ from adbench_gaussian.covariance import inverse_factor, principal, shrunk
 from adbench_gaussian.kmeans import k_means
 from adbench_gaussian.learned import LearnedGaussians
 from adbench_gaussian.moments import Moments
+from adbench_gaussian.patch_statistics import PatchStatistics, add_rows, patch_statistics
 from adbench_gaussian.stream import objects_of
-from adbench_gaussian.survey import Survey, add_rows, survey
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,16 +53,16 @@ class Prototypes(LearnedGaussians):
     config: Config
 
     def fit(self, features: FeatureStream, ctx: Context) -> None:
-        seen = survey(features, ctx, self.title, self.config.sample)
-        _, directions = principal(seen.covariance, self.config.variance)
-        axes = Axes(seen.mean.float(), directions.float())
-        clusters = self._clusters(features, self._centers(seen, axes, ctx), axes, ctx)
+        statistics = patch_statistics(features, ctx, self.title, self.config.sample)
+        _, directions = principal(statistics.covariance, self.config.variance)
+        axes = Axes(statistics.mean.float(), directions.float())
+        clusters = self._clusters(features, self._centers(statistics, axes, ctx), axes, ctx)
         self.learn(self._common(clusters, axes) if self.config.covariance == "shared" else self._own(clusters, axes))
 
-    def _centers(self, seen: Survey, axes: Axes, ctx: Context) -> Tensor:
+    def _centers(self, statistics: PatchStatistics, axes: Axes, ctx: Context) -> Tensor:
         """The centers of the clusters, [K, R]."""
         generator = ctx.generator("prototypes/k-means")
-        return k_means(axes.into(seen.sample), self.config.count, self.config.iterations, generator)
+        return k_means(axes.into(statistics.sample), self.config.count, self.config.iterations, generator)
 
     def _clusters(self, features: FeatureStream, centers: Tensor, axes: Axes, ctx: Context) -> list[Moments]:
         """The moments of the patches that are nearest to each center; no cluster is empty."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from adbench.search import RecordableIndex
 from adbench_gaussian.clusters import ClusterGaussians
 from adbench_gaussian.places import PlaceGaussians
-from adbench_gaussian.stream import make_sure_of_grid
+from adbench_gaussian.stream import require_grid
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,7 +21,7 @@ class RecordablePlaces(PlaceGaussians):
     def nearest(self, patches: Tensor, who: str) -> tuple[Tensor, Tensor]:
         import torch
 
-        make_sure_of_grid(tuple(patches.shape[1:3]), tuple(self.means.shape[:2]), who)
+        require_grid(tuple(patches.shape[1:3]), tuple(self.means.shape[:2]), who)
         size = self.means.shape[-1]
         means, matrices = self.means.reshape(-1, size), self.matrices.reshape(-1, size, size)
         offsets = (self._chosen(patches.flatten(1, 2)) - means).transpose(0, 1)

@@ -51,18 +51,18 @@ def grids_of(features: FeatureStream, device: str, who: str) -> Iterator[Tensor]
     grid = None
     for patches in patches_of(features, device, who):
         grid = grid or tuple(patches.shape[1:3])
-        make_sure_of_grid(tuple(patches.shape[1:3]), grid, who)
+        require_grid(tuple(patches.shape[1:3]), grid, who)
         yield patches
 
 
-def make_sure_of_grid(seen: tuple[int, ...], known: tuple[int, ...], who: str) -> None:
+def require_grid(grid: tuple[int, ...], known: tuple[int, ...], who: str) -> None:
     """Refuse an image whose patches lie on another grid than those of the images before.
 
     Raises:
         DataError: it is another one.
     """
-    if seen != known:
+    if grid != known:
         raise DataError(
             f"{who} has one Gaussian for each place of a grid of {known[0]} x {known[1]} patches, but an image has"
-            f" {seen[0]} x {seen[1]}; resize and crop all images to one size"
+            f" {grid[0]} x {grid[1]}; resize and crop all images to one size"
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from adbench import ContractError, Field, ReconstructionBank, UsageError
 from adbench_gaussian.covariance import principal
-from adbench_gaussian.survey import survey
+from adbench_gaussian.patch_statistics import patch_statistics
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,9 +47,9 @@ class Subspace(ReconstructionBank):
         self._device = ctx.device
 
     def fit(self, features: FeatureStream, ctx: Context) -> None:
-        seen = survey(features, ctx, self.title)
-        axes = self._axes(seen.covariance)
-        self._learned = {"mean": seen.mean.float(), "components": axes.T.float().contiguous()}
+        statistics = patch_statistics(features, ctx, self.title)
+        axes = self._axes(statistics.covariance)
+        self._learned = {"mean": statistics.mean.float(), "components": axes.T.float().contiguous()}
 
     def reconstruct(self, features: Features) -> Tensor:
         """The projection of each patch onto the subspace, [B, H, W, C] float32.
@@ -61,8 +61,8 @@ class Subspace(ReconstructionBank):
         mean, components = self._known("mean"), self._known("components")
         patches = features.need_patches(self.title).to(mean)
         if patches.shape[-1] != len(mean):
-            told = f"patches have as many channels as when {self.title} learned, {len(mean)}, not {patches.shape[-1]}"
-            raise ContractError("the backbone or a neck", told)
+            fault = f"patches have as many channels as when {self.title} learned, {len(mean)}, not {patches.shape[-1]}"
+            raise ContractError("the backbone or a neck", fault)
         return mean + (patches - mean) @ components.T @ components
 
     def state(self) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ from adbench.coresets import MergeReduce
 from adbench_gaussian.clusters import Axes, ClusterGaussians
 from adbench_gaussian.covariance import principal, shrunk_eigenvalues
 from adbench_gaussian.learned import LearnedGaussians
-from adbench_gaussian.survey import images_of, survey
+from adbench_gaussian.patch_statistics import images_of, patch_statistics
 
 if TYPE_CHECKING:
     from adbench import Context, FeatureStream
@@ -46,10 +46,10 @@ class Whitened(LearnedGaussians):
     config: Config
 
     def fit(self, features: FeatureStream, ctx: Context) -> None:
-        seen = survey(features, ctx, self.title)
-        variances, directions = principal(seen.covariance, self.config.variance)
+        statistics = patch_statistics(features, ctx, self.title)
+        variances, directions = principal(statistics.covariance, self.config.variance)
         scale = shrunk_eigenvalues(variances, self.config.shrinkage).rsqrt()
-        axes = Axes(seen.mean.float(), (directions * scale).float())
+        axes = Axes(statistics.mean.float(), (directions * scale).float())
         memory = MergeReduce(self.config.count, self.config.local)
         for rows in images_of(features, self.config.images, ctx.device, self.title):
             memory.add(axes.into(rows))

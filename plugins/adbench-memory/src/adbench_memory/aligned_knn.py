@@ -56,7 +56,7 @@ class AlignedKnn(Scorer):
             UsageError: the bank keeps no image vectors to choose by.
         """
         assert isinstance(bank, AlignedBank)
-        grid, widths = self._as_in_bank(query, bank)
+        grid, widths = self._query_grid(query, bank)
         if grid.shape[1:] != bank.vectors.shape[1:]:
             shapes = f"{list(grid.shape[1:])}, not the bank's {list(bank.vectors.shape[1:])}"
             raise DataError(f"{self.title}: the patch grid of image {query.ids[0]!r} is {shapes}; resize to one size")
@@ -74,10 +74,10 @@ class AlignedKnn(Scorer):
             found.append(1 - _highest_cosine(image, vectors, lengths, some, self.config.radius))
         return torch.stack(found)
 
-    def _as_in_bank(self, query: Features, bank: AlignedBank) -> tuple[Tensor, tuple[int, ...]]:
-        """The query's vectors as the bank keeps its own [B, H, W, C], and the channels of each layer."""
+    def _query_grid(self, query: Features, bank: AlignedBank) -> tuple[Tensor, tuple[int, ...]]:
+        """The query's vectors in the form of the bank's vectors [B, H, W, C], and the channels of each layer."""
         if isinstance(bank, Aligned):
-            return bank.look(query), bank.widths
+            return bank.query_grid(query), bank.widths
         grid, widths = side_by_side(query, "patches", self.title)
         return grid.to(bank.vectors.device), widths
 

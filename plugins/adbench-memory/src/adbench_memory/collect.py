@@ -108,7 +108,7 @@ def _places(images: int, height: int, width: int, foreground: Tensor | None) -> 
 def collect(features: FeatureStream, device: str, who: str, share: float = 1, way_out: str = FEWER) -> Collection:
     """All patch vectors of a stream.
 
-    The matrix is allocated when the first batch has told how many patches an image has, so that vectors are never held
+    The matrix is allocated when the first batch shows how many patches an image has, so that vectors are never held
     twice; only a stream whose grids grow on the way has to move to a larger one.
 
     Args:
@@ -116,7 +116,7 @@ def collect(features: FeatureStream, device: str, who: str, share: float = 1, wa
         device: where the vectors go.
         who: the component that asks, as messages write it.
         share: bytes that it will need in all for each byte of the vectors.
-        way_out: what the user can do where they do not fit, as the message says it.
+        way_out: advice for the message where they do not fit.
 
     Raises:
         UsageError: they would need more memory than is free; the message says how much.

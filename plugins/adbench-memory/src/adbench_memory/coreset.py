@@ -72,7 +72,7 @@ class Coreset(VectorMemory):
         total = len(everything.vectors)
         select = self._selector(total, everything.vectors.shape[1], ctx)
         kept = distinct(select(everything.vectors, self._count(total)).index)
-        self.remember(everything.some(kept), ctx)
+        self.store(everything.some(kept), ctx)
 
     def _count(self, total: int) -> int:
         wanted = int(total * self.config.fraction) if self.config.count is None else self.config.count

@@ -21,4 +21,4 @@ class Full(VectorMemory):
     drops: ClassVar[bool] = True
 
     def fit(self, features: FeatureStream, ctx: Context) -> None:
-        self.remember(collect(features, ctx.device, self.title), ctx)
+        self.store(collect(features, ctx.device, self.title), ctx)

@@ -1,4 +1,4 @@
-"""Layers side by side on one grid, as a bank keeps them; their widths separate them again."""
+"""Layers side by side on one grid, as a bank stores them; their widths separate them again."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class ImageVectors(VectorMemory):
     needs: ClassVar[frozenset[str]] = frozenset({"image"})
 
     def fit(self, features: FeatureStream, ctx: Context) -> None:
-        self.remember(collect(_WholeImages(features, self.title), ctx.device, self.title), ctx)
+        self.store(collect(_WholeImages(features, self.title), ctx.device, self.title), ctx)
 
 
 class _WholeImages(FeatureStream):

@@ -75,7 +75,7 @@ class LayeredMemory(Component):
         """The channels of each layer; they add up to those of the vectors."""
         return self.learned.widths
 
-    def look(self, query: Features) -> Tensor:
+    def query_grid(self, query: Features) -> Tensor:
         """A query's features in the bank's form, [B, H, W, C] float32 on the bank's device.
 
         Raises:
@@ -83,7 +83,7 @@ class LayeredMemory(Component):
         """
         grid, widths = side_by_side(query, self.config.reads, self.title)
         if widths != self.widths:
-            raise UsageError(f"{self.title} keeps layers of {self.widths} channels, but is asked about {widths}")
+            raise UsageError(f"{self.title} has layers of {self.widths} channels, but the query has {widths}")
         return grid.to(self.learned.collection.vectors.device)
 
     def state(self) -> dict[str, Tensor]:

@@ -28,7 +28,7 @@ HELD_OUT = 1000
 
 
 class VectorMemory(VectorBank):
-    """A bank that is a matrix of vectors. A subclass's `fit` calls `remember`."""
+    """A bank that is a matrix of vectors. A subclass's `fit` calls `store`."""
 
     retired: ClassVar[Mapping[str, tuple[Any, str]]] = RETIRED
 
@@ -50,27 +50,27 @@ class VectorMemory(VectorBank):
     def prepare(self, ctx: Context) -> None:
         self._device = ctx.device
 
-    def remember(self, learned: Collection, ctx: Context, facts: Mapping[str, float] = MappingProxyType({})) -> None:
+    def store(self, learned: Collection, ctx: Context, facts: Mapping[str, float] = MappingProxyType({})) -> None:
         """Replace all vectors; build the index that the options name, and measure its recall.
 
         Args:
             learned: the vectors.
             ctx: for the draw of those that are held out while the recall is measured.
-            facts: what else the bank says of itself.
+            facts: further facts of the bank.
         """
         import torch
 
         if self.config.index == "exact":
-            self._take(learned, torch.empty(0, dtype=torch.int64), facts)
+            self._replace(learned, torch.empty(0, dtype=torch.int64), facts)
             return
         total = len(learned.vectors)
         drawn = torch.randperm(total, generator=ctx.generator("index/held-out"))
-        self._take(learned, drawn[: min(HELD_OUT, total // 10)], facts)
+        self._replace(learned, drawn[: min(HELD_OUT, total // 10)], facts)
         index = self._index()
         recall = {f"recall@{k}": share for k, share in index.recall.items()}
         self._facts = {**facts, **recall, "index_mb": index.megabytes}
 
-    def _take(self, learned: Collection, held_out: Tensor, facts: Mapping[str, float]) -> None:
+    def _replace(self, learned: Collection, held_out: Tensor, facts: Mapping[str, float]) -> None:
         self._learned, self._held_out, self._facts = learned, held_out, facts
         self._exact = self._approximate = None
         self.__dict__.pop("owners", None)
@@ -83,7 +83,7 @@ class VectorMemory(VectorBank):
         """
         before, facts = self.learned, self._facts
         self.fit(features, ctx)
-        self.remember(_joined(before, self.learned), ctx, facts)
+        self.store(_joined(before, self.learned), ctx, facts)
 
     def remove(self, ids: Ids[str]) -> None:
         """Remove the vectors of these images. A coreset may then cover other images less well."""
@@ -101,7 +101,7 @@ class VectorMemory(VectorBank):
         names, some = tuple(learned.ids[number] for number in kept), learned.some(stays)
         grids = None if some.grids is None else some.grids[kept]
         left = replace(some, owners=places[some.owners], ids=names, grids=grids)
-        self._take(left, torch.empty(0, dtype=torch.int64), self._facts)
+        self._replace(left, torch.empty(0, dtype=torch.int64), self._facts)
 
     def facts(self) -> Mapping[str, float]:
         """The recall and size of an approximate index; the recall is on vectors that were held out."""
@@ -132,7 +132,7 @@ class VectorMemory(VectorBank):
         if self._recordable is not None:
             return self._recordable.search(query, k, metric)
         if exclude is not None and len(exclude) == len(query) and set(exclude).isdisjoint(self.learned.ids):
-            exclude = None  # nobody asks for what is here
+            exclude = None  # none of the excluded images is in the bank
         if self.config.index == "exact":
             return self._exactly(metric).search(query, k, exclude)
         if exclude is not None:
@@ -188,7 +188,7 @@ class VectorMemory(VectorBank):
         vectors, owners = state["vectors"].to(self._device), state["owners"].to(self._device)
         ids = tuple(_text(state["ids"]).split("\0"))
         learned = Collection(vectors, owners, ids, *_checked_places(state, len(vectors), len(ids)))
-        self._take(learned, state["held_out"], json.loads(_text(state["facts"])))
+        self._replace(learned, state["held_out"], json.loads(_text(state["facts"])))
 
 
 def _joined(first: Collection, second: Collection) -> Collection:

@@ -52,7 +52,7 @@ class Mutual(Scorer):
         import torch
 
         assert isinstance(bank, VectorBank)
-        grid, widths = self._as_in_bank(query, bank)
+        grid, widths = self._query_grid(query, bank)
         owners = _rows_by_owner(bank.owners)
         total = torch.zeros(grid.shape[:3], device=grid.device)
         for channels in layer_slices(widths):
@@ -61,10 +61,10 @@ class Mutual(Scorer):
             total += self._means(torch.stack(distances).view(-1, *grid.shape[:3]), query.ids, list(owners))
         return Scores(total / len(widths))
 
-    def _as_in_bank(self, query: Features, bank: VectorBank) -> tuple[Tensor, tuple[int, ...]]:
-        """The query's vectors as the bank keeps its own [B, H, W, C], and the channels of each layer."""
+    def _query_grid(self, query: Features, bank: VectorBank) -> tuple[Tensor, tuple[int, ...]]:
+        """The query's vectors in the form of the bank's vectors [B, H, W, C], and the channels of each layer."""
         if isinstance(bank, LayeredMemory):
-            return bank.look(query), bank.widths
+            return bank.query_grid(query), bank.widths
         grid, widths = side_by_side(query, "patches", self.title)
         return grid.to(bank.vectors.device), widths
 

@@ -43,9 +43,9 @@ class TwoScale(Coreset):
     def fit(self, features: FeatureStream, ctx: Context) -> None:
         import torch
 
-        watched = _Watched(features, self.title)
-        super().fit(watched, ctx)
-        vectors = torch.cat(watched.images).to(ctx.device)
+        stream = _ImageVectorStream(features, self.title)
+        super().fit(stream, ctx)
+        vectors = torch.cat(stream.images).to(ctx.device)
         center, basis = whitening(vectors, self.config.shrinkage)
         self._images = {"center": center, "basis": basis, "images": (vectors - center) @ basis}
 
@@ -93,8 +93,8 @@ def whitening(vectors: Tensor, shrinkage: float) -> tuple[Tensor, Tensor]:
     return center.float(), (axes * lengths / scale[:, None]).float()
 
 
-class _Watched(FeatureStream):
-    """A stream that notes the image vectors of its features.
+class _ImageVectorStream(FeatureStream):
+    """A stream that stores the image vectors of its features.
 
     Attributes:
         images: [B, D] float32 of each batch.

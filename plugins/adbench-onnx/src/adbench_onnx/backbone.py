@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from adbench_onnx.finding import Finding, GivenForm
+    from adbench_onnx.detection import ModelForm, OutputOptions
     from adbench_onnx.session import Model
 
 GRAY = (0.299, 0.587, 0.114)
@@ -63,7 +63,7 @@ class Onnx(Backbone):
 
     config: Config
     _model: Model
-    _finding: Finding
+    _form: ModelForm
     _device: str
 
     @classmethod
@@ -75,15 +75,15 @@ class Onnx(Backbone):
     def defaults(cls, config: Any) -> Mapping[str, Any]:
         """Images of the size that the model takes; 256x256 if it takes any size."""
         neck = [] if len(config.layers) == 1 else ["concat-layers"]
-        finding = _found_in(config)
-        size = (256, 256) if finding is None else finding.form.size
+        form = _detected_form(config)
+        size = (256, 256) if form is None else form.input.size
         return {"preprocess": [{"resize": {"size": list(size)}}], "neck": neck}
 
     def identity(self) -> dict[str, Any]:
         """The identity of the options, with detected values in place of ``auto``: ``nchw``, no leading tokens."""
-        options, finding = super().identity(), _found_in(self.config)
-        if finding is not None:
-            maps, tokens = finding.plain
+        options, form = super().identity(), _detected_form(self.config)
+        if form is not None:
+            maps, tokens = form.plain
             options["layout"] = "nchw" if maps and self.config.layout == "auto" else options["layout"]
             options["strip"] = 0 if tokens and self.config.strip is None else options["strip"]
         return options
@@ -98,12 +98,12 @@ class Onnx(Backbone):
         """
         if ctx.runtime not in ("auto", "onnxruntime"):
             raise UsageError(f"{self.title}: it runs on ONNX Runtime, not on {ctx.runtime}; use --runtime auto")
-        from adbench_onnx.finding import find
+        from adbench_onnx.detection import detect_form
         from adbench_onnx.session import open_model
 
         options = self.config
         self._model = open_model(options.path, options.layers, options.input, options.threads, ctx.device)
-        self._finding = find(self._model, _given_form(options), named=bool(options.layers))
+        self._form = detect_form(self._model, _output_options(options), named=bool(options.layers))
         self._device = ctx.device
 
     def weights(self) -> tuple[Weights, ...]:
@@ -116,7 +116,7 @@ class Onnx(Backbone):
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences on the detected form of the model."""
-        return (f"{self.title}: {self._model.file}: {self._finding}",)
+        return (f"{self.title}: {self._model.file}: {self._form}",)
 
     def extract(self, batch: Batch) -> Features:
         """Layers by output name.
@@ -126,16 +126,16 @@ class Onnx(Backbone):
         """
         size = batch.images.shape[2], batch.images.shape[3]
         arrays = dict(zip(self._model.outputs, self._answers(batch.images, size), strict=True))
-        layers = {name: self._layer(name, arrays[name], size) for name in self._finding.outputs}
+        layers = {name: self._layer(name, arrays[name], size) for name in self._form.outputs}
         patches = layers[self.config.layers[0]] if len(self.config.layers) == 1 else None
         image = list(layers.values())[-1].float().mean((1, 2))
         return Features(batch.ids, batch.geometry, patches, layers, image, images=batch.images)
 
     def _answers(self, images: Tensor, size: tuple[int, int]) -> list[np.ndarray]:
-        from adbench_onnx.forms import answers
+        from adbench_onnx.input_form import answers
         from adbench_onnx.session import DoesNotRunError
 
-        form, reason = self._finding.form, ""
+        form, reason = self._form.input, ""
         if form.fits(size):
             try:
                 return answers(self._model, form, self._normalised(images))
@@ -153,7 +153,7 @@ class Onnx(Backbone):
 
         array: np.ndarray = images.detach().cpu().float().numpy()
         mean, std = (np.array(values, np.float32) for values in (self.config.mean, self.config.std))
-        if self._finding.form.channels == 1:
+        if self._form.input.channels == 1:
             array = np.tensordot(array, np.array(GRAY, np.float32), (1, 0))[:, None]
             mean, std = mean.mean(keepdims=True), std.mean(keepdims=True)
         array = array - mean[:, None, None]
@@ -167,19 +167,19 @@ class Onnx(Backbone):
         from adbench_onnx.layouts import refuse
 
         try:
-            found: Tensor = self._finding.outputs[name].grid(torch.from_numpy(array).to(self._device), size)
+            found: Tensor = self._form.outputs[name].grid(torch.from_numpy(array).to(self._device), size)
         except ValueError:
             raise refuse(self._model.file, name, array.shape) from None
         return found
 
 
-def _given_form(config: Any) -> GivenForm:
-    from adbench_onnx.finding import GivenForm
+def _output_options(config: Any) -> OutputOptions:
+    from adbench_onnx.detection import OutputOptions
 
-    return GivenForm(config.layout, config.strip, config.grid)
+    return OutputOptions(config.layout, config.strip, config.grid)
 
 
-def _found_in(config: Any) -> Finding | None:
-    from adbench_onnx.finding import found_in
+def _detected_form(config: Any) -> ModelForm | None:
+    from adbench_onnx.detection import detected_form
 
-    return found_in(config.path, config.layers, config.input, _given_form(config))
+    return detected_form(config.path, config.layers, config.input, _output_options(config))

@@ -21,7 +21,7 @@ FEWEST = 16
 """Places of an output whose tokens come last; a few numbers at the end, as detectors give, are none."""
 
 CLEAR = 0.15
-"""From which on a change of half of an image is seen in half of an axis: of 0 (not at all) to 1 (nowhere else)."""
+"""The least locality at which half of an image shows in half of an axis: 0 is not at all, 1 is nowhere else."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def maps_of(
         array: the output.
         size: of the images.
         other: the output's shape for images of another aspect, and their size; None if the model takes none.
-        local: how much of a change of half an image is seen in half of an axis.
+        local: the locality of a change of half an image, for each axis.
     """
     shape = array.shape
     exact = [axis for axis, sides in _readings(shape) if sides[0] * size[1] == sides[1] * size[0]]
@@ -115,7 +115,7 @@ def locality(change: np.ndarray) -> dict[int, float]:
 def tokens_of(
     shape: tuple[int, ...],
     size: Size,
-    told: tuple[int | None, Size | None],
+    given: tuple[int | None, Size | None],
     other: Callable[[], tuple[int, ...] | None],
 ) -> Tokens | None:
     """The layout of tokens in an output [B, a, b] for images of a size; None if neither axis makes a grid.
@@ -123,11 +123,11 @@ def tokens_of(
     Args:
         shape: of the output.
         size: of the images.
-        told: how many tokens come before those of places, and rows and columns; None to find out.
+        given: how many tokens come before those of places, and rows and columns; None to find out.
         other: the shape for images of another aspect; None if the model takes none.
     """
-    if told != (None, None):
-        return Tokens(1, *told)
+    if given != (None, None):
+        return Tokens(1, *given)
     found = {axis: _grid(shape[axis], size, LEADING) for axis in (1, 2)}
     able = [axis for axis, grid in found.items() if grid and (axis == 1 or grid[1] * grid[2] >= FEWEST)]
     if len(able) == 2:
@@ -169,7 +169,7 @@ def _same_aspect(sides: Size, size: Size) -> bool:
 
 def refuse(file: str, name: str, shape: tuple[int, ...]) -> UsageError:
     """The error for an output whose layout is unknown."""
-    told = list(shape)
+    given = list(shape)
     if len(shape) == 4:
         way = "say where its channels are: layout=nchw or layout=nhwc"
     elif len(shape) == 3:
@@ -179,4 +179,4 @@ def refuse(file: str, name: str, shape: tuple[int, ...]) -> UsageError:
     what = {4: "maps whose layout the model does not show", 3: "tokens that do not make a grid"}.get(
         len(shape), f"of rank {len(shape)}"
     )
-    return UsageError(f"{file}: output {name!r} is {told}, {what}; {way}")
+    return UsageError(f"{file}: output {name!r} is {given}, {what}; {way}")

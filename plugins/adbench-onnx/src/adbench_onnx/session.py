@@ -42,7 +42,7 @@ class Model:
         shape: of the input as declared; a dimension that is free is None.
         kind: NumPy's name of the input's type.
         outputs: names of the outputs to compute, in order.
-        left_out: names of outputs that nobody named and that are neither maps nor tokens.
+        left_out: names of outputs that were not named in the options and are neither maps nor tokens.
     """
 
     file: str

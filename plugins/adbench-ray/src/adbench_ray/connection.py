@@ -44,11 +44,11 @@ def connected(address: str) -> Iterator[Any]:
         _ask(address)
     start = _LOCAL if address == "local" else {}
     try:
-        with _unnoticed():
+        with _silenced():
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", **start)
         yield ray
     finally:
-        with _unnoticed():
+        with _silenced():
             ray.shutdown()
 
 
@@ -56,13 +56,13 @@ def _ray() -> Any:
     """The module `ray`, imported after its environment is set: Ray reads it at import."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    with _unnoticed():
+    with _silenced():
         import ray
     return ray
 
 
 @contextmanager
-def _unnoticed() -> Iterator[None]:
+def _silenced() -> Iterator[None]:
     """Silence warnings and restore Python's random generator, from which Ray draws."""
     drawn = random.getstate()
     try:
@@ -76,7 +76,7 @@ def _unnoticed() -> Iterator[None]:
 def _ask(address: str) -> None:
     """Try the connection in another process first: without an answer, Ray waits for minutes, then ends its process."""
     if address != "auto":
-        _knock(address)
+        _try_connection(address)
     try:
         tried = subprocess.run(  # noqa: S603 - our own interpreter and code
             [sys.executable, "-c", _ASK, address],
@@ -92,7 +92,7 @@ def _ask(address: str) -> None:
         raise _unanswered(address, (tried.stderr.strip().splitlines() or ["no answer"])[-1])
 
 
-def _knock(address: str) -> None:
+def _try_connection(address: str) -> None:
     """Check at once that something listens at the address."""
     host, _, port = address.partition(":")
     try:

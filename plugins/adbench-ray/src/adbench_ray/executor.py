@@ -60,12 +60,12 @@ class Ray(Executor):
                 f"num_gpus={self.config.num_gpus:g} that a job asks for; ask for less, or add a machine"
             )
 
-    def _begin(self, ray: Any, work: Work, jobs: Iterable[Job]) -> list[Task]:
+    def _begin(self, ray: Any, work: Work, jobs: Iterable[Job]) -> list[RayTask]:
         """Submit all jobs to Ray."""
         needs = {"num_cpus": self.config.num_cpus, "num_gpus": self.config.num_gpus}
         task = ray.remote(max_retries=0, num_returns="streaming", **needs)(answer)
         try:
-            return [Task(job, task.remote(work, job.order)) for job in jobs]
+            return [RayTask(job, task.remote(work, job.order)) for job in jobs]
         except (TypeError, pickle.PicklingError) as error:
             raise UsageError(
                 f"{self.title} cannot hand {work!r} to another process ({error}); move it to the top of a module"
@@ -73,7 +73,7 @@ class Ray(Executor):
 
 
 @dataclass
-class Task:
+class RayTask:
     """A job that was submitted to Ray.
 
     Attributes:
@@ -96,7 +96,7 @@ def answer(work: Work, order: str) -> Iterator[tuple[str | None, str]]:
     yield answer_or_reason(work, order)
 
 
-def _endings(ray: Any, tasks: Iterable[Task]) -> Generator[Ending, None, None]:
+def _endings(ray: Any, tasks: Iterable[RayTask]) -> Generator[Ending, None, None]:
     under_way = {task.stream: task for task in tasks}
     try:
         while under_way:
@@ -104,7 +104,7 @@ def _endings(ray: Any, tasks: Iterable[Task]) -> Generator[Ending, None, None]:
             timeout = None if patience == math.inf else max(0.0, patience)
             ready, _ = ray.wait(list(under_way), num_returns=1, timeout=timeout)
             for task in [under_way[stream] for stream in ready] or _overdue(under_way.values()):
-                ending = _news(ray, task) if ready else _killed(ray, task)
+                ending = _ending_of(ray, task) if ready else _killed(ray, task)
                 if ending is not None:
                     del under_way[task.stream]
                     yield ending
@@ -113,16 +113,16 @@ def _endings(ray: Any, tasks: Iterable[Task]) -> Generator[Ending, None, None]:
             ray.cancel(stream, force=True)
 
 
-def _overdue(tasks: Iterable[Task]) -> list[Task]:
+def _overdue(tasks: Iterable[RayTask]) -> list[RayTask]:
     return [task for task in tasks if task.deadline <= time.monotonic()]
 
 
-def _killed(ray: Any, task: Task) -> Ending:
+def _killed(ray: Any, task: RayTask) -> Ending:
     ray.cancel(task.stream, force=True)
     return Ending(task.job, None, f"it was killed after {task.job.limit:g} seconds", timeout=True)
 
 
-def _news(ray: Any, task: Task) -> Ending | None:
+def _ending_of(ray: Any, task: RayTask) -> Ending | None:
     """The ending of a job; None if it has only begun."""
     try:
         found, lost = ray.get(next(task.stream))

@@ -126,8 +126,8 @@ class Autoencoder(ReconstructionBank):
         mean, std = self._known("mean"), self._known("std")
         patches = features.need_patches(self.title).to(mean)
         if patches.shape[-1] != len(mean):
-            told = f"patches have as many channels as when {self.title} learned, {len(mean)}, not {patches.shape[-1]}"
-            raise ContractError("the backbone or a neck", told)
+            fault = f"patches have as many channels as when {self.title} learned, {len(mean)}, not {patches.shape[-1]}"
+            raise ContractError("the backbone or a neck", fault)
         with torch.no_grad():
             return self._redrawn((patches - mean) / std) * std + mean
 

@@ -10,7 +10,7 @@ from pydantic import model_validator
 from adbench import Bank, Component, Field, ReconstructionBank, Scorer, Scores
 from adbench.comparisons import Aspect, PatchComparison, shares_of
 from adbench.maps import Border, Smoothing, prepared_maps
-from adbench_reconstruction.redrawn import redrawn
+from adbench_reconstruction.reconstruction import reconstruction_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,7 +89,7 @@ class Residual(Scorer):
             ContractError: the bank's answer has another shape than the patches, or is not finite.
         """
         assert isinstance(bank, ReconstructionBank)
-        scores = distances(*redrawn(query, bank, self.title), self.config.distance)
+        scores = distances(*reconstruction_of(query, bank, self.title), self.config.distance)
         return Scores(scores, self._image(scores, query) if self.config.image_fraction else None)
 
     def compare(self, query: Features, bank: Bank, place: tuple[int, int]) -> PatchComparison:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import field_validator
 
 from adbench import Bank, Component, Field, ReconstructionBank, Scorer, Scores
-from adbench_reconstruction.redrawn import redrawn
+from adbench_reconstruction.reconstruction import reconstruction_of
 from adbench_reconstruction.ssim import similarity
 
 if TYPE_CHECKING:
@@ -55,6 +55,6 @@ class SsimResidual(Scorer):
             ContractError: the bank's answer has another shape than the patches, or is not finite.
         """
         assert isinstance(bank, ReconstructionBank)
-        patches, drawn = (grid.double().permute(0, 3, 1, 2) for grid in redrawn(query, bank, self.title))
+        patches, drawn = (grid.double().permute(0, 3, 1, 2) for grid in reconstruction_of(query, bank, self.title))
         similar = similarity(patches, drawn, window=self.config.window, span=self.config.span)
         return Scores((1 - similar.mean(1)).float())

@@ -11,10 +11,10 @@ from pydantic import model_validator
 from adbench import Context, ContractError, Features, Field, Masker, Weights
 from adbench.weights import WeightsOption, WeightsSource, hub_file, load_strictly, resolve_weights
 from adbench_sam.architecture import ARCHITECTURES, Model
-from adbench_sam.keep import Keep, foreground
-from adbench_sam.kept import KeptMasks
+from adbench_sam.mask_cache import MaskCache
 from adbench_sam.network import Library, Network, build
-from adbench_sam.propose import Rules, at_centre, everywhere
+from adbench_sam.object_choice import Keep, foreground
+from adbench_sam.proposals import GeneratorOptions, centre_proposals, grid_proposals
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,11 +25,11 @@ _HUB_FILE = "model.safetensors"
 class Sam(Masker):
     """The object that Segment Anything finds (Kirillov et al., 2023, https://arxiv.org/abs/2304.02643).
 
-    It looks at the prepared image. With ``prompt=automatic`` it is asked at a grid of points, and its answers are
-    sifted as its authors' ``SamAutomaticMaskGenerator`` sifts them; with ``prompt=centre`` it is asked once, at the
-    image's centre, and gives three masks. Of these, masks that hold more than `border_share` of the image's border are
+    It reads the prepared image. With ``prompt=automatic`` the network gets a grid of points, and its masks are
+    filtered as by the authors' ``SamAutomaticMaskGenerator``; with ``prompt=centre`` it gets one point, the
+    image's centre, and gives three masks. Masks that hold more than `border_share` of the image's border are
     background; the object is the largest of the others. A patch belongs to the object where the mask holds `share` of
-    its pixels. Of an image of a texture nothing may be left: adbench then sees it whole.
+    its pixels. Where no mask is left, as in many images of textures, the whole image is the object.
 
     Masks are kept in the run's cache by the content of the prepared image.
 
@@ -71,7 +71,7 @@ class Sam(Masker):
     _device: str
     _network: Network
     _weights: Weights
-    _kept: KeptMasks | None
+    _cache: MaskCache | None
 
     def prepare(self, ctx: Context) -> None:
         source = resolve_weights(self.config.weights, self.config.random_seed, self._pretrained)
@@ -80,7 +80,7 @@ class Sam(Masker):
         self._weights = self._fill(network, source)
         network.model.to(ctx.device)
         self._network, self._device = network, ctx.device
-        self._kept = None if ctx.cache is None else KeptMasks.of(ctx.cache, self._about())
+        self._cache = None if ctx.cache is None else MaskCache.of(ctx.cache, self._about())
 
     def weights(self) -> tuple[Weights, ...]:
         """The name and sha256 of the loaded weights, after `prepare`."""
@@ -102,12 +102,12 @@ class Sam(Masker):
         import torch
 
         picture = (image.float().cpu() * 255).round().clamp(0, 255).to(torch.uint8)
-        kept = None if self._kept is None else self._kept.get(picture)
-        if kept is not None:
-            return kept
+        cached = None if self._cache is None else self._cache.get(picture)
+        if cached is not None:
+            return cached
         found = self._found(picture)
-        if self._kept is not None:
-            self._kept.put(picture, found)
+        if self._cache is not None:
+            self._cache.put(picture, found)
         return found
 
     def _found(self, picture: Tensor) -> Tensor:
@@ -116,14 +116,14 @@ class Sam(Masker):
 
         with torch.no_grad():
             if self.config.prompt == "centre":
-                proposals = at_centre(self._network, picture, self._device)
+                proposals = centre_proposals(self._network, picture, self._device)
             else:
-                proposals = everywhere(self._network, picture, self._rules(), self._device)
+                proposals = grid_proposals(self._network, picture, self._generator_options(), self._device)
         height, width = picture.shape[1:]
         return foreground(proposals, (int(height), int(width)), self.config.keep, self.config.border_share)
 
-    def _rules(self) -> Rules:
-        return Rules(**self.config.model_dump(include=set(Rules.__dataclass_fields__)))
+    def _generator_options(self) -> GeneratorOptions:
+        return GeneratorOptions(**self.config.model_dump(include=set(GeneratorOptions.__dataclass_fields__)))
 
     def _about(self) -> dict[str, Any]:
         """The settings that decide the mask of an image."""

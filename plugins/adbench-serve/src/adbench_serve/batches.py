@@ -26,7 +26,7 @@ class Batches:
     Args:
         detector: what scores.
         thread: of computing; one for all detectors, since they share the processor.
-        measure: told the size of each batch.
+        measure: called with the size of each batch.
     """
 
     def __init__(self, detector: Detector, thread: Executor, measure: Callable[[int], None]) -> None:

@@ -59,7 +59,7 @@ class Trunk(nn.Module):
         self.model = model
         self.eval().requires_grad_(requires_grad=False)
         fold_batch_norms(self)
-        _keep_rotary_tables(model)
+        _cache_rotary_tables(model)
 
     def identity(self, name: str) -> dict[str, Any]:
         """The options that decide the maps of a timm model together with the weights."""
@@ -92,13 +92,13 @@ class Trunk(nn.Module):
             )
 
 
-def _keep_rotary_tables(model: Any) -> None:
+def _cache_rotary_tables(model: Any) -> None:
     """Compute a grid's rotary table once: some models do it on the CPU at each call, which prevents CUDA graphs."""
     rope = getattr(model, "rope", None)
     if rope is not None:
         make = rope.get_embed
-        kept = cache(lambda shape, **options: make(shape=shape and list(shape), **options))
-        rope.get_embed = lambda shape=None, **options: kept(shape and tuple(map(int, shape)), **options)
+        cached = cache(lambda shape, **options: make(shape=shape and list(shape), **options))
+        rope.get_embed = lambda shape=None, **options: cached(shape and tuple(map(int, shape)), **options)
 
 
 def _index(layer: int | str, modules: Sequence[str], who: str) -> int:

@@ -95,26 +95,26 @@ class Elpv(PublishedSet):
         least = float(self.config.defective) - 0.01
         largest = _CELLS if self.config.keep == "blocks" else 1
         blocks = [block for block in _blocks(self._cells, largest) if block[0].kind == category]
-        judged = self._judged(blocks)
+        chosen = self._test_blocks(blocks)
         for block in blocks:
             for cell in block:
                 if cell.probability == 0:
-                    yield Item(cell.image, TEST if block[0] in judged else TRAIN)
+                    yield Item(cell.image, TEST if block[0] in chosen else TRAIN)
                 else:
                     part = TEST if cell.probability >= least else LEFT_OUT
                     yield Item(cell.image, part, _type(cell.probability))
 
-    def _judged(self, blocks: list[list[Cell]]) -> set[Cell]:
+    def _test_blocks(self, blocks: list[list[Cell]]) -> set[Cell]:
         """The first cells of the blocks whose normal cells are test images: no more than a third of all."""
         normal = {block[0]: sum(cell.probability == 0 for cell in block) for block in blocks}
-        room, judged = sum(normal.values()) // 3, set[Cell]()
-        for first in sorted(normal, key=self._lot):
+        room, chosen = sum(normal.values()) // 3, set[Cell]()
+        for first in sorted(normal, key=self._draw_key):
             if normal[first] <= room:
-                judged.add(first)
+                chosen.add(first)
                 room -= normal[first]
-        return judged
+        return chosen
 
-    def _lot(self, cell: Cell) -> str:
+    def _draw_key(self, cell: Cell) -> str:
         return hashlib.sha256(f"{self.config.draw}/{cell.image}".encode()).hexdigest()
 
 
@@ -130,7 +130,7 @@ def _cell(line: str, table: Path, number: int) -> Cell:
 
 
 def _type(probability: float) -> str:
-    """What the defect is called: how sure the experts were."""
+    """The name of the type of defect: how sure the experts were."""
     return {1.0: "defective", 0.67: "likely", 0.33: "possibly"}[round(probability, 2)]
 
 

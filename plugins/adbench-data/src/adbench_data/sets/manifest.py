@@ -28,7 +28,7 @@ _OUTSIDE = re.compile(r"[a-zA-Z][\w+.-]*:|[/\\~]|.*(?:^|[/\\])\.\.(?:[/\\]|$)")
 """How a path begins that does not lie below the manifest: an address, a drive, the root, a home; or leads upwards."""
 
 
-class Manifest(ListedDataset):
+class ManifestDataset(ListedDataset):
     """Your own images in any folders, listed in a table: CSV or JSON lines.
 
     Its columns are ``image`` (the file, relative to the table), ``split`` (train, test, or empty to leave it out) and
@@ -96,7 +96,7 @@ class Manifest(ListedDataset):
     def items(self, category: str) -> Iterable[Item]:
         return self._by_category[category]
 
-    def _files_of(self, category: str) -> Iterable[str]:  # noqa: ARG002  what a table does not name is nobody's
+    def _files_of(self, category: str) -> Iterable[str]:  # noqa: ARG002  files that the table does not name are not reported
         return ()
 
     @cached_property

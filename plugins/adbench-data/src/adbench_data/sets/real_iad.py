@@ -87,7 +87,7 @@ class RealIad(PublishedSet):
             masks = (f"{folder}/{mask}",) if mask and kind != "OK" else ()
             return Item(f"{folder}/{image}", part, GOOD if kind == "OK" else str(kind), masks)
         except (TypeError, KeyError):
-            said = printable(json.dumps(entry)[:200])
+            text = printable(json.dumps(entry)[:200])
             raise DataError(
-                f"{self.title}, category {category!r}: its list has the odd entry {said}; get it anew"
+                f"{self.title}, category {category!r}: its list has the odd entry {text}; get it anew"
             ) from None

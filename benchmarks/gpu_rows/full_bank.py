@@ -9,7 +9,7 @@ from unittest.mock import patch
 import timm
 import torch
 from adbench_dino.dinov3 import DinoV3
-from adbench_dino.sight import keep_rotary_tables
+from adbench_dino.forward import cache_rotary_tables
 from adbench_memory.full import Full
 from adbench_memory.knn import Knn
 from torch import Tensor
@@ -37,9 +37,9 @@ def full_bank(sizes: Sizes, device: str) -> Iterator[Line]:
         return walk
 
     bare = 1e3 * seconds(parts.bare_forward(sizes.batch), device, 10) / sizes.batch
-    seen = 1e3 * seconds(every(parts.backbone.extract), device) / images
-    note = f"{1e3 / bare:.0f} images/s bare, {1e3 / seen:.0f} with images fetched from memory, {PRECISION}"
-    yield Line("forward", seen, bare, note=note, work=every(parts.backbone.extract))
+    extract = 1e3 * seconds(every(parts.backbone.extract), device) / images
+    note = f"{1e3 / bare:.0f} images/s bare, {1e3 / extract:.0f} with images fetched from memory, {PRECISION}"
+    yield Line("forward", extract, bare, note=note, work=every(parts.backbone.extract))
     query = parts.backbone.extract(batches[0]).patches.flatten(0, 2)
     search = 1e3 * seconds(lambda: parts.index.search(query, 1), device, 10) / sizes.batch
     scored = 1e3 * seconds(every(parts.score), device) / images
@@ -91,7 +91,7 @@ class Parts:
     def bare_forward(self, count: int, *, graph: bool = True) -> Work:
         """The same model in timm, on normalised images that lie on the device."""
         model = timm.create_model(self.backbone.model, num_classes=0).eval().requires_grad_(requires_grad=False)
-        keep_rotary_tables(model)  # timm would make one on the CPU at each call, which no graph can hold
+        cache_rotary_tables(model)  # timm would make one on the CPU at each call, which no graph can hold
         model = model.to(self.device, getattr(torch, PRECISION))
         images = torch.randn(count, 3, self.sizes.side, self.sizes.side).to(self.device, getattr(torch, PRECISION))
 
@@ -121,11 +121,11 @@ class Parts:
         found: list[Features] = []
         held = 0
         while held < self.sizes.bank:
-            seen = self.backbone.extract(self.batch(self.sizes.batch, 1000 + self.sizes.batch * len(found)))
-            found.append(seen)
-            held += seen.patches[..., 0].numel()
+            output = self.backbone.extract(self.batch(self.sizes.batch, 1000 + self.sizes.batch * len(found)))
+            found.append(output)
+            held += output.patches[..., 0].numel()
         wait(self.device)
-        rows = torch.cat([seen.patches.flatten(0, 2) for seen in found])[: self.sizes.bank]
+        rows = torch.cat([output.patches.flatten(0, 2) for output in found])[: self.sizes.bank]
         return [Features(("normal",), (Geometry.whole(1, 1),), patches=rows[None, None])]
 
 

@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 
 
 @dataclass(frozen=True)
-class Sight:
+class DinoOutput:
     """The output of a model for a batch.
 
     Attributes:
@@ -25,30 +25,30 @@ class Sight:
     image: Tensor
 
 
-class Eye(nn.Module):
-    """A model and its forward pass as one network: the maps of a `Sight`, then its image vectors.
+class DinoNetwork(nn.Module):
+    """A model and its forward pass as one network: the maps of a `DinoOutput`, then its image vectors.
 
     Both are float32, whatever the model computes in.
     """
 
-    def __init__(self, model: nn.Module, see: Callable[[Tensor], Sight]) -> None:
+    def __init__(self, model: nn.Module, forward: Callable[[Tensor], DinoOutput]) -> None:
         super().__init__()
         self.model = model
-        self._see = see
+        self._forward = forward
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        seen = self._see(images)
-        return [found.float() for found in (*seen.maps, seen.image)]
+        output = self._forward(images)
+        return [found.float() for found in (*output.maps, output.image)]
 
 
-def keep_rotary_tables(model: Any) -> None:
+def cache_rotary_tables(model: Any) -> None:
     """Compute a grid's rotary table once. timm computes it on the CPU at each call, which also prevents CUDA graphs."""
     make = model.rope.get_embed
-    kept = cache(lambda *shape: make(shape=list(shape)))
-    model.rope.get_embed = lambda shape: kept(*map(int, shape))
+    cached = cache(lambda *shape: make(shape=list(shape)))
+    model.rope.get_embed = lambda shape: cached(*map(int, shape))
 
 
-def see_rotary(model: Any, images: Tensor, blocks: Sequence[int], norm: bool) -> Sight:
+def forward_rotary(model: Any, images: Tensor, blocks: Sequence[int], norm: bool) -> DinoOutput:
     """DINOv3's transformers: rotary position embeddings, which fit any grid."""
     found = model.forward_intermediates(
         images,
@@ -62,10 +62,10 @@ def see_rotary(model: Any, images: Tensor, blocks: Sequence[int], norm: bool) ->
     grid = (images.shape[2] // patch, images.shape[3] // patch)
     final = model.norm if norm else nn.Identity()
     maps = [final(tokens).unflatten(1, grid) for tokens, _ in found]
-    return Sight(maps, model.norm(found[-1][1][:, 0]))
+    return DinoOutput(maps, model.norm(found[-1][1][:, 0]))
 
 
-def see_convnext(model: Any, images: Tensor, blocks: Sequence[int], norm: bool) -> Sight:
+def forward_convnext(model: Any, images: Tensor, blocks: Sequence[int], norm: bool) -> DinoOutput:
     """DINOv3's ConvNeXts, where the mean over the map stands for the class token.
 
     The final norm belongs to the last stage; earlier ones have other widths and stay as they are.
@@ -75,12 +75,12 @@ def see_convnext(model: Any, images: Tensor, blocks: Sequence[int], norm: bool) 
     image = final(maps[-1].mean(dim=(2, 3), keepdim=True)).flatten(1)
     if norm:
         maps = [*maps[:-1], final(maps[-1])]
-    return Sight([found.permute(0, 2, 3, 1).contiguous() for found in maps], image)
+    return DinoOutput([found.permute(0, 2, 3, 1).contiguous() for found in maps], image)
 
 
-def see_absolute(
+def forward_absolute(
     model: Any, images: Tensor, blocks: Sequence[int], norm: bool, positions: Callable[[int, int], Tensor]
-) -> Sight:
+) -> DinoOutput:
     """DINOv2's transformers; `positions` are their position embeddings for rows and columns of the grid."""
     patches = model.patch_embed(images)
     batch, height, width, _ = patches.shape
@@ -92,7 +92,7 @@ def see_absolute(
         tokens = block(tokens)
         if index in blocks:
             maps.append(final(tokens[:, prefix:]).reshape(batch, height, width, -1))
-    return Sight(maps, model.norm(tokens[:, 0]))
+    return DinoOutput(maps, model.norm(tokens[:, 0]))
 
 
 def _with_prefix(model: Any, patches: Tensor, positions: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What is measured on, found out without touching a GPU in this process."""
+"""The hardware that is measured on, found out without touching a GPU in this process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ print(json.dumps({"card": name, "cuda": torch.version.cuda}))
 """
 
 
-def named(device: str) -> dict[str, Any]:
+def hardware(device: str) -> dict[str, Any]:
     """Names of the card (None where torch sees none), of torch, and of its CUDA."""
     known = {"torch": version("torch")}
     if not device.startswith("cuda"):

@@ -1,4 +1,4 @@
-"""The cache of masks on disk, so that the network processes no image twice."""
+"""The cache of masks on disk, so that the network computes each mask once."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class KeptMasks:
+class MaskCache:
     """A folder of masks by image content, all computed with the same settings.
 
-    A file is a PNG of one bit a pixel, a kilobyte or two. Any may be deleted at any time; one that is damaged counts as
-    not there. Files appear whole or not at all, and where the folder cannot be written, nothing is kept.
+    A file is a PNG of one bit a pixel, a kilobyte or two. Any may be deleted at any time; a damaged one counts as
+    not there. Files appear whole or not at all, and where the folder cannot be written, nothing is stored.
 
     Attributes:
-        folder: it is made when something is kept.
+        folder: it is made when the first mask is stored.
     """
 
     folder: Path
 
     @classmethod
-    def of(cls, root: Path, about: Mapping[str, Any]) -> KeptMasks:
+    def of(cls, root: Path, about: Mapping[str, Any]) -> MaskCache:
         """The folder below `root` for the settings that decide a mask; they are JSON-compatible."""
         digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
         return cls(root / "masks" / digest[:32])
@@ -44,7 +44,7 @@ class KeptMasks:
         try:
             with Image.open(self._file(image)) as picture:
                 mask = np.array(picture.convert("1"), dtype=bool)
-        except (OSError, SyntaxError, ValueError):  # Pillow tells of a damaged PNG by any of them
+        except (OSError, SyntaxError, ValueError):  # Pillow raises any of them for a damaged PNG
             return None
         return torch.from_numpy(mask) if mask.shape == tuple(image.shape[1:]) else None
 

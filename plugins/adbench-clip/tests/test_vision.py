@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from adbench_clip.sight import AT_ONCE, Eye, Wanted, embedded, through, value_path, window_tokens
+from adbench_clip.vision import AT_ONCE, VisionNetwork, VisionOutputs, embedded, run_block, value_path, window_tokens
 
 
 @pytest.fixture
@@ -17,9 +17,9 @@ def pictures(gaussian_noise):
     return gaussian_noise(2, 3, 32, 32)
 
 
-def looked(visual, pictures, **wanted):
+def outputs_of(visual, pictures, **options):
     with torch.no_grad():
-        return Eye(visual, Wanted(**wanted))(pictures)
+        return VisionNetwork(visual, VisionOutputs(**options))(pictures)
 
 
 def close(left, right):
@@ -28,7 +28,7 @@ def close(left, right):
 
 @pytest.mark.proves("winclip", "winclip-few", "clip-patch-knn")
 def test_image_and_patches_are_open_clips(whole, visual, pictures):
-    image, patches = looked(visual, pictures)
+    image, patches = outputs_of(visual, pictures)
     with torch.no_grad():
         tokens = visual.forward_intermediates(pictures, indices=[1], normalize_intermediates=True)
         close(image, whole[0].encode_image(pictures))
@@ -37,7 +37,7 @@ def test_image_and_patches_are_open_clips(whole, visual, pictures):
 
 @pytest.mark.proves("musc", "april-gan-few")
 def test_blocks_are_open_clips(visual, pictures):
-    _, raw, first, second = looked(visual, pictures, patches="raw", blocks=(0, 1))
+    _, raw, first, second = outputs_of(visual, pictures, patches="raw", blocks=(0, 1))
     with torch.no_grad():
         found = visual.forward_intermediates(pictures, indices=[0, 1])["image_intermediates"]
     close(first, found[0].permute(0, 2, 3, 1))
@@ -47,10 +47,10 @@ def test_blocks_are_open_clips(visual, pictures):
 
 @pytest.mark.proves("april-gan", "april-gan-few")
 def test_projected_blocks_are_in_the_space_of_text(visual, pictures):
-    _, patches, first, last = looked(visual, pictures, patches="text", projected=(0, 1))
+    _, patches, first, last = outputs_of(visual, pictures, patches="text", projected=(0, 1))
     assert patches.shape == first.shape == (2, 4, 4, 16)
     assert torch.equal(patches, last)
-    _, _, raw = looked(visual, pictures, blocks=(0,))
+    _, _, raw = outputs_of(visual, pictures, blocks=(0,))
     with torch.no_grad():
         close(first, visual.ln_post(raw) @ visual.proj)
 
@@ -69,7 +69,7 @@ def test_winclip_has_196_and_169_windows():
 @pytest.mark.proves("winclip", "winclip-few")
 def test_a_window_is_the_class_token_and_its_patches_alone(visual, pictures):
     """The window at row 1, column 2 of 3 x 3 windows of 2 x 2 patches, put through open_clip's own transformer."""
-    *_, windows = looked(visual, pictures, windows=(2,))
+    *_, windows = outputs_of(visual, pictures, windows=(2,))
     assert windows.shape == (2, 3, 3, 16)
     with torch.no_grad():
         tokens = embedded(visual, pictures)
@@ -79,15 +79,15 @@ def test_a_window_is_the_class_token_and_its_patches_alone(visual, pictures):
 
 
 def test_the_window_of_all_patches_is_the_image(visual, pictures):
-    image, _, windows = looked(visual, pictures, windows=(4,))
+    image, _, windows = outputs_of(visual, pictures, windows=(4,))
     close(windows[:, 0, 0], image)
 
 
 def test_many_windows_go_through_in_parts(visual, pictures, monkeypatch):
-    *_, together = looked(visual, pictures, windows=(1,))
+    *_, together = outputs_of(visual, pictures, windows=(1,))
     assert together.shape[1] * together.shape[2] <= AT_ONCE
-    monkeypatch.setattr("adbench_clip.sight.AT_ONCE", 3)
-    *_, parted = looked(visual, pictures, windows=(1,))
+    monkeypatch.setattr("adbench_clip.vision.AT_ONCE", 3)
+    *_, parted = outputs_of(visual, pictures, windows=(1,))
     close(parted, together)
 
 
@@ -95,7 +95,7 @@ def test_a_block_is_open_clips(visual, gaussian_noise):
     tokens = gaussian_noise(2, 5, 64)
     block = visual.transformer.resblocks[0]
     with torch.no_grad():
-        close(through(block, tokens), block(tokens))
+        close(run_block(block, tokens), block(tokens))
 
 
 def test_the_value_path_is_attention_to_oneself(visual, gaussian_noise):
@@ -108,13 +108,13 @@ def test_the_value_path_is_attention_to_oneself(visual, gaussian_noise):
 
 
 def test_the_value_path_changes_patches_alone(visual, pictures):
-    image, patches, first = looked(visual, pictures, blocks=(0,))
-    same_image, others, same_first = looked(visual, pictures, blocks=(0,), value=True)
+    image, patches, first = outputs_of(visual, pictures, blocks=(0,))
+    same_image, others, same_first = outputs_of(visual, pictures, blocks=(0,), value=True)
     assert torch.equal(image, same_image)
     assert torch.equal(first, same_first)
     assert not torch.allclose(patches, others)
 
 
 def test_names_are_in_the_order_of_what_is_given():
-    wanted = Wanted(windows=(2, 3), blocks=(5,), projected=(5, 7))
-    assert wanted.names == ["block5", "text5", "text7", "window2", "window3"]
+    outputs = VisionOutputs(windows=(2, 3), blocks=(5,), projected=(5, 7))
+    assert outputs.names == ["block5", "text5", "text7", "window2", "window3"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from adbench_sam.propose import Proposals, unpacked
+from adbench_sam.proposals import Proposals, unpacked
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -27,7 +27,7 @@ BLOCK = 1 << 24
 
 
 @dataclass(frozen=True)
-class Rules:
+class GeneratorOptions:
     """The thresholds of `prompt=automatic`; names and defaults are those of the reference.
 
     Attributes:
@@ -86,40 +86,40 @@ def grid(per_side: int) -> Tensor:
     return torch.stack([across.flatten(), down.flatten()], dim=1)
 
 
-def everywhere(network: Network, image: Tensor, rules: Rules, device: str = "cpu") -> Proposals:
+def grid_proposals(network: Network, image: Tensor, options: GeneratorOptions, device: str = "cpu") -> Proposals:
     """Masks over the whole image, without duplicates, by descending predicted IoU.
 
     Args:
         network: on the device.
         image: [3, H, W] uint8, RGB.
-        rules: which masks stay.
+        options: which masks stay.
         device: where it computes.
     """
-    frame, embedding = _seen(network, image, device)
-    points = frame.points(grid(rules.points_per_side) * _size(frame))
+    frame, embedding = _embedded(network, image, device)
+    points = frame.points(grid(options.points_per_side) * _size(frame))
     parts: list[Proposals] = []
-    for start in range(0, len(points), rules.points_per_batch):
-        logits, ious = network.decode(embedding, points[start : start + rules.points_per_batch].to(device))
-        confident = ious.flatten() > (rules.pred_iou_thresh if rules.pred_iou_thresh > 0 else float("-inf"))
-        found = _measured(frame, logits.flatten(0, 1)[confident], ious.flatten()[confident], rules)
-        if rules.stability_score_thresh > 0:
-            found = found.picked((found.stability >= rules.stability_score_thresh).nonzero()[:, 0])
+    for start in range(0, len(points), options.points_per_batch):
+        logits, ious = network.decode(embedding, points[start : start + options.points_per_batch].to(device))
+        confident = ious.flatten() > (options.pred_iou_thresh if options.pred_iou_thresh > 0 else float("-inf"))
+        found = _measured(frame, logits.flatten(0, 1)[confident], ious.flatten()[confident], options)
+        if options.stability_score_thresh > 0:
+            found = found.picked((found.stability >= options.stability_score_thresh).nonzero()[:, 0])
         parts.append(found)
-    return without_duplicates(joined(parts), rules.box_nms_thresh)
+    return without_duplicates(joined(parts), options.box_nms_thresh)
 
 
-def at_centre(network: Network, image: Tensor, device: str = "cpu") -> Proposals:
+def centre_proposals(network: Network, image: Tensor, device: str = "cpu") -> Proposals:
     """The three masks for a point at the image's centre, as they come: the whole, a part, and a part of that.
 
-    The arguments are those of `everywhere`; this is ``SamPredictor.predict`` with ``multimask_output``.
+    The arguments are those of `grid_proposals`; this is ``SamPredictor.predict`` with ``multimask_output``.
     """
-    frame, embedding = _seen(network, image, device)
+    frame, embedding = _embedded(network, image, device)
     points = frame.points(_size(frame)[None] / 2)
     logits, ious = network.decode(embedding, points.float().to(device))
-    return _measured(frame, logits[0], ious[0], Rules())
+    return _measured(frame, logits[0], ious[0], GeneratorOptions())
 
 
-def _seen(network: Network, image: Tensor, device: str) -> tuple[Frame, Tensor]:
+def _embedded(network: Network, image: Tensor, device: str) -> tuple[Frame, Tensor]:
     frame = Frame(int(image.shape[1]), int(image.shape[2]), network.side)
     return frame, network.embed(frame.pixels(image).to(device))
 
@@ -131,11 +131,11 @@ def _size(frame: Frame) -> Tensor:
     return torch.tensor([frame.width, frame.height], dtype=torch.float64)
 
 
-def _measured(frame: Frame, logits: Tensor, ious: Tensor, rules: Rules) -> Proposals:
+def _measured(frame: Frame, logits: Tensor, ious: Tensor, options: GeneratorOptions) -> Proposals:
     """Proposals of the logits [N, h, w], enlarged a few at a time; everything that is kept is on the CPU."""
     at_once = max(1, BLOCK // max(frame.side**2, frame.height * frame.width))
     blocks = [slice(start, start + at_once) for start in range(0, len(logits), at_once)]
-    found = [_proposed(frame.logits(logits[few]), ious[few], rules.stability_score_offset) for few in blocks]
+    found = [_proposed(frame.logits(logits[few]), ious[few], options.stability_score_offset) for few in blocks]
     return joined(found) if found else _proposed(logits.new_zeros(0, frame.height, frame.width), ious, 0)
 
 

@@ -63,10 +63,10 @@ def end_to_end(sizes: Sizes, device: str) -> Iterator[Line]:
 def shares(records: list[ResultRecord], sizes: Sizes) -> str:
     """Where the time of the units went."""
     costs = [record.cost for record in records if record.cost]
-    seeing = sum(cost.extract_s for cost in costs)
+    extract_s = sum(cost.extract_s for cost in costs)
     parts = {
-        "seeing the training images": seeing,
-        "coresets": sum(cost.fit_s for cost in costs) - seeing,
+        "features of the training images": extract_s,
+        "coresets": sum(cost.fit_s for cost in costs) - extract_s,
         "test": sum(cost.test_s for cost in costs),
         "metrics": sum(cost.evaluate_s for cost in costs),
     }

@@ -50,17 +50,17 @@ def drawn(tmp_path):
 
 
 @pytest.fixture
-def see():
-    """What a backbone sees of some images, prepared for the purpose, and the backbone."""
+def extract():
+    """A function that prepares a backbone, and gives its features of some images and the backbone."""
 
-    def look(path, size=(32, 48), images=3, **options):
+    def features_and_backbone(path, size=(32, 48), images=3, **options):
         backbone = Onnx(**{"path": path, "mean": (0, 0, 0), "std": (1, 1, 1), **options})
         backbone.prepare(Context())
         pixels = pictures(size, images)
         ids = tuple(map(str, range(images)))
         return backbone.extract(Batch(ids, pixels, (Geometry.whole(*size),) * images)), backbone
 
-    return look
+    return features_and_backbone
 
 
 def pictures(size=(32, 48), images=3):
@@ -99,9 +99,9 @@ def close(found, wanted, tolerance=1e-4):
 )
 @pytest.mark.parametrize("output", ["maps", "last"])
 @pytest.mark.parametrize("images", [1, 5])
-def test_layouts_and_numbers_of_images(shape, output, images, drawn, see):
+def test_layouts_and_numbers_of_images(shape, output, images, drawn, extract):
     path = drawn([LAST], [output], shape)
-    seen, backbone = see(path, images=images, layers=[output])
+    seen, backbone = extract(path, images=images, layers=[output])
     close(seen.patches, convolved(pictures(images=images)))
     (note,) = backbone.notes
     assert f"{output} maps as {'NHWC' if output == 'last' else 'NCHW'}" in note
@@ -111,37 +111,37 @@ def test_layouts_and_numbers_of_images(shape, output, images, drawn, see):
 @pytest.mark.parametrize("size", [(32, 32), (40, 40)])
 @pytest.mark.parametrize("output", ["maps", "last"])
 @pytest.mark.parametrize("free", [True, False])
-def test_as_many_rows_as_channels(size, output, free, drawn, see):
+def test_as_many_rows_as_channels(size, output, free, drawn, extract):
     """[B, 8, 8, 8] from 32x32: only what happens to the images tells."""
     path = drawn([LAST], [output], ("b", 3, *(("h", "w") if free else size)))
-    close(see(path, size, layers=[output])[0].patches, convolved(pictures(size)))
+    close(extract(path, size, layers=[output])[0].patches, convolved(pictures(size)))
 
 
-def test_both_layouts_in_one_model(drawn, see):
-    seen, _ = see(drawn([LAST], ["maps", "last"]))
+def test_both_layouts_in_one_model(drawn, extract):
+    seen, _ = extract(drawn([LAST], ["maps", "last"]))
     for layer in seen.layers.values():
         close(layer, convolved(pictures()))
 
 
 @pytest.mark.parametrize("shape", [("b", 1, "h", "w"), ("b", "h", "w", 1), (1, 1, 32, 48), (2, 32, 48, 1)])
-def test_one_channel(shape, drawn, see):
+def test_one_channel(shape, drawn, extract):
     gray = (pictures() * torch.tensor(GRAY).view(1, 3, 1, 1)).sum(1, keepdim=True)
-    seen, backbone = see(drawn(shape=shape, channels=1), layers=["maps"])
+    seen, backbone = extract(drawn(shape=shape, channels=1), layers=["maps"])
     close(seen.patches, convolved(gray, 1))
     assert "gray images" in backbone.notes[0]
-    seen, _ = see(drawn(shape=shape, channels=1), layers=["maps"], mean=[0.4], std=[0.2])
+    seen, _ = extract(drawn(shape=shape, channels=1), layers=["maps"], mean=[0.4], std=[0.2])
     close(seen.patches, convolved((gray - 0.4) / 0.2, 1), 1e-3)
 
 
-def test_one_channel_that_is_not_declared(drawn, see):
+def test_one_channel_that_is_not_declared(drawn, extract):
     gray = (pictures() * torch.tensor(GRAY).view(1, 3, 1, 1)).sum(1, keepdim=True)
     for last in (False, True):
         path = drawn(shape=(None, None, None, None), channels=1, last=last)
-        close(see(path, layers=["maps"])[0].patches, convolved(gray, 1))
+        close(extract(path, layers=["maps"])[0].patches, convolved(gray, 1))
 
 
-def test_channels_last_that_are_not_declared(drawn, see):
-    close(see(drawn(shape=(None, None, None, None), last=True), layers=["maps"])[0].patches, convolved(pictures()))
+def test_channels_last_that_are_not_declared(drawn, extract):
+    close(extract(drawn(shape=(None, None, None, None), last=True), layers=["maps"])[0].patches, convolved(pictures()))
 
 
 def test_other_numbers_of_channels_are_named(drawn):
@@ -155,8 +155,8 @@ def test_means_are_one_or_three(mean, drawn):
         Onnx(path=drawn(), mean=mean)
 
 
-def test_half_precision(drawn, see):
-    close(see(drawn(kind=np.float16), layers=["maps"])[0].patches, convolved(pictures()), 3e-2)
+def test_half_precision(drawn, extract):
+    close(extract(drawn(kind=np.float16), layers=["maps"])[0].patches, convolved(pictures()), 3e-2)
 
 
 def test_a_type_that_the_runtime_cannot_compute_in_is_named(drawn):
@@ -166,23 +166,23 @@ def test_a_type_that_the_runtime_cannot_compute_in_is_named(drawn):
 
 class TestSizes:
     @pytest.mark.parametrize("size", [(224, 224), (32, 48), (48, 32)])
-    def test_a_declared_one_is_the_default(self, size, drawn, see):
+    def test_a_declared_one_is_the_default(self, size, drawn, extract):
         path = drawn(shape=("b", 3, *size))
         assert Onnx.defaults(Onnx.Config(path=path))["preprocess"] == [{"resize": {"size": list(size)}}]
-        close(see(path, size, layers=["maps"])[0].patches, convolved(pictures(size)))
+        close(extract(path, size, layers=["maps"])[0].patches, convolved(pictures(size)))
         with pytest.raises(
             UsageError, match=r"takes images of (\d+)x(\d+) .* not of 64x64; write .*resize:size=\1\+\2"
         ):
-            see(path, (64, 64))
+            extract(path, (64, 64))
 
-    def test_one_that_is_not_declared_is_found(self, drawn, see):
+    def test_one_that_is_not_declared_is_found(self, drawn, extract):
         """It is written into a Reshape, as exporters do."""
         cut = helper.make_node("Reshape", ["maps", "grid"], ["cut"])
         path = drawn([cut], ["cut"], grid=[0, 8, 56, 56])
         assert Onnx.defaults(Onnx.Config(path=path))["preprocess"] == [{"resize": {"size": [224, 224]}}]
-        close(see(path, (224, 224), 1, layers=["cut"])[0].patches, convolved(pictures((224, 224), 1)))
+        close(extract(path, (224, 224), 1, layers=["cut"])[0].patches, convolved(pictures((224, 224), 1)))
         with pytest.raises(UsageError, match=r"224x224 .* not of 256x256; write --preprocess resize:size=224\+224 \("):
-            see(path, (256, 256), 1)
+            extract(path, (256, 256), 1)
 
     def test_any_is_256_by_default(self, drawn):
         assert Onnx.defaults(Onnx.Config(path=drawn()))["preprocess"] == [{"resize": {"size": [256, 256]}}]
@@ -191,7 +191,7 @@ class TestSizes:
         path = drawn(shape=("b", 3, 64, "w"))
         assert Onnx.defaults(Onnx.Config(path=path))["preprocess"] == [{"resize": {"size": [64, 256]}}]
 
-    def test_a_file_that_cannot_be_used_is_told_when_it_is_opened(self, tmp_path):
+    def test_a_file_that_cannot_be_used_is_reported_when_it_is_opened(self, tmp_path):
         (tmp_path / "a.onnx").write_bytes(b"\x08\x08nothing")
         config = Onnx.Config(path=tmp_path / "a.onnx")
         assert Onnx.defaults(config)["preprocess"] == [{"resize": {"size": [256, 256]}}]
@@ -200,18 +200,18 @@ class TestSizes:
 
 
 class TestNumbers:
-    def test_a_hidden_one_is_found(self, drawn, see):
+    def test_a_hidden_one_is_found(self, drawn, extract):
         """The batch is declared free, but a Reshape makes it one."""
         one = helper.make_node("Reshape", ["maps", "grid"], ["one"])
         path = drawn([one], ["one"], ("b", 3, 32, 48), grid=[1, 8, 8, 12])
-        seen, backbone = see(path, layers=["one"])
+        seen, backbone = extract(path, layers=["one"])
         close(seen.patches, convolved(pictures()))
         assert "1 at once" in backbone.notes[0]
 
-    def test_a_batch_that_is_added_to_the_rows_is_no_batch(self, drawn, see):
+    def test_a_batch_that_is_added_to_the_rows_is_no_batch(self, drawn, extract):
         """[B, 8, 8, 12] made one image of B times as many rows: image by image it is right."""
         one = helper.make_node("Reshape", ["maps", "grid"], ["one"])
-        seen, _ = see(drawn([one], ["one"], ("b", 3, 32, 48), grid=[1, 8, -1, 12]), layers=["one"])
+        seen, _ = extract(drawn([one], ["one"], ("b", 3, 32, 48), grid=[1, 8, -1, 12]), layers=["one"])
         close(seen.patches, convolved(pictures()))
 
     def test_an_output_without_it_is_refused(self, drawn):
@@ -223,25 +223,25 @@ class TestNumbers:
 class TestTokens:
     @pytest.mark.parametrize("leading", [0, 1, 2, 4, 5])
     @pytest.mark.parametrize("free", [True, False])
-    def test_leading_ones_are_found(self, leading, free, drawn, see):
+    def test_leading_ones_are_found(self, leading, free, drawn, extract):
         nodes = [*TOKENS, helper.make_node("Slice", ["tokens", "from", "to", "axis"], ["some"])]
         nodes.append(helper.make_node("Concat", ["some", "tokens"], ["all"], axis=1))
         shape = ("b", 3, "h", "w") if free else ("b", 3, 32, 48)
         path = drawn(nodes, ["all"], shape, **FLAT, **{"from": [0], "to": [leading], "axis": [1]})
-        seen, backbone = see(path, layers=["all"])
+        seen, backbone = extract(path, layers=["all"])
         close(seen.patches, convolved(pictures()))
         assert (f"after {leading} leading" in backbone.notes[0]) == (leading > 0)
 
-    def test_those_of_other_numbers_are_asked_for(self, drawn, see):
+    def test_those_of_other_numbers_are_asked_for(self, drawn, extract):
         nodes = [*TOKENS, helper.make_node("Concat", ["tokens", "tokens"], ["twice"], axis=1)]
         path = drawn(nodes, ["twice"], ("b", 3, 32, 48), **FLAT)
         with pytest.raises(UsageError, match=r"\[2, 192, 8\], tokens that do not make a grid; .*strip=N"):
             Onnx(path=path).prepare(Context())
-        close(see(path, layers=["twice"], strip=96)[0].patches, convolved(pictures()))
-        close(see(path, layers=["twice"], grid=[8, 12])[0].patches, convolved(pictures()))
+        close(extract(path, layers=["twice"], strip=96)[0].patches, convolved(pictures()))
+        close(extract(path, layers=["twice"], grid=[8, 12])[0].patches, convolved(pictures()))
 
-    def test_channels_may_come_first(self, drawn, see):
-        seen, backbone = see(drawn(TOKENS[:1], ["channels"], **FLAT), layers=["channels"])
+    def test_channels_may_come_first(self, drawn, extract):
+        seen, backbone = extract(drawn(TOKENS[:1], ["channels"], **FLAT), layers=["channels"])
         close(seen.patches, convolved(pictures()))
         assert "channels first" in backbone.notes[0]
 
@@ -256,26 +256,26 @@ class TestTokens:
 
 
 class TestOutputs:
-    def test_what_is_no_layer_is_left_out_where_none_is_named(self, drawn, see):
+    def test_what_is_no_layer_is_left_out_where_none_is_named(self, drawn, extract):
         nodes = [
             helper.make_node("GlobalAveragePool", ["maps"], ["pooled"]),
             helper.make_node("Reshape", ["maps", "vector"], ["logits"]),
             helper.make_node("ArgMax", ["maps"], ["best"], axis=1),
         ]
         path = drawn(nodes, ["maps", "logits"], ("b", 3, 32, 48), vector=[0, -1])
-        seen, backbone = see(path)
+        seen, backbone = extract(path)
         assert seen.layers.keys() == {"maps"}
         assert torch.equal(seen.image, seen.layers["maps"].mean((1, 2)))
         assert "left out, as neither maps nor tokens: logits" in backbone.notes[0]
         with pytest.raises(UsageError, match=r"'logits' is \[2, 768\], of rank 2; name outputs"):
-            see(path, layers=["logits"])
+            extract(path, layers=["logits"])
 
     def test_a_model_without_any_is_refused(self, drawn):
         nodes = [helper.make_node("Reshape", ["maps", "vector"], ["logits"])]
         with pytest.raises(UsageError, match="of rank 2; name outputs of rank 4"):
             Onnx(path=drawn(nodes, ["logits"], ("b", 3, 32, 48), vector=[0, -1])).prepare(Context())
 
-    def test_a_layout_that_nothing_shows_is_asked_for(self, drawn, see):
+    def test_a_layout_that_nothing_shows_is_asked_for(self, drawn, extract):
         """All places equal, and as many as channels."""
         nodes = [
             helper.make_node("GlobalAveragePool", ["maps"], ["pooled"]),
@@ -284,11 +284,11 @@ class TestOutputs:
         path = drawn(nodes, ["even"], ("b", 3, 32, 32), wide=[1, 8, 8, 8])
         with pytest.raises(UsageError, match="layout the model does not show; .*layout=nchw or layout=nhwc"):
             Onnx(path=path).prepare(Context())
-        seen, _ = see(path, (32, 32), layers=["even"], layout="nchw")
+        seen, _ = extract(path, (32, 32), layers=["even"], layout="nchw")
         close(seen.patches, convolved(pictures((32, 32))).mean((1, 2), keepdim=True).expand(-1, 8, 8, -1))
 
-    def test_what_is_told_is_not_found_out(self, drawn, see):
-        seen, _ = see(drawn(shape=("b", 3, 32, 32)), (32, 32), layers=["maps"], layout="nhwc")
+    def test_what_is_told_is_not_found_out(self, drawn, extract):
+        seen, _ = extract(drawn(shape=("b", 3, 32, 32)), (32, 32), layers=["maps"], layout="nhwc")
         close(seen.patches, convolved(pictures((32, 32))).permute(0, 3, 1, 2))
 
 
@@ -326,8 +326,8 @@ class TestFiles:
         from onnx import load, save
 
         save(load(drawn()), tmp_path / "a.onnx", save_as_external_data=True, location="big.data", size_threshold=0)
-        said = r"weights lie in another file \('big.data'\).*onnx.save\(onnx.load\('a.onnx'\), 'whole.onnx'\)"
-        with pytest.raises(WeightsError, match=said):
+        message = r"weights lie in another file \('big.data'\).*onnx.save\(onnx.load\('a.onnx'\), 'whole.onnx'\)"
+        with pytest.raises(WeightsError, match=message):
             Onnx(path=tmp_path / "a.onnx").prepare(Context())
         save(load(tmp_path / "a.onnx"), tmp_path / "whole.onnx")
         Onnx(path=tmp_path / "whole.onnx").prepare(Context())

@@ -1,4 +1,4 @@
-"""The survey of a stream's patches: one pass that gives their mean, covariance and an even sample."""
+"""Statistics of a stream's patches: one pass gives their mean, covariance and an even sample."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROWS = 4096
 
 
 @dataclass(frozen=True)
-class Survey:
+class PatchStatistics:
     """The mean, covariance and sample of all patches.
 
     Attributes:
@@ -36,8 +36,8 @@ class Survey:
     sample: Tensor
 
 
-def survey(features: FeatureStream, ctx: Context, who: str, sample: int = 0) -> Survey:
-    """Survey a stream in one pass.
+def patch_statistics(features: FeatureStream, ctx: Context, who: str, sample: int = 0) -> PatchStatistics:
+    """Compute the statistics of a stream in one pass.
 
     Args:
         features: the stream.
@@ -60,7 +60,7 @@ def survey(features: FeatureStream, ctx: Context, who: str, sample: int = 0) -> 
             [_drawn(image, each, generator) for image in torch.split(rows, counts)] if generator else [rows[:0]]
         )
     assert moments is not None
-    return Survey(moments.count, moments.mean()[0], moments.covariance()[0], torch.cat(drawn))
+    return PatchStatistics(moments.count, moments.mean()[0], moments.covariance()[0], torch.cat(drawn))
 
 
 def add_rows(moments: Moments, rows: Tensor) -> None:

@@ -7,17 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from adbench_sam import propose
+from adbench_sam import proposals as module
 from adbench_sam.architecture import ARCHITECTURES
 from adbench_sam.network import build
-from adbench_sam.propose import (
+from adbench_sam.proposals import (
+    GeneratorOptions,
     Proposals,
-    Rules,
-    at_centre,
     border_share,
     boxes,
-    everywhere,
+    centre_proposals,
     grid,
+    grid_proposals,
     stability,
     unpacked,
     without_duplicates,
@@ -30,24 +30,24 @@ pytestmark = pytest.mark.slow
 
 
 def theirs(network, image, rules):
-    options = {name: getattr(rules, name) for name in Rules.__dataclass_fields__}
+    options = {name: getattr(rules, name) for name in GeneratorOptions.__dataclass_fields__}
     with torch.no_grad():
         return SamAutomaticMaskGenerator(network.model, **options).generate(image.permute(1, 2, 0).numpy())
 
 
 def ours(network, image, rules):
     with torch.no_grad():
-        return everywhere(network, image, rules)
+        return grid_proposals(network, image, rules)
 
 
 RULES = {
-    "all of them": Rules(8, 16, 0, 0, 1.0, 1.0),
-    "without duplicates": Rules(8, 64, 0, 0, 1.0, 0.95),
-    "at the usual overlap": Rules(8, 64, 0, 0, 1.0),
-    "confident ones": Rules(8, 10, 0.05, 0, 1.0, 0.95),
-    "stable ones": Rules(8, 16, 0, 0.7, 0.02, 1.0),
-    "both": Rules(7, 16, 0.05, 0.7, 0.02, 0.95),
-    "none": Rules(4, 16, 0.99, 0, 1.0),
+    "all of them": GeneratorOptions(8, 16, 0, 0, 1.0, 1.0),
+    "without duplicates": GeneratorOptions(8, 64, 0, 0, 1.0, 0.95),
+    "at the usual overlap": GeneratorOptions(8, 64, 0, 0, 1.0),
+    "confident ones": GeneratorOptions(8, 10, 0.05, 0, 1.0, 0.95),
+    "stable ones": GeneratorOptions(8, 16, 0, 0.7, 0.02, 1.0),
+    "both": GeneratorOptions(7, 16, 0.05, 0.7, 0.02, 0.95),
+    "none": GeneratorOptions(4, 16, 0.99, 0, 1.0),
 }
 
 
@@ -94,7 +94,7 @@ def test_the_centre_is_the_references_predictor(lively, picture):
     predictor.set_image(image.permute(1, 2, 0).numpy())
     masks, ious, _ = predictor.predict(np.array([[35.0, 45.0]]), np.array([1]))
     with torch.no_grad():
-        found = at_centre(lively, image)
+        found = centre_proposals(lively, image)
     assert np.array_equal(np.stack([mask.numpy() for mask in unpacked(found, 90, 70)]), masks)
     assert np.array_equal(found.ious.numpy(), ious)
 
@@ -107,7 +107,7 @@ def test_at_the_usual_resolution_too(picture):
         network = build(shallow, "segment-anything")
     for parameter in network.model.parameters():
         parameter.mul_(1.5)
-    rules, image = Rules(3, 4, 0, 0, 1.0, 1.0), picture(300, 448)
+    rules, image = GeneratorOptions(3, 4, 0, 0, 1.0, 1.0), picture(300, 448)
     found, expected = ours(network, image, rules), theirs(network, image, rules)
     assert len(found) == len(expected) == 27
     masks = np.stack([mask.numpy() for mask in unpacked(found, 300, 448)])
@@ -118,7 +118,7 @@ def test_at_the_usual_resolution_too(picture):
 
 def test_small_blocks_change_nothing(lively, picture, monkeypatch):
     whole = ours(lively, picture(), RULES["all of them"])
-    monkeypatch.setattr(propose, "BLOCK", 128 * 128 * 5)
+    monkeypatch.setattr(module, "BLOCK", 128 * 128 * 5)
     small = ours(lively, picture(), RULES["all of them"])
     assert np.array_equal(whole.bits, small.bits)
     assert torch.equal(whole.ious, small.ious)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from adbench_sam.keep import foreground
-from adbench_sam.propose import Proposals, border_share, boxes
+from adbench_sam.object_choice import foreground
+from adbench_sam.proposals import Proposals, border_share, boxes
 
 
 def drawn(*rows):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from adbench import Features, ReconstructionBank
 
 
-def redrawn(query: Features, bank: ReconstructionBank, who: str) -> tuple[Tensor, Tensor]:
+def reconstruction_of(query: Features, bank: ReconstructionBank, who: str) -> tuple[Tensor, Tensor]:
     """The patches and their reconstruction, both [B, H, W, C] float32 on the bank's device.
 
     Raises:

@@ -26,7 +26,7 @@ SIDES = (SIDE, 224, 384, 448, 336, 518, 512, 240, 288, 299, 320, 128, 64, 32, 96
 
 
 @dataclass(frozen=True)
-class Form:
+class InputForm:
     """The form of the image input.
 
     Attributes:
@@ -60,7 +60,7 @@ class Form:
         return f"{kind} images as {layout}, {'any size' if size == 'anyxany' else f'{size} pixels'}, {many} at once"
 
 
-def answers(model: Model, form: Form, images: np.ndarray) -> list[np.ndarray]:
+def answers(model: Model, form: InputForm, images: np.ndarray) -> list[np.ndarray]:
     """All outputs [B, ...] for images [B, C, H, W], in groups of the model's batch size; the last one is padded.
 
     Raises:
@@ -81,7 +81,7 @@ def answers(model: Model, form: Form, images: np.ndarray) -> list[np.ndarray]:
     return [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
 
 
-def form_of(model: Model) -> tuple[Form, list[np.ndarray]]:
+def input_form_of(model: Model) -> tuple[InputForm, list[np.ndarray]]:
     """The first form that the model accepts for two images of noise, and its outputs.
 
     Raises:
@@ -99,7 +99,7 @@ def form_of(model: Model) -> tuple[Form, list[np.ndarray]]:
     )
 
 
-def noise(form: Form, size: tuple[int, int] | None = None, images: int = 2) -> np.ndarray:
+def noise(form: InputForm, size: tuple[int, int] | None = None, images: int = 2) -> np.ndarray:
     """Images of noise [B, C, H, W] float32, always the same."""
     import numpy as np
 
@@ -107,7 +107,7 @@ def noise(form: Form, size: tuple[int, int] | None = None, images: int = 2) -> n
     return draw.standard_normal((images, form.channels, *(size or form.size))).astype(np.float32)
 
 
-def _candidates(model: Model) -> Iterator[Form]:
+def _candidates(model: Model) -> Iterator[InputForm]:
     """Candidate forms, the likeliest first."""
     layouts = sorted(_layouts(model), key=lambda item: (not item[2], item[0], -item[1]))
     if layouts and layouts[0][2] and not (len(layouts) > 1 and layouts[1][2]):
@@ -118,7 +118,7 @@ def _candidates(model: Model) -> Iterator[Form]:
         sides = model.shape[1:3] if last else model.shape[2:4]
         fixed = sides[0] is not None, sides[1] is not None
         if not all(fixed) or side == SIDE:
-            yield Form(last, channels, (sides[0] or side, sides[1] or side), fixed, batch)
+            yield InputForm(last, channels, (sides[0] or side, sides[1] or side), fixed, batch)
 
 
 def _layouts(model: Model) -> list[tuple[bool, int, bool]]:

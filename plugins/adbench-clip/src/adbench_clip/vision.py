@@ -19,15 +19,15 @@ AT_ONCE = 128
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """The outputs that are wanted of the vision transformer.
+class VisionOutputs:
+    """The outputs that a backbone asks of the vision transformer.
 
     Attributes:
         patches: ``"raw"``, ``"normed"`` or ``"text"``: the last block's tokens as they are, after the final norm, or
             projected into the space of text as well.
         value: whether the last block's patches take its value path.
         windows: sides of windows in patches.
-        blocks, projected: blocks whose tokens are seen as they are, and projected into the space of text.
+        blocks, projected: blocks whose tokens are given as they are, and projected into the space of text.
     """
 
     patches: str = "normed"
@@ -38,7 +38,7 @@ class Wanted:
 
     @property
     def names(self) -> list[str]:
-        """Names of the layers, in the order in which `Eye` gives them."""
+        """Names of the layers, in the order in which `VisionNetwork` gives them."""
         return [
             *(f"block{index}" for index in self.blocks),
             *(f"text{index}" for index in self.projected),
@@ -46,17 +46,17 @@ class Wanted:
         ]
 
 
-class Eye(nn.Module):
-    """A vision transformer of open_clip and its wanted outputs, as one network.
+class VisionNetwork(nn.Module):
+    """A vision transformer of open_clip and its outputs, as one network.
 
     It gives the image vectors [B, D] (the class token in the space of text, as ``encode_image`` does, not normalised),
-    the patches [B, H, W, C], then the layers that are wanted; always as float32.
+    the patches [B, H, W, C], then the layers asked for; always as float32.
     """
 
-    def __init__(self, visual: Any, wanted: Wanted) -> None:
+    def __init__(self, visual: Any, outputs: VisionOutputs) -> None:
         super().__init__()
-        self.visual, self.wanted = visual, wanted
-        for side in wanted.windows:
+        self.visual, self.outputs = visual, outputs
+        for side in outputs.windows:
             self.register_buffer(f"window{side}", window_tokens(visual.grid_size, side), persistent=False)
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -65,23 +65,23 @@ class Eye(nn.Module):
         last = blocks[len(self.visual.transformer.resblocks) - 1]
         found = [
             self._grid(
-                {"raw": same, "normed": self.visual.ln_post, "text": self._projected}[self.wanted.patches](last)
+                {"raw": identity, "normed": self.visual.ln_post, "text": self._projected}[self.outputs.patches](last)
             ),
-            *(self._grid(blocks[index]) for index in self.wanted.blocks),
-            *(self._grid(self._projected(blocks[index])) for index in self.wanted.projected),
-            *(self._windows(tokens, side) for side in self.wanted.windows),
+            *(self._grid(blocks[index]) for index in self.outputs.blocks),
+            *(self._grid(self._projected(blocks[index])) for index in self.outputs.projected),
+            *(self._windows(tokens, side) for side in self.outputs.windows),
         ]
         return [tensor.float() for tensor in (image, *found)]
 
     def _blocks(self, tokens: Tensor) -> tuple[Tensor, dict[int, Tensor]]:
-        """The image vectors, and the patch tokens behind those blocks that are wanted, the last one among them."""
+        """The image vectors, and the patch tokens behind each block that is asked for and behind the last one."""
         resblocks = self.visual.transformer.resblocks
-        seen = {*self.wanted.blocks, *self.wanted.projected, len(resblocks) - 1}
+        chosen = {*self.outputs.blocks, *self.outputs.projected, len(resblocks) - 1}
         found = {}
         for index, block in enumerate(resblocks):
-            by_value = value_path(block, tokens) if self.wanted.value and index == len(resblocks) - 1 else None
-            tokens = through(block, tokens)
-            if index in seen:
+            by_value = value_path(block, tokens) if self.outputs.value and index == len(resblocks) - 1 else None
+            tokens = run_block(block, tokens)
+            if index in chosen:
                 found[index] = (tokens if by_value is None else by_value)[:, 1:]
         return self._projected(tokens[:, 0]), found
 
@@ -105,12 +105,12 @@ class Eye(nn.Module):
         batch, (count, length), width = tokens.shape[0], chosen.shape, tokens.shape[2]
         masked = tokens[:, chosen.flatten()].reshape(batch * count, length, width)
         for block in self.visual.transformer.resblocks:
-            masked = through(block, masked)
+            masked = run_block(block, masked)
         embeddings = self._projected(masked[:, 0])
         return embeddings.reshape(batch, count, embeddings.shape[1])
 
 
-def same(tokens: Tensor) -> Tensor:
+def identity(tokens: Tensor) -> Tensor:
     """The identity function: the tokens as they are."""
     return tokens
 
@@ -123,7 +123,7 @@ def embedded(visual: Any, images: Tensor) -> Tensor:
     return tokens
 
 
-def through(block: Any, tokens: Tensor) -> Tensor:
+def run_block(block: Any, tokens: Tensor) -> Tensor:
     """The block as open_clip computes it, [B, L, C] from [B, L, C].
 
     The attention of plain blocks is spelled out: the fused kernel of ``nn.MultiheadAttention`` cannot be exported.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from adbench_sam.kept import KeptMasks
+from adbench_sam.mask_cache import MaskCache
 
 
 @pytest.fixture
 def kept(tmp_path):
-    return KeptMasks.of(tmp_path, {"model": "tiny"})
+    return MaskCache.of(tmp_path, {"model": "tiny"})
 
 
 def mask(height=90, width=70):
@@ -25,8 +25,8 @@ def test_what_is_kept_comes_back(kept, picture):
 
 def test_another_way_of_looking_has_another_folder(kept, tmp_path, picture):
     kept.put(picture(), mask())
-    assert KeptMasks.of(tmp_path, {"model": "vit_b"}).get(picture()) is None
-    assert torch.equal(KeptMasks.of(tmp_path, {"model": "tiny"}).get(picture()), mask())
+    assert MaskCache.of(tmp_path, {"model": "vit_b"}).get(picture()) is None
+    assert torch.equal(MaskCache.of(tmp_path, {"model": "tiny"}).get(picture()), mask())
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,6 @@ def test_nothing_is_left_of_a_draft(kept, picture):
 
 def test_where_nothing_can_be_written_nothing_is_kept(tmp_path, picture):
     (tmp_path / "masks").write_text("a file where the folder would be")
-    kept = KeptMasks.of(tmp_path, {})
+    kept = MaskCache.of(tmp_path, {})
     kept.put(picture(), mask())
     assert kept.get(picture()) is None

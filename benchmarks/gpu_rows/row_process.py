@@ -1,4 +1,4 @@
-"""Each row in a process of its own, which has so many seconds: what fails or hangs takes nothing else with it."""
+"""Each row in a process of its own with a time limit: a row that fails or hangs does not stop the others."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def context() -> ForkServerContext:
     return made
 
 
-def alone(name: str, measure: Measure, sizes: Sizes, device: str, budget: float) -> Ending:
+def in_own_process(name: str, measure: Measure, sizes: Sizes, device: str, budget: float) -> Ending:
     """Measure a row for at most so many seconds."""
     ours, theirs = get_context("forkserver").Pipe(duplex=False)
     begin = time.perf_counter()

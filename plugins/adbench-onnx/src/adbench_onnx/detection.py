@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from adbench import UsageError, WeightsError
-from adbench_onnx.forms import Form, answers, form_of, noise
+from adbench_onnx.input_form import InputForm, answers, input_form_of, noise
 from adbench_onnx.layouts import Local, Maps, Size, Tokens, locality, maps_of, refuse, tokens_of
 from adbench_onnx.session import DoesNotRunError, Model, open_model
 
@@ -20,7 +20,7 @@ Layout = Literal["auto", "nchw", "nhwc"]
 
 
 @dataclass(frozen=True)
-class GivenForm:
+class OutputOptions:
     """The form of the outputs, as far as the user gives it.
 
     Attributes:
@@ -35,16 +35,16 @@ class GivenForm:
 
 
 @dataclass(frozen=True)
-class Finding:
+class ModelForm:
     """The detected form of a model.
 
     Attributes:
-        form: how images go in.
+        input: how images go in.
         outputs: how those outputs are read that can be layers, in order.
         left_out: those that cannot, where none was named.
     """
 
-    form: Form
+    input: InputForm
     outputs: Mapping[str, Maps | Tokens]
     left_out: tuple[str, ...]
 
@@ -58,10 +58,10 @@ class Finding:
     def __str__(self) -> str:
         outputs = ", ".join(f"{name} {how}" for name, how in self.outputs.items())
         left = f"; left out, as neither maps nor tokens: {', '.join(self.left_out)}" if self.left_out else ""
-        return f"it takes {self.form}; it gives {outputs}{left}"
+        return f"it takes {self.input}; it gives {outputs}{left}"
 
 
-def find(model: Model, given: GivenForm, *, named: bool) -> Finding:
+def detect_form(model: Model, given: OutputOptions, *, named: bool) -> ModelForm:
     """Detect the form of a model by running noise through it.
 
     Args:
@@ -72,7 +72,7 @@ def find(model: Model, given: GivenForm, *, named: bool) -> Finding:
     Raises:
         UsageError: it does not run, or an output is neither maps nor tokens, or does not show which.
     """
-    form, arrays = form_of(model)
+    form, arrays = input_form_of(model)
     probe = _Probe(model, form)
     read = {
         name: _reading(place, array, given, probe)
@@ -84,22 +84,24 @@ def find(model: Model, given: GivenForm, *, named: bool) -> Finding:
     for name in unread:
         if named or not outputs or len(shapes[name]) in (3, 4):
             raise refuse(model.file, name, shapes[name])
-    return Finding(form, outputs, (*model.left_out, *unread))
+    return ModelForm(form, outputs, (*model.left_out, *unread))
 
 
 @lru_cache(maxsize=16)
-def _find_in(
-    path: Path, _: tuple[int, int], layers: tuple[str, ...], image_input: str | None, given: GivenForm
-) -> Finding:
+def _detected(
+    path: Path, _: tuple[int, int], layers: tuple[str, ...], image_input: str | None, given: OutputOptions
+) -> ModelForm:
     model = open_model(path, layers, image_input, 0, "cpu")
-    return find(model, given, named=bool(layers))
+    return detect_form(model, given, named=bool(layers))
 
 
-def found_in(path: Path, layers: tuple[str, ...], image_input: str | None, given: GivenForm) -> Finding | None:
+def detected_form(
+    path: Path, layers: tuple[str, ...], image_input: str | None, given: OutputOptions
+) -> ModelForm | None:
     """The detected form of the model in a file, once for each content; None if the model cannot be used."""
     try:
         state = path.stat()
-        return _find_in(path, (state.st_size, state.st_mtime_ns), layers, image_input, given)
+        return _detected(path, (state.st_size, state.st_mtime_ns), layers, image_input, given)
     except (OSError, ImportError, UsageError, WeightsError):
         return None
 
@@ -107,10 +109,10 @@ def found_in(path: Path, layers: tuple[str, ...], image_input: str | None, given
 class _Probe:
     """Further outputs of the model, for images that change."""
 
-    def __init__(self, model: Model, form: Form) -> None:
+    def __init__(self, model: Model, form: InputForm) -> None:
         self._model, self.form = model, form
 
-    @cache  # noqa: B019 - it lives as long as one look
+    @cache  # noqa: B019 - it lives as long as one detection
     def aspect(self) -> tuple[list[np.ndarray], Size] | None:
         """The outputs for images of another aspect, and their size."""
         height, width = self.form.size
@@ -135,7 +137,7 @@ class _Probe:
         return rows, columns
 
 
-def _reading(place: int, array: np.ndarray, given: GivenForm, probe: _Probe) -> Maps | Tokens | None:
+def _reading(place: int, array: np.ndarray, given: OutputOptions, probe: _Probe) -> Maps | Tokens | None:
     """The reading of one output; None if it is no layer, or if its form cannot be detected."""
     if array.dtype.kind != "f":
         return None
