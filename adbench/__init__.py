@@ -43,7 +43,7 @@ from adbench.api.component import Component, Field
 from adbench.api.context import Context
 from adbench.api.dataset import GOOD, Dataset, Sample, Split
 from adbench.api.features import Batch, Features, FeatureStream, ImageScores, Scores
-from adbench.api.geometry import Geometry
+from adbench.api.geometry import Geometry, Tiling
 from adbench.api.metric import Evidence, Measure, Metric
 from adbench.api.scorer import Scorer
 from adbench.api.stages import Aggregator, Augmenter, Masker, Neck, Preprocessor
@@ -98,6 +98,7 @@ __all__ = [
     "Source",
     "Split",
     "StorageError",
+    "Tiling",
     "UnknownName",
     "UsageError",
     "VectorBank",

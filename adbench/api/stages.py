@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from adbench.api.backbone import Weights
     from adbench.api.context import Context
     from adbench.api.features import Features, FeatureStream, ImageScores
-    from adbench.api.geometry import Geometry
+    from adbench.api.geometry import Geometry, Tiling
 
 
 class Augmenter(Component):
@@ -45,6 +45,14 @@ class Preprocessor(Component):
     """Prepares one image and records how to undo it."""
 
     kind: ClassVar[str] = "preprocessor"
+
+    @property
+    def tiling(self) -> Tiling | None:
+        """The tiles in which a backbone reads the prepared image; None where it reads the image as a whole.
+
+        Optional. A step with tiles is the last one of a preparation, and gives images of a size that its tiles cover.
+        """
+        return None
 
     @abstractmethod
     def apply(self, image: Tensor, geometry: Geometry) -> tuple[Tensor, Geometry]:

@@ -20,6 +20,7 @@ _MODULES = (
     "stages.maskers",
     "stages.necks",
     "stages.preprocessors",
+    "stages.tiles",
     "toy",
 )
 

@@ -13,9 +13,10 @@ from adbench.api.features import Features, ImageScores
 from adbench.api.geometry import Geometry
 from adbench.detector.fit.appearance import Appearance
 from adbench.detector.fit.images import GivenImage
-from adbench.engine.features.feature_batch import as_given, extract, rounded
+from adbench.engine.features.feature_batch import as_given, rounded
 from adbench.engine.features.image_loader import Prepared, batch_of, grouped, prepared
 from adbench.engine.features.read_ahead import read_ahead
+from adbench.engine.features.tiles import ImageReading, tiling_of
 from adbench.engine.plan.settings import Settings
 from adbench.engine.run.method import Method, split_scores
 from adbench.errors import BadImage
@@ -64,11 +65,16 @@ class Scoring:
     half: bool = False
     white: float | None = None
 
+    @property
+    def reading(self) -> ImageReading:
+        """How the backbone reads the prepared images."""
+        return ImageReading(tiling_of(self.method.preprocess), self.settings.batch_size)
+
     def scores(self, images: Iterable[GivenImage]) -> Iterator[ScoredImage | BadImage]:
         """The scores of each image, or the error with which it cannot be read; in order."""
-        ahead = 2 * self.settings.batch_size
-        readings = read_ahead(self._read, images, self.settings.workers, ahead)
-        for group in grouped(readings, _size, self.settings.batch_size):
+        together = self.reading.images
+        readings = read_ahead(self._read, images, self.settings.workers, 2 * together)
+        for group in grouped(readings, _size, together):
             if isinstance(group[0], BadImage):
                 yield from (bad for bad in group if isinstance(bad, BadImage))
             else:
@@ -77,7 +83,7 @@ class Scoring:
     def features(self, reads: Sequence[tuple[str, Prepared]]) -> Features:
         """The features of prepared images, each with its name."""
         batch = batch_of(reads)
-        features = extract(self.method.backbone, batch)
+        features = self.reading.features(self.method.backbone, batch)
         features = rounded(self.method.backbone, features) if self.half else features
         return as_given(features, batch.images if self.method.reads_images else None, half=self.half)
 

@@ -15,7 +15,6 @@ from adbench.engine.features.feature_batch import (
     FeatureBatch,
     as_given,
     changed,
-    extract,
     joined,
     one_image,
     rounded,
@@ -65,7 +64,7 @@ class FeatureReader:
         """Features of images that are not in the cache; they are in it afterwards."""
         start, started = 0, self.clock.now()
         for batch in self.loader.batches(images, view):
-            features = extract(self.backbone, batch)
+            features = self.loader.reading.features(self.backbone, batch)
             features = rounded(self.backbone, features) if self.half else features
             seconds = self.clock.now() - started
             if folder is not None:
@@ -81,7 +80,7 @@ class FeatureReader:
         """Features out of the cache; those that are damaged or gone are computed again."""
         entries = self.loader.ahead(lambda image: folder.get(image.digest), images)
         pairs = zip(images, entries, strict=True)
-        for group in grouped(pairs, lambda pair: pair[1] and shape_of(pair[1].features), self.loader.batch_size):
+        for group in grouped(pairs, lambda pair: pair[1] and shape_of(pair[1].features), self.loader.reading.images):
             sources, found = [image for image, _ in group], [entry for _, entry in group if entry is not None]
             if not found:
                 yield from self._compute(folder, sources, view)

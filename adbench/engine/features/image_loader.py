@@ -15,6 +15,7 @@ from adbench.api.geometry import Geometry
 from adbench.api.stages import Preprocessor
 from adbench.engine.features.contract import check_prepared, naming_component, prepared_pair
 from adbench.engine.features.read_ahead import Item, read_ahead
+from adbench.engine.features.tiles import ImageReading, tiling_of
 from adbench.engine.features.views import View
 
 Prepared = tuple[Tensor, Geometry]
@@ -61,13 +62,18 @@ class ImageLoader:
 
     Attributes:
         preprocess: the steps of the preparation.
-        batch_size: images a batch.
+        batch_size: images a batch, or tiles where the preparation ends in some.
         workers: threads that read ahead.
     """
 
     preprocess: Sequence[Preprocessor]
     batch_size: int = 8
     workers: int = 2
+
+    @property
+    def reading(self) -> ImageReading:
+        """How a backbone reads the prepared images."""
+        return ImageReading(tiling_of(self.preprocess), self.batch_size)
 
     def load(self, image: SourceImage, view: View | None = None) -> Prepared:
         """Read and prepare one image, in one view.
@@ -82,12 +88,12 @@ class ImageLoader:
         """Batches in the order of the images; a batch ends early where the size changes."""
         loaded = self.ahead(partial(self.load, view=view), images)
         named = zip((image.alias for image in images), loaded, strict=True)
-        for group in grouped(named, lambda item: item[1][0].shape, self.batch_size):
+        for group in grouped(named, lambda item: item[1][0].shape, self.reading.images):
             yield batch_of(group)
 
     def ahead(self, work: Callable[[SourceImage], Item], images: Iterable[SourceImage]) -> Iterator[Item]:
         """Results of work on the images, in order; threads are up to two batches ahead."""
-        return read_ahead(work, images, self.workers, 2 * self.batch_size)
+        return read_ahead(work, images, self.workers, 2 * self.reading.images)
 
 
 def prepared(image: Tensor, steps: Sequence[Preprocessor]) -> Prepared:

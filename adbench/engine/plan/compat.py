@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any, cast
 
 from adbench.api.backbone import Backbone
 from adbench.api.bank import Bank, Source
 from adbench.api.component import Component
 from adbench.api.scorer import Scorer
-from adbench.api.stages import Aggregator, Masker, Neck
+from adbench.api.stages import Aggregator, Masker, Neck, Preprocessor
 from adbench.engine.plan.protocol import Protocol
 from adbench.errors import IncompatibleParts
 
@@ -25,6 +26,7 @@ def why_not(components: Mapping[str, list[Component]], protocol: Protocol) -> li
     return [
         *_bank_kind(bank, scorer),
         *_fields(components),
+        *_tiles(components),
         *_protocol(components, protocol),
         *_views(components),
         *_dropping(components["masker"], bank),
@@ -49,19 +51,34 @@ def _bank_kind(bank: Bank, scorer: Scorer) -> Iterator[str]:
 def _fields(components: Mapping[str, list[Component]]) -> Iterator[str]:
     """A sentence for each need of a part that neither the backbone nor an earlier part provides."""
     backbone = cast("Backbone", components["backbone"][0])
-    provided = {*backbone.provides(backbone.config), "images"}
+    tiled = any(step.tiling is not None for step in _steps(components))
+    provided = {*backbone.provides(backbone.config), "images"} - ({"image"} if tiled else set())
     later = [part for slot in ("neck", "masker", "bank", "scorer", "aggregate") for part in components[slot]]
     for part in later:
         for field in sorted(part.needs - provided - {"class_name"}):
-            yield f"{part.title} needs {field!r}, which {backbone.title} does not provide here{_advice(field)}"
+            advice = _advice(field, tiled=tiled)
+            yield f"{part.title} needs {field!r}, which {backbone.title} does not provide here{advice}"
         if isinstance(part, Neck):
             provided |= part.provides(part.config)
         elif isinstance(part, Masker):
             provided.add("foreground")
 
 
-def _advice(field: str) -> str:
+def _advice(field: str, *, tiled: bool) -> str:
+    if field == "image" and tiled:
+        return ": it reads tiles, and no vector stands for the whole image; leave out the tiles"
     return "; add the neck 'concat-layers' or name a single layer" if field == "patches" else ""
+
+
+def _steps(components: Mapping[str, list[Component]]) -> list[Preprocessor]:
+    return [cast("Preprocessor", step) for step in components.get("preprocess", ())]
+
+
+def _tiles(components: Mapping[str, list[Component]]) -> Iterator[str]:
+    """Tiles are what the backbone reads: the last step of the preparation, and one step alone."""
+    for step, later in pairwise(_steps(components)):
+        if step.tiling is not None:
+            yield f"{step.title} cuts the image into tiles for the backbone: put {later.title} before it or omit it"
 
 
 def learns_from(components: Mapping[str, list[Component]]) -> dict[Source, Component]:

@@ -65,6 +65,16 @@ def check_steps_add_up(subject: Subject[Preprocessor]) -> None:
     require(off <= pixel, f"A dot at {DOTS[1]} came back at {found[0]:.1f}, {found[1]:.1f}.")
 
 
+def check_tiles_cover_the_image(subject: Subject[Preprocessor]) -> None:
+    """A step with tiles gives images of a size that its tiles cover to the last pixel."""
+    step = subject.ready()
+    if step.tiling is None:
+        return
+    image, _ = step.apply(toys().image, Geometry.whole(*ORIGINAL))
+    size = (int(image.shape[1]), int(image.shape[2]))
+    require(step.tiling.padded(*size) == size, f"{size[0]}x{size[1]} pixels are not what its tiles cover.")
+
+
 def _dotted(dot: tuple[int, int]) -> Tensor:
     """[3, H, W] float32, black, with a soft white dot around a point, wide enough to survive being made smaller."""
     y = torch.arange(ORIGINAL[0]) + 0.5 - dot[0]
@@ -154,7 +164,12 @@ def _tensors(seen: Features) -> dict[str, Tensor]:
 
 RULES: dict[str, tuple[Rule, ...]] = {
     "augmenter": (check_views_are_images_of_one_size,),
-    "preprocessor": (check_dot_maps_back, check_geometry_fits_the_image, check_steps_add_up),
+    "preprocessor": (
+        check_dot_maps_back,
+        check_geometry_fits_the_image,
+        check_steps_add_up,
+        check_tiles_cover_the_image,
+    ),
     "neck": (check_neck_keeps_the_images, check_neck_of_one_equals_neck_of_four, check_neck_state_round_trip),
     "masker": (check_mask_has_its_shape, check_mask_of_one_equals_mask_of_four),
 }

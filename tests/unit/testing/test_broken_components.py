@@ -20,6 +20,7 @@ from adbench.builtin.metrics_pixel import PixelAuroc
 from adbench.builtin.stages.aggregators import Max
 from adbench.builtin.stages.augmenters import Rotate
 from adbench.builtin.stages.preprocessors import Resize
+from adbench.builtin.stages.tiles import Tile
 from adbench.executor import Ending, Executor, Job
 from adbench.reports import Report
 from adbench.testing import Broken, Untried, checks_for
@@ -369,6 +370,15 @@ class Scaled(Resize):
     def apply(self, image, geometry):
         image, geometry = super().apply(image, geometry)
         return image.float(), geometry
+
+
+class Uncovered(Tile):
+    """Leaves images as they are, whatever its tiles cover."""
+
+    name = "uncovered"
+
+    def apply(self, image, geometry):
+        return image, geometry
 
 
 class FromScratch(Resize):
@@ -731,6 +741,7 @@ BROKEN = [
     (Same, "views-are-images-of-one-size", "View 0 is the image itself"),
     (Halved, "views-are-images-of-one-size", "View 0 is [3, 150, 400]"),
     (Shifted, "dot-maps-back", "came back at"),
+    (Uncovered, "tiles-cover-the-image", "300x400 pixels are not what its tiles cover"),
     (Scaled, "geometry-fits-the-image", "torch.uint8 became torch.float32"),
     (FromScratch, "steps-add-up", "came back at"),
     (Renaming, "neck-keeps-the-images", "Ids or geometry"),

@@ -97,7 +97,7 @@ class Residual(Scorer):
         from torch.nn.functional import normalize
 
         assert isinstance(bank, ReconstructionBank)
-        patches, reconstruction = redrawn(query, bank, self.title)
+        patches, reconstruction = reconstruction_of(query, bank, self.title)
         pair = patches[0][place], reconstruction[0][place]
         cosine = self.config.distance == "cosine"
         distance = distances(pair[0][None], pair[1][None], "cosine" if cosine else "l2")

@@ -48,6 +48,25 @@ def test_needs_are_met_by_the_backbone_or_a_neck(reasons):
     assert any("needs 'patches', which backbone 'timm' does not provide here; add the neck" in s for s in sentences)
 
 
+def test_tiles_are_the_last_step_of_a_preparation(reasons):
+    assert reasons(preprocess=[{"resize": {"size": 512}}, "tile"]) == []
+    (reason,) = reasons(preprocess=["tile", {"pad": {"size": 512}}])
+    assert reason == (
+        "preprocessor 'tile' cuts the image into tiles for the backbone: put preprocessor 'pad' before it or omit it"
+    )
+    (reason,) = reasons(preprocess=["tile", "tile"])
+    assert "preprocessor 'tile' before it" in reason
+
+
+def test_tiles_have_no_vector_of_the_whole_image(reasons):
+    one = {"timm": {"model": "resnet18", "layers": [2, 3], "weights": "random"}}
+    assert reasons(backbone=one, scorer="image-knn") == []
+    (reason, *_) = reasons(backbone=one, scorer="image-knn", preprocess=["tile"])
+    assert reason.startswith(
+        "bank 'image-vectors' needs 'image', which backbone 'timm' does not provide here: it reads tiles"
+    )
+
+
 def test_a_scorers_own_image_score_is_never_ignored_in_silence(reasons):
     scorer = {"knn": {"reweight": 9}}
     assert reasons(scorer=scorer) == []
