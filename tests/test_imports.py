@@ -276,3 +276,48 @@ def test_no_plugin_depends_on_the_other_project_of_this_name():
         text = path.read_text()
         assert '"adbench-core' in text, path
         assert '"adbench"' not in text.split("dependencies", 1)[1].split("]", 1)[0], path
+
+
+def without_torch(*arguments):
+    """A command where torch cannot be imported, as if it were not installed."""
+    code = f"""
+import sys
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name=name)
+sys.meta_path.insert(0, NoTorch())
+from adbench.cli import call
+sys.exit(call({[*arguments]!r}))
+"""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["list"],
+        ["show", "knn"],
+        ["doctor"],
+        ["data", "list"],
+        ["plan", "--backbone", "toy-pixels", "--scorer", "toy-nearest", "--data", "demo"],
+        ["board", "show", "leaderboards/demo/full-shot"],
+    ],
+)
+def test_commands_that_compute_nothing_need_no_torch(arguments):
+    done = without_torch(*arguments)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_boards_are_checked_without_torch():
+    assert without_torch("board", "check", "leaderboards").returncode == 0
+
+
+def test_a_command_that_needs_torch_says_how_to_install_it(tmp_path):
+    done = without_torch(
+        "run", "--backbone", "toy-pixels", "--scorer", "toy-nearest", "--data", "demo", "--out", str(tmp_path)
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: this command needs torch; pip install 'adbench-core[run]'")
+    assert done.stderr.count("\n") == 1

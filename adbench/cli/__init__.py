@@ -49,6 +49,16 @@ _DETECTORS = {"bank", "export", "fit", "predict", "watch"}
 """Commands about detectors, whose modules are in `adbench.cli.detectors`; those of all others are in `commands`."""
 
 
+class MissingTorch(UsageError):
+    """A command that computes, where only the light core is installed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this command needs torch; pip install 'adbench-core[run]', or a plugin, such as adbench-memory"
+            " adbench-timm (boards, records and lists do without)"
+        )
+
+
 class LazyGroup(click.Group):
     """A group that imports a command's module when the command is called."""
 
@@ -136,6 +146,10 @@ def _call(arguments: list[str] | None) -> int:
             result: Any = group.main(args=arguments, prog_name="adbench", standalone_mode=False)
     except click.exceptions.Exit as stop:
         return stop.exit_code
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        return _report_error(MissingTorch())
     except (click.ClickException, click.Abort, KeyboardInterrupt, SystemExit, AdbenchError, OSError) as error:
         pipe_closed = isinstance(error, SystemExit) and sys.stdout is not given  # click's reaction to a closed pipe
         sys.stdout = given

@@ -121,11 +121,11 @@ def _devices() -> Section:
 
 def _gpus() -> Iterator[tuple[str, str]]:
     """Each GPU that torch can use, or why there is none."""
-    if _version("torch") is None:
+    try:
+        import torch
+    except ModuleNotFoundError:
         yield "cuda", "unknown: torch is not installed"
         return
-    import torch
-
     if not torch.cuda.is_available():
         yield "cuda", f"none (torch is built {f'for CUDA {torch.version.cuda}' if torch.version.cuda else 'for CPUs'})"
     for number in range(torch.cuda.device_count()):
