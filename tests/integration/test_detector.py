@@ -184,3 +184,87 @@ def test_a_full_disk_keeps_what_is_written_whole(parts, bolt, tmp_path, capsys, 
     assert "No space left on device" in said
     assert "2 images are written whole" in said
     assert len(rows(out)) == 2
+
+
+def run_and_save(parts, out, *more):
+    data = ["--data", str(parts), "--out", str(out), "--threshold", "quantile:alpha=0.1", "--no-figures"]
+    return call(["run", *METHOD, *data, "--save", *more, *QUICK])
+
+
+def same_scores(parts, runs, tmp_path):
+    """How many runs have a detector that gives the scores of the run, to the last bit, and the id of its record."""
+    from adbench.engine.store.predictions import read_predictions
+    from adbench.engine.store.record import read_record
+
+    count = 0
+    for file in sorted(runs.glob("*/detector.adbench")):
+        record, out = read_record(file.parent), tmp_path / "predictions" / file.parent.name
+        category = record.task.category
+        assert call(["predict", str(file), str(parts / category), "--out", str(out), "--tables-only", *QUICK]) == 0
+        scores = {f"{category}/{row['file'].removesuffix('.png')}": float(row["score"]) for row in rows(out)}
+        run = read_predictions(file.parent, record.predictions)
+        assert [scores[name] for name in run.ids] == run.scores.tolist()
+        with zipfile.ZipFile(file) as archive:
+            assert json.loads(archive.read("detector.json"))["figures"]["record"] == record.id
+        count += 1
+    return count
+
+
+def test_a_run_keeps_detectors_that_give_its_own_scores(parts, tmp_path, capsys):
+    runs = tmp_path / "runs"
+    assert run_and_save(parts, runs) == 0
+    assert same_scores(parts, runs, tmp_path) == 2
+    capsys.readouterr()
+    assert call(["show", str(next(runs.glob("bolt-*/detector.adbench")))]) == 0
+    assert "measured on parts/bolt: image-ap 100.0 %" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["process:workers=1", "ray"])
+def test_workers_keep_detectors_too(parts, tmp_path, executor):
+    if executor == "ray":
+        pytest.importorskip("ray")
+    runs = tmp_path / "runs"
+    assert run_and_save(parts, runs, "--executor", executor) == 0
+    assert same_scores(parts, runs, tmp_path) == 2
+
+
+def test_shards_keep_detectors_too(parts, tmp_path):
+    runs = tmp_path / "runs"
+    assert run_and_save(parts, runs, "--shard", "1/2") == run_and_save(parts, runs, "--shard", "2/2") == 0
+    assert same_scores(parts, runs, tmp_path) == 2
+
+
+def test_a_finished_unit_without_a_detector_is_told_of(parts, tmp_path, capsys):
+    runs = tmp_path / "runs"
+    assert call(["run", *METHOD, "--data", str(parts), "--out", str(runs), "--no-figures", *QUICK]) == 0
+    capsys.readouterr()
+    assert run_and_save(parts, runs) == 0
+    assert "no detector: the unit ended before without a detector; give --redo with --save" in capsys.readouterr().err
+    assert run_and_save(parts, runs, "--redo") == 0
+    assert same_scores(parts, runs, tmp_path) == 2
+
+
+def test_predictions_are_explained_in_rows_and_pictures(parts, bolt, tmp_path, capsys):
+    out, spots = tmp_path / "explained", parts / "bolt" / "test" / "spot"
+    (spots / "bad.png").write_bytes(b"no image")
+    assert call(["predict", str(bolt), str(spots), "--out", str(out), "--tables-only", "--explain", *QUICK]) == 1
+    rows(out)
+    lines = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
+    assert [line["explanation"] is None for line in lines] == [False, False, False, True]
+    first = lines[0]["explanation"]
+    left, top, right, bottom = first["box"]
+    assert 16 <= left < right <= 32
+    assert 8 <= top < bottom <= 24
+    assert first["nearest"]["path"].startswith("parts/bolt/train/good/")
+    pictures = sorted(path.relative_to(out).as_posix() for path in out.rglob("*.png"))
+    assert pictures == [f"explanations/{number:03}.png" for number in range(3)]
+    assert read_image(out / "explanations" / "000.png").shape[1] > 700
+
+
+def test_a_folder_of_normal_images_is_for_explanations_alone(parts, bolt, tmp_path, capsys):
+    spots, normal = str(parts / "bolt" / "test" / "spot"), str(parts / "bolt" / "train" / "good")
+    options = ["--out", str(tmp_path / "out"), "--tables-only", "--normal", normal, *QUICK]
+    assert call(["predict", str(bolt), spots, *options]) == 2
+    assert "give --explain" in capsys.readouterr().err
+    assert call(["predict", str(bolt), spots, *options, "--explain"]) == 0

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
     from adbench.api.bank import VectorBank
 
-NO_MODES = "a memory bank keeps patches and has no modes"
 NO_DISTANCE = "the distance is 0, so that nothing has a share in it"
 
 
@@ -30,7 +29,7 @@ def compare_with_nearest(row: Tensor, bank: VectorBank, metric: str = "l2") -> P
     number = int(index)
     nearest = NormalPatch(bank.owners[number], bank.place_of(number))
     shares = shares_of(*_compared(row.to(bank.vectors), bank.vectors[number], metric))
-    reasons: dict[Aspect, str] = {"modes": NO_MODES}
+    reasons: dict[Aspect, str] = {}
     if nearest.place is None:
         reasons["place"] = (
             "the bank holds no places of its patches; a bank that keeps them does so from its next fit on"

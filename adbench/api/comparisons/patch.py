@@ -53,7 +53,7 @@ class PatchComparison:
             channels have no shares.
         modes: [R] float, the share of each mode in the squared distance, together 1, by falling variance of normal
             patches along the mode; None where there are no modes.
-        reasons: by aspect, a sentence that says why it is None.
+        reasons: by aspect, why it is None, as a part of a sentence; not of modes where the bank has none by its nature.
     """
 
     distance: float | None = None
