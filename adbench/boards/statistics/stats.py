@@ -94,13 +94,12 @@ def ranking(data: BoardData, methods: Iterable[MethodRow], metric: str) -> Ranki
 
 
 def _complete(data: BoardData, methods: Iterable[MethodRow], metric: str) -> pd.DataFrame:
-    """Means over seeds, by label and category, of the methods that have a figure on each."""
+    """Means over seeds of the methods that have a figure on each category: rows by label, columns by category."""
     import pandas as pd
 
     found = figures_of(data, metric).by_category
     means = {method.label: [found[method.key, name].mean for name in data.categories] for method in methods}
-    frame = pd.DataFrame.from_dict(means, orient="index", columns=list(data.categories), dtype=float)
-    return frame.dropna().round(_DIGITS)
+    return pd.DataFrame.from_dict(means, orient="index", dtype=float).dropna().round(_DIGITS)
 
 
 def _friedman(ranks: Column) -> float:

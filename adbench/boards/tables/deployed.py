@@ -70,7 +70,7 @@ def _values(threshold: Threshold) -> dict[str, Any]:
 def _tables(data: BoardData, rows: Sequence[Mapping[str, Any]]) -> list[Table]:
     import pandas as pd
 
-    frame, tables = pd.DataFrame(rows), []
+    frame, tables = pd.DataFrame(rows, dtype=object), []
     sources = frame.groupby(["row", "rule"])["source"]
     frame["source"] = sources.transform(lambda texts: "; ".join(sorted(set(texts))))
     for regime, methods in data.regimes:

@@ -57,12 +57,12 @@ class MetricFigures(NamedTuple):
     Attributes:
         overall: over all units, by the key of the method.
         by_category: over all seeds, by the key of the method and the category.
-        marked: a row for each record whose figure is undefined or does not count, with ``mark`` and ``reason``.
+        marked: key of the method, category, mark and reason of each record whose figure is undefined or does not count.
     """
 
     overall: dict[str, Figure]
     by_category: dict[tuple[str, str], Figure]
-    marked: pd.DataFrame
+    marked: list[tuple[str, str, str, str]]
 
 
 def figures_of(data: BoardData, metric: str) -> MetricFigures:
@@ -72,12 +72,14 @@ def figures_of(data: BoardData, metric: str) -> MetricFigures:
 
 def _figures_of(data: BoardData, metric: str) -> MetricFigures:
     cells, keys = _cells(data, metric), [method.key for method in data.methods]
-    marked = cells[~cells["mark"].isin(["", DASH])].reset_index()
-    version, texts = data.truth.versions.get(metric), zip(marked["mark"], marked["note"], strict=True)
+    marked, version = cells[~cells["mark"].isin(["", DASH])], data.truth.versions.get(metric)
     return MetricFigures(
         dict(zip(keys, figures(cells), strict=True)),
         dict(zip(product(keys, data.categories), figures(cells, by_category=True), strict=True)),
-        marked.assign(metric=metric, reason=[_reason(mark, note, version) for mark, note in texts]),
+        [
+            (key, category, mark, _reason(mark, note, version))
+            for (key, category, _), mark, note in marked[["mark", "note"]].itertuples()
+        ],
     )
 
 

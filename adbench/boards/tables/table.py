@@ -203,12 +203,13 @@ def notes_on(data: BoardData, method: MethodRow) -> list[str]:
 
 def _notes(data: BoardData) -> dict[str, list[str]]:
     """Sentences on marks by the key of the method, one for each mark and reason, with its categories and metrics."""
-    import pandas as pd
-
-    board, notes = data.board, defaultdict(list)
-    marked = pd.concat([figures_of(data, metric).marked for metric in board.metrics])
-    groups = marked.groupby(["row", "mark", "reason"]).agg({"category": set, "metric": set})
-    for (key, mark, reason), categories, metrics in groups.itertuples():
-        of = "" if len(metrics) == len(board.metrics) else f", {', '.join(filter(metrics.__contains__, board.metrics))}"
-        notes[key].append(f"{mark} on {listed(sorted(categories))}{of}: {reason}.")
+    spots: dict[tuple[str, str, str], list[tuple[str, str]]] = defaultdict(list)
+    for metric in data.board.metrics:
+        for key, category, mark, reason in figures_of(data, metric).marked:
+            spots[key, mark, reason].append((category, metric))
+    notes = defaultdict(list)
+    for (key, mark, reason), found in sorted(spots.items()):
+        metrics = list(dict.fromkeys(metric for _, metric in found))
+        of = "" if len(metrics) == len(data.board.metrics) else f", {', '.join(metrics)}"
+        notes[key].append(f"{mark} on {listed(sorted({category for category, _ in found}))}{of}: {reason}.")
     return notes

@@ -84,8 +84,9 @@ class BoardData:
         """Every unit of some methods: ``row``, ``category`` and ``seed``, in the order of the board."""
         import pandas as pd
 
-        keys = [method.key for method in methods]
-        return pd.MultiIndex.from_product([keys, self.categories, self.seeds], names=["row", "category", "seed"])
+        levels = [method.key for method in methods], self.categories, self.seeds
+        indexes = [pd.Index(level, dtype=object) for level in levels]
+        return pd.MultiIndex.from_product(indexes, names=["row", "category", "seed"])
 
     def strange(self, record: ResultRecord) -> bool:
         """Whether a finished record has other images than those that count."""

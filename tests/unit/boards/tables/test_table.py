@@ -214,6 +214,18 @@ def test_a_board_without_records_is_its_heading():
     assert (heading.title, heading.columns) == ("Demo", ())
 
 
+def test_a_category_that_cannot_be_encoded_is_shown_escaped(make_record):
+    """JSON may hold half of a pair of surrogates; no table takes two such categories for one."""
+    records = [make_record(category="b"), make_record(category="c", auroc=None)]
+    for record, category in zip(records, ("a\ud800", "a\ud801"), strict=True):
+        object.__setattr__(record, "task", record.task.model_copy(update={"category": category}))
+    data = tidy(board(), records)
+    (table,) = category_tables(data, "image-auroc")
+    assert table.columns == ("method", "a\\ud800", "a\\ud801")
+    assert table.rows == (("knn", "90.0", "n/a"),)
+    assert "knn: n/a on a\\ud801: no positive pixel." in tables(data)[1].notes
+
+
 def test_one_spec_under_two_names_is_one_method(make_record):
     calls = [("foo", "bottle"), ("foo", "cable"), ("bar", "grid")]
     records = [make_record(name, category=category, backbone="same") for name, category in calls]
