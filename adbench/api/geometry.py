@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import isfinite
+
+Affine = tuple[float, float, float, float, float, float]
+"""(a, b, c, d, e, f): a point (y, x) goes to (a y + b x + c, d y + e x + f)."""
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """The axis-aligned way from a prepared image back to the original: written by preprocessors, undone for maps.
+    """The way from a prepared image back to the original: written by preprocessors, undone for maps.
 
-    The prepared image of `size` pixels shows the rectangle `box` of the original. Coordinates are continuous: a pixel
-    with index i covers [i, i+1), so that the box of the whole original is (0, 0, height, width). A box may reach
-    beyond the original (padding) or show a part of it (crop).
+    The prepared image of `size` pixels shows the rectangle `box` of the original, or of the original turned and scaled
+    by `warp`. Coordinates are continuous: a pixel with index i covers [i, i+1), so that the box of the whole original
+    is (0, 0, height, width). A box may reach beyond the original (padding) or show a part of it (crop).
 
     Attributes:
         original: height and width of the original image in pixels.
         size: height and width of the prepared image in pixels.
         box: top, left, bottom, right of what is shown, in pixels of the original.
+        warp: from the turned original, in which the box lies, to the original; None where nothing was turned.
     """
 
     original: tuple[int, int]
     size: tuple[int, int]
     box: tuple[float, float, float, float]
+    warp: Affine | None = None
 
     @classmethod
     def whole(cls, height: int, width: int) -> Geometry:
@@ -40,10 +46,53 @@ class Geometry:
         box = (y0 + top * per_y, x0 + left * per_x, y0 + (top + height) * per_y, x0 + (left + width) * per_x)
         return replace(self, size=(height, width), box=box)
 
+    def warped(self, affine: Affine) -> Geometry:
+        """The geometry of a turned image of the same size.
+
+        Args:
+            affine: from the turned image to the image of this geometry, in their pixels; it can be inverted.
+        """
+        y0, x0, y1, x1 = self.box
+        out = ((y1 - y0) / self.size[0], 0.0, y0, 0.0, (x1 - x0) / self.size[1], x0)
+        warp = after(after(out, affine), inverse(out))
+        return replace(self, warp=warp if self.warp is None else after(self.warp, warp))
+
     def to_original(self, y: float, x: float) -> tuple[float, float]:
         """A point of the prepared image in coordinates of the original."""
         y0, x0, y1, x1 = self.box
-        return y0 + y * (y1 - y0) / self.size[0], x0 + x * (x1 - x0) / self.size[1]
+        point = y0 + y * (y1 - y0) / self.size[0], x0 + x * (x1 - x0) / self.size[1]
+        return point if self.warp is None else moved(self.warp, *point)
+
+
+def moved(affine: Affine, y: float, x: float) -> tuple[float, float]:
+    """Where a point goes."""
+    a, b, c, d, e, f = affine
+    return a * y + b * x + c, d * y + e * x + f
+
+
+def after(second: Affine, first: Affine) -> Affine:
+    """The map that applies `first` and then `second`."""
+    a, b, c, d, e, f = second
+    p, q, r, s, t, u = first
+    return (a * p + b * s, a * q + b * t, a * r + b * u + c, d * p + e * s, d * q + e * t, d * r + e * u + f)
+
+
+def inverse(affine: Affine) -> Affine:
+    """The map back.
+
+    Raises:
+        ZeroDivisionError: there is none.
+    """
+    a, b, c, d, e, f = affine
+    area = a * e - b * d
+    return (e / area, -b / area, (b * f - c * e) / area, -d / area, a / area, (c * d - a * f) / area)
+
+
+def is_invertible(affine: Affine) -> bool:
+    """Whether all numbers are finite and the map back exists, with finite numbers, too."""
+    a, b, _, d, e, _ = affine
+    area = a * e - b * d
+    return isfinite(area) and area != 0 and all(map(isfinite, (*affine, *inverse(affine))))
 
 
 @dataclass(frozen=True)

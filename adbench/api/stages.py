@@ -42,9 +42,15 @@ class Augmenter(Component):
 
 
 class Preprocessor(Component):
-    """Prepares one image and records how to undo it."""
+    """Prepares one image and records how to undo it.
+
+    Attributes:
+        turns: whether the step may turn an image by what it shows (`Geometry.warp`); a record counts the test images
+            that were turned.
+    """
 
     kind: ClassVar[str] = "preprocessor"
+    turns: ClassVar[bool] = False
 
     @property
     def tiling(self) -> Tiling | None:

@@ -16,6 +16,7 @@ _MODULES = (
     "processes",
     "reports",
     "stages.aggregators",
+    "stages.align",
     "stages.augmenters",
     "stages.maskers",
     "stages.necks",

@@ -6,20 +6,24 @@ Every step is linear and acts on rows and columns separately, so a map is two sm
 
 ``A`` is the product of three steps: upsampling of the patch grid to the prepared image, Gaussian smoothing, and undoing
 crop, padding and resize, to the pixels of the evaluation grid. The matrices are built in float64 and cached; images of
-one size share them. The non-linear steps, floor and morphology, follow if a recipe sets them (`morphology.py`).
+one size share them. The non-linear steps, floor and morphology, follow if a recipe sets them (`morphology.py`). If the
+image was turned, this gives the map of the turned original, and the turn is undone last (`warping.py`).
 
 If neighbouring patches have equal scores, the products are exact, so plateaus stay plateaus (`plateaus.py`).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from adbench.api.maps.enlarging import Smoothing, resampled, smoothed
 from adbench.engine.evaluate.morphology import shaped, shaped_on_device
 from adbench.engine.evaluate.plateaus import Band, bands_of, exact_product, exact_weights, needs_care
+from adbench.engine.evaluate.warping import Unwarping, unwarped, unwarped_on_device, unwarping
 from adbench.engine.plan.map_spec import MapSpec, Upsample
+from adbench.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,6 +52,9 @@ def anomaly_map(
     import numpy as np
 
     spec = spec or MapSpec()
+    if geometry.warp is not None:
+        turned = anomaly_map(scores, replace(geometry, warp=None), spec, evaluation)
+        return unwarped(turned, _unwarping(geometry, evaluation))
     rows, columns = (_Axis.of(axis, scores.shape, geometry, evaluation or geometry.original) for axis in (0, 1))
     values = _mapped(rows, np.asarray(scores, np.float32), columns, spec)
     if spec.shaping is not None:
@@ -66,6 +73,9 @@ def anomaly_maps(
     Returns:
         [B, H, W] float32.
     """
+    if geometry.warp is not None:
+        turned = anomaly_maps(scores, replace(geometry, warp=None), spec, evaluation)
+        return unwarped_on_device(turned, _unwarping(geometry, evaluation))
     axes = [_Axis.of(axis, scores.shape[1:], geometry, evaluation or geometry.original) for axis in (0, 1)]
     rows, columns = (_matrix_on(str(scores.device), axis, spec) for axis in axes)
     values = ((rows @ scores.double()).float().double() @ columns.T).float()
@@ -101,7 +111,14 @@ def map_matrices(patches: tuple[int, int], geometry: Geometry, spec: MapSpec) ->
         patches: height and width of the patch grid.
         geometry: the place of the prepared image in the original.
         spec: the rule that makes the map.
+
+    Raises:
+        UsageError: the image was turned.
     """
+    if geometry.warp is not None:
+        raise UsageError(
+            "an image that was turned has no map of two matrices; leave out the preprocessor that turns it"
+        )
     rows, columns = (_Axis.of(axis, patches, geometry, geometry.original) for axis in (0, 1))
     return MapMatrices(_matrix(rows, spec), _matrix(columns, spec), (rows.visible(), columns.visible()))
 
@@ -121,11 +138,20 @@ def foreground_on_grid(
     """
     import numpy as np
 
+    if geometry.warp is not None:
+        turned = foreground_on_grid(foreground, replace(geometry, warp=None), evaluation)
+        back: np.ndarray = _unwarping(geometry, evaluation).nearest(turned)
+        return back
     rows, columns = (_Axis.of(axis, foreground.shape, geometry, evaluation or geometry.original) for axis in (0, 1))
     places = [_cells(axis.places(axis.patches), axis.patches) for axis in (rows, columns)]
     mask = np.zeros((rows.grid, columns.grid), dtype=bool)
     mask[rows.visible(), columns.visible()] = (foreground[np.ix_(*places)] != 0)[rows.visible(), columns.visible()]
     return mask
+
+
+def _unwarping(geometry: Geometry, evaluation: tuple[int, int] | None) -> Unwarping:
+    assert geometry.warp is not None
+    return unwarping(geometry.warp, geometry.original, evaluation or geometry.original)
 
 
 class _Axis(NamedTuple):

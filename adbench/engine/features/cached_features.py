@@ -87,7 +87,10 @@ def _entry(head: Mapping[str, Any], flat: Mapping[str, Tensor]) -> CachedFeature
     place, twins = head["geometry"], head["twins"]
     layers = {name: flat[twins[f"{_LAYER}{name}"]][None] for name in head["layers"]} or None
     fields = {name: flat[twins[name]][None] for name in _FIELDS if name in twins}
-    geometry = Geometry(tuple(place["original"]), tuple(place["size"]), tuple(place["box"]))
+    warp = place.get("warp")  # files of before there were warps have none
+    geometry = Geometry(
+        tuple(place["original"]), tuple(place["size"]), tuple(place["box"]), None if warp is None else tuple(warp)
+    )
     features = Features(ids=("",), geometry=(geometry,), layers=layers, **fields)
     return CachedFeatures(features, head["ms"], head["runtime"])
 

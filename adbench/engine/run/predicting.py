@@ -93,7 +93,7 @@ class Predictor:
             _cost(unit.clock, memory, fitted, scored),
             drew=fitted.drew or unit.seed_watch.drew,
             runtime="+".join(sorted(fitted.reading.runtimes | scored.reading.runtimes)),
-            facts={**fitted.method.facts(), **_masking(fitted.method, task), **_odd_images(task)},
+            facts={**fitted.method.facts(), **_counts(fitted.method, task, scored.predictions)},
             vectors=[scored.vectors[place] for place in places] if scored.vectors else [],
             losses=fitted.method.losses(),
         )
@@ -120,6 +120,18 @@ def _cost(clock: Clock, memory: PeakMemory, fitted: FittedMethod, scored: Scored
         bank_mb=fitted.method.bank_bytes() / MB,
         recalled=fitted.reading.cached + scored.reading.cached,
     )
+
+
+def _counts(method: Method, task: Task, predictions: Predictions) -> dict[str, float]:
+    """What a record counts of the images."""
+    return {**_masking(method, task), **_odd_images(task), **_turned(method, predictions)}
+
+
+def _turned(method: Method, predictions: Predictions) -> dict[str, float]:
+    """How many test images a preprocessor turned by what they show; empty where none does that."""
+    if not any(step.turns for step in method.preprocess):
+        return {}
+    return {"turned_test": float(sum(place.warp is not None for place in predictions.geometry))}
 
 
 def _masking(method: Method, task: Task) -> dict[str, float]:

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 from safetensors import SafetensorError, safe_open
 
-from adbench.api.geometry import Geometry
+from adbench.api.geometry import Affine, Geometry, is_invertible
 from adbench.api.untrusted import open_plain
 from adbench.engine.store.array_file import BOOL, FLOAT32, Stored, file_state
 from adbench.engine.store.normal_scores import NormalScores
@@ -49,13 +49,18 @@ class Predictions:
     normal: NormalScores | None = None
 
 
+_Place = tuple[tuple[int, int], tuple[int, int], tuple[float, float, float, float]]
+_WarpedPlace = tuple[tuple[int, int], tuple[int, int], tuple[float, float, float, float], Affine]
+"""A geometry; only one that was turned has a fourth part, as files of before there were such have none."""
+
+
 class _Header(BaseModel):
     """The file's metadata."""
 
     model_config = ConfigDict(extra="forbid")
 
     ids: list[str]
-    geometry: list[tuple[tuple[int, int], tuple[int, int], tuple[float, float, float, float]]]
+    geometry: list[_Place | _WarpedPlace]
     grids: list[tuple[NonNegativeInt, NonNegativeInt]] | None
     normal: tuple[str, str] | None = Field(None, description="where the normal scores come from, or why there are none")
 
@@ -79,7 +84,7 @@ def _parts(predictions: Predictions) -> Iterator[bytes]:
     patches, normal = predictions.patches, predictions.normal
     header = _Header(
         ids=list(predictions.ids),
-        geometry=[(item.original, item.size, item.box) for item in predictions.geometry],
+        geometry=[_place(item) for item in predictions.geometry],
         grids=None if patches is None else [(int(grid.shape[0]), int(grid.shape[1])) for grid in patches],
         normal=None if normal is None else (normal.source, normal.reason),
     )
@@ -103,6 +108,11 @@ def _parts(predictions: Predictions) -> Iterator[bytes]:
     yield from map(_little_endian, patches or ())
     yield _little_endian(predictions.scores)
     yield from (mask.astype(BOOL).tobytes() for mask in masks or ())
+
+
+def _place(item: Geometry) -> _Place | _WarpedPlace:
+    place = item.original, item.size, item.box
+    return place if item.warp is None else (*place, item.warp)
 
 
 def _little_endian(array: np.ndarray) -> bytes:
@@ -158,10 +168,12 @@ def _require_whole(header: _Header, scores: np.ndarray) -> None:
         raise ValueError(f"scores are not {count} finite numbers")
     if len(header.geometry) != count or (header.grids is not None and len(header.grids) != count):
         raise ValueError(f"not as many places and grids as the {count} images")
-    for (height, width), (rows, columns), box in header.geometry:
+    for (height, width), (rows, columns), box, *warp in header.geometry:
         whole = 0 < height * width <= MAX_PIXELS and 0 < rows * columns <= MAX_PIXELS and min(height, width, rows) > 0
         if not whole or not all(abs(end) <= MAX_PIXELS for end in box):
             raise ValueError(f"an image of {height} x {width} pixels, prepared as {rows} x {columns}, is none")
+        if not all(map(is_invertible, warp)):
+            raise ValueError("an image has a warp that cannot be undone")
     if header.grids is not None:
         sizes = [height * width if height > 0 and width > 0 else -1 for height, width in header.grids]
         if min(sizes, default=1) < 1:

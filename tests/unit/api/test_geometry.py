@@ -1,5 +1,6 @@
-"""Tiles cover every image exactly, and each gives the patches that lie nearest to its centre."""
+"""Tiles cover every image exactly, each gives the patches that lie nearest to its centre, and turns are undone."""
 
+import math
 from itertools import pairwise
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adbench import Geometry, Tiling
+from adbench.api.geometry import after, inverse, is_invertible, moved
 
 LENGTHS = st.integers(1, 400)
 
@@ -72,3 +74,53 @@ def test_a_window_maps_back_to_where_it_was_cut(height, width, top, left, rows, 
     window = Geometry.whole(height, width).windowed(top, left, rows, columns)
     assert window.to_original(0, 0) == (top, left)
     assert window.to_original(rows, columns) == (top + rows, left + columns)
+
+
+places = st.floats(-500, 500)
+affines = st.builds(
+    lambda angle, scale, squeeze, c, f: (
+        scale * math.cos(angle),
+        scale * math.sin(angle),
+        c,
+        -scale * squeeze * math.sin(angle),
+        scale * squeeze * math.cos(angle),
+        f,
+    ),
+    st.floats(-4, 4),
+    st.floats(0.5, 2),
+    st.sampled_from([1.0, -1.0, 0.7]),
+    places,
+    places,
+)
+
+
+def close(point, other):
+    assert point == pytest.approx(other, abs=1e-6)
+
+
+@given(affines, affines, places, places)
+def test_maps_add_up_and_are_undone(first, second, y, x):
+    close(moved(after(second, first), y, x), moved(second, *moved(first, y, x)))
+    close(moved(inverse(first), *moved(first, y, x)), (y, x))
+    assert is_invertible(first)
+
+
+@given(affines, affines, places, places)
+def test_steps_before_and_after_a_turn_add_up(first, second, y, x):
+    """A point is led back step by step, or all at once by the geometry."""
+    crop = Geometry.whole(300, 400).windowed(10, -20, 200, 300)
+    both = crop.resized(100, 75).warped(first).windowed(5, 6, 50, 60).warped(second).resized(25, 120)
+    last = moved(second, y * 50 / 25, x * 60 / 120)
+    turned = moved(first, last[0] + 5, last[1] + 6)
+    close(both.to_original(y, x), crop.to_original(turned[0] * 200 / 100, turned[1] * 300 / 75))
+
+
+def test_an_image_that_was_not_turned_has_no_warp():
+    assert Geometry.whole(3, 4).resized(6, 8).windowed(1, 1, 2, 2).warp is None
+
+
+@pytest.mark.parametrize(
+    "broken", [(1, 1, 0, 1, 1, 0), (0, 0, 0, 0, 0, 0), (math.inf, 0, 0, 0, 1, 0), (1, 0, math.nan, 0, 1, 0)]
+)
+def test_maps_that_cannot_be_undone_are_known(broken):
+    assert not is_invertible(broken)

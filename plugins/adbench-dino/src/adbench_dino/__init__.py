@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from adbench import Component, hookimpl
 
@@ -14,3 +15,8 @@ def register_components(register: Callable[[type[Component]], None]) -> None:
 
     register(DinoV3)
     register(DinoV2)
+
+
+@hookimpl
+def register_recipes(register: Callable[[Path], None]) -> None:
+    register(Path(__file__).parent / "recipes")

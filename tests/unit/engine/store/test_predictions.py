@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -131,3 +132,26 @@ def test_a_run_may_have_thousands_of_results_at_hand(tmp_path):
     read = [read_predictions(tmp_path / str(number), info) for number, info in enumerate(infos)]
     assert [one.patches[0].tolist() for one in read] == [[[number] * 3] * 2 for number in range(3)]
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+TURN = (0.8, 0.6, -30.0, -0.6, 0.8, 60.0)
+
+
+def turned(warp=TURN):
+    made = predictions([np.ones((2, 3), np.float32)] * 2)
+    return replace(made, geometry=(made.geometry[0], replace(made.geometry[1], warp=warp)))
+
+
+def test_a_turn_is_kept_with_its_image_alone(tmp_path):
+    made = turned()
+    found = read_predictions(tmp_path, write_predictions(tmp_path, made))
+    assert found.geometry == made.geometry
+    with safe_open(tmp_path / PREDICTIONS_FILE, framework="numpy") as file:
+        assert [len(place) for place in json.loads(file.metadata()["adbench"])["geometry"]] == [3, 4]
+
+
+@pytest.mark.parametrize("warp", [(0.0,) * 6, (1e200, 0, 0, 0, 1e200, 0)])
+def test_a_turn_that_cannot_be_undone_is_refused(warp, tmp_path):
+    info = write_predictions(tmp_path, turned(warp))
+    with pytest.raises(StorageError, match="an image has a warp that cannot be undone"):
+        read_predictions(tmp_path, info)
