@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from adbench_reconstruction.autoencoder import Autoencoder
 from adbench_reconstruction.corruption import AREA, corrupted, ellipses
-from adbench_reconstruction.networks import Convolutional, divergence
+from adbench_reconstruction.networks import Convolutional, Pointwise, divergence
+from sklearn.decomposition import PCA
 
 from adbench import Context, ContractError, DataError, Features, Geometry, UsageError
 from adbench.training import Training
@@ -66,6 +69,27 @@ def test_the_table_of_the_paper():
         (32, 8, 8),
         (100, 1, 1),
     ]
+
+
+@pytest.mark.proves("dfr", "feature-ae")
+@pytest.mark.parametrize(("channels", "latent", "middle"), [(3456, 100, 1828), (152, 9, 85)])
+def test_the_layers_of_dfr(channels, latent, middle):
+    """Sizes as in ``feat_cae.py`` of YoungGod/DFR: (channels + 2 latent) // 2, 2 latent, latent, and back."""
+    network = Pointwise(channels, latent, skip=False, variational=False)
+    layers = (*network.encoder, network.squeeze, network.widen, *reversed(network.decoder))
+    sizes = [channels, middle, 2 * latent, latent, 2 * latent, middle, channels]
+    assert [(layer.in_features, layer.out_features) for layer in layers] == list(pairwise(sizes))
+
+
+@pytest.mark.proves("dfr", "feature-ae")
+def test_a_patchs_code_explains_nine_tenths(patch_stream, draw):
+    """As many values as scikit-learn's PCA has components for 90 % of the variance of standardised patches."""
+    known = draw(4, 8, 8, 3) @ draw(3, 10, seed=1) + 0.05 * draw(4, 8, 8, 10, seed=2)
+    rows = known.flatten(0, 2)
+    standardised = (rows - rows.mean(0)) / rows.std(0, correction=0)
+    expected = PCA(n_components=0.9).fit(standardised.double().numpy()).n_components_
+    bank = fitted(patch_stream(known), form="place", latent=None, steps=1)
+    assert bank.facts()["latent"] == expected
 
 
 @pytest.mark.slow

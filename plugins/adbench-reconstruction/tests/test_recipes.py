@@ -15,7 +15,8 @@ OURS = {"bank/autoencoder": Autoencoder, "scorer/residual": Residual, "scorer/ss
 
 
 def test_all_are_here():
-    assert {file.stem for file in FILES} == {"ae-l2", "ae-ssim", "skip-ae-mse", "skip-ae-ssim", "vae", "feature-ae"}
+    pixels = {"ae-l2", "ae-ssim", "skip-ae-mse", "skip-ae-ssim", "vae"}
+    assert {file.stem for file in FILES} == pixels | {"feature-ae", "dfr"}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
