@@ -8,7 +8,9 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from urllib.parse import quote
 
+from adbench.annotations.brush_rle import encode
 from adbench.datasets import FileDataset
 from adbench.errors import DataError, StorageError, UsageError
 from adbench.files import atomic_write
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from adbench.api.dataset import Dataset
 
-Form: TypeAlias = Literal["labelme", "coco"]
+Form: TypeAlias = Literal["labelme", "coco", "label-studio"]
 
 
 class Marked(NamedTuple):
@@ -41,7 +43,8 @@ def export_masks(dataset: Dataset, categories: Iterable[str], out: Path, form: F
     Args:
         dataset: one whose images are files.
         categories: those that are written.
-        out: COCO's file, or the folder of labelme's files, which lie in it as the images lie in the dataset's folder.
+        out: COCO's or Label Studio's file, or the folder of labelme's files, which lie in it as the images lie in the
+            dataset's folder.
         form: whose annotations.
 
     Returns:
@@ -57,7 +60,8 @@ def export_masks(dataset: Dataset, categories: Iterable[str], out: Path, form: F
             f"{dataset.title}: its images are no files that annotations could name; choose another dataset"
         )
     marked = _marked(dataset, categories)
-    return _write_coco(marked, out) if form == "coco" else _write_labelme(marked, out)
+    write = {"coco": _write_coco, "labelme": _write_labelme, "label-studio": _write_label_studio}
+    return write[form](marked, out)
 
 
 def _marked(dataset: FileDataset, categories: Iterable[str]) -> Iterator[Marked]:
@@ -121,6 +125,32 @@ def _write_labelme(marked: Iterable[Marked], out: Path) -> int:
         }
         _write(out / f"{image.rpartition('.')[0]}.json", content)
     return count
+
+
+def _write_label_studio(marked: Iterable[Marked], out: Path) -> int:
+    """Tasks with what a brush has painted; Label Studio finds the images below the root of its local files."""
+    tasks = [
+        {
+            "data": {"image": f"/data/local-files/?d={quote(image)}"},
+            "annotations": [{"result": [_brush(mask, defect)] if mask.any() else []}],
+        }
+        for image, defect, mask in marked
+    ]
+    _write(out, tasks)
+    return len(tasks)
+
+
+def _brush(mask: np.ndarray, label: str) -> dict[str, Any]:
+    """A result that a labelling page with ``<BrushLabels name="tag" toName="image">`` shows."""
+    return {
+        "type": "brushlabels",
+        "from_name": "tag",
+        "to_name": "image",
+        "original_height": mask.shape[0],
+        "original_width": mask.shape[1],
+        "image_rotation": 0,
+        "value": {"format": "rle", "rle": encode(mask), "brushlabels": [label]},
+    }
 
 
 def _bitmap(mask: np.ndarray, label: str) -> dict[str, Any]:

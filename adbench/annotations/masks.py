@@ -39,22 +39,34 @@ class Imported:
 
 
 def annotations_in(path: Path) -> Iterator[AnnotatedImage]:
-    """The annotations of a folder of labelme's files, or of COCO's file.
+    """The annotations of a folder of labelme's files, of COCO's file, or of Label Studio's, which is a list.
 
     Raises:
         DataError: they cannot be read.
     """
     from adbench.annotations.coco import read_coco
+    from adbench.annotations.label_studio import read_label_studio
     from adbench.annotations.labelme import read_labelme
 
-    return read_labelme(path) if path.is_dir() else read_coco(path)
+    if path.is_dir():
+        return read_labelme(path)
+    return read_label_studio(path) if _is_list(path) else read_coco(path)
+
+
+def _is_list(path: Path) -> bool:
+    """Whether a JSON file holds a list."""
+    try:
+        with path.open("rb") as file:
+            return file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from None
 
 
 def import_masks(path: Path, images: Path, out: Path, classes: Sequence[str] = ()) -> Imported:
     """Write ``<image>_mask.png`` for each annotated image: 0 is normal, each class has a number from 1.
 
     Args:
-        path: a folder of labelme's files, or COCO's file.
+        path: a folder of labelme's files, COCO's file or Label Studio's.
         images: the folder of the images, which must be there and as large as the annotations say.
         out: the folder that masks go into, below it as the images lie below theirs; no mask may be there yet.
         classes: the classes that there may be, in the order of their numbers; none: all, by name.
@@ -90,7 +102,7 @@ def _target(annotation: AnnotatedImage, images: Path, out: Path) -> Path:
     image = images / annotation.image
     target = out / f"{annotation.image.rpartition('.')[0] or annotation.image}_mask.png"
     size = read_size(image)
-    if size != annotation.size:
+    if annotation.size is not None and size != annotation.size:
         raise DataError(
             f"{printable(image)}: has {size[0]} x {size[1]} pixels, and was annotated with {annotation.size[0]} x"
             f" {annotation.size[1]}; annotate the image itself"
@@ -113,10 +125,10 @@ def _count(annotation: AnnotatedImage, done: Imported) -> None:
 
 
 def _painted(annotation: AnnotatedImage, numbers: dict[str, int]) -> np.ndarray:
-    """[H, W] uint8: the number of the class at each pixel; of several the last one drawn."""
+    """[H, W] uint8: the number of the class at each pixel; of several the last one drawn. There is a shape."""
     import numpy as np
 
-    page = np.zeros(annotation.size, dtype=np.uint8)
+    page = np.zeros(annotation.shapes[0].mask.shape, dtype=np.uint8)
     for shape in annotation.shapes:
         page[shape.mask] = numbers[shape.label]
     return page

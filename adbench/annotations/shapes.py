@@ -42,12 +42,12 @@ class AnnotatedImage:
 
     Attributes:
         image: the image's file, relative to the folder of images, with slashes.
-        size: height and width, as the annotation says.
+        size: height and width, as the annotation says; None where it does not.
         shapes: what is marked; none in a normal image.
     """
 
     image: str
-    size: tuple[int, int]
+    size: tuple[int, int] | None
     shapes: Sequence[Shape]
 
 

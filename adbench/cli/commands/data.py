@@ -92,7 +92,7 @@ def get_command(name: str, root: Path | None) -> None:
 )
 @click.option("--classes", default="", help="The classes that there may be, joined by commas; default: all.")
 def import_command(annotations: Path, out: Path, images: Path | None, classes: str) -> None:
-    """Make masks of ANNOTATIONS: a folder of labelme's JSON files, or COCO's JSON file.
+    """Make masks of ANNOTATIONS: a folder of labelme's JSON files, or the JSON file of COCO or Label Studio.
 
     Masks are called IMAGE_mask.png, and lie below --out as the images lie below --images. So masks of parts/bolt/test
     go into parts/bolt/ground_truth. Each class has a number; 0 is normal.
@@ -110,8 +110,10 @@ def import_command(annotations: Path, out: Path, images: Path | None, classes: s
 @command.command("export")
 @_DATA
 @_ROOT
-@click.option("--form", type=click.Choice(["labelme", "coco"]), required=True, help="Whose annotations.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="COCO's file, or the folder of labelme's.")
+@click.option(
+    "--form", type=click.Choice(["labelme", "coco", "label-studio"]), required=True, help="Whose annotations."
+)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The file; for labelme a folder.")
 @_CATEGORY
 def export_command(data: str, root: Path | None, form: Any, out: Path, wanted: tuple[str, ...]) -> None:
     """Write the masks of a dataset's test images as annotations that drawing tools open."""
