@@ -16,7 +16,7 @@ plugins need has modules of its own:
 - `adbench.metrics`: the exact metrics as functions on arrays.
 - `adbench.networks`: networks that compute a backbone's features.
 - `adbench.records`: records of runs and boards, as a pandas table.
-- `adbench.reports`: what is told to people: tables of results, surveys of data.
+- `adbench.reports`: what people read: tables of results, surveys of data.
 - `adbench.search`: exact nearest-neighbour search.
 - `adbench.testing`: what a plugin's tests need.
 - `adbench.training`: the training of banks in a fixed number of steps.
@@ -183,7 +183,7 @@ _ELSEWHERE = {
         "weights_of",
     ),
 }
-"""Names that the other public modules hold: whoever looks for them here is told where they are."""
+"""Names that the other public modules hold: an import of one from here gets an error with the right module."""
 
 if TYPE_CHECKING:
     from adbench.detector.detector import Detector

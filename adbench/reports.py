@@ -1,4 +1,4 @@
-"""What is told to people: `from adbench.reports import Report, Table`.
+"""What people read: `from adbench.reports import Report, Table`.
 
 - `Report`: the contract of a component that renders tables as text; `Table`: what it renders.
 - `Survey`: how a dataset has read what lies there; `PassedOver`: a file that it did not read, and why.

@@ -1,8 +1,8 @@
 """The training of banks: `from adbench.training import Budget, Training`.
 
 - `Training`: trains a network by Adam for a fixed number of steps; the last weights count. The seed decides everything
-  random. Where the run has a cache, a stopped training goes on from its last checkpoint, to the same bits. Whoever
-  watches the run is told step and loss. A loss that is not finite fails the unit, with the step.
+  random. Where the run has a cache, a stopped training goes on from its last checkpoint, to the same bits. The
+  progress of a run shows step and loss. A loss that is not finite fails the unit, with the step.
 - `Budget`: steps, batch, learning rate and weight decay.
 - `loss_facts`: what a record's facts say of the losses.
 

@@ -19,8 +19,8 @@ import numpy as np
 from scipy import integrate, ndimage
 
 from adbench.api.curves.curve import curve_of_maps
-from adbench.detector.datasets import dataset_from
 from adbench.engine.evaluate.reproduce import evaluator_of
+from adbench.engine.plan.data_origin import dataset_from
 from adbench.engine.store.record import read_record
 from adbench.registration.registry import installed
 

@@ -23,12 +23,12 @@ import numpy as np
 
 from adbench import Context, Sample, Source
 from adbench.cli.options import recipe_from
-from adbench.detector.datasets import dataset_from
 from adbench.engine.evaluate.threshold import deploy
 from adbench.engine.features.feature_cache import FeatureCache
 from adbench.engine.features.feature_reader import FeatureReader
 from adbench.engine.features.image_loader import ImageLoader, source_images
 from adbench.engine.features.streams import ImageStream
+from adbench.engine.plan.data_origin import dataset_from
 from adbench.engine.plan.protocol import Protocol, make_task
 from adbench.engine.plan.recipe import complete, components_of
 from adbench.engine.plan.threshold_rule import Rule

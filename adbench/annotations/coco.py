@@ -21,7 +21,7 @@ def read_coco(path: Path) -> Iterator[AnnotatedImage]:
     """The annotations of each image, in the order of the file.
 
     Raises:
-        DataError: the file cannot be read, or says what cannot be drawn.
+        DataError: the file cannot be read, or a shape in it cannot be drawn.
         UsageError: pycocotools is missing.
     """
     where = printable(path)

@@ -23,7 +23,7 @@ def read_labelme(folder: Path) -> Iterator[AnnotatedImage]:
     """The annotations of all JSON files below a folder, by path.
 
     Raises:
-        DataError: a file cannot be read, or says what cannot be drawn.
+        DataError: a file cannot be read, or a shape in it cannot be drawn.
     """
     for path in sorted(folder.rglob("*.json")):
         if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
@@ -67,7 +67,7 @@ def _rectangle(shape: Any, size: tuple[int, int], where: str) -> np.ndarray:
 
 
 def _circle(shape: Any, size: tuple[int, int], where: str) -> np.ndarray:
-    """A point in the middle, and one on the border."""
+    """A circle from two points: its centre, and a point on its border."""
     import numpy as np
 
     (x, y), (edge_x, edge_y) = points_of(shape.get("points"), 2, where)[:2]
@@ -77,7 +77,7 @@ def _circle(shape: Any, size: tuple[int, int], where: str) -> np.ndarray:
 
 
 def _bitmap(shape: Any, size: tuple[int, int], where: str) -> np.ndarray:
-    """A PNG in base64 whose place the two points say."""
+    """A mask from a PNG in base64; the two points give its place."""
     import numpy as np
     from PIL import Image
 

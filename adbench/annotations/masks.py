@@ -1,4 +1,4 @@
-"""Writes masks for the images that somebody has annotated with another tool."""
+"""Writes masks for images that were annotated with another tool."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ MOST_CLASSES = 127
 
 @dataclass
 class Imported:
-    """What was written.
+    """The result of an import.
 
     Attributes:
         masks: how many files.
         normal: images without any shape, which get no file.
         shapes: how many of each class.
-        remarks: what a person should look at, a sentence each.
+        remarks: sentences about annotations that a person should check.
     """
 
     masks: int = 0
@@ -98,7 +98,7 @@ def _numbers(found: Sequence[str], classes: Sequence[str]) -> dict[str, int]:
 
 
 def _target(annotation: AnnotatedImage, images: Path, out: Path) -> Path:
-    """The mask's file, where the image is as annotated and no mask is there."""
+    """The mask's file, if the image has the annotated size and no mask is there."""
     image = images / annotation.image
     target = out / f"{annotation.image.rpartition('.')[0] or annotation.image}_mask.png"
     size = read_size(image)

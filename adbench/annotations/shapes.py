@@ -38,11 +38,11 @@ class Shape:
 
 @dataclass(frozen=True)
 class AnnotatedImage:
-    """What one file or entry says of an image.
+    """The annotation of one image, from a file or an entry.
 
     Attributes:
         image: the image's file, relative to the folder of images, with slashes.
-        size: height and width, as the annotation says; None where it does not.
+        size: height and width in the annotation; None where it has none.
         shapes: what is marked; none in a normal image.
     """
 
@@ -57,7 +57,7 @@ def polygon(points: Any, size: tuple[int, int], where: str) -> np.ndarray:
     Args:
         points: [N, 2] x and y in pixels, at least three.
         size: height and width of the image.
-        where: who says it, for messages.
+        where: the place of the polygon, for messages.
 
     Raises:
         DataError: these are no points of a polygon.
@@ -90,7 +90,7 @@ def leads_outside(points: list[list[float]], size: tuple[int, int], where: str) 
     """Whether a point lies more than a pixel outside of an image.
 
     Raises:
-        DataError: a point lies so far outside that it cannot be meant.
+        DataError: a point lies too far outside of the image.
     """
     height, width = size
     if any(abs(x) > _FAR * width or abs(y) > _FAR * height for x, y in points):

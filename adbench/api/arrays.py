@@ -80,7 +80,7 @@ class Codes:
         self._thresholds = np.unique(positives)
 
     def of(self, scores: np.ndarray) -> np.ndarray:
-        """Float32 codes of scores of any shape."""
+        """The float32 codes of scores of any shape."""
         flat = scores.ravel()
         lower = self._thresholds.searchsorted(flat)
         tied = self._thresholds[np.minimum(lower, self._thresholds.size - 1)] == flat
@@ -105,7 +105,7 @@ def codes_for(scores: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> Cod
 
 
 def _is_float32_at_heart(scores: np.ndarray) -> bool:
-    """Whether nothing is lost when scores become float32."""
+    """Whether float32 holds the scores exactly."""
     if np.can_cast(scores.dtype, np.float32):
         return True
     if scores.dtype.kind in "iu":

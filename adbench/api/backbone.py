@@ -31,7 +31,7 @@ class Weights:
 
 
 class Backbone(Component):
-    """Sees: turns prepared images into features.
+    """Turns prepared images into features.
 
     A backbone normalises its input itself, runs in eval mode without gradients, and answers for each image alone: the
     features of an image do not depend on the rest of the batch.
@@ -45,7 +45,7 @@ class Backbone(Component):
         """Fields of `Features` that `extract` fills: a subset of ``{"patches", "layers", "image", "text"}``.
 
         Args:
-            config: the validated options (an instance of `Config`). Nothing is loaded for the answer.
+            config: the validated options (an instance of `Config`). Nothing is loaded for it.
         """
 
     @abstractmethod
@@ -63,5 +63,5 @@ class Backbone(Component):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences for the user about what `prepare` met, such as a runtime that had to be given up."""
+        """Sentences for the user about events in `prepare`, such as a runtime that cannot be used."""
         return ()

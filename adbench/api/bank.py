@@ -1,4 +1,4 @@
-"""The second interface: what is normal. Six kinds are the whole vocabulary between banks and scorers."""
+"""The second interface: what is normal. There are six kinds of banks; a scorer reads one of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Source(str, Enum):
 
 
 class Bank(Component):
-    """Remembers what is normal.
+    """Learns what is normal.
 
     Attributes:
         learns_from: which images `fit` is given.
@@ -58,10 +58,10 @@ class Bank(Component):
 
     @abstractmethod
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Take over what `state` gave."""
+        """Restore what `state` gave."""
 
     def add(self, features: FeatureStream, ctx: Context) -> None:  # noqa: ARG002  whoever can overrides it
-        """Learn from more images, and forget none of those before. Optional.
+        """Learn from more images in addition to the earlier ones. Optional.
 
         Raises:
             UsageError: this bank learns from all images at once.
@@ -77,12 +77,12 @@ class Bank(Component):
             ids: of images that the bank learned from.
 
         Raises:
-            UsageError: this bank cannot tell what it learned from which image, or nothing would be left.
+            UsageError: this bank does not know what it learned from which image, or nothing would be left.
         """
         raise UsageError(f"{self.title} cannot forget single images; fit the detector again without them")
 
     def facts(self) -> Mapping[str, float]:
-        """Figures about what was learned that belong into the record, such as the recall of an approximate search."""
+        """Figures about the fitted bank for the record, such as the recall of an approximate search."""
         return {}
 
     def losses(self) -> Sequence[float]:
@@ -140,7 +140,7 @@ class VectorBank(Bank):
 
 
 class AlignedBank(Bank):
-    """Normal vectors that know their place in the image."""
+    """Normal vectors with their places in the image."""
 
     @property
     @abstractmethod
@@ -163,7 +163,7 @@ class GaussianBank(Bank):
 
 
 class EnergyBank(Bank):
-    """A fitted model that says itself how unusual a patch is: flows, one-class networks, any end-to-end network."""
+    """A fitted model that gives the anomaly score of a patch itself: flows, one-class and other end-to-end networks."""
 
     @abstractmethod
     def energy(self, features: Features) -> Tensor:
@@ -171,7 +171,7 @@ class EnergyBank(Bank):
 
 
 class ReconstructionBank(Bank):
-    """A fitted model that redraws the features as if they were normal."""
+    """A fitted model that reconstructs features as if they were normal."""
 
     @abstractmethod
     def reconstruct(self, features: Features) -> Tensor:

@@ -1,4 +1,4 @@
-"""The one cache in memory: values by key, within a limit of bytes."""
+"""A cache in memory: values by key, within a limit of bytes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class BoundedCache:
         return value
 
     def clear(self) -> None:
-        """Let go of all values."""
+        """Remove all values."""
         with self._lock:
             self._entries.clear()
             self._used = 0

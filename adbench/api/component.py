@@ -1,4 +1,4 @@
-"""The base of every component: a name, a version, options and a life of three steps."""
+"""The base of every component: a name, a version, options and three steps from its making to its use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class _LocalFile:
-    """Marks a field whose meaning is a file's content, wherever the file lies."""
+    """Marks a field that names a file; the content of the file counts, and not its path."""
 
 
 LocalFile = Annotated[Path, _LocalFile()]

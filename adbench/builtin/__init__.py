@@ -28,7 +28,7 @@ _MODULES = (
 
 @hookimpl
 def register_components(register: Callable[[type[Component]], None]) -> None:
-    """Every public component class of the modules above."""
+    """Register every public component class of the modules above."""
     for name in _MODULES:
         module = import_module(f"adbench.builtin.{name}")
         for value in vars(module).values():

@@ -74,7 +74,7 @@ def _samples(folder: str, defect: str, count: int) -> tuple[Sample, ...]:
 
 @lru_cache(maxsize=256)
 def _tile(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-    """A tile [TILE, TILE] uint8 and where its defect is, bool. The sample's id decides everything."""
+    """A tile [TILE, TILE] uint8, and its defective pixels, bool. Both follow from the sample's id alone."""
     import numpy as np
 
     category, part, *_ = sample.id.split("/")

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from adbench.detector.datasets import dataset_from
+from adbench.engine.plan.data_origin import dataset_from
 from adbench.errors import AdbenchError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from adbench.api.dataset import Dataset
-    from adbench.api.metric import Metric
     from adbench.boards.records.installed import BoardFacts, ScoresCheck
     from adbench.engine.store.record import ResultRecord
     from adbench.registration.registry import Registry
@@ -74,7 +73,7 @@ class _Data:
             return f"its raw scores are of {len(predictions.ids)} images, but the record is of {record.task.test}"
         for labels in self._labels(folder, record):
             if labels.keys() >= set(predictions.ids):
-                metrics = [cast("Metric", metric) for metric in self._registry.made("metric")]
+                metrics = self._registry.metrics()
                 other = next(other_figures(record, predictions, labels, metrics), None)
                 return (
                     "" if other is None else f"{other.what} is {other.recorded}, but {other.found} from its raw scores"

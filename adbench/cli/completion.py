@@ -64,7 +64,7 @@ def categories(ctx: click.Context, _: click.Parameter, begun: str) -> list[Compl
 
 
 def _categories_of(ctx: click.Context) -> Iterable[str]:
-    from adbench.detector.datasets import dataset_from
+    from adbench.engine.plan.data_origin import dataset_from
     from adbench.registration.registry import installed
 
     with suppress(AdbenchError, OSError):

@@ -17,7 +17,7 @@ from adbench.errors import AdbenchError, StorageError
 if TYPE_CHECKING:
     from adbench.api.dataset import Survey
     from adbench.engine.plan.recipe import Recipe
-    from adbench.engine.run.dispatch import Refusal
+    from adbench.engine.run.orders import Refusal
     from adbench.engine.run.record_builder import UnitOutcome
 
 SKIPPED_AT_LENGTH = 10

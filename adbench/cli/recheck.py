@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from adbench.cli.run_data import dataset_of
 from adbench.errors import AdbenchError, DataError, StorageError
@@ -85,7 +85,7 @@ def _changed(record: ResultRecord, folder: Path, dataset: Dataset) -> Iterator[s
     if strange:  # before any map of such a size is made
         yield strange
         return
-    metrics = [cast("Metric", metric) for metric in installed().made("metric")]
+    metrics = installed().metrics()
     measured = measure(metrics, evaluator.evidence())
     for metric, was, now, agrees in compare(record, record.model_copy(update={"metrics": measured}), ROUNDING):
         if metric in record.metrics and not agrees:

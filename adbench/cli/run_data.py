@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adbench.detector.datasets import dataset_from
+from adbench.engine.plan.data_origin import dataset_from
 from adbench.engine.store.record import canonical_json
 from adbench.errors import DataError, UsageError
 

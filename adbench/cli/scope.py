@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from adbench.cli.options import parse_part, parse_slots, protocol_from, recipe_from
-from adbench.detector.datasets import dataset_from
+from adbench.engine.plan.data_origin import dataset_from
 from adbench.errors import UsageError
 
 if TYPE_CHECKING:

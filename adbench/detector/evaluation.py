@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from adbench.api.dataset import Dataset, Sample
-from adbench.detector.datasets import dataset_from
 from adbench.detector.detector import Detector
 from adbench.detector.fit.state import DetectorState, Figures, LearnedImage
 from adbench.detector.recipes import detectable
 from adbench.engine.features.feature_batch import FeatureCost
+from adbench.engine.plan.data_origin import dataset_from
 from adbench.engine.plan.protocol import Protocol, Task, make_task, task_of
 from adbench.engine.plan.settings import Settings
 from adbench.engine.plan.unit import Unit
@@ -120,7 +120,7 @@ class _Measuring:
             predicted = self._predicted(unit)
             builder.runtime, builder.facts, builder.drew = predicted.runtime, predicted.facts, predicted.drew
             results, normal = ResultMaker(self._settings, clock.shared), self._state.calibration.normal
-            result, metrics = results.measured(unit, predicted, normal, self._writer.metrics())
+            result, metrics = results.measured(unit, predicted, normal, builder.registry.metrics())
         pool.close()
         return result, predicted.cost.model_copy(update=self._later_seconds()), metrics
 

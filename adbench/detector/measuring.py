@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from adbench.api.dataset import Dataset, Sample, Split
-from adbench.api.metric import Metric
 from adbench.datasets import MASK_SUFFIXES, read_mask, read_size
 from adbench.detector.detector import Detector
 from adbench.detector.fit.images import files_below
@@ -55,7 +54,7 @@ def measure_with(detector: Detector, abnormal: Path, masks: Path | None = None) 
         labels=np.concatenate([np.zeros(len(normal), bool), evidence.labels]),
         scores=np.concatenate([normal, evidence.scores]),
     )
-    metrics = [metric for metric in installed().made("metric") if isinstance(metric, Metric)]
+    metrics = installed().metrics()
     figures = Figures(
         on=f"{abnormal.name} and the normal images that it learned from",
         normal=len(normal),

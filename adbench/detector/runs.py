@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, cast
 from adbench.api.dataset import Dataset
 from adbench.api.executor import Executor
 from adbench.api.untrusted import read_yaml
-from adbench.detector.datasets import dataset_from
 from adbench.detector.detector import Detector
 from adbench.detector.recipes import recipe_of
 from adbench.detector.saving import dispatcher_of
 from adbench.detector.settings import USUAL, settings_of
+from adbench.engine.plan.data_origin import dataset_from
 from adbench.engine.plan.plan import Assignment, Plan, make_plan
 from adbench.engine.plan.protocol import Protocol
 from adbench.engine.plan.recipe import Part, Recipe
 from adbench.engine.plan.suite import assignments_of, read_suite, recipes_of
 from adbench.engine.plan.threshold_rule import Rule
 from adbench.engine.process.location import place
-from adbench.engine.run.dispatch import Callbacks
+from adbench.engine.run.orders import Callbacks
 from adbench.engine.run.record_builder import UnitOutcome
 from adbench.engine.store.record import ResultRecord
 from adbench.errors import UsageError

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adbench.engine.run import dispatch
-from adbench.engine.run.dispatch import Callbacks, Dispatcher
+from adbench.engine.run import orders
+from adbench.engine.run.dispatch import Dispatcher
+from adbench.engine.run.orders import Callbacks
 
 if TYPE_CHECKING:
     from adbench.api.dataset import Dataset, Sample
@@ -34,7 +35,7 @@ def dispatcher_of(registry: Registry, settings: Settings, executor: Executor, ca
 
 def run_order(order: str) -> str:
     """Run the units of an order, and keep their detectors if its settings say so: the `Work` of executors elsewhere."""
-    return dispatch.run_order(order, save_detector)
+    return orders.run_order(order, save_detector)
 
 
 def save_detector(fit: UnitFit, record: ResultRecord, path: Path) -> None:

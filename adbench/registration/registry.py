@@ -15,6 +15,7 @@ from typing import Any
 import pluggy
 
 from adbench.api.component import Component
+from adbench.api.metric import Metric
 from adbench.errors import AdbenchError, PluginError, UnknownName, UsageError
 from adbench.registration import hookspecs
 from adbench.registration.discovery import entry_points
@@ -119,6 +120,10 @@ class Registry:
     def made(self, kind: str) -> list[Component]:
         """One of each component of a kind, with its defaults; what cannot be made without options is left out."""
         return [component for entry in self.entries(kind) for component in self._made(entry)]
+
+    def metrics(self) -> list[Metric]:
+        """One of each metric, with its defaults."""
+        return [metric for metric in self.made("metric") if isinstance(metric, Metric)]
 
     def _made(self, entry: Entry) -> Iterator[Component]:
         try:

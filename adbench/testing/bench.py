@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from adbench.registration.registry import Registry
 
 _USUAL = {"--backbone": "toy-pixels", "--scorer": "toy-nearest"}
-"""Parts of a method that a run of the bench does without being told; see `Bench.run`."""
+"""Parts of a method that a run of the bench adds by default; see `Bench.run`."""
 
 _DIST = "this-test"
 """The distribution that components of the test's own seem to come from."""

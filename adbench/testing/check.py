@@ -21,7 +21,7 @@ C = TypeVar("C", bound=Component)
 
 
 class Broken(AssertionError):
-    """A component broke a rule; the message says which, and what was seen."""
+    """A component broke a rule; the message names the rule and the observation."""
 
 
 class Unavailable(unittest.SkipTest):
@@ -32,10 +32,10 @@ class Untried(Unavailable):
     """A check says nothing, because the component broke a rule that it builds on; the message says which."""
 
 
-def require(kept: bool, seen: str) -> None:
-    """Raise `Broken`, saying what was seen, unless the rule was kept."""
+def require(kept: bool, observation: str) -> None:
+    """Raise `Broken` with the observation, unless the rule was kept."""
     if not kept:
-        raise Broken(seen)
+        raise Broken(observation)
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,8 @@ class Check:
             except BaseException as error:
                 if is_stop(error):
                     raise
-                seen = f"It raised {named(error)}{_place(error, self.component)}"
-                raise Broken(f"{self.component.title}: {self.sentence} {seen}") from error
+                observation = f"It raised {named(error)}{_place(error, self.component)}"
+                raise Broken(f"{self.component.title}: {self.sentence} {observation}") from error
 
 
 def _place(error: BaseException, component: Component) -> str:

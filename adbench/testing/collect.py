@@ -1,4 +1,4 @@
-"""The checks of a component, and the two ways to run them: with pytest, and without."""
+"""The checks of a component, and the two ways to run them: with pytest and without."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def checks_for(component: Component, *, metadata_only: bool = False) -> list[Che
 
 
 def _checks(component: Component, *, metadata_only: bool) -> Iterator[Check]:
-    """A rule that others build on comes before them."""
+    """The checks, each after those that it depends on."""
     light = import_module("adbench.testing.checks.metadata")
     for rule in light.RULES:
         yield Check(component, rule, () if rule in light.FIRST else light.FIRST)

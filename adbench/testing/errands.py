@@ -1,4 +1,4 @@
-"""The work of executors in checks; light, so that every process imports it fast."""
+"""Work for executors in checks; light, so that every process imports it fast."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def repeat(order: str) -> str:
 
 
 def repeat_or_die(order: str) -> str:
-    """Answer with the order, or take the process down where the order is the id of another one: of that which asked."""
+    """Answer with the order; if it is the id of another process, the one that asked, end this process instead."""
     if order.isdecimal() and int(order) != os.getpid():
         os._exit(1)
     return order

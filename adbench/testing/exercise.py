@@ -1,4 +1,4 @@
-"""Makes a component of any kind do its work on the toys, and compares what it answered, bit by bit."""
+"""Runs a component of any kind on the toys, and compares its results bit by bit."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from adbench.testing.toy_truth import TABLE, evidence
 
 
 def exercise(subject: Subject[Any], toys: Toys) -> object:
-    """The answers of a new component to the toys: nested tensors, numbers and texts."""
+    """The results of a new component on the toys: nested tensors, numbers and texts."""
     component: Component = subject.ready()
     return _EXERCISES[component.kind](component, subject, toys)
 
@@ -50,7 +50,7 @@ def stream_for(bank: Bank, toys: Toys) -> ToyStream:
 
 
 def fitted(scorer: Scorer, subject: Subject[Any], toys: Toys) -> Bank:
-    """A bank that the scorer reads, having learned."""
+    """A fitted bank that the scorer reads."""
     bank = bank_for(scorer)
     bank.prepare(subject.ctx)
     bank.fit(stream_for(bank, toys), subject.ctx)

@@ -1,4 +1,4 @@
-"""Finds the other parts that a component is tried with: the bank of a scorer, the scorer of a bank, preparation."""
+"""Finds the other parts for the test of a component: the bank of a scorer, the scorer of a bank, preparation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics by their definitions, as slowly as they are written: what fast ones are compared with."""
+"""Slow metrics that follow their definitions, as a reference for the fast ones."""
 
 from __future__ import annotations
 

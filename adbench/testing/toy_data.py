@@ -1,4 +1,4 @@
-"""Small data that every sane component copes with: features, images, scores and tables, the same ones every time.
+"""Small data for every component: features, images, scores and tables, the same ones every time.
 
 Normal patches lie near a plane of three dimensions in sixteen, and vary with their place. A planted defect is two
 patches wide, differently placed in each image, and pushed off that plane, in each image in another direction: it is
@@ -78,7 +78,7 @@ class PatchStream(FeatureStream):
 
 @dataclass(frozen=True)
 class Toys:
-    """Everything that a component is tried on.
+    """All the data that a component is tested on.
 
     Attributes:
         train: features of normal images.
@@ -122,7 +122,7 @@ def _pristine() -> Toys:
 
 
 def pick(features: Features, which: slice) -> Features:
-    """The features of some of the images; a view, so that whoever changes it in place is found out."""
+    """The features of some of the images; a view, so that a component that changes it in place fails a check."""
     tensors = {name: getattr(features, name) for name in ("patches", "image", "foreground", "images")}
     return Features(
         ids=features.ids[which],
@@ -133,7 +133,7 @@ def pick(features: Features, which: slice) -> Features:
 
 
 def names(of: str, count: int) -> tuple[str, ...]:
-    """Ids such as the engine gives to images: hexadecimal digits that tell nothing."""
+    """Ids such as the engine gives to images: hexadecimal digits without a meaning."""
     return tuple(hashlib.sha256(f"{of} {number}".encode()).hexdigest()[:16] for number in range(count))
 
 
@@ -153,7 +153,7 @@ def _normal_patches(images: int, basis: Tensor, place: Tensor, generator: torch.
 
 
 def _plant(patches: Tensor, basis: Tensor, generator: torch.Generator) -> Tensor:
-    """Plant a defect into each of the last images, in place; returns where."""
+    """Plant a defect into each of the last images, in place; returns the planted patches."""
     truth = torch.zeros(patches.shape[:3], dtype=torch.bool)
     for image in range(NORMAL, len(patches)):
         row = int(torch.randint(HEIGHT, (), generator=generator))

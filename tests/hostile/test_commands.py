@@ -176,7 +176,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: name[:20].encode("unicode_escape").decode())
-def test_a_category_of_any_name_runs_and_is_told_of_without_harm(adbench, tmp_path, parts, name):
+def test_a_category_of_any_name_runs_and_is_reported_without_harm(adbench, tmp_path, parts, name):
     root = tmp_path / "odd"
     root.mkdir()
     (parts / "bolt").rename(root / name)
@@ -270,8 +270,8 @@ def test_a_reader_that_stops_listening_is_no_error():
     words = [sys.executable, "-c", "from adbench.cli import main; main(['list', 'backbone'])"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
-        said = process.stderr.read()
-    assert said == b""
+        message = process.stderr.read()
+    assert message == b""
 
 
 @pytest.mark.parametrize("place", ["[red]", "\u202e", "a b", "\x1b[2J"])

@@ -371,10 +371,10 @@ class Spoken:
 
 
 def run_here(place, out, modes, *options, **more):
-    said, heard = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(heard):
+    message, calls = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(message), contextlib.redirect_stderr(calls):
         code = call(words(place, out, modes, *options, **more))
-    return Spoken(code, said.getvalue(), heard.getvalue(), out)
+    return Spoken(code, message.getvalue(), calls.getvalue(), out)
 
 
 def globals_now():
@@ -416,7 +416,7 @@ def inline(plugin, tmp_path_factory):
 
 
 @pytest.mark.parametrize("mode", RAISED)
-def test_whatever_is_raised_costs_its_unit_and_is_told(inline, mode):
+def test_whatever_is_raised_costs_its_unit_and_is_reported(inline, mode):
     record = inline.records[mode]
     assert record["status"] == "failed"
     assert record["reason"].startswith("scorer 'hostile' raised")
@@ -573,9 +573,9 @@ def test_a_signal_of_the_user_stops_the_run_and_cleans_up(plugin, tmp_path, numb
         time.sleep(0.05)
     time.sleep(0.5)
     process.send_signal(number)
-    _, said = process.communicate(timeout=30)
+    _, message = process.communicate(timeout=30)
     assert process.returncode == 128 + number
-    assert "0 of 3 units finished" in said
-    assert "Traceback" not in said
+    assert "0 of 3 units finished" in message
+    assert "Traceback" not in message
     assert list((tmp_path / "scratch").iterdir()) == []
     assert [path for path in (tmp_path / "runs").iterdir() if path.name.startswith(".")] == []

@@ -178,9 +178,9 @@ def test_what_is_read_is_what_is_there(case, lay):
     assert sum(mask is not None and bool(mask.any()) for mask in masks) == case.masked
     survey = data.survey("nut")
     assert len(survey.passed_over) == case.over
-    said = [survey.labels, *map(str, survey.passed_over), *(sample.id for sample in (*split.train, *split.test))]
-    "\n".join(said).encode("utf-8")
-    assert all("\x1b" not in line for line in said[: 1 + case.over]), "no terminal is told what to do"
+    message = [survey.labels, *map(str, survey.passed_over), *(sample.id for sample in (*split.train, *split.test))]
+    "\n".join(message).encode("utf-8")
+    assert all("\x1b" not in line for line in message[: 1 + case.over]), "no terminal is told what to do"
     found = list(problems(data, lambda *_: None))
     assert len(found) == case.over, found
 
@@ -248,7 +248,7 @@ class Surveyed(Dataset):
 
 
 def test_a_dataset_whose_survey_fails_fails_its_unit_and_nothing_else(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("adbench.detector.datasets.dataset_from", lambda *_: Surveyed())
+    monkeypatch.setattr("adbench.engine.plan.data_origin.dataset_from", lambda *_: Surveyed())
     monkeypatch.setattr("adbench.cli.scope.dataset_from", lambda *_: Surveyed())
     code = call(["run", *TOY, "--data", "surveyed", "--out", str(tmp_path / "runs")])
     assert code == 1

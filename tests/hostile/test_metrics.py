@@ -39,8 +39,8 @@ SAMPLES = {
 @pytest.mark.parametrize("function", [auroc, average_precision, f1_max, roc_curve], ids=lambda made: made.__name__)
 @pytest.mark.parametrize("case", SAMPLES)
 def test_samples(function, case):
-    labels, scores, told = SAMPLES[case]
-    with pytest.raises(UsageError, match=told) as caught:
+    labels, scores, reported = SAMPLES[case]
+    with pytest.raises(UsageError, match=reported) as caught:
         function(labels, scores)
     assert len(str(caught.value).splitlines()) == 1
 
@@ -67,8 +67,8 @@ MAPS = {
 @pytest.mark.parametrize("function", [aupro, pro_curve, pixel_curve_of], ids=lambda made: made.__name__)
 @pytest.mark.parametrize("case", MAPS)
 def test_maps(function, case):
-    maps, masks, told = MAPS[case]
-    with pytest.raises(UsageError, match=told) as caught:
+    maps, masks, reported = MAPS[case]
+    with pytest.raises(UsageError, match=reported) as caught:
         function(maps, masks)
     assert len(str(caught.value).splitlines()) == 1
 
@@ -97,8 +97,8 @@ PAIRS = {
 
 @pytest.mark.parametrize("case", PAIRS)
 def test_pairs(case):
-    pairs, told = PAIRS[case]
-    with pytest.raises(UsageError, match=told) as caught:
+    pairs, reported = PAIRS[case]
+    with pytest.raises(UsageError, match=reported) as caught:
         aupro(pairs)
     assert len(str(caught.value).splitlines()) == 1
 

@@ -348,7 +348,7 @@ def test_two_thousand_results_with_a_hundred_files() -> None:
     script = """
         import numpy as np
         from adbench import Geometry, ImageScores
-        from adbench.engine.run.score_spool import ScoreSpool
+        from adbench.engine.run.scoring import ScoreSpool
         import torch
         kept = []
         for number in range(2000):

@@ -40,7 +40,7 @@ def png(width: int, height: int, *chunks: bytes, depth: int = 8, colour: int = 0
 def tiff(tags: dict[int, tuple[int, int, int]], pixels: bytes = b"\0" * 64, next_ifd: int = 0) -> bytes:
     """A little-endian TIFF of one page: type, count and value of each tag. The pixels lie at 8."""
     ifd = 8 + len(pixels)
-    entries = b"".join(struct.pack("<HHII", tag, *said) for tag, said in sorted(tags.items()))
+    entries = b"".join(struct.pack("<HHII", tag, *message) for tag, message in sorted(tags.items()))
     return (
         b"II*\0"
         + struct.pack("<I", ifd)
@@ -69,7 +69,7 @@ ZEROS = zlib.compress(b"\0" * (1 << 28), 9)
 
 
 def lying(**changes: tuple[int, int, int]) -> bytes:
-    return tiff(PLAIN | {int(name[1:]): said for name, said in changes.items()})
+    return tiff(PLAIN | {int(name[1:]): message for name, message in changes.items()})
 
 
 def of_tifffile(pixels: np.ndarray, **options) -> Callable[[Path], bytes]:
@@ -119,7 +119,7 @@ REFUSED: dict[str, Callable[[Path], bytes] | bytes] = {
     "a TIFF of an unknown compression": lying(t259=(SHORT, 1, 61234)),
     "a TIFF of 7 planes of depth": lying(t32997=(LONG, 1, 7)),
     "a TIFF with tiles of a billion pixels": tiff(
-        {tag: said for tag, said in PLAIN.items() if tag not in {273, 278, 279}}
+        {tag: message for tag, message in PLAIN.items() if tag not in {273, 278, 279}}
         | {322: (LONG, 1, 1 << 15), 323: (LONG, 1, 1 << 15), 324: (LONG, 1, 8), 325: (LONG, 1, 64)}
     ),
     "a TIFF of complex numbers": of_tifffile(np.ones((8, 8), np.complex64)),
@@ -166,10 +166,10 @@ def test_refused_in_one_sentence(tmp_path, name):
     for read in (read_image, lambda path: read_mask(path, (8, 8))):
         with Bounded(), pytest.raises(BadImage) as refused:
             read(path)
-        said = str(refused.value)
-        assert said.startswith(f"{path}: ")
-        assert "\n" not in said
-        assert len(said) < len(str(path)) + 500
+        message = str(refused.value)
+        assert message.startswith(f"{path}: ")
+        assert "\n" not in message
+        assert len(message) < len(str(path)) + 500
     with Bounded(), suppress(BadImage):
         read_size(path)
 

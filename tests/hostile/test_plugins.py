@@ -295,7 +295,7 @@ def install(tmp_path, monkeypatch):
     installed.cache_clear()
 
 
-def said(capsys):
+def message(capsys):
     out, err = capsys.readouterr()
     assert "Traceback" not in out + err
     return out, err
@@ -310,7 +310,7 @@ def test_list_goes_on_and_tells_the_cause_once(install, capsys, case):
     text, wanted = EVERY[case]
     install(text)
     assert call(["list"]) == 0
-    out, err = said(capsys)
+    out, err = message(capsys)
     assert "toy-nearest" in out
     (line,) = err.strip().splitlines()
     assert line.startswith("left out: plugin 'dist-hostile': ")
@@ -321,7 +321,7 @@ def test_list_goes_on_and_tells_the_cause_once(install, capsys, case):
 def test_list_with_options_goes_on(install, capsys, case):
     install(EVERY[case][0])
     assert call(["list", "scorer"]) == 0
-    assert "toy-nearest" in said(capsys)[0]
+    assert "toy-nearest" in message(capsys)[0]
 
 
 @pytest.mark.parametrize("case", EVERY)
@@ -329,7 +329,7 @@ def test_check_names_the_cause_in_one_line(install, capsys, case):
     text, wanted = EVERY[case]
     install(text)
     assert call(["check", "dist-hostile"]) == 1
-    _, err = said(capsys)
+    _, err = message(capsys)
     lines = [line for line in err.splitlines() if line.startswith(("failed: ", "error: "))]
     assert holds(lines[0], wanted)
     if case not in WRONG:
@@ -340,7 +340,7 @@ def test_check_names_the_cause_in_one_line(install, capsys, case):
 def test_one_cause_is_one_failure(install, capsys, case):
     install(WRONG[case][0])
     assert call(["check", "dist-hostile"]) == 1
-    out, err = said(capsys)
+    out, err = message(capsys)
     assert len(err.strip().splitlines()) == 1
     assert "more rules, which build on the failed one" in " ".join(out.replace("│", " ").split())
 
@@ -368,10 +368,10 @@ def test_a_run_of_other_parts_goes_on(install, capsys, parts, tmp_path, case):
     text, wanted = EVERY[case]
     install(text)
     assert call([*RUN, "--scorer", "toy-nearest", "--data", str(parts), "--out", str(tmp_path / "runs")]) == 0
-    _, err = said(capsys)
-    told = [line for line in err.splitlines() if line.startswith("left out: ")]
-    assert len(told) == (case not in UNMADE)
-    assert all(holds(line, wanted) for line in told)
+    _, err = message(capsys)
+    reported = [line for line in err.splitlines() if line.startswith("left out: ")]
+    assert len(reported) == (case not in UNMADE)
+    assert all(holds(line, wanted) for line in reported)
 
 
 @pytest.mark.parametrize("case", {**UNUSABLE, **UNMADE, **WRONG})
@@ -380,7 +380,7 @@ def test_a_run_of_the_faulty_part_ends_with_a_line(install, capsys, parts, tmp_p
     install(text)
     words = [word for word in RUN if word not in ("--bank", "toy-vectors")]
     assert call([*words, "--scorer", "mine", "--data", str(parts), "--out", str(tmp_path / "runs")]) in (1, 2)
-    assert holds(said(capsys)[1], wanted)
+    assert holds(message(capsys)[1], wanted)
 
 
 def test_the_good_one_is_good(install, capsys, parts, tmp_path):
@@ -388,4 +388,4 @@ def test_the_good_one_is_good(install, capsys, parts, tmp_path):
     install(GOOD)
     assert call(["check", "dist-hostile"]) == 0
     assert call([*RUN, "--scorer", "mine", "--data", str(parts), "--out", str(tmp_path / "runs")]) == 0
-    assert said(capsys)[1].count("left out") == 0
+    assert message(capsys)[1].count("left out") == 0

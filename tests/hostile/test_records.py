@@ -189,7 +189,7 @@ class TestForgedMetrics:
         assert found["liar, unverified"][:2] == ("Standings: normal training images, unverified", "—")
         assert check(root, RENDERERS).problems == []
 
-    def test_are_told_on_the_page_and_are_no_best(self, board, root, strange):
+    def test_are_reported_on_the_page_and_are_no_best(self, board, root, strange):
         put(strange, record("liar", auroc=1.0, k=9), raw=False)
         assert "unverified" in " ".join(build([strange], root, RENDERERS).news)
         page = (board / "README.md").read_text(encoding="utf-8")
@@ -378,7 +378,7 @@ class TestForgedRegime:
         return data
 
     @pytest.mark.parametrize(
-        ("bank", "learned", "regime", "said"),
+        ("bank", "learned", "regime", "message"),
         [
             ("toy-vectors", 0, {}, "train_images is 0"),
             ("toy-vectors", 5, {"test_set": True}, "test_set is True"),
@@ -386,7 +386,7 @@ class TestForgedRegime:
             ("toy-energy", 5, {"anomalies": True}, ""),
         ],
     )
-    def test_a_contradiction_is_refused(self, root, strange, bank, learned, regime, said):
+    def test_a_contradiction_is_refused(self, root, strange, bank, learned, regime, message):
         registry = installed()
         if ("bank", bank) not in registry.components:
             pytest.skip(f"no bank {bank!r} here")
@@ -394,7 +394,7 @@ class TestForgedRegime:
         put(strange, record("other", k=8))
         renderers = Renderers(Markdown(), Csv(), known=BoardFacts(VERSIONS, Declarations(registry).contradiction))
         problems = build([strange], root, renderers).problems
-        assert (said in " ".join(problems)) if said else True
+        assert (message in " ".join(problems)) if message else True
 
     def test_a_bank_of_test_images_cannot_say_that_it_saw_none(self, root, strange):
         registry = installed()
@@ -583,7 +583,7 @@ class TestHuge:
     """Names, numbers and files without measure: one sentence, and the others are built."""
 
     @pytest.mark.parametrize(
-        ("change", "said"),
+        ("change", "message"),
         [
             (lambda data: data["recipe"].update(name="x" * 1_200_000), "a name of 1200000 characters"),
             (lambda data: data["task"].update(category="x" * 1_200_000), "a name of 1200000 characters"),
@@ -598,11 +598,11 @@ class TestHuge:
             (lambda data: data.update(facts={"recall": float("inf")}), "not writable as JSON"),
         ],
     )
-    def test_a_record_is_refused_in_one_sentence(self, board, root, strange, change, said):
+    def test_a_record_is_refused_in_one_sentence(self, board, root, strange, change, message):
         put(strange, edited(record("huge", k=9), change))
         put(strange, record("other", k=8))
         (problem,) = build([strange], root, RENDERERS).problems
-        assert said in problem
+        assert message in problem
         assert len(problem) < 1000
         assert "other" in rows(board)
 
@@ -677,8 +677,8 @@ class TestEscapes:
     """Nothing that a stranger writes steers a terminal."""
 
     def seen(self, capfd):
-        said = capfd.readouterr()
-        text = said.out + said.err
+        message = capfd.readouterr()
+        text = message.out + message.err
         bad = [char for char in text if not char.isprintable() and char != "\n"]
         assert bad == []
         return text

@@ -68,7 +68,7 @@ def only_record(out, category="bolt"):
         (["list", "backbones"], "did you mean 'backbone'"),
     ],
 )
-def test_what_cannot_be_meant_is_said_and_exits_2(arguments, words, capsys, monkeypatch, tmp_path):
+def test_what_cannot_be_meant_is_reported_and_exits_2(arguments, words, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert call(arguments) == 2
     printed = capsys.readouterr()
@@ -78,16 +78,16 @@ def test_what_cannot_be_meant_is_said_and_exits_2(arguments, words, capsys, monk
 
 
 def test_a_missing_folder_is_named(run, tmp_path):
-    code, said = run(data=tmp_path / "nowhere")
+    code, message = run(data=tmp_path / "nowhere")
     assert code == 1
-    assert "nowhere" in said
+    assert "nowhere" in message
 
 
 def test_an_empty_folder_is_named(run, tmp_path):
     (tmp_path / "empty").mkdir()
-    code, said = run(data=tmp_path / "empty")
+    code, message = run(data=tmp_path / "empty")
     assert code == 1
-    assert "empty" in said
+    assert "empty" in message
 
 
 def test_mvtec_ad_absent_says_how_to_get_it(capsys, monkeypatch, tmp_path):
@@ -95,17 +95,17 @@ def test_mvtec_ad_absent_says_how_to_get_it(capsys, monkeypatch, tmp_path):
     monkeypatch.delenv("ADBENCH_DATA", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     assert call(["run", *TOY]) == 1
-    said = capsys.readouterr().err
-    assert "adbench data get mvtec-ad" in said
-    assert "--data demo" in said
+    message = capsys.readouterr().err
+    assert "adbench data get mvtec-ad" in message
+    assert "--data demo" in message
 
 
 def test_a_category_without_normal_images_fails_and_the_other_goes_on(run, parts, out):
     shutil.rmtree(parts / "bolt" / "train" / "good")
     (parts / "bolt" / "train" / "good").mkdir()
-    code, said = run()
+    code, message = run()
     assert code == 1
-    assert "bolt" in said
+    assert "bolt" in message
     assert statuses(out).get("nut") == "ok"
 
 
@@ -113,10 +113,10 @@ def test_a_category_without_normal_images_fails_and_the_other_goes_on(run, parts
 def test_a_bad_image_is_named_and_can_be_left_out(run, parts, out, content):
     file = parts / "bolt" / "train" / "good" / "001.png"
     file.write_bytes(file.read_bytes()[:300] if content is None else content)
-    code, said = run()
+    code, message = run()
     assert code == 1
-    assert "001.png" in said
-    assert "--skip-bad" in said
+    assert "001.png" in message
+    assert "--skip-bad" in message
     assert statuses(out) == {"bolt": "failed", "nut": "ok"}
     assert run("--skip-bad")[0] == 0
     skipped = [record.task.skipped for record in map(read_record, find_runs(out)) if record.task.skipped]
@@ -127,33 +127,33 @@ def test_a_bad_image_is_named_and_can_be_left_out(run, parts, out, content):
 def test_a_mask_of_another_size_is_named(run, parts, out):
     file = parts / "bolt" / "ground_truth" / "spot" / "000_mask.png"
     Image.fromarray(np.zeros((3, 3), np.uint8)).save(file)
-    code, said = run()
+    code, message = run()
     assert code == 1
-    assert "000_mask.png" in said
+    assert "000_mask.png" in message
     assert statuses(out) == {"bolt": "failed", "nut": "ok"}
 
 
 def test_a_missing_mask_is_named(run, parts, out):
     (parts / "bolt" / "ground_truth" / "spot" / "000_mask.png").unlink()
-    code, said = run()
+    code, message = run()
     assert code == 1
-    assert "000" in said
+    assert "000" in message
     assert statuses(out).get("nut") == "ok"
 
 
 def test_more_shots_than_images(run, out):
-    code, said = run("--shots", "9")
+    code, message = run("--shots", "9")
     assert code == 1
-    assert "use fewer shots" in said
+    assert "use fewer shots" in message
     assert statuses(out) == {"bolt": "failed", "nut": "failed"}
 
 
 def test_output_that_cannot_be_written_is_found_out_before_the_work(parts, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert call(["run", *TOY, "--data", str(parts), "--out", str(tmp_path / "file")]) == 1
-    said = capsys.readouterr().err
-    assert "--out" in said
-    assert "bolt" not in said
+    message = capsys.readouterr().err
+    assert "--out" in message
+    assert "bolt" not in message
 
 
 def test_a_disk_that_fills_up_loses_no_figure(run, out, monkeypatch):
@@ -162,10 +162,10 @@ def test_a_disk_that_fills_up_loses_no_figure(run, out, monkeypatch):
 
     monkeypatch.setattr("adbench.engine.run.result.write_predictions", full)
     monkeypatch.setattr("adbench.cli.commands.run.require_writable", lambda out: None)
-    code, said = run()
+    code, message = run()
     assert code == 1
-    assert "No space left on device" in said
-    assert "stopped: 1 of 2 units not run" in said
+    assert "No space left on device" in message
+    assert "stopped: 1 of 2 units not run" in message
     assert find_runs(out) == []
 
 
@@ -184,9 +184,9 @@ def test_a_decompression_bomb_is_named_and_not_unpacked(run, parts, out):
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1 << 20)))
     (parts / "bolt" / "test" / "good" / "000.png").write_bytes(bomb + chunk(b"IEND", b""))
-    code, said = run()
+    code, message = run()
     assert code == 1
-    assert "000.png: has more than 170,000,000 pixels" in said
+    assert "000.png: has more than 170,000,000 pixels" in message
     assert statuses(out) == {"bolt": "failed", "nut": "ok"}
 
 
@@ -202,10 +202,10 @@ def test_plan_says_which_category_would_fail_and_shows_the_rest(parts, out, caps
     (parts / "bolt" / "train" / "good").mkdir()
     assert call(["plan", *TOY[:4], "--data", str(parts), "--out", str(out)]) == 1
     printed = capsys.readouterr().out
-    said = " ".join(printed.replace("│", " ").split())
-    assert "seed 0: fails: category 'bolt' has no training image" in said
-    assert "on parts/nut" in said
-    assert "seed 0: to run" in said
+    message = " ".join(printed.replace("│", " ").split())
+    assert "seed 0: fails: category 'bolt' has no training image" in message
+    assert "on parts/nut" in message
+    assert "seed 0: to run" in message
 
 
 def evaluate(parts, out, capsys, *options):
@@ -248,10 +248,10 @@ def test_evaluate_says_what_is_wrong_with_a_record_and_goes_on(run, parts, out, 
     assert json.loads(file.read_text()) == record, "it is left as it is"
 
 
-def test_a_tracker_that_is_down_is_told_and_costs_nothing(faults, run, out):
-    code, said = run()
+def test_a_tracker_that_is_down_is_reported_and_costs_nothing(faults, run, out):
+    code, message = run()
     assert code == 0
-    assert "plugin 'faults-for-test': its job_finished hook raised RuntimeError: a tracker that is down" in said
+    assert "plugin 'faults-for-test': its job_finished hook raised RuntimeError: a tracker that is down" in message
 
 
 FAULTS = '''
@@ -337,11 +337,11 @@ def faults(tmp_path, monkeypatch):
 )
 def test_a_bad_component_is_named_in_the_record(faults, run, out, options, status, reason):
     scorer = TOY[2:4] if "--scorer" not in options else ()
-    code, said = run(*options, method=(*TOY[:2], *scorer, *TOY[4:]))
+    code, message = run(*options, method=(*TOY[:2], *scorer, *TOY[4:]))
     assert code == 1
     assert statuses(out) == {"bolt": status, "nut": status}, "the other category goes on"
     assert reason in only_record(out).reason
-    assert only_record(out).reason in said.replace("\n", "")
+    assert only_record(out).reason in message.replace("\n", "")
 
 
 def test_a_crash_leaves_its_traceback_beside_the_record(faults, run, out):
@@ -354,9 +354,9 @@ def test_a_failed_unit_is_run_again_when_that_is_asked_for(faults, run, out, mon
     run("--bank", "crash", "--category", "bolt")
     first = only_record(out)
     monkeypatch.setattr(sys.modules["faults_for_test"].Crash, "fit", sys.modules["faults_for_test"].ToyVectors.fit)
-    code, said = run("--bank", "crash", "--category", "bolt")
+    code, message = run("--bank", "crash", "--category", "bolt")
     assert code == 1
-    assert "failed in an earlier run (--retry failed runs it again)" in said
+    assert "failed in an earlier run (--retry failed runs it again)" in message
     assert only_record(out) == first
     assert run("--bank", "crash", "--category", "bolt", "--retry", "failed")[0] == 0
     assert (only_record(out).id, only_record(out).status) == (first.id, "ok")
@@ -387,11 +387,11 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(faults, parts, out,
             break
     time.sleep(1)
     hanging.send_signal(signal.SIGINT)
-    _, said = hanging.communicate(timeout=30)
+    _, message = hanging.communicate(timeout=30)
     assert hanging.returncode == 130
-    assert "0 of 1 unit finished" in said
-    assert "same command" in said
-    assert "Traceback" not in said
+    assert "0 of 1 unit finished" in message
+    assert "same command" in message
+    assert "Traceback" not in message
     assert statuses(out) == {"bolt": "ok"}
     assert list(scratch.iterdir()) == []
     assert [path for path in out.iterdir() if path.name.startswith(".")] == []

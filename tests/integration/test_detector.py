@@ -74,9 +74,9 @@ def test_defective_images_measure_the_detector_and_teach_it_nothing(parts, bolt,
     spots, masks = parts / "bolt" / "test" / "spot", parts / "bolt" / "ground_truth" / "spot"
     measured = tmp_path / "measured.adbench"
     assert fit(parts, measured, "--abnormal", str(spots), "--masks", str(masks)) == 0
-    said = capsys.readouterr().out
-    assert "image-auroc 100.0 %" in said
-    assert "4 normal, 3 defective images" in said
+    message = capsys.readouterr().out
+    assert "image-auroc 100.0 %" in message
+    assert "4 normal, 3 defective images" in message
     with zipfile.ZipFile(measured) as one, zipfile.ZipFile(bolt) as other:
         assert one.read("bank.safetensors") == other.read("bank.safetensors")
 
@@ -102,19 +102,19 @@ def test_an_image_that_cannot_be_read_is_a_row(parts, bolt, tmp_path, capsys):
     assert [row["score"] == "" for row in found] == [False, True, False]
 
 
-def test_images_of_another_size_are_told_of(bolt, tmp_path, capsys):
+def test_images_of_another_size_are_reported(bolt, tmp_path, capsys):
     Image.fromarray(np.full((20, 30), 100, np.uint8)).save(tmp_path / "small.png")
     assert call(["predict", str(bolt), str(tmp_path / "small.png"), "--out", str(tmp_path / "out"), *QUICK]) == 0
-    said = capsys.readouterr().err
-    assert "1 image: it has 20 x 30 pixels, where the detector learned from 64 x 64" in said
-    assert "1 image: it has gray alone" in said
+    message = capsys.readouterr().err
+    assert "1 image: it has 20 x 30 pixels, where the detector learned from 64 x 64" in message
+    assert "1 image: it has gray alone" in message
 
 
 def test_show_says_what_a_detector_is(bolt, capsys):
     assert call(["show", str(bolt)]) == 0
-    said = capsys.readouterr().out
-    assert "learned from: 4 normal images, seed 0" in said
-    assert "threshold: threshold" in said
+    message = capsys.readouterr().out
+    assert "learned from: 4 normal images, seed 0" in message
+    assert "threshold: threshold" in message
     assert call(["show", str(bolt), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["recipe"]["recipe"] == "toy-pixels+toy-nearest"
 
@@ -156,12 +156,12 @@ def test_a_file_that_is_no_detector_is_a_sentence(command, tmp_path, capsys):
     assert "not readable as a detector of adbench" in capsys.readouterr().err
 
 
-def test_a_place_that_cannot_be_written_is_told_before_the_work(parts, tmp_path, capsys):
+def test_a_place_that_cannot_be_written_is_reported_before_the_work(parts, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert fit(parts, tmp_path / "file" / "x.adbench") == 1
-    said = capsys.readouterr().err
-    assert "error:" in said
-    assert "Traceback" not in said
+    message = capsys.readouterr().err
+    assert "error:" in message
+    assert "Traceback" not in message
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is full here")  # noqa: PTH110
@@ -180,9 +180,9 @@ def test_a_full_disk_keeps_what_is_written_whole(parts, bolt, tmp_path, capsys, 
     monkeypatch.setattr(module.os, "write", write)
     out = tmp_path / "predictions"
     assert call(["predict", str(bolt), str(parts / "bolt" / "test"), "--out", str(out), "--tables-only", *QUICK]) == 1
-    said = capsys.readouterr().err
-    assert "No space left on device" in said
-    assert "2 images are written whole" in said
+    message = capsys.readouterr().err
+    assert "No space left on device" in message
+    assert "2 images are written whole" in message
     assert len(rows(out)) == 2
 
 

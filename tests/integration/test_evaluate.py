@@ -29,9 +29,9 @@ def evaluate(folder, parts):
 def test_every_figure_gets_an_interval_and_keeps_its_value(folder, evaluate, capsys):
     before = read_record(folder)
     assert evaluate("--intervals", "--draws", "100") == 0
-    said = capsys.readouterr().out
-    assert "intervals added: image-ap, image-auroc" in said
-    assert "changed" not in said, "no figure has"
+    message = capsys.readouterr().out
+    assert "intervals added: image-ap, image-auroc" in message
+    assert "changed" not in message, "no figure has"
     after = read_record(folder)
     for name, info in after.metrics.items():
         assert info.value == before.metrics[name].value
@@ -160,14 +160,14 @@ def test_defects_that_a_grid_would_lose_are_counted_in_records_made_before(parts
     method = ("--backbone", "toy-pixels", "--scorer", "toy-nearest", "--no-figures", "--evaluation", "16")
     assert call(["run", *method, "--data", str(parts), "--category", "bolt", "--out", str(tmp_path / "runs")]) == 0
     (folder,) = find_runs(tmp_path / "runs")
-    told = read_record(folder)
-    assert told.facts["vanished_defects"] > 0
+    reported = read_record(folder)
+    assert reported.facts["vanished_defects"] > 0
     assert "would vanish on 16x16 pixels" in " ".join(capsys.readouterr().err.split())
     data = json.loads((folder / "record.json").read_text())
     del data["facts"]["vanished_defects"]
     (folder / "record.json").write_text(json.dumps(data))
     assert call(["evaluate", str(folder), "--data", str(parts)]) == 0
-    assert read_record(folder) == told
+    assert read_record(folder) == reported
 
 
 def test_many_runs_and_one_problem_are_one_line(folder, parts, tmp_path, capsys):

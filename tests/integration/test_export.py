@@ -49,9 +49,9 @@ def test_the_file_scores_as_predict_does(parts, bolt, tmp_path, capsys):
 def test_a_mistake_is_a_sentence(bolt, tmp_path, capsys, options, message):
     model = tmp_path / "bolt.onnx"
     assert call(["export", str(bolt), "--out", str(model), *options, *QUICK]) != 0
-    said = capsys.readouterr().err
-    assert said.startswith("error: ")
-    assert message in said
+    output = capsys.readouterr().err
+    assert output.startswith("error: ")
+    assert message in output
     assert not model.exists()
 
 

@@ -142,7 +142,7 @@ def test_all_combines_what_fits_and_says_what_does_not(adbench, parts, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("--bank", "toy-vectors", "--bank", "toy-gaussian"), "add --all to run every combination"),
         (("--all", "--recipe", "patchcore"), "--all combines parts"),
@@ -156,10 +156,10 @@ def test_all_combines_what_fits_and_says_what_does_not(adbench, parts, tmp_path)
         (("--suite", "none.yaml"), "leave out --backbone"),
     ],
 )
-def test_words_that_cannot_be_meant(adbench, parts, words, said):
+def test_words_that_cannot_be_meant(adbench, parts, words, message):
     code, _, err = adbench("run", "--backbone", "toy-pixels", "--scorer", "toy-nearest", "--data", parts, *words)
     assert code == 2
-    assert said in err
+    assert message in err
 
 
 def test_a_suite_that_names_unknown_parts_lists_them_all_and_runs_nothing(adbench, suite, tmp_path):
@@ -202,7 +202,7 @@ def test_the_cache_can_be_looked_into_and_cleared(adbench, suite, cache, tmp_pat
     assert "empty" in adbench("cache", "info", "--cache", tmp_path / "none")[1]
 
 
-def test_a_cache_that_cannot_be_written_is_told_and_costs_no_result(adbench, suite, tmp_path):
+def test_a_cache_that_cannot_be_written_is_reported_and_costs_no_result(adbench, suite, tmp_path):
     (tmp_path / "file").write_text("")
     code, _, err = adbench("run", "--suite", suite, "--seed", 0, "--cache", tmp_path / "file")
     assert code == 0
@@ -246,8 +246,8 @@ def test_two_commands_on_one_folder_share_the_work(suite, tmp_path, cache):
     words = ["run", "--suite", str(suite), "--out", str(tmp_path / "runs"), "--device", "cpu", "--no-figures"]
     command = [sys.executable, "-c", "from adbench.cli import main; main()", *words]
     both = [subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) for _ in range(2)]
-    said = [process.communicate()[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
+    message = [process.communicate()[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], message
     assert len(records(tmp_path / "runs")) == 16
     assert {record.status for record in records(tmp_path / "runs")} == {"ok"}
     assert [path.name for path in (tmp_path / "runs").iterdir() if path.name.startswith(".")] == []

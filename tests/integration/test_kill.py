@@ -75,8 +75,8 @@ def test_twenty_kills_leave_no_trace(tmp_path, parts, capsys):
             runs = find_runs(tmp_path / "stormy")
             subprocess.run(["rm", "-r", *map(str, chance.sample(runs, 6))], check=True)
     last = start(tmp_path, "stormy")
-    said = last.communicate()[1]
-    assert last.returncode == 0, said
+    message = last.communicate()[1]
+    assert last.returncode == 0, message
     for out in ("calm", "stormy"):
         assert len(find_runs(tmp_path / out)) == 24
         assert {read_record(run).status for run in find_runs(tmp_path / out)} == {"ok"}

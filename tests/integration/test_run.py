@@ -43,7 +43,7 @@ def test_a_defect_is_found_and_everything_is_written(run, records, tmp_path):
         assert {"record.json", "predictions.safetensors", "sheet.png", "histogram.png", "curves.png"} <= names
 
 
-def test_a_threshold_for_deployment_is_told(run):
+def test_a_threshold_for_deployment_is_reported(run):
     code, printed = run("--category", "bolt", "--no-figures", "--threshold", "sigma:k=2")
     assert code == 0
     assert "normal images: F1 " in printed.err
@@ -153,7 +153,7 @@ def test_a_transductive_bank_runs_where_it_is_allowed(run, records):
     assert record.metrics["image-auroc"].value > 0.5
 
 
-def test_how_folders_were_read_is_told_once_and_what_was_not_is_counted(run, records, parts):
+def test_how_folders_were_read_is_reported_once_and_what_was_not_is_counted(run, records, parts):
     (parts / "bolt" / "test" / "good").rename(parts / "bolt" / "test" / "OK")
     (parts / "bolt" / "test" / "spot" / "more").mkdir()
     (parts / "bolt" / "test" / "spot" / "000.png").rename(parts / "bolt" / "test" / "spot" / "more" / "000.png")
@@ -170,7 +170,7 @@ def test_how_folders_were_read_is_told_once_and_what_was_not_is_counted(run, rec
     assert {record.metrics["image-auroc"].value for record in records()} == {1.0}
 
 
-def test_json_leaves_what_is_told_of_files_to_the_other_stream(run, parts):
+def test_json_leaves_what_is_reported_files_to_the_other_stream(run, parts):
     (parts / "bolt" / "overview.png").write_bytes(b"")
     _, printed = run("--category", "bolt", "--json")
     assert len(printed.out.splitlines()) == 1

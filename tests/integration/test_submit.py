@@ -34,15 +34,15 @@ def at(parts, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def said(at, capsys):
+def message(at, capsys):
     capsys.readouterr()
 
-    def said(*arguments):
+    def message(*arguments):
         code = call(["board", *map(str, arguments)])
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 
-    return said
+    return message
 
 
 def edit(folder, change):
@@ -55,14 +55,14 @@ def records(at):
     return list((at / "leaderboards/parts/full-shot/records").glob("*.jsonl"))
 
 
-def test_a_whole_row_is_handed_in(said, at):
-    code, out, _ = said("submit", "runs", "--data", "parts")
+def test_a_whole_row_is_handed_in(message, at):
+    code, out, _ = message("submit", "runs", "--data", "parts")
     assert code == 0
     assert "4 records of" in out
     assert "pull request" in out
     (file,) = records(at)
     assert len(file.read_text(encoding="utf-8").splitlines()) == 4
-    assert said("check")[0] == 0
+    assert message("check")[0] == 0
 
 
 def standings(at):
@@ -70,26 +70,26 @@ def standings(at):
         return {row["method"]: (row["rank"], row["image-auroc"]) for row in csv.DictReader(file)}
 
 
-def test_the_data_is_where_the_runs_found_it(said, at):
-    code, out, _ = said("submit", "runs")
+def test_the_data_is_where_the_runs_found_it(message, at):
+    code, out, _ = message("submit", "runs")
     assert code == 0
     assert "4 of them checked against raw scores" in out
-    code, out, err = said("verify", find_runs(at / "runs")[0], "--device", "cpu")
+    code, out, err = message("verify", find_runs(at / "runs")[0], "--device", "cpu")
     assert code == 0
     assert "verified" in out
     assert f"images: {at / 'parts'}" in err
 
 
-def test_without_the_data_a_row_is_unverified(said, at):
+def test_without_the_data_a_row_is_unverified(message, at):
     for file in (at / "runs").glob("*/origin.json"):
         file.unlink()
-    code, out, err = said("submit", "runs")
+    code, out, err = message("submit", "runs")
     assert code == 0
     assert "0 of them checked against raw scores" in out
     assert err.count("unverified, and listed apart: its metrics could not be computed again") == 4
     ((label, (rank, _)),) = standings(at).items()
     assert (label.endswith(", unverified"), rank) == (True, "—")
-    assert said("submit", "runs", "--data", "parts")[0] == 0
+    assert message("submit", "runs", "--data", "parts")[0] == 0
     ((label, (rank, _)),) = standings(at).items()
     assert ("unverified" in label, rank) == (False, "1")
 
@@ -107,14 +107,14 @@ def gone(folder):
 
 
 @pytest.mark.parametrize("change", [invented, gone])
-def test_figures_without_raw_scores_have_no_rank(said, at, change):
+def test_figures_without_raw_scores_have_no_rank(message, at, change):
     for folder in find_runs(at / "runs"):
         change(folder)
-    code, _, err = said("submit", "runs", "--data", "parts")
+    code, _, err = message("submit", "runs", "--data", "parts")
     assert code == 0
     assert err.count("unverified, and listed apart") == 4
     assert [rank for rank, _ in standings(at).values()] == ["—"]
-    assert said("check")[0] == 0
+    assert message("check")[0] == 0
 
 
 def details(change):
@@ -146,20 +146,20 @@ def details(change):
         ),
     ],
 )
-def test_all_that_follows_from_the_raw_scores_is_checked(said, at, change, fault):
+def test_all_that_follows_from_the_raw_scores_is_checked(message, at, change, fault):
     change(find_runs(at / "runs")[0])
-    code, _, err = said("submit", "runs", "--data", "parts")
+    code, _, err = message("submit", "runs", "--data", "parts")
     assert code == 1
     assert fault in err
     assert records(at) == []
 
 
-def test_verify_compares_what_is_derived_too(said, at):
+def test_verify_compares_what_is_derived_too(message, at):
     folder = find_runs(at / "runs")[0]
     edit(folder, lambda data: data["task"].update(test=5, skipped=["bolt/test/good/9"]))
     edit(folder, lambda data: data["recipe"].update(parts=data["recipe"]["parts"][1:]))
     edit(folder, lambda data: data.update(drew=not data["drew"], facts={"recall": 0.5}))
-    code, out, _ = said("verify", folder, "--data", "parts", "--device", "cpu")
+    code, out, _ = message("verify", folder, "--data", "parts", "--device", "cpu")
     assert code == 1
     named = [line.split(":")[0].strip() for line in out.splitlines() if line.endswith("DIFFERS")]
     assert named == ["task.test", "task.skipped", "recipe.parts", "drew", "facts.recall"]
@@ -176,57 +176,57 @@ def test_verify_compares_what_is_derived_too(said, at):
         (lambda data: data["task"].update(dataset="elsewhere"), "no board below"),
     ],
 )
-def test_what_was_edited_is_not_handed_in(said, at, change, fault):
+def test_what_was_edited_is_not_handed_in(message, at, change, fault):
     folder = find_runs(at / "runs")[0]
     edit(folder, change)
-    code, _, err = said("submit", "runs", "--data", "parts")
+    code, _, err = message("submit", "runs", "--data", "parts")
     assert code == 1
     assert fault in err
     assert folder.name in err
     assert records(at) == []
 
 
-def test_a_part_of_a_row_is_not_handed_in(said, at):
-    code, _, err = said("submit", *find_runs(at / "runs")[:3], "--data", "parts")
+def test_a_part_of_a_row_is_not_handed_in(message, at):
+    code, _, err = message("submit", *find_runs(at / "runs")[:3], "--data", "parts")
     assert code == 1
     assert "1 of 4 units are missing: nut seed 1" in err
     assert records(at) == []
 
 
-def test_other_data_are_found_out(said, at):
+def test_other_data_are_found_out(message, at):
     next((at / "parts/bolt/test/good").iterdir()).unlink()
-    code, _, err = said("submit", "runs", "--data", "parts")
+    code, _, err = message("submit", "runs", "--data", "parts")
     assert code == 1
     assert err.count("not those of the run") == 2
 
 
-def test_a_record_is_verified(said, at):
-    code, out, _ = said("verify", find_runs(at / "runs")[0], "--data", "parts", "--device", "cpu")
+def test_a_record_is_verified(message, at):
+    code, out, _ = message("verify", find_runs(at / "runs")[0], "--data", "parts", "--device", "cpu")
     assert code == 0
     assert "verified, tolerance 0.001" in out
     assert out.count("agrees") == 8
 
 
-def test_a_made_up_figure_is_found_out(said, at):
+def test_a_made_up_figure_is_found_out(message, at):
     folder = find_runs(at / "runs")[0]
     edit(folder, lambda data: data["metrics"]["pixel-ap"].update(value=0.5))
-    code, out, _ = said("verify", folder / RECORD_FILE, "--data", "parts", "--device", "cpu")
+    code, out, _ = message("verify", folder / RECORD_FILE, "--data", "parts", "--device", "cpu")
     assert code == 1
     assert "not reproduced" in out
     assert [line.split()[0] for line in out.splitlines() if "DIFFERS" in line] == ["pixel-ap"]
-    assert said("verify", folder, "--data", "parts", "--device", "cpu", "--tolerance", "1")[0] == 0
+    assert message("verify", folder, "--data", "parts", "--device", "cpu", "--tolerance", "1")[0] == 0
 
 
-def test_one_of_many_records_is_verified(said, at):
-    said("submit", "runs", "--data", "parts")
+def test_one_of_many_records_is_verified(message, at):
+    message("submit", "runs", "--data", "parts")
     (file,) = records(at)
     wanted = json.loads(file.read_text(encoding="utf-8").splitlines()[2])
-    code, out, _ = said("verify", file, "--id", wanted["id"][:10], "--data", "parts", "--device", "cpu")
+    code, out, _ = message("verify", file, "--id", wanted["id"][:10], "--data", "parts", "--device", "cpu")
     assert code == 0
     assert out.count("verified") == 1
     assert f"on {wanted['task']['category']}, seed {wanted['task']['seed']}" in out
-    assert said("verify", file, "--id", "nothing")[0] == 2
+    assert message("verify", file, "--id", "nothing")[0] == 2
 
 
-def test_the_help_says_what_the_commands_do(said):
-    assert {"submit", "verify"} <= {line.split()[0] for line in said("--help")[1].splitlines() if line.strip()}
+def test_the_help_says_what_the_commands_do(message):
+    assert {"submit", "verify"} <= {line.split()[0] for line in message("--help")[1].splitlines() if line.strip()}

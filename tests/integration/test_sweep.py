@@ -43,20 +43,20 @@ def runs(made, tmp_path):
 
 @pytest.fixture
 def sweep(runs, capsys):
-    def said(*words, ends=0):
+    def message(*words, ends=0):
         capsys.readouterr()
         assert call(["sweep", str(runs), *words]) == ends
-        heard = capsys.readouterr()
-        return heard.err if ends else heard.out
+        calls = capsys.readouterr()
+        return calls.err if ends else calls.out
 
-    return said
+    return message
 
 
 def test_one_part_chooses_and_the_other_reports(sweep, runs):
-    said = json.loads(sweep("--aggregate", "max,mean", "--aggregate", "quantile:q=0.9", "--sigma", "0,4", "--json"))
-    assert (said["choosing"], said["reporting"], said["oracle"]) == (16, 20, False)
-    assert said["own"] == USUAL
-    by_slot = {contest["slot"]: contest for contest in said["contests"]}
+    message = json.loads(sweep("--aggregate", "max,mean", "--aggregate", "quantile:q=0.9", "--sigma", "0,4", "--json"))
+    assert (message["choosing"], message["reporting"], message["oracle"]) == (16, 20, False)
+    assert message["own"] == USUAL
+    by_slot = {contest["slot"]: contest for contest in message["contests"]}
     assert {slot: contest["by"] for slot, contest in by_slot.items()} == {
         "aggregate": "image-auroc",
         "map": "pixel-aupro-30",
@@ -65,9 +65,9 @@ def test_one_part_chooses_and_the_other_reports(sweep, runs):
     for contest in by_slot.values():
         values = [one["value"] for one in contest["tried"]]
         assert values == sorted(values, reverse=True)
-    assert said["chosen"]["map"] == by_slot["map"]["tried"][0]["map"]
+    assert message["chosen"]["map"] == by_slot["map"]["tried"][0]["map"]
     expected = by_hand(runs)
-    assert said["figures"]["image-auroc"]["own"] == pytest.approx(expected)
+    assert message["figures"]["image-auroc"]["own"] == pytest.approx(expected)
 
 
 def by_hand(runs):
@@ -92,15 +92,15 @@ def test_nothing_is_written(sweep, runs):
 
 
 def test_an_oracle_gives_the_figures_of_a_run_and_its_rows_stand_apart(sweep, runs, tmp_path):
-    said = json.loads(sweep("--aggregate", "mean", "--sigma", "1", "--morphology", "close:3", "--oracle", "--json"))
-    assert (said["choosing"], said["reporting"], said["oracle"]) == (36, 36, True)
-    chosen = [one for one in said["contests"][1]["tried"] if one["map"].get("morphology")]
+    message = json.loads(sweep("--aggregate", "mean", "--sigma", "1", "--morphology", "close:3", "--oracle", "--json"))
+    assert (message["choosing"], message["reporting"], message["oracle"]) == (36, 36, True)
+    chosen = [one for one in message["contests"][1]["tried"] if one["map"].get("morphology")]
     assert chosen[0]["map"] == {**USUAL["map"], "sigma": 1.0, "morphology": "close:3"}
     recipe = tmp_path / "mine.yaml"
-    recipe.write_text("\n".join(["recipe: mine", "backbone: toy-pixels", "scorer: toy-nearest", *said["lines"]]))
+    recipe.write_text("\n".join(["recipe: mine", "backbone: toy-pixels", "scorer: toy-nearest", *message["lines"]]))
     run(tmp_path / "tuned", "--recipe", str(recipe), *DEMO)
     honest, tuned = ([read_record(folder) for folder in find_runs(out)] for out in (runs, tmp_path / "tuned"))
-    for name, figures in said["figures"].items():
+    for name, figures in message["figures"].items():
         for records, figure in ((honest, figures["own"]), (tuned, figures["chosen"])):
             assert figure == pytest.approx(sum(record.metrics[name].value for record in records) / 2, abs=1e-9)
     assert all(record.regime.tuned_on_test for record in tuned)
@@ -115,11 +115,11 @@ def test_an_oracle_gives_the_figures_of_a_run_and_its_rows_stand_apart(sweep, ru
 
 
 def test_plain_lines_say_who_chose(sweep):
-    said = sweep("--sigma", "0,8")
-    assert "16 test images choose" in said
-    assert "the other 20 report" in said
-    assert "(the recipe's own)" in said
-    assert "image-auroc" not in said, "image scores do not depend on the map"
+    message = sweep("--sigma", "0,8")
+    assert "16 test images choose" in message
+    assert "the other 20 report" in message
+    assert "(the recipe's own)" in message
+    assert "image-auroc" not in message, "image scores do not depend on the map"
     assert "ORACLE: all 36 test images choose and report" in sweep("--sigma", "0,8", "--oracle")
 
 
@@ -130,9 +130,9 @@ def test_the_lines_are_marked(sweep):
 
 def test_the_recipes_own_setting_wins_among_equals(sweep):
     """A floor below all scores changes nothing."""
-    said = json.loads(sweep("--floor", "-5,none", "--json"))
-    assert [one["map"].get("floor") for one in said["contests"][0]["tried"]] == [None, -5.0]
-    assert said["chosen"] == USUAL
+    message = json.loads(sweep("--floor", "-5,none", "--json"))
+    assert [one["map"].get("floor") for one in message["contests"][0]["tried"]] == [None, -5.0]
+    assert message["chosen"] == USUAL
     assert "prefer the recipe's own setting" in sweep("--floor", "-5")
 
 
@@ -147,9 +147,9 @@ def test_a_method_that_cannot_be_swept_costs_no_other(runs, capsys):
     run(runs, "--backbone", "toy-pixels", "--bank", "full", "--scorer", "knn:reweight=3", *DEMO)
     capsys.readouterr()
     assert call(["sweep", str(runs), "--aggregate", "mean", "--json"]) == 1
-    heard = capsys.readouterr()
-    assert "would ignore" in heard.err
-    assert json.loads(heard.out)["recipe"] == "toy-pixels+toy-nearest"
+    calls = capsys.readouterr()
+    assert "would ignore" in calls.err
+    assert json.loads(calls.out)["recipe"] == "toy-pixels+toy-nearest"
 
 
 def test_where_a_folder_lies_is_known_from_the_run(parts, tmp_path, capsys):
@@ -172,7 +172,7 @@ def test_where_a_folder_lies_is_known_from_the_run(parts, tmp_path, capsys):
     assert call([*words, "--data", str(parts)]) == 0
 
 
-def test_what_holds_for_every_method_is_said_once(parts, tmp_path, capsys):
+def test_what_holds_for_every_method_is_reported_once(parts, tmp_path, capsys):
     run(tmp_path / "runs", *METHOD, "--data", str(parts), "--category", "bolt")
     run(tmp_path / "runs", *METHOD, "--aggregate", "mean", "--data", str(parts), "--category", "bolt")
     parts.rename(tmp_path / "moved")
@@ -183,7 +183,7 @@ def test_what_holds_for_every_method_is_said_once(parts, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ((), "nothing to try"),
         (("--aggregate", "maxx"), "did you mean 'max'"),
@@ -200,10 +200,10 @@ def test_what_holds_for_every_method_is_said_once(parts, tmp_path, capsys):
         (("--aggregate", "scorer"), "gives only patches here"),
     ],
 )
-def test_what_cannot_be_meant_is_one_sentence(sweep, words, said):
-    heard = sweep(*words, ends=2)
-    assert said in heard
-    assert heard.count("\n") == 1
+def test_what_cannot_be_meant_is_one_sentence(sweep, words, message):
+    calls = sweep(*words, ends=2)
+    assert message in calls
+    assert calls.count("\n") == 1
 
 
 def test_too_few_images_name_the_category(sweep):
@@ -229,8 +229,8 @@ def test_an_image_score_that_was_kept_may_be_weighed_and_one_that_was_not_is_nam
     assert call(["sweep", str(tmp_path / "weighed"), "--aggregate", "scorer"]) == 2
     assert "run the recipe with --aggregate scorer first" in capsys.readouterr().err
     assert call(["sweep", str(tmp_path / "kept"), *words]) == 0
-    said = json.loads(capsys.readouterr().out)
-    (value,) = [one["value"] for one in said["contests"][0]["tried"] if "local-global" in one["aggregate"]]
+    message = json.loads(capsys.readouterr().out)
+    (value,) = [one["value"] for one in message["contests"][0]["tried"] if "local-global" in one["aggregate"]]
     figures = [read_record(folder).metrics["image-auroc"].value for folder in find_runs(tmp_path / "weighed")]
     assert value == pytest.approx(sum(figures) / 2)
 
@@ -272,8 +272,8 @@ def test_a_sweep_judges_the_method_that_runs_where_a_masker_drops_patches(droppe
         (folder,) = find_runs(out)
         record = read_record(folder)
         (part,) = record.recipe.spec["aggregate"]
-        told = json.dumps({part["name"]: part["options"]})
-        assert found[told] == record.metrics["image-auroc"].value
+        reported = json.dumps({part["name"]: part["options"]})
+        assert found[reported] == record.metrics["image-auroc"].value
 
 
 def test_a_run_without_the_foreground_is_not_swept_over_as_another_method(dropped, tmp_path, capsys):
@@ -286,7 +286,7 @@ def test_a_run_without_the_foreground_is_not_swept_over_as_another_method(droppe
     write_record(folder, record.model_copy(update={"predictions": old}))
     capsys.readouterr()
     assert call(["sweep", str(tmp_path / "runs"), "--aggregate", "mean", "--oracle"]) == 1
-    heard = capsys.readouterr().err
-    assert "without the foreground" in heard
-    assert "--redo" in heard
+    calls = capsys.readouterr().err
+    assert "without the foreground" in calls
+    assert "--redo" in calls
     assert call(["sweep", str(tmp_path / "runs"), "--sigma", "2", "--oracle"]) == 0

@@ -47,10 +47,10 @@ def run_commands(method):
 def test_the_pages_python_runs(workplace, capsys):
     quick = 'backbone="toy-pixels", scorer="toy-nearest", runtime="torch"'
     run_python("\n".join(blocks("python")).replace('"patchcore-lite"', quick))
-    said = capsys.readouterr().out
-    assert "True" in said
-    assert "(64, 64)" in said
-    assert "[('bolt', 'ok')]" in said
+    message = capsys.readouterr().out
+    assert "True" in message
+    assert "(64, 64)" in message
+    assert "[('bolt', 'ok')]" in message
     assert (workplace / "spot.png").is_file()
 
 
@@ -70,5 +70,5 @@ def test_the_page_runs_as_it_stands(workplace):
 
 def test_the_page_names_every_column_and_every_kind_of_file():
     for word in (*COLUMNS, *KINDS):
-        told = {"p_value": "p-value", "ms": "milliseconds"}.get(word, word)
-        assert told in PAGE
+        reported = {"p_value": "p-value", "ms": "milliseconds"}.get(word, word)
+        assert reported in PAGE

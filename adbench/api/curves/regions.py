@@ -57,7 +57,7 @@ class Region:
 
 @dataclass(frozen=True)
 class SaturatedTruth(Truth):
-    """What of an image counts under one map: of each region as many pixels as saturate it.
+    """The pixels of an image that count under one map: of each region as many as saturate it.
 
     Attributes:
         positions: the pixels that count, region after region.
@@ -98,7 +98,7 @@ class RegionTruth:
         return np.flatnonzero(mask).astype(np.int32)
 
     def under(self, scores: np.ndarray) -> SaturatedTruth:
-        """What counts under a map [H, W] float32."""
+        """The pixels that count under a map [H, W] float32."""
         chosen = [_highest(scores.ravel(), region) for region in self.regions]
         weights = [np.full(len(some), len(some), np.int32) for some in chosen]
         nothing = np.zeros(0, np.int32)

@@ -1,1 +1,1 @@
-"""Pretrained networks: weights, exports and what computes them."""
+"""Pretrained networks: their weights, exports and runtimes."""

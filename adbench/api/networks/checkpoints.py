@@ -1,4 +1,4 @@
-"""Checkpoints as training and downloads leave them: wrappers, prefixes, heads, and files without weights."""
+"""Checkpoints with the additions of training and downloads: wrappers, prefixes, heads, and files without weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     State = dict[str, Tensor]
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "teacher", "network", "module", "backbone")
-"""Under what a state dict may lie, the likeliest first."""
+"""Keys under which a state dict may lie, the likeliest first."""
 
 PREFIXES = ("module", "model", "backbone", "network", "net", "encoder", "teacher", "student")
 """With what names of one network may begin; of a teacher and its student the teacher counts."""
@@ -84,7 +84,7 @@ def unwrapped(found: Any) -> Any:
 
 
 def plain_names(state: Mapping[str, Tensor]) -> State:
-    """Without what torch's own wrappers add to names, and without prefixes that all names have.
+    """Names without the additions of torch's wrappers, and without prefixes that all names have.
 
     Raises:
         ValueError: two names become one.

@@ -16,7 +16,7 @@ MOST_GRAPHS = 4
 
 
 class CudaGraphed:
-    """Computes as `compute` does; a shape that comes again is recorded and from then on replayed.
+    """Computes as `compute` does; a shape that occurs a second time is recorded, and replayed from then on.
 
     A replay launches all kernels at once; launched one by one they cost a small network most of its time.
 
@@ -96,7 +96,7 @@ def _recorded(compute: Compute, given: Tensor) -> Compute:
 
 
 def to_device(images: Tensor, device: str | torch.device) -> Tensor:
-    """Images on a device; on the way to a GPU through pinned memory, so that the CPU goes on meanwhile."""
+    """Images on a device; copies to a GPU go through pinned memory, so that the CPU continues meanwhile."""
     import torch
 
     target = torch.device(device)

@@ -32,7 +32,7 @@ NEEDED: dict[str, tuple[str, ...]] = {"onnxruntime": ("onnx", "onnxruntime"), "o
 
 
 def installed(runtime: str) -> bool:
-    """Whether everything that a runtime needs is there; nothing is imported for the answer."""
+    """Whether everything that a runtime needs is installed; nothing is imported for it."""
     return all(find_spec(package) is not None for package in NEEDED[runtime])
 
 

@@ -187,7 +187,7 @@ class Network:
         return None
 
     def _give_up(self, reason: str) -> None:
-        """Go on without; what was named is not replaced by something else."""
+        """Continue without a runtime; one that the options name is never replaced by another."""
         if self._named:
             raise UsageError(f"{self._who}: {reason}; use --runtime torch")
         self._notes.append(f"{reason}; it is left out")

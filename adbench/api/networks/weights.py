@@ -60,7 +60,7 @@ def refuse_missing(path: Path) -> None:
 
 
 def refuse_what_is_no_model(path: Path) -> None:
-    """Call a file what it is, if that is no model and no weights.
+    """Refuse a file that holds no model and no weights, with its kind in the message.
 
     Raises:
         WeightsError: it is a pointer, a web page, an archive, a text, or cannot be read.
@@ -215,7 +215,7 @@ def random_weights(state: Mapping[str, Tensor], seed: int) -> Weights:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Build a model in here: its random initial weights depend on the seed alone, and no global state changes."""
+    """Build a model in this block: its random initial weights depend on the seed alone, and no global state changes."""
     import torch
 
     before = torch.random.get_rng_state()

@@ -36,7 +36,7 @@ class WeightsSource:
     seed: int
 
     def seeded(self) -> AbstractContextManager[None]:
-        """Build the model in here: its initial weights depend on the seed alone."""
+        """Build the model in this block: its initial weights depend on the seed alone."""
         return seeded(self.seed)
 
     def read(self, fits: Callable[[State], int]) -> State | None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     other randomness (on the CPU)."""
 
 STAGE = "train"
-"""The stage of which `Context.watch` is told; the loss follows its name."""
+"""The name of the stage for `Context.watch`; the loss follows it."""
 
 LOOK = 10
 """Steps between two looks at the losses, for which a GPU has to be waited for."""

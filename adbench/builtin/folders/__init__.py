@@ -1,1 +1,1 @@
-"""Datasets in folders, and how one is fetched."""
+"""Datasets in folders, and their download."""

@@ -11,10 +11,10 @@ class DataSource:
     """The source of a published dataset.
 
     Attributes:
-        title: what it is, for messages.
-        page: where people find it.
-        licence: what may be done with it.
-        variable: the environment variable that says where the unpacked folder is.
+        title: its name in messages.
+        page: its web page.
+        licence: its licence, with the uses that it allows.
+        variable: the environment variable with the path of the unpacked folder.
         size: about how many bytes are downloaded; 0 where it is unknown.
         images: how many images it has; 0 where it is unknown.
         paper: the publication to cite.
@@ -42,10 +42,10 @@ class Archive(DataSource):
     """A tar archive that a publisher offers.
 
     Attributes:
-        url: where it lies; HTTPS.
+        url: its address; HTTPS.
         sha256: of its content.
-        largest: neither the archive nor its content may have more bytes.
-        members: nor more files and folders.
+        largest: the most bytes of the archive, and of its content.
+        members: the most files and folders in it.
     """
 
     url: str

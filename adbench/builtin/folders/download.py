@@ -1,4 +1,4 @@
-"""Fetches one archive over HTTPS, goes on where it was cut off, checks its content and unpacks it safely."""
+"""Downloads one archive over HTTPS, resumes after an interruption, checks its content and unpacks it safely."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _OWN_MACHINE = ("127.0.0.1", "::1", "localhost")
 def download(archive: Archive, target: Path, progress: Progress) -> None:
     """Fetch, check and unpack into a folder that does not exist yet or is empty.
 
-    What has arrived stays beside the folder until it is complete, so that a second call goes on from there.
+    An incomplete download stays beside the folder, so that a second call resumes it.
 
     Raises:
         DataError: no connection, another content than expected, or an archive that would write elsewhere.
@@ -48,7 +48,7 @@ def download(archive: Archive, target: Path, progress: Progress) -> None:
 
 
 def _fetch(archive: Archive, part: Path, target: Path, progress: Progress) -> None:
-    """Bring the file here, in as many pieces as the connection needs."""
+    """Download the file, in as many requests as the connection needs."""
     problem = "the connection breaks off again and again"
     for _ in range(_ATTEMPTS):
         have = part.stat().st_size if part.exists() else 0
@@ -67,11 +67,11 @@ def _fetch(archive: Archive, part: Path, target: Path, progress: Progress) -> No
 
 
 class _Unreachable(Exception):
-    """The network's errors, told apart from the disk's."""
+    """An error of the network, not of the disk."""
 
 
 def _piece(archive: Archive, part: Path, have: int, progress: Progress) -> bool:
-    """Ask for what is missing and write what comes; whether the file is complete."""
+    """Request the missing bytes and write them; returns whether the file is complete."""
     with _open(archive.url, have) as response:
         if response.status == 416:  # nothing is missing, or the file here is longer than the one there
             complete = _size(response.headers, 0) == have
@@ -87,7 +87,7 @@ def _piece(archive: Archive, part: Path, have: int, progress: Progress) -> bool:
 
 
 def _copy(response: HTTPResponse, file: IO[bytes], done: int, archive: Archive, progress: Callable[[int], None]) -> int:
-    """Write what comes, until it ends; the bytes that are there then."""
+    """Write a response to the file; returns the size of the file afterwards."""
     while True:
         try:
             block = response.read(_BLOCK)
@@ -118,7 +118,7 @@ def _open(url: str, have: int) -> Any:
 
 
 class _HttpsOnly(HTTPRedirectHandler):
-    """Follows a redirection only where it stays encrypted."""
+    """Follows a redirection only to another HTTPS address."""
 
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
@@ -134,7 +134,7 @@ def _require_https(url: str) -> None:
 
 
 def _size(headers: HTTPMessage, begin: int) -> int | None:
-    """The size of the whole file, as far as the server says it."""
+    """The size of the whole file, if the server gives it."""
     whole = headers.get("Content-Range", "").rpartition("/")[2]
     if whole.isdecimal():
         return int(whole)
@@ -143,7 +143,7 @@ def _size(headers: HTTPMessage, begin: int) -> int | None:
 
 
 def _check(archive: Archive, part: Path, target: Path, progress: Progress) -> None:
-    """Compare the content with what is known of it; a wrong file is deleted."""
+    """Compare the content with its known sha256; a wrong file is deleted."""
     size = part.stat().st_size
     progress("checking", 0, size)
     found = sha256_of(part)
@@ -157,7 +157,7 @@ def _check(archive: Archive, part: Path, target: Path, progress: Progress) -> No
 
 
 def _unpack_whole(archive: Archive, part: Path, target: Path, progress: Progress) -> None:
-    """Unpack all of it or nothing."""
+    """Unpack the whole archive, or nothing."""
     fresh = target.with_name(f"{target.name}.unpacking")
     shutil.rmtree(fresh, ignore_errors=True)
     try:

@@ -1,4 +1,4 @@
-"""Datasets of image and mask files: what all of them share, whatever their folders look like."""
+"""The common base of datasets of image and mask files, whatever their layout of folders."""
 
 from __future__ import annotations
 
@@ -97,20 +97,20 @@ class FileDataset(Dataset):
         return marked
 
     def _pixel_options(self) -> Iterator[str]:
-        """What somebody has said of how pixels are read, which decides them as the files do."""
+        """The options that change how pixels are read; they decide the pixels, as the files do."""
         return iter(())
 
     def remarks(self, category: str) -> Sequence[str]:
         split, remarks = self.split(category), self._remarked[category]
         if remarks.peak < 0 and self.white is None:
             for sample in split.train[:_PEEK]:
-                with suppress(BadImage):  # which whoever needs it will say
+                with suppress(BadImage):  # the error is raised again where the image is read
                     if has_16_bits(self.image_path(sample)):
                         self.image(sample)
         return list(remarks.sentences(category))
 
     def identity(self) -> dict[str, Any]:
-        """Empty: the content decides, which `digest` carries, and not where it lies."""
+        """Empty, because `digest` has the content, and the place of the files does not matter."""
         return {}
 
     @cached_property

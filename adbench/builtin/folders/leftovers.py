@@ -79,7 +79,7 @@ class _Search:
     is_normal: Callable[[str], bool]
 
     def paths(self) -> Iterator[Path]:
-        """Everything that is no folder, links to folders included unless what they lead to was read as theirs."""
+        """All files, and the links to folders whose files were not read."""
         entered = {parent for path in self.read for parent in path.parents}
         yield from _files(self.folder, entered)
 
@@ -134,7 +134,7 @@ def _files(folder: Path, entered: Collection[Path] = ()) -> Iterator[Path]:
 
 
 def _could_be_data(path: Path, part: str | None) -> bool:
-    """Whether a file may be an image or an annotation that somebody misses."""
+    """Whether a file may be an image or an annotation, so that it has to be reported."""
     if part is None or path.is_dir():
         return _is_picture(path)
     if path.stem.lower() in _DOCUMENTS or _kind(path) in {"md", "rst"}:

@@ -1,7 +1,7 @@
 """The meaning of names of folders and files: normal or defective, a part of the layout, the image of a mask.
 
-Names are read as people read them: case, separators and the way in which accents are stored (a Mac's archive takes
-``é`` apart) make no difference. For a name that may mean either, `meaning` gives None.
+Names are compared as people compare them: case, separators and the way in which accents are stored (a Mac's
+archive takes ``é`` apart) make no difference. For a name that may mean either, `meaning` gives None.
 """
 
 from __future__ import annotations

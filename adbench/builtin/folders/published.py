@@ -1,4 +1,4 @@
-"""Datasets that somebody has published: where they come from, and where people keep them."""
+"""Published datasets: their sources, and the usual places of their folders."""
 
 from __future__ import annotations
 

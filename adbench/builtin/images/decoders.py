@@ -1,4 +1,4 @@
-"""Opens image files and decodes their pixels, whatever they will mean: headers first, bounded sizes, no warnings.
+"""Opens image files and decodes their pixels without interpreting them: headers first, bounded sizes, no warnings.
 
 Pillow reads the header, and imagecodecs the pixels of a PNG: it needs half the time and, like Pillow, keeps other
 threads running. Everything else but TIFF (`builtin/tiff.py`) is Pillow's, JPEG too, since imagecodecs takes a truncated
@@ -27,13 +27,13 @@ _TURNING = (
     b"eXIf",
     *(kind + key for kind in (b"tEXt", b"zTXt", b"iTXt") for key in (b"XML:com.adobe.xmp", b"Raw profile type exif")),
 )
-"""How the chunks of a PNG begin that can say how the camera was held."""
+"""The first bytes of PNG chunks that can hold the camera's orientation."""
 _WARNINGS = threading.Lock()
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No Pillow warnings; what they warn of is judged here. One thread at a time: the filters are the process's."""
+    """Silence Pillow's warnings, whose causes are checked here. One thread at a time: filters are the process's."""
     with _WARNINGS, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
         yield
@@ -41,7 +41,7 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def opened(path: Path, file: BinaryIO | None = None, formats: tuple[str, ...] = FORMATS) -> Iterator[Image.Image]:
-    """An image whose header has been read and found small enough."""
+    """Open an image, and check by its header that it is small enough."""
     from PIL import Image
 
     with _quiet():
@@ -65,7 +65,7 @@ def content_of(image: Any) -> bytes:
 
 
 def may_be_turned(content: bytes) -> bool:
-    """Whether a PNG has a chunk, before or behind the pixels, that can say how the camera was held."""
+    """Whether a PNG has a chunk, before or behind the pixels, that can hold the camera's orientation."""
     at = 8
     while at < len(content) and not content.startswith(b"IEND", at + 4):
         if content.startswith(_TURNING, at + 4):
@@ -92,7 +92,7 @@ def by_pillow(path: Path) -> np.ndarray:
 
 
 def _refuse_deep(path: Path, image: Image.Image) -> None:
-    """Pillow cuts colour of 16 bits to 8, and reads other depths as it pleases."""
+    """Refuse colour images of 16 bits, which Pillow reduces to 8, and other depths, which it misreads."""
     bits: Any = image.tag_v2.get(258, (1,)) if image.format == "TIFF" else ()  # type: ignore[attr-defined]
     if image.mode.startswith(("I", "F")) or any(depth > 8 for depth in bits):
         raise BadImage(path, "has more than 8 bits a channel in colours that are not RGB; save it as gray or RGB")

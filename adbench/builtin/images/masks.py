@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 Marks: TypeAlias = Literal["auto", "light", "dark"]
-"""What marks a defect, where somebody has said so."""
+"""The options for the numbers that mark a defect."""
 
 CLASSES = 128
 """Numbers below it are classes. A picture of a mask has brighter pixels: half of white is 128."""
@@ -172,7 +172,7 @@ def _of_pillow(image: Image.Image, *, lossy: bool) -> Raster:
 
 
 def _is_lossy(path: Path, image: Image.Image) -> bool:
-    """A WebP says at its start that it is lossless, if it is."""
+    """Whether a WebP is lossy; a lossless one has a mark at its start."""
     if image.format != "WEBP":
         return image.format == "JPEG"
     with path.open("rb") as file:
@@ -217,7 +217,7 @@ def _chosen(path: Path, ways: list[_Reading], marks: Marks) -> MaskFile:
     """The mask by the first reading that separates defective from normal pixels.
 
     Raises:
-        BadImage: no reading does, and one of them seems to tell something else.
+        BadImage: no reading separates them, and one of the readings may hold an annotation.
     """
     import numpy as np
 

@@ -15,7 +15,7 @@ from adbench.cli.commands.submit import submit_command, verify_command
 from adbench.cli.options import places
 from adbench.cli.run_data import Datasets
 from adbench.cli.screen import counted, echo, screen, styled
-from adbench.detector.datasets import dataset_from
+from adbench.engine.plan.data_origin import dataset_from
 from adbench.errors import StorageError, UnknownName
 
 if TYPE_CHECKING:

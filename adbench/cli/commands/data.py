@@ -119,7 +119,7 @@ def export_command(data: str, root: Path | None, form: Any, out: Path, wanted: t
     """Write the masks of a dataset's test images as annotations that drawing tools open."""
     from adbench.annotations.export import export_masks
     from adbench.cli.plugins import installed
-    from adbench.detector.datasets import dataset_from
+    from adbench.engine.plan.data_origin import dataset_from
 
     dataset = dataset_from(installed(), data, None if root is None else str(root))
     count = export_masks(dataset, wanted or dataset.categories(), out, form)
@@ -139,8 +139,8 @@ def show_command(data: str, root: Path | None, wanted: tuple[str, ...], out: Pat
     Exit code 1 if an image or a mask of a sheet cannot be read.
     """
     from adbench.cli.plugins import installed
-    from adbench.detector.datasets import dataset_from
     from adbench.engine.pictures.contact_sheet import contact_sheet
+    from adbench.engine.plan.data_origin import dataset_from
 
     dataset, problems = dataset_from(installed(), data, None if root is None else str(root)), 0
     for category in wanted or dataset.categories():
@@ -165,8 +165,8 @@ def verify_command(data: str, root: Path | None) -> int:
     training image give warnings.
     """
     from adbench.cli.plugins import installed
-    from adbench.detector.datasets import dataset_from
     from adbench.engine.evaluate.dataset_audit import problems
+    from adbench.engine.plan.data_origin import dataset_from
 
     dataset, count = dataset_from(installed(), data, None if root is None else str(root)), 0
     with _image_progress() as watch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import click
 
@@ -125,7 +125,7 @@ class _Evaluation:
         from adbench.engine.store.record import write_record
 
         evaluator = evaluator_of(folder, record, self.datasets.of(folder, record))
-        evidence, known = evaluator.evidence(), [cast("Metric", metric) for metric in self.registry.made("metric")]
+        evidence, known = evaluator.evidence(), self.registry.metrics()
         metrics = measure(known, evidence)
         metrics = (
             with_intervals(metrics, evaluator, self.draws) if self.draws else _keep_intervals(record.metrics, metrics)

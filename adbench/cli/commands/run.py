@@ -238,7 +238,7 @@ def _run(
     registry: Registry, plan: Plan, executor: Executor, settings: Settings, console: Console, options: dict[str, Any]
 ) -> int:
     from adbench.detector.saving import dispatcher_of
-    from adbench.engine.run.dispatch import Callbacks
+    from adbench.engine.run.orders import Callbacks
 
     def end(outcome: Any) -> None:
         console.end(outcome)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from adbench.cli.board_context import board_facts
-from adbench.cli.options import FiniteRange, places
+from adbench.cli.options import FiniteRange, computing_option, places
 from adbench.cli.run_data import dataset_of
 from adbench.cli.screen import counted, echo, visible
 from adbench.errors import StorageError, UsageError
@@ -126,7 +126,7 @@ def _categories(leaderboard: BoardFiles, taken: Sequence[FoundRecord]) -> tuple[
     show_default=True,
     help="The largest allowed difference of a metric, as a fraction.",
 )
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@computing_option("--device", "Computing")
 def verify_command(record: Path, data: str | None, prefix: str, tolerance: float, device: str) -> int:
     """Run the recipe of RECORD again, on its own task, and compare: exit code 1 if anything differs.
 

@@ -138,8 +138,7 @@ class _Candidates:
 
     def reported(self) -> list[Metric]:
         """All metrics of the levels that are ranked."""
-        every = (cast("Metric", metric) for metric in self.registry.made("metric"))
-        return [metric for metric in every if metric.level in self.metrics]
+        return [metric for metric in self.registry.metrics() if metric.level in self.metrics]
 
     def aggregates(self, own: Part, scorer: Scorer) -> list[Part]:
         """The aggregators to try after a scorer."""

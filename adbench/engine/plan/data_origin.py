@@ -1,13 +1,15 @@
-"""The origin of a local run: a small file beside its record with the place of its images, which no board copies.
+"""Where images come from: the dataset that ``--data`` names, and the origin of a local run.
 
-A record holds no path, because it may be published. With the file, a user need not give the place of the data again. It
-is only a default: it is read without ``--data`` only, its dataset must have the name in the record, and its images must
-be those of the record.
+The origin is a small file beside a record with the place of the run's images; no board copies it. A record holds no
+path, because it may be published. With the file, a user need not give the place of the data again. It is only a
+default: it is read without ``--data`` only, its dataset must have the name in the record, and its images must be those
+of the record.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any, cast
@@ -17,12 +19,34 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from adbench.api.dataset import Dataset
 from adbench.engine.plan.recipe import Part
 from adbench.engine.store.record import ResultRecord, storage_errors
-from adbench.errors import AdbenchError, DataError, StorageError
+from adbench.errors import AdbenchError, DataError, StorageError, UnknownName, UsageError
 from adbench.registration.registry import Registry
 
 ORIGIN_FILE = "origin.json"
 MAX_ORIGIN_BYTES = 64 << 10
 _GIVE = "give its place with --data PATH"
+
+
+def dataset_from(registry: Registry, data: str, root: str | None = None) -> Dataset:
+    """The dataset of ``--data``: a registered one, with an optional ``--root``, or a folder.
+
+    Raises:
+        UnknownName: neither a dataset nor a folder has this name.
+        UsageError: ``--data`` is a folder and ``--root`` is given.
+    """
+    known = [entry.name for entry in registry.entries("dataset")]
+    if data.partition(":")[0] in known:
+        part = Part.parse(data)
+        part = part if root is None else Part(name=part.name, options={**part.options, "root": root})
+    elif root is not None:
+        raise UsageError(f"--root {root} is for a dataset with a name; --data {data} is a folder: leave out --root")
+    elif not data.strip():
+        raise UsageError("--data is empty; give a dataset's name (see 'adbench data list') or a folder")
+    elif os.path.exists(data) or "/" in data or "\\" in data:  # noqa: PTH110  pathlib's own raises on long names
+        part = Part(name="folder", options={"root": data})
+    else:
+        raise UnknownName("dataset or folder", data, known)
+    return cast("Dataset", part.make("dataset", registry))
 
 
 class Origin(BaseModel):

@@ -1,13 +1,11 @@
-"""Gives branches of a plan to an executor, and collects the outcomes, whatever happens to the workers."""
+"""Gives branches of a plan to an executor, and collects the outcomes, even of workers that die."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
@@ -19,152 +17,24 @@ from adbench.engine.plan.recipe import components_of
 from adbench.engine.plan.settings import Settings
 from adbench.engine.plan.unit import Unit
 from adbench.engine.process.clock import GRACE
-from adbench.engine.process.error_text import named, words_of
-from adbench.engine.process.interrupts import is_stop, raise_if_stopped, stoppable
+from adbench.engine.process.interrupts import is_stop, stoppable
 from adbench.engine.process.location import is_here
 from adbench.engine.process.lock import delete_dead_locks
 from adbench.engine.process.scratch import Scratch
 from adbench.engine.process.worker_status import LastStatus, WorkerStatus
+from adbench.engine.run.orders import Answer, Callbacks, Refusal, job_order, run_order, run_units
 from adbench.engine.run.record_builder import RecordBuilder, UnitOutcome
-from adbench.engine.store.record import ResultRecord, canonical_json, new_run, write_record
-from adbench.errors import AdbenchError, StorageError, UsageError, WeightsError
+from adbench.engine.store.record import ResultRecord, new_run, write_record
+from adbench.errors import StorageError
 from adbench.registration.registry import Registry
 
 if TYPE_CHECKING:
     from adbench.engine.run.fitting import SaveDetector
-    from adbench.engine.run.runner import Runner
 
 PATIENCE = 60.0
 """Seconds beyond its units' timeouts after which a job is killed: it starts a process and loads a backbone."""
 STARTS = 2
-"""How often a job may start whose workers die before any unit begins; after that, its first open unit fails."""
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A unit that could not even begin: its weights are missing, or its recipe cannot be meant as written."""
-
-    unit: str
-    reason: str
-    weights: bool
-
-    def error(self) -> AdbenchError:
-        """As an error."""
-        return WeightsError(self.reason) if self.weights else UsageError(self.reason)
-
-
-@dataclass
-class Callbacks:
-    """The callbacks that hear of units while they run."""
-
-    begin: Callable[[str], None] = lambda _: None
-    watch: Callable[[str, int, int], None] = lambda _stage, _done, _total: None
-    end: Callable[[UnitOutcome], None] = lambda _: None
-    note: Callable[[str], None] = lambda _: None
-    refused: Callable[[Refusal], None] = lambda _: None
-
-
-@dataclass
-class Answer:
-    """The answer of a worker to a job."""
-
-    outcomes: list[UnitOutcome] = field(default_factory=list)
-    refusals: list[Refusal] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def to_json(self) -> str:
-        """For the process that asked."""
-        return canonical_json(
-            {
-                "outcomes": [outcome.to_json() for outcome in self.outcomes],
-                "refusals": [vars(refusal) for refusal in self.refusals],
-                "notes": self.notes,
-            }
-        )
-
-    @classmethod
-    def from_json(cls, text: str) -> Answer:
-        """What `to_json` gave."""
-        data = json.loads(text)
-        refusals = [Refusal(**refusal) for refusal in data["refusals"]]
-        return cls([UnitOutcome.from_json(item) for item in data["outcomes"]], refusals, data["notes"])
-
-
-def job_order(units: Sequence[Unit], settings: Settings, status_file: Path | None = None) -> str:
-    """The order to a worker, as JSON; in `status_file` the worker notes which unit it is at."""
-    about = {"settings": settings.to_json(), "status_file": None if status_file is None else str(status_file)}
-    return canonical_json({**about, "units": [unit.to_json() for unit in units]})
-
-
-def run_order(order: str, save_detector: SaveDetector | None = None) -> str:
-    """Run the units of an order: the `Work` of executors elsewhere. Backbone and last bank stay for the next order.
-
-    Args:
-        order: as `job_order` makes it.
-        save_detector: writes the detector of a unit, where the order's settings ask for it.
-    """
-    from adbench.registration.registry import installed
-
-    data = json.loads(order)
-    answer = Answer()
-    try:
-        runner = _runner(canonical_json(data["settings"]), save_detector)
-        runner.note = answer.notes.append
-        runner.status.file = None if data["status_file"] is None else Path(data["status_file"])
-        units = [Unit.from_json(unit, installed()) for unit in data["units"]]
-    except AdbenchError as error:  # another machine: no such GPU, plugin or dataset there
-        answer.refusals.append(Refusal("all of a job", words_of(error), isinstance(error, WeightsError)))
-        return answer.to_json()
-    return run_units(runner, units, Callbacks(), answer).to_json()
-
-
-@lru_cache(maxsize=1)
-def _runner(settings: str, save_detector: SaveDetector | None) -> Runner:
-    from adbench.engine.run.runner import Runner
-    from adbench.registration.registry import installed
-
-    return Runner(installed(), Settings.from_json(json.loads(settings)), save_detector=save_detector)
-
-
-def run_units(runner: Runner, units: Sequence[Unit], callbacks: Callbacks, answer: Answer) -> Answer:
-    """Run units one after another. A unit that another process runs comes last, and is waited for then."""
-    busy = []
-    with runner.together(len(units)):
-        for place, unit in enumerate(units):
-            runner.status.place = place
-            if not _run_one(runner, unit, callbacks, answer, wait=False):
-                busy.append((place, unit))
-            if answer.outcomes and answer.outcomes[-1].unsaved is not None:
-                return answer  # the next could not be written either
-        for place, unit in busy:
-            runner.status.place = place
-            _run_one(runner, unit, callbacks, answer, wait=True)
-    return answer
-
-
-def _run_one(runner: Runner, unit: Unit, callbacks: Callbacks, answer: Answer, *, wait: bool) -> bool:
-    """Run a unit; False if another process is at it and is not to be waited for."""
-    raise_if_stopped()
-    callbacks.begin(unit.title)
-    try:
-        outcome = runner.run(unit, wait=wait)
-    except (UsageError, WeightsError) as error:
-        refusal = Refusal(unit.title, words_of(error), isinstance(error, WeightsError))
-        answer.refusals.append(refusal)
-        callbacks.refused(refusal)
-        return True
-    except BaseException as error:  # before there was a record to put it into
-        if is_stop(error):
-            raise
-        refusal = Refusal(unit.title, f"a part of its recipe raised {named(error)}", weights=False)
-        answer.refusals.append(refusal)
-        callbacks.refused(refusal)
-        return True
-    if outcome is None:
-        return False
-    answer.outcomes.append(outcome)
-    callbacks.end(outcome)
-    return True
+"""How often a job starts at most, if its workers die before any unit begins; then its first open unit fails."""
 
 
 @dataclass
@@ -190,7 +60,7 @@ class Dispatcher:
     _starts: Counter[int] = field(default_factory=Counter)
 
     def run(self, branches: Sequence[Branch]) -> None:
-        """Run all units that have not ended before, until all have or results cannot be written any more.
+        """Run all units that have not ended before. It stops early if results cannot be written any more.
 
         Raises:
             Stopped: the user stops it, by Ctrl-C, SIGTERM or SIGHUP.
@@ -206,7 +76,7 @@ class Dispatcher:
             todo = self._round(todo, folder)
 
     def _settled(self, unit: Unit) -> bool:
-        """Whether a unit has ended, here or elsewhere, and is not to be run again; finds out without loading torch."""
+        """Whether a unit has ended, here or elsewhere, and is not to be run again. This loads no torch."""
         builder = self._builder(unit)
         record = builder.record()
         old = record == self._before.setdefault(builder.id, record)
@@ -223,7 +93,7 @@ class Dispatcher:
             builder.task = make_task(
                 unit.dataset, unit.category, unit.protocol, unit.seed, skip_bad=self.settings.skip_bad
             )
-        except BaseException as error:  # the unit itself will fail of it, with a record
+        except BaseException as error:  # the unit will fail with this error, and its record will hold it
             if is_stop(error):
                 raise
         return builder
@@ -235,7 +105,7 @@ class Dispatcher:
         left = []
         with ExitStack() as stack:
             work = stack.enter_context(self._work_here(jobs)) if self.executor.here else self.work
-            endings = stack.enter_context(closing(self.executor.run(work, list(jobs))))  # no worker outlives it
+            endings = stack.enter_context(closing(self.executor.run(work, list(jobs))))  # ends all workers
             for ending in endings:
                 given = jobs[ending.job]
                 if ending.answer is None:
@@ -255,7 +125,7 @@ class Dispatcher:
 
     @contextmanager
     def _work_here(self, jobs: Mapping[Job, _GivenJob]) -> Iterator[Work]:
-        """Work for this process, which tells its progress while it runs."""
+        """Work for this process, which reports its progress while it runs."""
         from adbench.engine.run.runner import Runner
 
         given = self.callbacks
@@ -285,11 +155,11 @@ class Dispatcher:
         self.callbacks.refused(refusal)
 
     def _record_worker_death(self, ending: Ending, given: _GivenJob) -> Sequence[Unit]:
-        """Record that a worker died. The unit that it was at has failed; returns the units that are still to run.
+        """Record that a worker died. The unit that it ran has failed; returns the units that are still to run.
 
-        A worker that was between two units, or waited for another process, takes no unit with it. Its status file tells
-        where it was. A job whose worker dies without a status is given out again once; from then on, each such death
-        costs the first unit that has not ended.
+        A worker that was between two units, or waited for another process, loses no unit. Its status file shows
+        where it was. A job whose worker dies without a status is started once more; after that, each such death
+        fails the first unit that has not ended.
         """
         status = WorkerStatus.read(given.status_file)
         delete_dead_locks(self.settings.out)
@@ -312,7 +182,7 @@ class Dispatcher:
         return [unit for unit in left if not any(unit is other for other in lost)]
 
     def _lost(self, unit: Unit, ending: Ending, status: LastStatus | None) -> UnitOutcome:
-        """The record of a unit that took its worker with it."""
+        """The outcome of a unit whose worker died."""
         builder = self._builder(unit)
         late = status is not None and status.late
         after = f"stopped after {self.settings.timeout or 0:g} s (--timeout)"
@@ -332,7 +202,7 @@ class Dispatcher:
 
 
 class _GivenJob(NamedTuple):
-    """Units that were given out as a job, and the file in which the worker notes which of them it is at."""
+    """The units of a job, and the file in which its worker writes the current unit."""
 
     units: Sequence[Unit]
     status_file: Path | None

@@ -1,13 +1,11 @@
-"""Where units end: their record and what belongs to it, written into the folder of runs, and told to trackers."""
+"""Writes the record of a unit, and the files beside it, into the folder of runs, and calls the plugins' hook."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
-from adbench.api.metric import Metric
 from adbench.engine.plan.data_origin import write_origin
 from adbench.engine.plan.settings import Settings
 from adbench.engine.process.error_text import bounded, named, words_of
@@ -34,10 +32,6 @@ class ResultWriter:
     settings: Settings
     writing: Callable[[], None] = lambda: None
     save_detector: SaveDetector | None = None
-
-    def metrics(self) -> list[Metric]:
-        """All that are installed."""
-        return [cast("Metric", metric) for metric in self.registry.made("metric")]
 
     def failed(self, builder: RecordBuilder, error: BaseException) -> UnitOutcome:
         """The outcome of a unit that this ended; a failure, of ``redo``, never takes the place of a result."""
@@ -69,7 +63,7 @@ class ResultWriter:
             with new_run(self.settings.out, builder.folder.name) as folder:
                 if result is not None:
                     self.writing()
-                    record = result.write(folder, record, self.metrics(), figures=self.settings.figures)
+                    record = result.write(folder, record, self.registry.metrics(), figures=self.settings.figures)
                     if is_here(self.settings.out):
                         write_origin(folder, builder.unit.dataset)
                 no_detector = "" if fit is None else self._write_detector(fit, record, folder)

@@ -161,7 +161,7 @@ class Runner:
             predicted = self._predictor.predictions(unit)
             builder.runtime, builder.facts, builder.drew = predicted.runtime, predicted.facts, predicted.drew
             normal, fit = self._normal_scores(unit)
-            result, metrics = self._results.measured(unit, predicted, normal, self._writer.metrics())
+            result, metrics = self._results.measured(unit, predicted, normal, self.registry.metrics())
             self._remark(builder.unit)
             self._remarks.each_once(result.evaluator.remarks())
         shared_s = self._shared.charged - charged

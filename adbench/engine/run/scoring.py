@@ -1,18 +1,28 @@
-"""Scores of a stream of images by a fitted method."""
+"""Scores of a stream of images by a fitted method; they lie on disk, so that memory does not grow with the images."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import tempfile
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 import numpy as np
+import torch
 
+from adbench.api.features import ImageScores
 from adbench.engine.features.feature_batch import FeatureBatch, FeatureCost
 from adbench.engine.features.streams import ImageStream
 from adbench.engine.pictures.embedding import image_vectors
 from adbench.engine.process.clock import Clock
 from adbench.engine.run.method import Method, split_scores
-from adbench.engine.run.score_spool import ScoreSpool
+from adbench.engine.store.array_file import BOOL, ArrayFile
 from adbench.engine.store.predictions import Predictions
+from adbench.errors import StorageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from adbench.api.geometry import Geometry
 
 
 class ScoredStream(NamedTuple):
@@ -56,3 +66,76 @@ def _score_batch(method: Method, batch: FeatureBatch, spool: ScoreSpool, clock: 
     spool.add(scores, batch.features.geometry)
     clock.add("score", seconds)
     clock.lap(batch.seconds + seconds, len(batch.features))
+
+
+class _Entry(NamedTuple):
+    """An image, its own score, and where its arrays are among those on disk."""
+
+    id: str
+    image: float | None
+    patches: int | None
+    vector: int | None
+    foreground: int | None
+
+
+class ScoreSpool(Sequence[ImageScores]):
+    """The scores of all images so far. Its arrays lie on disk, and are deleted with this object."""
+
+    def __init__(self) -> None:
+        self._rows: list[_Entry] = []
+        self._geometry: list[Geometry] = []
+        self._equal_geometry: dict[Geometry, Geometry] = {}
+        self._patches, self._vectors, self._foreground = ArrayFile(), ArrayFile(), ArrayFile(BOOL)
+
+    def add(self, scores: Iterable[ImageScores], geometry: Iterable[Geometry]) -> None:
+        """Add the scores of some more images, and the places of their pixels.
+
+        Args:
+            scores: one an image; all have a foreground, or none has.
+            geometry: one an image.
+
+        Raises:
+            StorageError: the disk is full.
+        """
+        try:
+            for one in scores:
+                patches, vector = _append(self._patches, one.patches), _append(self._vectors, one.vector)
+                self._rows.append(_Entry(one.id, one.image, patches, vector, _append(self._foreground, one.foreground)))
+        except OSError as error:
+            raise StorageError(
+                f"cannot keep scores in {tempfile.gettempdir()}: {error.strerror or error}; free some space there, or"
+                " set TMPDIR to a larger folder"
+            ) from None
+        self._geometry += (self._equal_geometry.setdefault(one, one) for one in geometry)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> ImageScores: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[ImageScores]: ...
+    def __getitem__(self, index: int | slice) -> ImageScores | list[ImageScores]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        row = self._rows[index]
+        arrays = (self._patches, row.patches), (self._vectors, row.vector), (self._foreground, row.foreground)
+        patches, vector, foreground = (_read(*array) for array in arrays)
+        return ImageScores(row.id, patches, row.image, vector, foreground, self._geometry[index].size)
+
+    def predictions(self, scores: np.ndarray) -> Predictions:
+        """The predictions, with the score [N] of each image."""
+        ids = tuple(row.id for row in self._rows)
+        return Predictions(ids, tuple(self._geometry), scores, self._patches or None, self._foreground or None)
+
+
+def _append(arrays: ArrayFile, tensor: Tensor | None) -> int | None:
+    """Put an array on disk; returns its place."""
+    if tensor is None:
+        return None
+    arrays.append(tensor.numpy())
+    return len(arrays) - 1
+
+
+def _read(arrays: ArrayFile, place: int | None) -> Tensor | None:
+    return None if place is None else torch.from_numpy(arrays[place])

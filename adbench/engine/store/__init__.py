@@ -1,1 +1,1 @@
-"""Records, predictions and where they lie: the files of a run."""
+"""The files of a run: its record, its predictions and its folder."""

@@ -35,7 +35,7 @@ class _Arrays(Sequence[np.ndarray]):
 
     @property
     def nbytes(self) -> int:
-        """Of all arrays; none is read for it."""
+        """The bytes of all arrays; no array is read for it."""
         return sum(map(self._bytes, self._shapes))
 
     def _bytes(self, shape: tuple[int, ...]) -> int:
@@ -59,7 +59,7 @@ class _Arrays(Sequence[np.ndarray]):
 
 
 class ArrayFile(_Arrays):
-    """Arrays that are put on disk as they come, and are gone with this object.
+    """Arrays that are appended to a file on disk, and are deleted with this object.
 
     Args:
         kind: of the numbers.
@@ -71,7 +71,7 @@ class ArrayFile(_Arrays):
         weakref.finalize(self, self._volume.free, self._extents).atexit = False
 
     def append(self, array: np.ndarray) -> None:
-        """Write one more.
+        """Append an array.
 
         Raises:
             OSError: the disk is full.
@@ -110,7 +110,7 @@ class Stored(_Arrays):
         """The bytes of one array.
 
         Raises:
-            StorageError: the file has become another one.
+            StorageError: the file was replaced by another one.
         """
         start, end = self._starts[place : place + 2]
         try:
@@ -126,7 +126,7 @@ class Stored(_Arrays):
 
 
 def file_state(path: Path) -> object:
-    """The size, time and number of a file: they tell whether it has been changed or replaced.
+    """The size, time and number of a file: they show whether it was changed or replaced.
 
     Raises:
         OSError: there is none.
@@ -198,7 +198,7 @@ class _Volume:
 
 
 def _inode_of(descriptor: int) -> tuple[int, int] | None:
-    """What tells a file from all others; None where the descriptor is closed."""
+    """The number that identifies a file; None where the descriptor is closed."""
     try:
         found = os.fstat(descriptor)
     except OSError:
@@ -215,7 +215,7 @@ _current: list[_Volume] = []
 
 
 def _volume() -> _Volume:
-    """This process's own."""
+    """The volume of this process."""
     if not _current or _current[0].process != os.getpid() or not _current[0].there:
         _current[:] = [_Volume()]
     return _current[0]

@@ -1,4 +1,4 @@
-"""Sequences whose items are made when they are asked for."""
+"""Sequences whose items are read when they are needed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Item = TypeVar("Item")
 
 
 class LazySequence(Sequence[Item]):
-    """Items by place, each read when it is asked for."""
+    """Items by place, each read when it is needed."""
 
     def __init__(self, places: Sequence[int], read: Callable[[int], Item]) -> None:
         self._places, self._read = places, read

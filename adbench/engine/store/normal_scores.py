@@ -1,4 +1,4 @@
-"""Image scores of normal images, which thresholds are made of."""
+"""Image scores of normal images; thresholds follow from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NormalScores:
-    """Image scores of normal images that the bank had not seen.
+    """Image scores of normal images by banks that did not learn from them.
 
     Attributes:
         values: [N] float32; none where the method gives no such scores.

@@ -28,7 +28,7 @@ KINDS = {"patches": FLOAT32, "foreground": BOOL}
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a method said of the test images, in order.
+    """The scores of the test images by one method, in order.
 
     Attributes:
         ids: the images.
@@ -162,7 +162,7 @@ def _digest(path: Path, folder: Path) -> str:
 
 
 def _require_whole(header: _Header, scores: np.ndarray) -> None:
-    """Raise `ValueError` if a file does not hold what its header says: it may be untrusted."""
+    """Raise `ValueError` if the content of a file does not fit its header; the file may be untrusted."""
     count = len(header.ids)
     if scores.shape != (count,) or scores.dtype != np.float32 or not np.isfinite(scores).all():
         raise ValueError(f"scores are not {count} finite numbers")

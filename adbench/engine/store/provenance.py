@@ -1,4 +1,4 @@
-"""What merely happened: versions, device, git, weights. Never part of a record's identity."""
+"""The provenance of a record: versions, device, git, weights. It is never part of a record's identity."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NOT_AT_WORK = {"dev", "docs", "test", "tests"}
 def provenance_of(
     device: str, runtime: str, weights: Iterable[Weights], dists: Iterable[str], started: datetime
 ) -> Provenance:
-    """Where and on what a unit runs.
+    """The provenance of a unit.
 
     Args:
         device: torch's name of the device.

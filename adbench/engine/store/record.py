@@ -39,7 +39,7 @@ class _Model(BaseModel):
 
 
 class PartInfo(_Model):
-    """Which component filled a slot, and who published it."""
+    """The component in a slot, and the package that it comes from."""
 
     kind: str
     name: str
@@ -49,7 +49,7 @@ class PartInfo(_Model):
 
 
 class RecipeInfo(_Model):
-    """The method: `spec` decides the score, `parts` says who it is made of."""
+    """The method: `spec` decides the scores, `parts` names its components."""
 
     name: str
     spec: dict[str, Any]
@@ -57,7 +57,7 @@ class RecipeInfo(_Model):
 
     @cached_property
     def spec_json(self) -> str:
-        """The spec in its one spelling."""
+        """The spec as canonical JSON."""
         return canonical_json(self.spec)
 
     @cached_property
@@ -67,7 +67,7 @@ class RecipeInfo(_Model):
 
 
 class TaskInfo(_Model):
-    """What the method was asked to do."""
+    """The task: dataset, category, seed, protocol and images."""
 
     dataset: str
     revision: str
@@ -88,7 +88,7 @@ _LATER = {"tuned_on_test", "contamination"}
 
 
 class Regime(_Model):
-    """What the method was given, computed from declarations. Rows of different regimes are never ranked together."""
+    """The regime, computed from the components' declarations. Rows of different regimes are never ranked together."""
 
     train_images: int
     test_set: bool = Field(description="the bank learned from the test images: transductive")
@@ -103,7 +103,7 @@ class Regime(_Model):
 
     @model_serializer(mode="wrap")
     def _as_older_records(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without what came later and does not hold: the same bytes as before."""
+        """Leave out later fields that are false, so that older records keep their bytes."""
         given: dict[str, Any] = write(self)
         return {name: value for name, value in given.items() if name not in _LATER or value}
 
@@ -125,7 +125,7 @@ class Quantiles(_Model):
 
 
 class Cost(_Model):
-    """What the unit cost. Memory in MB (2**20 bytes), times in seconds unless the name says otherwise."""
+    """The cost of the unit: memory in MB (2**20 bytes), times in seconds unless the name gives another unit."""
 
     extract_s: float = Field(description="reading and seeing the training images")
     fit_s: float = Field(description="fitting necks and bank, extraction included")
@@ -156,7 +156,7 @@ class WeightsInfo(_Model):
 
 
 class Provenance(_Model):
-    """What merely happened: never part of the identity."""
+    """The circumstances of a run, which are never part of the identity."""
 
     adbench: str
     git: str | None
@@ -234,7 +234,7 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=F
 
 
 def canonical_json(value: Any) -> str:
-    """One spelling for one value: sorted keys, no spaces, no NaN."""
+    """The only JSON text of a value: sorted keys, no spaces, no NaN."""
     return _CANONICAL.encode(value)
 
 
@@ -257,7 +257,7 @@ def parse_record(text: str, where: str) -> ResultRecord:
 
 
 def _parse_slowly(text: str, where: str) -> ResultRecord:
-    """A record of an older schema, or why it is none."""
+    """A record of an older schema; raises `StorageError` with the reason if the content is no record."""
     data = parse_json(text, where)
     if isinstance(data, dict) and isinstance(data.get("schema"), int) and data["schema"] > SCHEMA:
         raise StorageError(f"{where}: schema {data['schema']} is newer than {SCHEMA}; upgrade adbench-core")

@@ -1,4 +1,4 @@
-"""Finds a unit's folder among many runs: they are looked through once, and again only after there was a change."""
+"""Finds a unit's folder among many runs. The folder of runs is listed once, and again only after a change."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ TICK_NS = 50_000_000
 
 
 @dataclass
-class _Look:
-    """The last look at a folder: when it was changed before, when it was looked at, and what was there by then."""
+class _Listing:
+    """The last listing of a folder: its time of change, the time of the listing, and its content."""
 
     changed: int = 0
     at: int = 0
-    seen: set[str] = field(default_factory=set)
+    known: set[str] = field(default_factory=set)
     names: dict[str, str] = field(default_factory=dict)
 
 
@@ -48,23 +48,23 @@ def folder_of(out: Path, name: str, *former: str) -> Path:
 
 
 def _index(out: Path) -> Mapping[str, str]:
-    """Names of the folders by how their ids begin, whoever has put them there; some may be gone by now."""
-    look = _last(str(out))
+    """Names of the folders by the first characters of their ids, of all processes; some may be deleted by now."""
+    listing = _last(str(out))
     try:
         changed = out.stat().st_mtime_ns
-        if look.changed == changed and look.at - changed > TICK_NS:
-            return look.names
-        look.changed, look.at, there = changed, time.time_ns(), set(os.listdir(out))  # noqa: PTH208
+        if listing.changed == changed and listing.at - changed > TICK_NS:
+            return listing.names
+        listing.changed, listing.at, there = changed, time.time_ns(), set(os.listdir(out))  # noqa: PTH208
     except OSError:
         return {}
-    for name in sorted(there - look.seen):
+    for name in sorted(there - listing.known):
         if name[0] != "." and name[-ID - 1 : -ID] == "-":
-            look.names[name[-ID:]] = name
-    look.seen = there
-    return look.names
+            listing.names[name[-ID:]] = name
+    listing.known = there
+    return listing.names
 
 
 @lru_cache(maxsize=8)
-def _last(_out: str) -> _Look:
-    """Where the last look at a folder is kept."""
-    return _Look()
+def _last(_out: str) -> _Listing:
+    """The last listing of a folder; a new one is empty."""
+    return _Listing()

@@ -24,10 +24,10 @@ def check_answers_have_their_types(subject: Subject[Any]) -> None:
     """It does its work on small images, and every method returns what the contract says."""
     for call, answer, allowed in _ANSWERS[subject.original.kind](subject.ready(), subject, toys()):
         wanted = " or ".join("None" if each is type(None) else each.__name__ for each in allowed)
-        require(isinstance(answer, allowed), f"{call} returned {_told(answer)}; return {wanted}.")
+        require(isinstance(answer, allowed), f"{call} returned {_type_of(answer)}; return {wanted}.")
 
 
-def _told(answer: object) -> str:
+def _type_of(answer: object) -> str:
     return "None" if answer is None else f"an object of type {type(answer).__name__}"
 
 

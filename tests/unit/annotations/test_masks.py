@@ -108,7 +108,7 @@ def test_polygons_and_run_lengths_of_coco(coco, tmp_path):
     assert (page == 2).sum() == 18
 
 
-def test_what_is_cut_or_vanishes_is_told(labelme, tmp_path):
+def test_what_is_cut_or_vanishes_is_reported(labelme, tmp_path):
     folder = labelme(shape(points=((25, 3), (40, 3), (40, 6))), shape(points=((40, 3), (45, 3), (45, 6))))
     done = import_masks(folder, folder, tmp_path / "out")
     assert done.remarks == [

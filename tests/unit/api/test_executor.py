@@ -32,7 +32,7 @@ def test_an_answer_comes_back():
         (Mute(), "it raised Mute:"),
     ],
 )
-def test_whatever_is_raised_is_told(error, reason):
+def test_whatever_is_raised_is_reported(error, reason):
     assert answer_or_reason(raising(error), "") == (None, reason)
 
 

@@ -73,7 +73,7 @@ def test_a_link_stays_inside(tmp_path):
     assert not is_there(inside / "nothing")
 
 
-def test_what_is_no_text_is_said(tmp_path):
+def test_what_is_no_text_is_reported(tmp_path):
     (tmp_path / "x").write_bytes(b"ab\xff")
     with pytest.raises(StorageError, match="cannot decode byte 2"):
         read_plain(tmp_path / "x", 10, "a text")
@@ -152,7 +152,7 @@ def test_a_bomb_costs_no_memory(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (lambda packed: packed[:-5], "it ends too early"),
         (lambda packed: packed + b"more", "it goes on behind its end"),
@@ -162,8 +162,8 @@ def test_a_bomb_costs_no_memory(tmp_path):
         (lambda packed: lzma.compress(b"x" * 9, preset=9), "Memory usage"),
     ],
 )
-def test_a_damaged_or_greedy_file_is_named(tmp_path, spoil, said):
+def test_a_damaged_or_greedy_file_is_named(tmp_path, spoil, message):
     file = tmp_path / "x.xz"
     file.write_bytes(spoil(lzma.compress(b"a text that goes on for a while" * 9)))
-    with pytest.raises(StorageError, match=rf"x\.xz.*{said}"):
+    with pytest.raises(StorageError, match=rf"x\.xz.*{message}"):
         read_xz(file, 1 << 20, "a text")

@@ -214,7 +214,7 @@ def test_names_of_strangers_stay_inside_the_root(make_run, root):
     assert check(root, RENDERERS).problems == []
 
 
-def test_strangers_text_is_inert_on_the_page(make_run, root):
+def test_untrusted_text_is_inert_on_the_page(make_run, root):
     build([make_run("<script>alert(1)</script>|=cmd()", category="[x](http://evil)")], root, RENDERERS)
     page = (root).rglob("README.md")
     text = "".join(path.read_text(encoding="utf-8") for path in page)
@@ -228,7 +228,7 @@ def test_one_name_may_have_many_specs(make_run, root):
     assert len(list(root.glob("demo/full-shot/records/knn-*.jsonl"))) == 2
 
 
-def test_nothing_to_read_is_said(root, tmp_path):
+def test_nothing_to_read_is_reported(root, tmp_path):
     with pytest.raises(StorageError, match="holds no run"):
         build([tmp_path / "nowhere"], root, RENDERERS)
     assert not root.exists()
@@ -372,7 +372,7 @@ def test_check_names_assets_that_are_missing_or_of_no_page(make_run, root):
 
 
 @pytest.mark.parametrize("name", ["logo.png", "board.js", ".draft-x", "page-01234567.css/mine.txt"])
-def test_a_stranger_s_file_among_the_assets_is_named_and_never_removed(make_run, root, name):
+def test_an_untrusted_file_among_the_assets_is_named_and_never_removed(make_run, root, name):
     build([make_run()], root, RENDERERS)
     path = root / "assets" / name
     path.parent.mkdir(exist_ok=True)

@@ -6,7 +6,6 @@ from adbench import Source, UnknownName, UsageError
 from adbench.cli.commands.plan import command as plan_command
 from adbench.cli.commands.run import command as run_command
 from adbench.cli.options import SectionedCommand, option, protocol_from, recipe_from
-from adbench.detector.datasets import dataset_from
 from adbench.registration.registry import load_registry
 
 NOTHING_SAID = {
@@ -78,22 +77,6 @@ def test_an_option_called_self_is_no_surprise(recipe, registry):
     part = recipe(backbone="toy-pixels:self=1", scorer="toy-nearest").backbone
     with pytest.raises(UnknownName, match="unknown option 'self'"):
         part.make("backbone", registry)
-
-
-def test_data_is_a_name_or_a_folder(registry, parts):
-    assert dataset_from(registry, "demo").name == "demo"
-    assert dataset_from(registry, str(parts)).board_name == "parts"
-    assert dataset_from(registry, f"folder:root={parts},called=mine").board_name == "mine"
-    with pytest.raises(UnknownName, match="did you mean 'demo'"):
-        dataset_from(registry, "dmo")
-
-
-def test_a_root_says_where_a_named_dataset_lies(registry, parts):
-    assert dataset_from(registry, "mvtec-ad", str(parts)).config.root == parts
-    with pytest.raises(UsageError, match="--root"):
-        dataset_from(registry, str(parts), "elsewhere")
-    with pytest.raises(UnknownName, match="dataset 'demo'"):
-        dataset_from(registry, "demo", "elsewhere")
 
 
 @pytest.mark.parametrize(("text", "grid"), [("original", None), ("256", (256, 256)), ("1", (1, 1))])

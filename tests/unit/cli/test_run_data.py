@@ -21,7 +21,7 @@ def run(tmp_path, parts):
     return folder
 
 
-def test_what_is_said_goes_first(run, make_record):
+def test_what_is_reported_goes_first(run, make_record):
     assert dataset_of(installed(), make_record(dataset="parts"), "demo", run).name == "demo"
     with pytest.raises(UnknownName, match="'nowhere'"):
         dataset_of(installed(), make_record(dataset="parts"), "nowhere", run)

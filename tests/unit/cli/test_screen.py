@@ -38,9 +38,9 @@ def test_what_would_steer_a_terminal_is_written_as_an_escape(text, seen):
 
 
 def test_a_long_text_shows_its_beginning_and_its_end():
-    said = visible("a" * 1_200_000 + "z")
-    assert len(said) < MAX_LINE + 10
-    assert (said[0], said[-1], " … " in said) == ("a", "z", True)
+    message = visible("a" * 1_200_000 + "z")
+    assert len(message) < MAX_LINE + 10
+    assert (message[0], message[-1], " … " in message) == ("a", "z", True)
 
 
 def test_lines_and_styled_texts_are_visible_too(capsys):
@@ -50,7 +50,7 @@ def test_lines_and_styled_texts_are_visible_too(capsys):
 
 
 @pytest.mark.parametrize(
-    ("number", "words", "said"),
+    ("number", "words", "message"),
     [
         (0, ("unit",), "0 units"),
         (1, ("unit",), "1 unit"),
@@ -58,11 +58,11 @@ def test_lines_and_styled_texts_are_visible_too(capsys):
         (2, ("branch", "branches"), "2 branches"),
     ],
 )
-def test_one_is_one(number, words, said):
-    assert counted(number, *words) == said
+def test_one_is_one(number, words, message):
+    assert counted(number, *words) == message
 
 
-def test_of_many_names_the_first_are_said():
+def test_of_many_names_the_first_are_reported():
     assert listed(["a", "b"]) == "a, b"
     assert listed(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
 
@@ -83,16 +83,16 @@ def test_the_command_line_prints_through_the_screen(path):
 
 @pytest.mark.parametrize("width", [1, 20, 40, 80])
 def test_a_line_breaks_between_words_and_a_path_stays_whole(width):
-    told = io.StringIO()
+    reported = io.StringIO()
     path = "runs/brick-patchcore-lite-s0-0b231d040eaf"
-    say(RichConsole(file=told, force_terminal=True, width=width, markup=False), f"  fit 1.0 s, 803 MB; {path}")
-    lines = told.getvalue().splitlines()
+    say(RichConsole(file=reported, force_terminal=True, width=width, markup=False), f"  fit 1.0 s, 803 MB; {path}")
+    lines = reported.getvalue().splitlines()
     assert path in {line.strip() for line in lines} | {lines[-1].split("; ")[-1]}
     assert all(len(line) <= max(width, 4 + len(path)) for line in lines)
-    assert " ".join(told.getvalue().split()) == f"fit 1.0 s, 803 MB; {path}"
+    assert " ".join(reported.getvalue().split()) == f"fit 1.0 s, 803 MB; {path}"
 
 
 def test_a_pipe_gets_the_line_as_it_is():
-    told = io.StringIO()
-    say(RichConsole(file=told, width=10, markup=False), "one two three four five six")
-    assert told.getvalue() == "one two three four five six\n"
+    reported = io.StringIO()
+    say(RichConsole(file=reported, width=10, markup=False), "one two three four five six")
+    assert reported.getvalue() == "one two three four five six\n"

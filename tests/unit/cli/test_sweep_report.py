@@ -27,11 +27,11 @@ def report(chosen=OTHER, *, oracle=False, tuned_on=()):
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_a_person_is_told_who_chose_and_what_it_is_worth(terminal, capsys, monkeypatch):
+def test_a_person_is_reported_who_chose_and_what_it_is_worth(terminal, capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
     monkeypatch.setenv("COLUMNS", "200")
     show(report(), 0.4)
-    said = capsys.readouterr().out
+    message = capsys.readouterr().out
     for words in (
         "mine on parts[1]: bolt; seeds 0",
         "2 test images choose (a share of 0.4",
@@ -45,8 +45,8 @@ def test_a_person_is_told_who_chose_and_what_it_is_worth(terminal, capsys, monke
         'aggregate: {"quantile": {"q": 0.9}}',
         'tuned_on: ["parts[1]"]',
     ):
-        assert words in said
-    assert ("─" in said) is terminal
+        assert words in message
+    assert ("─" in message) is terminal
 
 
 def test_an_oracle_says_so_first(capsys):
@@ -56,19 +56,19 @@ def test_an_oracle_says_so_first(capsys):
 
 def test_where_nothing_is_better_there_is_nothing_to_paste(capsys):
     show(report(OWN), 0.5)
-    said = capsys.readouterr().out
-    assert "prefer the recipe's own setting" in said
-    assert "tuned_on" not in said
+    message = capsys.readouterr().out
+    assert "prefer the recipe's own setting" in message
+    assert "tuned_on" not in message
 
 
 def test_a_mark_that_is_there_stays():
     assert lines_for(report(tuned_on=["demo"]))[-1] == 'tuned_on: ["demo", "parts[1]"]'
 
 
-def test_a_program_is_told_the_same():
-    said = to_json(report())
-    assert (said["choosing"], said["reporting"], said["oracle"]) == (2, 3, False)
-    assert said["figures"]["image-auroc"] == {"own": 0.75, "chosen": 0.625}
-    assert said["figures"]["pixel-ap"] == {"own": None, "chosen": None}
-    assert [one["value"] for one in said["contests"][0]["tried"]] == [0.9, 0.8]
-    assert said["chosen"]["map"]["morphology"] == "open:3"
+def test_a_program_is_reported_the_same():
+    message = to_json(report())
+    assert (message["choosing"], message["reporting"], message["oracle"]) == (2, 3, False)
+    assert message["figures"]["image-auroc"] == {"own": 0.75, "chosen": 0.625}
+    assert message["figures"]["pixel-ap"] == {"own": None, "chosen": None}
+    assert [one["value"] for one in message["contests"][0]["tried"]] == [0.9, 0.8]
+    assert message["chosen"]["map"]["morphology"] == "open:3"

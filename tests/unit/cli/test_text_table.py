@@ -130,10 +130,10 @@ def test_the_spread_over_seeds_is_that_of_the_means(record):
     assert rows["± over seeds"][0] == "21.2"
 
 
-@pytest.mark.parametrize(("drew", "said"), [(False, "det."), (True, "0.0"), (None, "0.0")])
-def test_where_nothing_was_drawn_there_is_no_spread_to_show(record, drew, said):
+@pytest.mark.parametrize(("drew", "message"), [(False, "det."), (True, "0.0"), (None, "0.0")])
+def test_where_nothing_was_drawn_there_is_no_spread_to_show(record, drew, message):
     records = [record("m", "a", seed, drew=drew) for seed in (0, 1, 2)]
-    assert table_of(records)["± over seeds"][0] == said
+    assert table_of(records)["± over seeds"][0] == message
     two = [*records, *(record("n", "a", seed, drew=True) for seed in (0, 1, 2))]
     assert table_of(two)["m"][0] == ("90.0 det." if drew is False else "90.0 ± 0.0")
     assert table_of(two)["n"][0] == "90.0 ± 0.0"

@@ -124,7 +124,7 @@ def test_a_folder_of_a_category_stands_for_its_training_images_and_others_are_no
         Detector(**toys).fit([])
 
 
-def test_images_unlike_those_it_learned_from_are_told(toy_detector, noise):
+def test_images_unlike_those_it_learned_from_are_reported(toy_detector, noise):
     small = toy_detector.predict(noise(1, side=16)[0])
     assert small.notes == ("it has 16 x 16 pixels, where the detector learned from 32 x 32",)
     gray = toy_detector.predict(noise(1)[0][:, :, 0])

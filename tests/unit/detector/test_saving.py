@@ -20,7 +20,7 @@ from adbench.engine.plan.protocol import Protocol
 from adbench.engine.plan.recipe import Recipe, complete
 from adbench.engine.plan.settings import Settings
 from adbench.engine.plan.unit import Unit
-from adbench.engine.run.dispatch import Callbacks, run_order
+from adbench.engine.run.orders import Callbacks, run_order
 from adbench.engine.store.predictions import read_predictions
 from adbench.errors import UsageError
 from adbench.executor import Ending, Executor

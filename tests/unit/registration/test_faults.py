@@ -33,9 +33,9 @@ class Plain(Backbone):
     name = "plain"
 
 
-def test_everything_that_is_missing_is_told():
-    told = class_faults(Plain)
-    assert told == [
+def test_everything_that_is_missing_is_reported():
+    reported = class_faults(Plain)
+    assert reported == [
         "it has no extract(batch); write one",
         "it has no provides(config); write one",
         "it has no weights(); write one",
@@ -51,7 +51,7 @@ def test_a_missing_property_is_called_one():
     assert "it has no property 'owners'; write one" in class_faults(Vectors)
 
 
-def test_a_property_as_a_method_is_told():
+def test_a_property_as_a_method_is_reported():
     class Called(toy.ToyVectors):
         """Has a method for a property."""
 
@@ -161,7 +161,7 @@ def test_a_helper_beside_a_hook_is_no_hook():
     assert hook_fault(Plugin()) == ""
 
 
-def test_what_a_hook_returns_is_told():
+def test_what_a_hook_returns_is_reported():
     assert answer_fault("register_recipes", ["a"]).startswith("register_recipes returns list; call register(...)")
 
 
@@ -182,7 +182,7 @@ def test_what_was_raised_is_one_line():
     assert raised(caught.value).endswith("did you mean 'exact_search'?")
 
 
-def test_a_name_of_another_public_module_is_told_with_that_module():
+def test_a_name_of_another_public_module_is_reported_with_that_module():
     with pytest.raises(ImportError) as caught:
         exec("from adbench import exact_search")
     assert raised(caught.value) == (

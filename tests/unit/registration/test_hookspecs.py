@@ -107,13 +107,13 @@ def test_a_plugin_whose_commands_crash_is_named(cli, capsys):
 
     cli.load("broken-dist", "1", Broken())
     assert call(["greet"]) == 2
-    said = capsys.readouterr().err
-    assert said.count("left out: plugin 'broken-dist': its register_commands hook raised RuntimeError: no") == 1
-    assert "unknown command 'greet'" in said
+    message = capsys.readouterr().err
+    assert message.count("left out: plugin 'broken-dist': its register_commands hook raised RuntimeError: no") == 1
+    assert "unknown command 'greet'" in message
     assert call(["list"]) == 0, "built-in commands need no plugin's"
 
 
-def test_a_record_is_told_to_everybody(registry):
+def test_a_record_is_reported_to_everybody(registry):
     first, second = Plugin(), Plugin()
     registry.load("first", "1", first)
     registry.manager.register(second, name="second:made")

@@ -160,7 +160,7 @@ def test_of_two_plugins_with_one_name_the_newcomer_is_left_out(site):
     )
 
 
-def test_an_entry_point_that_leads_nowhere_is_told(site):
+def test_an_entry_point_that_leads_nowhere_is_reported(site):
     install(site, "broken_plugin_for_test", "")
     (site / "broken_plugin_for_test.py").unlink()
     (problem,) = load_registry().problems

@@ -127,7 +127,7 @@ class Formless(Scorer):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "reported"),
     [
         (Formless, r"it has no score\(query, bank\)"),
         (
@@ -139,8 +139,8 @@ class Formless(Scorer):
         (3, "no component"),
     ],
 )
-def test_what_cannot_be_registered_is_refused_at_once(bench, given, told):
-    with pytest.raises(PluginError, match=told):
+def test_what_cannot_be_registered_is_refused_at_once(bench, given, reported):
+    with pytest.raises(PluginError, match=reported):
         bench.register(given)
     bench.register(Mine)
     assert bench.run("--scorer", "mine", "--category", "dots").code == 0, "it is forgotten"

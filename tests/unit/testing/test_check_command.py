@@ -82,16 +82,16 @@ def test_a_component_that_cannot_be_made(write, capsys):
 
 
 @pytest.mark.parametrize(
-    ("text", "code", "said"),
+    ("text", "code", "message"),
     [
         ("import adbench\n", 2, "registers no component; mark its register_components function with @hookimpl"),
         ("import nowhere\n", 1, "cannot be imported: ModuleNotFoundError: No module named 'nowhere'"),
         (GOOD.replace("register_components", "register_component"), 1, "register_component"),
     ],
 )
-def test_a_module_that_cannot_be_loaded(write, capsys, text, code, said):
+def test_a_module_that_cannot_be_loaded(write, capsys, text, code, message):
     assert call(["check", write("plugin_odd", text)]) == code
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_an_unknown_plugin(capsys):
@@ -108,9 +108,10 @@ def test_a_distribution_by_any_spelling():
 
 def test_a_modules_name_that_is_taken(write, capsys):
     assert call(["check", write("plugin_thief", GOOD.replace('"here"', '"inline"'))]) == 1
-    said = capsys.readouterr().err
+    message = capsys.readouterr().err
     assert (
-        "executor 'inline' is registered by both 'adbench-core' and 'plugin_thief'; give Here a name of its own" in said
+        "executor 'inline' is registered by both 'adbench-core' and 'plugin_thief'; give Here a name of its own"
+        in message
     )
 
 
@@ -161,7 +162,7 @@ def register_recipes(register):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         ("recipe: mine\nbackbone: toy-pixels\nscorer: toy-nearest\n", None),
         ("recipe: other\nbackbone: toy-pixels\nscorer: toy-nearest\n", "make them the same"),
@@ -172,15 +173,15 @@ def register_recipes(register):
         ("recipe: [\n", "while parsing"),
     ],
 )
-def test_recipes_are_checked_too(write, tmp_path, capsys, text, told):
+def test_recipes_are_checked_too(write, tmp_path, capsys, text, reported):
     (tmp_path / "recipes").mkdir()
     (tmp_path / "recipes" / "mine.yaml").write_text(text)
     code = call(
         ["check", write("plugin_recipes", RECIPES.replace("FOLDER", repr(str(tmp_path / "recipes")))), "--metadata"]
     )
     printed = capsys.readouterr()
-    assert code == (told is not None)
-    assert told is None or told in printed.err
+    assert code == (reported is not None)
+    assert reported is None or reported in printed.err
     assert "recipe mine" in printed.out
 
 
@@ -189,5 +190,5 @@ def test_a_recipe_of_another_plugins_parts_is_no_failure(write, tmp_path, capsys
     (tmp_path / "recipes" / "mine.yaml").write_text("recipe: mine\nbackbone: quantum\nscorer: toy-nearest\n")
     name = write("plugin_foreign", RECIPES.replace("FOLDER", repr(str(tmp_path / "recipes"))))
     assert call(["check", name, "--metadata"]) == 0
-    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert "it needs backbone 'quantum', which no installed plugin has" in said
+    message = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "it needs backbone 'quantum', which no installed plugin has" in message

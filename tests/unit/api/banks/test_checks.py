@@ -32,7 +32,7 @@ def test_channels_may_not_change(patch_stream, gaussian_noise):
         list(checked_batches(stream, "bank"))
 
 
-def test_without_patches_the_bank_is_told(patch_stream, gaussian_noise):
+def test_without_patches_the_bank_is_reported(patch_stream, gaussian_noise):
     stream = patch_stream(gaussian_noise(1, 2, 2, 4))
     stream.batches = [stream.batches[0].having(patches=None)]
     with pytest.raises(ContractError, match=r"bank.*add the neck 'concat-layers'"):

@@ -25,7 +25,7 @@ def test_on_a_gpu_its_own_memory_counts(monkeypatch):
     assert free_bytes("cuda:0") == 1040
 
 
-def test_too_little_is_told_with_figures_and_a_way_out(monkeypatch):
+def test_too_little_is_reported_with_figures_and_a_way_out(monkeypatch):
     monkeypatch.setattr(room, "free_bytes", lambda device: 2_000_000_000)
     require_room(2_000_000_000, "the bank", "use less", "cpu")
     with pytest.raises(UsageError, match=r"the bank would need 2\.5 GB, but 2 GB are free \(cpu\); use less"):

@@ -20,5 +20,5 @@ def test_a_signal_is_survived_after_networks_have_come_and_gone():
         "signal.setitimer(signal.ITIMER_REAL, 0.01)\n"
         "time.sleep(0.1)\n"
     )
-    heard = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
-    assert (heard.returncode, heard.stdout) == (0, "heard\n")
+    calls = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert (calls.returncode, calls.stdout) == (0, "heard\n")

@@ -242,7 +242,7 @@ class TestCache:
         assert network("onnxruntime", tmp_path)(images())
         assert len(file.read_bytes()) == len(whole)
 
-    def test_that_cannot_be_written_is_said_and_done_without(self, tmp_path):
+    def test_that_cannot_be_written_is_reported_and_done_without(self, tmp_path):
         (tmp_path / "runtimes").write_text("in the way")
         net = network("auto", tmp_path)
         net(images())

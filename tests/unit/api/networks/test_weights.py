@@ -117,7 +117,7 @@ class TestLoading:
         load_strictly(model, other.state_dict(), "x")
         assert torch.equal(model.weight, other.weight)
 
-    def test_faults_are_told_together(self):
+    def test_faults_are_reported_together(self):
         state = {"weight": torch.ones(3, 5), "extra": torch.ones(1)}
         with pytest.raises(
             WeightsError, match=r"(?s)backbone 'x'.*1 missing \(bias\).*unexpected \(extra\).*shape \(wei"
@@ -211,7 +211,7 @@ class TestHub:
         ended = subprocess.run(
             [sys.executable, "-c", code], env=surroundings, capture_output=True, text=True, check=False
         )
-        told = ended.stderr.strip().splitlines()[-1]
+        reported = ended.stderr.strip().splitlines()[-1]
         for part in (
             "WeightsError",
             "timm/resnet18.tv_in1k/model.safetensors",
@@ -221,7 +221,7 @@ class TestHub:
             "HF_HOME",
             "weights=PATH",
         ):
-            assert part in told
+            assert part in reported
 
 
 class TestWithin:

@@ -62,7 +62,7 @@ def test_the_part_that_fits_the_model_is_taken(tmp_path):
 
 
 @pytest.mark.parametrize("option", ["pretrained", "given"])
-def test_a_missing_file_is_told_at_once(option, tmp_path):
+def test_a_missing_file_is_reported_at_once(option, tmp_path):
     gone = tmp_path / "gone.pt"
     with pytest.raises(WeightsError, match=r"gone.pt: there is no such weights file; give weights=PATH"):
         resolve_weights(gone if option == "given" else option, 0, lambda: (gone, "hub/net"))

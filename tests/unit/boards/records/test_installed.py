@@ -16,7 +16,7 @@ def test_raw_scores_beside_a_record_are_seen(make_run):
 
 
 @pytest.mark.parametrize(
-    ("edit", "raw", "said"),
+    ("edit", "raw", "message"),
     [
         (lambda data: data.update(predictions=None), True, "it names no raw scores"),
         (lambda data: None, False, "its raw scores are not beside it"),
@@ -27,9 +27,9 @@ def test_raw_scores_beside_a_record_are_seen(make_run):
         ),
     ],
 )
-def test_raw_scores_that_are_not_there_are_missed(make_run, edit, raw, said):
+def test_raw_scores_that_are_not_there_are_missed(make_run, edit, raw, message):
     folder = make_run(edit=edit, raw=raw)
-    assert said in raw_scores_fault(folder, read_run(folder).record)
+    assert message in raw_scores_fault(folder, read_run(folder).record)
 
 
 def test_a_file_without_end_is_not_read_to_it(tmp_path, monkeypatch):

@@ -20,7 +20,7 @@ def test_a_run_is_read(make_run, make_record):
 
 
 @pytest.mark.parametrize(
-    ("edit", "said"),
+    ("edit", "message"),
     [
         (lambda data: data.update(extra=1), "extra"),
         (lambda data: data.update(schema=99), "newer than 3"),
@@ -32,12 +32,12 @@ def test_a_run_is_read(make_run, make_record):
         (lambda data: data["recipe"]["spec"].update(x=float("inf")), "not writable as JSON"),
     ],
 )
-def test_a_bad_record_is_a_sentence_that_names_it(make_run, edit, said):
+def test_a_bad_record_is_a_sentence_that_names_it(make_run, edit, message):
     folder = make_run(edit=edit)
     sentence = read_run(folder)
     assert isinstance(sentence, str)
     assert str(folder) in sentence
-    assert said in sentence
+    assert message in sentence
 
 
 def test_one_bad_line_hides_no_other(tmp_path, make_record):
@@ -51,7 +51,7 @@ def test_one_bad_line_hides_no_other(tmp_path, make_record):
 
 
 @pytest.mark.parametrize(
-    ("edit", "said"),
+    ("edit", "message"),
     [
         (lambda data: data["metrics"]["image-auroc"].update(value=float("nan")), "figures from 0 to 1"),
         (lambda data: data["facts"].update(recall=float("inf")), "fact 'recall' is inf"),
@@ -59,12 +59,12 @@ def test_one_bad_line_hides_no_other(tmp_path, make_record):
         (lambda data: data.update(reason="\ud800"), "not writable as JSON"),
     ],
 )
-def test_a_line_that_no_file_can_hold_is_refused(tmp_path, make_record, edit, said):
+def test_a_line_that_no_file_can_hold_is_refused(tmp_path, make_record, edit, message):
     data = make_record().to_json()
     edit(data)
     (tmp_path / "knn.jsonl").write_text(json.dumps(data) + "\n", encoding="utf-8")
     ((_, sentence),) = read_lines(tmp_path / "knn.jsonl")
-    assert said in sentence
+    assert message in sentence
 
 
 def test_a_line_stays_as_it_stands(tmp_path, make_record):

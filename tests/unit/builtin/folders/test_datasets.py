@@ -304,7 +304,7 @@ def test_an_option_settles_what_names_mean(root):
 
 
 @pytest.mark.parametrize("spoil", ["size", "empty"])
-def test_nobody_is_told_to_delete_a_mask(root, spoil):
+def test_nobody_is_reported_to_delete_a_mask(root, spoil):
     mask = root / "nut" / "ground_truth" / "scratch" / "02_mask.png"
     if spoil == "size":
         picture(mask, 255, (3, 3))
@@ -345,15 +345,15 @@ def deep(root: Path, highest: int) -> None:
 
 
 @pytest.mark.parametrize(("highest", "bits"), [(255, 8), (1023, 10), (4000, 12), (16383, 14)])
-def test_what_a_camera_of_fewer_bits_has_left_dark_is_said(root, highest, bits):
+def test_what_a_camera_of_fewer_bits_has_left_dark_is_reported(root, highest, bits):
     deep(root, highest)
-    (said,) = Folder(root=root).remarks("nut")  # it looks into a few images, if nobody has read any
-    assert f"no number above {(1 << bits) - 1} was seen, which fits {bits}" in said
-    assert f"white={(1 << bits) - 1}" in said
+    (message,) = Folder(root=root).remarks("nut")  # it looks into a few images, if nobody has read any
+    assert f"no number above {(1 << bits) - 1} was seen, which fits {bits}" in message
+    assert f"white={(1 << bits) - 1}" in message
     assert not Folder(root=root).remarks("bolt")
 
 
-def test_nothing_is_said_where_16_bits_are_used_or_somebody_has_said_what_white_is(root):
+def test_nothing_is_reported_where_16_bits_are_used_or_somebody_has_said_what_white_is(root):
     deep(root, 16384)
     assert not Folder(root=root).remarks("nut")
     deep(root, 4000)
@@ -371,11 +371,11 @@ def test_the_highest_number_is_that_of_all_images_that_were_read(root):
 
 def test_white_decides_the_pixels_and_with_them_the_identity(root):
     deep(root, 4095)
-    plain, told = Folder(root=root), Folder(root=root, white=4095)
+    plain, reported = Folder(root=root), Folder(root=root, white=4095)
     sample = plain.split("nut").train[0]
     assert plain.image(sample).max() == pytest.approx(4095 / 65535)
-    assert told.image(sample).max() == 1
-    assert len({folder.digest(sample) for folder in (plain, told, Folder(root=root, white=4000))}) == 3
+    assert reported.image(sample).max() == 1
+    assert len({folder.digest(sample) for folder in (plain, reported, Folder(root=root, white=4000))}) == 3
     assert Folder(root=root, marks="auto").digest(sample) == plain.digest(sample)
 
 
@@ -395,17 +395,17 @@ def inverted(root: Path) -> None:
 def test_what_marks_a_defect_can_be_said(root):
     before = {sample.id: Folder(root=root).mask(sample) for sample in Folder(root=root).split("nut").test}
     inverted(root)
-    told = Folder(root=root, marks="dark")
-    for sample in told.split("nut").test:
-        np.testing.assert_array_equal(told.mask(sample), before[sample.id])
-    defect = told.split("nut").test[1]
+    reported = Folder(root=root, marks="dark")
+    for sample in reported.split("nut").test:
+        np.testing.assert_array_equal(reported.mask(sample), before[sample.id])
+    defect = reported.split("nut").test[1]
     with pytest.raises(BadImage, match="marks=dark"):
         Folder(root=root).mask(defect)
     assert Folder(root=root, marks="light").mask(defect).sum() == 47
-    assert Folder(root=root, marks="light").digest(defect) != told.digest(defect)
+    assert Folder(root=root, marks="light").digest(defect) != reported.digest(defect)
 
 
-def test_how_masks_had_to_be_read_is_said_once_for_each_way(root):
+def test_how_masks_had_to_be_read_is_reported_once_for_each_way(root):
     for path in (root / "nut" / "ground_truth").glob("*/*.png"):
         alpha = np.zeros((6, 8, 4), np.uint8)
         alpha[2:4, 2:4, 3] = 255
@@ -414,8 +414,8 @@ def test_how_masks_had_to_be_read_is_said_once_for_each_way(root):
     assert not folder.remarks("nut")
     for sample in folder.split("nut").test:
         folder.mask(sample)
-    (said,) = folder.remarks("nut")
-    assert said == "nut: the mask scratch/02_mask.png is read by its alpha (and 1 more masks like it)"
+    (message,) = folder.remarks("nut")
+    assert message == "nut: the mask scratch/02_mask.png is read by its alpha (and 1 more masks like it)"
     assert not folder.remarks("bolt")
 
 

@@ -118,14 +118,14 @@ def silent(stage: str, done: int, total: int | None) -> None:
 
 
 def test_fetch_check_and_unpack(archive, tmp_path):
-    said = []
-    download(archive, tmp_path / "a" / "toy", lambda *progress: said.append(progress))
+    message = []
+    download(archive, tmp_path / "a" / "toy", lambda *progress: message.append(progress))
     target = tmp_path / "a" / "toy"
     assert (target / "bottle" / "train" / "good" / "000.png").read_bytes() == NOISE
     assert (target / "readme.txt").read_text() == "hello"
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["toy"]
-    assert ("downloading", len(CONTENT), len(CONTENT)) in said
-    assert {stage for stage, *_ in said} == {"downloading", "checking", "unpacking"}
+    assert ("downloading", len(CONTENT), len(CONTENT)) in message
+    assert {stage for stage, *_ in message} == {"downloading", "checking", "unpacking"}
 
 
 def test_a_connection_that_breaks_is_taken_up_again(archive, server, tmp_path):

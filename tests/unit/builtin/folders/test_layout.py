@@ -155,7 +155,7 @@ def test_several_masks_of_one_image_in_its_folder_or_by_number(nut):
 
 
 @pytest.mark.parametrize("second", ["ground_truth/cut/0.png", "ground_truth/cut/0/0.png", "ground_truth/0_label.png"])
-def test_two_masks_of_one_image_are_said_and_none_is_to_be_deleted(nut, second):
+def test_two_masks_of_one_image_are_reported_and_none_is_to_be_deleted(nut, second):
     with pytest.raises(DataError, match="are masks of one image; keep one of them in .*their union counts") as caught:
         scan(nut(*USUAL, *MASKS, second))
     assert "remove" not in str(caught.value)

@@ -60,11 +60,11 @@ def test_nothing_is_left_of_what_was_read(root):
         ("extra/0.tga", "is of the kind tga; what is read is png, jpg"),
     ],
 )
-def test_what_is_left_is_told_with_its_reason(root, name, why):
+def test_what_is_left_is_reported_with_its_reason(root, name, why):
     touch(root / "nut" / name)
-    (file, said), *others = left(root).items()
+    (file, message), *others = left(root).items()
     assert file == name
-    assert said.startswith(why)
+    assert message.startswith(why)
     assert others == []
 
 

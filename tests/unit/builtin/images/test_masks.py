@@ -111,11 +111,11 @@ RIGHT = {
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_the_defect_is_marked_and_nothing_else(tmp_path, name):
-    write, said = RIGHT[name]
+    write, message = RIGHT[name]
     marked, remark = read_mask_file(write(tmp_path), (96, 96))
     assert marked.dtype == bool
     np.testing.assert_array_equal(marked, SQUARE)
-    assert (said in remark) if said else not remark
+    assert (message in remark) if message else not remark
 
 
 def iou(one: np.ndarray, other: np.ndarray) -> float:
@@ -259,7 +259,7 @@ def test_a_mask_may_mark_nothing(tmp_path, write):
     assert read_mask_file(write(tmp_path), (96, 96)) == (pytest.approx(np.zeros((96, 96))), "")
 
 
-def test_a_mask_that_marks_everything_is_said(tmp_path):
+def test_a_mask_that_marks_everything_is_reported(tmp_path):
     marked, remark = read_mask_file(saved(tmp_path / "a.png", NORMAL + 255), (96, 96))
     assert marked.all()
     assert remark == "marks the whole image"
@@ -304,7 +304,7 @@ def test_cmyk_by_pillow(tmp_path):
     np.testing.assert_array_equal(read_mask(path, (96, 96)), SQUARE)
 
 
-def test_nobody_is_told_to_remove_an_annotation(tmp_path):
+def test_nobody_is_reported_to_remove_an_annotation(tmp_path):
     (tmp_path / "a.png").write_bytes(b"no image")
     paths = [tmp_path / "a.png", saved(tmp_path / "b.png", 255 - WHITE), saved(tmp_path / "c.png", WHITE[:9])]
     for path in (*paths, saved(tmp_path / "d.jpg", DISC.astype(np.uint8) * 9)):

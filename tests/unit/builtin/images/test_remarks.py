@@ -26,10 +26,10 @@ def test_what_fits_fewer_bits(peak, bits, times):
     remarks = Remarks()
     remarks.add_peak(peak)
     remarks.add_peak(peak // 2)
-    (said,) = remarks.sentences("nut")
-    assert f"no number above {(1 << bits) - 1} was seen, which fits {bits}: if" in said
-    assert f"the camera has {bits} bits, all is {times} times too dark" in said
-    assert said.endswith(f"white={(1 << bits) - 1}")
+    (message,) = remarks.sentences("nut")
+    assert f"no number above {(1 << bits) - 1} was seen, which fits {bits}: if" in message
+    assert f"the camera has {bits} bits, all is {times} times too dark" in message
+    assert message.endswith(f"white={(1 << bits) - 1}")
     assert remarks.wants_peaks
 
 
@@ -44,5 +44,5 @@ def test_what_needs_all_bits_is_no_news(peak):
 def test_names_from_strangers_are_printable():
     remarks = Remarks()
     remarks.add_mask(Path("ground_truth/\x1b[31mcut/a\n.png"), "is a lossy file")
-    (said,) = remarks.sentences("n\x07t")
-    assert said.isprintable()
+    (message,) = remarks.sentences("n\x07t")
+    assert message.isprintable()

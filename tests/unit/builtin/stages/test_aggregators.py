@@ -60,7 +60,7 @@ def test_the_scorers_own_score_is_handed_on():
 
 
 @pytest.mark.parametrize("aggregator", [Max(), PassThrough(), LocalGlobal()])
-def test_a_missing_score_is_said(aggregator):
+def test_a_missing_score_is_reported(aggregator):
     with pytest.raises(ContractError, match="gave none"):
         aggregator.aggregate([ImageScores("a")])
 

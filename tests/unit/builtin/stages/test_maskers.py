@@ -176,7 +176,7 @@ def test_a_border_as_wide_as_the_grid_leaves_nothing(width):
     assert not Border(width=width).mask(features(torch.zeros(2, 4, 9, 1))).any()
 
 
-def test_what_is_missing_is_said():
+def test_what_is_missing_is_reported():
     for masker in (PcaForeground(), Otsu(), Border()):
         with pytest.raises(ContractError, match=f"{masker.title}.*it reads patches"):
             masker.mask(features([]).having(patches=None))

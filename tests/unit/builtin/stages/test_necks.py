@@ -103,7 +103,7 @@ def test_unit_length_and_zero_vectors():
     torch.testing.assert_close(seen[1].norm(dim=-1), torch.ones(3, 3))
 
 
-def test_what_is_missing_is_said():
+def test_what_is_missing_is_reported():
     with pytest.raises(ContractError, match="neck 'concat-layers'.*gives none"):
         ConcatLayers().apply(features(patches=torch.zeros(2, 3, 3, 1)))
     with pytest.raises(UsageError, match="must be odd"):

@@ -70,8 +70,8 @@ def test_disagreement_names_both_files(at, make_run, capsys):
     make_run()
     make_run(auroc=0.5)
     assert call(["board", "build", "runs"]) == 1
-    said = capsys.readouterr().err
-    assert "runs/000/record.json and runs/001/record.json" in said or "runs/001" in said
+    message = capsys.readouterr().err
+    assert "runs/000/record.json and runs/001/record.json" in message or "runs/001" in message
     assert not (at / "leaderboards").exists()
 
 
@@ -103,9 +103,9 @@ def test_an_unknown_metric_is_corrected(at, make_run, capsys):
 @pytest.mark.parametrize("arguments", [["show"], ["show", "nowhere"], ["check"], ["build", "nowhere"]])
 def test_nothing_there_is_an_error_that_says_what_to_do(at, capsys, arguments):
     assert call(["board", *arguments]) == 1
-    said = capsys.readouterr().err
-    assert said.startswith("error: ")
-    assert "adbench" in said
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert "adbench" in message
 
 
 def test_markup_of_strangers_is_shown_as_it_is(at, make_run, capsys):
@@ -182,16 +182,16 @@ def test_image_metrics_follow_from_raw_scores_where_labels_are_known(at, make_ru
 
 
 @pytest.mark.parametrize(
-    ("ids", "said"),
+    ("ids", "message"),
     [(None, "cannot be read"), (["a"], "of 1 images, but the record is of 10")],
 )
-def test_raw_scores_that_are_none_verify_nothing(at, make_run, raw_scores, capsys, ids, said):
+def test_raw_scores_that_are_none_verify_nothing(at, make_run, raw_scores, capsys, ids, message):
     content = b"no scores" if ids is None else raw_scores(ids, [1.0])
     sha = hashlib.sha256(content).hexdigest()
     folder = make_run(edit=lambda data: data["predictions"].update(sha256=sha))
     next(folder.glob("raw*")).write_bytes(content)
     assert call(["board", "build", "runs"]) == 0
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_a_record_is_replaced_on_purpose_only(at, make_run, capsys):
@@ -222,12 +222,12 @@ def test_records_are_exported_as_a_table(at, make_run, capsys):
 
 
 @pytest.mark.parametrize(
-    ("path", "out", "code", "said"),
+    ("path", "out", "code", "message"),
     [("runs", "all.xlsx", 2, "as .csv or .parquet"), ("empty", "x.csv", 1, "holds no record")],
 )
-def test_what_cannot_be_exported_is_named(at, make_run, capsys, path, out, code, said):
+def test_what_cannot_be_exported_is_named(at, make_run, capsys, path, out, code, message):
     make_run()
     (at / "empty").mkdir()
     assert call(["board", "export", path, "--out", out]) == code
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not (at / out).exists()

@@ -114,7 +114,7 @@ def test_what_was_passed_over_is_listed_and_nothing_is_sound_then(root):
     assert "sound" not in output
 
 
-def test_how_folders_were_read_is_told(root):
+def test_how_folders_were_read_is_reported(root):
     (root / "test" / "good").rename(root / "test" / "OK")
     assert "nut: train: good 2 normal; test: OK 1 normal; bent 2 defective" in call("verify", str(root))
 
@@ -212,6 +212,6 @@ def test_how_files_had_to_be_read_is_a_warning(root):
     rng = np.random.default_rng(5)
     for path in root.glob("t*/*/*.png"):
         Image.fromarray(rng.integers(0, 4000, (6, 8)).astype(np.uint16)).save(path)
-    told = call("verify", str(root))
-    assert "fits 12: if the camera has 12 bits, all is 16 times too dark" in told
-    assert "the mask bent/0_mask.png marks the whole image (and 1 more masks like it)" in told
+    reported = call("verify", str(root))
+    assert "fits 12: if the camera has 12 bits, all is 16 times too dark" in reported
+    assert "the mask bent/0_mask.png marks the whole image (and 1 more masks like it)" in reported

@@ -48,7 +48,7 @@ def test_json_holds_the_same(listed):
     assert knn["options"] == {"cell": {"default": "8", "required": False, "help": "side of a patch in pixels"}}
 
 
-def test_a_plugin_that_could_not_be_loaded_is_told(listed, monkeypatch):
+def test_a_plugin_that_could_not_be_loaded_is_reported(listed, monkeypatch):
     monkeypatch.setattr(installed(), "problems", [Problem("their-plugin", "ImportError: no such module")])
     printed = listed()
     assert "left out: plugin 'their-plugin': ImportError: no such module" in printed.err

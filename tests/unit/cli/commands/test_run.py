@@ -118,10 +118,10 @@ def test_a_reader_that_goes_away_is_one_sentence(parts, tmp_path):
         text=True,
     ) as process:
         process.stdout.close()
-        said = process.stderr.read()
+        message = process.stderr.read()
         assert process.wait(timeout=60) == 1
-    assert "cannot print a record: Broken pipe" in said
-    assert "Traceback" not in said
+    assert "cannot print a record: Broken pipe" in message
+    assert "Traceback" not in message
 
 
 def test_a_component_that_exits_outside_of_a_unit_is_an_error(monkeypatch, capsys):
@@ -132,9 +132,9 @@ def test_a_component_that_exits_outside_of_a_unit_is_an_error(monkeypatch, capsy
 
 def test_help_says_what_inline_cannot_do(capsys):
     assert call(["run", "--help"]) == 0
-    said = " ".join(capsys.readouterr().out.split())
-    assert "loses its own unit with process, and the whole command with inline" in said
-    assert "it always ends, seconds later at most" in said
+    message = " ".join(capsys.readouterr().out.split())
+    assert "loses its own unit with process, and the whole command with inline" in message
+    assert "it always ends, seconds later at most" in message
 
 
 def test_handlers_are_as_before(run):

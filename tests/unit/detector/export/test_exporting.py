@@ -93,9 +93,13 @@ def test_scores_and_maps_are_the_detectors(
     detector = fitted(**parts)
     done = detector.export(tmp_path / "it.onnx", images=[photographs[0], strangers[0]])
     score, new = opened("onnx", done.path), strangers[1]
-    found, said = score(new[None]), detector.predict(new)
-    assert found[0][0] == pytest.approx(said.score, rel=1e-4)
-    assert len(found) == 1 if said.map is None else np.allclose(found[1][0], said.map, atol=1e-4 * said.map.max())
+    found, prediction = score(new[None]), detector.predict(new)
+    assert found[0][0] == pytest.approx(prediction.score, rel=1e-4)
+    assert (
+        len(found) == 1
+        if prediction.map is None
+        else np.allclose(found[1][0], prediction.map, atol=1e-4 * prediction.map.max())
+    )
     assert (done.report.images, done.report.left_out) == (1, 1)  # it knows one of the two
     assert done.report.largest_score_difference <= 1e-4
 
@@ -124,13 +128,13 @@ def test_onnxruntime_and_numpy_are_enough(
     code = f"{forbids}sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
     command = [sys.executable, "-c", code, EXAMPLE, tmp_path / "it.onnx", tmp_path / "images.npy"]
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    for line, said in zip(lines, detector.predict(photographs), strict=True):
+    for line, message in zip(lines, detector.predict(photographs), strict=True):
         _, score, p_value, verdict, row, column = line.split(",")
-        assert float(score.strip("np.float32()")) == pytest.approx(said.score, rel=1e-4)
-        assert float(p_value) == pytest.approx(said.p_value, rel=1e-3)
-        assert verdict == ("unknown" if said.is_anomalous is None else said.verdict)
-        assert said.map is not None
-        assert said.map[int(row), int(column)] == pytest.approx(said.map.max(), rel=1e-4)
+        assert float(score.strip("np.float32()")) == pytest.approx(message.score, rel=1e-4)
+        assert float(p_value) == pytest.approx(message.p_value, rel=1e-3)
+        assert verdict == ("unknown" if message.is_anomalous is None else message.verdict)
+        assert message.map is not None
+        assert message.map[int(row), int(column)] == pytest.approx(message.map.max(), rel=1e-4)
 
 
 def test_the_file_says_what_it_is(fitted: Callable[..., Detector], tmp_path: Path) -> None:
@@ -149,7 +153,7 @@ def test_differences_refuse_the_file(
 ) -> None:
     detector = fitted(**METHODS["knn"])
     honest = exporting.opened
-    monkeypatch.setattr(exporting, "opened", lambda *told: lambda image: [1.001 * one for one in honest(*told)(image)])
+    monkeypatch.setattr(exporting, "opened", lambda *form: lambda image: [1.001 * one for one in honest(*form)(image)])
     with pytest.raises(UsageError, match="not written, because its scores are not the detector's"):
         detector.export(tmp_path / "it.onnx")
     assert not list(tmp_path.iterdir())

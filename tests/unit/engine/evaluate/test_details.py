@@ -52,7 +52,7 @@ def make_judge(parts):
     return make
 
 
-def test_images_are_told_in_order_with_six_digits(make_judge):
+def test_images_are_reported_in_order_with_six_digits(make_judge):
     judge = make_judge()
     found = details_of(ID, judge, METRICS)
     assert [image.id for image in found.images] == list(judge.predictions.ids)
@@ -122,7 +122,7 @@ def plain(**changes):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"schema": 2}, "schema"),
         ({"id": "../x"}, "id"),
@@ -135,9 +135,9 @@ def plain(**changes):
         ({"more": 1}, "more"),
     ],
 )
-def test_what_a_stranger_writes_is_checked(changes, said):
+def test_what_a_stranger_writes_is_checked(changes, message):
     assert Details.model_validate(plain()).images[0].score == 0.5
-    with pytest.raises(StorageError, match=f"here: not details of adbench.*{said}"):
+    with pytest.raises(StorageError, match=f"here: not details of adbench.*{message}"):
         parse_details(json.dumps(plain(**changes)), "here")
 
 

@@ -104,15 +104,15 @@ def test_where_all_masks_are_empty_pixel_metrics_are_undefined(make_judge, monke
 
 
 @pytest.mark.parametrize(
-    ("grid", "told"), [(None, {}), ((64, 64), {"vanished_defects": 0}), ((16, 16), {"vanished_defects": 6})]
+    ("grid", "reported"), [(None, {}), ((64, 64), {"vanished_defects": 0}), ((16, 16), {"vanished_defects": 6})]
 )
-def test_defects_that_a_coarse_grid_would_lose_are_kept_and_counted(make_judge, monkeypatch, grid, told):
+def test_defects_that_a_coarse_grid_would_lose_are_kept_and_counted(make_judge, monkeypatch, grid, reported):
     judge = make_judge(grid=grid)
     mask = np.zeros((64, 64), bool)
     mask[9:12, 21:24] = mask[9:12, 41:44] = True  # between the pixels 8 and 12, that a grid of 16 takes
     monkeypatch.setattr(judge.dataset, "mask", lambda sample: mask)
     assert [mask.any() for _, mask in judge.masked_maps()] == [False] * 3 + [True] * 3
-    assert judge.facts() == told
+    assert judge.facts() == reported
 
 
 @pytest.mark.parametrize("constant", [0.1, -3.7, 1e-20, 1e30])

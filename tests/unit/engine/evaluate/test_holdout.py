@@ -71,8 +71,8 @@ def test_parts_scatter_over_the_ids():
 @pytest.mark.parametrize("counts", [{"good": 9, "crack": 1}, {"good": 1, "crack": 9}, {"good": 9}, {"crack": 9}])
 def test_too_few_images_are_named(counts):
     samples = images(**counts)
-    said = f"'bolt' has {counts.get('crack', 0)} defective and {counts.get('good', 0)} good"
-    with pytest.raises(DataError, match=said):
+    message = f"'bolt' has {counts.get('crack', 0)} defective and {counts.get('good', 0)} good"
+    with pytest.raises(DataError, match=message):
         held_out("bolt", samples, contents(samples), 0.5)
 
 

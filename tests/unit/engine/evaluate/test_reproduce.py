@@ -75,12 +75,12 @@ def test_a_file_that_no_record_carries_is_named(ran, registry):
 @pytest.mark.parametrize(
     "slots", [{"scorer": [{}]}, {"scorer": 3}, {"map": {"sigma": "x"}}, {"backbone": []}, {"bank": ["x"]}]
 )
-def test_a_strangers_spec_is_one_sentence(ran, registry, slots):
+def test_an_untrusted_spec_is_one_sentence(ran, registry, slots):
     with pytest.raises(StorageError, match="its spec is not a recipe"):
         recipe_of(with_spec(ran().record, **slots), registry)
 
 
-def test_a_strangers_name_is_no_obstacle(ran, registry):
+def test_an_untrusted_name_is_no_obstacle(ran, registry):
     record = ran().record
     named = record.model_copy(update={"recipe": record.recipe.model_copy(update={"name": "<script>"})})
     assert recipe_of(named, registry).name == "recipe"

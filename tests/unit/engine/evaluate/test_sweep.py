@@ -29,10 +29,10 @@ def one_run(category, highs, lows=None, split=None, seed=0):
     samples = [Sample(f"{category}/{place}", kind) for place, kind in enumerate([GOOD, GOOD, "hole", "hole"])]
     grids = [np.array([[high, low]], np.float32) for high, low in zip(highs, lows or [0] * 4, strict=True)]
     scores = np.array(highs, np.float32)
-    said = Predictions(tuple(sample.id for sample in samples), (Geometry.whole(8, 8),) * 4, scores, grids)
+    message = Predictions(tuple(sample.id for sample in samples), (Geometry.whole(8, 8),) * 4, scores, grids)
     task = SimpleNamespace(category=category, seed=seed)
     record = SimpleNamespace(id=f"{category}{seed}", task=task, recipe=SimpleNamespace(spec={"masker": []}))
-    judge = Evaluator(Unread(), samples, said, MapSpec(), None)
+    judge = Evaluator(Unread(), samples, message, MapSpec(), None)
     return Run(record, judge, split or HoldoutSplit((0, 1, 2, 3), (0, 1, 2, 3)))
 
 

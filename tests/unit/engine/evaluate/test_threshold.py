@@ -136,7 +136,7 @@ def test_a_rule_is_read_as_people_write_it(text, rule):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("f1-max", "write one of conformal, quantile, sigma, or none"),
         ("sigma:alpha=2", "write sigma, or sigma:k=NUMBER with a number between"),
@@ -150,14 +150,14 @@ def test_a_rule_is_read_as_people_write_it(text, rule):
         ("sigma:k=1e308", "between 1e-06 and 1e"),
     ],
 )
-def test_what_is_no_rule_is_refused_with_what_would_be_one(text, said):
-    with pytest.raises(UsageError, match=said):
+def test_what_is_no_rule_is_refused_with_what_would_be_one(text, message):
+    with pytest.raises(UsageError, match=message):
         Rule.parse(text)
 
 
 def test_a_threshold_tells_what_would_come_of_it():
-    told = str(outcome(Rule("quantile", alpha=0.5), normals(1, 2, 3), [False, True, True], [1, 1.5, 4]))
-    assert told == "threshold 2, cross-fitted k=5 of 3 normal images: F1 66.7 %, false alarms 0.0 %"
+    reported = str(outcome(Rule("quantile", alpha=0.5), normals(1, 2, 3), [False, True, True], [1, 1.5, 4]))
+    assert reported == "threshold 2, cross-fitted k=5 of 3 normal images: F1 66.7 %, false alarms 0.0 %"
     assert str(outcome(Rule("quantile"), normals(1), [True], [4])).endswith("false alarms n/a")
     assert "no threshold: conformal needs 19 normal images" in str(outcome(Rule(), normals(1), [True], [4]))
 

@@ -128,12 +128,12 @@ def test_a_lazily_negated_score_can_be_read():
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [(1e200, "infinity for b in float32; scale"), (1e-200, "has 1e-200; return")]
+    ("value", "message"), [(1e200, "infinity for b in float32; scale"), (1e-200, "has 1e-200; return")]
 )
-def test_a_float64_that_float32_cannot_hold_is_refused(value, said):
+def test_a_float64_that_float32_cannot_hold_is_refused(value, message):
     scores = torch.zeros(2, 4, 4, dtype=torch.float64)
     scores[1, 2, 3] = value
-    with pytest.raises(ContractError, match=said):
+    with pytest.raises(ContractError, match=message):
         check_scores(ToyNearest(), features(), Scores(scores), frozenset({"patches"}))
 
 
@@ -153,7 +153,7 @@ IMAGE = torch.zeros(3, 8, 8)
 
 
 @pytest.mark.parametrize(
-    ("check", "told"),
+    ("check", "reported"),
     [
         (
             lambda: check_features(ToyPixels(), BATCH, torch.zeros(2, 4, 4, 3)),
@@ -170,6 +170,6 @@ IMAGE = torch.zeros(3, 8, 8)
         (lambda: prepared_pair(Resize(), (IMAGE.numpy(), GEOMETRY[0])), r"image must return Tensor, got ndarray"),
     ],
 )
-def test_an_answer_of_another_type_is_named(check, told):
-    with pytest.raises(ContractError, match=told):
+def test_an_answer_of_another_type_is_named(check, reported):
+    with pytest.raises(ContractError, match=reported):
         check()

@@ -77,8 +77,8 @@ def test_folders_differ_in_whatever_decides_the_features(cache):
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_damage_is_noticed(tmp_path, data):
-    told = []
-    folder = FeatureCache(tmp_path, 1 << 30, note=told.append).folder_for(ABOUT)
+    reported = []
+    folder = FeatureCache(tmp_path, 1 << 30, note=reported.append).folder_for(ABOUT)
     folder.put("a", entry())
     file = folder.path / "a.safetensors"
     whole = file.read_bytes()
@@ -92,17 +92,17 @@ def test_any_damage_is_noticed(tmp_path, data):
         assert found.ms == entry().ms
     else:
         assert not file.exists()
-        assert "made again" in told[0]
+        assert "made again" in reported[0]
 
 
 def test_a_file_of_somebody_elses_is_no_traceback(folder):
-    told = []
-    folder.cache.note = told.append
+    reported = []
+    folder.cache.note = reported.append
     folder.put("a", entry())
     for content in (b"", b"\x80\x04pickle", b"\xff" * 100, (8).to_bytes(8, "little") + b'{"a": 1}'):
         (folder.path / "a.safetensors").write_bytes(content)
         assert folder.get("a") is None
-    assert len(told) == 1, "one kind of trouble is told once"
+    assert len(reported) == 1, "one kind of trouble is told once"
 
 
 def test_the_least_recently_used_goes_first(cache):
@@ -125,17 +125,17 @@ def test_the_default_limit_is_a_tenth_of_the_disk(cache, monkeypatch):
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), OSError(30, "Read-only file system")])
-def test_a_folder_that_cannot_be_written_is_told_once_and_stops_nothing(cache, monkeypatch, error):
-    told = []
+def test_a_folder_that_cannot_be_written_is_reported_once_and_stops_nothing(cache, monkeypatch, error):
+    reported = []
 
     def fail(*_):
         raise error
 
-    folder = FeatureCache(cache, note=told.append).folder_for(ABOUT)
+    folder = FeatureCache(cache, note=reported.append).folder_for(ABOUT)
     monkeypatch.setattr(module, "_write", fail)
     folder.put("a", entry())
     folder.put("b", entry())
-    (note,) = told
+    (note,) = reported
     assert error.strerror in note
     assert "--cache" in note
     assert folder.get("a") is None
@@ -246,30 +246,30 @@ def test_what_a_killed_writer_leaves_is_swept_with_the_next_eviction(cache, fold
     assert folder.has("a")
 
 
-def test_a_damaged_entry_that_cannot_be_thrown_away_is_told_and_not_used(cache, monkeypatch):
+def test_a_damaged_entry_that_cannot_be_thrown_away_is_reported_and_not_used(cache, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    told = []
-    folder = FeatureCache(cache, 1 << 30, note=told.append).folder_for(ABOUT)
+    reported = []
+    folder = FeatureCache(cache, 1 << 30, note=reported.append).folder_for(ABOUT)
     folder.put("a", entry())
     (file,) = files(cache)
     file.path.write_bytes(b"damaged")
     monkeypatch.setattr(Path, "unlink", refuse)
     assert folder.get("a") is None
     assert folder.get("a") is None
-    (note,) = told
+    (note,) = reported
     assert "cannot be thrown away (Permission denied); it is not used" in note
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to(path)])
 def test_what_is_no_file_is_none(cache, make):
-    told = []
-    folder = FeatureCache(cache, 1 << 30, note=told.append).folder_for(ABOUT)
+    reported = []
+    folder = FeatureCache(cache, 1 << 30, note=reported.append).folder_for(ABOUT)
     folder.put("a", entry())
     make(folder.path / "b.safetensors")
     assert folder.get("b") is None
-    assert "the kept features" in told[0]
+    assert "the kept features" in reported[0]
     folder.put("b", entry())
 
 
@@ -297,11 +297,11 @@ def test_a_draft_that_was_swept_by_mistake_is_written_again(folder, monkeypatch)
     assert folder.has("b")
 
 
-def test_what_is_larger_than_the_limit_is_told_and_not_kept(cache):
-    told = []
-    folder = FeatureCache(cache, 10, note=told.append).folder_for(ABOUT)
+def test_what_is_larger_than_the_limit_is_reported_and_not_kept(cache):
+    reported = []
+    folder = FeatureCache(cache, 10, note=reported.append).folder_for(ABOUT)
     folder.put("a", entry())
     folder.put("b", entry())
     assert list(files(cache)) == []
-    (note,) = told
+    (note,) = reported
     assert "more than the limit" in note

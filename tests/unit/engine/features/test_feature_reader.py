@@ -98,14 +98,14 @@ def test_only_missing_features_are_computed(read, folder, images):
 
 
 def test_a_damaged_file_is_thrown_away_and_made_again(read, folder, images):
-    told = []
-    folder.cache.note = told.append
+    reported = []
+    folder.cache.note = reported.append
     (first, *_) = features_of(read(folder=folder))
     file = folder._file(images[0].digest)
     file.write_bytes(file.read_bytes()[:-1] + b"\x7f")
     again = features_of(read(folder=folder))
     assert torch.equal(torch.cat([part.patches for part in again])[:4], first.patches)
-    (note,) = told
+    (note,) = reported
     assert "damaged" in note
     assert "made again" in note
     assert cached(read(folder=folder)) == len(images)
@@ -157,6 +157,6 @@ def test_features_too_large_for_16_bits_are_blamed_on_the_backbone(read, monkeyp
 
     monkeypatch.setattr(Counting, "extract", extract)
     next(iter(read()))
-    said = rf"extract\(\)'s {field} is up to 1e\+05 for .*'features: float16' cannot hold \(65504"
-    with pytest.raises(ContractError, match=said):
+    message = rf"extract\(\)'s {field} is up to 1e\+05 for .*'features: float16' cannot hold \(65504"
+    with pytest.raises(ContractError, match=message):
         next(iter(read(half=True)))

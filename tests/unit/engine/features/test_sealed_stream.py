@@ -47,11 +47,11 @@ def test_no_attribute_leads_to_the_samples():
 )
 def test_an_error_tells_the_component_nothing_and_the_engine_all(error):
     seal = Seal()
-    with pytest.raises(type(error)) as told, seal.reopened():
-        with pytest.raises(DataError) as heard:  # as a curious component would
+    with pytest.raises(type(error)) as reported, seal.reopened():
+        with pytest.raises(DataError) as calls:  # as a curious component would
             list(SealedStream(Failing(error), same, seal))
-        assert "crack" not in f"{heard.value!r} {heard.value.__cause__!r} {heard.value.__context__!r}"
-    assert told.value is error
+        assert "crack" not in f"{calls.value!r} {calls.value.__cause__!r} {calls.value.__context__!r}"
+    assert reported.value is error
 
 
 def test_an_error_that_a_component_swallows_is_raised_all_the_same():

@@ -35,12 +35,12 @@ def test_views_follow_one_another():
 
 
 def test_progress_hears_of_each_batch_in_each_walk():
-    heard = []
-    stream = ImageStream(reader(), IMAGES, progress=heard.append)
+    calls = []
+    stream = ImageStream(reader(), IMAGES, progress=calls.append)
     list(stream)
-    assert heard == [4, 4, 1]
+    assert calls == [4, 4, 1]
     list(stream.batches())
-    assert heard == [4, 4, 1, 4, 4, 1]
+    assert calls == [4, 4, 1, 4, 4, 1]
 
 
 @pytest.fixture

@@ -8,10 +8,17 @@ import shutil
 
 import pytest
 
-from adbench import StorageError
+from adbench import StorageError, UnknownName, UsageError
 from adbench.builtin.demo import Demo
 from adbench.builtin.folders.datasets import Folder
-from adbench.engine.plan.data_origin import MAX_ORIGIN_BYTES, ORIGIN_FILE, origin_of, read_origin, write_origin
+from adbench.engine.plan.data_origin import (
+    MAX_ORIGIN_BYTES,
+    ORIGIN_FILE,
+    dataset_from,
+    origin_of,
+    read_origin,
+    write_origin,
+)
 
 
 @pytest.fixture
@@ -124,3 +131,19 @@ def test_what_cannot_be_used_is_one_sentence(folder, origin, record, registry):
 def test_what_is_no_file_is_not_opened(folder, make):
     make(folder / ORIGIN_FILE)
     assert read_origin(folder) is None
+
+
+def test_data_is_a_name_or_a_folder(registry, parts):
+    assert dataset_from(registry, "demo").name == "demo"
+    assert dataset_from(registry, str(parts)).board_name == "parts"
+    assert dataset_from(registry, f"folder:root={parts},called=mine").board_name == "mine"
+    with pytest.raises(UnknownName, match="did you mean 'demo'"):
+        dataset_from(registry, "dmo")
+
+
+def test_root_is_the_folder_of_a_named_dataset(registry, parts):
+    assert dataset_from(registry, "mvtec-ad", str(parts)).config.root == parts
+    with pytest.raises(UsageError, match="--root"):
+        dataset_from(registry, str(parts), "elsewhere")
+    with pytest.raises(UnknownName, match="dataset 'demo'"):
+        dataset_from(registry, "demo", "elsewhere")

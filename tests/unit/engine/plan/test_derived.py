@@ -29,15 +29,15 @@ def test_a_regime_that_follows_is_believed(make_record):
 
 
 @pytest.mark.parametrize(
-    ("regime", "said"),
+    ("regime", "message"),
     [
         ({"train_images": 0}, "train_images is 0, but its components give 5"),
         ({"test_set": True}, "test_set is True"),
         ({"class_names": True}, "class_names is True"),
     ],
 )
-def test_one_that_does_not_is_named(make_record, regime, said):
-    assert said in against(with_regime(with_spec(make_record()), **regime))
+def test_one_that_does_not_is_named(make_record, regime, message):
+    assert message in against(with_regime(with_spec(make_record()), **regime))
 
 
 def test_components_that_are_not_installed_are_not_asked(make_record):
@@ -56,11 +56,11 @@ def test_options_that_are_none_leave_the_class_to_answer(make_record):
 @pytest.mark.parametrize(
     "slots", [{"bank": []}, {"bank": [1]}, {"scorer": [{}]}, {"neck": 3}, {"bank": [*part("toy-vectors"), "x"]}]
 )
-def test_a_spec_that_is_no_recipe_is_said(make_record, slots):
+def test_a_spec_that_is_no_recipe_is_reported(make_record, slots):
     assert "not a recipe" in against(with_spec(make_record(), **slots))
 
 
-def test_an_option_that_names_the_category_is_said(make_record):
+def test_an_option_that_names_the_category_is_reported(make_record):
     record = with_spec(make_record(), scorer=part("toy-nearest", power={"bottle": 2}))
     assert "tuned_per_category" in against(record)
     assert "tuned_per_category" not in against(with_regime(record, tuned_per_category=True))
@@ -106,8 +106,8 @@ def test_every_difference_is_named(make_record, part_of, change, what):
 
 def test_facts_may_differ_by_what_machines_do(make_record):
     record = make_record()
-    said, found, other = (record.model_copy(update={"facts": {"recall": value}}) for value in (0.95, 0.9501, 0.9))
-    assert list(differences(said, found)) == []
-    assert [difference.what for difference in differences(said, other)] == ["facts.recall"]
-    assert [difference.what for difference in differences(said, record)] == ["facts.recall"]
-    assert list(differences(record, said)) == []
+    message, found, other = (record.model_copy(update={"facts": {"recall": value}}) for value in (0.95, 0.9501, 0.9))
+    assert list(differences(message, found)) == []
+    assert [difference.what for difference in differences(message, other)] == ["facts.recall"]
+    assert [difference.what for difference in differences(message, record)] == ["facts.recall"]
+    assert list(differences(record, message)) == []

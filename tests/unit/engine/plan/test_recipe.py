@@ -139,7 +139,7 @@ def test_a_value_may_stand_in_quotes(text, options):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("x:path=/d/a,b.onnx", "'b.onnx' has no '='.*into quotes"),
         ('x:path="/d/a,c=b.onnx', "not closed"),
@@ -147,8 +147,8 @@ def test_a_value_may_stand_in_quotes(text, options):
         ("x:k=1,k=2", "gives 'k' twice"),
     ],
 )
-def test_what_cannot_be_read_names_the_quotes(text, said):
-    with pytest.raises(UsageError, match=said):
+def test_what_cannot_be_read_names_the_quotes(text, message):
+    with pytest.raises(UsageError, match=message):
         Part.parse(text)
 
 

@@ -29,7 +29,7 @@ def test_a_name_of_its_own_stays_as_it_is():
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "said"),
+    ("one", "other", "message"),
     [
         (spec(), spec(k=3), ["m (k 1)", "m (k 3)"]),
         (spec(), spec(scorer="far"), ["m (scorer knn)", "m (scorer far)"]),
@@ -42,11 +42,11 @@ def test_a_name_of_its_own_stays_as_it_is():
     ],
     ids=["option", "part", "version", "map", "tuned", "content", "file", "with and without"],
 )
-def test_what_differs_is_said(one, other, said):
-    assert named(one, other) == said
+def test_what_differs_is_reported(one, other, message):
+    assert named(one, other) == message
 
 
-def test_files_of_one_name_are_told_by_their_folders_where_these_are_known():
+def test_files_of_one_name_are_reported_by_their_folders_where_these_are_known():
     places = {FIRST[1]: "/home/a/expA/best.pth", SECOND[1]: "/home/b/expB/best.pth"}
     assert named(spec(weights=FIRST), spec(weights=SECOND), places=places) == [
         "m (weights expA/best.pth)",
@@ -63,9 +63,9 @@ def test_more_digits_where_eight_would_not_do():
 
 
 def test_three_of_one_name_are_three_names():
-    said = named(spec(), spec(k=3), spec(scorer="far"))
-    assert len(set(said)) == 3
-    assert said[1] == "m (scorer knn, k 3)"
+    message = named(spec(), spec(k=3), spec(scorer="far"))
+    assert len(set(message)) == 3
+    assert message[1] == "m (scorer knn, k 3)"
 
 
 @pytest.mark.parametrize(
@@ -81,14 +81,14 @@ def test_three_of_one_name_are_three_names():
         {"": {"": 1}},
     ],
 )
-def test_strangers_specs_get_names_too(strange):
-    said = named(spec(), strange, spec())
-    assert len(set(said)) == 3, "specs of one content under two keys are two rows as well"
-    assert max(map(len, said)) < 1000
+def test_untrusted_specs_get_names_too(strange):
+    message = named(spec(), strange, spec())
+    assert len(set(message)) == 3, "specs of one content under two keys are two rows as well"
+    assert max(map(len, message)) < 1000
 
 
 def test_a_name_cannot_be_chosen_to_look_like_anothers():
     keys = ["0" * 64, "1" * 64, "2" * 64]
     names = dict(zip(keys, ["m", "m", "m (k 1)"], strict=True))
-    said = distinct_names(names, dict(zip(keys, [spec(), spec(k=3), spec()], strict=True)))
-    assert len(set(said.values())) == 3
+    message = distinct_names(names, dict(zip(keys, [spec(), spec(k=3), spec()], strict=True)))
+    assert len(set(message.values())) == 3

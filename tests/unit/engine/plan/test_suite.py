@@ -99,12 +99,12 @@ def test_each_number_of_shots_is_an_assignment(parts):
         ("suite: !!python/object/apply:os.system [echo]\n", "suite"),
     ],
 )
-def test_what_is_no_suite_is_said(suite, text, words):
+def test_what_is_no_suite_is_reported(suite, text, words):
     with pytest.raises(UsageError, match=words):
         suite(text)
 
 
-def test_a_missing_or_huge_file_is_said(tmp_path):
+def test_a_missing_or_huge_file_is_reported(tmp_path):
     with pytest.raises(UsageError, match="No such file"):
         read_suite(tmp_path / "none.yaml")
     (tmp_path / "big.yaml").write_bytes(b"#" * (2 << 20))
@@ -119,9 +119,9 @@ def test_all_that_is_unknown_is_listed_at_once(suite, registry):
     )
     with pytest.raises(UsageError) as caught:
         recipes_of(made, registry)
-    said = str(caught.value)
+    message = str(caught.value)
     for words in ("'patchcor'", "backbone 'toy-pixel'; did you mean 'toy-pixels'", "'sise'", "scorer 'knnn'"):
-        assert said.count(words) == 1, words
+        assert message.count(words) == 1, words
 
 
 def test_all_installed_are_the_real_ones(registry):

@@ -98,13 +98,13 @@ def test_time_is_counted_where_no_alarm_works():
     def late():
         with pytest.raises(UnitTimeout), deadline(0.01):
             time.sleep(0.05)
-        said.append(True)
+        message.append(True)
 
-    said = []
+    message = []
     thread = threading.Thread(target=late)
     thread.start()
     thread.join()
-    assert said == [True]
+    assert message == [True]
 
 
 DOOM = """

@@ -22,9 +22,9 @@ def test_what_no_terminal_should_be_sent_is_escaped(text, shown):
 
 @pytest.mark.parametrize("char", ["a", "\x1b", "\ud800", "\n"])
 def test_a_text_is_bounded_and_says_how_long_it_was(char):
-    said = bounded(char * 3_000_000, 100)
-    assert len(said) < 130
-    assert said.endswith("... (3,000,000 characters)")
+    message = bounded(char * 3_000_000, 100)
+    assert len(message) < 130
+    assert message.endswith("... (3,000,000 characters)")
 
 
 def test_the_longest_is_not_cut():
@@ -37,15 +37,15 @@ class Mute(Exception):
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (ValueError("no"), "ValueError: no"),
         (ValueError(), "ValueError"),
         (Mute(), "Mute: (its message cannot be read: that raises RuntimeError)"),
     ],
 )
-def test_an_error_is_named(error, said):
-    assert named(error) == said
+def test_an_error_is_named(error, message):
+    assert named(error) == message
 
 
 def test_words_are_bounded():

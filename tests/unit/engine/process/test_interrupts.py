@@ -53,11 +53,11 @@ def test_a_keyboard_interrupt_without_a_key_is_no_stop():
 
 
 def test_in_a_thread_a_keyboard_interrupt_is_no_stop():
-    said = []
-    thread = threading.Thread(target=lambda: said.append(is_stop(KeyboardInterrupt())))
+    message = []
+    thread = threading.Thread(target=lambda: message.append(is_stop(KeyboardInterrupt())))
     thread.start()
     thread.join()
-    assert said == [False]
+    assert message == [False]
 
 
 def test_a_stop_that_was_swallowed_is_not_forgotten():

@@ -1,7 +1,7 @@
 from adbench.engine.process.notes import Notes
 
 
-def test_each_sentence_is_told_once():
+def test_each_sentence_is_reported_once():
     reported = []
     notes = Notes(reported.append)
     notes.each_once(["a", "b", "a"])
@@ -9,7 +9,7 @@ def test_each_sentence_is_told_once():
     assert reported == ["a", "b"]
 
 
-def test_of_one_kind_the_first_sentence_is_told():
+def test_of_one_kind_the_first_sentence_is_reported():
     reported = []
     notes = Notes(reported.append)
     for sentence in ("file 1 is damaged", "file 2 is damaged"):

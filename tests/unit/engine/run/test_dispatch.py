@@ -7,23 +7,19 @@ import pytest
 from adbench import StorageError, WeightsError
 from adbench.builtin.executors import Inline
 from adbench.builtin.toy import ToyPixels, ToyVectors
-from adbench.engine.evaluate.threshold import Threshold
 from adbench.engine.plan.plan import Branch
 from adbench.engine.plan.settings import Settings
-from adbench.engine.plan.threshold_rule import Rule
-from adbench.engine.plan.unit import Unit
 from adbench.engine.process.lock import unit_lock
 from adbench.engine.process.worker_status import WorkerStatus
-from adbench.engine.run import dispatch
-from adbench.engine.run.dispatch import Answer, Callbacks, Dispatcher, Refusal, job_order, run_order
-from adbench.engine.run.record_builder import UnitOutcome
+from adbench.engine.run import dispatch, orders
+from adbench.engine.run.dispatch import Dispatcher
+from adbench.engine.run.orders import Callbacks
 from adbench.engine.store.record import Cost, Quantiles, find_runs, new_run, read_record, write_record
 from adbench.executor import Ending, Executor
 
 COST = Cost(
     extract_s=0, fit_s=0, test_s=0, ms_per_image=Quantiles(p50=0, p95=0), peak_memory_mb=0, peak_gpu_mb=None, bank_mb=0
 )
-THRESHOLD = Threshold(method="sigma", source="held-out 20 %", normals=40, k=2.0, value=0.5)
 
 
 class Elsewhere(Executor):
@@ -48,29 +44,29 @@ class Elsewhere(Executor):
 
 
 @pytest.fixture
-def heard():
+def calls():
     return []
 
 
 @pytest.fixture
-def dispatcher(registry, tmp_path, heard, monkeypatch):
+def dispatcher(registry, tmp_path, calls, monkeypatch):
     monkeypatch.setattr("adbench.registration.registry.installed", lambda: registry)
-    dispatch._runner.cache_clear()
-    hearing = Callbacks(
-        begin=lambda title: heard.append(("begin", title)),
-        end=lambda outcome: heard.append(("end", outcome.title, outcome.record.status, outcome.fresh)),
-        note=lambda note: heard.append(("note", note)),
-        refused=lambda refusal: heard.append(("refused", refusal.unit)),
+    orders._runner.cache_clear()
+    callbacks = Callbacks(
+        begin=lambda title: calls.append(("begin", title)),
+        end=lambda outcome: calls.append(("end", outcome.title, outcome.record.status, outcome.fresh)),
+        note=lambda note: calls.append(("note", note)),
+        refused=lambda refusal: calls.append(("refused", refusal.unit)),
     )
 
     def make(executor=None, *classes, **settings):
         for cls in classes:
             registry.add_component(cls, "made", "1")
         options = {"device": "cpu", "figures": False, **settings}
-        return Dispatcher(registry, Settings(tmp_path / "runs", **options), executor or Inline(), hearing)
+        return Dispatcher(registry, Settings(tmp_path / "runs", **options), executor or Inline(), callbacks)
 
     yield make
-    dispatch._runner.cache_clear()
+    orders._runner.cache_clear()
 
 
 @pytest.fixture
@@ -79,33 +75,33 @@ def branch(make_unit):
 
 
 @pytest.mark.parametrize("executor", [Inline, Elsewhere])
-def test_units_end_as_records_wherever_they_run(dispatcher, branch, heard, executor):
+def test_units_end_as_records_wherever_they_run(dispatcher, branch, calls, executor):
     made = dispatcher(executor())
     made.run([branch(0, 1), branch(0, category="nut")])
     assert [outcome.record.status for outcome in made.outcomes] == ["ok"] * 3
     assert [read_record(outcome.folder) for outcome in made.outcomes] == [outcome.record for outcome in made.outcomes]
     titles = [unit.title for unit in (*branch(0, 1).units, *branch(0, category="nut").units)]
-    assert heard == [event for title in titles for event in (("begin", title), ("end", title, "ok", True))]
+    assert calls == [event for title in titles for event in (("begin", title), ("end", title, "ok", True))]
 
 
-def test_what_has_ended_is_not_run_again(dispatcher, branch, heard):
+def test_what_has_ended_is_not_run_again(dispatcher, branch, calls):
     dispatcher().run([branch(0, 1)])
-    del heard[:]
+    del calls[:]
     again = dispatcher()
     again.executor.run = lambda *_: pytest.fail("there is nothing to run") or iter(())
     again.run([Branch(())])
-    assert heard == []
+    assert calls == []
     later = dispatcher()
     later.run([branch(0, 1, 2)])
-    assert [event[-1] for event in heard if event[0] == "end"] == [False, False, True]
+    assert [event[-1] for event in calls if event[0] == "end"] == [False, False, True]
 
 
 @pytest.mark.parametrize("redo", [False, True])
 @pytest.mark.parametrize("timeout", [False, True])
-def test_a_death_costs_one_unit(dispatcher, branch, heard, timeout, redo):
+def test_a_death_costs_one_unit(dispatcher, branch, calls, timeout, redo):
     if redo:
         dispatcher().run([branch(0, 1, 2, 3)])
-        del heard[:]
+        del calls[:]
     executor = Elsewhere()
     executor.losses = iter([(1, timeout)])
     made = dispatcher(executor, redo=redo)
@@ -180,41 +176,6 @@ def test_where_results_cannot_be_written_the_rest_is_not_tried(dispatcher, branc
     assert str(outcome.unsaved) == "disk full"
     assert outcome.record.status == "ok"
     assert not outcome.well
-
-
-def test_an_order_that_another_machine_cannot_begin_is_refused(dispatcher, branch, registry):
-    order = json.loads(job_order(branch(0).units, dispatcher().settings))
-    order["units"][0]["dataset"]["options"]["root"] = "/nowhere"
-    order["units"][0]["dataset"]["name"] = "unknown"
-    answer = Answer.from_json(run_order(json.dumps(order)))
-    assert answer.outcomes == []
-    assert "unknown dataset 'unknown'" in answer.refusals[0].reason
-
-
-def test_what_travels_arrives_as_it_was(dispatcher, branch, registry, make_record, tmp_path):
-    unit = branch(3).units[0]
-    again = Unit.from_json(json.loads(json.dumps(unit.to_json())), registry)
-    assert (again.recipe, again.category, again.seed, again.protocol) == (
-        unit.recipe,
-        unit.category,
-        unit.seed,
-        unit.protocol,
-    )
-    assert again.dataset.root == unit.dataset.root
-    settings = Settings(tmp_path, retry=("failed",), cache=tmp_path / "c", timeout=3.5, threshold=Rule("sigma", k=2.0))
-    assert Settings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
-    outcome = UnitOutcome(
-        make_record(), tmp_path / "run", fresh=False, threshold=THRESHOLD, unsaved=StorageError("x"), notes=("n",)
-    )
-    answer = Answer([outcome], [Refusal("u", "r", weights=True)], ["note"])
-    back = Answer.from_json(answer.to_json())
-    assert (back.refusals, back.notes) == (answer.refusals, answer.notes)
-    assert (back.outcomes[0].record, back.outcomes[0].threshold) == (outcome.record, THRESHOLD)
-    assert (back.outcomes[0].folder, back.outcomes[0].fresh, str(back.outcomes[0].unsaved)) == (
-        outcome.folder,
-        False,
-        "x",
-    )
 
 
 def test_jobs_have_a_limit_only_where_units_have_one(dispatcher, branch):

@@ -100,14 +100,14 @@ def test_masks_that_mark_nothing_and_defects_that_a_grid_would_lose_are_counted_
     Image.fromarray(drawn).save(first)
     drawn[9:12, 21:24] = 255
     Image.fromarray(drawn).save(second)
-    told: list[str] = []
+    reported: list[str] = []
     runner = make_runner()
-    runner.note = told.append
+    runner.note = reported.append
     record = runner.run(make_unit(protocol=Protocol(evaluation=16))).record
     assert (record.facts["vanished_defects"], record.facts["empty_masks"]) == (1, 1)
     assert record.metrics["pixel-auroc"].value is not None
     runner.run(make_unit(protocol=Protocol(evaluation=16), seed=1))
-    empty, vanished = told
+    empty, vanished = reported
     assert "have a mask that marks nothing, such as bolt/test/" in empty
     assert vanished.startswith("1 defect would vanish on 16x16 pixels; the masks there mark every pixel")
     whole = runner.run(make_unit()).record
@@ -394,12 +394,12 @@ def test_a_full_scratch_folder_costs_time_and_no_result(make_runner, make_unit, 
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    said = []
+    message = []
     monkeypatch.setattr("adbench.engine.features.feature_cache._write", full)
     runner = make_runner(Twice)
-    runner.note = said.append
+    runner.note = message.append
     assert runner.run(make_unit(bank="twice")).record.status == "ok"
-    (note,) = said
+    (note,) = message
     assert "no features are kept" in note
     assert "No space left on device" in note
 
@@ -455,7 +455,7 @@ def test_what_cannot_be_written_is_handed_back(make_runner, make_unit, monkeypat
 
 
 def test_trackers_hear_of_every_unit_and_cost_nothing(make_runner, make_unit, registry):
-    heard = []
+    calls = []
 
     class Broken:
         @hookimpl
@@ -465,14 +465,14 @@ def test_trackers_hear_of_every_unit_and_cost_nothing(make_runner, make_unit, re
     class Listening:
         @hookimpl
         def job_finished(self, record):
-            heard.append(record["status"])
+            calls.append(record["status"])
 
     registry.load("broken-dist", "1", Broken())
     registry.load("listening-dist", "1", Listening())
     outcome = make_runner().run(make_unit())
     assert outcome.record.status == "ok"
     assert outcome.notes == ("plugin 'broken-dist': its job_finished hook raised RuntimeError: down",)
-    assert heard == ["ok"], "one that raises does not silence the others"
+    assert calls == ["ok"], "one that raises does not silence the others"
 
 
 def test_no_usable_training_image_is_a_record(make_runner, make_unit, monkeypatch):
@@ -569,9 +569,9 @@ def test_a_threshold_is_each_seeds_own(make_runner, make_unit):
     runner = make_runner(threshold=Rule("sigma"))
     with runner.together(2):
         outcomes = [runner.run(make_unit(bank="toy-gaussian", scorer="toy-mahalanobis", seed=seed)) for seed in (0, 1)]
-    said = [read_predictions(outcome.folder, outcome.record.predictions) for outcome in outcomes]
-    assert said[0].scores.tolist() == said[1].scores.tolist()
-    assert said[0].normal.values.tolist() != said[1].normal.values.tolist()
+    message = [read_predictions(outcome.folder, outcome.record.predictions) for outcome in outcomes]
+    assert message[0].scores.tolist() == message[1].scores.tolist()
+    assert message[0].normal.values.tolist() != message[1].normal.values.tolist()
 
 
 def test_maps_are_made_anew_from_what_was_said(make_runner, make_unit, monkeypatch):

@@ -101,7 +101,7 @@ def test_a_file_of_before_foregrounds_were_kept_has_none(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"ids": ["a"]}, "not 1 finite numbers"),
         ({"grids": [[2, 3]]}, "not as many places and grids"),
@@ -110,7 +110,7 @@ def test_a_file_of_before_foregrounds_were_kept_has_none(tmp_path):
         ({"more": 1}, "Extra inputs"),
     ],
 )
-def test_a_file_whose_header_disagrees_with_it_is_refused(tmp_path, change, said):
+def test_a_file_whose_header_disagrees_with_it_is_refused(tmp_path, change, message):
     patches = (np.ones((2, 3), np.float32), np.zeros((1, 4), np.float32))
     write_predictions(tmp_path, predictions(patches))
     with safe_open(tmp_path / PREDICTIONS_FILE, framework="numpy") as file:
@@ -119,7 +119,7 @@ def test_a_file_whose_header_disagrees_with_it_is_refused(tmp_path, change, said
     content = save(tensors, metadata={"adbench": json.dumps({**header, **change})})
     (tmp_path / PREDICTIONS_FILE).write_bytes(content)
     info = PredictionsInfo(file=PREDICTIONS_FILE, sha256=hashlib.sha256(content).hexdigest())
-    with pytest.raises(StorageError, match=f"not readable as predictions.*{said}"):
+    with pytest.raises(StorageError, match=f"not readable as predictions.*{message}"):
         read_predictions(tmp_path, info)
 
 

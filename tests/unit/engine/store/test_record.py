@@ -110,7 +110,7 @@ def test_a_spec_survives_the_file(spec):
         (" " * (MAX_RECORD_BYTES + 1), "larger than"),
     ],
 )
-def test_a_strangers_text_is_one_sentence(text, words):
+def test_an_untrusted_text_is_one_sentence(text, words):
     with pytest.raises(StorageError, match=words):
         parse_record(text, "here")
 

@@ -8,7 +8,7 @@ import torch
 
 from adbench import Geometry, ImageScores, StorageError
 from adbench.builtin.stages.aggregators import Max
-from adbench.engine.run.score_spool import ScoreSpool
+from adbench.engine.run.scoring import ScoreSpool
 from adbench.engine.store.array_file import ArrayFile
 
 
