@@ -154,4 +154,4 @@ class _Measuring:
 
 
 def _no_callback(*_: object) -> None:
-    """Told how far the work is, and that it is done."""
+    """Ignore the progress and the end of the work."""

@@ -1,4 +1,4 @@
-"""Figures of a detector on defective images that somebody has in a folder, beside the normal ones it learned from."""
+"""Figures of a detector on a folder of defective images, compared with the normal images that it learned from."""
 
 from __future__ import annotations
 

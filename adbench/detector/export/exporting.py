@@ -1,4 +1,4 @@
-"""A detector's export: recorded, written, compared with the detector, and only then put in its place."""
+"""The export of a detector: it is recorded, written, compared with the detector, and only then moved to its path."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 
 class Fitted(Protocol):
-    """A detector, as far as an export asks it."""
+    """The parts of a detector that an export uses."""
 
     @property
     def fitted(self) -> DetectorState:
-        """What was learned."""
+        """The fitted method, with its facts."""
 
     def predict(self, images: np.ndarray, /) -> Prediction:
         """Its prediction of an image [H, W, 3]."""

@@ -1,4 +1,4 @@
-"""What an exported file says of itself, in texts by name."""
+"""The facts in an exported file, as texts by name."""
 
 from __future__ import annotations
 

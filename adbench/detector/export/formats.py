@@ -1,4 +1,4 @@
-"""The formats of exported files: how each is written, and what scores images with it."""
+"""The formats of exported files: the writer and the runtime of each."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Recording(NamedTuple):
 
 
 def require(form: Format) -> None:
-    """Make sure that the packages for a format are there.
+    """Require the packages of a format.
 
     Raises:
         UsageError: they are not.
@@ -62,7 +62,7 @@ def require(form: Format) -> None:
 
 
 def recorded(module: nn.Module, blank: Tensor, outputs: int) -> Recording:
-    """Record what a module does with images of one size.
+    """Record the operations of a module on images of one size.
 
     Raises:
         UsageError: a step depends on what the images show.
@@ -82,7 +82,7 @@ def write(recording: Recording, form: Format, path: Path, facts: Facts) -> None:
         recording: of the method.
         form: the format.
         path: of the file; OpenVINO writes the weights beside it, as ``.bin``.
-        facts: what the file says of itself.
+        facts: texts by name that the file holds.
 
     Raises:
         OSError: the file cannot be written.
@@ -129,7 +129,7 @@ def onnx_bytes(recording: Recording) -> bytes:
 
 
 class _Whole(nn.Module):
-    """A recorded program that stays in its mode: the exporter sets every module's, which a program refuses."""
+    """A recorded program that ignores a change of its mode: the exporter sets that of every module."""
 
     def __init__(self, program: nn.Module) -> None:
         super().__init__()
@@ -157,7 +157,7 @@ def _with_expm1() -> Iterator[None]:
 
 
 def opened(form: Format, path: Path) -> Score:
-    """What scores images with a file, by the runtime of its format alone."""
+    """A function that scores images with a file, by the runtime of its format alone."""
     return {"onnx": _open_onnx, "openvino": _open_openvino, "torch": _open_torch}[form](path)
 
 

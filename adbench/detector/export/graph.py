@@ -68,7 +68,7 @@ class ScoringGraph(nn.Module):
         return whole, torch.stack([make(one.float()) for make, one in zip(makers, scores.patches, strict=True)])
 
     def _features(self, images: Tensor) -> Features:
-        """What the backbone sees."""
+        """The features of prepared images."""
         ready = [self._prepared(image.permute(2, 0, 1)) for image in images]
         pixels, geometry = torch.stack([image for image, _ in ready]), tuple(place for _, place in ready)
         features = self._method.backbone.extract(Batch(self._ids, pixels, geometry))
@@ -96,7 +96,7 @@ class ScoringGraph(nn.Module):
         )
 
     def _maker(self, patches: Tensor, geometry: Geometry) -> tuple[MapMaker, MapMaker]:
-        """What makes maps on the original image, and on the prepared image; kept."""
+        """The makers of maps on the original image and on the prepared image, made once."""
         grid = (int(patches.shape[0]), int(patches.shape[1]))
         if grid not in self._makers:
             spec = self._method.map

@@ -18,7 +18,7 @@ TOLERANCE = 1e-4
 
 
 class Comparison(NamedTuple):
-    """An image by both.
+    """The results of the detector and of the file on one image.
 
     Attributes:
         score: by the detector.
@@ -33,7 +33,7 @@ class Comparison(NamedTuple):
 
 
 class ExportReport(BaseModel):
-    """What the comparison found.
+    """The report of a comparison.
 
     Attributes:
         images: that were given and compared.

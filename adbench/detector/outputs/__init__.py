@@ -1,1 +1,1 @@
-"""What predictions leave in a folder: tables, pictures and contours."""
+"""Files of predictions: tables, pictures and contours."""

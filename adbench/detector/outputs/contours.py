@@ -63,7 +63,7 @@ def labelme_of(file: str, size: tuple[int, int], regions: Sequence[MarkedRegion]
     """The JSON of labelme for one image, which labelme opens beside the image file.
 
     Args:
-        file: the image's path, as seen from the JSON file.
+        file: the image's path, relative to the JSON file.
         size: height and width of the image.
         regions: what is marked.
     """

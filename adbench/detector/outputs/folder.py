@@ -23,7 +23,7 @@ from adbench.errors import BadImage, UsageError
 
 
 class PredictionFolder:
-    """Writes predictions as they come; however many there are, memory stays the same.
+    """Writes predictions one by one, in constant memory.
 
     | in the folder | holds |
     |---|---|
@@ -67,11 +67,11 @@ class PredictionFolder:
             self._coco = CocoFile(folder / "coco.json", self._contours)
 
     def write(self, name: str, outcome: Prediction | BadImage, drift: float | None = None) -> None:
-        """Write what a detector says of one image; the row comes last.
+        """Write the outcome of one image; the row comes last.
 
         Args:
             name: the image's path in the table; its files are called after it.
-            outcome: what the detector says.
+            outcome: the prediction, or the error with which the image cannot be read.
             drift: the evidence for drift up to this image.
         """
         row = row_of(name, outcome, drift)
@@ -139,7 +139,7 @@ class PredictionFolder:
             self._coco.add(name, size, regions)
 
     def _place(self, kind: str, name: str, suffix: str) -> Path:
-        """Where a file of an image goes: below the folder, whatever the image's name says."""
+        """The path of a file of an image, always below the folder, whatever the image's name."""
         parts = [part for part in Path(name).parts if part not in ("..", ".", os.sep, Path(name).anchor)]
         path = self.folder.joinpath(kind, *parts)
         path = path if path.suffix == suffix else path.with_name(path.name + suffix)

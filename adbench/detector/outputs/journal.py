@@ -1,4 +1,4 @@
-"""The tables of a watched folder, which go on where a process ended, even if it was killed.
+"""The tables of a watched folder, which continue after the end of a process, even if it was killed.
 
 A row counts from the moment when its line is whole in ``predictions.jsonl``; ``predictions.csv`` follows from that
 file, and of the contours in ``coco.jsonl`` those count whose image has a row.
@@ -106,7 +106,7 @@ def _own(folder: Path, detector: str) -> None:
 
 
 def _repair(folder: Path) -> None:
-    """Take away what a killed process left unfinished, and write the CSV file anew from the rows."""
+    """Remove unfinished files of a killed process, and write the CSV file again from the rows."""
     for unfinished in folder.rglob(f"{TEMPORARY}*"):
         unfinished.unlink(missing_ok=True)
     path = folder / "predictions.jsonl"
@@ -136,7 +136,7 @@ def _repair_contours(path: Path, known: set[str]) -> None:
 
 
 def _cut_last_line(path: Path) -> None:
-    """Take away a last line that does not end."""
+    """Remove a last line that does not end."""
     with path.open("r+b") as file:
         size = whole = file.seek(0, os.SEEK_END)
         while whole:

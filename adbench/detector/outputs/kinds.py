@@ -1,4 +1,4 @@
-"""What can be written of a prediction beside its row."""
+"""The kinds of files of a prediction beside its row."""
 
 KINDS = ("heatmaps", "masks", "labelme", "coco")
 """Pictures of the anomaly map, the marked pixels, and their contours in two forms."""

@@ -1,4 +1,4 @@
-"""A row for each image, in CSV and in JSON lines, written as it comes: what is there is whole at any moment."""
+"""A row for each image, in CSV and in JSON lines; at any moment the files hold whole rows only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def row_of(file: str, outcome: Prediction | BadImage, drift: float | None = None
 
     Args:
         file: the image's name in the table.
-        outcome: what the detector says.
+        outcome: the prediction, or the error with which the image cannot be read.
         drift: the evidence for drift up to this image.
     """
     if isinstance(outcome, BadImage):

@@ -77,7 +77,7 @@ class ArchiveReader:
             raise self._damaged(reason)
 
     def _fault(self) -> str:
-        """Why this is no file of ours; empty if it may be one."""
+        """The reason why the file is no detector; empty if it may be one."""
         found, size = self._archive.infolist(), os.fstat(self._file.fileno()).st_size
         if len(found) > MAX_ENTRIES or len(found) != len(self._entries):
             return f"it has {len(found)} entries, or two of one name"
@@ -98,7 +98,7 @@ class ArchiveReader:
 
     @property
     def names(self) -> list[str]:
-        """Of all entries."""
+        """The names of all entries."""
         return list(self._entries)
 
     def read(self, name: str, most: int = MAX_BYTES) -> bytes:

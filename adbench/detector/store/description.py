@@ -1,4 +1,4 @@
-"""`detector.json`: all that a detector's file says in words, and what of it a reader may rely on."""
+"""`detector.json`: the description of a detector in its file, and the checks of its form."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_MANIFEST_BYTES = 64 << 20
 
 
 class ForeignFile(BaseModel):
-    """A file that an option of the recipe names: never by its path, which is the maker's own.
+    """A file that an option of the recipe names. Its path is not stored, because it holds on one machine only.
 
     Attributes:
         slot, place, option: whose option it is: the part's place in its slot, from 0.
@@ -42,12 +42,12 @@ class ForeignFile(BaseModel):
 
     @property
     def entry(self) -> str:
-        """What it is called in the detector's file."""
+        """Its name in the detector's file."""
         return f"files/{self.sha256}"
 
 
 class NormalSource(BaseModel):
-    """How the normal scores came about, and the rule that thresholds follow."""
+    """The source of the normal scores, and the rule of the threshold."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -57,7 +57,7 @@ class NormalSource(BaseModel):
 
 
 class DetectorDescription(BaseModel):
-    """All that is in the file in words; tensors lie beside it."""
+    """The whole description in the file; tensors are separate entries."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -79,7 +79,7 @@ class DetectorDescription(BaseModel):
     files: list[ForeignFile] = Field(default_factory=list)
 
     def to_bytes(self) -> bytes:
-        """As it is written."""
+        """The JSON of the description."""
         data = self.model_dump(mode="json", by_alias=True)
         return (json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
 

@@ -108,7 +108,7 @@ def read_detector(path: Path, settings: Settings, registry: Registry, given: Seq
 
 
 def read_description(path: Path) -> DetectorDescription:
-    """What a detector's file says in words; no component is made.
+    """The description in a detector's file; no component is made.
 
     Raises:
         StorageError: it cannot be read, is no detector, or of a newer adbench.
@@ -185,7 +185,7 @@ def _about(description: DetectorDescription, weights: Sequence[Weights]) -> Abou
 
 
 def _states(method: Method) -> dict[str, dict[str, Tensor]]:
-    """By entry what each part learned."""
+    """The state of each part, by entry."""
     with naming_component(method.bank, "state"):
         states = {BANK: method.bank.state()}
     for place, neck in enumerate(method.necks):

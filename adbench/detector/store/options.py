@@ -1,4 +1,4 @@
-"""Files that options of a recipe name: told apart from paths when a detector is written, and found when it is read."""
+"""Files that options of a recipe name: their paths are removed when a detector is written, and set when it is read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from adbench.errors import UsageError, WeightsError
 
 
 def foreign_files(components: Mapping[str, Sequence[Component]], *, inside: bool) -> dict[ForeignFile, Path]:
-    """Every file that an option names, and where it is here."""
+    """Every file that an option names, with its path on this machine."""
     found = {}
     for slot, parts in components.items():
         for place, part in enumerate(parts):
@@ -26,7 +26,7 @@ def foreign_files(components: Mapping[str, Sequence[Component]], *, inside: bool
 
 
 def without_paths(recipe: Recipe, files: Iterable[ForeignFile]) -> Recipe:
-    """The recipe with the mere names of files in the place of their paths."""
+    """The recipe with the names of files in place of their paths."""
     return _with_options(recipe, {(file.slot, file.place, file.option): file.file for file in files})
 
 
