@@ -121,6 +121,7 @@ _ELSEWHERE = {
         "PatchComparison",
         "PatchPlace",
         "compare_with_nearest",
+        "compare_with_vector",
         "shares_of",
     ),
     "coresets": (

@@ -28,15 +28,32 @@ def compare_with_nearest(row: Tensor, bank: VectorBank, metric: str = "l2") -> P
     distances, index = bank.search(row[None], 1, metric)
     number = int(index)
     nearest = NormalPatch(bank.owners[number], bank.place_of(number))
-    shares = shares_of(*_compared(row.to(bank.vectors), bank.vectors[number], metric))
+    return compare_with_vector(row, bank.vectors[number], float(distances), nearest, metric)
+
+
+def compare_with_vector(
+    row: Tensor, vector: Tensor, distance: float, nearest: NormalPatch | None, metric: str = "l2"
+) -> PatchComparison:
+    """The comparison of a patch with the vector that is known to be the nearest.
+
+    Args:
+        row: [C].
+        vector: [C], the nearest one.
+        distance: of the two.
+        nearest: the normal patch that the vector is of; None where the bank does not know it.
+        metric: ``"l2"`` or ``"cosine"``.
+    """
+    shares = shares_of(*_compared(row.to(vector), vector, metric))
     reasons: dict[Aspect, str] = {}
-    if nearest.place is None:
+    if nearest is None:
+        reasons["nearest"] = "the bank does not hold the names of its images; it does so from its next fit on"
+    elif nearest.place is None:
         reasons["place"] = (
             "the bank holds no places of its patches; a bank that keeps them does so from its next fit on"
         )
     if shares is None:
         reasons["layers"] = NO_DISTANCE
-    return PatchComparison(float(distances), nearest, shares, None, reasons)
+    return PatchComparison(distance, nearest, shares, None, reasons)
 
 
 def _compared(row: Tensor, vector: Tensor, metric: str) -> tuple[Tensor, Tensor]:

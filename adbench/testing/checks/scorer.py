@@ -52,6 +52,25 @@ def check_scores_do_not_depend_on_the_batch(subject: Subject[Scorer]) -> None:
             require(same, f"{name} of image {i} alone differ from those among {len(given.test)}.")
 
 
+def check_comparison_adds_up(subject: Subject[Scorer]) -> None:
+    """`compare` gives shares that add up to 1, one for each channel of the patch, and names a known image."""
+    given = toys()
+    scorer, bank = subject.ready(), fitted(subject.original, subject, given)
+    if "patches" not in scorer.gives(scorer.config):
+        return
+    query = pick(given.test.features, slice(1))
+    found = scorer.compare(query, bank, (2, 3))
+    for name, shares in (("channels", found.channels), ("modes", found.modes)):
+        if shares is not None:
+            total = float(shares.sum())
+            require(bool((shares >= 0).all()) and abs(total - 1) < 1e-4, f"Those of {name} are {total:.4g} together.")
+    channels = query.need_patches(scorer.title).shape[-1]
+    require(found.channels is None or found.channels.shape == (channels,), f"There are {channels} channels.")
+    require(found.distance is None or 0 <= found.distance < torch.inf, f"The distance is {found.distance}.")
+    known = {*given.train.ids, *given.test.ids}
+    require(found.nearest is None or found.nearest.image in known, "No image has the name of the nearest patch's.")
+
+
 def _scores(subject: Subject[Scorer], given: Toys) -> Scores:
     """Scores of all test images in one batch."""
     scorer, bank = subject.ready(), fitted(subject.original, subject, given)
@@ -64,5 +83,6 @@ RULES: dict[str, tuple[Rule, ...]] = {
         check_scores_have_their_shapes,
         check_planted_defect_is_found,
         check_scores_do_not_depend_on_the_batch,
+        check_comparison_adds_up,
     )
 }

@@ -118,6 +118,20 @@ def check_neck_of_one_equals_neck_of_four(subject: Subject[Neck]) -> None:
             require(close(tensor, together[name][i : i + 1]), f"{name} of image {i} differs from that in a batch of 4.")
 
 
+def check_widths_of_layers_add_up(subject: Subject[Neck]) -> None:
+    """The channels that `widths_after` counts for all layers are together those of the patches."""
+    neck, features = _ready_neck(subject), toys().test.features
+    if "layers" in neck.needs:
+        widths = {name: layer.shape[-1] for name, layer in features.need_layers(neck.title).items()}
+    else:
+        channels = features.need_patches(neck.title).shape[-1]
+        widths, features = {"one": 6, "two": channels - 6}, features.having(layers=None)
+    patches, after = neck.apply(features).patches, neck.widths_after(widths)
+    if after is not None and patches is not None:
+        total = sum(after.values())
+        require(total == patches.shape[-1], f"It counts {total} channels, and the patches have {patches.shape[-1]}.")
+
+
 def check_mask_has_its_shape(subject: Subject[Masker]) -> None:
     """A mask is [B, H, W] bool on the patch grid."""
     given = toys()
@@ -170,6 +184,11 @@ RULES: dict[str, tuple[Rule, ...]] = {
         check_steps_add_up,
         check_tiles_cover_the_image,
     ),
-    "neck": (check_neck_keeps_the_images, check_neck_of_one_equals_neck_of_four, check_neck_state_round_trip),
+    "neck": (
+        check_neck_keeps_the_images,
+        check_neck_of_one_equals_neck_of_four,
+        check_neck_state_round_trip,
+        check_widths_of_layers_add_up,
+    ),
     "masker": (check_mask_has_its_shape, check_mask_of_one_equals_mask_of_four),
 }

@@ -134,3 +134,33 @@ def test_memory_is_bounded(seen, gaussian_noise, held, monkeypatch):
     with held() as memory:
         AlignedKnn(radius=1, images=500).score(query, bank)
     assert memory.peak < 1.25 * bank.vectors.nbytes  # the bank itself counts, as it is looked at
+
+
+@pytest.mark.parametrize("radius", [0, 1])
+def test_a_patch_is_compared_with_the_nearest_one_around_its_place(radius, patch_stream, gaussian_noise):
+    stream = patch_stream(gaussian_noise(4, 3, 5, 8))
+    (query,) = patch_stream(gaussian_noise(1, 3, 5, 8, seed=1))
+    bank = Aligned()
+    bank.fit(stream, Context())
+    scorer = AlignedKnn(radius=radius)
+    scores = scorer.score(query, bank).patches[0]
+    for place in ((0, 0), (1, 2), (2, 4)):
+        found = scorer.compare(query, bank, place)
+        assert found.distance == pytest.approx(scores[place].item(), abs=1e-5)
+        row, column, rows, columns, view = found.nearest.place
+        assert (rows, columns, view) == (3, 5, None)
+        assert max(abs(row - place[0]), abs(column - place[1])) <= radius
+        vector = bank.vectors[list(stream.ids).index(found.nearest.image), row, column]
+        cosine = torch.cosine_similarity(vector, query.patches[0][place], dim=0).item()
+        assert 1 - cosine == pytest.approx(found.distance, abs=1e-5)
+        assert found.channels.sum().item() == pytest.approx(1)
+
+
+def test_layers_that_are_compared_one_by_one_have_no_shares(seen, gaussian_noise):
+    stream = seen({"one": gaussian_noise(3, 4, 4, 5), "two": gaussian_noise(3, 2, 2, 6, seed=1)})
+    (query,) = stream
+    found = AlignedKnn(radius=1).compare(stream.part(slice(1, 2)), learned(stream), (0, 0))
+    assert found.nearest.image == query.ids[1]
+    assert found.distance == pytest.approx(0, abs=1e-5)
+    assert found.channels is None
+    assert "each layer is compared by itself" in found.reasons["layers"]

@@ -8,6 +8,7 @@ from adbench_memory.gallery import Gallery
 from adbench_memory.gallery_knn import GalleryKnn
 
 from adbench import Context, ContractError, DataError, UsageError
+from adbench.comparisons import NormalPatch, PatchPlace
 
 
 def bank_of(stream):
@@ -89,3 +90,24 @@ def test_what_it_refuses(patch_stream, gaussian_noise):
     stream.batches = [batch.having(image=gaussian_noise(1, 5)) for batch in stream.batches]
     with pytest.raises(ContractError, match=r"same grid of every image, but got \(2, 2\) and then \(2, 3\)"):
         bank_of(stream)
+
+
+def test_a_patch_is_compared_with_the_nearest_of_the_nearest_images(patch_stream):
+    """The image at 100 has the nearest patch, 25, but is too far; of the others 30 is the nearest to 26."""
+    stream = pictures(patch_stream, at_3=[0.0, 10.0], at_6=[20.0, 30.0], at_100=[11.0, 25.0])
+    (query,) = pictures(patch_stream, at_4=[11.0, 26.0])
+    bank = bank_of(stream)
+    other = Gallery()
+    other.restore(bank.state())
+    for one in (bank, other):
+        found = GalleryKnn(images=2).compare(query, one, (0, 1))
+        assert found.distance == 4
+        assert found.nearest == NormalPatch(stream.ids[1], PatchPlace(0, 1, 1, 2))
+        assert found.channels.tolist() == [1]
+    older = Gallery()
+    older.restore({name: tensor for name, tensor in bank.state().items() if name != "ids"})
+    found = GalleryKnn(images=2).compare(query, older, (0, 1))
+    assert (found.distance, found.nearest) == (4, None)
+    assert "does not hold the names" in found.reasons["nearest"]
+    with pytest.raises(DataError, match="the state is damaged"):
+        Gallery().restore({**bank.state(), "ids": torch.tensor([65], dtype=torch.uint8)})

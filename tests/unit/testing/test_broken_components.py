@@ -19,6 +19,7 @@ from adbench.builtin.metrics_image import ImageAuroc
 from adbench.builtin.metrics_pixel import PixelAuroc
 from adbench.builtin.stages.aggregators import Max
 from adbench.builtin.stages.augmenters import Rotate
+from adbench.builtin.stages.necks import L2
 from adbench.builtin.stages.preprocessors import Resize
 from adbench.builtin.stages.tiles import Tile
 from adbench.executor import Ending, Executor, Job
@@ -344,6 +345,14 @@ class Reversed(toy.ToyEnergyScorer):
         return Scores(patches=-super().score(query, bank).patches)
 
 
+class Overdrawn(toy.ToyNearest):
+    """Gives away more than there is."""
+
+    def compare(self, query, bank, place):
+        found = super().compare(query, bank, place)
+        return replace(found, channels=found.channels * 2)
+
+
 class MinMax(toy.ToyEnergyScorer):
     """Rescales by the batch."""
 
@@ -415,6 +424,13 @@ class Renaming(Neck):
 
     def apply(self, features):
         return features.having(ids=tuple(str(i) for i in range(len(features))))
+
+
+class Miscounting(L2):
+    """Counts one channel for each layer."""
+
+    def widths_after(self, widths):
+        return dict.fromkeys(widths, 1)
 
 
 class Centred(Neck):
@@ -738,6 +754,7 @@ BROKEN = [
     (Doubled, "scores-have-their-shapes", "torch.float64"),
     (Reversed, "planted-defect-is-found", "patches scores reached 0.0"),
     (MinMax, "scores-do-not-depend-on-the-batch", "differ from those among 14"),
+    (Overdrawn, "comparison-adds-up", "Those of channels are 2 together"),
     (Same, "views-are-images-of-one-size", "View 0 is the image itself"),
     (Halved, "views-are-images-of-one-size", "View 0 is [3, 150, 400]"),
     (Shifted, "dot-maps-back", "came back at"),
@@ -746,6 +763,7 @@ BROKEN = [
     (FromScratch, "steps-add-up", "came back at"),
     (Renaming, "neck-keeps-the-images", "Ids or geometry"),
     (Centred, "neck-of-one-equals-neck-of-four", "patches of image 0"),
+    (Miscounting, "widths-of-layers-add-up", "It counts 2 channels, and the patches have 16"),
     (Soft, "mask-has-its-shape", "torch.float32"),
     (Relative, "mask-of-one-equals-mask-of-four", "image"),
     (Wide, "one-score-an-image", "torch.float64"),

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from adbench import AlignedBank, DataError
+from adbench_memory.collect import patch_at
 from adbench_memory.layered import LayeredMemory
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from adbench import Context, FeatureStream
+    from adbench.comparisons import NormalPatch
 
 
 class Aligned(LayeredMemory, AlignedBank):
@@ -40,6 +42,10 @@ class Aligned(LayeredMemory, AlignedBank):
         learned = self.learned
         assert learned.grid is not None  # or fit would have refused
         return learned.collection.vectors.view(len(learned.collection.ids), *learned.grid, -1)
+
+    def patch(self, image: int, place: tuple[int, int]) -> NormalPatch:
+        """The normal patch at a place of an image, an index into `vectors`."""
+        return patch_at(self.learned.collection.ids, image, place, self.vectors.shape[1:3])
 
     @property
     def images(self) -> Tensor | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from adbench import AlignedBank, Bank, Component, DataError, Field, Scorer, Scores, UsageError
+from adbench.comparisons import PatchComparison, compare_with_vector
 from adbench_memory.aligned import Aligned
 from adbench_memory.grids import layer_slices, side_by_side
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 23
 """Elements of the vectors that are compared together."""
+
+
+EACH = "each layer is compared by itself, and the score is the mean of their distances"
 
 
 class AlignedKnn(Scorer):
@@ -63,6 +68,28 @@ class AlignedKnn(Scorer):
         chosen = self._chosen(query, bank)
         layers = [self._scores(grid[..., one], bank.vectors[..., one], chosen) for one in layer_slices(widths)]
         return Scores(sum(layers[1:], start=layers[0]) / len(widths))
+
+    def compare(self, query: Features, bank: Bank, place: tuple[int, int]) -> PatchComparison:
+        """The comparison with the normal patch around the same place whose layers are nearest on average."""
+        import torch
+        from torch.nn.functional import normalize
+
+        assert isinstance(bank, AlignedBank)
+        grid, widths = self._query_grid(query, bank)
+        chosen = self._chosen(query, bank)
+        images = torch.arange(len(bank.vectors)) if chosen is None else chosen[0].cpu()
+        top, left = (max(0, one - self.config.radius) for one in place)
+        around = bank.vectors[images, top : place[0] + self.config.radius + 1, left : place[1] + self.config.radius + 1]
+        row, layers = grid[0][place], layer_slices(widths)
+        cosine = torch.stack([normalize(around[..., one], dim=-1) @ normalize(row[one], dim=0) for one in layers]).mean(
+            0
+        )
+        image, y, x = (int(one) for one in torch.unravel_index(cosine.argmax(), cosine.shape))
+        nearest = bank.patch(int(images[image]), (top + y, left + x)) if isinstance(bank, Aligned) else None
+        found = compare_with_vector(row, around[image, y, x], float(1 - cosine.max()), nearest, "cosine")
+        if len(widths) == 1:
+            return found
+        return replace(found, channels=None, reasons={**found.reasons, "layers": EACH})
 
     def _scores(self, grid: Tensor, vectors: Tensor, chosen: Tensor | None) -> Tensor:
         """Scores [B, H, W] by one layer of the queries [B, H, W, C] and of the bank [N, H, W, C]."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adbench.banks import checked_batches, require_room
-from adbench.comparisons import PatchPlace
+from adbench.comparisons import NormalPatch, PatchPlace
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,9 +46,34 @@ class Collection:
         if self.places is None or self.grids is None:
             return None
         owner = int(self.owners[index])
-        view = self.ids[:owner].count(self.ids[owner])
-        (row, column), (rows, columns) = self.places[index].tolist(), self.grids[owner].tolist()
-        return PatchPlace(row, column, rows, columns, view - 1 if view else None)
+        row, column = self.places[index].tolist()
+        return patch_at(self.ids, owner, (row, column), self.grids[owner].tolist()).place
+
+
+def patch_at(ids: Sequence[str], image: int, place: tuple[int, int], grid: Sequence[int]) -> NormalPatch:
+    """The normal patch at a place of an image.
+
+    Args:
+        ids: the images; one that was shown in several views comes once for each.
+        image: an index into `ids`.
+        place: row and column.
+        grid: rows and columns of the patch grid.
+    """
+    view = ids[:image].count(ids[image])
+    rows, columns = grid
+    return NormalPatch(ids[image], PatchPlace(*place, rows, columns, view - 1 if view else None))
+
+
+def bytes_of(text: str) -> Tensor:
+    """A text as a tensor of its bytes, for a state."""
+    import torch
+
+    return torch.tensor(list(text.encode()), dtype=torch.uint8)
+
+
+def text_of(content: Tensor) -> str:
+    """The text of the bytes in a tensor."""
+    return bytes(content.tolist()).decode()
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, ClassVar
 
-from adbench import AlignedBank, Context, ContractError, Features, FeatureStream, UsageError
+from adbench import AlignedBank, Context, ContractError, DataError, Features, FeatureStream, UsageError
 from adbench.search import RecordableIndex, exact_search
-from adbench_memory.collect import collect
+from adbench_memory.collect import bytes_of, collect, patch_at, text_of
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from adbench.comparisons import NormalPatch
 
 
 class Gallery(AlignedBank):
@@ -27,6 +29,7 @@ class Gallery(AlignedBank):
         super().__init__(**options)
         self._device = "cpu"
         self._learned: dict[str, Tensor] = {}
+        self._ids: tuple[str, ...] = ()
         self._recorded = False
 
     def prepare(self, ctx: Context) -> None:
@@ -36,9 +39,9 @@ class Gallery(AlignedBank):
         import torch
 
         watched = _Watched(features, self.title)
-        patches = collect(watched, ctx.device, self.title).vectors
+        learned = collect(watched, ctx.device, self.title)
         height, width = watched.grid
-        vectors = patches.reshape(-1, height, width, patches.shape[1])
+        vectors, self._ids = learned.vectors.reshape(-1, height, width, learned.vectors.shape[1]), learned.ids
         self._learned = {"vectors": vectors, "images": torch.cat(watched.images).float().to(ctx.device)}
 
     @property
@@ -74,6 +77,19 @@ class Gallery(AlignedBank):
         found = [self._nearest(query, rows.index_select(0, image)[0], k)[0] for image in torch.split(images, 1)]
         return torch.cat(found, 1).topk(k, largest=False).values
 
+    def nearest_in(self, images: Tensor, row: Tensor) -> tuple[float, Tensor, NormalPatch | None]:
+        """The patch nearest to one patch [C] among those of the `images` [M]: distance, vector [C], and which it is.
+
+        The last is None in a bank whose state is of before images had names.
+        """
+        found = []
+        for image in images.tolist():  # one after the other: together they would be copied
+            distances, index = exact_search(row[None], self.vectors[image].flatten(0, 1), 1)
+            found.append((float(distances), image, divmod(int(index), self.vectors.shape[2])))
+        distance, image, place = min(found)
+        patch = patch_at(self._ids, image, place, self.vectors.shape[1:3]) if self._ids else None
+        return distance, self.vectors[image][place], patch
+
     def for_export(self) -> Gallery:
         """The bank with searches that are matrix products."""
         twin = copy(self)
@@ -85,10 +101,14 @@ class Gallery(AlignedBank):
         return RecordableIndex(vectors).search(query, k) if self._recorded else exact_search(query, vectors, k)
 
     def state(self) -> dict[str, Tensor]:
-        return {"vectors": self.vectors, "images": self.images}
+        named = {"ids": bytes_of("\0".join(self._ids))} if self._ids else {}
+        return {"vectors": self.vectors, "images": self.images, **named}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         self._learned = {name: state[name].to(self._device) for name in ("vectors", "images")}
+        self._ids = tuple(text_of(state["ids"]).split("\0")) if "ids" in state else ()
+        if self._ids and len(self._ids) != len(self.vectors):
+            raise DataError("there is not one name for each image; the state is damaged")
 
     def _known(self, what: str) -> Tensor:
         if not self._learned:

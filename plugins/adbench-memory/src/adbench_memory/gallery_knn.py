@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from adbench import Bank, Component, Field, Scorer, Scores
+from adbench.comparisons import PatchComparison, compare_with_vector
 from adbench_memory.gallery import Gallery
 
 if TYPE_CHECKING:
@@ -59,6 +60,14 @@ class GalleryKnn(Scorer):
         if query.foreground is not None:
             scores = scores * query.foreground.to(scores.device)
         return Scores(scores, self._mean(distances))
+
+    def compare(self, query: Features, bank: Bank, place: tuple[int, int]) -> PatchComparison:
+        """The comparison with the nearest patch of the nearest images; the image score is not explained."""
+        assert isinstance(bank, Gallery)
+        row = query.need_patches(self.title)[0][place]
+        _, images = bank.similar(query.need_image(self.title), self.config.images)
+        distance, vector, nearest = bank.nearest_in(images[0], row)
+        return compare_with_vector(row, vector, distance, nearest)
 
     def _mean(self, distances: Tensor) -> Tensor:
         """The means [Q] of distances [Q, k]."""

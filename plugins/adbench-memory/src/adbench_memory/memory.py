@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from adbench import DataError, UsageError, VectorBank
 from adbench.banks import free_bytes
 from adbench.search import ExactIndex, RecordableIndex
-from adbench_memory.collect import Collection
+from adbench_memory.collect import Collection, bytes_of, text_of
 from adbench_memory.index import RETIRED, ApproximateIndex, SearchConfig
 
 if TYPE_CHECKING:
@@ -179,16 +179,16 @@ class VectorMemory(VectorBank):
         """The vectors, owners and facts. The index is not in it: the same vectors and draws build it again."""
         learned, held_out = self.learned, self._held_out
         assert held_out is not None
-        texts = {"ids": _bytes("\0".join(learned.ids)), "facts": _bytes(json.dumps(dict(self._facts)))}
+        texts = {"ids": bytes_of("\0".join(learned.ids)), "facts": bytes_of(json.dumps(dict(self._facts)))}
         placed = {"places": learned.places, "grids": learned.grids}
         known = {name: tensor for name, tensor in placed.items() if tensor is not None}
         return {"vectors": learned.vectors, "owners": learned.owners, "held_out": held_out, **texts, **known}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         vectors, owners = state["vectors"].to(self._device), state["owners"].to(self._device)
-        ids = tuple(_text(state["ids"]).split("\0"))
+        ids = tuple(text_of(state["ids"]).split("\0"))
         learned = Collection(vectors, owners, ids, *_checked_places(state, len(vectors), len(ids)))
-        self._replace(learned, state["held_out"], json.loads(_text(state["facts"])))
+        self._replace(learned, state["held_out"], json.loads(text_of(state["facts"])))
 
 
 def _joined(first: Collection, second: Collection) -> Collection:
@@ -220,13 +220,3 @@ def _checked_places(state: dict[str, Tensor], vectors: int, images: int) -> tupl
     if places.shape != (vectors, 2) or grids.shape != (images, 2):
         raise DataError("the places of patches are not one for each vector; the state is damaged")
     return places, grids
-
-
-def _bytes(text: str) -> Tensor:
-    import torch
-
-    return torch.tensor(list(text.encode()), dtype=torch.uint8)
-
-
-def _text(content: Tensor) -> str:
-    return bytes(content.tolist()).decode()
