@@ -48,7 +48,7 @@ class Page:
 
     def history(self):
         """The verdicts on the images so far, the newest first."""
-        return [one.text for one in self["history"].find_elements("class name", "verdict")]
+        return self.run("return [...document.querySelectorAll('#history .verdict')].map((one) => one.textContent)")
 
     def asked(self):
         events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
