@@ -22,6 +22,7 @@ OWNERS = {
     "Branch": {"engine/plan/plan"},
     "Component": {"api/component"},
     "Coreset": {"adbench_memory/coreset"},
+    "Corruption": {"engine/images/corruption"},
     "Dataset": {"api/dataset"},
     "Detector": {"detector/detector"},
     "Drift": {"detector/drift"},

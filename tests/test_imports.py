@@ -92,6 +92,7 @@ EXTRA = {
         "store.record",
         "store.normal_scores",
         "images.contamination",
+        "images.corruption_report",
         "evaluate.details",
         "evaluate.threshold",
         "plan.threshold_rule",

@@ -42,6 +42,7 @@ from adbench.boards.records.merging import MergeNotes
 from adbench.boards.records.pictures import PHOTOGRAPH
 from adbench.boards.records.published import PUBLISHED_FILE, read_published
 from adbench.boards.records.records_io import FoundRecord
+from adbench.boards.tables.corruptions import corruption_tables
 from adbench.boards.tables.deployed import deployed_tables
 from adbench.boards.tables.published_figures import fidelity_tables, published_tables
 from adbench.boards.tables.table import standings_tables, tables
@@ -175,6 +176,7 @@ def _generated(
             files[leaderboard.folder / MANIFEST_FILE] = leaderboard.manifest.to_text().encode()
         beside = [
             *deployed_tables(data, leaderboard.extras.thresholds()),
+            *corruption_tables(data, leaderboard.extras.reports()),
             *fidelity_tables(data, published),
             *published_tables(data.board, published),
             *([integrity_table(data)] if data.records else []),

@@ -13,6 +13,7 @@ import click
 from adbench.api.bank import Source
 from adbench.cli.completion import categories, components, datasets, recipes
 from adbench.engine.images.contamination import MOST
+from adbench.engine.images.corruption import NAMES as CORRUPTIONS
 from adbench.engine.plan.protocol import Protocol
 from adbench.engine.plan.recipe import SLOTS, Part, Recipe, name_of, named_recipe
 from adbench.errors import UsageError
@@ -256,6 +257,13 @@ _TASK_OPTIONS = (
         help="Add defective test images to the training images, without a label, until they are this share of them; the"
         " others are judged.",
         show_default="none",
+    ),
+    _task(
+        "--corrupt",
+        multiple=True,
+        metavar="all|NAME[:N]",
+        help="Score corrupted test images too: all corruptions, or one, in all strengths or in strength N, 1 to 5:"
+        f" {', '.join(CORRUPTIONS)}.",
     ),
     _task("--skip-bad", is_flag=True, help="Leave out unreadable files; the record lists them."),
     _task(

@@ -31,6 +31,7 @@ _TASK_WORDS = {
     "limit_test": "limit_test",
     "evaluation": "evaluation",
     "contaminate": "contaminate",
+    "corrupt": "corrupt",
 }
 """Options that replace fields of a suite's tasks, and the name of each field."""
 
@@ -75,10 +76,12 @@ def _recipes(registry: Registry, options: Mapping[str, Any]) -> tuple[list[Recip
 
 
 def _assignment(registry: Registry, options: Mapping[str, Any]) -> Assignment:
+    from adbench.engine.images.corruption import parse_corruptions
     from adbench.engine.plan.plan import Assignment
 
     dataset = dataset_from(registry, options["data"], options["root"])
-    return Assignment(dataset, protocol_from(options), tuple(options["category"]), tuple(options["seeds"]))
+    chosen = parse_corruptions(options["corrupt"])
+    return Assignment(dataset, protocol_from(options), tuple(options["category"]), tuple(options["seeds"]), chosen)
 
 
 def _from_suite(registry: Registry, options: Mapping[str, Any]) -> tuple[list[Recipe], list[Assignment], list[str]]:

@@ -69,3 +69,60 @@ def test_too_few_defects_are_a_failure_with_a_reason(run, records):
     assert run("--category", "bolt", "--contaminate", "0.5")[0] == 1
     (record,) = records()
     assert "needs 4 defective test images to learn from and one to judge; it has 3" in record.reason
+
+
+def test_corrupted_test_images_are_reported_by_the_run_and_on_the_board(run, records, tmp_path, capsys):
+    code, printed = run("--corrupt", "defocus:5", "--corrupt", "shift", "--threshold", "quantile")
+    assert code == 0
+    assert "corrupted test images: change in points" in printed.out
+    assert "false alarms 95 % interval" in printed.out
+    assert [row.split()[:2] for row in printed.out.splitlines() if row.startswith(("defocus", "shift"))] == [
+        ["defocus", "5"],
+        *([["shift", str(strength)] for strength in (1, 2, 3, 4, 5)]),
+    ]
+    boards = tmp_path / "boards"
+    assert call(["board", "build", str(tmp_path / "runs"), "--out", str(boards)]) == 0
+    page, text = (next(boards.glob(f"*/full-shot/{name}")).read_text() for name in ("README.md", "index.html"))
+    for where in (page, text):
+        assert "Corrupted test images, change of image-auroc" in where
+        assert "Corrupted test images, false alarms" in where
+    assert call(["board", "check", str(boards)]) == 0
+    assert all("corrupt" not in json.dumps(record.to_json()) for record in records())
+    code, printed = run("--corrupt", "shift:2")
+    assert (code, "done before" in printed.err) == (0, True)
+    assert "corrupted test images" in printed.out
+    code, printed = run()
+    assert (code, "corrupted test images" in printed.out) == (0, False)
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(("word", "message"), [("fog", "unknown corruption 'fog'"), ("noise:9", "noise:1 to noise:5")])
+def test_a_corruption_that_nobody_knows_is_refused(run, word, message):
+    code, printed = run("--corrupt", word)
+    assert (code, message in printed.err) == (2, True)
+
+
+def test_a_suite_names_corruptions_and_contamination(parts, tmp_path, capsys):
+    suite = tmp_path / "mine.yaml"
+    suite.write_text(
+        f"""
+suite: mine
+tasks:
+  - {{data: {parts}, categories: bolt, corrupt: [noise:1, jpeg], contaminate: 0.2}}
+grid: {{backbone: toy-pixels, scorer: toy-nearest}}
+"""
+    )
+    arguments = ("--out", str(tmp_path / "runs"), "--device", "cpu", "--no-figures")
+    assert call(["run", "--suite", str(suite), *arguments]) == 0
+    printed = capsys.readouterr().out
+    assert "contaminate 0.2" in printed
+    assert printed.count("\njpeg ") == 5
+    suite.write_text(suite.read_text().replace("noise:1", "fog"))
+    assert call(["run", "--suite", str(suite), *arguments]) == 2
+    assert "unknown corruption 'fog'" in capsys.readouterr().err
+
+
+def test_workers_report_corrupted_images_too(run):
+    code, printed = run("--category", "bolt", "--corrupt", "jpeg:1", "--executor", "process:workers=1")
+    assert code == 0
+    assert "\njpeg 1" in printed.out

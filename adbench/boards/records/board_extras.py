@@ -5,6 +5,7 @@ A board shows few of them, so a line is read as text, and checked when its metho
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from adbench.boards.records.pictures import (
 from adbench.boards.records.records_io import FoundRecord
 from adbench.engine.evaluate.details import DETAILS_FILE, Details, parse_details, read_details
 from adbench.engine.evaluate.threshold import Threshold
+from adbench.engine.images.corruption_report import CorruptionReport
 from adbench.engine.store.record import ResultRecord, canonical_json
 
 DETAILS, PICTURES = "details", "pictures"
@@ -41,6 +43,8 @@ MAX_IMAGES = 20_000
 """Of one unit, whose details a page may show."""
 MAX_KINDS = 200
 MAX_NUMBER = 1e30
+_REPORT = '"corruptions":{'
+"""A part of each line with a report; another line may have it in a name, and is parsed for nothing."""
 _THRESHOLD = ',"threshold":'
 """The last key of a line of details, which no text in canonical JSON holds: its quotes would be escaped."""
 _ID = re.compile(r'"id":"([0-9a-f]{64})"')
@@ -97,6 +101,19 @@ class BoardExtras:
                 except ValidationError as error:
                     message = error.errors()[0]["msg"]
                     self.problems.append(f"details of record {record_id[:12]}: no threshold: {message}")
+        return found
+
+    def reports(self) -> dict[str, CorruptionReport]:
+        """The report of corrupted test images in each line of details that has one."""
+        found = {}
+        for record_id, line in self.details.items():
+            if _REPORT in line:
+                try:
+                    value = json.loads(line).get("corruptions")
+                    if value is not None:
+                        found[record_id] = CorruptionReport.model_validate(value)
+                except (ValidationError, ValueError, RecursionError, AttributeError):
+                    self.problems.append(f"details of record {record_id[:12]}: its report of corrupted images is none")
         return found
 
     def pictures_of(self, record_id: str) -> Mapping[str, LayeredPicture | str]:

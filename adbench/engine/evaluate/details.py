@@ -15,6 +15,7 @@ from adbench.api.dataset import GOOD
 from adbench.api.metric import Evidence, Metric
 from adbench.api.untrusted import parse_json, read_plain
 from adbench.engine.evaluate.threshold import Threshold
+from adbench.engine.images.corruption_report import CorruptionReport
 from adbench.engine.store.predictions import Predictions
 from adbench.engine.store.record import canonical_json, storage_errors
 from adbench.errors import StorageError
@@ -67,6 +68,7 @@ class Details(_Model):
     )
     curves: Curves
     threshold: Threshold | None = Field(None, description="from normal images, if there is one")
+    corruptions: CorruptionReport | None = Field(None, description="of corrupted test images, if they were scored")
     embedding: list[tuple[_Finite, _Finite]] | None = Field(
         None, description="one point for each image, in their order"
     )
@@ -80,14 +82,16 @@ class Details(_Model):
         return self
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON of the details, with the keys of the schema."""
-        return self.model_dump(mode="json", by_alias=True)
+        """The JSON of the details, with the keys of the schema; without `corruptions` if there are none."""
+        return self.model_dump(
+            mode="json", by_alias=True, exclude={"corruptions"} if self.corruptions is None else None
+        )
 
 
 def details_of(
     record_id: str, evaluator: Evaluator, metrics: Iterable[Metric], evidence: Evidence | None = None
 ) -> Details:
-    """The details from predictions and truth: everything except threshold and embedding.
+    """The details from predictions and truth: everything except threshold, corruptions and embedding.
 
     Args:
         record_id: of the record of the same run.

@@ -1,1 +1,1 @@
-"""The images of a unit that need care: equal ones, contaminated training sets."""
+"""The images of a unit that need care: equal ones, contaminated training sets, corrupted test images."""

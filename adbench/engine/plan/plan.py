@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adbench.api.dataset import Dataset
+from adbench.engine.images.corruption import Corruption
 from adbench.engine.plan.compat import why_not
 from adbench.engine.plan.protocol import Protocol
 from adbench.engine.plan.recipe import Recipe, complete, components_of, parts_in
@@ -20,12 +21,13 @@ from adbench.registration.registry import Registry
 
 @dataclass(frozen=True)
 class Assignment:
-    """An assignment for methods: categories (empty: all) of a dataset, a protocol, and seeds."""
+    """An assignment for methods: categories (empty: all) of a dataset, a protocol, seeds, and corruptions to test."""
 
     dataset: Dataset
     protocol: Protocol
     categories: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0,)
+    corruptions: tuple[Corruption, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,8 @@ def make_plan(recipes: Sequence[Recipe], assignments: Sequence[Assignment], regi
                 continue
             for category in categories:
                 for seed in dict.fromkeys(assignment.seeds):
-                    unit = Unit(recipe, assignment.dataset, category, seed, assignment.protocol)
+                    rest = assignment.protocol, assignment.corruptions
+                    unit = Unit(recipe, assignment.dataset, category, seed, *rest)
                     branches.setdefault(_features_key(unit), {}).setdefault(_bank_key(unit), []).append(unit)
     made = (Branch(tuple(unit for units in banks.values() for unit in units)) for banks in branches.values())
     return Plan(tuple(made), tuple(cannot.values()))

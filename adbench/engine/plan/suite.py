@@ -14,6 +14,7 @@ from adbench.api.bank import Source
 from adbench.api.dataset import Dataset
 from adbench.api.untrusted import read_yaml
 from adbench.engine.images.contamination import MOST
+from adbench.engine.images.corruption import parse_corruptions
 from adbench.engine.plan.plan import Assignment
 from adbench.engine.plan.protocol import Protocol
 from adbench.engine.plan.recipe import SLOTS, Part, Recipe, name_of, named_recipe, parts_in
@@ -54,8 +55,18 @@ class TaskSpec(_Frozen):
     allow: tuple[Source, ...] = (Source.NOTHING, Source.TRAIN)
     class_names: bool = False
     contaminate: float | None = Field(None, gt=0, le=MOST)
+    corrupt: tuple[str, ...] = Field((), description="all, or names of corruptions with or without a strength")
 
-    _one = field_validator("categories", "shots", "seeds", mode="before")(_listed)
+    _one = field_validator("categories", "shots", "seeds", "corrupt", mode="before")(_listed)
+
+    @field_validator("corrupt")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            parse_corruptions(value)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+        return value
 
     @property
     def size(self) -> int:
@@ -254,7 +265,8 @@ def unknown_parts(recipes: Sequence[Recipe], registry: Registry) -> list[str]:
 
 def assignments_of(spec: TaskSpec, dataset: Dataset) -> list[Assignment]:
     """The assignments of a task, one for each number of shots."""
-    return [Assignment(dataset, protocol, spec.categories, spec.seeds) for protocol in spec.protocols()]
+    chosen = parse_corruptions(spec.corrupt)
+    return [Assignment(dataset, protocol, spec.categories, spec.seeds, chosen) for protocol in spec.protocols()]
 
 
 def installed_parts(registry: Registry, kind: str) -> tuple[list[Part], list[str]]:

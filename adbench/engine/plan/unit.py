@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from adbench.api.dataset import Dataset
+from adbench.engine.images.corruption import Corruption, parse_corruptions
 from adbench.engine.plan.protocol import Protocol
 from adbench.engine.plan.recipe import Part, Recipe
 from adbench.engine.store.record import (
@@ -19,13 +20,18 @@ from adbench.registration.registry import Registry
 
 @dataclass(frozen=True)
 class Unit:
-    """A unit: one complete recipe on one category with one seed."""
+    """A unit: one complete recipe on one category with one seed.
+
+    Attributes:
+        corruptions: corruptions of the test images that are scored too; they are no part of the identity.
+    """
 
     recipe: Recipe
     dataset: Dataset
     category: str
     seed: int
     protocol: Protocol
+    corruptions: tuple[Corruption, ...] = ()
 
     @property
     def title(self) -> str:
@@ -41,6 +47,7 @@ class Unit:
             "category": self.category,
             "seed": self.seed,
             "protocol": self.protocol.model_dump(mode="json"),
+            "corruptions": list(map(str, self.corruptions)),
         }
 
     @classmethod
@@ -48,7 +55,8 @@ class Unit:
         """The unit from the JSON of `to_json`; units share a dataset, so its files are scanned once."""
         dataset = _dataset(canonical_json(data["dataset"]), registry)
         recipe, protocol = Recipe.model_validate(data["recipe"]), Protocol.model_validate(data["protocol"])
-        return cls(recipe, dataset, data["category"], data["seed"], protocol)
+        corruptions = parse_corruptions(data["corruptions"])
+        return cls(recipe, dataset, data["category"], data["seed"], protocol, corruptions)
 
 
 @lru_cache(maxsize=8)

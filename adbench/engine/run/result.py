@@ -10,6 +10,7 @@ from adbench.api.metric import Evidence, Metric
 from adbench.engine.evaluate.details import details_of, write_details
 from adbench.engine.evaluate.evaluator import Evaluator
 from adbench.engine.evaluate.threshold import Threshold, deploy, false_alarm_note
+from adbench.engine.images.corruption_report import CorruptionReport
 from adbench.engine.pictures.figures import draw
 from adbench.engine.plan.threshold_rule import Rule
 from adbench.engine.store.predictions import Predictions, write_predictions
@@ -26,6 +27,7 @@ class Result:
         threshold: the threshold from normal images, with its figures on the test set; None where none is wanted.
         embedding: a point for each test image; None where no page will show it.
         losses: of each step of a trained bank.
+        corruptions: the report of corrupted test images; None where none is wanted.
     """
 
     evaluator: Evaluator
@@ -33,6 +35,7 @@ class Result:
     threshold: Threshold | None = None
     embedding: Sequence[tuple[float, float]] | None = None
     losses: Sequence[float] = ()
+    corruptions: CorruptionReport | None = None
 
     def notes(self) -> tuple[str, ...]:
         """Sentences that a person should read beside the figures."""
@@ -53,7 +56,8 @@ class Result:
         if figures:
             draw(self.evaluator, folder, self.evidence, self.threshold, self.losses)
         found = details_of(record.id, self.evaluator, metrics, self.evidence)
-        write_details(folder, found.model_copy(update={"threshold": self.threshold, "embedding": self.embedding}))
+        later = {name: getattr(self, name) for name in ("threshold", "embedding", "corruptions")}
+        write_details(folder, found.model_copy(update=later))
         return record.model_copy(update={"predictions": info})
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from adbench.api.search.shared_results import SharedResults
+from adbench.engine.evaluate.details import read_details
 from adbench.engine.features.contract import naming_component
+from adbench.engine.images.corruption import Corruption
 from adbench.engine.plan.compat import require_compatible
 from adbench.engine.plan.protocol import make_task
 from adbench.engine.plan.recipe import components_of
@@ -33,8 +35,10 @@ from adbench.engine.run.predicting import Predictor
 from adbench.engine.run.prepared_unit import PreparedUnit, UnitPreparer
 from adbench.engine.run.record_builder import RecordBuilder, UnitOutcome
 from adbench.engine.run.result_writer import ResultWriter
+from adbench.engine.run.robustness import CorruptionTest, can_be_tested
 from adbench.engine.store.normal_scores import NormalScores
-from adbench.errors import WeightsError
+from adbench.engine.store.record import ResultRecord
+from adbench.errors import StorageError, WeightsError
 from adbench.registration.registry import Registry
 
 SHARED_BYTES = 1 << 28
@@ -73,6 +77,7 @@ class Runner:
         self._fitter = Fitter(self._watch)
         self._predictor = Predictor(settings, self._fitter, self._watch, backbones.report_notes)
         self._results = ResultMaker(settings, self._shared)
+        self._corruption = CorruptionTest(self._fitter, self._watch, self._remarks.once)
         self._writer = ResultWriter(self.registry, settings, lambda: self.watch("write", 0, 0), self.save_detector)
 
     def _note(self, sentence: str) -> None:
@@ -139,9 +144,14 @@ class Runner:
                 return None
             self.status.at_unit()
             record = builder.record()
-            if record is not None and not self.settings.reruns(record.status):
+            if record is not None and not self._reruns(builder, record, method):
                 return UnitOutcome.ended_before(record, builder.folder, save=self.settings.save)
             return self._run_locked(builder, method)
+
+    def _reruns(self, builder: RecordBuilder, record: ResultRecord, method: Method) -> bool:
+        """Whether a finished unit runs again: for another result, or for corruptions that its details lack."""
+        wanted = builder.unit.corruptions if record.status == "ok" and can_be_tested(method) else ()
+        return self.settings.reruns(record.status) or bool(wanted and not _has_report(builder, wanted))
 
     def _find_images(self, builder: RecordBuilder) -> None:
         """Choose the images of the unit; none is read."""
@@ -161,7 +171,9 @@ class Runner:
             predicted = self._predictor.predictions(unit)
             builder.runtime, builder.facts, builder.drew = predicted.runtime, predicted.facts, predicted.drew
             normal, fit = self._normal_scores(unit)
-            result, metrics = self._results.measured(unit, predicted, normal, self.registry.metrics())
+            known = self.registry.metrics()
+            result, metrics = self._results.measured(unit, predicted, normal, known)
+            result = self._corruption.tested(unit, result, known)
             self._remark(builder.unit)
             self._remarks.each_once(result.evaluator.remarks())
         shared_s = self._shared.charged - charged
@@ -197,6 +209,15 @@ class Runner:
         with naming_component(unit.dataset, "remarks"):
             sentences = list(unit.dataset.remarks(unit.category))
         self._remarks.each_once(sentences)
+
+
+def _has_report(builder: RecordBuilder, wanted: Sequence[Corruption]) -> bool:
+    """Whether the details of an earlier run have these corruptions."""
+    try:
+        details = read_details(builder.folder)
+    except StorageError:
+        return False
+    return details.id == builder.id and details.corruptions is not None and details.corruptions.holds(wanted)
 
 
 def _later_seconds(clock: Clock, shared_s: float) -> dict[str, float]:

@@ -59,6 +59,21 @@ def score_stream(method: Method, stream: ImageStream, clock: Clock, *, vectors: 
     return ScoredStream(spool.predictions(scores), reading, found)
 
 
+def score_into(method: Method, stream: ImageStream, clock: Clock) -> ScoreSpool:
+    """The scores of every image of a stream, without the image scores that an aggregator makes of them.
+
+    Args:
+        method: fitted.
+        stream: the images.
+        clock: takes the seconds of the scoring as ``score``.
+    """
+    spool = ScoreSpool()
+    clock.add("score", 0.0)
+    for batch in stream.batches():
+        _score_batch(method, batch, spool, clock)
+    return spool
+
+
 def _score_batch(method: Method, batch: FeatureBatch, spool: ScoreSpool, clock: Clock) -> None:
     started = clock.now()
     scores = split_scores(*method.score(batch.features))
