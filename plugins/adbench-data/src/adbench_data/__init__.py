@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from adbench import Component, Dataset, hookimpl
+
+if TYPE_CHECKING:
+    import click
 
 SETS = {
     "btad": ("Btad",),
@@ -34,3 +38,11 @@ def every_dataset() -> list[type[Dataset]]:
 def register_components(register: Callable[[type[Component]], None]) -> None:
     for cls in every_dataset():
         register(cls)
+
+
+@hookimpl
+def register_commands(cli: click.Group) -> None:
+    """The one command: ``submit-ad2``."""
+    from adbench_data.submission.command import command
+
+    cli.add_command(command)

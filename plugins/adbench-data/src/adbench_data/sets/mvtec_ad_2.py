@@ -23,7 +23,8 @@ class MVTecAD2(PublishedSet):
 
     ``train/good`` is learned from, ``test_public`` is judged. ``validation/good`` is left out: adbench finds its
     threshold from training images that the bank has not seen. ``test_private`` and ``test_private_mixed`` are left out,
-    since MVTec alone has their labels. The publishers' figure is AUPRO up to a false positive rate of 0.05.
+    since MVTec alone has their labels; ``adbench submit-ad2`` makes a package for its server. The publishers' figure is
+    AUPRO up to a false positive rate of 0.05.
     """
 
     name = "mvtec-ad-2"
