@@ -65,8 +65,8 @@ def test_an_equation_of_an_option_that_is_off_is_not_cited(made):
     assert "Eq. 7 of" not in text, "patchcore does not reweight"
 
 
-NOT_PROVEN = {"feature-ae", "skip-ae-mse"}
-"""Autoencoders without an official code or a definition that a test could hold them against."""
+NOT_PROVEN = {"skip-ae-mse"}
+"""Recipes without an official code or a definition that a test could hold them against."""
 
 
 def test_every_mark_names_a_recipe_and_every_paper_has_a_proof(script):

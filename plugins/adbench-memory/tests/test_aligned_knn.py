@@ -53,7 +53,7 @@ def by_hand(query: Features, normal: Features, radius: int, images: int) -> torc
     return found
 
 
-@pytest.mark.proves("rad")
+@pytest.mark.proves("rad", "dinopatch", "dinopatch-unaligned", "dinopatch-lite")
 @pytest.mark.parametrize("radius", [0, 1, 2, 5])
 @pytest.mark.parametrize("images", [0, 2, 9])
 def test_equal_to_the_formula(seen, gaussian_noise, radius, images, monkeypatch):

@@ -68,6 +68,7 @@ def degrees(points):
 
 
 @pytest.mark.slow
+@pytest.mark.proves("dinopatch", "dinopatch-lite")
 @settings(max_examples=25, deadline=None)
 @given(pose=poses, mirrored=st.booleans())
 def test_rotated_scaled_and_mirrored_shapes_come_to_lie_in_one_pose(pose, mirrored):
