@@ -32,6 +32,15 @@ def detector():
     return Detector(**parts, device="cpu", runtime="torch", cache=None).fit(noise(24), threshold="conformal:alpha=0.1")
 
 
+@pytest.fixture(scope="session")
+def memory_detector():
+    """A detector with a memory bank, which knows the places of normal patches."""
+    for module in ("adbench_memory", "adbench_reconstruction"):
+        pytest.importorskip(module)
+    parts = {"preprocess": "resize:size=32", "backbone": "pixels:cell=4", "bank": "full", "scorer": "knn:k=1"}
+    return Detector(**parts, device="cpu", runtime="torch", cache=None).fit(noise(24))
+
+
 @pytest.fixture
 def image():
     return png_of(noise(1, seed=7)[0])

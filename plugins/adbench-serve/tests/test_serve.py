@@ -70,6 +70,15 @@ def test_a_heatmap_is_a_png_of_the_images_size(client, image):
     assert Image.open(io.BytesIO(base64.b64decode(answer["heatmap"]))).size == (32, 32)
 
 
+def test_an_explanation_comes_with_a_picture_or_says_why_there_is_none(memory_detector, client, image):
+    with TestClient(make_app({"bolt": memory_detector})) as other:
+        [answer] = sent(other, image, explain=True).json()["predictions"]
+    assert answer["explanation"]["nearest"]["image"]
+    assert Image.open(io.BytesIO(base64.b64decode(answer["explanation"]["picture"]))).size[0] > 100
+    assert "adbench-serve-" not in str({**answer["explanation"], "picture": ""})
+    assert "explanation" not in sent(client, image).json()["predictions"][0]
+
+
 def test_a_request_chooses_its_detector(client, image):
     assert sent(client, image).json()["detector"] == "bolt"
     assert sent(client, image, detector="nut").json()["detector"] == "nut"

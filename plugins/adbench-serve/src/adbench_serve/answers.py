@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from adbench import Detector
+from adbench import BadImage, Detector, UsageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
-def answer_of(name: str, prediction: Any, *, heatmap: bool) -> dict[str, Any]:
-    """The prediction for an image as JSON, on request with its heatmap as a PNG in base64."""
+class Extras(NamedTuple):
+    """What a request wants of each image beside its scores.
+
+    Attributes:
+        heatmap: the heatmap, as a PNG in base64.
+        explain: the explanation, with its picture as a PNG in base64.
+    """
+
+    heatmap: bool = False
+    explain: bool = False
+
+
+def answer_of(name: str, prediction: Any, extras: Extras) -> dict[str, Any]:
+    """The prediction for an image as JSON."""
     answer = {
         "file": name,
         "score": prediction.score,
@@ -21,7 +37,11 @@ def answer_of(name: str, prediction: Any, *, heatmap: bool) -> dict[str, Any]:
         "notes": list(prediction.notes),
         "error": None,
     }
-    return {**answer, "heatmap": _png(prediction)} if heatmap else answer
+    if extras.heatmap:
+        answer["heatmap"] = _heatmap(prediction)
+    if extras.explain:
+        answer["explanation"] = _explanation(name, prediction, answer["notes"])
+    return answer
 
 
 def failure_of(name: str, reason: str) -> dict[str, Any]:
@@ -30,13 +50,25 @@ def failure_of(name: str, reason: str) -> dict[str, Any]:
     return {"file": name, **unknown, "notes": [], "error": reason}
 
 
-def _png(prediction: Any) -> str | None:
+def _heatmap(prediction: Any) -> str | None:
     from PIL import Image
 
     pixels = prediction.heatmap()
-    if pixels is None:
+    return None if pixels is None else _png(Image.fromarray(pixels))
+
+
+def _explanation(name: str, prediction: Any, notes: list[str]) -> dict[str, Any] | None:
+    """The explanation of a score with its picture; None, and a note that says why, where there is none."""
+    try:
+        explanation = replace(prediction.explain(), image=name)
+    except (BadImage, UsageError) as error:
+        notes.append(f"no explanation: {error}")
         return None
-    Image.fromarray(pixels).save(target := io.BytesIO(), "PNG", compress_level=1)
+    return {**explanation.to_json(), "picture": _png(explanation.show())}
+
+
+def _png(image: Image) -> str:
+    image.save(target := io.BytesIO(), "PNG", compress_level=1)
     return base64.b64encode(target.getvalue()).decode()
 
 

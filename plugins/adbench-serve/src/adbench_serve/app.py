@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from adbench import AdbenchError, BadImage, Detector
-from adbench_serve.answers import about, answer_of, failure_of
+from adbench_serve.answers import Extras, about, answer_of, failure_of
 from adbench_serve.batches import Batches, Outcome
 from adbench_serve.limits import Limits, Refusal, UploadBudget
 from adbench_serve.pages import FILES, add_page
@@ -82,7 +82,7 @@ class Service:
             raise Refusal(404, f"there is no such detector here; there are: {', '.join(self.batches)}")
         return chosen, self.batches[chosen]
 
-    async def predict(self, request: Request, name: str | None, *, heatmap: bool) -> dict[str, Any]:
+    async def predict(self, request: Request, name: str | None, extras: Extras) -> dict[str, Any]:
         """The answer to a request for predictions.
 
         Raises:
@@ -96,16 +96,16 @@ class Service:
             scratch = tempfile.TemporaryDirectory(prefix="adbench-serve-")
             with self.budget.share() as take, scratch as folder, self.seconds.time():
                 images = await uploaded(request, Path(folder), self.limits, take)
-                answers = await self._in_time(self._scored(batches, images, heatmap=heatmap))
+                answers = await self._in_time(self._scored(batches, images, extras))
         finally:
             self.under_way -= 1
         self._images.labels(chosen).inc(sum(answer["error"] is None for answer in answers))
         return {"detector": chosen, "predictions": answers}
 
-    async def _scored(self, batches: Batches, images: list[Upload], *, heatmap: bool) -> list[dict[str, Any]]:
+    async def _scored(self, batches: Batches, images: list[Upload], extras: Extras) -> list[dict[str, Any]]:
         outcomes = iter(await batches.score([image.path for image in images if not image.problem]))
         # In the one thread, so that the maps of one request at a time take memory.
-        answers = partial(_answers, images, outcomes, heatmap=heatmap)
+        answers = partial(_answers, images, outcomes, extras)
         return await asyncio.get_running_loop().run_in_executor(self.thread, answers)
 
     async def _in_time(self, work: Coroutine[Any, Any, list[dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -117,10 +117,10 @@ class Service:
             ) from None
 
 
-def _answers(images: list[Upload], outcomes: Iterator[Outcome], *, heatmap: bool) -> list[dict[str, Any]]:
+def _answers(images: list[Upload], outcomes: Iterator[Outcome], extras: Extras) -> list[dict[str, Any]]:
     """The answers for all images; a request in which no image can be read is refused."""
     answers = [
-        failure_of(image.name, image.problem) if image.problem else _answer(image.name, next(outcomes), heatmap=heatmap)
+        failure_of(image.name, image.problem) if image.problem else _answer(image.name, next(outcomes), extras)
         for image in images
     ]
     if all(answer["error"] for answer in answers):
@@ -128,10 +128,10 @@ def _answers(images: list[Upload], outcomes: Iterator[Outcome], *, heatmap: bool
     return answers
 
 
-def _answer(name: str, outcome: Outcome, *, heatmap: bool) -> dict[str, Any]:
+def _answer(name: str, outcome: Outcome, extras: Extras) -> dict[str, Any]:
     if isinstance(outcome, BadImage):
         return failure_of(name, f"{outcome.problem}; send an image that is whole")
-    return answer_of(name, outcome, heatmap=heatmap)
+    return answer_of(name, outcome, extras)
 
 
 def make_app(detectors: Mapping[str, Detector], limits: Limits | None = None, token: str | None = None) -> FastAPI:
@@ -185,9 +185,11 @@ def _guard(app: FastAPI, service: Service, token: str | None) -> None:
 
 def _predictions(app: FastAPI, service: Service) -> None:
     @app.post("/v1/predict", openapi_extra=FORM)
-    async def predict(request: Request, detector: str | None = None, heatmap: bool = False) -> dict[str, Any]:
+    async def predict(
+        request: Request, detector: str | None = None, heatmap: bool = False, explain: bool = False
+    ) -> dict[str, Any]:
         """Score one image or several."""
-        return await service.predict(request, detector, heatmap=heatmap)
+        return await service.predict(request, detector, Extras(heatmap, explain))
 
     @app.get("/v1/detectors")
     def detectors() -> list[dict[str, Any]]:

@@ -29,11 +29,16 @@ async function findDetectors() {
 async function asked(file) {
   const form = new FormData();
   form.append("image", file);
-  const query = new URLSearchParams({ heatmap: "true" });
+  const query = new URLSearchParams({ heatmap: "true", explain: "true" });
   const detector = part("detector").value || new URLSearchParams(location.search).get("detector");
   if (detector) query.set("detector", detector);
   const answer = await answered(await fetch(`v1/predict?${query}`, { method: "POST", body: form, ...request() }));
   return { ...answer.predictions[0], detector: answer.detector };
+}
+
+function picture(image, box, content) {
+  part(box).hidden = content === null;
+  if (content !== null) part(image).src = `data:image/png;base64,${content}`;
 }
 
 function show(entry) {
@@ -45,8 +50,8 @@ function show(entry) {
   for (const name of ["score", "p_value", "threshold"]) part(name).textContent = number(prediction[name]);
   part("notes").replaceChildren(...prediction.notes.map((note) => Object.assign(document.createElement("li"), { textContent: note })));
   part("image").src = entry.url;
-  part("heatmap").hidden = prediction.heatmap === null;
-  if (prediction.heatmap !== null) part("heatmap").src = `data:image/png;base64,${prediction.heatmap}`;
+  picture("heatmap", "heatmap", prediction.heatmap);
+  picture("nearest", "explanation", prediction.explanation?.picture ?? null);
   part("answer").hidden = part("past").hidden = false;
 }
 
