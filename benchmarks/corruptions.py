@@ -24,10 +24,10 @@ import numpy as np
 from PIL import Image
 
 from adbench.cli.options import recipe_from
-from adbench.detector.datasets import dataset_from
 from adbench.engine.features.streams import ImageStream
 from adbench.engine.images.corrupting import corrupted
 from adbench.engine.images.corruption import EVERY, NAMES, STRENGTHS, Corruption
+from adbench.engine.plan.data_origin import dataset_from
 from adbench.engine.plan.protocol import Protocol
 from adbench.engine.plan.recipe import complete
 from adbench.engine.plan.settings import Settings

@@ -54,8 +54,7 @@ class MissingTorch(UsageError):
 
     def __init__(self) -> None:
         super().__init__(
-            "this command needs torch; pip install 'adbench-core[run]', or a plugin, such as adbench-memory"
-            " adbench-timm (boards, records and lists do without)"
+            "this command needs torch; pip install 'adbench-core[run]' (boards, records and lists do without)"
         )
 
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 Section = dict[str, str]
 """Names and what was found, in the order of printing."""
 
-_PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pillow", "timm", "onnx")
 _RUNTIMES = {"torch": "torch", "onnxruntime": "onnxruntime", "openvino": "openvino"}
 """Values of ``--runtime``, and the package of each."""
 _SETTINGS = (
@@ -61,6 +60,7 @@ def _sections(registry: Registry, cache: Path | None) -> dict[str, Section]:
     return {
         "versions": _versions(),
         "plugins": _plugins(registry),
+        "packages": _packages(),
         "devices": _devices(),
         "runtimes": _runtimes(),
         "cache": _cache(cache),
@@ -82,13 +82,20 @@ def _versions() -> Section:
 
     commit, changed = git_state(Path(adbench.__file__).parent)
     source = f" (commit {commit[:12]}{', with changes' if changed else ''})" if commit else ""
-    packages = {name: _version(name) or "not installed" for name in _PACKAGES}
     return {
         "adbench": f"{adbench.__version__}{source}",
         "python": f"{platform.python_version()}, {sys.executable}",
         "system": platform.platform(),
-        **packages,
     }
+
+
+def _packages() -> Section:
+    """The packages that adbench and its plugins require, as far as they are installed."""
+    from adbench.engine.store.provenance import package_versions
+    from adbench.registration.discovery import entry_points
+
+    dists = {dist.name for dist, _ in entry_points()}
+    return {name: found for name, found in package_versions(dists).items() if name not in dists}
 
 
 def _version(package: str) -> str | None:

@@ -50,7 +50,7 @@ def provenance_of(
         runtime=runtime,
         started=started.isoformat(timespec="seconds"),
         weights=[WeightsInfo(name=item.name, sha256=item.sha256) for item in weights],
-        packages=_versions(dists),
+        packages=package_versions(dists),
     )
 
 
@@ -105,7 +105,7 @@ def _git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def _versions(dists: Iterable[str]) -> dict[str, str]:
+def package_versions(dists: Iterable[str]) -> dict[str, str]:
     """Versions of the core, of these distributions and of the packages that they require, as far as installed."""
     taking_part = {_CORE, *dists}
     names = taking_part.union(*map(_required_by, taking_part))

@@ -15,8 +15,18 @@ def report(capsys, tmp_path):
 
 
 def test_the_report_has_what_a_bug_report_needs(report):
-    assert list(report) == ["versions", "plugins", "devices", "runtimes", "cache", "settings", "datasets"]
+    assert list(report) == [
+        "versions",
+        "plugins",
+        "packages",
+        "devices",
+        "runtimes",
+        "cache",
+        "settings",
+        "datasets",
+    ]
     assert report["versions"]["adbench"].startswith("0.")
+    assert {"torch", "numpy", "pydantic"} <= set(report["packages"])
     assert "core" in report["devices"]["cpu"]
     assert report["datasets"]["demo"].startswith("embedded: 3 categories")
 

@@ -79,7 +79,7 @@ def test_provenance_names_what_took_part():
     assert found.started == "2026-01-02T12:00:00+00:00"
     assert found.weights[0].name == "net"
     assert found.adbench == adbench.__version__
-    assert "threads" in found.device
+    assert " thread" in found.device
     assert {"numpy", "torch", "adbench-core"} <= set(found.packages)
     assert "never-installed" not in found.packages
 
@@ -100,7 +100,7 @@ def test_packages_are_those_that_the_parts_require(monkeypatch):
 
     monkeypatch.setattr(provenance, "metadata", metadata)
     provenance._required_by.cache_clear()
-    found = provenance._versions(["a-plugin"])
+    found = provenance.package_versions(["a-plugin"])
     provenance._required_by.cache_clear()
     assert found.keys() == {"adbench-core", "numpy", "pyyaml", "torch"}
 
