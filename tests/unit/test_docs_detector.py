@@ -14,6 +14,7 @@ from adbench.detector.outputs.kinds import KINDS
 from adbench.detector.outputs.rows import COLUMNS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "detector.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -72,3 +73,37 @@ def test_the_page_names_every_column_and_every_kind_of_file():
     for word in (*COLUMNS, *KINDS):
         reported = {"p_value": "p-value", "ms": "milliseconds"}.get(word, word)
         assert reported in PAGE
+
+
+SMALL = {"preprocess": "resize:size=32", "backbone": "pixels:cell=4", "bank": "full", "scorer": "knn:k=1"}
+"""A method that learns in a moment, and exports."""
+
+
+@pytest.fixture
+def section(workplace):
+    """The README's section on detectors, in a folder with the images that it names."""
+    for module in ("onnx", "onnxruntime", "adbench_memory", "adbench_reconstruction"):
+        pytest.importorskip(module)
+    for name in ("new-images/0.png", "incoming/0.png", "new.png"):
+        (workplace / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(np.full((64, 64, 3), 100, np.uint8)).save(workplace / name)
+    return README.partition("## Put a method to work\n")[2].partition("\n## ")[0]
+
+
+def test_the_readmes_commands_run_when_they_are_copied(section):
+    method = [word for slot, part in SMALL.items() for word in (f"--{slot}", part)]
+    for line in re.search(r"```sh\n(.*?)```", section, re.DOTALL)[1].splitlines():
+        words = line.partition(" #")[0].split()[1:]
+        if words[0] == "serve":  # it serves until it is stopped; the tests of adbench-serve start it
+            continue
+        words = [
+            part for word in words if word != "patchcore-lite" for part in (method if word == "--recipe" else [word])
+        ]
+        more = {"show": [], "watch": ["--cache", "none", "--once", "--every", "0.01"]}
+        assert call([*words, *more.get(words[0], ["--cache", "none"])]) == 0, line
+
+
+def test_the_readmes_python_runs_when_it_is_copied(section):
+    [code] = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    parts = ", ".join(f"{slot}={part!r}" for slot, part in SMALL.items())
+    run_python(code.replace('"patchcore-lite"', f'{parts}, runtime="torch"'))
