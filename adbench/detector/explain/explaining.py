@@ -134,19 +134,24 @@ class Explainer:
 
 
 def box_of(place: PatchPlace, geometry: Geometry) -> PatchBox:
-    """The pixels of a patch in the original image; what padding added beyond its border is cut off."""
+    """The pixels of a patch in the original image; what padding added beyond its border is cut off.
+
+    Of a patch of a turned image it is the upright rectangle around the patch.
+    """
     height, width = geometry.size
-    top, left = geometry.to_original(place.row * height / place.rows, place.column * width / place.columns)
-    bottom, right = geometry.to_original(
-        (place.row + 1) * height / place.rows, (place.column + 1) * width / place.columns
-    )
+    rows = [row * height / place.rows for row in (place.row, place.row + 1)]
+    columns = [column * width / place.columns for column in (place.column, place.column + 1)]
+    corners = [geometry.to_original(row, column) for row in rows for column in columns]
     high, wide = (float(side) for side in geometry.original)
-    (left, right), (top, bottom) = _within(left, right, wide), _within(top, bottom, high)
+    top, bottom = _within([y for y, _ in corners], high)
+    left, right = _within([x for _, x in corners], wide)
     return PatchBox(left, top, right, bottom)
 
 
-def _within(start: float, stop: float, length: float) -> tuple[float, float]:
-    return min(max(start, 0.0), length), min(max(stop, 0.0), length)
+def _within(places: Sequence[float], length: float) -> tuple[float, float]:
+    """The lowest and the highest place, inside of the image."""
+    inside = [min(max(place, 0.0), length) for place in places]
+    return min(inside), max(inside)
 
 
 def _check(compared: PatchComparison, who: str, query: Features) -> None:

@@ -12,8 +12,10 @@ import torch
 from PIL import Image
 from safetensors.torch import load, save
 
+from adbench import Geometry
 from adbench.comparisons import PatchPlace
 from adbench.detector.detector import Detector
+from adbench.detector.explain.explaining import box_of
 from adbench.errors import BadImage, StorageError, UsageError
 from adbench.registration.registry import installed
 
@@ -261,3 +263,19 @@ def test_what_cannot_be_explained_is_a_sentence(detector, tmp_path, marked, nois
     ).fit(noise(4, SIDE))
     with pytest.raises(UsageError, match="image scores alone"):
         whole.predict(marked).explain()
+
+
+@pytest.mark.parametrize(
+    ("geometry", "expected"),
+    [
+        (Geometry.whole(64, 128), (32, 16, 48, 24)),
+        (Geometry.whole(128, 256).resized(64, 128), (64, 32, 96, 48)),
+        (Geometry.whole(64, 128).windowed(-16, -32, 64, 128), (0, 0, 16, 8)),
+        (Geometry.whole(64, 128).warped((-1.0, 0.0, 64.0, 0.0, -1.0, 128.0)), (80, 40, 96, 48)),
+        (Geometry.whole(128, 128).windowed(0, 0, 64, 128).warped((0.0, 1.0, 0.0, -1.0, 0.0, 64.0)), (40, 32, 48, 48)),
+    ],
+    ids=["whole", "resized", "padded", "upside down", "on its side"],
+)
+def test_the_box_of_a_patch_lies_in_the_original_image(geometry, expected):
+    found = box_of(PatchPlace(2, 2, 8, 8), geometry)
+    assert tuple(found) == pytest.approx(expected)
