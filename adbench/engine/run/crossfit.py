@@ -17,10 +17,11 @@ from adbench.api.bank import Source
 from adbench.api.context import Context
 from adbench.api.dataset import Sample
 from adbench.api.features import Features, FeatureStream, ImageScores
+from adbench.engine.evaluate.anomaly_map import anomaly_map
 from adbench.engine.evaluate.folds import Fold, folds_of, too_few
-from adbench.engine.evaluate.peaks import Peaks
 from adbench.engine.features.contract import is_out_of_memory
 from adbench.engine.plan.aliases import with_ids
+from adbench.engine.plan.map_spec import MapSpec
 from adbench.engine.plan.recipe import components_of
 from adbench.engine.plan.threshold_rule import Rule
 from adbench.engine.process.progress import StageProgress, Watch
@@ -72,6 +73,28 @@ def normal_scores_of(
             make, *images, training_stream, stream, aside.ctx, expect, on_scores=on_scores
         )
     return replace(scores, reason=with_ids(scores.reason, task.aliases))
+
+
+class Peaks:
+    """The highest pixel of each normal image's map, noted while a bank that had not seen the image scores it.
+
+    Args:
+        spec: how patch scores become a map; None for the usual way.
+    """
+
+    def __init__(self, spec: MapSpec | None) -> None:
+        self._spec = spec
+        self._found: list[float] = []
+
+    def note(self, features: Features, scores: Sequence[ImageScores]) -> None:
+        """Take a batch of images with their scores."""
+        for geometry, one in zip(features.geometry, scores, strict=True):
+            if one.patches is not None:
+                self._found.append(float(anomaly_map(one.patches.numpy(), geometry, self._spec).max()))
+
+    def of(self, count: int) -> np.ndarray | None:
+        """[N] float32 for so many images; None where the method gives no maps."""
+        return np.array(self._found, np.float32) if count and len(self._found) == count else None
 
 
 def all_normal_scores(unit: PreparedUnit, registry: Registry, watch: Watch) -> tuple[NormalScores, np.ndarray | None]:
