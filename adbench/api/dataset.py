@@ -138,6 +138,16 @@ class Dataset(Component):
         """
         return None
 
+    def specimen(self, sample: Sample) -> str | None:  # noqa: ARG002  most images show a specimen each
+        """The physical piece that an image is a view of, by any name that is the same for all of its views.
+
+        Optional: a dataset with several views of a piece overrides it, and is then measured by `sample-auroc`.
+
+        Returns:
+            None where an image is not known to be one of several views.
+        """
+        return None
+
     @abstractmethod
     def digest(self, sample: Sample) -> str:
         """The sha256 over the content of image and mask, in hex: what `revision` and the identity are made of."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
@@ -43,6 +43,7 @@ class Evidence:
         curve: makes the curve of those maps, where there is a quicker way than to walk over `maps`; else None.
         regions: starts a walk over the same images: anomaly map [H, W] float32 and the regions of its defect. None
             where the dataset does not say which parts of a defect count alone, or there are no maps.
+        specimens: [N] the specimen that each image is a view of; None where the dataset knows none.
     """
 
     labels: np.ndarray
@@ -50,6 +51,7 @@ class Evidence:
     maps: Callable[[], Iterator[MaskedMap]] | None = None
     curve: Callable[[], Curve] | None = None
     regions: Callable[[], Iterator[RegionMap]] | None = None
+    specimens: Sequence[str] | None = None
 
     @cached_property
     def image_curve(self) -> Curve:
@@ -57,6 +59,24 @@ class Evidence:
         from adbench.api.curves.curve import curve_of_scores
 
         return curve_of_scores(self.labels, self.scores)
+
+    @cached_property
+    def specimen_curve(self) -> Curve | None:
+        """All thresholds on the scores of specimens, each the highest of its views; None where no views are known.
+
+        A specimen is anomalous if any of its views is.
+        """
+        from adbench.api.curves.curve import curve_of_scores
+
+        if self.specimens is None:
+            return None
+        import numpy as np
+
+        names, places = np.unique(np.asarray(self.specimens, object).astype(str), return_inverse=True)
+        scores, labels = np.full(len(names), -np.inf, np.float32), np.zeros(len(names), bool)
+        np.maximum.at(scores, places, self.scores)
+        np.logical_or.at(labels, places, self.labels)
+        return curve_of_scores(labels, scores)
 
     @cached_property
     def pixel_curve(self) -> Curve | None:

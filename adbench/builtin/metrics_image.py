@@ -35,6 +35,23 @@ class ImageAuroc(_ImageMetric):
         return curve.auroc
 
 
+class SampleAuroc(Metric):
+    """Chance that a defective specimen scores higher than a good one; its score is the highest of its views.
+
+    Real-IAD's S-AUROC (Wang et al., CVPR 2024): a specimen is defective if any of its views shows a defect.
+    """
+
+    name = "sample-auroc"
+    level = "image"
+    needs = frozenset({"specimens"})
+
+    def measure(self, evidence: Evidence) -> Measure:
+        curve = evidence.specimen_curve
+        if curve is None:
+            return Measure(None, "the dataset does not tell which images show the same specimen")
+        return Measure(curve.auroc, curve.undefined)
+
+
 class ImageAp(_ImageMetric):
     """Average precision of finding the anomalous images, without interpolation (as in scikit-learn)."""
 

@@ -109,6 +109,15 @@ def _maps(evidence: Evidence) -> Any:
     return evidence.maps()
 
 
+def _specimens(evidence: Evidence) -> tuple[Array, Array]:
+    """Label and score of each specimen, by the definition."""
+    views: dict[str, list[int]] = {}
+    for place, name in enumerate(evidence.specimens or ()):
+        views.setdefault(name, []).append(place)
+    labels = np.array([any(evidence.labels[place] for place in places) for places in views.values()])
+    return labels, np.array([max(evidence.scores[place] for place in places) for places in views.values()])
+
+
 def _pixels(evidence: Evidence) -> tuple[Array, Array]:
     pairs = list(_maps(evidence))
     return np.concatenate([m.ravel() for _, m in pairs]), np.concatenate([s.ravel() for s, _ in pairs])
@@ -121,6 +130,7 @@ KNOWN: dict[str, Callable[[Evidence], float]] = {
     "pixel-auroc": lambda given: auroc(*_pixels(given)),
     "pixel-ap": lambda given: average_precision(*_pixels(given)),
     "pixel-f1-max": lambda given: f1_max(*_pixels(given)),
+    "sample-auroc": lambda given: auroc(*_specimens(given)),
     "pixel-spro-05": lambda given: spro(given, 0.05),
     "pixel-aupro-30": lambda given: aupro(given, 0.3),
     "pixel-aupro-05": lambda given: aupro(given, 0.05),

@@ -43,7 +43,8 @@ def evidence(case: Case, order: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 7), scal
     def regions() -> Iterator[RegionMap]:
         yield from ((scored, _halves(mask)) for scored, mask in maps())
 
-    return Evidence(labels=labels, scores=scores * np.float32(scale), maps=maps, regions=regions)
+    scaled, views = scores * np.float32(scale), [f"specimen {image // 2}" for image in order]
+    return Evidence(labels=labels, scores=scaled, maps=maps, regions=regions, specimens=views)
 
 
 def _halves(mask: np.ndarray) -> RegionTruth:

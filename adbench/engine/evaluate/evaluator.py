@@ -209,7 +209,15 @@ class Evaluator:
             maps=self.masked_maps if mapped else None,
             curve=self.pixel_curve if mapped else None,
             regions=self.region_maps if mapped and told_apart else None,
+            specimens=self._specimens(),
         )
+
+    def _specimens(self) -> list[str] | None:
+        """The specimen of each image; None unless the dataset knows all of them."""
+        with naming_component(self.dataset, "specimen"):
+            found = [self.dataset.specimen(sample) for sample in self.samples]
+        known = [name for name in found if name is not None]
+        return known if known and len(known) == len(found) else None
 
 
 def _bytes(annotation: Annotation) -> int:

@@ -65,6 +65,9 @@ class CorruptedDataset(Dataset):
         new = moved_mask(mask, self.corruption, self.source.digest(sample))
         return [Region.of(new, region.saturation)] if new.any() else []
 
+    def specimen(self, sample: Sample) -> str | None:
+        return self.source.specimen(sample)
+
     def digest(self, sample: Sample) -> str:
         return f"{self.source.digest(sample)}/{self.corruption}"
 

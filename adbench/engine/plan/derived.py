@@ -147,7 +147,8 @@ def other_figures(
     evidence = Evidence(labels=shown, scores=predictions.scores)
     for metric in metrics:
         info = record.metrics.get(metric.name)
-        if metric.level == "image" and info is not None and info.version == metric.version:
+        told = metric.level == "image" and all(getattr(evidence, name) is not None for name in metric.needs)
+        if told and info is not None and info.version == metric.version:
             found = metric.measure(evidence).value
             if (info.value is None) != (found is None) or abs((info.value or 0) - (found or 0)) > ROUNDING:
                 yield Difference(metric.name, info.value, found)

@@ -12,8 +12,11 @@ from dataclasses import replace
 
 import pytest
 from adbench_data import every_dataset
+from adbench_data.sets.real_iad import RealIad
 from adbench_data.sets.visa import Visa
 from click.testing import CliRunner
+
+from adbench.cli import call
 
 TOYS = ("--backbone", "toy-pixels", "--scorer", "toy-nearest")
 
@@ -98,3 +101,28 @@ def test_get_of_a_set_that_no_program_may_download_says_how(tmp_path):
     ):
         result = CliRunner().invoke(command, ["get", name], standalone_mode=False)
         assert f"cannot be downloaded by adbench; {how}" in str(result.exception)
+
+
+def test_real_iad_is_measured_by_its_samples_too(bench, drawn):
+    done = bench.run("--data", f"real-iad:root={drawn('real-iad')},partial=true", *TOYS)
+    assert done.code == 0, done.err
+    for record in done.records:
+        assert 0 <= record.metrics["sample-auroc"].value <= 1
+    assert call(["evaluate", str(done.folder)]) == 0, "the same figures again"
+    assert call(["board", "build", str(done.folder), "--out", str(done.folder.parent / "boards")]) == 0
+    others = bench.run("--data", f"btad:root={drawn('btad')},partial=true", *TOYS)
+    assert all(
+        "sample-auroc" not in record.metrics
+        for record in others.records
+        if record.task.dataset != "real-iad-partial-true"
+    )
+
+
+def test_views_of_a_piece_are_one_specimen(drawn):
+    dataset = RealIad(root=drawn("real-iad"), partial=True)
+    names = [dataset.specimen(sample) for sample in dataset.split("zipper").test]
+    assert sorted(names) == [
+        "realiad_1024/zipper/NG/AK/S0001",
+        "realiad_1024/zipper/NG/AK/S0001",
+        "realiad_1024/zipper/OK/S0002",
+    ]

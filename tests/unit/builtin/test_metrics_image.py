@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from adbench.api.metric import Evidence
-from adbench.builtin.metrics_image import ImageAp, ImageAuroc, ImageF1Max
+from adbench.builtin.metrics_image import ImageAp, ImageAuroc, ImageF1Max, SampleAuroc
 
 METRICS = [ImageAuroc, ImageAp, ImageF1Max]
 
@@ -56,3 +58,24 @@ def test_one_class_only_is_undefined(metric, labels, reason):
 @pytest.mark.parametrize("metric", METRICS)
 def test_a_defined_figure_has_no_reason(metric):
     assert not metric().measure(evidence([True, False], [1, 0])).reason
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.sampled_from("abcd")), min_size=1, max_size=20))
+def test_a_specimen_scores_as_its_worst_view(rows):
+    labels, scores, names = (list(column) for column in zip(*rows, strict=True))
+    known = Evidence(np.array(labels), np.array(scores, np.float32), specimens=names)
+    found = SampleAuroc().measure(known)
+    by_name = {name: [place for place, other in enumerate(names) if other == name] for name in names}
+    worst = [max(scores[place] for place in places) for places in by_name.values()]
+    defective = [any(labels[place] for place in places) for places in by_name.values()]
+    if len(set(defective)) < 2:
+        assert found.value is None
+        assert found.reason
+    else:
+        assert found.value == pytest.approx(roc_auc_score(defective, worst))
+
+
+def test_without_views_there_are_no_specimens():
+    found = SampleAuroc().measure(evidence([True, False], [1, 0]))
+    assert found.value is None
+    assert "same specimen" in found.reason

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from adbench import GOOD, DataError, Field, StorageError
+from adbench import GOOD, DataError, Field, Sample, StorageError
 from adbench.datasets import DataSource
 from adbench.errors import printable
 from adbench.files import read_json
@@ -22,7 +22,8 @@ class RealIad(PublishedSet):
     """Real-IAD: 30 objects seen from five sides (Wang et al., CVPR 2024), CC BY-NC-SA 4.0.
 
     The authors' lists say which images are learned from and judged, and what each shows: some views of a defective
-    sample show no defect and are normal images. Every image is judged by itself.
+    sample show no defect and are normal images. Every image is judged by itself; `sample-auroc` takes the highest score
+    of a sample's views.
     """
 
     name = "real-iad"
@@ -63,6 +64,10 @@ class RealIad(PublishedSet):
 
     def is_in(self, folder: Path) -> bool:
         return any((folder / f"realiad_{size}").is_dir() for size in ("256", "512", "1024", "raw"))
+
+    def specimen(self, sample: Sample) -> str:
+        """The folder of the views of one piece."""
+        return self.image_path(sample).parent.relative_to(self.root).as_posix()
 
     def items(self, category: str) -> Iterator[Item]:
         lists = self._lists(category)
