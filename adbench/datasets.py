@@ -3,6 +3,7 @@
 - `FileDataset`: a dataset whose images and masks are files; a subclass finds them.
 - `PublishedDataset`: one that has a publisher and a licence, and is looked for where people keep it.
 - `DataSource`, `Archive`: where a published dataset comes from; an archive can be downloaded, and has a sha256.
+- `IgnoreMask`, `read_ignore_mask`: pixels of a category that nobody looks at, and the file that marks them.
 - `read_image`, `read_mask`, `read_size`: read the file of an image or of a mask by adbench's rules.
 - `SUFFIXES`, `MASK_SUFFIXES`: the suffixes of files that these read, in lower case.
 """
@@ -10,6 +11,7 @@
 from adbench.builtin.folders.archive import Archive, DataSource
 from adbench.builtin.folders.file_dataset import FileDataset
 from adbench.builtin.folders.published import PublishedDataset
+from adbench.builtin.images.ignoring import IgnoreMask, read_ignore_mask
 from adbench.builtin.images.reading import MASK_SUFFIXES, SUFFIXES, read_image, read_mask, read_size
 
 __all__ = [
@@ -18,7 +20,9 @@ __all__ = [
     "Archive",
     "DataSource",
     "FileDataset",
+    "IgnoreMask",
     "PublishedDataset",
+    "read_ignore_mask",
     "read_image",
     "read_mask",
     "read_size",

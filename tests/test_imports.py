@@ -49,7 +49,7 @@ ALLOWED = {
     },
     "boards": {"errors", "safe_text", "api", "boards"},
     "testing": {"errors", "api", "registration", "engine", "testing", "builtin"},
-    "builtin": {"builtin"},
+    "builtin": {"builtin", "annotations"},
     "annotations": {"errors", "api", "annotations"},
 }
 """Parts of the package, and the parts that each may import; everybody may import the public names of ``adbench``."""

@@ -31,6 +31,15 @@ def read_labelme(folder: Path) -> Iterator[AnnotatedImage]:
         yield _annotation(path, folder)
 
 
+def read_labelme_file(path: Path) -> AnnotatedImage:
+    """The annotation in one JSON file.
+
+    Raises:
+        DataError: it cannot be read, or says what cannot be drawn.
+    """
+    return _annotation(path, path.parent)
+
+
 def _annotation(path: Path, folder: Path) -> AnnotatedImage:
     where = printable(path)
     try:

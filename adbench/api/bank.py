@@ -33,7 +33,8 @@ class Bank(Component):
         learns_from: which images `fit` is given.
         passes: how often `fit` walks over them. With more than one, features are kept between the walks; a bank that
             walks more often than it says still works, but pays the backbone again.
-        drops: whether `fit` leaves out patches outside a foreground. Only where a masker asks for that is it given one.
+        drops: whether `fit` leaves out patches outside a foreground. It is given one where a masker asks for that, and
+            where pixels are ignored.
 
     Fitting twice is the same as fitting once. `state` and `restore` carry everything that `fit` learned, as tensors
     alone (written as safetensors, never pickled).

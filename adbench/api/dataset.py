@@ -148,6 +148,19 @@ class Dataset(Component):
         """
         return None
 
+    def ignored(self, sample: Sample) -> np.ndarray | None:  # noqa: ARG002  most data are looked at whole
+        """Pixels of an image that nobody looks at, such as a date code: no fit, score or pixel metric reads them.
+
+        Optional. What it gives is a part of `digest`.
+
+        Returns:
+            [H, W] bool of the image's size, True on ignored pixels, not on all of them; None for none.
+
+        Raises:
+            BadImage: the image has another size than what marks its pixels.
+        """
+        return None
+
     @abstractmethod
     def digest(self, sample: Sample) -> str:
         """The sha256 over the content of image and mask, in hex: what `revision` and the identity are made of."""

@@ -44,6 +44,7 @@ class Features:
         image: [B, D] float, one vector an image, or None.
         foreground: [B, H, W] bool, True where the object is, or None.
         images: [B, 3, H0, W0] float32, the prepared images themselves.
+        ignored: one [H0, W0] bool an image, True on pixels of the prepared image that nobody looks at, or None.
     """
 
     ids: tuple[str, ...]
@@ -53,6 +54,7 @@ class Features:
     image: Tensor | None = None
     foreground: Tensor | None = None
     images: Tensor | None = None
+    ignored: tuple[Tensor, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -135,6 +137,7 @@ class ImageScores:
         vector: [D] the backbone's image vector or None.
         foreground: [H, W] bool, where the object is, or None for everywhere.
         size: height and width of the prepared image in pixels, or None where it is unknown.
+        ignored: [H, W] bool, patches that nobody looks at, or None; an aggregator is given the others.
         to_map: makes the recipe's anomaly map [H0, W0] of patch scores [H, W]; given to aggregators that read it.
     """
 
@@ -145,11 +148,13 @@ class ImageScores:
     foreground: Tensor | None = None
     size: tuple[int, int] | None = None
     to_map: Callable[[Tensor], Tensor] | None = None
+    ignored: Tensor | None = None
 
     def need_map(self, who: str) -> Tensor:
         """[H0, W0] float32: the anomaly map as the recipe makes it, on the pixels of the prepared image.
 
         It is made anew in each call. Where patches outside the object are dropped, it is still that of the whole image.
+        Where pixels are ignored, it is the others in one row [1, N].
 
         Raises:
             ContractError: there are no patch scores, or `who` is no aggregator whose `reads` is ``"map"``.
@@ -160,8 +165,31 @@ class ImageScores:
 
     def of_object(self) -> ImageScores:
         """With the patches of the object alone, in one row [1, N]."""
-        if self.patches is None or self.foreground is None:
+        return self if self.foreground is None else self._having(self.foreground)
+
+    def looked_at(self) -> ImageScores:
+        """With the patches alone that are not ignored, in one row [1, N]."""
+        return self if self.ignored is None else self._having(~self.ignored)
+
+    def _having(self, kept: Tensor) -> ImageScores:
+        if self.patches is None:
             return self
-        whole, make = self.patches, self.to_map
-        to_map = None if make is None else lambda _: make(whole)
-        return replace(self, patches=whole[self.foreground][None], foreground=None, to_map=to_map)
+        whole, make, ignored = self.patches, self.to_map, self.ignored
+
+        def to_map(_: Tensor) -> Tensor:
+            assert make is not None
+            found = make(whole)
+            return found if ignored is None else found[~_enlarged(ignored, found)][None]
+
+        way = None if make is None else to_map
+        return replace(self, patches=whole[kept][None], foreground=None, ignored=None, to_map=way)
+
+
+def _enlarged(patches: Tensor, pixels: Tensor) -> Tensor:
+    """[H0, W0] bool: for each pixel of a map its patch, of a mask [H, W] of patches."""
+    import torch
+
+    rows, columns = (
+        torch.arange(length) * cells // length for length, cells in zip(pixels.shape, patches.shape, strict=True)
+    )
+    return patches[rows][:, columns]

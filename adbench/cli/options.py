@@ -211,6 +211,7 @@ _TASK_OPTIONS = (
         help="A dataset or a folder.",
     ),
     _task("--root", metavar="PATH", help="The folder of the dataset NAME, if not the usual one."),
+    _task("--ignore", metavar="FILE", help="An image or labelme's file that marks pixels of all images to ignore."),
     _task(
         "--category",
         multiple=True,

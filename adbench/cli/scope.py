@@ -24,6 +24,7 @@ _AXES = ("backbone", "bank", "scorer")
 _TASK_WORDS = {
     "data": "data",
     "root": "root",
+    "ignore": "ignore",
     "category": "categories",
     "shots": "shots",
     "seeds": "seeds",
@@ -79,7 +80,7 @@ def _assignment(registry: Registry, options: Mapping[str, Any]) -> Assignment:
     from adbench.engine.images.corruption import parse_corruptions
     from adbench.engine.plan.plan import Assignment
 
-    dataset = dataset_from(registry, options["data"], options["root"])
+    dataset = dataset_from(registry, options["data"], options["root"], options["ignore"])
     chosen = parse_corruptions(options["corrupt"])
     return Assignment(dataset, protocol_from(options), tuple(options["category"]), tuple(options["seeds"]), chosen)
 
@@ -97,7 +98,7 @@ def _from_suite(registry: Registry, options: Mapping[str, Any]) -> tuple[list[Re
     assignments: list[Assignment] = []
     for task in (*suite.tasks, *_board_tasks(suite)):
         spec = _changed(task, changes)
-        assignments += assignments_of(spec, dataset_from(registry, spec.data, spec.root))
+        assignments += assignments_of(spec, dataset_from(registry, spec.data, spec.root, spec.ignore))
     return recipes, assignments, []
 
 

@@ -11,7 +11,16 @@ import numpy as np
 
 from adbench.detector.explain.explaining import Explainer
 from adbench.detector.explain.normal_files import NormalFiles
-from adbench.detector.fit.images import GivenDataset, GivenImage, ImageLike, Images, images_of, is_one, normal_images
+from adbench.detector.fit.images import (
+    GivenDataset,
+    GivenImage,
+    ImageLike,
+    Images,
+    ignore_mask_of,
+    images_of,
+    is_one,
+    normal_images,
+)
 from adbench.detector.fit.learning import learn
 from adbench.detector.fit.scoring import ScoredImage, Scoring
 from adbench.detector.fit.state import About, DetectorState
@@ -79,7 +88,14 @@ class Detector:
         self.recipe = recipe_of(installed(), recipe, parts)
         self.state: DetectorState | None = None
 
-    def fit(self, images: Images, *, threshold: str | Rule = "conformal", white: float | None = None) -> Detector:
+    def fit(
+        self,
+        images: Images,
+        *,
+        threshold: str | Rule = "conformal",
+        white: float | None = None,
+        ignore: str | Path | np.ndarray | None = None,
+    ) -> Detector:
         """Learn from normal images, and set the threshold on scores of images that the bank had not seen.
 
         Args:
@@ -87,6 +103,8 @@ class Detector:
                 show defects; the folder of a category in MVTec AD's layout stands for its normal training images.
             threshold: the rule: ``conformal``, ``conformal:alpha=0.01``, ``quantile``, ``sigma:k=3``.
             white: the number that is white in images of more than 8 bits, such as 4095; None for what the bits hold.
+            ignore: pixels of all images that nobody looks at: [H, W] bool, an image file in which they are light, or a
+                file of labelme; None for none.
 
         Returns:
             The detector itself.
@@ -99,7 +117,7 @@ class Detector:
         rule = threshold if isinstance(threshold, Rule) else Rule.parse(threshold)
         self.state = learn(
             self.recipe,
-            GivenDataset(normal_images(images), white),
+            GivenDataset(normal_images(images), white, ignore_mask_of(ignore)),
             replace(self.settings, threshold=rule),
             installed(),
             seed=self.seed,
@@ -155,6 +173,7 @@ class Detector:
             calibration=fitted.calibration,
             spec=fitted.recipe.map or MapSpec(),
             white=fitted.about.white,
+            ignored=None if fitted.about.ignore is None else fitted.about.ignore.pixels,
             explainer=Explainer(fitted, self.scoring, self._normal_files(fitted)),
         )
 
@@ -315,7 +334,9 @@ class Detector:
     def scoring(self) -> Scoring:
         """What scores images with the fitted method."""
         fitted = self.fitted
-        return Scoring(fitted.method, self.settings, fitted.recipe.features == "float16", fitted.about.white)
+        return Scoring(
+            fitted.method, self.settings, fitted.recipe.features == "float16", fitted.about.white, fitted.about.ignore
+        )
 
     def facts(self) -> dict[str, str]:
         """What the detector is, in words: method, images, threshold, weights, versions, figures, changes."""

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from adbench.api.dataset import Dataset, Sample
+from adbench.datasets import IgnoreMask
 from adbench.detector.detector import Detector
 from adbench.detector.fit.state import DetectorState, Figures, LearnedImage
 from adbench.detector.recipes import detectable
@@ -28,6 +31,7 @@ from adbench.engine.run.record_builder import RecordBuilder
 from adbench.engine.run.result import Result
 from adbench.engine.run.result_writer import ResultWriter
 from adbench.engine.store.record import Cost, MetricInfo, ResultRecord
+from adbench.errors import UsageError
 from adbench.registration.registry import installed
 
 
@@ -56,6 +60,7 @@ def evaluate(
         UsageError: the detector has not learned yet.
         UnknownName: there is no such dataset or category.
         DataError: the dataset is not there, or an image cannot be read.
+        UsageError: the data and the detector ignore other pixels.
         StorageError: the folder cannot be written.
     """
     state, registry = detector.fitted, installed()
@@ -72,12 +77,30 @@ def evaluate(
         Unit(state.recipe, dataset, category, detector.seed, rules), components, registry, settings.out, settings.device
     )
     builder.task = _task(make_task(dataset, category, rules, detector.seed), state.about.images)
+    _require_same_ignored(state.about.ignore, dataset, builder.task.test)
     survey = dataset.survey(category)
     builder.passed_over = None if survey is None else len(survey.passed_over)
     record = _Measuring(detector, state, builder, settings).record(write=out is not None)
     figures = Figures.of(record, builder.task)
     detector.state = replace(state, about=replace(state.about, figures=figures))
     return record
+
+
+def _require_same_ignored(ignore: IgnoreMask | None, dataset: Dataset, samples: Sequence[Sample]) -> None:
+    """Refuse a dataset that ignores other pixels than the detector.
+
+    Raises:
+        UsageError: it does.
+    """
+    own = None if ignore is None else ignore.pixels
+    for sample in samples:
+        found = dataset.ignored(sample)
+        same = own is found or (own is not None and found is not None and np.array_equal(own, found))
+        if not same:
+            raise UsageError(
+                f"{sample.id}: the data and the detector ignore other pixels; give the data the ignore mask that the"
+                " detector was fitted with, or fit it with theirs"
+            )
 
 
 def _task(task: Task, images: Sequence[LearnedImage]) -> Task:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from adbench.api.dataset import Dataset, Sample, Split
-from adbench.datasets import MASK_SUFFIXES, read_mask, read_size
+from adbench.datasets import MASK_SUFFIXES, IgnoreMask, read_mask, read_size
 from adbench.detector.detector import Detector
 from adbench.detector.fit.images import files_below
 from adbench.detector.fit.state import Figures
@@ -38,7 +38,8 @@ def measure_with(detector: Detector, abnormal: Path, masks: Path | None = None) 
         BadImage: an image or mask cannot be read.
     """
     state, paths = detector.fitted, files_below(abnormal)
-    dataset = _Defects(abnormal, paths, {} if masks is None else _masks_of(paths, abnormal, masks))
+    named = {} if masks is None else _masks_of(paths, abnormal, masks)
+    dataset = _Defects(abnormal, paths, named, state.about.ignore)
     found = list(detector.predict(paths))
     normal = state.calibration.normal.values
     predictions = Predictions(
@@ -87,8 +88,11 @@ class _Defects(Dataset):
 
     name = "folder"
 
-    def __init__(self, folder: Path, images: Sequence[Path], masks: Mapping[Path, Path]) -> None:
+    def __init__(
+        self, folder: Path, images: Sequence[Path], masks: Mapping[Path, Path], ignore: IgnoreMask | None
+    ) -> None:
         super().__init__()
+        self._ignore = ignore
         self._images = {image.relative_to(folder).as_posix(): image for image in images}
         self._masks = masks
         self.samples = tuple(Sample(name, DEFECT) for name in self._images)
@@ -105,6 +109,10 @@ class _Defects(Dataset):
     def mask(self, sample: Sample) -> np.ndarray | None:
         image = self._images[sample.id]
         return read_mask(self._masks[image], read_size(image)) if image in self._masks else None
+
+    def ignored(self, sample: Sample) -> np.ndarray | None:
+        image = self._images[sample.id]
+        return None if self._ignore is None else self._ignore.of(image, read_size(image))
 
     def digest(self, sample: Sample) -> str:
         raise NotImplementedError(sample.id)

@@ -15,6 +15,8 @@ from adbench.detector.fit.images import GivenImage
 from adbench.detector.notebook import picture_html, table_html
 from adbench.detector.pictures import eight_bits, heatmap
 from adbench.engine.evaluate.anomaly_map import anomaly_map
+from adbench.engine.evaluate.ignoring import lowest_where
+from adbench.engine.pictures.heatmap_sheet import hatched
 from adbench.engine.plan.map_spec import MapSpec
 from adbench.errors import UsageError
 
@@ -41,6 +43,7 @@ class Prediction:
         spec: how patch scores become a map.
         white: the number that is white in images of more than 8 bits.
         explainer: explains the score.
+        ignored: [H, W] bool, pixels that nobody looks at, or None; the map is lowest there.
     """
 
     image: GivenImage
@@ -53,6 +56,7 @@ class Prediction:
     spec: MapSpec = field(repr=False, kw_only=True)
     white: float | None = field(default=None, repr=False, kw_only=True)
     explainer: Explainer | None = field(default=None, repr=False, kw_only=True)
+    ignored: np.ndarray | None = field(default=None, repr=False, kw_only=True)
 
     @property
     def name(self) -> str:
@@ -77,13 +81,18 @@ class Prediction:
     @cached_property
     def map(self) -> np.ndarray | None:
         """[H, W] float32: the anomaly map on the image's own pixels; None for a method without a map."""
-        return None if self.patches is None else anomaly_map(self.patches, self.geometry, self.spec)
+        if self.patches is None:
+            return None
+        return lowest_where(anomaly_map(self.patches, self.geometry, self.spec), self.ignored)
 
     @property
     def mask(self) -> np.ndarray | None:
         """[H, W] bool: pixels above the pixel threshold; None without a map or a threshold."""
         limit = self.calibration.pixel_threshold
-        return None if self.map is None or limit is None else self.map > limit
+        if self.map is None or limit is None:
+            return None
+        marked: np.ndarray = self.map > limit
+        return marked if self.ignored is None else marked & ~self.ignored
 
     def show(self) -> Image:
         """The image beside its anomaly map, for a notebook.
@@ -119,10 +128,15 @@ class Prediction:
     def heatmap(self) -> np.ndarray | None:
         """[H, W, 3] uint8: the image in gray, glowing where the anomaly map is high; None for a method without a map.
 
+        Ignored pixels are dim and hatched.
+
         Raises:
             BadImage: the file is not there any more.
         """
-        return None if self.map is None else heatmap(self.image.pixels(self.white), self.map, self.calibration)
+        if self.map is None:
+            return None
+        glowing = heatmap(self.image.pixels(self.white), self.map, self.calibration)
+        return glowing if self.ignored is None else hatched(glowing, self.ignored)
 
     @property
     def verdict(self) -> str:

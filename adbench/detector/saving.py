@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from adbench.engine.run.orders import Callbacks
 if TYPE_CHECKING:
     from adbench.api.dataset import Dataset, Sample
     from adbench.api.executor import Executor
+    from adbench.datasets import IgnoreMask
     from adbench.detector.fit.appearance import Learned
     from adbench.detector.fit.state import DetectorState, LearnedImage
     from adbench.engine.plan.settings import Settings
@@ -73,6 +74,7 @@ def _state(fit: UnitFit, record: ResultRecord) -> DetectorState:
         _white_of(unit.dataset),
         FitCost.of(fit.fitted, record.cost.threshold_s if record.cost else 0.0),
         Figures.of(record, task),
+        ignore=_ignore_mask_of(unit.dataset, task.train),
     )
     return DetectorState(unit.recipe, fit.fitted.method, Calibration(fit.normal, fit.peaks, fit.rule), about)
 
@@ -95,6 +97,16 @@ def _appearance(dataset: Dataset, samples: Iterable[Sample]) -> Learned | None:
     from adbench.detector.fit.appearance import Appearance, Learned
 
     return Learned.of(Appearance.of(dataset.image(sample)) for sample in samples)
+
+
+def _ignore_mask_of(dataset: Dataset, samples: Sequence[Sample]) -> IgnoreMask | None:
+    """The pixels of all images that nobody looks at; None for none."""
+    from adbench.datasets import FileDataset, IgnoreMask
+
+    if isinstance(dataset, FileDataset) and samples:
+        return dataset.ignore_mask(samples[0].id.split("/")[0])
+    ignored = dataset.ignored(samples[0]) if samples else None
+    return None if ignored is None else IgnoreMask(ignored)
 
 
 def _white_of(dataset: Dataset) -> float | None:

@@ -16,7 +16,7 @@ from adbench import AdbenchError, BadImage, DataError, Dataset, Sample, Split
 from adbench.builtin.folders.datasets import Folder
 from adbench.builtin.images.reading import read_image
 from adbench.cli import call
-from adbench.engine.evaluate.dataset_audit import problems
+from adbench.engine.images.dataset_audit import problems
 from adbench.engine.store.record import find_runs, read_record
 
 NFC, NFD = (unicodedata.normalize(form, "rayé") for form in ("NFC", "NFD"))

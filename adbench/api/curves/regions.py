@@ -12,7 +12,7 @@ into a curve of pixels with weights, as PRO's, and it is as exact and as quick.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -62,7 +62,7 @@ class SaturatedTruth(Truth):
     Attributes:
         positions: the pixels that count, region after region.
         weights: [P] int32, the saturation area of the region of each.
-        union: [U] int32, the pixels of all regions, none of which is normal.
+        union: [U] int32, the pixels of all regions and ignored ones, none of which is normal.
     """
 
     weights: np.ndarray
@@ -84,15 +84,18 @@ class RegionTruth:
     Attributes:
         shape: height and width of the image.
         regions: none for a normal image.
+        ignored: [I] int32, the pixels that count as nothing; none of them is in a region.
     """
 
     shape: tuple[int, ...]
     regions: Sequence[Region]
+    ignored: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
 
     @cached_property
     def union(self) -> np.ndarray:
-        """[U] int32, the pixels of all regions, each once."""
+        """[U] int32, the pixels that are not normal, each once: those of all regions, and ignored ones."""
         mask = np.zeros(int(np.prod(self.shape)), dtype=bool)
+        mask[self.ignored] = True
         for region in self.regions:
             mask[region.positions] = True
         return np.flatnonzero(mask).astype(np.int32)

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from adbench import GOOD, BadImage, DataError, Dataset, Field, Sample, Split, UnknownName
+from adbench import GOOD, BadImage, DataError, Field, Sample, Split, UnknownName
 from adbench.builtin.folders.archive import Archive
 from adbench.builtin.folders.file_dataset import FileDataset
 from adbench.builtin.folders.layout import Scan, is_category, scan_category, subfolders
@@ -46,6 +46,9 @@ class FolderDataset(FileDataset):
 
     def revision(self) -> str:
         return "folder"
+
+    def ignore_file(self, category: str) -> Path | None:
+        return super().ignore_file(category) or self._scan(category).ignore
 
     def image_path(self, sample: Sample) -> Path:
         """The file of a sample.
@@ -103,7 +106,7 @@ class Folder(FolderDataset):
 
     name = "folder"
 
-    class Config(Dataset.Config):
+    class Config(FileDataset.Config):
         root: Path = Field(description="a folder of categories, or of one category, in MVTec AD's layout")
         normal: tuple[str, ...] = Field(
             (),

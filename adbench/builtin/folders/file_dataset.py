@@ -10,10 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from adbench import BadImage, Dataset, Sample
+from adbench import BadImage, Dataset, Field, Sample
+from adbench.builtin.images.ignoring import IgnoreMask, read_ignore_mask
 from adbench.builtin.images.masks import Marks, read_mask_file
 from adbench.builtin.images.reading import has_16_bits, read_image, read_size
 from adbench.builtin.images.remarks import Remarks
+from adbench.errors import printable
 from adbench.files import sha256_of
 
 if TYPE_CHECKING:
@@ -33,6 +35,17 @@ class FileDataset(Dataset):
     """
 
     published: ClassVar[dict[str, tuple[int, int]]] = {}
+
+    class Config(Dataset.Config):
+        """What all datasets of files may be told."""
+
+        ignore: Path | None = Field(
+            None,
+            description="an image, or a file of labelme, that marks pixels of all images which no fit, score or pixel"
+            " metric reads",
+        )
+
+    config: Config
 
     @property
     @abstractmethod
@@ -69,6 +82,34 @@ class FileDataset(Dataset):
         """Whether light or dark marks a defect in masks. Those of published data are known to be light."""
         return "light"
 
+    def ignore_file(self, category: str) -> Path | None:  # noqa: ARG002  one for all categories
+        """The file that marks the pixels to ignore in all images of a category; None for none."""
+        return self.config.ignore
+
+    def ignore_mask(self, category: str) -> IgnoreMask | None:
+        """The pixels to ignore in all images of a category; None for none.
+
+        Raises:
+            DataError: the file that marks them cannot be read, or marks none or all.
+        """
+        file = self.ignore_file(category)
+        if file is None:
+            return None
+        if file not in self._ignore_masks:
+            self._ignore_masks[file] = read_ignore_mask(file)
+        return self._ignore_masks[file]
+
+    @cached_property
+    def _ignore_masks(self) -> dict[Path, IgnoreMask]:
+        return {}
+
+    def ignored(self, sample: Sample) -> np.ndarray | None:
+        mask = self.ignore_mask(sample.id.split("/")[0])
+        if mask is None:
+            return None
+        path = self.image_path(sample)
+        return mask.of(path, read_size(path))
+
     def image(self, sample: Sample) -> np.ndarray:
         path = self.image_path(sample)
         pixels = read_image(path, self.white)
@@ -88,7 +129,9 @@ class FileDataset(Dataset):
 
     def digest(self, sample: Sample) -> str:
         image, masks = sha256_of(self.image_path(sample)), self.mask_paths(sample)
-        read = " ".join([image, *map(sha256_of, masks), *self._pixel_options()])
+        ignored = self.ignore_mask(sample.id.split("/")[0])
+        ignoring = [] if ignored is None else [f"ignore={ignored.digest}"]
+        read = " ".join([image, *map(sha256_of, masks), *self._pixel_options(), *ignoring])
         return image if read == image else hashlib.sha256(read.encode()).hexdigest()
 
     def _read_mask(self, path: Path, size: tuple[int, int], sample: Sample) -> np.ndarray:
@@ -107,7 +150,8 @@ class FileDataset(Dataset):
                 with suppress(BadImage):  # the error is raised again where the image is read
                     if has_16_bits(self.image_path(sample)):
                         self.image(sample)
-        return list(remarks.sentences(category))
+        ignored = self.ignore_mask(category)
+        return [*remarks.sentences(category), *([] if ignored is None else [f"{printable(category)}: {ignored.words}"])]
 
     def identity(self) -> dict[str, Any]:
         """Empty, because `digest` has the content, and the place of the files does not matter."""

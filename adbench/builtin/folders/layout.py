@@ -5,6 +5,7 @@ ROOT/CATEGORY/train/good/*.png                        normal images to learn fro
 ROOT/CATEGORY/test/good/*.png                         normal images to judge
 ROOT/CATEGORY/test/DEFECT/000.png                     defective images, a folder for each kind of defect
 ROOT/CATEGORY/ground_truth/DEFECT/000_mask.png        their masks, which mark the defect
+ROOT/CATEGORY/ignore.png                              pixels of all images that nobody looks at, or ignore.json
 ```
 
 ROOT may also be one category itself. Names are read as people mean them (`adbench.builtin.folders.names`): ``ok`` and
@@ -36,6 +37,7 @@ from adbench.builtin.folders.names import (
     same,
     spelt,
 )
+from adbench.builtin.images.ignoring import IGNORE_FILES
 from adbench.builtin.images.reading import MASK_SUFFIXES, SUFFIXES
 from adbench.errors import printable
 from adbench.reports import PassedOver
@@ -54,6 +56,7 @@ class Scan:
         annotated: the kinds of defects that have masks.
         labels: how each folder was read, on one line.
         passed_over: what lies there and was not read.
+        ignore: the file that marks the pixels to ignore; None for none.
     """
 
     split: Split
@@ -62,6 +65,7 @@ class Scan:
     annotated: frozenset[str]
     labels: str
     passed_over: tuple[PassedOver, ...]
+    ignore: Path | None = None
 
 
 def scan_category(category: str, folder: Path, root: Path, normal: Sequence[str] = ()) -> Scan:
@@ -95,7 +99,19 @@ class _Scanner:
         train, test = self._train(), self._test()
         annotated = self._pair(test)
         labels = f"train: {self._labels(train)}; test: {self._labels(test)}; {self._labels(test, anomalous=True)}"
-        return Scan(Split(train, test), self.images, self.masks, annotated, labels, self._passed_over())
+        found = Split(train, test), self.images, self.masks, annotated, labels, self._passed_over()
+        return Scan(*found, ignore=self._ignore())
+
+    def _ignore(self) -> Path | None:
+        """The file that marks the pixels to ignore.
+
+        Raises:
+            DataError: there are several.
+        """
+        found = [path for path in _entries(self.folder, self.root, Path.is_file) if path.name.lower() in IGNORE_FILES]
+        if len(found) > 1:
+            raise DataError(f"{printable(found[0])} and {found[1].name} both mark pixels to ignore; keep one of them")
+        return found[0] if found else None
 
     def _train(self) -> tuple[Sample, ...]:
         """Normal images: those in the folders of ``train``, or else in ``train`` itself."""
@@ -229,6 +245,7 @@ class _Scanner:
 
     def _passed_over(self) -> tuple[PassedOver, ...]:
         read = {*self.images.values(), *(path for paths in self.masks.values() for path in paths)}
+        read |= {ignore} if (ignore := self._ignore()) is not None else set()
         return tuple(leftovers(self.folder, self.root, read, lambda name: bool(self._is_normal(Path(name), {}))))
 
     def _nothing(self, part: str, what: str, where: Path) -> str:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from adbench import DataError, Dataset, Field, StorageError
+from adbench import DataError, Field, StorageError
 from adbench.builtin.folders.archive import Archive, DataSource
 from adbench.builtin.folders.file_dataset import FileDataset
 from adbench.errors import printable
@@ -30,7 +30,7 @@ class PublishedDataset(FileDataset):
     source: ClassVar[DataSource]
     unpacked: ClassVar[tuple[str, ...]] = ()
 
-    class Config(Dataset.Config):
+    class Config(FileDataset.Config):
         root: Path | None = Field(
             None,
             description="the folder of the categories; default ADBENCH_DATA, then configs/local.yaml, then where"

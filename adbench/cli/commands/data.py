@@ -165,7 +165,7 @@ def verify_command(data: str, root: Path | None) -> int:
     training image give warnings.
     """
     from adbench.cli.plugins import installed
-    from adbench.engine.evaluate.dataset_audit import problems
+    from adbench.engine.images.dataset_audit import problems
     from adbench.engine.plan.data_origin import dataset_from
 
     dataset, count = dataset_from(installed(), data, None if root is None else str(root)), 0
@@ -192,7 +192,7 @@ def _labels(dataset: Dataset) -> Iterator[str]:
 
 
 def _warn_of_near_duplicates(dataset: Dataset) -> None:
-    from adbench.engine.evaluate.dataset_audit import near_duplicates
+    from adbench.engine.images.dataset_audit import near_duplicates
 
     try:
         with _image_progress() as watch:

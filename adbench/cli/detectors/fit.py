@@ -77,6 +77,13 @@ def _slot_options(function: Any) -> Any:
     help="The number that is white in images of more than 8 bits, such as 4095.",
 )
 @option(
+    "--ignore",
+    section="Images",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="An image, or a file of labelme, that marks pixels of all images that nobody looks at.",
+)
+@option(
     "--threshold",
     section="Detector",
     default="conformal",
@@ -132,4 +139,5 @@ def _fitted(options: dict[str, Any]) -> Detector:
         note=lambda sentence: echo(sentence, err=True),
         **computing(options),
     )
-    return detector.fit(options["normal"], threshold=options["threshold"], white=options["white"])
+    given = {name: options[name] for name in ("threshold", "white", "ignore")}
+    return detector.fit(options["normal"], **given)

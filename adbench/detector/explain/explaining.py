@@ -95,7 +95,7 @@ class Explainer:
     def _compared(self, pixels: np.ndarray, place: tuple[int, int]) -> tuple[PatchComparison, Mapping[str, int] | None]:
         """The scorer's comparison of a patch, and the channels of each layer."""
         method = self.state.method
-        image = torch.from_numpy(pixels).permute(2, 0, 1)
+        image = self.scoring.blanked(torch.from_numpy(pixels).permute(2, 0, 1), "the image")
         features = self.scoring.features([("explained", prepared(image, method.preprocess))])
         widths = layer_widths(method.necks, features)
         query = method.scorer_features(features)

@@ -82,6 +82,11 @@ def export_detector(
     if path.suffix != SUFFIXES[form]:
         raise UsageError(f"a file of the format {form} ends in {SUFFIXES[form]}; rename {path.name}")
     state = detector.fitted
+    if state.about.ignore is not None:
+        raise UsageError(
+            "a detector with an ignore mask cannot be exported: an exported file looks at all pixels; score with"
+            " 'adbench predict', or fit a detector without it"
+        )
     frame = frame_of(state, size, batch)
     graph = ScoringGraph(recordable(state.method), frame, half=state.recipe.features == "float16")
     recording = recorded(graph, frame.blank(), 2 if graph.has_map else 1)

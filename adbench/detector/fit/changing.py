@@ -41,7 +41,7 @@ def with_images(state: DetectorState, images: Sequence[GivenImage], settings: Se
     method, about = state.method, state.about
     if any(neck.learns for neck in method.necks):
         raise UsageError("a neck of this detector learns from all images at once; fit it again with all of them")
-    dataset = GivenDataset(_unknown(images, about), about.white)
+    dataset = GivenDataset(_unknown(images, about), about.white, about.ignore)
     digests = {sample.id: dataset.digest(sample) for sample in dataset.samples}
     aliases = aliases_of(dataset.samples, digests, about.id)
     surroundings = Surroundings(settings, about.seed, about.class_name)
@@ -60,7 +60,7 @@ def with_images(state: DetectorState, images: Sequence[GivenImage], settings: Se
 
 def _unknown(images: Sequence[GivenImage], about: About) -> list[GivenImage]:
     """Those that the detector has not learned from, each content once."""
-    given = GivenDataset(images, about.white)
+    given = GivenDataset(images, about.white, about.ignore)
     fresh = {given.digest(sample): image for sample, image in zip(given.samples, images, strict=True)}
     known = {image.sha256 for image in about.images}
     found = [image for digest, image in fresh.items() if digest not in known]

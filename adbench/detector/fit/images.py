@@ -13,7 +13,7 @@ import numpy as np
 
 from adbench.api.component import sha256_of
 from adbench.api.dataset import Dataset, Sample, Split
-from adbench.datasets import SUFFIXES, read_image
+from adbench.datasets import SUFFIXES, IgnoreMask, read_ignore_mask, read_image, read_size
 from adbench.detector.fit.appearance import Appearance
 from adbench.errors import BadImage, DataError, UsageError, printable
 
@@ -60,6 +60,17 @@ class GivenImage:
         if isinstance(self.source, Path):
             return read_image(self.source, white)
         return _colours(self.name, self.source, white)
+
+    def size(self) -> tuple[int, int]:
+        """Height and width; of a file, as its header has them.
+
+        Raises:
+            BadImage: the file cannot be read as an image, or the array is none.
+        """
+        if isinstance(self.source, Path):
+            return read_size(self.source)
+        height, width = self.pixels(1.0).shape[:2]
+        return int(height), int(width)
 
     def digest(self) -> str:
         """The sha256 of the file's bytes, or of an array's shape, type and values, in hex.
@@ -199,6 +210,22 @@ def normal_images(given: Images) -> list[GivenImage]:
     return [GivenImage(str(path), path) for path in found]
 
 
+def ignore_mask_of(given: str | Path | np.ndarray | None) -> IgnoreMask | None:
+    """The ignore mask in a file or an array [H, W] bool; None for none.
+
+    Raises:
+        DataError: it cannot be read, or marks no pixel or all of them.
+        UsageError: an array of another kind.
+    """
+    if given is None:
+        return None
+    if not isinstance(given, np.ndarray):
+        return read_ignore_mask(Path(given))
+    if given.ndim != 2 or given.dtype != np.bool_:
+        raise UsageError(f"an ignore mask is an array [H, W] of bool, not {list(given.shape)} of {given.dtype}")
+    return IgnoreMask(given)
+
+
 class GivenDataset(Dataset):
     """Images that a caller gave, as the engine reads those of a dataset.
 
@@ -208,18 +235,21 @@ class GivenDataset(Dataset):
     Args:
         images: in the order in which a method learns from them.
         white: the number that is white in images of more than 8 bits.
+        ignore: the pixels of all images that nobody looks at; None for none.
 
     Attributes:
-        white: as given.
+        white, ignore: as given.
         samples: a sample for each image, in order.
         appearances: of the images that were read so far, by id.
     """
 
     name = "folder"
 
-    def __init__(self, images: Sequence[GivenImage], white: float | None = None) -> None:
+    def __init__(
+        self, images: Sequence[GivenImage], white: float | None = None, ignore: IgnoreMask | None = None
+    ) -> None:
         super().__init__()
-        self.white = white
+        self.white, self.ignore = white, ignore
         self._images = dict(zip(_ids(images), images, strict=True))
         self.samples = tuple(map(Sample, self._images))
         self.appearances: dict[str, Appearance] = {}
@@ -238,11 +268,21 @@ class GivenDataset(Dataset):
     def mask(self, sample: Sample) -> np.ndarray:
         return np.zeros(self.image(sample).shape[:2], bool)
 
+    def ignored(self, sample: Sample) -> np.ndarray | None:
+        if self.ignore is None:
+            return None
+        image, seen = self._images[sample.id], self.appearances.get(sample.id)
+        return self.ignore.of(image.name, image.size() if seen is None else (seen.height, seen.width))
+
     def digest(self, sample: Sample) -> str:
         content = self._images[sample.id].digest()
-        if self.white is None:
+        white = [] if self.white is None else [f"white={self.white!r}"]
+        ignored = [] if self.ignore is None else [f"ignore={self.ignore.digest}"]
+        if not white and not ignored:
             return content
-        return hashlib.sha256(f"{content} white={self.white!r}".encode()).hexdigest()  # as the folder dataset has it
+        return hashlib.sha256(
+            " ".join([content, *white, *ignored]).encode()
+        ).hexdigest()  # as datasets of files have it
 
     def revision(self) -> str:
         return "given"

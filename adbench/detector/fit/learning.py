@@ -84,5 +84,5 @@ def _state(
     images, files = learned_images(dataset, task.train, task.digests, task.aliases)
     cost = FitCost.of(fitted, unit.clock.seconds.get("threshold", 0.0))
     learned = Learned.of(dataset.all_appearances())
-    about = about_of(builder, unit.ctx, images, learned, dataset.white, cost)
+    about = about_of(builder, unit.ctx, images, learned, dataset.white, cost, ignore=dataset.ignore)
     return DetectorState(unit.unit.recipe, fitted.method, calibration, about, folders, files)

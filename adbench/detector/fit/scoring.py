@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from adbench.api.features import Features, ImageScores
 from adbench.api.geometry import Geometry
+from adbench.datasets import IgnoreMask
 from adbench.detector.fit.appearance import Appearance
 from adbench.detector.fit.images import GivenImage
 from adbench.engine.features.feature_batch import as_given, rounded
+from adbench.engine.features.ignoring import blanked, on_prepared
 from adbench.engine.features.image_loader import Prepared, batch_of, grouped, prepared
 from adbench.engine.features.read_ahead import read_ahead
 from adbench.engine.features.tiles import ImageReading, tiling_of
@@ -58,12 +61,14 @@ class Scoring:
         settings: batch size and readers.
         half: whether features are rounded to 16 bits.
         white: the number that is white in images of more than 8 bits.
+        ignore: the pixels of all images that nobody looks at; None for none.
     """
 
     method: Method
     settings: Settings
     half: bool = False
     white: float | None = None
+    ignore: IgnoreMask | None = None
 
     @property
     def reading(self) -> ImageReading:
@@ -85,15 +90,30 @@ class Scoring:
         batch = batch_of(reads)
         features = self.reading.features(self.method.backbone, batch)
         features = rounded(self.method.backbone, features) if self.half else features
-        return as_given(features, batch.images if self.method.reads_images else None, half=self.half)
+        given = as_given(features, batch.images if self.method.reads_images else None, half=self.half)
+        if self.ignore is None:
+            return given
+        ignored = torch.from_numpy(self.ignore.pixels)
+        return given.having(ignored=tuple(on_prepared(ignored, place) for place in given.geometry))
+
+    def blanked(self, image: Tensor, name: str) -> Tensor:
+        """An image [3, H, W] with its ignored pixels gray.
+
+        Raises:
+            BadImage: it has another size than the ignore mask.
+        """
+        if self.ignore is None:
+            return image
+        return blanked(image, torch.from_numpy(self.ignore.of(name, (image.shape[1], image.shape[2]))))
 
     def _read(self, image: GivenImage) -> _Read | BadImage:
         started = time.perf_counter()
         try:
             pixels = image.pixels(self.white)
+            whole = self.blanked(torch.from_numpy(pixels).permute(2, 0, 1), image.name)
         except BadImage as error:
             return error
-        ready = prepared(torch.from_numpy(pixels).permute(2, 0, 1), self.method.preprocess)
+        ready = prepared(whole, self.method.preprocess)
         return _Read(image, ready, Appearance.of(pixels), time.perf_counter() - started)
 
     def _scored(self, reads: Sequence[_Read]) -> Iterator[ScoredImage]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from adbench.api.backbone import Weights
 from adbench.api.context import Context
+from adbench.datasets import IgnoreMask
 from adbench.detector.fit.appearance import Learned
 from adbench.detector.fit.calibration import Calibration
 from adbench.engine.plan.protocol import Task
@@ -140,6 +141,7 @@ class About:
         images: what it learned from, in order.
         learned: the appearance of these; None where no image was read.
         white: the number that is white in images of more than 8 bits.
+        ignore: the pixels of all images that nobody looks at; None for none.
         weights, provenance: on what it ran.
         cost: of the fit.
         figures: what was measured, if anything was.
@@ -160,12 +162,14 @@ class About:
     figures: Figures | None = None
     history: Sequence[str] = ()
     bundled: bool = False
+    ignore: IgnoreMask | None = None
 
     @cached_property
     def id(self) -> str:
         """sha256 of what decides a score: the spec, the images, the seed, the class name, white and changes."""
         content = [self.spec, [image.sha256 for image in self.images], self.seed, self.class_name, self.white]
-        return hashlib.sha256(canonical_json([*content, list(self.history)]).encode()).hexdigest()
+        ignored = [] if self.ignore is None else [self.ignore.digest]
+        return hashlib.sha256(canonical_json([*content, list(self.history), *ignored]).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -201,6 +205,7 @@ def facts_of(about: About, calibration: Calibration) -> dict[str, str]:
         "id": about.id[:12],
         "parts": ", ".join(f"{one.kind} {one.name} ({one.dist} {one.dist_version})" for one in about.parts),
         "learned from": f"{len(about.images)} normal images, seed {about.seed}",
+        **({} if about.ignore is None else {"ignored": about.ignore.words}),
         "threshold": calibration.words,
         "weights": ", ".join(f"{one.name} ({one.sha256[:12]})" for one in about.weights) or "none",
         "made": f"{about.provenance.started}, adbench {about.provenance.adbench}, {about.provenance.device}",
@@ -218,6 +223,8 @@ def about_of(
     white: float | None,
     cost: FitCost,
     figures: Figures | None = None,
+    *,
+    ignore: IgnoreMask | None = None,
 ) -> About:
     """What is known of a method that was fitted just now."""
     parts = part_infos({slot: list(found) for slot, found in builder.components.items()}, builder.registry)
@@ -234,4 +241,5 @@ def about_of(
         provenance=provenance_of(builder.device, builder.runtime, builder.weights, dists, builder.started),
         cost=cost,
         figures=figures,
+        ignore=ignore,
     )

@@ -46,6 +46,23 @@ class ForeignFile(BaseModel):
         return f"files/{self.sha256}"
 
 
+class IgnoreInfo(BaseModel):
+    """The ignore mask, whose pixels lie beside the description.
+
+    Attributes:
+        name: of the file that it came from.
+        height, width: in pixels.
+        sha256: its `IgnoreMask.digest`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(max_length=1000)
+    height: int = Field(ge=1, le=1 << 16)
+    width: int = Field(ge=1, le=1 << 16)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
 class NormalSource(BaseModel):
     """The source of the normal scores, and the rule of the threshold."""
 
@@ -70,6 +87,7 @@ class DetectorDescription(BaseModel):
     images: list[LearnedImage]
     learned: Learned | None
     white: float | None = Field(None, gt=0, allow_inf_nan=False)
+    ignore: IgnoreInfo | None = None
     normal: NormalSource
     weights: list[WeightsInfo]
     provenance: Provenance
@@ -80,7 +98,7 @@ class DetectorDescription(BaseModel):
 
     def to_bytes(self) -> bytes:
         """The JSON of the description."""
-        data = self.model_dump(mode="json", by_alias=True)
+        data = self.model_dump(mode="json", by_alias=True, exclude=None if self.ignore else {"ignore"})
         return (json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
 
 

@@ -6,6 +6,7 @@
 | ``bank.safetensors`` | what the bank learned |
 | ``neck-0.safetensors`` ... | what each neck learned, by its place |
 | ``normal.safetensors`` | scores of normal images, and the highest pixels of their maps |
+| ``ignore.safetensors`` | the pixels that nobody looks at, if there are any |
 | ``files/SHA256`` | files that options name, where they were bundled |
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -22,6 +24,7 @@ from adbench.api.backbone import Weights
 from adbench.api.bank import Bank
 from adbench.api.component import Component
 from adbench.api.stages import Neck
+from adbench.datasets import IgnoreMask
 from adbench.detector.fit.calibration import Calibration
 from adbench.detector.fit.places import images_beside
 from adbench.detector.fit.state import About, DetectorState, LearnedImage, facts_of
@@ -36,6 +39,7 @@ from adbench.detector.store.description import (
     NormalSource,
     parse_description,
 )
+from adbench.detector.store.ignored import ignore_info, packed_bits, unpacked_mask
 from adbench.detector.store.options import foreign_files, with_paths, without_paths
 from adbench.engine.features.contract import ComponentCrash, naming_component
 from adbench.engine.plan.settings import Settings
@@ -44,13 +48,13 @@ from adbench.engine.process.error_text import words_of
 from adbench.engine.run.method import Method
 from adbench.engine.store.normal_scores import NormalScores
 from adbench.engine.store.record import WeightsInfo
-from adbench.errors import StorageError, UnknownName, UsageError, WeightsError
+from adbench.errors import DataError, StorageError, UnknownName, UsageError, WeightsError
 from adbench.registration.registry import Registry
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-BANK, NORMAL = "bank.safetensors", "normal.safetensors"
+BANK, NORMAL, IGNORE = "bank.safetensors", "normal.safetensors", "ignore.safetensors"
 
 
 def write_detector(path: Path, fitted: DetectorState, *, bundle: bool = False) -> Path:
@@ -73,6 +77,8 @@ def write_detector(path: Path, fitted: DetectorState, *, bundle: bool = False) -
     entries: dict[str, Write] = {MANIFEST: _bytes(_description(fitted, images, list(files)).to_bytes())}
     entries |= {name: _tensors(state) for name, state in _states(fitted.method).items()}
     entries[NORMAL] = _tensors(_normal_tensors(fitted.calibration))
+    if fitted.about.ignore is not None:
+        entries[IGNORE] = _tensors({"bits": packed_bits(fitted.about.ignore)})
     if bundle:
         entries |= {file.entry: _copy(where) for file, where in files.items()}
     write_archive(path, entries)
@@ -103,7 +109,8 @@ def read_detector(path: Path, settings: Settings, registry: Registry, given: Seq
         _require_weights(path, description, surroundings.weights)
         _restore(archive, method)
         calibration = _calibration(archive, description)
-    about = _about(description, surroundings.weights)
+        ignore = _ignore(archive, description)
+    about = replace(_about(description, surroundings.weights), ignore=ignore)
     return DetectorState(recipe, method, calibration, about, surroundings, home=path.absolute().parent)
 
 
@@ -127,7 +134,8 @@ def read_facts(path: Path) -> dict[str, str]:
         description = parse_description(archive.read(MANIFEST, MAX_MANIFEST_BYTES), str(path))
         weights = [Weights(one.name, one.sha256) for one in description.weights]
         method = {"method": description.recipe.title or description.recipe.name}
-        return {**method, **facts_of(_about(description, weights), _calibration(archive, description))}
+        about = replace(_about(description, weights), ignore=_ignore(archive, description))
+        return {**method, **facts_of(about, _calibration(archive, description))}
 
 
 def _components(method: Method) -> Mapping[str, Sequence[Component]]:
@@ -156,6 +164,7 @@ def _description(
         images=list(images),
         learned=about.learned,
         white=about.white,
+        ignore=None if about.ignore is None else ignore_info(about.ignore),
         normal=NormalSource(source=normal.source, reason=normal.reason[:2000], rule=calibration.rule.words),
         weights=[WeightsInfo(name=one.name, sha256=one.sha256) for one in about.weights],
         provenance=about.provenance,
@@ -225,6 +234,19 @@ def _loaded(archive: ArchiveReader, name: str) -> dict[str, Tensor]:
         return load(archive.read(name))
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise StorageError(f"{archive.path}: its {name} is damaged ({words_of(error)}); copy the file again") from None
+
+
+def _ignore(archive: ArchiveReader, description: DetectorDescription) -> IgnoreMask | None:
+    """The ignore mask of a detector's file; None for none."""
+    if description.ignore is None:
+        return None
+    tensors = _loaded(archive, IGNORE)
+    try:
+        return unpacked_mask(tensors["bits"], description.ignore)
+    except (KeyError, ValueError, TypeError, RuntimeError, DataError) as error:
+        raise StorageError(
+            f"{archive.path}: its {IGNORE} is damaged ({words_of(error)}); copy the file again"
+        ) from None
 
 
 def _calibration(archive: ArchiveReader, description: DetectorDescription) -> Calibration:

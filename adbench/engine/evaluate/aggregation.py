@@ -26,16 +26,14 @@ def aggregable(
         images: of the whole test set.
         aggregator: decides whether there are maps.
         spec: how patch scores become a map.
-        dropped: whether patches outside the object are left out.
+        dropped: whether patches outside the object are left out, as ignored ones always are.
     """
-    if aggregator.reads != "map" and not dropped:
-        return images
 
     def read(place: int) -> ImageScores:
         image = images[place]
         if aggregator.reads == "map" and image.size is not None:
             image = replace(image, to_map=partial(_map_on_prepared, size=image.size, spec=spec))
-        return image.of_object() if dropped else image
+        return image.of_object() if dropped and image.foreground is not None else image.looked_at()
 
     return LazySequence(range(len(images)), read)
 

@@ -242,7 +242,8 @@ def _row(keys: np.ndarray, truth: Truth, edges: np.ndarray) -> tuple[Column, Col
     """The normals, positives and parts of regions of one map at each level."""
     level = np.searchsorted(edges, keys)
     found = level[truth.positions]
-    everything, positives = (np.bincount(each, minlength=len(edges)).astype(np.float64) for each in (level, found))
+    counted = np.delete(level, truth.ignored) if truth.ignored.size else level
+    everything, positives = (np.bincount(each, minlength=len(edges)).astype(np.float64) for each in (counted, found))
     return everything - positives, positives, np.bincount(found, 1 / truth.sizes, len(edges)).astype(np.float64)
 
 
@@ -261,7 +262,7 @@ def _edges(maps: Iterator[AnnotatedMap], images: int) -> np.ndarray:
 def _sample(keys: np.ndarray, truth: Truth, most: int) -> Iterator[tuple[np.ndarray, ...]]:
     """A sample of a map: at most `most` keys of each class, with the normals, positives and regions of each key."""
     here = truth.positions
-    for chosen, normal, size in ((np.delete(keys, here), 1, np.inf), (keys[here], 0, truth.sizes)):
+    for chosen, normal, size in ((np.delete(keys, truth.marked), 1, np.inf), (keys[here], 0, truth.sizes)):
         step = 1 + len(chosen) // most
         part = chosen[::step]
         regions = np.broadcast_to(step / size, len(chosen))[::step]

@@ -47,7 +47,7 @@ def curve_on_device(batches: Callable[[], Iterator[AnnotatedMaps]], device: str)
         _check(maps, truths)
         upcoming.add(maps, truths)
         positives += sum(len(truth.positions) for truth in truths)
-        pixels += maps.numel()
+        pixels += maps.numel() - sum(len(truth.ignored) for truth in truths)
     builder = CurveBuilder(_arrays(device), positives, pixels - positives)
     while not builder.finished:
         upcoming = _next_slice(upcoming, batches, builder)
@@ -60,7 +60,7 @@ def _next_slice(here: _Slice, batches: Callable[[], Iterator[AnnotatedMaps]], bu
     counts, upcoming = _PixelCounts(table, here.start), _Slice(float(table.keys[-1]))
     more = builder.true + int(table.counts.sum()) < builder.positives
     for maps, truths in batches():
-        counts.add(maps)
+        counts.add(_without_ignored(maps, truths))
         if more:
             upcoming.add(maps, truths)
     builder.descend(table, *counts.normals())
@@ -93,6 +93,16 @@ def _check(maps: Tensor, truths: Sequence[Truth]) -> None:
         raise ContractError("evidence", f"maps are as large as their masks; {len(maps)} of {shape}, masks of {wrong}")
     if not torch.isfinite(maps.sum(dtype=torch.float64)):
         raise ContractError("evidence", "maps are finite; one holds NaN or infinity")
+
+
+def _without_ignored(maps: Tensor, truths: Sequence[Truth]) -> Tensor:
+    """Maps whose ignored pixels have a score below all thresholds."""
+    if not any(truth.ignored.size for truth in truths):
+        return maps
+    found = maps.clone()
+    for one, truth in zip(found, truths, strict=True):
+        one.ravel()[torch.from_numpy(truth.ignored).to(maps.device).long()] = -torch.inf
+    return found
 
 
 def _keys(scores: Tensor) -> Tensor:

@@ -12,13 +12,15 @@ import numpy as np
 
 from adbench.api.bounded_cache import BoundedCache
 from adbench.api.curves.curve import curve_of_annotated
-from adbench.api.curves.regions import RegionTruth
+from adbench.api.curves.regions import Region, RegionTruth
 from adbench.api.curves.truth import Truth
 from adbench.api.dataset import Dataset, Sample
 from adbench.api.metric import Evidence, Measure, Metric
 from adbench.engine.evaluate.anomaly_map import anomaly_map, anomaly_maps, foreground_on_grid
 from adbench.engine.evaluate.grid_masks import mask_on_grid, region_on_grid
+from adbench.engine.evaluate.ignoring import lowest_where, on_evaluation_grid, regions_within, without_ignored
 from adbench.engine.features.contract import naming_component, require_type
+from adbench.engine.features.ignoring import on_grid, on_prepared
 from adbench.engine.features.read_ahead import read_ahead
 from adbench.engine.plan.map_spec import MapSpec
 from adbench.engine.store.predictions import Predictions
@@ -26,6 +28,8 @@ from adbench.engine.store.record import MetricInfo
 from adbench.errors import ContractError, DataError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from adbench.api.curves.curve import Curve
     from adbench.api.curves.regions import RegionMap
     from adbench.api.curves.threshold_table import AnnotatedMap
@@ -34,7 +38,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-VANISHED, EMPTY = "vanished_defects", "empty_masks"
+VANISHED, EMPTY, IGNORED = "vanished_defects", "empty_masks", "ignored_defects"
 """Names in records of the counts of `Evaluator.facts`."""
 BATCH_PIXELS = 1 << 24
 """Number of pixels of a batch of maps on a GPU, at about 20 bytes each."""
@@ -47,11 +51,13 @@ class Annotation(NamedTuple):
         truth: on the evaluation grid; None without an annotation.
         vanished: number of defects that are too small for the grid and were kept.
         empty: whether there is a mask that marks no pixel.
+        ignored: number of defects all of whose pixels are ignored.
     """
 
     truth: Truth | None
     vanished: int = 0
     empty: bool = False
+    ignored: int = 0
 
 
 @dataclass(frozen=True)
@@ -84,9 +90,10 @@ class Evaluator:
             raise DataError("the predictions are of other images than the dataset's; give the data of the run")
 
     def map(self, index: int) -> np.ndarray:
-        """[H, W] float32: the anomaly map of one test image on the evaluation grid."""
+        """[H, W] float32: the anomaly map of one test image on the evaluation grid; lowest on ignored pixels."""
         patches = self._patches()
-        return anomaly_map(patches[index], self.predictions.geometry[index], self.spec, self.grid)
+        found = anomaly_map(patches[index], self.predictions.geometry[index], self.spec, self.grid)
+        return lowest_where(found, self.ignored(index))
 
     def mask(self, index: int) -> np.ndarray | None:
         """[H, W] bool: the mask of one test image on the evaluation grid; None without an annotation."""
@@ -98,11 +105,30 @@ class Evaluator:
         masks, place = self.predictions.foreground, self.predictions.geometry[index]
         return None if masks is None else foreground_on_grid(masks[index], place, self.grid)
 
+    def ignored(self, index: int) -> np.ndarray | None:
+        """[H, W] bool: the ignored pixels of one test image on the evaluation grid; None for none."""
+        ignored = self._ignored(self.samples[index])
+        return None if ignored is None else on_evaluation_grid(ignored, self.grid)
+
+    def ignored_patches(self, index: int) -> Tensor | None:
+        """[h, w] bool: the ignored patches of one test image; None for none."""
+        ignored = self._ignored(self.samples[index])
+        if ignored is None or self.predictions.patches is None:
+            return None
+        import torch
+
+        grid, place = self.predictions.patches[index].shape, self.predictions.geometry[index]
+        return on_grid(on_prepared(torch.from_numpy(ignored), place), (grid[0], grid[1]))
+
+    def _ignored(self, sample: Sample) -> np.ndarray | None:
+        with naming_component(self.dataset, "ignored"):
+            return self.dataset.ignored(sample)
+
     def truth(self, index: int) -> Truth | None:
         """The truth of one test image on the evaluation grid; None without an annotation."""
         sample = self.samples[index]
         if not sample.anomalous:
-            return Truth.nothing(self.grid or self.predictions.geometry[index].original)
+            return Truth.nothing(self.grid or self.predictions.geometry[index].original, self.ignored(index))
         key = self.dataset, sample.id, self.grid
         annotation = self.annotations[sample.id] = self.cache.get_or_make(key, partial(self._read, sample), _bytes)
         return annotation.truth
@@ -113,15 +139,21 @@ class Evaluator:
             mask = self.dataset.mask(sample)
         if mask is None or not mask.any():
             return Annotation(None, empty=mask is not None)
-        marked, vanished = mask_on_grid(mask, self.grid)
-        return Annotation(Truth.of(marked), vanished)
+        ignored = self._ignored(sample)
+        if ignored is None:
+            marked, vanished = mask_on_grid(mask, self.grid)
+            return Annotation(Truth.of(marked), vanished)
+        marked, vanished = mask_on_grid(mask & ~ignored, self.grid)
+        outside = on_evaluation_grid(ignored, self.grid) & ~marked
+        return Annotation(Truth.of(marked, outside), vanished, ignored=regions_within(mask, ignored))
 
     def facts(self) -> dict[str, float]:
         """Counts for a record: empty masks, if there are any, and, on a square grid, vanished defects."""
         found = self.annotations.values()
         vanished, empty = sum(one.vanished for one in found), sum(one.empty for one in found)
         facts = {} if self.grid is None or not found else {VANISHED: float(vanished)}
-        return facts | ({EMPTY: float(empty)} if empty else {})
+        ignored = sum(one.ignored for one in found)
+        return facts | ({EMPTY: float(empty)} if empty else {}) | ({IGNORED: float(ignored)} if ignored else {})
 
     def remarks(self) -> Iterator[str]:
         """A sentence for each fact that a user should know."""
@@ -131,11 +163,22 @@ class Evaluator:
                 f"{len(empty)} of {len(self.annotations)} defective images have a mask that marks nothing, such as"
                 f" {min(empty)}: the pixel metrics leave them out"
             )
+        yield from self._ignored_defects()
         if self.grid is not None and facts.get(VANISHED):
             grid = "x".join(map(str, self.grid))
             count = int(facts[VANISHED])
             defects = "1 defect would vanish" if count == 1 else f"{count} defects would vanish"
             yield f"{defects} on {grid} pixels; the masks there mark every pixel that such a defect touches"
+
+    def _ignored_defects(self) -> Iterator[str]:
+        inside = sorted(name for name, one in self.annotations.items() if one.ignored)
+        if inside:
+            count = sum(one.ignored for one in self.annotations.values())
+            defects = "1 defect lies" if count == 1 else f"{count} defects lie"
+            yield (
+                f"{defects} wholly in ignored pixels, such as in {inside[0]}: no pixel metric counts that, and image"
+                " metrics still count the image as defective"
+            )
 
     def masked_maps(self) -> Iterator[MaskedMap]:
         """Map and mask of every annotated test image."""
@@ -187,7 +230,8 @@ class Evaluator:
         """The regions of one test image on the evaluation grid; None where it has no annotation."""
         sample = self.samples[index]
         if not sample.anomalous:
-            return RegionTruth(self.grid or self.predictions.geometry[index].original, ())
+            truth = Truth.nothing(self.grid or self.predictions.geometry[index].original, self.ignored(index))
+            return RegionTruth(truth.shape, (), truth.ignored)
         key = self.dataset, sample.id, self.grid, "regions"
         return self.cache.get_or_make(key, partial(self._read_regions, sample), _region_bytes)
 
@@ -196,8 +240,12 @@ class Evaluator:
             regions = self.dataset.regions(sample)
         if not regions:
             return None
-        shown = [region_on_grid(region, self.grid) for region in regions]
-        return RegionTruth(shown[0].shape, shown)
+        ignored = self._ignored(sample)
+        shape = self.grid or regions[0].shape
+        kept = [one for region in regions if (one := without_ignored(region, ignored)) is not None]
+        shown = [region_on_grid(region, self.grid) for region in kept]
+        outside = None if ignored is None else on_evaluation_grid(ignored, self.grid)
+        return RegionTruth(shape, shown, _positions_beside(shown, outside))
 
     def evidence(self) -> Evidence:
         """The evidence that metrics read."""
@@ -218,6 +266,16 @@ class Evaluator:
             found = [self.dataset.specimen(sample) for sample in self.samples]
         known = [name for name in found if name is not None]
         return known if known and len(known) == len(found) else None
+
+
+def _positions_beside(regions: Sequence[Region], ignored: np.ndarray | None) -> np.ndarray:
+    """[I] int32: the ignored pixels that are in no region."""
+    if ignored is None:
+        return np.zeros(0, np.int32)
+    rest = ignored.copy()
+    for region in regions:
+        rest.ravel()[region.positions] = False
+    return np.flatnonzero(rest).astype(np.int32)
 
 
 def _bytes(annotation: Annotation) -> int:

@@ -236,7 +236,10 @@ def _stored_scores(run: Run, aliases: Mapping[str, str], *, image_known: bool) -
         inside = None if predictions.foreground is None else torch.from_numpy(predictions.foreground[place])
         image = float(predictions.scores[place]) if image_known else None
         size = predictions.geometry[place].size
-        return ImageScores(aliases[predictions.ids[place]], patches, image, foreground=inside, size=size)
+        ignored = run.evaluator.ignored_patches(place)
+        return ImageScores(
+            aliases[predictions.ids[place]], patches, image, foreground=inside, size=size, ignored=ignored
+        )
 
     places = {name: place for place, name in enumerate(predictions.ids)}
     return LazySequence([places[name] for name in aliases], read), dropped

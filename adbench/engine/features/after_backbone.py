@@ -9,6 +9,7 @@ import torch
 from adbench.api.features import Features
 from adbench.api.stages import Masker, Neck
 from adbench.engine.features.contract import check_foreground, check_neck, naming_component
+from adbench.engine.features.ignoring import ignored_patches
 
 
 def apply_necks(necks: Sequence[Neck], features: Features) -> Features:
@@ -43,20 +44,25 @@ def layer_widths(necks: Sequence[Neck], features: Features) -> Mapping[str, int]
 def find_object(
     masker: Masker | None, features: Features, found_nothing: Callable[[str], object] = lambda _: None
 ) -> Features:
-    """Features with the foreground that the masker finds. Where it finds nothing, the whole image is the foreground.
+    """Features with the foreground that the masker finds, without ignored patches.
+
+    Where it finds nothing, the whole image is the foreground.
 
     Args:
-        masker: None for no foreground.
+        masker: None for a foreground only where patches are ignored: all others.
         features: of some images.
         found_nothing: called with the alias of each image in which the masker finds nothing.
     """
+    ignored = ignored_patches(features, None if features.patches is None else features.patches.shape[1:3])
     if masker is None:
-        return features
+        return features if ignored is None else features.having(foreground=~ignored)
     with naming_component(masker, "mask"), torch.no_grad():
         foreground = masker.mask(features)
         check_foreground(masker, features, foreground)
+        looked_at = torch.ones_like(foreground) if ignored is None else ~ignored.to(foreground.device)
+        foreground = foreground & looked_at
         empty = ~foreground.flatten(1).any(dim=1)
     for alias, is_empty in zip(features.ids, empty.tolist(), strict=True):
         if is_empty:
             found_nothing(alias)
-    return features.having(foreground=foreground | empty[:, None, None])
+    return features.having(foreground=foreground | (empty[:, None, None] & looked_at))

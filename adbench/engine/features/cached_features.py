@@ -91,7 +91,7 @@ def _entry(head: Mapping[str, Any], flat: Mapping[str, Tensor]) -> CachedFeature
     geometry = Geometry(
         tuple(place["original"]), tuple(place["size"]), tuple(place["box"]), None if warp is None else tuple(warp)
     )
-    features = Features(ids=("",), geometry=(geometry,), layers=layers, **fields)
+    features = Features(ids=("",), geometry=(geometry,), layers=layers).having(**fields)
     return CachedFeatures(features, head["ms"], head["runtime"])
 
 

@@ -108,7 +108,7 @@ def joined(ids: Sequence[str], parts: Sequence[Features]) -> Features:
     layers = (
         None if first is None else {name: torch.cat([(part.layers or {})[name] for part in parts]) for name in first}
     )
-    return Features(tuple(ids), tuple(part.geometry[0] for part in parts), layers=layers, **tensors)
+    return Features(tuple(ids), tuple(part.geometry[0] for part in parts), layers=layers).having(**tensors)
 
 
 def shape_of(features: Features) -> object:

@@ -21,6 +21,7 @@ from adbench.engine.features.feature_batch import (
     shape_of,
 )
 from adbench.engine.features.feature_cache import FeatureFolder
+from adbench.engine.features.ignoring import with_ignored
 from adbench.engine.features.image_loader import ImageLoader, SourceImage, grouped
 from adbench.engine.features.views import View
 from adbench.engine.process.clock import Clock
@@ -71,6 +72,7 @@ class FeatureReader:
                 self._keep(folder, images[start : start + len(batch)], features, seconds)
             start += len(batch)
             given = as_given(features, batch.images if self.images else None, half=self.half)
+            given = with_ignored(given, [image.ignored for image in images[start - len(batch) : start]], view)
             yield FeatureBatch(given, seconds, 0, frozenset([self.backbone.runtime]))
             started = self.clock.now()
 
@@ -96,7 +98,8 @@ class FeatureReader:
     def _on_device(self, features: Features, sources: Sequence[SourceImage], view: View | None) -> Features:
         """Cached features as parts get them."""
         images = torch.stack([self.loader.load(image, view)[0] for image in sources]) if self.images else None
-        return as_given(changed(features, lambda tensor: tensor.to(self.clock.device)), images, half=self.half)
+        given = as_given(changed(features, lambda tensor: tensor.to(self.clock.device)), images, half=self.half)
+        return with_ignored(given, [image.ignored for image in sources], view)
 
     def _keep(self, folder: FeatureFolder, images: Sequence[SourceImage], features: Features, seconds: float) -> None:
         """Write each image's features into the cache."""

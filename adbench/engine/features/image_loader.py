@@ -14,6 +14,7 @@ from adbench.api.features import Batch
 from adbench.api.geometry import Geometry
 from adbench.api.stages import Preprocessor
 from adbench.engine.features.contract import check_prepared, naming_component, prepared_pair
+from adbench.engine.features.ignoring import blanked, ignored_pixels
 from adbench.engine.features.read_ahead import Item, read_ahead
 from adbench.engine.features.tiles import ImageReading, tiling_of
 from adbench.engine.features.views import View
@@ -30,11 +31,13 @@ class SourceImage:
         alias: its name for components.
         read: gives its pixels [3, H, W]: uint8 (0 to 255) or float32 (0 to 1).
         digest: stands for its content in the feature cache; empty for an image that is never cached.
+        ignored: gives [H, W] bool, its pixels that nobody looks at, which `read` gives in gray; None for none.
     """
 
     alias: str
     read: Callable[[], Tensor]
     digest: str = ""
+    ignored: Callable[[], Tensor | None] = lambda: None
 
 
 def source_images(
@@ -48,12 +51,21 @@ def source_images(
         aliases: the name of each for components, by id.
         digests: the content of each, by id.
     """
-    return [SourceImage(aliases[one.id], partial(_read, dataset, one), digests.get(one.id, "")) for one in samples]
+    return [
+        SourceImage(
+            aliases[one.id],
+            partial(_read, dataset, one),
+            digests.get(one.id, ""),
+            partial(ignored_pixels, dataset, one),
+        )
+        for one in samples
+    ]
 
 
 def _read(dataset: Dataset, sample: Sample) -> Tensor:
     with naming_component(dataset, "image"):
-        return torch.from_numpy(dataset.image(sample)).permute(2, 0, 1)
+        pixels = torch.from_numpy(dataset.image(sample)).permute(2, 0, 1)
+    return blanked(pixels, ignored_pixels(dataset, sample))
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,10 @@ class CorruptedDataset(Dataset):
         mask = self.source.mask(sample)
         return None if mask is None else moved_mask(mask, self.corruption, self.source.digest(sample))
 
+    def ignored(self, sample: Sample) -> np.ndarray | None:
+        """The pixels that nobody looks at stay where they are in the picture."""
+        return self.source.ignored(sample)
+
     def regions(self, sample: Sample) -> Sequence[Region] | None:
         regions = self.source.regions(sample)
         return None if regions is None else [new for region in regions for new in self._moved(region, sample)]

@@ -11,7 +11,7 @@ import numpy as np
 
 from adbench.api.dataset import GOOD
 from adbench.engine.pictures.canvas import DEFECT, DPI, NORMAL, PALE, Canvas
-from adbench.engine.pictures.heatmap_sheet import coverage, fitted, shrunk
+from adbench.engine.pictures.heatmap_sheet import coverage, fitted, hatched, shrunk
 from adbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -104,7 +104,9 @@ def _picture(dataset: Dataset, sample: Sample) -> tuple[Array, str]:
     """An image at the size of a tile with the outline of its mask, and what is to be said of the mask."""
     image = dataset.image(sample)
     whole = image if image.dtype == np.uint8 else (np.clip(image, 0, 1) * 255).round().astype(np.uint8)
-    small = np.array(shrunk(whole, round(_TILE * DPI)))
+    small, ignored = np.array(shrunk(whole, round(_TILE * DPI))), dataset.ignored(sample)
+    if ignored is not None:
+        small = hatched(small, coverage(ignored, (small.shape[1], small.shape[0])) >= 0.5)
     mask = dataset.mask(sample) if sample.anomalous else None
     if mask is None:
         return small, "(no mask)" if sample.anomalous else ""

@@ -77,6 +77,7 @@ def _panel(evaluator: Evaluator, index: int) -> Panel:
             score,
             sample.anomalous,
             evaluator.foreground(index),
+            evaluator.ignored(index),
         )
     )
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from adbench.api.dataset import Dataset, Sample
 from adbench.engine.evaluate.anomaly_map import anomaly_map
+from adbench.engine.evaluate.ignoring import lowest_where
 from adbench.engine.pictures.heatmap_sheet import Panel, display_range, glow, thumbnail
 from adbench.engine.plan.map_spec import MapSpec
 from adbench.engine.plan.protocol import Protocol, make_task
@@ -47,7 +48,7 @@ class _RunImages:
         sample, geometry = self.samples[index], self.predictions.geometry[index]
         image = self.dataset.image(sample)
         pixels = image if image.dtype == np.uint8 else (np.clip(image, 0, 1) * 255).round().astype(np.uint8)
-        heat = anomaly_map(self.maps[index], geometry, self.spec, None)
+        heat = lowest_where(anomaly_map(self.maps[index], geometry, self.spec, None), self.dataset.ignored(sample))
         mask = self.dataset.mask(sample) if sample.anomalous else None
         score = float(self.predictions.scores[index])
         return thumbnail(Panel(pixels, heat, mask, sample.id, score, sample.anomalous))

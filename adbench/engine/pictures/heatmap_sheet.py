@@ -22,6 +22,8 @@ _OUTLINE, _OUTLINE_IN_TEXT = "#22E6FF", "#00A5BD"
 """A cyan that inferno does not contain, and a darker one that is readable on white."""
 _OBJECT, _OBJECT_IN_TEXT = "#7CFC00", "#3F8F00"
 """The colour of the masker's foreground on the image, and a darker one for text."""
+_HATCH, _DIM, _LINE = 7, 40, 170
+"""Least pixels between two oblique lines on ignored pixels, what is added to their dim level, and the lines' level."""
 _FINE, _MARGIN = 2, 3
 """Outlines use a grid `_FINE` times finer than the page, with a margin of `_MARGIN` pixels of the page."""
 
@@ -38,6 +40,7 @@ class Panel:
         score: its image score.
         anomalous: whether it shows a defect.
         foreground: [h, w] bool, of any size, where the method saw the object, or None where it masked nothing.
+        ignored: [h, w] bool, of any size, pixels that nobody looks at, or None for none.
     """
 
     image: Array
@@ -47,6 +50,7 @@ class Panel:
     score: float
     anomalous: bool
     foreground: Array | None = None
+    ignored: Array | None = None
 
     @property
     def masked(self) -> bool:
@@ -92,7 +96,8 @@ def thumbnail(panel: Panel) -> Panel:
     mask = None if panel.mask is None else coverage(panel.mask, (width, height)) > 0
     foreground = None if panel.foreground is None else coverage(panel.foreground, (width, height)) >= 0.5
     heat = _resized(panel.map.astype(np.float32), (height, width))
-    return replace(panel, image=image, map=heat, mask=mask, foreground=foreground)
+    ignored = None if panel.ignored is None else coverage(panel.ignored, (width, height)) >= 0.5
+    return replace(panel, image=image, map=heat, mask=mask, foreground=foreground, ignored=ignored)
 
 
 def coverage(mask: Array, size: tuple[int, int]) -> Array:
@@ -187,8 +192,12 @@ def sheet(panels: Sequence[Panel], path: Path, title: str = "", limits: tuple[fl
     page.text(layout.left, 0.36, title or "Lowest and highest scores of each class", 14, bold=True)
     page.text(layout.left, 0.66, "image and anomaly map, by ascending image score", 9, PALE)
     page.text(layout.left + 3.5, 0.66, "— annotated defect", 9, _OUTLINE_IN_TEXT, bold=True)
+    next_entry = layout.left + 5.2
     if any(panel.masked for panel in small):
-        page.text(layout.left + 5.2, 0.66, "— the masker's foreground", 9, _OBJECT_IN_TEXT, bold=True)
+        page.text(next_entry, 0.66, "— the masker's foreground", 9, _OBJECT_IN_TEXT, bold=True)
+        next_entry += 2.2
+    if any(panel.ignored is not None for panel in small):
+        page.text(next_entry, 0.66, "/// ignored pixels", 9, PALE, bold=True)
     for top, heading, colour in layout.headings:
         page.text(layout.left, top, heading, 11, colour, bold=True)
     for left, top, panel in layout.places:
@@ -216,14 +225,34 @@ def _draw_pair(
     page.text(left + layout.pair_width, middle, score, 8, bold=True, align="right")
     box = _Box(left, top, layout.tile_width, layout.tile_height).fitted(panel.image)
     image = _resized(panel.image, box.pixels)
-    page.picture(box.left, box.top, image)
+    page.picture(box.left, box.top, _hatched_where(panel, image))
     if panel.foreground is not None and panel.masked:
         _outline(page, panel.foreground, box, _OBJECT)
     box = replace(box, left=box.left + layout.tile_width + layout.inner)
     heat = _resized(panel.map, box.pixels)
-    page.picture(box.left, box.top, _bytes(overlay(image, heat, limits)))
+    page.picture(box.left, box.top, _hatched_where(panel, _bytes(overlay(image, heat, limits))))
     if panel.mask is not None and panel.mask.any():
         _outline(page, panel.mask, box, _OUTLINE)
+
+
+def _hatched_where(panel: Panel, picture: Array) -> Array:
+    """A picture of a panel [H, W, 3] uint8, hatched on ignored pixels."""
+    if panel.ignored is None:
+        return picture
+    ignored: Array = _resized(panel.ignored.astype(np.float32), picture.shape[:2]) >= 0.5
+    return hatched(picture, ignored)
+
+
+def hatched(picture: Array, ignored: Array) -> Array:
+    """A picture [H, W, 3] uint8 whose ignored pixels [H, W] bool are dim and crossed by oblique lines."""
+    height, width = ignored.shape
+    distance = max(_HATCH, max(height, width) // 40)
+    rows, columns = np.ogrid[:height, :width]
+    lines = (rows + columns) % distance < max(1, distance // 6)
+    found: Array = picture.copy()
+    found[ignored] = found[ignored] // 3 + np.uint8(_DIM)
+    found[ignored & lines] = _LINE
+    return found
 
 
 def _resized(picture: Array, size: tuple[int, int]) -> Array:

@@ -27,8 +27,14 @@ MAX_ORIGIN_BYTES = 64 << 10
 _GIVE = "give its place with --data PATH"
 
 
-def dataset_from(registry: Registry, data: str, root: str | None = None) -> Dataset:
+def dataset_from(registry: Registry, data: str, root: str | None = None, ignore: str | None = None) -> Dataset:
     """The dataset of ``--data``: a registered one, with an optional ``--root``, or a folder.
+
+    Args:
+        registry: what is installed.
+        data: ``--data``.
+        root: ``--root``, or None.
+        ignore: ``--ignore``, the file that marks pixels to ignore, or None.
 
     Raises:
         UnknownName: neither a dataset nor a folder has this name.
@@ -46,6 +52,8 @@ def dataset_from(registry: Registry, data: str, root: str | None = None) -> Data
         part = Part(name="folder", options={"root": data})
     else:
         raise UnknownName("dataset or folder", data, known)
+    if ignore is not None:
+        part = Part(name=part.name, options={**part.options, "ignore": ignore})
     return cast("Dataset", part.make("dataset", registry))
 
 

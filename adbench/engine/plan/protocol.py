@@ -179,6 +179,7 @@ class _Files:
             try:
                 dataset.image(sample)
                 dataset.mask(sample)
+                dataset.ignored(sample)
             except DataError:
                 self.fine[sample.id] = False
             else:

@@ -46,6 +46,7 @@ class TaskSpec(_Frozen):
 
     data: str = Field(description="a dataset's name, or a folder; a relative path starts at the suite's file")
     root: str | None = Field(None, description="the folder of the dataset, if not the usual one")
+    ignore: str | None = Field(None, description="the file that marks pixels of all images to ignore")
     categories: tuple[str, ...] = Field((), description="default: all")
     shots: tuple[int | Literal["all"], ...] = Field(("all",), min_length=1)
     seeds: tuple[int, ...] = Field((0,), min_length=1)

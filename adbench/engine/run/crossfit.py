@@ -19,6 +19,7 @@ from adbench.api.dataset import Sample
 from adbench.api.features import Features, FeatureStream, ImageScores
 from adbench.engine.evaluate.anomaly_map import anomaly_map
 from adbench.engine.evaluate.folds import Fold, folds_of, too_few
+from adbench.engine.evaluate.ignoring import lowest_where
 from adbench.engine.features.contract import is_out_of_memory
 from adbench.engine.plan.aliases import with_ids
 from adbench.engine.plan.map_spec import MapSpec
@@ -80,17 +81,19 @@ class Peaks:
 
     Args:
         spec: how patch scores become a map; None for the usual way.
+        ignored: [H, W] bool, the pixels of all images that nobody looks at; None for none.
     """
 
-    def __init__(self, spec: MapSpec | None) -> None:
-        self._spec = spec
+    def __init__(self, spec: MapSpec | None, ignored: np.ndarray | None = None) -> None:
+        self._spec, self._ignored = spec, ignored
         self._found: list[float] = []
 
     def note(self, features: Features, scores: Sequence[ImageScores]) -> None:
         """Take a batch of images with their scores."""
         for geometry, one in zip(features.geometry, scores, strict=True):
             if one.patches is not None:
-                self._found.append(float(anomaly_map(one.patches.numpy(), geometry, self._spec).max()))
+                found = anomaly_map(one.patches.numpy(), geometry, self._spec)
+                self._found.append(float(lowest_where(found, self._ignored).max()))
 
     def of(self, count: int) -> np.ndarray | None:
         """[N] float32 for so many images; None where the method gives no maps."""
@@ -108,7 +111,8 @@ def all_normal_scores(unit: PreparedUnit, registry: Registry, watch: Watch) -> t
     Returns:
         The image scores, and the highest pixel of each image's map [N] float32; None for a method without maps.
     """
-    peaks = Peaks(unit.unit.recipe.map)
+    task = unit.task
+    peaks = Peaks(unit.unit.recipe.map, unit.unit.dataset.ignored(task.train[0]) if task.train else None)
     scores = normal_scores_of(unit, ANY, registry, watch, peaks.note)
     assert scores is not None
     return scores, peaks.of(len(scores.values))

@@ -26,6 +26,7 @@ from adbench.engine.features.contract import (
     check_scores,
     naming_component,
 )
+from adbench.engine.features.ignoring import ignored_patches
 from adbench.engine.features.sealed_stream import Seal, SealedStream
 from adbench.engine.plan.map_spec import MapSpec
 
@@ -111,8 +112,14 @@ class Method:
             self.bank.fit(SealedStream(streams[self.bank.learns_from], self.bank_features, seal), ctx)
 
     def bank_features(self, features: Features) -> Features:
-        """The features that the bank gets: after all necks, with the foreground if `masks_bank`."""
-        return self.scorer_features(features) if self.masks_bank else apply_necks(self.necks, features)
+        """The features that the bank gets: after all necks, with the foreground if `masks_bank`.
+
+        Where pixels are ignored, a bank that drops patches gets all others as the foreground.
+        """
+        if self.masks_bank:
+            return self.scorer_features(features)
+        after = apply_necks(self.necks, features)
+        return find_object(None, after) if self.bank.drops else after
 
     def scorer_features(self, features: Features) -> Features:
         """The features that the scorer gets: after all necks, with the foreground."""
@@ -128,7 +135,8 @@ class Method:
         with naming_component(self.scorer, "score"), torch.no_grad():
             scores = self.scorer.score(query, self.bank)
             scores = check_scores(self.scorer, query, scores, self.scorer.gives(self.scorer.config))
-        return query, _only_foreground(query, scores)
+        lowest = _only_foreground(query, scores)
+        return (query.having(foreground=None) if self.masker is None else query), lowest
 
     def aggregate(self, images: Sequence[ImageScores]) -> Tensor:
         """[N] float32 image scores of the whole test set."""
@@ -165,10 +173,17 @@ class Method:
 
 
 def _only_foreground(query: Features, scores: Scores) -> Scores:
-    if query.foreground is None or scores.patches is None:
+    """Scores where patches outside the foreground, and ignored ones, have the lowest of their image."""
+    if scores.patches is None:
         return scores
+    foreground = query.foreground
+    if foreground is None:  # a method without a patch grid of its own
+        ignored = ignored_patches(query, scores.patches.shape[1:])
+        if ignored is None:
+            return scores
+        foreground = ~ignored
     lowest = scores.patches.amin(dim=(1, 2), keepdim=True)
-    foreground = query.foreground.to(scores.patches.device)
+    foreground = foreground.to(scores.patches.device)
     return Scores(torch.where(foreground, scores.patches, lowest), scores.image)
 
 
@@ -178,6 +193,7 @@ def split_scores(query: Features, scores: Scores) -> list[ImageScores]:
     image = None if scores.image is None else scores.image.tolist()
     vector = None if query.image is None else query.image.detach().float().cpu()
     foreground = None if query.foreground is None else query.foreground.cpu()
+    ignored = ignored_patches(query, None if patches is None else patches.shape[1:])
     return [
         ImageScores(
             id=name,
@@ -186,6 +202,7 @@ def split_scores(query: Features, scores: Scores) -> list[ImageScores]:
             vector=None if vector is None else vector[index],
             foreground=None if foreground is None else foreground[index],
             size=query.geometry[index].size,
+            ignored=None if ignored is None else ignored[index],
         )
         for index, name in enumerate(query.ids)
     ]

@@ -17,6 +17,7 @@ from adbench.api.dataset import Sample
 from adbench.api.metric import Metric
 from adbench.engine.evaluate.evaluator import Evaluator, measure
 from adbench.engine.features.contract import naming_component
+from adbench.engine.features.ignoring import blanked, ignored_pixels
 from adbench.engine.features.image_loader import SourceImage
 from adbench.engine.features.streams import ImageStream
 from adbench.engine.images.corrupted_dataset import CorruptedDataset
@@ -116,7 +117,11 @@ def corrupted_images(unit: PreparedUnit) -> list[SourceImage]:
     """Every corruption of the first image, then of the second: each file is read once."""
     cache, aliases = BoundedCache(READ_BYTES), unit.task.aliases
     return [
-        SourceImage(_alias(aliases[sample.id], corruption), partial(_read, unit, cache, sample, corruption))
+        SourceImage(
+            _alias(aliases[sample.id], corruption),
+            partial(_read, unit, cache, sample, corruption),
+            ignored=partial(ignored_pixels, unit.unit.dataset, sample),
+        )
         for sample in unit.task.blind_test
         for corruption in unit.unit.corruptions
     ]
@@ -130,7 +135,8 @@ def _read(unit: PreparedUnit, cache: BoundedCache, sample: Sample, corruption: C
     dataset = unit.unit.dataset
     with naming_component(dataset, "image"):
         image = cache.get_or_make(sample.id, partial(dataset.image, sample), lambda pixels: int(pixels.nbytes))
-    return torch.from_numpy(corrupted(image, corruption, unit.task.digests[sample.id])).permute(2, 0, 1)
+    found = torch.from_numpy(corrupted(image, corruption, unit.task.digests[sample.id])).permute(2, 0, 1)
+    return blanked(found, ignored_pixels(dataset, sample))
 
 
 def _chosen(whole: Predictions, places: Sequence[int], ids: Sequence[str], scores: Tensor) -> Predictions:

@@ -91,6 +91,7 @@ class _Entry(NamedTuple):
     patches: int | None
     vector: int | None
     foreground: int | None
+    ignored: int | None
 
 
 class ScoreSpool(Sequence[ImageScores]):
@@ -100,7 +101,8 @@ class ScoreSpool(Sequence[ImageScores]):
         self._rows: list[_Entry] = []
         self._geometry: list[Geometry] = []
         self._equal_geometry: dict[Geometry, Geometry] = {}
-        self._patches, self._vectors, self._foreground = ArrayFile(), ArrayFile(), ArrayFile(BOOL)
+        self._patches, self._vectors = ArrayFile(), ArrayFile()
+        self._foreground, self._ignored = ArrayFile(BOOL), ArrayFile(BOOL)
 
     def add(self, scores: Iterable[ImageScores], geometry: Iterable[Geometry]) -> None:
         """Add the scores of some more images, and the places of their pixels.
@@ -115,7 +117,8 @@ class ScoreSpool(Sequence[ImageScores]):
         try:
             for one in scores:
                 patches, vector = _append(self._patches, one.patches), _append(self._vectors, one.vector)
-                self._rows.append(_Entry(one.id, one.image, patches, vector, _append(self._foreground, one.foreground)))
+                masks = _append(self._foreground, one.foreground), _append(self._ignored, one.ignored)
+                self._rows.append(_Entry(one.id, one.image, patches, vector, *masks))
         except OSError as error:
             raise StorageError(
                 f"cannot keep scores in {tempfile.gettempdir()}: {error.strerror or error}; free some space there, or"
@@ -134,9 +137,10 @@ class ScoreSpool(Sequence[ImageScores]):
         if isinstance(index, slice):
             return [self[place] for place in range(*index.indices(len(self)))]
         row = self._rows[index]
-        arrays = (self._patches, row.patches), (self._vectors, row.vector), (self._foreground, row.foreground)
-        patches, vector, foreground = (_read(*array) for array in arrays)
-        return ImageScores(row.id, patches, row.image, vector, foreground, self._geometry[index].size)
+        patches, vector = _read(self._patches, row.patches), _read(self._vectors, row.vector)
+        foreground, ignored = _read(self._foreground, row.foreground), _read(self._ignored, row.ignored)
+        size = self._geometry[index].size
+        return ImageScores(row.id, patches, row.image, vector, foreground, size, ignored=ignored)
 
     def predictions(self, scores: np.ndarray) -> Predictions:
         """The predictions, with the score [N] of each image."""

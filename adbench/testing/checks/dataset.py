@@ -79,6 +79,18 @@ def check_masks_fit_images(subject: Subject[Dataset]) -> None:
         require(marked == sample.anomalous, f"{sample.id}: the mask {'marks something' if marked else 'is empty'}.")
 
 
+def check_ignored_pixels_fit_images(subject: Subject[Dataset]) -> None:
+    """Ignored pixels are None, or bool and as large as their image, some of them True and some not."""
+    dataset = subject.ready()
+    for sample in _samples(dataset):
+        ignored = dataset.ignored(sample)
+        if ignored is not None:
+            size = dataset.image(sample).shape[:2]
+            fits = ignored.dtype == bool and ignored.shape == size
+            require(fits, f"{sample.id}: {ignored.dtype} {ignored.shape}, image {size}.")
+            require(bool(ignored.any()) and not ignored.all(), f"{sample.id}: none is ignored, or all are.")
+
+
 def check_revision_and_digests_are_stable(subject: Subject[Dataset]) -> None:
     """The revision is not empty, digests are 64 hex digits, and both stay the same."""
     first, second = subject.ready(), subject.ready()
@@ -121,6 +133,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         check_train_and_test_are_disjoint,
         check_images_are_rgb,
         check_masks_fit_images,
+        check_ignored_pixels_fit_images,
         check_revision_and_digests_are_stable,
         check_surveys_name_files,
     )

@@ -114,6 +114,13 @@ class Cropped(Memory):
         return np.zeros((8, 9, 3), dtype=np.uint8)
 
 
+class Overlooked(Memory):
+    """Ignores all pixels."""
+
+    def ignored(self, sample):
+        return np.ones(self.image(sample).shape[:2], dtype=bool)
+
+
 class Unmarked(Memory):
     """Has an empty mask for a defect."""
 
@@ -180,6 +187,7 @@ def test_conforms(check):
         (Loose, "images-are-rgb", "float32, or out of range"),
         (Cropped, "masks-fit-images", "(8, 8), image (8, 9)"),
         (Unmarked, "masks-fit-images", "the mask is empty"),
+        (Overlooked, "ignored-pixels-fit-images", "none is ignored, or all are"),
         (Restless, "revision-and-digests-are-stable", "changed"),
         (Obeyed, "surveys-name-files", r"says ['noise/\x1b[2J.gif"),
         (Forgetful, "surveys-name-files", "changed"),

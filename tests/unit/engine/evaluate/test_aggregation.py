@@ -40,7 +40,7 @@ def test_its_highest_pixels_are_the_image_score(images):
 
 def test_an_aggregator_of_patches_is_given_no_map(images):
     seen = aggregable(images, Max(), SPEC, dropped=False)
-    assert seen is images
+    assert all(one.to_map is None for one in seen)
     with pytest.raises(ContractError, match=r"reads the anomaly map, which is there for aggregators with reads='map'"):
         MapTopFraction().aggregate(seen)
 

@@ -21,7 +21,7 @@ MEAN = OWN._replace(aggregate=Part(name="mean"))
 class Unread:
     """A dataset of which nothing is read, and whose regions are not told apart."""
 
-    regions = Dataset.regions
+    regions, ignored = Dataset.regions, Dataset.ignored
 
 
 def one_run(category, highs, lows=None, split=None, seed=0):

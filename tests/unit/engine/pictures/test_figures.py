@@ -16,6 +16,7 @@ from adbench.engine.pictures.heatmap_sheet import (
     Panel,
     choose_extremes,
     display_range,
+    hatched,
     overlay,
     sheet,
     thumbnail,
@@ -149,6 +150,20 @@ def test_the_outline_of_the_foreground_is_drawn(tmp_path):
     assert green(tmp_path, foreground) > 100
 
 
+def test_ignored_pixels_are_dim_and_hatched(tmp_path):
+    ignored = np.zeros((80, 120), dtype=bool)
+    ignored[:, 60:] = True
+    found = hatched(np.full((80, 120, 3), 200, np.uint8), ignored)
+    assert (found[:, :60] == 200).all()
+    assert {tuple(colour) for colour in found[:, 60:].reshape(-1, 3).tolist()} == {(106,) * 3, (170,) * 3}
+    plain, hidden = (
+        sheet([replace(panel(), ignored=mask)], tmp_path / "sheet.png", limits=(10, 11))
+        or (tmp_path / "sheet.png").read_bytes()
+        for mask in (None, ignored)
+    )
+    assert plain != hidden
+
+
 def test_a_thumbnails_foreground_is_where_it_covers_half_a_pixel():
     foreground = np.zeros((80, 120), dtype=bool)
     foreground[:40, :61] = True
@@ -207,6 +222,7 @@ def test_draw_writes_a_sheet_only_where_there_are_maps(tmp_path, maps):
         map=lambda index: pairs[index][0],
         mask=lambda index: pairs[index][1],
         foreground=lambda _: None,
+        ignored=lambda _: None,
         evidence=lambda: evident,
         cache=BoundedCache(),
     )

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from adbench import GOOD, DataError, Dataset, Field
+from adbench import GOOD, DataError, Field
 from adbench.errors import printable
 from adbench_data.listed import ListedDataset
 from adbench_data.listing import LEFT_OUT, TEST, TRAIN, Item, Part
@@ -39,7 +39,7 @@ class ManifestDataset(ListedDataset):
 
     name = "manifest"
 
-    class Config(Dataset.Config):
+    class Config(ListedDataset.Config):
         file: Path = Field(
             description="the table, whose name ends with .csv, .tsv or .jsonl; images lie below its folder"
         )

@@ -84,7 +84,9 @@ def _spoilt(dataset: Dataset, category: str, split: Split, watch: Watch) -> Iter
 
 
 def _unfit(dataset: Dataset, sample: Sample, image: np.ndarray) -> Iterator[str]:
-    mask = dataset.mask(sample) if sample.anomalous else None
+    mask, ignored = dataset.mask(sample) if sample.anomalous else None, dataset.ignored(sample)
+    if ignored is not None and ignored.shape != image.shape[:2]:
+        yield f"{sample.id}: the ignored pixels are of {ignored.shape} pixels, the image of {image.shape[:2]}"
     if mask is not None and mask.shape != image.shape[:2]:
         yield f"{sample.id}: the mask has {mask.shape} pixels, the image {image.shape[:2]}"
     if mask is not None and not mask.any():
