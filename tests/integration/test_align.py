@@ -16,3 +16,5 @@ def test_images_without_an_object_stay_as_they_are(bench):
     assert "turned_test" not in plain.facts
     assert aligned.facts["turned_test"] == 0
     assert aligned.metrics["pixel-auroc"].value == plain.metrics["pixel-auroc"].value
+    assert "0 of 8 test images were turned; the others show no object with a clear pose" in done[1].err
+    assert "were turned" not in done[0].err

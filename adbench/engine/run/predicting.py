@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -22,6 +22,9 @@ from adbench.engine.run.scoring import ScoredStream, score_stream
 from adbench.engine.store.lazy_sequence import LazySequence
 from adbench.engine.store.predictions import Predictions
 from adbench.engine.store.record import Cost, Quantiles
+
+TURNED = "turned_test"
+"""Name in records of the number of test images that a preprocessor turned."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,18 @@ def _turned(method: Method, predictions: Predictions) -> dict[str, float]:
     """How many test images a preprocessor turned by what they show; empty where none does that."""
     if not any(step.turns for step in method.preprocess):
         return {}
-    return {"turned_test": float(sum(place.warp is not None for place in predictions.geometry))}
+    return {TURNED: float(sum(place.warp is not None for place in predictions.geometry))}
+
+
+def turn_remarks(facts: Mapping[str, float], test: int) -> Iterator[str]:
+    """A sentence on how many test images were turned; none where no preprocessor does that.
+
+    Args:
+        facts: of a record.
+        test: the number of test images.
+    """
+    if TURNED in facts:
+        yield f"{int(facts[TURNED])} of {test} test images were turned; the others show no object with a clear pose"
 
 
 def _masking(method: Method, task: Task) -> dict[str, float]:

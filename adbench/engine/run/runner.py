@@ -31,7 +31,7 @@ from adbench.engine.run.crossfit import all_normal_scores, enough_for, normal_sc
 from adbench.engine.run.evaluating import ResultMaker
 from adbench.engine.run.fitting import Fitter, SaveDetector, UnitFit
 from adbench.engine.run.method import Method
-from adbench.engine.run.predicting import Predictor
+from adbench.engine.run.predicting import Predictor, turn_remarks
 from adbench.engine.run.prepared_unit import PreparedUnit, UnitPreparer
 from adbench.engine.run.record_builder import RecordBuilder, UnitOutcome
 from adbench.engine.run.result_writer import ResultWriter
@@ -175,7 +175,7 @@ class Runner:
             result, metrics = self._results.measured(unit, predicted, normal, known)
             result = self._corruption.tested(unit, result, known)
             self._remark(builder.unit)
-            self._remarks.each_once(result.evaluator.remarks())
+            self._remarks.each_once([*result.evaluator.remarks(), *turn_remarks(predicted.facts, len(unit.task.test))])
         shared_s = self._shared.charged - charged
         cost = predicted.cost.model_copy(update=_later_seconds(clock, shared_s))
         return self._writer.save(builder, builder.done(cost, metrics), result, fit=fit)
