@@ -26,7 +26,7 @@ LEAST = 48
 """Pixels of a crop's side, at least, as far as the image has them."""
 FRAME = 3
 """Pixels of a frame's line."""
-ROOM = 92
+ROOM = 112
 """Characters of a line of text below the crops."""
 
 

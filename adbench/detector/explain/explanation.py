@@ -79,7 +79,7 @@ class Explanation:
         if self.layers is not None:
             lines.append("layers: " + ", ".join(f"{name} {share:.0%}" for name, share in self.layers.items()))
         if self.modes is not None:
-            lines.append("modes: " + ", ".join(f"{number}: {share:.0%}" for number, share in self.modes))
+            lines.append("largest shares: " + ", ".join(f"mode {number} {share:.0%}" for number, share in self.modes))
         return [*lines, *self.notes]
 
     def _repr_png_(self) -> bytes:

@@ -50,7 +50,7 @@ class NormalFiles:
             )
         if image.path is None:
             return f"the detector does not say where its normal image {printable(image.name)!r} lies; {_GIVE}"
-        return f"the normal image {printable(image.path)!r} is not there any more; {_GIVE}"
+        return f"the normal image {printable(image.path)!r} is not found; {_GIVE}"
 
     def _places(self, image: LearnedImage) -> Iterator[Path]:
         """Where the file may be, the most likely place first."""

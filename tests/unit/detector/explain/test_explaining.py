@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import zipfile
 
@@ -113,7 +114,7 @@ def test_an_image_that_was_moved_is_said_and_found_where_the_user_says(file, goo
     assert found.nearest.image.name == "003.png"
     assert (found.nearest.file, found.nearest.pixels, found.nearest.box) == (None, None, None)
     assert tuple(found.nearest.place) == (2, 5, 16, 16, None)
-    assert any("'parts/good/003.png' is not there any more; give its folder" in note for note in found.notes)
+    assert any("'parts/good/003.png' is not found; give its folder" in note for note in found.notes)
     assert found.show().size[0] > 500
     for folder in (moved, str(moved), [tmp_path, moved]):
         assert prediction.explain(normal=folder).nearest.file == tmp_path / "elsewhere" / "003.png"
@@ -126,11 +127,12 @@ def test_an_image_that_was_replaced_is_never_shown(file, good, marked, quick):
     assert any("its content is another" in note for note in found.notes)
 
 
-def test_a_folder_or_a_pipe_in_the_place_of_an_image_is_not_opened(file, good, marked, quick):
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo], ids=["folder", "pipe"])
+def test_a_folder_or_a_pipe_in_the_place_of_an_image_is_not_opened(file, good, marked, quick, make):
     (good / "003.png").unlink()
-    (good / "003.png").mkdir()
+    make(good / "003.png")
     found = Detector.load(file, **quick).predict(marked).explain()
-    assert any("is not there any more" in note for note in found.notes)
+    assert any("is not found" in note for note in found.notes)
 
 
 def test_a_detector_saved_elsewhere_names_no_folder_of_this_machine(detector, tmp_path, marked, quick, good):
@@ -140,7 +142,7 @@ def test_a_detector_saved_elsewhere_names_no_folder_of_this_machine(detector, tm
     assert "parts/" not in content
     assert str(tmp_path) not in content
     prediction = Detector.load(away, **quick).predict(marked)
-    assert any("'003.png' is not there any more" in note for note in prediction.explain().notes)
+    assert any("'003.png' is not found" in note for note in prediction.explain().notes)
     assert prediction.explain(normal=good).nearest.box is not None
 
 
