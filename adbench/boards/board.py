@@ -38,6 +38,7 @@ _DEFAULT_RULES = {
     "allow": [Source.TRAIN.value],
     "class_names": False,
     "contaminate": None,
+    "model_per": "category",
 }
 
 
@@ -54,7 +55,9 @@ class BoardProtocol(_Frozen):
     )
     allow: tuple[Source, ...] = Field((Source.TRAIN,), description="what a bank may learn from")
     class_names: bool = Field(False, description="whether a method may be told the object's name")
-    model_per: Literal["category"] = Field("category", description="one model a category")
+    model_per: Literal["category", "dataset"] = Field(
+        "category", description="one model a category, or one that learns from all of them"
+    )
     seeds: tuple[int, ...] = Field(DEFAULT_SEEDS, min_length=1, description="the only seeds whose records count")
     evaluation: str = Field(
         "original", pattern=r"^(original|[1-9][0-9]{0,4})$", description="grid of the pixel metrics"
@@ -94,6 +97,7 @@ class BoardProtocol(_Frozen):
             "allow": [source.value for source in self.allow],
             "class_names": self.class_names,
             **({} if self.contaminate is None else {"contaminate": self.contaminate}),
+            **({} if self.model_per == "category" else {"model_per": self.model_per}),
         }
 
     def takes(self, protocol: Mapping[str, Any]) -> bool:
@@ -112,7 +116,9 @@ class BoardProtocol(_Frozen):
         learns = "may learn from test images" if Source.TEST in self.allow else ""
         names = "class names may be told" if self.class_names else ""
         mixed = f"{100 * self.contaminate:g} % of the training images are defects" if self.contaminate else ""
-        parts = [train, mixed, test, learns, names, f"evaluated at {grid}", f"seeds {', '.join(map(str, self.seeds))}"]
+        together = "one model for all categories" if self.model_per == "dataset" else ""
+        seeds = f"seeds {', '.join(map(str, self.seeds))}"
+        parts = [train, together, mixed, test, learns, names, f"evaluated at {grid}", seeds]
         return ", ".join(filter(None, parts))
 
 
@@ -216,6 +222,7 @@ def protocol_slug(protocol: BoardProtocol) -> str:
     parts += [protocol.evaluation] if protocol.evaluation != "original" else []
     parts += [f"learns-{source.value}" for source in protocol.allow if source not in (Source.NOTHING, Source.TRAIN)]
     parts += ["class-names"] if protocol.class_names else []
+    parts += ["one-model"] if protocol.model_per == "dataset" else []
     parts += [f"contaminated-{protocol.contaminate:g}"] if protocol.contaminate else []
     return "-".join(parts)
 

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from adbench.api.bank import Source
 from adbench.cli.completion import categories, components, datasets, recipes
 from adbench.engine.images.contamination import MOST
 from adbench.engine.images.corruption import NAMES as CORRUPTIONS
-from adbench.engine.plan.protocol import Protocol
 from adbench.engine.plan.recipe import SLOTS, Part, Recipe, name_of, named_recipe
 from adbench.errors import UsageError
 from adbench.registration.registry import Registry
@@ -252,6 +250,13 @@ _TASK_OPTIONS = (
         help="Allow more input than normal images: the unlabelled test set, or the objects' names; records show it.",
     ),
     _task(
+        "--model-per",
+        type=click.Choice(["category", "dataset"]),
+        default="category",
+        show_default=True,
+        help="Learn a model for each category, or one from the training images of all categories.",
+    ),
+    _task(
         "--contaminate",
         type=FiniteRange(0, MOST, min_open=True),
         metavar="SHARE",
@@ -377,21 +382,3 @@ def parse_part(registry: Registry, slot: str, text: str) -> Part:
     """
     part = Part.parse(text)
     return part.settled(registry.get(SLOTS[slot], part.name).cls)
-
-
-def protocol_from(options: Mapping[str, Any]) -> Protocol:
-    """The protocol of the options of `task_options`.
-
-    Raises:
-        UsageError: `evaluation` is neither "original" nor a side in pixels.
-    """
-    evaluation, granted = options["evaluation"], options["allow"]
-    if evaluation != "original" and not (evaluation.isdecimal() and 1 <= int(evaluation) <= 1 << 14):
-        raise UsageError(f"--evaluation {evaluation!r}: give 'original' or the side of a square in pixels, such as 256")
-    grid: Any = evaluation if evaluation == "original" else int(evaluation)
-    return Protocol(
-        **{name: options[name] for name in ("shots", "limit_train", "limit_test", "contaminate")},
-        evaluation=grid,
-        allow=(Source.NOTHING, Source.TRAIN, *([Source.TEST] if "test" in granted else [])),
-        class_names="class-names" in granted,
-    )

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from adbench.cli.options import parse_part, parse_slots, protocol_from, recipe_from
+from adbench.api.bank import Source
+from adbench.cli.options import parse_part, parse_slots, recipe_from
 from adbench.engine.plan.data_origin import dataset_from
+from adbench.engine.plan.protocol import Protocol
 from adbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ _TASK_WORDS = {
     "limit_test": "limit_test",
     "evaluation": "evaluation",
     "contaminate": "contaminate",
+    "model_per": "model_per",
     "corrupt": "corrupt",
 }
 """Options that replace fields of a suite's tasks, and the name of each field."""
@@ -85,6 +88,24 @@ def _assignment(registry: Registry, options: Mapping[str, Any]) -> Assignment:
     return Assignment(dataset, protocol_from(options), tuple(options["category"]), tuple(options["seeds"]), chosen)
 
 
+def protocol_from(options: Mapping[str, Any]) -> Protocol:
+    """The protocol of the options of `task_options`.
+
+    Raises:
+        UsageError: `evaluation` is neither "original" nor a side in pixels.
+    """
+    evaluation, granted = options["evaluation"], options["allow"]
+    if evaluation != "original" and not (evaluation.isdecimal() and 1 <= int(evaluation) <= 1 << 14):
+        raise UsageError(f"--evaluation {evaluation!r}: give 'original' or the side of a square in pixels, such as 256")
+    grid: Any = evaluation if evaluation == "original" else int(evaluation)
+    return Protocol(
+        **{name: options[name] for name in ("shots", "limit_train", "limit_test", "contaminate", "model_per")},
+        evaluation=grid,
+        allow=(Source.NOTHING, Source.TRAIN, *([Source.TEST] if "test" in granted else [])),
+        class_names="class-names" in granted,
+    )
+
+
 def _from_suite(registry: Registry, options: Mapping[str, Any]) -> tuple[list[Recipe], list[Assignment], list[str]]:
     """Recipes and assignments of a suite, with its tasks changed by the other options."""
     from adbench.engine.plan.suite import assignments_of, read_suite, recipes_of
@@ -124,7 +145,8 @@ def _board_tasks(suite: Suite) -> list[TaskSpec]:
     tasks = []
     for name in suite.boards:
         board = read_board(Path("leaderboards") / name / BOARD_FILE)
-        rules = board.protocol.model_dump(include={"limit_train", "limit_test", "allow", "class_names", "contaminate"})
+        names = {"limit_train", "limit_test", "allow", "class_names", "contaminate", "model_per"}
+        rules = board.protocol.model_dump(include=names)
         grid = board.protocol.evaluation
         tasks.append(
             TaskSpec(

@@ -32,6 +32,7 @@ _USUAL = {
     "evaluation": "original",
     "class_names": False,
     "contaminate": None,
+    "model_per": "category",
 }
 """Protocol rules that a title leaves out; `allow` shows in the regime of the records."""
 

@@ -126,3 +126,22 @@ def test_workers_report_corrupted_images_too(run):
     code, printed = run("--category", "bolt", "--corrupt", "jpeg:1", "--executor", "process:workers=1")
     assert code == 0
     assert "\njpeg 1" in printed.out
+
+
+def test_one_model_for_all_categories_has_its_own_board(run, records, tmp_path, capsys):
+    assert run("--shots", "2")[0] == 0
+    code, printed = run("--model-per", "dataset", "--shots", "2")
+    assert code == 0
+    assert "model-per dataset" in printed.out
+    together = [record for record in records() if record.regime.all_categories]
+    assert [(record.task.category, record.task.train, record.task.test) for record in together] == [
+        ("bolt", 4, 6),
+        ("nut", 4, 6),
+    ]
+    boards = tmp_path / "boards"
+    assert call(["board", "build", str(tmp_path / "runs"), "--out", str(boards)]) == 0
+    assert sorted(path.parent.name for path in boards.glob("*/*/board.yaml")) == ["2-shot", "2-shot-one-model"]
+    page = next(boards.glob("*/2-shot-one-model/README.md")).read_text()
+    assert "2-shot, one model for all categories" in page
+    assert call(["board", "check", str(boards)]) == 0
+    capsys.readouterr()

@@ -68,6 +68,7 @@ def command_line(recipe: str, dataset: str, protocol: BoardProtocol, seeds: Sequ
         "--limit-test": protocol.limit_test,
     }
     rules["--contaminate"] = protocol.contaminate
+    rules["--model-per"] = None if protocol.model_per == "category" else protocol.model_per
     words += [word for option, value in rules.items() if value is not None for word in (option, str(value))]
     words += ["--evaluation", protocol.evaluation] if protocol.evaluation != "original" else []
     words += ["--allow", "test"] if Source.TEST in protocol.allow else []

@@ -55,7 +55,7 @@ def _miscounted(record: ResultRecord) -> str:
     task, rules = record.task, record.task.protocol
     for rule in ("shots", "limit_train"):
         most = _with_defects(rules.get(rule), rules.get("contaminate"))
-        if most is not None and task.train > most:
+        if most is not None and task.train > most and rules.get("model_per") != "dataset":
             return f"it learned from {task.train} images where its protocol gives {most}: it was edited; run it again"
     if record.status == "ok" and not (task.train and task.test):
         return "it ended well with no image to learn from, or none to judge: it was edited; run it again"

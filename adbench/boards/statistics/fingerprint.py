@@ -26,7 +26,7 @@ ON_A_GRID: Mapping[str, Any] = {"small regions": "one that the nearest pixels lo
 """Further definition where maps are evaluated on a grid of their own."""
 
 
-_LATER = {"tuned_on_test", "contamination", "unverified", "unknown"}
+_LATER = {"tuned_on_test", "contamination", "all_categories", "unverified", "unknown"}
 
 
 def fingerprint(data: BoardData, regime: RegimeGroup, threshold: str = "") -> str:

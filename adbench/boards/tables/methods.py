@@ -35,6 +35,7 @@ class RegimeGroup:
     zero_shot: bool = False
     shots: int = 0
     contamination: float = 0.0
+    all_categories: bool = False
     outdated: tuple[str, ...] = ()
     """Metrics of the board that were measured with an older version, with that version."""
     unknown: tuple[str, ...] = ()
@@ -48,6 +49,7 @@ class RegimeGroup:
             "tuned per category": self.tuned_per_category,
             "tuned on the test labels": self.tuned_on_test,
             "class names": self.class_names,
+            "one model for all categories": self.all_categories,
             f"{100 * self.contamination:g} % of the training images defective": self.contamination > 0,
             f"older metrics ({', '.join(self.outdated)})": bool(self.outdated),
             f"versions of metrics that are unknown here ({', '.join(self.unknown)})": bool(self.unknown),
@@ -86,6 +88,7 @@ class MethodRow:
             class_names=any(regime.class_names for regime in given),
             zero_shot=bool(done) and all(regime.train_images == 0 for regime in done),
             shots=max(map(shots_of, self.records.values())),
+            all_categories=any(regime.all_categories for regime in given),
             contamination=max((regime.contamination for regime in given), default=0.0),
         )
 

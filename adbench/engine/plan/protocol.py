@@ -19,6 +19,9 @@ from adbench.engine.plan.aliases import aliases_of, blind_order
 from adbench.engine.store.record import bounded_sha
 from adbench.errors import DataError
 
+_LATER = {"contaminate": None, "model_per": "category"}
+"""Rules that came later, with the defaults that are left out."""
+
 
 class Protocol(BaseModel):
     """The rules of a comparison.
@@ -33,6 +36,7 @@ class Protocol(BaseModel):
         allow: the sources that a bank may learn from.
         class_names: whether a method may read the object's name.
         contaminate: the share of the training images that are defects out of the test set; None for none.
+        model_per: ``"dataset"`` for one model that learns from the training images of every category.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,12 +48,13 @@ class Protocol(BaseModel):
     allow: tuple[Source, ...] = (Source.NOTHING, Source.TRAIN)
     class_names: bool = False
     contaminate: float | None = Field(None, gt=0, le=MOST)
+    model_per: Literal["category", "dataset"] = "category"
 
     @model_serializer(mode="wrap")
     def _as_older_records(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Without what came later and does not hold: the ids of older records stay."""
         given: dict[str, Any] = write(self)
-        return {name: value for name, value in given.items() if name != "contaminate" or value is not None}
+        return {name: value for name, value in given.items() if name not in _LATER or value != _LATER[name]}
 
     @property
     def grid(self) -> tuple[int, int] | None:
@@ -108,10 +113,9 @@ def make_task(dataset: Dataset, category: str, protocol: Protocol, seed: int, *,
         DataError: there are fewer normal images than shots, no image is left, or there are too few defects to
             contaminate with.
     """
-    split = dataset.split(category)
-    pool = split.train[: protocol.limit_train]
-    train = _draw(pool, protocol.shots, seed, category)
-    test = _first_of_each_folder(split.test, protocol.limit_test)
+    learned_from = dataset.categories() if protocol.model_per == "dataset" else [category]
+    train = tuple(one for name in learned_from for one in _training_images(dataset, name, protocol, seed))
+    test = _first_of_each_folder(dataset.split(category).test, protocol.limit_test)
     skipped: list[str] = []
     if skip_bad:
         train, test = _readable(dataset, train, skipped), _readable(dataset, test, skipped)
@@ -120,6 +124,8 @@ def make_task(dataset: Dataset, category: str, protocol: Protocol, seed: int, *,
             raise DataError(f"category {category!r} has no readable {name}; add some, or leave the category out")
     digests = _digests(dataset, (*train, *test))
     if protocol.contaminate is not None:
+        if protocol.model_per == "dataset":
+            raise DataError("contaminate has no meaning with one model for all categories; leave out one of them")
         train, test = contaminate(train, test, digests, protocol.contaminate, seed, category)
     return task_of(train, test, digests, tuple(skipped))
 
@@ -137,6 +143,11 @@ def task_of(
     """
     former = _sequence_sha((*train, *test), digests)
     return Task(train, test, bounded_sha(former, len(train), len(test)), skipped, digests, former)
+
+
+def _training_images(dataset: Dataset, category: str, protocol: Protocol, seed: int) -> tuple[Sample, ...]:
+    """The normal images of a category that the protocol gives."""
+    return _draw(dataset.split(category).train[: protocol.limit_train], protocol.shots, seed, category)
 
 
 def _draw(pool: tuple[Sample, ...], shots: int | None, seed: int, category: str) -> tuple[Sample, ...]:

@@ -37,6 +37,7 @@ def declared_by(components: Components, protocol: Protocol, train_images: int) -
         "train_images": train_images if Source.TRAIN in sources else 0,
         "test_set": Source.TEST in sources,
         "contamination": (protocol.contaminate or 0.0) if Source.TRAIN in sources else 0.0,
+        "all_categories": protocol.model_per == "dataset" and Source.TRAIN in sources,
         "class_names": protocol.class_names and any("class_name" in part.needs for part in _parts(components)),
     }
 

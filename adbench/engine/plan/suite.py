@@ -56,6 +56,7 @@ class TaskSpec(_Frozen):
     allow: tuple[Source, ...] = (Source.NOTHING, Source.TRAIN)
     class_names: bool = False
     contaminate: float | None = Field(None, gt=0, le=MOST)
+    model_per: Literal["category", "dataset"] = "category"
     corrupt: tuple[str, ...] = Field((), description="all, or names of corruptions with or without a strength")
 
     _one = field_validator("categories", "shots", "seeds", "corrupt", mode="before")(_listed)
@@ -76,7 +77,7 @@ class TaskSpec(_Frozen):
 
     def protocols(self) -> Iterator[Protocol]:
         """The protocols of the task, one for each number of shots."""
-        names = {"limit_train", "limit_test", "evaluation", "allow", "class_names", "contaminate"}
+        names = {"limit_train", "limit_test", "evaluation", "allow", "class_names", "contaminate", "model_per"}
         rules = self.model_dump(include=names)
         for shots in self.shots:
             yield Protocol(shots=None if shots == "all" else shots, **rules)

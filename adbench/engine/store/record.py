@@ -83,7 +83,7 @@ class TaskInfo(_Model):
     duplicates: list[str] | None = Field(None, description="test images that are training images too, by content")
 
 
-_LATER = {"tuned_on_test", "contamination"}
+_LATER = {"tuned_on_test", "contamination", "all_categories"}
 """Fields of a regime that records leave out where they do not hold."""
 
 
@@ -96,6 +96,7 @@ class Regime(_Model):
     anomalies: bool = Field(description="the bank learned from labelled anomalies")
     tuned_per_category: bool
     tuned_on_test: bool = Field(False, description="labels of this dataset's test images have chosen options")
+    all_categories: bool = Field(False, description="one model learned from the training images of every category")
     contamination: float = Field(
         0.0, ge=0, le=0.5, description="the share of the training images that show a defect, without a label"
     )

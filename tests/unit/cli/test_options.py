@@ -5,7 +5,8 @@ from click.testing import CliRunner
 from adbench import Source, UnknownName, UsageError
 from adbench.cli.commands.plan import command as plan_command
 from adbench.cli.commands.run import command as run_command
-from adbench.cli.options import SectionedCommand, option, protocol_from, recipe_from
+from adbench.cli.options import SectionedCommand, option, recipe_from
+from adbench.cli.scope import protocol_from
 from adbench.registration.registry import load_registry
 
 NOTHING_SAID = {
@@ -15,6 +16,7 @@ NOTHING_SAID = {
     "evaluation": "original",
     "allow": (),
     "contaminate": None,
+    "model_per": "category",
 }
 
 

@@ -34,7 +34,7 @@ def test_it_is_eight_digits_and_depends_on_nothing_else(make_record):
 @pytest.mark.parametrize(
     "rules",
     [{"seeds": [0]}, {"evaluation": "256"}, {"limit_test": 5}, {"limit_train": 5}, {"class_names": True},
-     {"allow": ["train", "test"]}, {"contaminate": 0.1}],
+     {"allow": ["train", "test"]}, {"contaminate": 0.1}, {"model_per": "dataset"}],
 )  # fmt: skip
 def test_every_rule_of_the_protocol_is_in_it(make_record, rules):
     assert print_of(board(**rules), [make_record()]) != print_of(board(), [make_record()])
@@ -55,6 +55,7 @@ def test_how_masks_come_to_a_grid_is_in_it_where_there_is_one(make_record):
         RegimeGroup(outdated=("image-auroc 1",)),
         RegimeGroup(tuned_on_test=True),
         RegimeGroup(contamination=0.1),
+        RegimeGroup(all_categories=True),
     ],
 )
 def test_what_a_method_was_given_is_in_it(make_record, regime):
@@ -102,4 +103,5 @@ def test_the_definitions_are_what_the_code_does(make_record):
     assert set(terms(tidy(board(), [make_record()]), RegimeGroup())["protocol"]) == set(Protocol.model_fields) - {
         "shots",
         "contaminate",
+        "model_per",
     }

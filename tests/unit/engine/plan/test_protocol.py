@@ -95,3 +95,26 @@ def test_the_boundary_between_training_and_test_is_kept():
     two, three = (make_task(Divided(train=train), "image", Protocol(), 0) for train in (2, 3))
     assert two.former_sha == three.former_sha
     assert two.sha != three.sha
+
+
+def test_one_model_learns_from_every_category(dataset):
+    task = make_task(dataset, "bolt", Protocol(model_per="dataset"), 0)
+    assert [sample.id.split("/")[0] for sample in task.train] == ["bolt"] * 4 + ["nut"] * 4
+    assert {sample.id.split("/")[0] for sample in task.test} == {"bolt"}
+    few = make_task(dataset, "bolt", Protocol(model_per="dataset", shots=1), 1)
+    assert names(few.train) == ["001", "001"]
+    with pytest.raises(DataError, match="contaminate has no meaning with one model"):
+        make_task(dataset, "bolt", Protocol(model_per="dataset", contaminate=0.2), 0)
+
+
+def test_later_rules_leave_older_ids_alone():
+    assert Protocol().model_dump(mode="json") == {
+        "shots": None,
+        "limit_train": None,
+        "limit_test": None,
+        "evaluation": "original",
+        "allow": ["nothing", "train"],
+        "class_names": False,
+    }
+    changed = Protocol(model_per="dataset", contaminate=0.1)
+    assert Protocol.model_validate(changed.model_dump(mode="json")) == changed
