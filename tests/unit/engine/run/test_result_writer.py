@@ -2,7 +2,7 @@ import pytest
 
 from adbench import DataError
 from adbench.engine.features.contract import ComponentCrash
-from adbench.engine.run.failure import failure_of
+from adbench.engine.run.result_writer import failure_of
 from adbench.errors import UnitTimeout
 
 
