@@ -12,6 +12,7 @@ from PIL import Image
 
 from adbench.cli import call
 from adbench.datasets import read_image
+from adbench.files import sha256_of
 
 METHOD = ["--backbone", "toy-pixels", "--scorer", "toy-nearest"]
 QUICK = ["--cache", "none", "--runtime", "torch", "--device", "cpu"]
@@ -217,6 +218,18 @@ def test_a_run_keeps_detectors_that_give_its_own_scores(parts, tmp_path, capsys)
     capsys.readouterr()
     assert call(["show", str(next(runs.glob("bolt-*/detector.adbench")))]) == 0
     assert "measured on parts/bolt: image-ap 100.0 %" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("protocol", [["--model-per", "dataset"], ["--contaminate", "0.3"], ["--shots", "2"]])
+def test_detectors_of_other_protocols_know_their_images(parts, tmp_path, protocol):
+    runs = tmp_path / "runs"
+    assert run_and_save(parts, runs, *protocol) == 0
+    for file in runs.glob("*/detector.adbench"):
+        with zipfile.ZipFile(file) as archive:
+            images = json.loads(archive.read("detector.json"))["images"]
+        assert all((parts / image["path"]).is_file() for image in images)
+        assert all(sha256_of(parts / image["path"]) == (image["content"] or image["sha256"]) for image in images)
+    assert same_scores(parts, runs, tmp_path) == 2
 
 
 @pytest.mark.slow
