@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, get_args
 import numpy as np
 
 from adbench.detector.export.facts import facts_in
-from adbench.detector.export.formats import SUFFIXES, Format, Recording, opened, recorded, require, write
+from adbench.detector.export.formats import SUFFIXES, Format, Recording, Score, opened, recorded, require, write
 from adbench.detector.export.graph import Frame, ScoringGraph
 from adbench.detector.export.parts import recordable
 from adbench.detector.export.proof import Comparer, ExportReport, report_of, require_equal
@@ -136,8 +136,18 @@ class _Writer:
         facts = facts_in(self._detector.fitted, self._frame, report, has_map=self._recording.outputs > 1)
         write(self._recording, self._form, path, facts)
 
+    def _opened(self, temporary: Path) -> Score:
+        try:
+            return opened(self._form, temporary)
+        except Exception as error:  # noqa: BLE001 - the runtimes' errors have no common base
+            first = (str(error).strip() or type(error).__name__).partition("\n")[0][:200]
+            raise UsageError(
+                f"the exported {self._form} is not written, because its runtime cannot open it ({first}); report this"
+                " with the recipe's name"
+            ) from None
+
     def _report(self, temporary: Path, images: Iterable[GivenImage]) -> ExportReport:
-        score, chosen = opened(self._form, temporary), _Chosen(images, self._frame, self._detector.fitted.about)
+        score, chosen = self._opened(temporary), _Chosen(images, self._frame, self._detector.fitted.about)
         comparer = Comparer(self._answer, score, self._frame.batch)
         given = comparer.compared(chosen)
         made = comparer.compared(synthetic_images(self._frame).items())

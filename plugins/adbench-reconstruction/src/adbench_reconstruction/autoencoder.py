@@ -221,10 +221,8 @@ class Autoencoder(ReconstructionBank):
 
 
 def _parts(network: Any, rows: Tensor) -> Iterator[Tensor]:
-    import torch
-
-    for part in torch.split(rows, ROWS):
-        yield network(part).reconstruction
+    for start in range(0, len(rows), ROWS):  # `torch.split` into one part is not valid in ONNX
+        yield network(rows[start : start + ROWS]).reconstruction
 
 
 def _components(pool: Pool) -> int:

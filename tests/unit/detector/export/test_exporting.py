@@ -159,6 +159,19 @@ def test_differences_refuse_the_file(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_file_that_its_runtime_cannot_open_is_not_written(
+    fitted: Callable[..., Detector], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("Op (Split) is not valid")
+
+    detector = fitted(**METHODS["knn"])
+    monkeypatch.setattr(exporting, "opened", broken)
+    with pytest.raises(UsageError, match=r"cannot open it \(Op \(Split\) is not valid\)"):
+        detector.export(tmp_path / "it.onnx")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_number_that_is_none_is_no_proof() -> None:
     with pytest.raises(UsageError, match="not written"):
         proof.require_equal([proof.Comparison("it", 1.0, 0.0, float("nan"))], "onnx")
