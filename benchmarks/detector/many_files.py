@@ -1,0 +1,56 @@
+"""`adbench predict` of many files, from the command to the finished tables: time and memory.
+
+    python benchmarks/detector/many_files.py [--files 100 1000 10000]
+
+PatchCore-lite at 256 px that learned from 38 hazelnuts; the files are links to the PNGs of both categories in turn.
+Each row is a process of its own. Where `scripts/peers` has made anomalib's environment, anomalib 2.7.0 scores the same
+1,000 files: `Engine.predict` in batches, and its OpenVINO inferencer file by file.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+from measuring import ADBENCH, PEERS, copies, fitted, in_own_process, parser, pngs, told_load
+
+PEER = Path(__file__).parents[1] / "peers/anomalib_predict.py"
+COMPARED = 1000
+
+
+def ours(detector: Path, images: Path, scratch: Path) -> str:
+    """One row; the tables hold all files."""
+    out, count = scratch / f"out-{images.name}", len(list(images.iterdir()))
+    ended = in_own_process([*ADBENCH, "predict", detector, images, "--out", out, "--tables-only"])
+    rows = (out / "predictions.csv").read_text().count("\n") - 1
+    assert rows == count, f"{rows} rows of {count} files"
+    each = f"{1e3 * ended.wall / count:6.1f} ms wall, {1e3 * ended.cpu / count:6.1f} ms processor an image"
+    return f"adbench predict {count:8,} files {ended.wall:7.1f} s {each}, {ended.peak:6.0f} MB"
+
+
+def theirs(data: Path, images: Path) -> str:
+    """The peer's rows, or why there are none."""
+    if not PEERS.exists():
+        return "anomalib 2.7.0: not measured (scripts/peers makes its environment)"
+    command = [PEERS, PEER, "--data", data / "hazelnut", "--images", images]
+    found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
+    return "\n".join(f"anomalib, {name:24} {ms:6.1f} ms wall an image" for name, ms in found.items())
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("--files", type=int, nargs="+", default=[100, 1000, 10_000])
+    given = options.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        detector = fitted(given.data).save(scratch / "hazelnut.adbench")
+        print(told_load())
+        for count in given.files:
+            print(ours(detector, copies(pngs(given.data), count, scratch / str(count)), scratch), flush=True)
+        print(theirs(given.data, copies(pngs(given.data), COMPARED, scratch / "compared")))
+
+
+if __name__ == "__main__":
+    main()
