@@ -128,7 +128,6 @@ def test_without_the_mask_the_code_hides_the_defects_and_the_run_is_another(code
         ("--aggregate", "map-top-fraction"),
         ("--preprocess", "tile:size=32,overlap=16,multiple=8"),
         ("--executor", "process"),
-        ("--contaminate", "0.04"),
     ],
 )
 def test_what_lies_under_the_mask_moves_nothing(masked, tmp_path, words):
