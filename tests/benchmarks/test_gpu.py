@@ -191,7 +191,7 @@ def test_everything_that_the_parts_need_is_pinned():
         "plugins/adbench-gaussian",
     ):
         project = tomllib.loads((ROOT / part / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-        needed |= {re.split("[><=]", line)[0] for line in project["dependencies"]}
+        needed |= {re.split(r"[><=\[]", line)[0] for line in project["dependencies"]}
     elsewhere = {
         "torch",
         "huggingface-hub",

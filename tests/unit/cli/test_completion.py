@@ -1,5 +1,6 @@
 """Completion as a shell asks for it: by words and a position in the environment."""
 
+import os
 import subprocess
 import sys
 
@@ -78,7 +79,12 @@ def test_a_shell_gets_its_answer_from_the_process():
         "COMP_CWORD": "patchcore-l",
     }
     done = subprocess.run(
-        [sys.executable, "-c", code], env={**environment}, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert done.stdout.split("\n")[0].endswith("patchcore-lite")
     assert done.returncode == 0
