@@ -162,7 +162,7 @@ def _neighbourhoods(image: Tensor, radius: int) -> Tensor:
 
     side = 2 * radius + 1
     padded = image
-    for axis in (0, 1):  # of `pad` an export loses the zero
+    for axis in (0, 1) if radius else ():  # of `pad` an export loses the zero
         shape = [radius if number == axis else size for number, size in enumerate(padded.shape)]
         padded = torch.cat([image.new_zeros(shape), padded, image.new_zeros(shape)], axis)
     windows = padded.unfold(0, side, 1).unfold(1, side, 1)  # [H, W, C, side, side]

@@ -42,6 +42,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "knn, bicubic": {"scorer": "knn:k=1", "bank": "full", "preprocess": "resize:size=16,interpolation=bicubic"},
     "galleries of images": {"scorer": "gallery-knn:images=3,k=2", "bank": "gallery", "neck": "image-statistics"},
     "places": {"scorer": "aligned-knn:radius=1", "bank": "aligned", "neck": "patchify:size=3,form=unfold"},
+    "places alone": {"scorer": "aligned-knn:radius=0", "bank": "aligned", "neck": "patchify:size=3,form=unfold"},
     "places of similar images": {
         "scorer": "aligned-knn:radius=1,images=3",
         "bank": "aligned",
