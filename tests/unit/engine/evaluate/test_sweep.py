@@ -19,9 +19,10 @@ MEAN = OWN._replace(aggregate=Part(name="mean"))
 
 
 class Unread:
-    """A dataset of which nothing is read, and whose regions are not told apart."""
+    """A dataset of which nothing is read, and that has none of the optional knowledge."""
 
-    regions, ignored = Dataset.regions, Dataset.ignored
+    title = "dataset 'unread'"
+    regions, ignored, specimen = Dataset.regions, Dataset.ignored, Dataset.specimen
 
 
 def one_run(category, highs, lows=None, split=None, seed=0):
