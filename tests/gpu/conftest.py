@@ -35,5 +35,5 @@ def exact() -> Iterator[None]:
 def ways_of_a_gpu(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A CPU goes the ways of a GPU: searches in half precision, k-center without sorting out."""
     if device == "cpu":
-        monkeypatch.setattr(search, "halves_pay", lambda vectors: len(vectors) > 0)
+        monkeypatch.setattr(search, "halves_are_faster", lambda vectors: len(vectors) > 0)
         monkeypatch.setattr(kcenter, "_on_cpu", lambda _: False)
