@@ -15,6 +15,7 @@ from adbench.networks import Network
 from adbench.registration.registry import installed
 from adbench.testing.check import Subject, Unavailable
 from adbench.testing.exercise import exercise
+from adbench.testing.partners import bank_for
 from adbench.testing.toy_data import Toys, ToyStream, toys
 
 CLIP = {
@@ -63,6 +64,24 @@ PLAIN = [
 ]
 
 
+STEPS = 20
+"""Of a trained bank: enough to compare the devices."""
+
+
+def brief(cls, options):
+    """Options with few steps, if a component trains."""
+    return {**options, "steps": STEPS} if "steps" in cls.Config.model_fields else options
+
+
+@pytest.fixture(autouse=True)
+def scorers_read_banks_of_few_steps(monkeypatch):
+    def bank(scorer):
+        usual = bank_for(scorer)
+        return type(usual)(**brief(type(usual), usual.config.model_dump()))
+
+    monkeypatch.setattr("adbench.testing.exercise.bank_for", bank)
+
+
 def made(kind, name, options, tmp_path):
     """The component with random weights; a skip where a library of its own is missing."""
     cls = next((entry.cls for entry in installed().entries(kind) if entry.cls.name == name), None)
@@ -74,7 +93,7 @@ def made(kind, name, options, tmp_path):
         file = tmp_path / "tiny.json"
         file.write_text(json.dumps(CLIP))
         options = {**options, "architecture": file}
-    return cls(**options, **({"weights": "random"} if "weights" in asked else {}))
+    return cls(**brief(cls, options), **({"weights": "random"} if "weights" in asked else {}))
 
 
 def answered(component, device, tmp_path):
