@@ -107,6 +107,7 @@ def test_each_word_is_defined_once():
     assert sorted(set(WORDS)) == sorted(WORDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", WORDS)
 def test_no_class_uses_a_word_for_something_else(word):
     assert misnamed(noun_of(word), classes()) == [], f"{word!r} is in docs/glossary.md; rename the class"

@@ -294,6 +294,7 @@ sys.exit(call({[*arguments]!r}))
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -315,6 +316,7 @@ def test_boards_are_checked_without_torch():
     assert without_torch("board", "check", "leaderboards").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_command_that_needs_torch_says_how_to_install_it(tmp_path):
     done = without_torch(
         "run", "--backbone", "toy-pixels", "--scorer", "toy-nearest", "--data", "demo", "--out", str(tmp_path)

@@ -35,6 +35,7 @@ def test_a_file_is_small_and_its_functions_too(path):
         assert node.returns is not None, f"{path}:{node.lineno} {node.name} says not what it returns"
 
 
+@pytest.mark.slow
 def test_sizes_stay_where_they_are():
     files = [len(path.read_text().splitlines()) for path in SOURCES]
     sizes = sorted(body_lines(node) for path in SOURCES for node in functions(path))
@@ -43,6 +44,7 @@ def test_sizes_stay_where_they_are():
     assert sizes[int(0.9 * len(sizes))] <= FUNCTION_P90
 
 
+@pytest.mark.slow
 def test_the_core_alone_is_as_small():
     """Small plugins must not hide large files of adbench itself."""
     core = [path for path in SOURCES if path.is_relative_to(ROOT / "adbench")]

@@ -26,6 +26,7 @@ def bolt(parts, tmp_path, capsys):
     return out
 
 
+@pytest.mark.slow
 def test_the_file_scores_as_predict_does(parts, bolt, tmp_path, capsys):
     model, out, test = tmp_path / "bolt.onnx", tmp_path / "predictions", parts / "bolt" / "test"
     assert call(["export", str(bolt), "--out", str(model), "--images", str(test / "good"), *QUICK]) == 0

@@ -86,6 +86,7 @@ def evaluator(data, found):
     return evaluator_of(*found, Folder(root=data))
 
 
+@pytest.mark.slow
 def test_a_run_looks_at_the_other_pixels_alone_and_says_so(masked, tmp_path, capsys):
     folder, record = run(masked, tmp_path / "with")
     told = capsys.readouterr()
@@ -174,6 +175,7 @@ def test_a_mask_of_another_size_fails_the_unit_and_verify_says_which(coded, tmp_
     assert "ignore.png has 48x64" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_run_takes_the_mask_from_a_file_elsewhere(coded, tmp_path):
     write(tmp_path / "mine.png", ignore())
     _, record = run(coded, tmp_path / "one", "--no-figures", "--ignore", str(tmp_path / "mine.png"))
@@ -196,6 +198,7 @@ def file(coded, tmp_path):
     return out
 
 
+@pytest.mark.slow
 def test_a_detector_carries_its_mask_and_scores_as_the_run(coded, file, tmp_path, capsys):
     assert call(["show", str(file)]) == 0
     assert "ignored: ignore.png marks 14.1 % of the pixels" in capsys.readouterr().out

@@ -71,6 +71,7 @@ def test_too_few_defects_are_a_failure_with_a_reason(run, records):
     assert "needs 4 defective test images to learn from and one to judge; it has 3" in record.reason
 
 
+@pytest.mark.slow
 def test_corrupted_test_images_are_reported_by_the_run_and_on_the_board(run, records, tmp_path, capsys):
     code, printed = run("--corrupt", "defocus:5", "--corrupt", "shift", "--threshold", "quantile")
     assert code == 0
@@ -122,6 +123,7 @@ grid: {{backbone: toy-pixels, scorer: toy-nearest}}
     assert "unknown corruption 'fog'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_workers_report_corrupted_images_too(run):
     code, printed = run("--category", "bolt", "--corrupt", "jpeg:1", "--executor", "process:workers=1")
     assert code == 0

@@ -24,6 +24,7 @@ def records(tmp_path):
     return lambda: [read_record(folder) for folder in find_runs(tmp_path / "runs")]
 
 
+@pytest.mark.slow
 def test_a_defect_is_found_and_everything_is_written(run, records, tmp_path):
     code, printed = run()
     assert code == 0
@@ -153,6 +154,7 @@ def test_a_transductive_bank_runs_where_it_is_allowed(run, records):
     assert record.metrics["image-auroc"].value > 0.5
 
 
+@pytest.mark.slow
 def test_how_folders_were_read_is_reported_once_and_what_was_not_is_counted(run, records, parts):
     (parts / "bolt" / "test" / "good").rename(parts / "bolt" / "test" / "OK")
     (parts / "bolt" / "test" / "spot" / "more").mkdir()

@@ -115,6 +115,7 @@ def test_tiles_that_miss_the_patches_are_a_failed_unit_with_the_remedy(plates, t
     assert "backbone 'toy-pixels' gives 3x3 patches for a tile of 28x28 pixels" in record.reason
 
 
+@pytest.mark.slow
 def test_a_detector_with_tiles_is_saved_and_scores_as_the_run(plates, tmp_path, capsys):
     good, out = plates / "plate" / "train" / "good", tmp_path / "plate.adbench"
     quick = ("--cache", "none", "--runtime", "torch", "--device", "cpu")

@@ -164,6 +164,7 @@ def _survives(line, kills):
     assert sorted(image["file_name"] for image in contours["images"]) == sorted(names)
 
 
+@pytest.mark.slow
 def test_kill_9_loses_and_doubles_nothing(line):
     _survives(line, 2)
 

@@ -45,6 +45,7 @@ def run_commands(method):
         assert call([*words, *more]) == 0, line
 
 
+@pytest.mark.slow
 def test_the_pages_python_runs(workplace, capsys):
     quick = 'backbone="toy-pixels", scorer="toy-nearest", runtime="torch"'
     run_python("\n".join(blocks("python")).replace('"patchcore-lite"', quick))
@@ -55,6 +56,7 @@ def test_the_pages_python_runs(workplace, capsys):
     assert (workplace / "spot.png").is_file()
 
 
+@pytest.mark.slow
 def test_the_pages_commands_run(workplace, capsys):
     run_commands(["--backbone", "toy-pixels", "--scorer", "toy-nearest"])
     assert "image-auroc" in capsys.readouterr().out
@@ -90,6 +92,7 @@ def section(workplace):
     return README.partition("## Put a method to work\n")[2].partition("\n## ")[0]
 
 
+@pytest.mark.slow
 def test_the_readmes_commands_run_when_they_are_copied(section):
     method = [word for slot, part in SMALL.items() for word in (f"--{slot}", part)]
     for line in re.search(r"```sh\n(.*?)```", section, re.DOTALL)[1].splitlines():

@@ -24,6 +24,7 @@ def encoder(tiny, whole):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.proves("winclip", "winclip-few", "april-gan", "april-gan-few")
 def test_sentences_are_read_as_open_clip_reads_them(encoder, whole):
     import open_clip

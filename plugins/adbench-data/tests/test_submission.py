@@ -282,6 +282,7 @@ def tree(drawn):
     return root
 
 
+@pytest.mark.slow
 def test_the_runs_of_a_method_become_a_package(bench, tree, tmp_path, capsys):
     done = bench.run("--data", f"mvtec-ad-2:root={tree}", *TOYS, "--category", "can")
     assert done.code == 0, done.err

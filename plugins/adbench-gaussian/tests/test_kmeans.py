@@ -51,6 +51,7 @@ def test_no_more_centers_than_rows_that_differ():
     assert k_means(rows[:1], 4, 10, generator()).tolist() == [[1]]
 
 
+@pytest.mark.slow
 def test_seeds_are_rows_drawn_in_proportion_to_the_squared_distance():
     """From 0, the row at 1 has odds of 1 in 10 against the one at 3; from 3, rows at 0 and 1 have 9 to 4."""
     rows, counts = torch.tensor([[0.0], [1.0], [3.0]]), torch.zeros(3, 3)

@@ -81,6 +81,7 @@ def files(image, defect, tmp_path):
     return normal, defective
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_an_image_is_scored_on_the_page(running, detector, files):
     path = files[1]
@@ -106,6 +107,7 @@ def test_an_image_is_scored_on_the_page(running, detector, files):
         assert ["422" in error or "401" in error for error in errors] == [True, True]
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_another_threshold_judges_all_images_again(running, detector, files):
     with running(make_app({"bolt": detector})) as port, browser() as driver:
@@ -124,6 +126,7 @@ def test_another_threshold_judges_all_images_again(running, detector, files):
         assert not page["own"].is_enabled()
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_keys_move_between_images_and_hide_the_heatmap(running, detector, files):
     with running(make_app({"bolt": detector})) as port, browser() as driver:
@@ -139,6 +142,7 @@ def test_keys_move_between_images_and_hide_the_heatmap(running, detector, files)
         assert page["name"].text == "defect.png"
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_the_camera_takes_a_picture(running, detector):
     with running(make_app({"bolt": detector, "nut": detector})) as port, browser(*CAMERA) as driver:
@@ -155,6 +159,7 @@ def test_the_camera_takes_a_picture(running, detector):
         page.wait(lambda: not page["video"].is_displayed())
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_where_the_browser_refuses_the_camera_a_sentence_says_so(running, detector):
     with running(make_app({"bolt": detector})) as port, browser("--deny-permission-prompts") as driver:

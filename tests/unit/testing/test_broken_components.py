@@ -798,6 +798,7 @@ BROKEN = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("broken", "name", "seen"), BROKEN, ids=lambda value: getattr(value, "__name__", None) or str(value)
 )

@@ -115,6 +115,7 @@ def test_the_fixture_comes_with_the_plugin(toy_stream):
     assert [len(part) for part in toy_stream] == [4, 4, 4, 2]
 
 
+@pytest.mark.slow
 def test_metadata_checks_and_the_pytest_plugin_import_no_torch():
     code = (
         "import sys; import adbench.testing.pytest_plugin; from adbench.builtin.toy import ToyNearest;"

@@ -170,6 +170,7 @@ class Absent(Memory):
         raise DataError("dataset 'memory' is not there; get it")
 
 
+@pytest.mark.slow
 @parametrize_with_checks([Memory], expected_failures={"import-is-light": "a module of tests imports what it likes"})
 def test_conforms(check):
     check()

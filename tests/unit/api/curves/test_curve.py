@@ -117,6 +117,7 @@ def test_random_and_tied_maps_agree_with_the_definitions(seed, levels):
     agrees_with_references(some_pairs(seed, levels=levels))
 
 
+@pytest.mark.slow
 def test_limits_are_exact_where_few_points_are_kept(monkeypatch):
     steps(monkeypatch, 20)
     blocks_of(monkeypatch, 50)

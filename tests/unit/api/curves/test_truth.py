@@ -18,6 +18,7 @@ def test_a_mask_comes_back(mask):
     np.testing.assert_array_equal(truth.mask, mask)
 
 
+@pytest.mark.slow
 @given(masks)
 def test_every_region_adds_up_to_one(mask):
     regions = ndimage.label(mask, structure=np.ones((3, 3)))[1]

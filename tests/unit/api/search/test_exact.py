@@ -194,6 +194,7 @@ LEADING = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LEADING)
 @pytest.mark.parametrize("metric", ["l2", "cosine"])
 @pytest.mark.parametrize("k", [1, 5])

@@ -80,6 +80,7 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
         list(read_lines(tmp_path / "knn.jsonl"))
 
 
+@pytest.mark.slow
 @given(st.text(st.characters(codec="utf-8")))
 def test_a_line_is_one_line(text):
     line = json.dumps({"x": text}, ensure_ascii=False)

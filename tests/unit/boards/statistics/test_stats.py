@@ -148,6 +148,7 @@ def test_a_seed_is_no_further_category(make_data):
     assert compare(data, by["a"], [by["b"]], "image-auroc", nothing).p == {}
 
 
+@pytest.mark.slow
 def test_many_comparisons_are_corrected(make_data):
     rng = np.random.default_rng(0)
     base = rng.uniform(0.5, 0.9, 8)
@@ -194,6 +195,7 @@ def with_details(make_data):
     return make
 
 
+@pytest.mark.slow
 def test_with_few_categories_images_are_tested(with_details):
     data, details = with_details({"a": 2.5, "b": 0.5})
     by = names(data)
@@ -241,6 +243,7 @@ def test_delong_is_symmetric_and_finds_nothing_in_itself(scores):
     assert _delong(one, one) == 1
 
 
+@pytest.mark.slow
 def test_delong_is_as_sure_as_drawing_images_again():
     """The standard error behind p is that of a bootstrap of the difference."""
     rng = np.random.default_rng(0)

@@ -191,6 +191,7 @@ def test_a_thousand_specks_that_are_numbered_are_marked_all(tmp_path):
     np.testing.assert_array_equal(read_mask(tmp_path / "a.tif", (96, 96)), plane > 0)
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
 @given(
     numbers=arrays(np.uint8, st.tuples(st.integers(2, 20), st.integers(2, 20)), elements=st.integers(0, 127)),

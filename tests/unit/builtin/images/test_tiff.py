@@ -111,6 +111,7 @@ def picture(numbers: np.ndarray, bits: int) -> np.ndarray:
     return three.astype(np.float32) / np.float32((1 << bits) - 1)
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=400)
 @given(kind=KINDS, shape=st.tuples(st.integers(1, 40), st.integers(1, 40)), seed=st.integers(0, 99))
 def test_every_depth_layout_compression_orientation_and_byte_order(tmp_path, kind, shape, seed):

@@ -116,6 +116,7 @@ def test_markup_of_strangers_is_shown_as_it_is(at, make_run, capsys):
     assert "[bold]" in shown
 
 
+@pytest.mark.slow
 def test_show_does_not_import_torch(at, make_run):
     make_run()
     code = (
@@ -157,6 +158,7 @@ def test_pictures_of_one_s_own_data_are_asked_for(at, make_run, parts, painter, 
     assert painter == {"000": "folder"}
 
 
+@pytest.mark.slow
 def test_a_board_is_built_without_torch(at, make_run):
     make_run()
     code = (

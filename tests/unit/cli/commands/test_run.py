@@ -109,6 +109,7 @@ def test_json_is_all_that_comes_to_standard_output(parts, tmp_path, executor):
         assert f"GARBAGE from {source}" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_one_sentence(parts, tmp_path):
     command = [sys.executable, "-c", "from adbench.cli import main; main()", "run", *TOY, "--data", str(parts)]
     with subprocess.Popen(

@@ -83,6 +83,7 @@ def fitted(quick: dict[str, Any], photographs: list[np.ndarray]) -> Callable[...
     return lambda **parts: Detector(**{**SMALL, **quick, **parts}).fit(photographs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parts", METHODS.values(), ids=METHODS)
 def test_scores_and_maps_are_the_detectors(
     parts: dict[str, Any],
@@ -105,6 +106,7 @@ def test_scores_and_maps_are_the_detectors(
     assert done.report.largest_score_difference <= 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "name"), [("openvino", "it.xml"), ("torch", "it.pt2")])
 def test_other_formats(
     form: Any, name: str, fitted: Callable[..., Detector], photographs: list[np.ndarray], tmp_path: Path
@@ -119,6 +121,7 @@ def test_other_formats(
     assert done.report.runtime == form
 
 
+@pytest.mark.slow
 def test_onnxruntime_and_numpy_are_enough(
     fitted: Callable[..., Detector], photographs: list[np.ndarray], tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ def files_in_csv(folder):
         return [one["file"] for one in csv.DictReader(file)]
 
 
+@pytest.mark.slow
 def test_every_cut_of_the_tables_is_repaired(tmp_path):
     append(tmp_path, 0, 1, 2)
     journal, table = tmp_path / "predictions.jsonl", tmp_path / "predictions.csv"

@@ -24,6 +24,7 @@ METHODS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("bank", "scorer"), METHODS, ids=[f"{bank} {scorer}" for bank, scorer in METHODS])
 def test_a_detector_says_the_same_out_of_its_file(bank, scorer, noise, spotted, quick, tmp_path):
     known = {(entry.kind, entry.name) for entry in installed().entries()}

@@ -288,6 +288,7 @@ def both(values: np.ndarray, way: str, spec: MapSpec) -> list[np.ndarray]:
     return [anomaly_map(values, geometry, spec, grid), of_device]
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(way=st.sampled_from(sorted(WAYS)), spec=SPECS, constant=CONSTANTS)
 def test_a_constant_map_stays_constant(way, spec, constant):

@@ -52,6 +52,7 @@ def test_figures_and_points_are_those_of_the_host(seed, levels):
     assert_equal(on_device(batches), on_host(batches))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("positives", "pixels", "block", "row"), [(1, 1, 1, 2), (7, 50, 5, 4), (40, 10**6, 2, 4096)])
 @pytest.mark.parametrize("levels", [None, 2])
 def test_memory_limits_do_not_change_a_figure(monkeypatch, positives, pixels, block, row, levels):

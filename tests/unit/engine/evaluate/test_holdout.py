@@ -38,6 +38,7 @@ def test_every_image_has_one_part_and_every_type_of_defect_its_share(counts, sha
     assert abs(sum(chosen.values()) - chosen[GOOD] - share * (len(samples) - counts[GOOD])) <= 1
 
 
+@pytest.mark.slow
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_images_of_one_content_never_stand_on_both_sides(data):

@@ -41,6 +41,7 @@ def other(folder, prefix, deed):
     return process
 
 
+@pytest.mark.slow
 def test_a_folder_goes_with_its_block_or_its_owner(tmp_path):
     with Scratch(parent=tmp_path) as folder:
         (folder / "deep").mkdir()

@@ -356,6 +356,7 @@ def test_a_bank_of_the_test_set_costs_one_look_at_it(make_runner, make_unit):
     assert len(seen) == len(set(seen)) == len(unit.dataset.split("bolt").test)
 
 
+@pytest.mark.slow
 def test_features_of_the_training_images_are_let_go_before_scoring(make_runner, make_unit):
     kept = []
 
