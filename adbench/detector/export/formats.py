@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from adbench.api.networks.exports import NEEDED, OPSET
-from adbench.errors import UsageError
+from adbench.errors import UsageError, printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -110,20 +110,28 @@ def _write_torch(recording: Recording, path: Path, facts: Facts) -> None:
 
 
 def onnx_bytes(recording: Recording) -> bytes:
-    """The recording as an ONNX model."""
+    """The recording as an ONNX model.
+
+    Raises:
+        UsageError: torch's exporter has no ONNX form of one of its operations.
+    """
     file: Any = io.BytesIO()  # which torch takes, whatever its annotations say
     module = _Whole(recording.program.module(check_guards=False))
     with warnings.catch_warnings(), torch.no_grad(), _with_expm1(), patch.object(torch._C, "_jit_onnx_log"):  # noqa: SLF001
         warnings.simplefilter("ignore")
-        torch.onnx.export(
-            module,
-            (recording.blank,),
-            file,
-            dynamo=False,  # the newer exporter needs one more package
-            opset_version=OPSET,
-            input_names=[INPUT],
-            output_names=list(OUTPUTS[: recording.outputs]),
-        )
+        try:
+            torch.onnx.export(
+                module,
+                (recording.blank,),
+                file,
+                dynamo=False,  # the newer exporter needs one more package
+                opset_version=OPSET,
+                input_names=[INPUT],
+                output_names=list(OUTPUTS[: recording.outputs]),
+            )
+        except RuntimeError as error:  # the exporter's own errors are of this class, too
+            first = printable(str(error).partition("\n")[0][:200])
+            raise UsageError(f"torch cannot write this method as ONNX ({first}); take --format torch") from None
     content: bytes = file.getvalue()
     return content
 
