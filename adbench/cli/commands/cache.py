@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,14 +46,12 @@ def info_command(cache: Path | None) -> None:
     if left:
         count = counted(len(left), "temporary file")
         echo(f"left by killed writers, which the next run removes: {count}, {_mb(sum(left))} MB")
-    echo(sizes_of(cache))
+    echo(sizes_of(cache, infos))
 
 
-def sizes_of(cache: Path) -> str:
-    """The sizes of what a cache folder holds, and the free space of its disk, in one line."""
-    from adbench.engine.features.cache_files import feature_folders
-
-    size = sum(info.size for info in feature_folders(cache / "features"))
+def sizes_of(cache: Path, features: Iterable[FolderInfo]) -> str:
+    """The sizes of what a cache folder holds, its folders of features among them, and the disk's free space."""
+    size = sum(info.size for info in features)
     free = shutil.disk_usage(cache).free
     return (
         f"features: {_mb(size)} MB; exported networks: {_mb(_size(cache / 'runtimes'))} MB; "

@@ -7,7 +7,6 @@ import platform
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,13 +97,6 @@ def _packages() -> Section:
     return {name: found for name, found in package_versions(dists).items() if name not in dists}
 
 
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
 def _plugins(registry: Registry) -> Section:
     from adbench.registration.discovery import entry_points
 
@@ -141,15 +133,19 @@ def _gpus() -> Iterator[tuple[str, str]]:
 
 
 def _runtimes() -> Section:
-    return {name: _version(package) or f"pip install {package}" for name, package in _RUNTIMES.items()}
+    from adbench.engine.store.provenance import package_version
+
+    return {name: package_version(package) or f"pip install {package}" for name, package in _RUNTIMES.items()}
 
 
 def _cache(cache: Path | None) -> Section:
     from adbench.cli.commands.cache import sizes_of
+    from adbench.engine.features.cache_files import feature_folders
 
     if cache is None:
         return {"folder": "none"}
-    return {"folder": f"{cache}", "content": sizes_of(cache) if cache.is_dir() else "empty"}
+    content = sizes_of(cache, feature_folders(cache / "features")) if cache.is_dir() else "empty"
+    return {"folder": f"{cache}", "content": content}
 
 
 def _settings(environment: Mapping[str, str]) -> Section:

@@ -129,13 +129,9 @@ def _words(part: Part) -> str:
 
 def _options(options: Mapping[str, Any]) -> str:
     """Options in the command line's form."""
-    return ",".join(f"{name}={_value(value)}" for name, value in options.items())
+    from adbench.engine.plan.recipe import value_text
 
-
-def _value(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return "+".join(map(_value, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return ",".join(f"{name}={value_text(value)}" for name, value in options.items())
 
 
 def _of_component(entry: Entry) -> Facts:

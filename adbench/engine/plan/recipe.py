@@ -106,6 +106,13 @@ class Part(BaseModel):
             raise PluginError(f"{kind} {self.name!r} cannot be made: it raised {named(error)}") from error
 
 
+def value_text(value: Any) -> str:
+    """The value of an option in the command line's form, without quotes."""
+    if isinstance(value, list | tuple):
+        return "+".join(map(value_text, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 class Quoted(str):
     """A text from quotes: a ``+`` in it does not make a list."""
 

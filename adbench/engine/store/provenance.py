@@ -109,7 +109,7 @@ def package_versions(dists: Iterable[str]) -> dict[str, str]:
     """Versions of the core, of these distributions and of the packages that they require, as far as installed."""
     taking_part = {_CORE, *dists}
     names = taking_part.union(*map(_required_by, taking_part))
-    found = {name: _version(name) for name in sorted(names)}
+    found = {name: package_version(name) for name in sorted(names)}
     return {name: installed for name, installed in found.items() if installed is not None}
 
 
@@ -138,7 +138,8 @@ def _name_of(line: str, extras: Iterable[str]) -> str | None:
 
 
 @cache
-def _version(name: str) -> str | None:
+def package_version(name: str) -> str | None:
+    """The version of an installed package; None for another."""
     try:
         return version(name)
     except PackageNotFoundError:
