@@ -1,7 +1,8 @@
 """An embedded dataset: real photographs with planted defects, so that everything can be tried without a download.
 
-The photographs of brick, grass and gravel are CC0 and ship inside scikit-image's wheel. Training tiles are cut from the
-left half of a photograph and test tiles from the right half, so that they never share a pixel.
+The photographs of brick, grass and gravel are CC0 and ship inside scikit-image's wheel. Each is cut into 64 tiles that
+share no pixel, and each tile is one image. Chance decides which tiles are for training and which for the test: normal
+images of training and test are exchangeable, as the bound on false alarms requires.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
     import numpy as np
 
 TILE = 128
-"""Height and width of a tile in pixels; the photographs have 512."""
+"""Height and width of an image in pixels: a tile of half the side, enlarged twofold."""
 
 _PHOTO = 512
-_TRAIN, _GOOD, _EACH = 24, 12, 4
-"""Training tiles, good test tiles, and test tiles with each kind of defect, in each category."""
+_CUT = TILE // 2
+_ACROSS = _PHOTO // _CUT
+_TRAIN, _GOOD, _EACH = 28, 16, 4
+"""Training images, good test images, and test images with each kind of defect, in each category: all 64 tiles."""
 
 _FOREIGN = {"brick": "gravel", "grass": "brick", "gravel": "grass"}
 """Which other material a foreign patch is made of."""
@@ -35,6 +38,7 @@ class Demo(Dataset):
     """Brick, grass and gravel with five kinds of planted defects; deterministic to the bit on every machine."""
 
     name = "demo"
+    version = 2
     may_be_shown = True
 
     def categories(self) -> Sequence[str]:
@@ -74,24 +78,44 @@ def _samples(folder: str, defect: str, count: int) -> tuple[Sample, ...]:
 
 @lru_cache(maxsize=256)
 def _tile(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-    """A tile [TILE, TILE] uint8, and its defective pixels, bool. Both follow from the sample's id alone."""
+    """An image [TILE, TILE] uint8, and its defective pixels, bool. Both follow from the sample's id alone."""
     import numpy as np
 
-    category, part, *_ = sample.id.split("/")
-    dice = Dice(sample.id)
-    left = 0 if part == "train" else _PHOTO // 2
-    tile = _cut(dice, _photograph(category), left, _PHOTO // 2)
+    category, part, defect, number = sample.id.split("/")
+    tile = _enlarged(_cut(_photograph(category), _places(category)[f"{part}/{defect}", int(number)]))
     if not sample.anomalous:
         return tile, np.zeros(tile.shape, bool)
-    foreign = _cut(dice, _photograph(_FOREIGN[category]), 0, _PHOTO)
-    return plant(sample.defect, tile, foreign, dice)
+    dice = Dice(sample.id)
+    foreign = _cut(_photograph(_FOREIGN[category]), dice.between(0, _ACROSS * _ACROSS - 1))
+    return plant(sample.defect, tile, _enlarged(foreign), dice)
 
 
-def _cut(dice: Dice, photograph: np.ndarray, left: int, width: int) -> np.ndarray:
-    """A tile from anywhere in these columns of a photograph."""
-    top, left = dice.between(0, _PHOTO - TILE), left + dice.between(0, width - TILE)
-    tile: np.ndarray = photograph[top : top + TILE, left : left + TILE]
+@cache
+def _places(category: str) -> dict[tuple[str, int], int]:
+    """The place of each image's tile in the photograph, 0 to 63, by folder and number: a random order of all places."""
+    counts = {f"train/{GOOD}": _TRAIN, f"test/{GOOD}": _GOOD} | {f"test/{defect}": _EACH for defect in DEFECTS}
+    images = [(folder, number) for folder, count in counts.items() for number in range(count)]
+    return dict(zip(images, Dice(f"{category}/places").order(len(images)), strict=True))
+
+
+def _cut(photograph: np.ndarray, place: int) -> np.ndarray:
+    """A tile [TILE / 2, TILE / 2] of a photograph; places are numbered row by row."""
+    top, left = (index * _CUT for index in divmod(place, _ACROSS))
+    tile: np.ndarray = photograph[top : top + _CUT, left : left + _CUT]
     return tile
+
+
+def _enlarged(tile: np.ndarray) -> np.ndarray:
+    """[TILE, TILE] uint8: twice the side, linear between the pixels' centres; in integers, alike on every machine."""
+    import numpy as np
+
+    lines = tile.astype(np.int64)
+    for _ in range(2):  # rows, then columns
+        padded = np.pad(lines, ((1, 1), (0, 0)), mode="edge")
+        own = 3 * padded[1:-1]
+        pairs = np.stack([own + padded[:-2], own + padded[2:]], axis=1)
+        lines = ((pairs.reshape(-1, lines.shape[1]) + 2) // 4).T
+    return lines.astype(np.uint8)
 
 
 @cache

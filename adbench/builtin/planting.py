@@ -35,6 +35,14 @@ class Dice:
         """A number from `low` to `high`, both possible."""
         return low + int(self._bits.random_raw()) % (high - low + 1)
 
+    def order(self, count: int) -> list[int]:
+        """The numbers from 0 to `count` - 1 in a random order (Fisher and Yates)."""
+        numbers = list(range(count))
+        for last in range(count - 1, 0, -1):
+            other = self.between(0, last)
+            numbers[last], numbers[other] = numbers[other], numbers[last]
+        return numbers
+
 
 class Scene(NamedTuple):
     """The material of a defect: gray values [H, W] of the tile and of another material, and a generator."""

@@ -14,7 +14,7 @@ def class_of(registry, name):
 
 
 def test_an_embedded_dataset_is_counted(registry):
-    assert found(class_of(registry, "demo")) == ["embedded: 3 categories, 72 + 96 images (brick, grass, gravel)"]
+    assert found(class_of(registry, "demo")) == ["embedded: 3 categories, 84 + 108 images (brick, grass, gravel)"]
 
 
 def test_a_dataset_that_needs_an_option_says_which(registry):

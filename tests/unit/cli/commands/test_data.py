@@ -49,7 +49,7 @@ def call(*arguments: str, expect: int = 0) -> str:
 def test_list_says_what_is_there_and_what_is_not():
     output = call("list")
     assert "demo: " in output
-    assert "embedded: 3 categories, 72 + 96 images (brick, grass, gravel)" in output
+    assert "embedded: 3 categories, 84 + 108 images (brick, grass, gravel)" in output
     assert "needs root" in output
     assert "'adbench data get mvtec-ad'" in output
 
