@@ -13,6 +13,7 @@ from adbench.errors import UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from adbench.api.backbone import Weights
     from adbench.api.comparisons.patch import PatchPlace
     from adbench.api.context import Context
     from adbench.api.features import Features, FeatureStream
@@ -81,6 +82,10 @@ class Bank(Component):
             UsageError: this bank does not know what it learned from which image, or nothing would be left.
         """
         raise UsageError(f"{self.title} cannot forget single images; fit the detector again without them")
+
+    def weights(self) -> tuple[Weights, ...]:
+        """Name and sha256 of pretrained weights that the bank loads itself; empty without any. After `prepare`."""
+        return ()
 
     def facts(self) -> Mapping[str, float]:
         """Figures about the fitted bank for the record, such as the recall of an approximate search."""

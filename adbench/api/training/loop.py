@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from adbench.api.training.budget import Budget
+from adbench.api.training.budget import Budget, Optimization
 from adbench.api.training.checkpoint import Checkpoint
 from adbench.api.training.order import ExampleOrder
 from adbench.errors import UsageError
@@ -28,7 +28,7 @@ LOOK = 10
 
 
 class Training:
-    """A network in training with Adam.
+    """A network in training, with Adam unless it is told otherwise.
 
     Each example is in a batch once before any is repeated. The seed of the context decides the order and the noise.
 
@@ -40,6 +40,7 @@ class Training:
         ctx: seed, device, cache, and who watches the progress.
         name: of the streams of randomness, and of the folder with checkpoints; the bank's name.
         who: the component, as messages write it.
+        optimization: in place of Adam with the budget's learning rate and weight decay.
 
     Attributes:
         losses: of the steps that were taken.
@@ -55,15 +56,16 @@ class Training:
         *,
         name: str,
         who: str,
+        optimization: Optimization | None = None,
     ) -> None:
-        import torch
-
         self.network, self.budget, self.losses = network, budget, list[float]()
         self._loss, self._ctx, self._name, self._who = loss, ctx, name, who
         self._order = ExampleOrder(examples, budget.batch, ctx.generator(f"{name}/order"))
         self._noise = ctx.generator(f"{name}/noise")
-        self._trained = [one for one in network.parameters() if one.requires_grad]
-        self._optimizer = torch.optim.Adam(self._trained, lr=budget.rate, weight_decay=budget.decay, fused=True)
+        self._optimization = optimization or _Adam(budget)
+        self._optimizer = self._optimization.optimizer([one for one in network.parameters() if one.requires_grad])
+        self._trained = [one for group in self._optimizer.param_groups for one in group["params"]]
+        self._begun = 0
 
     def run(self, about: dict[str, Any], *examples: Tensor) -> Tensor:
         """Run all steps; where the context has a cache, from the last checkpoint of the same training, if there is one.
@@ -99,9 +101,12 @@ class Training:
 
         optimizer = self._optimizer.state_dict()["state"]
         moments = {f"{number}.{name}": value for number, one in optimizer.items() for name, value in one.items()}
+        tensors = {name: value for name, value in moments.items() if isinstance(value, torch.Tensor)}
+        numbers = {name: value for name, value in moments.items() if isinstance(value, int | float)}
         return {
             **{f"network.{name}": value for name, value in self.network.state_dict().items()},
-            **{f"optimizer.{name}": value for name, value in moments.items()},
+            **{f"optimizer.{name}": value for name, value in tensors.items()},
+            **{f"number.{name}": torch.tensor(value, dtype=torch.float64) for name, value in numbers.items()},
             **{f"order.{name}": value for name, value in self._order.state().items()},
             "noise": self._noise.get_state(),
             "losses": torch.tensor(self.losses, dtype=torch.float64),
@@ -110,14 +115,18 @@ class Training:
     def restore(self, state: dict[str, Tensor]) -> None:
         """Take over what `state` gave."""
         self.network.load_state_dict(_below(state, "network."))
-        moments: dict[int, dict[str, Tensor]] = {}
+        moments: dict[int, dict[str, Tensor | float]] = {}
         for name, value in _below(state, "optimizer.").items():
             number, _, what = name.partition(".")
             moments.setdefault(int(number), {})[what] = _laid_out(value, self._trained[int(number)])
+        for name, value in _below(state, "number.").items():
+            number, _, what = name.partition(".")
+            moments.setdefault(int(number), {})[what] = value.item()
         self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": moments})
         self._order.restore(_below(state, "order."))
         self._noise.set_state(state["noise"])
         self.losses = state["losses"].tolist()
+        self._begun = len(self.losses)
 
     def _checkpoint(self, about: dict[str, Any], examples: tuple[Tensor, ...]) -> Checkpoint | None:
         ctx = self._ctx
@@ -141,11 +150,25 @@ class Training:
 
     def _step(self) -> Tensor:
         """Run one step; returns its loss."""
+        self._optimization.before_step(self._begun)
+        self._begun += 1
         loss = self._loss(self._order.next(), self._noise)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         return loss.detach()
+
+
+class _Adam(Optimization):
+    """Adam at the budget's rate, with the decay added to the gradient."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+
+    def optimizer(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+        import torch
+
+        return torch.optim.Adam(parameters, lr=self._budget.rate, weight_decay=self._budget.decay, fused=True)
 
 
 def _below(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

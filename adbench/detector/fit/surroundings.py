@@ -51,4 +51,4 @@ class Surroundings:
             method.backbone.prepare(replace(self.ctx, seed=0, workdir=self.folder("backbone")))
         method.prepare(self.ctx)
         with naming_component(method.backbone, "weights"):
-            self.weights = (*method.backbone.weights(), *method.mask_weights())
+            self.weights = (*method.backbone.weights(), *method.later_weights())

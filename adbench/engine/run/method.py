@@ -152,12 +152,14 @@ class Method:
             check_losses(self.bank, losses)
             return tuple(map(float, losses))
 
-    def mask_weights(self) -> tuple[Weights, ...]:
-        """The weights of the masker; none without a masker."""
-        if self.masker is None:
-            return ()
-        with naming_component(self.masker, "weights"):
-            return self.masker.weights()
+    def later_weights(self) -> tuple[Weights, ...]:
+        """The weights of the parts after the backbone: of the masker, if there is one, and of the bank."""
+        found: list[Weights] = []
+        parts: list[Masker | Bank] = [self.bank] if self.masker is None else [self.masker, self.bank]
+        for part in parts:
+            with naming_component(part, "weights"):
+                found.extend(part.weights())
+        return tuple(found)
 
     def facts(self) -> dict[str, float]:
         """Figures of the bank."""

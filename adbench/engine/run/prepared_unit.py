@@ -132,7 +132,7 @@ class UnitPreparer:
             loaded = self.backbones.of(builder, method, ctx)
             method, seed_watch = replace(method, backbone=loaded.backbone), SeedWatch(ctx)
             method.prepare(ctx)
-            builder.weights = [*loaded.weights, *method.mask_weights()]
+            builder.weights = [*loaded.weights, *method.later_weights()]
             reader = self._reader(builder.unit, method, clock, self._folders(method, loaded, scratch))
             yield PreparedUnit(builder, method, loaded, reader, ctx, clock, seed_watch, scratch)
         finally:

@@ -43,6 +43,7 @@ def _bank(bank: Any, subject: Subject[Any], given: Toys) -> Iterator[Answer]:
     for name, tensor in state.items():
         yield f"state()[{name!r}]", tensor, (Tensor,)
     yield "facts()", bank.facts(), (Mapping,)
+    yield "weights()", bank.weights(), (tuple, list)
 
 
 def _scorer(scorer: Any, subject: Subject[Any], given: Toys) -> Iterator[Answer]:

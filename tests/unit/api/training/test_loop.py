@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from adbench import Context, UsageError
-from adbench.training import Budget, Training, loss_facts
+from adbench.training import Budget, Optimization, Training, loss_facts
 
 RATE, STEPS = 0.05, 20
 EXAMPLES = torch.randn(7, 3, generator=torch.Generator().manual_seed(0))
@@ -25,11 +25,18 @@ class Line(nn.Module):
 class Run:
     """A training of a line, and the examples of each step."""
 
-    def __init__(self, ctx=None, spoilt=(), steps=STEPS, batch=3):
+    def __init__(self, ctx=None, spoilt=(), steps=STEPS, batch=3, optimization=None):
         self.network, self.drawn, self.spoilt = Line(), [], spoilt
         budget = Budget(steps=steps, batch=batch, rate=RATE, decay=0.01)
         self.training = Training(
-            self.network, self.loss, len(EXAMPLES), budget, ctx or Context(), name="line", who="bank 'line'"
+            self.network,
+            self.loss,
+            len(EXAMPLES),
+            budget,
+            ctx or Context(),
+            name="line",
+            who="bank 'line'",
+            optimization=optimization,
         )
 
     def loss(self, chosen, noise):
@@ -140,3 +147,60 @@ def test_a_full_disk_costs_the_checkpoint_alone(closely, tmp_path):
 def test_facts_are_the_mean_losses_at_either_end():
     assert loss_facts(torch.arange(100.0)) == {"loss_first": 24.5, "loss_last": 74.5}
     assert loss_facts(torch.tensor([2.0])) == {"loss_first": 2.0, "loss_last": 2.0}
+
+
+class Counted(torch.optim.SGD):
+    """Momentum whose state also has a number, as some authors' optimisers do."""
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for one in group["params"]:
+                self.state[one]["taken"] = self.state[one].get("taken", 0) + 1
+                one.grad.div_(self.state[one]["taken"] ** 0.1)
+        return super().step(closure)
+
+
+class Falling(Optimization):
+    """A rate that falls from step to step, and gradients of at most one."""
+
+    def __init__(self):
+        self.told = []
+
+    def optimizer(self, parameters):
+        self.made = Counted(parameters, lr=RATE, momentum=0.9)
+        self.made.register_step_pre_hook(self.clip)
+        return self.made
+
+    def clip(self, optimizer, *_):
+        torch.nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], 1.0)
+
+    def before_step(self, step):
+        self.told.append(step)
+        for group in self.made.param_groups:
+            group["lr"] = RATE * 0.9**step
+
+
+def test_another_optimiser_and_rates_that_change():
+    falling, constant, by_hand = Falling(), Falling(), Line()
+    constant.before_step = lambda step: None
+    run, other = Run(optimization=falling, steps=3), Run(optimization=constant, steps=3)
+    for one in (run, other):
+        one.run()
+    assert falling.told == [0, 1, 2]
+    assert not torch.equal(run.network.weight, other.network.weight)
+    assert not torch.equal(run.network.weight, by_hand.weight)
+    moved = (run.network.weight - by_hand.weight).norm()
+    assert moved <= RATE * (1 + 1.9 * 0.9 + 2.71 * 0.81)  # gradients of one, added up by momentum
+
+
+def test_a_stopped_training_goes_on_with_the_optimisers_own_state(closely, tmp_path):
+    whole = Run(optimization=Falling())
+    losses = whole.run()
+    ctx = Context(cache=tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        Run(ctx, spoilt={13}, optimization=Falling()).run()
+    falling = Falling()
+    rest = Run(ctx, optimization=falling)
+    assert torch.equal(rest.run(), losses)
+    assert torch.equal(rest.network.weight, whole.network.weight)
+    assert falling.told == list(range(10, 20))

@@ -237,9 +237,19 @@ class Untrained(Masker):
         return (Weights("random:7", "0" * 64),)
 
 
-def test_a_record_knows_the_maskers_weights(make_runner, make_unit):
-    runner = make_runner(Untrained)
-    record = runner.run(make_unit(masker="untrained")).record
+class UntrainedBank(ToyVectors):
+    """Loads weights of its own, which were never trained."""
+
+    name = "untrained"
+
+    def weights(self):
+        return (Weights("random:7", "0" * 64),)
+
+
+@pytest.mark.parametrize("slot", ["masker", "bank"])
+def test_a_record_knows_the_weights_of_the_parts_after_the_backbone(slot, make_runner, make_unit):
+    runner = make_runner(Untrained, UntrainedBank)
+    record = runner.run(make_unit(**{slot: "untrained"})).record
     assert "random:7" in [weights.name for weights in record.provenance.weights]
     assert record.regime.random_weights
 
