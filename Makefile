@@ -11,7 +11,7 @@ demo: $(STAMP)  ## the main job on the embedded data
 	$(BIN)/adbench run --recipe patchcore-lite --data demo --device cpu
 
 test: $(STAMP)  ## every test but the peers'
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 check: $(STAMP)  ## what to run before a commit: under two minutes
 	scripts/check

@@ -169,7 +169,7 @@ _ELSEWHERE = {
     "records": ("read_records", "to_frame"),
     "reports": ("PassedOver", "Report", "Survey", "Table"),
     "search": ("ExactIndex", "RecordableIndex", "ReweightForm", "exact_search", "nearest_among", "patchcore_weight"),
-    "training": ("Budget", "Training", "loss_facts"),
+    "training": ("Budget", "Optimization", "Training", "loss_facts"),
     "weights": (
         "WeightsOption",
         "WeightsSource",

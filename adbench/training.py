@@ -1,8 +1,8 @@
 """The training of banks: `from adbench.training import Budget, Training`.
 
-- `Training`: trains a network for a fixed number of steps, by Adam unless told otherwise; the last weights count. The seed
-  decides everything random. Where the run has a cache, a stopped training goes on from its last checkpoint, to the same
-  bits. The progress of a run shows step and loss. A loss that is not finite fails the unit, with the step.
+- `Training`: trains a network for a fixed number of steps, by Adam unless told otherwise; the last weights count. The
+  seed decides everything random. Where the run has a cache, a stopped training goes on from its last checkpoint, to the
+  same bits. The progress of a run shows step and loss. A loss that is not finite fails the unit, with the step.
 - `Optimization`: what a training needs that has another optimiser than Adam, or rates that change.
 - `Budget`: steps, batch, learning rate and weight decay.
 - `loss_facts`: what a record's facts say of the losses.

@@ -5,6 +5,7 @@ import importlib
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -129,12 +130,15 @@ def modules():
     return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
 
+@cache
 def imports_of(path):
+    found = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
+            found.append(node.module)
         elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
+    return tuple(found)
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
@@ -148,6 +152,7 @@ def test_imports_follow_the_layers(path):
             assert name.split(".")[1] in ALLOWED[part] | more, f"{path.name} imports {name}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path", sorted((PACKAGE / "engine").rglob("*/*.py")), ids=lambda path: "/".join(path.parts[-2:])
 )
@@ -166,6 +171,7 @@ def test_every_module_of_the_engine_is_in_a_room_and_no_room_is_crowded():
         assert len(there) <= MOST_IN_A_ROOM, f"{folder.relative_to(ROOT)} holds {len(there)} modules"
 
 
+@pytest.mark.slow
 def test_the_page_on_architecture_draws_the_rooms_as_they_are():
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     drawn = {
@@ -202,6 +208,7 @@ def test_plugins_import_public_names_only_and_never_each_other(path):
         assert not name.startswith("adbench_") or name.split(".")[0] == own, f"{path} imports {name}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module",
     [
@@ -219,6 +226,7 @@ def test_light_modules_stay_light(module):
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["list"], ["list", "scorer"], ["run", "--help"], ["board", "--help"], ["sweep", "--help"]]
 )

@@ -109,6 +109,7 @@ def test_a_category_without_normal_images_fails_and_the_other_goes_on(run, parts
     assert statuses(out).get("nut") == "ok"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", b"no image at all", None], ids=["empty", "text", "truncated"])
 def test_a_bad_image_is_named_and_can_be_left_out(run, parts, out, content):
     file = parts / "bolt" / "train" / "good" / "001.png"
@@ -225,6 +226,7 @@ def test_evaluate_leaves_failed_runs_out(run, parts, out, capsys):
     assert "left out: it ended as 'failed'" in printed.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
@@ -325,6 +327,7 @@ def faults(tmp_path, monkeypatch):
     installed.cache_clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "status", "reason"),
     [

@@ -41,6 +41,7 @@ def rows(folder):
     return found
 
 
+@pytest.mark.slow
 def test_from_good_images_to_tables_pictures_and_contours(parts, bolt, tmp_path, capsys):
     out = tmp_path / "predictions"
     assert call(["predict", str(bolt), str(parts / "bolt" / "test"), "--out", str(out), *QUICK]) == 0
@@ -220,6 +221,7 @@ def test_a_run_keeps_detectors_that_give_its_own_scores(parts, tmp_path, capsys)
     assert "measured on parts/bolt: image-ap 100.0 %" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", [["--model-per", "dataset"], ["--contaminate", "0.3"], ["--shots", "2"]])
 def test_detectors_of_other_protocols_know_their_images(parts, tmp_path, protocol):
     runs = tmp_path / "runs"
@@ -248,6 +250,7 @@ def test_shards_keep_detectors_too(parts, tmp_path):
     assert same_scores(parts, runs, tmp_path) == 2
 
 
+@pytest.mark.slow
 def test_a_finished_unit_without_a_detector_is_told_of(parts, tmp_path, capsys):
     runs = tmp_path / "runs"
     assert call(["run", *METHOD, "--data", str(parts), "--out", str(runs), "--no-figures", *QUICK]) == 0

@@ -170,6 +170,7 @@ def test_defects_that_a_grid_would_lose_are_counted_in_records_made_before(parts
     assert read_record(folder) == reported
 
 
+@pytest.mark.slow
 def test_many_runs_and_one_problem_are_one_line(folder, parts, tmp_path, capsys):
     method = ("--backbone", "toy-pixels", "--scorer", "toy-nearest", "--device", "cpu", "--no-figures")
     call(["run", *method, "--data", str(parts), "--seed", "0", "--seed", "1", "--out", str(folder.parent)])

@@ -40,6 +40,7 @@ def test_the_file_scores_as_predict_does(parts, bolt, tmp_path, capsys):
         assert score[0] == pytest.approx(row["score"], rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [

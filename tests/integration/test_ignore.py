@@ -107,6 +107,7 @@ def test_a_run_looks_at_the_other_pixels_alone_and_says_so(masked, tmp_path, cap
     assert read_image(folder / "sheet.png").size
 
 
+@pytest.mark.slow
 def test_without_the_mask_the_code_hides_the_defects_and_the_run_is_another(coded, tmp_path):
     _, plain = run(coded, tmp_path / "without", "--no-figures")
     write(coded / "ignore.png", ignore())
@@ -231,6 +232,7 @@ def test_a_detector_refuses_images_of_another_size_row_by_row(coded, file, tmp_p
     assert read_image(tmp_path / "out" / "masks" / "a.png")[CODE].max() == 0
 
 
+@pytest.mark.slow
 def test_defective_images_are_measured_without_ignored_pixels_and_an_export_is_refused(coded, file, tmp_path, capsys):
     out = tmp_path / "measured.adbench"
     spots, masks = coded / "test" / "spot", coded / "ground_truth" / "spot"
@@ -259,6 +261,7 @@ def test_more_images_are_learned_without_their_ignored_pixels(coded, tmp_path):
     assert len(banks[0]) == 25 * (64 - 9)  # of 8 x 8 patches, 3 x 3 are ignored
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["bits", "size", "nothing"])
 def test_a_detector_whose_mask_was_changed_is_refused(file, tmp_path, damage):
     broken = tmp_path / "broken.adbench"

@@ -24,6 +24,7 @@ def records(tmp_path):
     return lambda: [read_record(folder) for folder in find_runs(tmp_path / "runs")]
 
 
+@pytest.mark.slow
 def test_contaminated_rows_have_their_own_board(run, records, tmp_path, capsys):
     assert run("--category", "bolt")[0] == 0
     code, printed = run("--category", "bolt", "--contaminate", "0.2")
@@ -130,6 +131,7 @@ def test_workers_report_corrupted_images_too(run):
     assert "\njpeg 1" in printed.out
 
 
+@pytest.mark.slow
 def test_one_model_for_all_categories_has_its_own_board(run, records, tmp_path, capsys):
     assert run("--shots", "2")[0] == 0
     code, printed = run("--model-per", "dataset", "--shots", "2")

@@ -52,6 +52,7 @@ def sweep(runs, capsys):
     return message
 
 
+@pytest.mark.slow
 def test_one_part_chooses_and_the_other_reports(sweep, runs):
     message = json.loads(sweep("--aggregate", "max,mean", "--aggregate", "quantile:q=0.9", "--sigma", "0,4", "--json"))
     assert (message["choosing"], message["reporting"], message["oracle"]) == (16, 20, False)
@@ -84,6 +85,7 @@ def by_hand(runs):
     return sum(figures) / len(figures)
 
 
+@pytest.mark.slow
 def test_nothing_is_written(sweep, runs):
     before = {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()}
     for words in ((), ("--oracle",)):
@@ -91,6 +93,7 @@ def test_nothing_is_written(sweep, runs):
     assert {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.slow
 def test_an_oracle_gives_the_figures_of_a_run_and_its_rows_stand_apart(sweep, runs, tmp_path):
     message = json.loads(sweep("--aggregate", "mean", "--sigma", "1", "--morphology", "close:3", "--oracle", "--json"))
     assert (message["choosing"], message["reporting"], message["oracle"]) == (36, 36, True)
@@ -136,12 +139,14 @@ def test_the_recipes_own_setting_wins_among_equals(sweep):
     assert "prefer the recipe's own setting" in sweep("--floor", "-5")
 
 
+@pytest.mark.slow
 def test_methods_are_swept_one_by_one(sweep, runs):
     run(runs, *METHOD, *DEMO, "--aggregate", "mean")
     verdicts = [json.loads(line) for line in sweep("--aggregate", "max", "--json").splitlines()]
     assert {next(iter(verdict["own"]["aggregate"])) for verdict in verdicts} == {"max", "mean"}
 
 
+@pytest.mark.slow
 def test_a_method_that_cannot_be_swept_costs_no_other(runs, capsys):
     pytest.importorskip("adbench_memory")
     run(runs, "--backbone", "toy-pixels", "--bank", "full", "--scorer", "knn:reweight=3", *DEMO)
@@ -219,6 +224,7 @@ def test_runs_without_scores_are_named(sweep, runs, tmp_path):
     assert "give a folder that 'adbench run' wrote" in sweep("--sigma", "1", ends=1)
 
 
+@pytest.mark.slow
 def test_an_image_score_that_was_kept_may_be_weighed_and_one_that_was_not_is_named(tmp_path, capsys):
     pytest.importorskip("adbench_memory")
     scorer = ("--backbone", "toy-pixels", "--bank", "full", "--scorer", "knn:reweight=3", *DEMO)
@@ -249,6 +255,7 @@ def dropped(tmp_path_factory):
     return masked(tmp_path_factory.mktemp("dropped") / "runs", *SMALL)
 
 
+@pytest.mark.slow
 def test_a_sweep_judges_the_method_that_runs_where_a_masker_drops_patches(dropped, tmp_path, capsys):
     capsys.readouterr()
     assert (

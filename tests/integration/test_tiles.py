@@ -54,6 +54,7 @@ def predictions(found):
     return read_predictions(folder, record.predictions)
 
 
+@pytest.mark.slow
 def test_a_run_with_tiles_finds_defects_in_the_middle_at_seams_and_at_the_border(plates, tmp_path):
     found = run(plates, tmp_path / "runs", *TILES)
     ((_, record),) = found

@@ -74,6 +74,7 @@ def test_rows_and_pictures_are_those_of_predict(line, tmp_path, capsys):
     assert rows(out)[-1]["error"] != ""
 
 
+@pytest.mark.slow
 def test_drift_is_told_once_and_goes_on_after_a_restart(line, tmp_path, capsys):
     detector, incoming, out = line
     for level, numbers in ((100, range(8)), (160, range(8, 40)), (160, range(40, 60))):

@@ -32,6 +32,7 @@ def made(script):
     return script.cards()
 
 
+@pytest.mark.slow
 def test_cards_are_up_to_date(made):
     stale = [path.name for path, text in made.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     assert stale == [], "run scripts/recipe_cards"

@@ -43,6 +43,7 @@ def test_a_file_of_another_resolution_is_interpolated_as_open_clip_does_it(tiny,
     assert torch.equal(visual.positional_embedding, state["visual.positional_embedding"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["module.", "model.", "_orig_mod.", "module._orig_mod.model."])
 @pytest.mark.parametrize("beside", [{}, {"visual.head.weight": torch.ones(3)}, {"visual.fc.bias": torch.ones(3)}])
 def test_what_training_leaves_and_half_precision_are_taken(prefix, beside, tiny, whole, tmp_path, ready, batch):
@@ -59,6 +60,7 @@ def read(tiny, path, ready):
     return ready(Prompts(architecture=tiny, weights=path)).prototypes(Context())
 
 
+@pytest.mark.slow
 def test_a_text_tower_apart_is_taken(tiny, whole, tmp_path, ready):
     state = load_file(whole[1])
     text = {f"text.{name}": tensor for name, tensor in state.items() if not name.startswith(("visual.", "logit"))}

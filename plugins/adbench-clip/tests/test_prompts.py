@@ -52,6 +52,7 @@ def test_the_mean_of_embeddings_of_unit_length(made, own, read):
     torch.testing.assert_close(made(prompts=own, mean_of="unit").normal, unit.mean(0, keepdim=True))
 
 
+@pytest.mark.slow
 def test_the_name_is_used_where_it_is_asked_for(made, own, read):
     torch.testing.assert_close(made("metal_nut", prompts=own, told=True).abnormal, read("a broken metal nut"))
     torch.testing.assert_close(
@@ -59,6 +60,7 @@ def test_the_name_is_used_where_it_is_asked_for(made, own, read):
     )
 
 
+@pytest.mark.slow
 def test_the_name_is_left_alone_where_it_is_not(made, own):
     assert torch.equal(made("metal_nut", prompts=own).normal, made(prompts=own).normal)
 
@@ -79,6 +81,7 @@ def test_it_learns_from_nothing_and_says_so_when_it_has_not():
         _ = Prompts().normal
 
 
+@pytest.mark.slow
 def test_facts_count_prompts(made, tiny, ready):
     facts = {"normal_prompts": 154, "abnormal_prompts": 88, "random_text_weights": 0}
     assert made().facts() == facts

@@ -67,11 +67,13 @@ def test_no_image_is_reported(made, stream):
         made(stream=stream)
 
 
+@pytest.mark.slow
 def test_another_grid_is_reported(made, stream, seen, gaussian_noise):
     with pytest.raises(ContractError, match="all images have one grid of 'patches'"):
         made(seen(gaussian_noise(1, 2, 3, 4)), seen(gaussian_noise(1, 3, 2, 4), first=1), stream=stream)
 
 
+@pytest.mark.slow
 def test_what_is_not_finite_is_reported(made, stream, seen):
     with pytest.raises(ContractError, match=r"'layer.window2' has NaN or infinity"):
         made(seen(grid((1.0, 0.0)), {"window2": grid((float("nan"), 0.0))}), stream=stream)

@@ -10,6 +10,7 @@ from adbench.testing import checks_for
 NAMES = [cls.name for cls in every_dataset()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "manifest"])
 def test_a_published_set_conforms(drawn, name):
     (cls,) = [cls for cls in every_dataset() if cls.name == name]
@@ -17,6 +18,7 @@ def test_a_published_set_conforms(drawn, name):
         check()
 
 
+@pytest.mark.slow
 def test_a_manifest_conforms(table):
     (cls,) = [cls for cls in every_dataset() if cls.name == "manifest"]
     for check in checks_for(cls(file=table)):

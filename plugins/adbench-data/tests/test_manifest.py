@@ -169,6 +169,7 @@ def test_a_link_that_leads_out_is_not_followed(table, tmp_path, draw):
         written(table, "line 0/link.png,train,ok,,", "line 1/nut_3.png,test,ok,,").split("images")
 
 
+@pytest.mark.slow
 def test_a_run_on_a_manifest_is_evaluated_again_where_its_images_are(table, bench):
     done = bench.run(
         "--data", f"manifest:file={table},called=parts", "--backbone", "toy-pixels", "--scorer", "toy-nearest"

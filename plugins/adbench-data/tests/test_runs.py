@@ -21,6 +21,7 @@ from adbench.cli import call
 TOYS = ("--backbone", "toy-pixels", "--scorer", "toy-nearest")
 
 
+@pytest.mark.slow
 def test_mvtec_loco_is_measured_by_spro_logical_and_structural_apart(bench, drawn):
     done = bench.run("--data", f"mvtec-loco:root={drawn('mvtec-loco')},partial=true", *TOYS)
     assert done.code == 0, done.err
@@ -33,18 +34,21 @@ def test_mvtec_loco_is_measured_by_spro_logical_and_structural_apart(bench, draw
     assert all({"image-auroc", "pixel-spro-05"} <= set(figures) for figures in by_defect.values())
 
 
+@pytest.mark.slow
 def test_mvtec_loco_on_a_coarser_grid(bench, drawn):
     done = bench.run("--data", f"mvtec-loco:root={drawn('mvtec-loco')},partial=true", *TOYS, "--evaluation", "6")
     assert done.code == 0, done.err
     assert all(record.metrics["pixel-spro-05"].value is not None for record in done.records)
 
 
+@pytest.mark.slow
 def test_other_sets_are_not_measured_by_spro(bench, drawn):
     done = bench.run("--data", f"btad:root={drawn('btad')},partial=true", *TOYS)
     assert done.code == 0, done.err
     assert all("pixel-spro-05" not in record.metrics for record in done.records)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [cls.name for cls in every_dataset() if cls.name not in {"manifest", "elpv"}])
 def test_a_set_that_is_here_in_part_says_so(bench, drawn, name):
     (cls,) = [cls for cls in every_dataset() if cls.name == name]
@@ -103,6 +107,7 @@ def test_get_of_a_set_that_no_program_may_download_says_how(tmp_path):
         assert f"cannot be downloaded by adbench; {how}" in str(result.exception)
 
 
+@pytest.mark.slow
 def test_real_iad_is_measured_by_its_samples_too(bench, drawn):
     done = bench.run("--data", f"real-iad:root={drawn('real-iad')},partial=true", *TOYS)
     assert done.code == 0, done.err

@@ -289,6 +289,7 @@ def test_elpvs_draws_differ(drawn):
     assert len(draws) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line", ["images/cell0001.png 0.0", "images/cell0001.png x mono", "a.png 2.0 mono", "a.png 0 x"]
 )

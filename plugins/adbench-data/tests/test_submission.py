@@ -194,6 +194,7 @@ def entry(name, kind=tarfile.REGTYPE, **fields):
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("entries", "message"),
     [

@@ -40,6 +40,7 @@ def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.slow
 def test_an_image_has_the_same_energy_alone_and_among_eight(fitted, layers, layer_stream, query):
     bank, asked = fitted(layer_stream(layers(5))), layers(8, seed=1)
     together = bank.energy(query(asked))
@@ -48,6 +49,7 @@ def test_an_image_has_the_same_energy_alone_and_among_eight(fitted, layers, laye
     assert torch.equal(together, torch.cat(alone))
 
 
+@pytest.mark.slow
 def test_the_seed_decides_and_nothing_else(fitted, layers, layer_stream):
     stream = layer_stream(layers(5))
     states = [fitted(stream, Context(seed=seed)).state() for seed in (0, 0, 1)]
@@ -55,6 +57,7 @@ def test_the_seed_decides_and_nothing_else(fitted, layers, layer_stream):
     assert not same(states[0], states[2])
 
 
+@pytest.mark.slow
 def test_what_is_restored_gives_the_same_energies(fitted, layers, layer_stream, query):
     bank, asked = fitted(layer_stream(layers(5))), query(layers(2, seed=1))
     other = type(bank)(**bank.config.model_dump())
@@ -82,6 +85,7 @@ def test_fewer_images_than_a_batch(fitted, layers, layer_stream, query):
     assert len(bank.losses()) == BRIEF["steps"]
 
 
+@pytest.mark.slow
 def test_batches_of_a_stream_are_one_set_of_images(fitted, layers, layer_stream):
     whole = layers(5)
     parts = [{name: layer[start : start + 2] for name, layer in whole.items()} for start in (0, 2, 4)]
@@ -98,6 +102,7 @@ def test_merged_patches_are_one_grid(fitted, layers, layer_stream, query):
     assert torch.equal(bank.energy(query(changed)), before)
 
 
+@pytest.mark.slow
 def test_a_training_that_was_stopped_goes_on(fitted, layers, layer_stream, tmp_path, monkeypatch):
     from adbench.training import Training
 
@@ -120,6 +125,7 @@ def test_a_training_that_was_stopped_goes_on(fitted, layers, layer_stream, tmp_p
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_names_the_step(fitted, layers, layer_stream):
     with pytest.raises(UsageError, match=r"bank '.*its loss became (nan|inf) at step \d+ of 60; use a smaller rate"):
         fitted(layer_stream(layers(5)), rate=1e30, steps=60)
@@ -136,12 +142,14 @@ def test_images_of_two_sizes(fitted, layers, layer_stream):
         fitted(layer_stream(layers(2), other))
 
 
+@pytest.mark.slow
 def test_another_grid_than_learned(fitted, layers, layer_stream, query):
     bank = fitted(layer_stream(layers(2)))
     with pytest.raises(DataError, match="learned grids of 6 x 4 and 3 x 2 places, but an image has 5 x 4 and 3 x 2"):
         bank.energy(query({name: layer[:, :5] for name, layer in layers(1).items()}))
 
 
+@pytest.mark.slow
 def test_other_channels_than_learned(fitted, layers, layer_stream, query):
     bank = fitted(layer_stream(layers(2)))
     with pytest.raises(ContractError, match="learned layers of 8 and 6 channels, but is asked about 5 and 5"):
@@ -155,6 +163,7 @@ def test_values_that_are_not_finite_are_refused_by_name(fitted, layers, layer_st
         fitted(layer_stream(known))
 
 
+@pytest.mark.slow
 def test_values_that_never_change(fitted, layers, layer_stream, query):
     known = layers(4)
     known["layer1"][..., 1] = 0.1

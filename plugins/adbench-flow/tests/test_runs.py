@@ -46,6 +46,7 @@ def test_a_loss_that_is_not_finite_fails_the_unit_with_the_step(bench):
     assert "of 60; use a smaller rate" in record.reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bank", BANKS)
 def test_a_budget_of_no_steps_is_refused(bank, bench):
     done = run(bench, bank, 0)

@@ -53,6 +53,7 @@ def by_hand(query: Features, normal: Features, radius: int, images: int) -> torc
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.proves("rad", "dinopatch", "dinopatch-unaligned", "dinopatch-lite")
 @pytest.mark.parametrize("radius", [0, 1, 2, 5])
 @pytest.mark.parametrize("images", [0, 2, 9])

@@ -266,6 +266,7 @@ class TestSharing:
         assert (bank.search(query, 1)[0] == 0).all()
         assert (bank.search(query, 1, exclude=["image 0"] * 9)[0] > 0).all()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("options", [{}, {"projection": "gaussian", "dim": 3}])
     @pytest.mark.parametrize("order", [(0.02, 0.1, 0.05), (0.1, 0.02)])
     def test_coresets_of_one_start_share_their_selection(self, patch_stream, gaussian_noise, options, order, results):

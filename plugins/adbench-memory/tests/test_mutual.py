@@ -48,6 +48,7 @@ def test_three_images_by_hand(patch_stream):
     assert both.squeeze(1).tolist() == [[3, 2.5], [2.5, 1.5], [4.5, 2]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 1.0])
 @pytest.mark.parametrize("images", [2, 4, 5, 11])
 def test_equal_to_brute_force(images, share, seen, gaussian_noise, monkeypatch):

@@ -204,6 +204,7 @@ def test_cuda_without_cuda_is_refused(maps):
         ready(maps, device="cuda:0")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not RESNET.exists(), reason=f"no real model at {RESNET}")
 def test_real_resnet():
     backbone = Onnx(path=RESNET, layers=["layer2", "layer3"], threads=2)

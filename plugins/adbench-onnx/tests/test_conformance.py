@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import pytest
 from adbench_onnx.backbone import Onnx
 from onnx import TensorProto, helper, save
 
@@ -30,6 +31,7 @@ def two_maps() -> Path:
 MODEL = two_maps()
 
 
+@pytest.mark.slow
 @parametrize_with_checks([Onnx(path=MODEL), Onnx(path=MODEL, layers=["fine"])])
 def test_conforms(check):
     check()

@@ -102,6 +102,7 @@ def test_it_learns(form, patch_stream, draw):
     assert off < 0.5 * known.var()
 
 
+@pytest.mark.slow
 def test_the_seed_decides_and_nothing_else(patch_stream, draw):
     known = draw(5, 8, 8, 3)
     banks = [fitted(patch_stream(known), Context(seed=seed)).state() for seed in (0, 0, 1)]
@@ -119,6 +120,7 @@ def test_switches_differ_in_what_they_say(patch_stream, draw):
         assert all(not torch.allclose(one, other) for other in seen[:number])
 
 
+@pytest.mark.slow
 def test_an_image_is_redrawn_whatever_else_is_in_the_batch(patch_stream, draw):
     bank, asked = fitted(patch_stream(draw(5, 9, 7, 3))), draw(3, 9, 7, 3, seed=1)
     together = bank.reconstruct(query(asked))
@@ -126,18 +128,21 @@ def test_an_image_is_redrawn_whatever_else_is_in_the_batch(patch_stream, draw):
     assert torch.equal(together, alone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("images", [1, 3])
 def test_fewer_images_than_a_batch(images, patch_stream, draw):
     bank = fitted(patch_stream(draw(images, 8, 8, 3)), batch=16)
     assert bank.reconstruct(query(draw(1, 8, 8, 3))).isfinite().all()
 
 
+@pytest.mark.slow
 def test_a_channel_that_never_changes(patch_stream, draw):
     known = draw(4, 8, 8, 3)
     known[..., 1] = 0.1
     assert fitted(patch_stream(known)).reconstruct(query(known)).isfinite().all()
 
 
+@pytest.mark.slow
 def test_equal_images(patch_stream):
     assert (
         fitted(patch_stream(torch.full((4, 8, 8, 3), 0.2))).reconstruct(query(torch.rand(1, 8, 8, 3))).isfinite().all()
@@ -165,6 +170,7 @@ def test_options_that_make_no_sense_are_refused(options):
         Autoencoder(**options)
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_names_the_step(patch_stream, draw):
     with pytest.raises(UsageError, match=r"bank 'autoencoder'.*step \d+ of 40; use a smaller rate"):
         fitted(patch_stream(draw(4, 8, 8, 3)), rate=1e30, steps=40)
@@ -180,11 +186,13 @@ def test_images_of_two_sizes(patch_stream, draw):
         fitted(patch_stream(draw(2, 8, 8, 3), draw(1, 8, 9, 3)))
 
 
+@pytest.mark.slow
 def test_another_grid_than_learned(patch_stream, draw):
     with pytest.raises(DataError, match="8 x 8 patches, but an image has 4 x 8"):
         fitted(patch_stream(draw(2, 8, 8, 3))).reconstruct(query(draw(1, 4, 8, 3)))
 
 
+@pytest.mark.slow
 def test_other_channels_than_learned(patch_stream, draw):
     with pytest.raises(ContractError, match="3, not 4"):
         fitted(patch_stream(draw(2, 8, 8, 3))).reconstruct(query(draw(1, 8, 8, 4)))

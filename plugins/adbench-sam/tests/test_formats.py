@@ -23,6 +23,7 @@ def test_there_and_back(lively):
     assert same(to_meta(to_hugging_face(state)), state)
 
 
+@pytest.mark.slow
 def test_names_of_either_form_pass_through(lively, theirs):
     state = lively.model.state_dict()
     assert same(to_meta(state), state)

@@ -47,6 +47,7 @@ def test_points_matter(lively):
     assert float((logits[1:] - logits[:1]).abs().amax(dim=(1, 2, 3)).min()) > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["vit_b", "vit_l", "vit_h"])
 def test_the_sizes_are_metas(model):
     """Names and shapes of all weights; nothing is filled."""
@@ -64,6 +65,7 @@ def test_the_sizes_are_metas(model):
     assert norms[0] == norms[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["vit_b", "vit_h"])
 def test_the_sizes_are_the_same_in_transformers(model):
     with torch.device("meta"):

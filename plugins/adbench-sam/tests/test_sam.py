@@ -74,6 +74,7 @@ def test_with_no_confident_mask_nothing_is_left(images):
     assert not ready(pred_iou_thresh=0.88).mask(features(images)).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prompt", ["automatic", "centre"])
 def test_the_mask_is_an_object_and_no_more(file, images, prompt):
     """Guards the others: it is neither nothing nor everything, and not the same for all."""
@@ -83,6 +84,7 @@ def test_the_mask_is_an_object_and_no_more(file, images, prompt):
     assert not torch.equal(masks[0], masks[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", ["segment-anything", "transformers"])
 @pytest.mark.parametrize("form", ["meta", "hugging face"])
 def test_weights_of_either_form_in_either_library(file, lively, tmp_path, images, library, form):
@@ -147,6 +149,7 @@ def test_without_images_the_contract_is_broken(images):
         ready().mask(features(images).having(images=None))
 
 
+@pytest.mark.slow
 def test_a_mask_is_found_once(file, images, tmp_path, monkeypatch):
     """The second masker has the first one's answers, on another grid too, and asks the network nothing."""
     ctx = Context(cache=tmp_path / "cache")
@@ -158,6 +161,7 @@ def test_a_mask_is_found_once(file, images, tmp_path, monkeypatch):
     again.mask(features(images, (6, 5)))
 
 
+@pytest.mark.slow
 def test_the_share_of_a_patch_needs_no_new_mask_and_all_else_does(file, images, tmp_path):
     ctx = Context(cache=tmp_path / "cache")
     folders = lambda: len(list(ctx.cache.glob("masks/*")))  # noqa: E731
@@ -209,6 +213,7 @@ def write(path, pixels):
     Image.fromarray(pixels.astype(np.uint8)).save(path)
 
 
+@pytest.mark.slow
 def test_from_the_command_line_to_the_record(parts, tmp_path, capsys, monkeypatch):
     from adbench.cli import call
     from adbench.engine.store.record import find_runs, read_record
@@ -239,6 +244,7 @@ def test_missing_weights_end_the_run_with_one_line(parts, tmp_path, capsys):
     assert "Traceback" not in reported
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module.model."])
 @pytest.mark.parametrize("form", ["meta", "hugging face"])
 def test_weights_are_taken_as_training_leaves_them(file, lively, tmp_path, images, prefix, form):

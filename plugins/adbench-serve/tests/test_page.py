@@ -169,6 +169,7 @@ def test_where_the_browser_refuses_the_camera_a_sentence_says_so(running, detect
         assert not page["video"].is_displayed()
 
 
+@pytest.mark.slow
 def test_the_page_allows_nothing_inline_and_nothing_from_elsewhere(detector):
     client = TestClient(make_app({"bolt": detector}, token="secret"))
     answer = client.get("/")

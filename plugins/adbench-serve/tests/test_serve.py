@@ -70,6 +70,7 @@ def test_a_heatmap_is_a_png_of_the_images_size(client, image):
     assert Image.open(io.BytesIO(base64.b64decode(answer["heatmap"]))).size == (32, 32)
 
 
+@pytest.mark.slow
 def test_an_explanation_comes_with_a_picture_or_says_why_there_is_none(memory_detector, client, image):
     with TestClient(make_app({"bolt": memory_detector})) as other:
         [answer] = sent(other, image, explain=True).json()["predictions"]
@@ -192,6 +193,7 @@ def test_every_answer_forbids_a_browser_to_run_it(client):
         assert headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.slow
 def test_counters_are_told(client, image):
     sent(client, image, image)
     assert 'adbench_images_total{detector="bolt"} 2.0' in client.get("/metrics").text

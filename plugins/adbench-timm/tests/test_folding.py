@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import timm
 import torch
 from adbench_timm.folding import fold_batch_norms
@@ -27,6 +28,7 @@ def same_after_folding(network: nn.Module) -> int:
     return count
 
 
+@pytest.mark.slow
 def test_every_norm_of_a_resnet_goes():
     network = settled(timm.create_model("resnet18"))
     assert same_after_folding(network) == 20

@@ -28,6 +28,7 @@ def ready(backbone: TimmBackbone) -> TimmBackbone:
 
 
 class TestLayers:
+    @pytest.mark.slow
     def test_of_a_resnet_are_its_stages(self):
         backbone = ready(ResNet18(weights="random"))
         layers = backbone.extract(batch()).layers
@@ -40,6 +41,7 @@ class TestLayers:
         layers = ready(EfficientNetLite0()).extract(batch()).layers
         assert [tuple(found.shape) for found in layers.values()] == [(2, 8, 12, 40), (2, 4, 6, 112)]
 
+    @pytest.mark.slow
     def test_equal_the_plain_model(self):
         """Folding, pruning, slicing and channels-last change nothing but the last bits."""
         backbone = ready(EfficientNetLite0())
@@ -53,6 +55,7 @@ class TestLayers:
             scale = float(expected.abs().max())
             torch.testing.assert_close(found.permute(0, 3, 1, 2) / scale, expected / scale, rtol=0, atol=1e-5)
 
+    @pytest.mark.slow
     def test_by_number_or_name_are_the_same(self):
         by_number, by_name = (ready(ResNet18(weights="random", layers=at)) for at in ("2", "layer2"))
         assert torch.equal(by_number.extract(batch()).patches, by_name.extract(batch()).patches)
@@ -63,10 +66,12 @@ class TestLayers:
         assert torch.equal(seen.patches, seen.layers["layer1"])
         assert backbone.provides(backbone.config) == {"patches", "layers", "image"}
 
+    @pytest.mark.slow
     def test_image_is_the_mean_of_the_last(self):
         seen = ready(ResNet18(weights="random")).extract(batch())
         torch.testing.assert_close(seen.image, seen.layers["layer3"].flatten(1, 2).mean(1))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("layer", "words"), [(9, r"known: 0 \(act1\), 1 \(layer1\)"), ("layer9", "did you mean")])
     def test_unknown_ones_are_refused(self, layer, words):
         with pytest.raises(UnknownName, match=words):
@@ -95,6 +100,7 @@ class TestModels:
         with pytest.raises(UnknownName, match=r"did you mean 'resnet18.tv_in1k'"):
             ready(Timm(model="resnet18.tv_in2k", weights="random"))
 
+    @pytest.mark.slow
     def test_half_precision_gives_float32(self):
         exact, rough = (ready(ResNet18(weights="random", precision=kind)) for kind in ("float32", "bfloat16"))
         wanted, found = exact.extract(batch()).layers["layer3"], rough.extract(batch()).layers["layer3"]
@@ -104,18 +110,21 @@ class TestModels:
 
 
 class TestWeights:
+    @pytest.mark.slow
     def test_random_ones_are_named_by_their_seed(self):
         first, again, other = (ready(ResNet18(weights="random", random_seed=s)).weights()[0] for s in (3, 3, 4))
         assert first == again
         assert first.name == "random:3"
         assert first.sha256 != other.sha256
 
+    @pytest.mark.slow
     def test_a_file_of_the_same_model(self, tmp_path):
         save_file(timm.create_model("resnet18").state_dict(), tmp_path / "w.safetensors")
         backbone = ready(ResNet18(weights=tmp_path / "w.safetensors"))
         assert backbone.weights()[0].name == "w.safetensors"
         assert backbone.identity()["weights"] == {"file": "w.safetensors", "sha256": backbone.weights()[0].sha256}
 
+    @pytest.mark.slow
     def test_a_file_of_another_model(self, tmp_path):
         save_file(timm.create_model("resnet10t").state_dict(), tmp_path / "w.safetensors")
         with pytest.raises(WeightsError, match="those of another model: .* missing"):
@@ -219,6 +228,7 @@ class TestRuntimes:
         assert same(backbone.extract(batch(count=3)), ready(Timm(**options)).extract(batch(count=3)))
 
 
+@pytest.mark.slow
 def test_the_rotary_table_of_a_grid_is_made_once(monkeypatch):
     backbone = ready(Timm(model="vit_small_patch16_dinov3", layers=0, weights="random"))
     rope, made = backbone._trunk.model.rope, []
@@ -273,6 +283,7 @@ class TestCheckpoints:
         for name, layer in wanted.layers.items():
             assert torch.equal(seen.layers[name], layer)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("form", "reported"),
         [
@@ -290,6 +301,7 @@ class TestCheckpoints:
         with pytest.raises(WeightsError, match=reported):
             ready(ResNet18(weights=tmp_path / "w.pth"))
 
+    @pytest.mark.slow
     def test_half_precision_is_not_what_is_folded_in(self, tmp_path):
         halves = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in resnet().items()}
         torch.save(halves, tmp_path / "w.pth")
@@ -297,6 +309,7 @@ class TestCheckpoints:
         half, same = (ready(ResNet18(weights=tmp_path / name)).extract(batch()) for name in ("w.pth", "same.pth"))
         assert torch.equal(half.layers["layer3"], same.layers["layer3"])
 
+    @pytest.mark.slow
     def test_a_transformer_of_timm(self, tmp_path):
         torch.manual_seed(0)
         state = timm.create_model("vit_tiny_patch16_224", num_classes=7).state_dict()
@@ -311,6 +324,7 @@ class TestCheckpoints:
         )
         assert torch.equal(found, wanted)
 
+    @pytest.mark.slow
     def test_lite0_of_the_package_without_its_classifier(self, tmp_path):
         state = torch.load(packaged_weights(), weights_only=True)
         torch.save(prefixed("module.", dict(list(state.items())[:-2])), tmp_path / "w.pth")

@@ -75,6 +75,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("metric", ["l2", "cosine"])
 def test_of_equals_the_lowest_index(name, metric, path):
@@ -84,6 +85,7 @@ def test_of_equals_the_lowest_index(name, metric, path):
         torch.testing.assert_close(index.search(query, k), expected(query, vectors, k, metric), rtol=0, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_of_equals_that_may_be_found_the_lowest_index(name, path):
     vectors, query = CASES[name](5)

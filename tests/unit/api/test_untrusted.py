@@ -140,6 +140,7 @@ def test_a_compressed_text_is_read_as_far_as_it_may_go(tmp_path):
         read_xz(file, 6, "a text")
 
 
+@pytest.mark.slow
 def test_a_bomb_costs_no_memory(tmp_path):
     file = tmp_path / "x.xz"
     file.write_bytes(lzma.compress(bytes(64 << 20)))

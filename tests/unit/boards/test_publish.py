@@ -84,6 +84,7 @@ def test_new_records_join_those_that_are_there(make_run, root):
     assert check(root, RENDERERS).problems == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -306,6 +307,7 @@ def test_pages_of_a_tree_share_one_folder(make_run, root):
     assert all(page.stat().st_size < 50_000 for page in pages)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rebuilt", [False, True])
 def test_an_interrupted_build_leaves_no_page_without_its_assets(make_run, root, monkeypatch, rebuilt):
     run = make_run()
@@ -371,6 +373,7 @@ def test_check_names_assets_that_are_missing_or_of_no_page(make_run, root):
     assert not stray.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["logo.png", "board.js", ".draft-x", "page-01234567.css/mine.txt"])
 def test_an_untrusted_file_among_the_assets_is_named_and_never_removed(make_run, root, name):
     build([make_run()], root, RENDERERS)

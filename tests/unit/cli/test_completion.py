@@ -71,6 +71,7 @@ def test_each_shell_has_a_script(shell):
     assert f"{shell}_complete" in done.output
 
 
+@pytest.mark.slow
 def test_a_shell_gets_its_answer_from_the_process():
     code = "from adbench.cli import main; main()"
     environment = {

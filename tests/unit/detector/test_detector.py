@@ -183,6 +183,7 @@ def test_it_shows_itself_in_a_notebook_with_every_name_escaped(toy_detector, tmp
     assert toy_detector.predict(path).show().size == (64, 32)
 
 
+@pytest.mark.slow
 def test_evaluating_a_detector_of_other_images_gives_a_record_of_its_own(toy_detector, parts, tmp_path, toys, quick):
     detector = Detector(**toys)
     detector.state = toy_detector.state

@@ -39,6 +39,7 @@ def test_evidence_of_the_first_image_has_mean_one() -> None:
     assert np.mean(evidence) == pytest.approx(1, abs=3 * np.std(evidence) / np.sqrt(STREAMS))
 
 
+@pytest.mark.slow
 def test_a_small_calibration_does_not_wear_the_bound_out() -> None:
     """P-values against ten normal scores alone would raise an alarm in most long streams."""
     rng = np.random.default_rng(3)

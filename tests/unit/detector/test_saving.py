@@ -73,6 +73,7 @@ def scores_of(detector, outcome, parts):
     return [(one.score, one.patches) for one in found], list(zip(run.scores, run.patches, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("bank", "scorer"), METHODS, ids=[bank for bank, _ in METHODS])
 def test_the_detector_gives_the_scores_of_the_run(run, parts, quick, bank, scorer):
     known = {(entry.kind, entry.name) for entry in installed().entries()}

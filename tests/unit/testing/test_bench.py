@@ -63,6 +63,7 @@ def test_a_scorer_of_the_tests_own_runs(bench):
     assert "threshold " in done.err
 
 
+@pytest.mark.slow
 def test_without_words_the_toys_run(bench):
     done = bench.run("--category", "dots")
     assert done.code == 0, done.err
@@ -70,6 +71,7 @@ def test_without_words_the_toys_run(bench):
     assert record.recipe.spec["backbone"][0]["name"] == "toy-pixels"
 
 
+@pytest.mark.slow
 def test_a_crash_is_a_record(bench):
     bench.register(Crashing)
     done = bench.run("--scorer=crashing", "--category", "dots")
@@ -114,6 +116,7 @@ def test_a_board_of_the_runs(bench):
     assert list((bench.folder / "leaderboards").rglob("README.md"))
 
 
+@pytest.mark.slow
 def test_the_world_is_as_before(bench, capsys):
     before = Path.cwd(), installed(), dict(os.environ)
     bench.register(Mine)
@@ -150,6 +153,7 @@ def test_what_cannot_be_registered_is_refused_at_once(bench, given, reported):
     assert bench.run("--scorer", "mine", "--category", "dots").code == 0, "it is forgotten"
 
 
+@pytest.mark.slow
 def test_a_recipe_file_of_the_tests_own(bench):
     file = bench.folder / "own.yaml"
     file.write_text("recipe: own\nbackbone: toy-pixels\nscorer: mine\n")
@@ -159,6 +163,7 @@ def test_a_recipe_file_of_the_tests_own(bench):
     assert [record.recipe.name for record in done.records] == ["own"]
 
 
+@pytest.mark.slow
 def test_a_component_that_is_installed_may_be_given_too(bench):
     bench.register(toy.ToyNearest)
     assert bench.run("--category", "dots").code == 0
@@ -174,6 +179,7 @@ def test_the_parts_are_the_same_every_time(tmp_path):
     assert mask.sum() == 240 * 255
 
 
+@pytest.mark.slow
 def test_records_as_json_are_what_was_written(bench):
     done = bench.run("--category", "dots", "--json")
     assert done.code == 0, done.err
@@ -194,6 +200,7 @@ class Ruined(Metric):
         raise NotImplementedError
 
 
+@pytest.mark.slow
 def test_a_metric_that_cannot_be_made_costs_no_run(bench):
     bench.register(Ruined)
     done = bench.run("--category", "dots")

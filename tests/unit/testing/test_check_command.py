@@ -42,6 +42,7 @@ def write(tmp_path, monkeypatch):
     return write
 
 
+@pytest.mark.slow
 def test_a_module_that_conforms(write, capsys):
     assert call(["check", write("plugin_good", GOOD)]) == 0
     shown = capsys.readouterr().out
@@ -49,6 +50,7 @@ def test_a_module_that_conforms(write, capsys):
     assert shown.strip().splitlines()[-1].endswith(" pass")
 
 
+@pytest.mark.slow
 def test_a_component_that_does_not(write, capsys):
     text = GOOD.replace("in jobs", "in jobs[:4]")
     assert call(["check", write("plugin_bad", text)]) == 1
@@ -57,6 +59,7 @@ def test_a_component_that_does_not(write, capsys):
     assert shown.endswith("1 FAIL")
 
 
+@pytest.mark.slow
 def test_metadata_only_leaves_the_work_out(write):
     text = GOOD.replace("in jobs", "in jobs[:4]")
     assert call(["check", write("plugin_meta", text), "--metadata"]) == 0
@@ -146,6 +149,7 @@ def register_components(register):
 """
 
 
+@pytest.mark.slow
 def test_defaults_may_name_what_the_same_module_has(write, capsys):
     assert call(["check", write("plugin_pair", PAIR)]) == 0
     assert "own-median" in capsys.readouterr().out
@@ -161,6 +165,7 @@ def register_recipes(register):
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "reported"),
     [
@@ -185,6 +190,7 @@ def test_recipes_are_checked_too(write, tmp_path, capsys, text, reported):
     assert "recipe mine" in printed.out
 
 
+@pytest.mark.slow
 def test_a_recipe_of_another_plugins_parts_is_no_failure(write, tmp_path, capsys):
     (tmp_path / "recipes").mkdir()
     (tmp_path / "recipes" / "mine.yaml").write_text("recipe: mine\nbackbone: quantum\nscorer: toy-nearest\n")

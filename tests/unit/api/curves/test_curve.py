@@ -111,6 +111,7 @@ def test_tiny_maps_agree_with_the_definitions(pairs):
     agrees_with_references(pairs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("levels", [None, 1, 4])
 def test_random_and_tied_maps_agree_with_the_definitions(seed, levels):

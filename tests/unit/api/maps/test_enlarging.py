@@ -21,6 +21,7 @@ def as_plugins_did(cells, pixels, smoothing):
     return gaussian_filter1d(enlarged, smoothing.sigma, axis=0, mode=mode, truncate=4.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("border", ["symmetric", "reflect"])
 @pytest.mark.parametrize("size", [(56, 56), (224, 224), (256, 256), (448, 448), (40, 72), (12, 9), (672, 504)])
 @pytest.mark.parametrize("grid", [(6, 9), (28, 28), (32, 32), (7, 14)])

@@ -73,6 +73,7 @@ def test_a_dict_that_holds_itself_is_refused(tmp_path):
             read_state_dict(tmp_path / f"{place}.pth")
 
 
+@pytest.mark.slow
 def test_wrappers_a_thousand_deep_are_no_trouble():
     deep = STATE
     for _ in range(5000):

@@ -69,6 +69,7 @@ def files(cache, suffix=".onnx"):
 
 
 class TestNamed:
+    @pytest.mark.slow
     @pytest.mark.parametrize("keeps", [True, False])
     @pytest.mark.parametrize("runtime", OTHERS)
     def test_gives_what_torch_gives(self, runtime, keeps, tmp_path):

@@ -26,6 +26,7 @@ def block(request, monkeypatch):
     monkeypatch.setattr(exact, "BLOCK", request.param)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("block")
 @pytest.mark.parametrize("metric", ["l2", "cosine"])
 @pytest.mark.parametrize("offset", [0.0, 1000.0])
@@ -98,6 +99,7 @@ def test_unknown_metrics_and_missing_owners_are_refused():
         exact_search(draw(1, 3), draw(5, 3), 1, exclude=["a"])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("block")
 @pytest.mark.parametrize("metric", ["l2", "cosine"])
 def test_stored_blocks_change_nothing(metric):
@@ -146,6 +148,7 @@ HALVES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HALVES)
 @pytest.mark.parametrize("metric", ["l2", "cosine"])
 @pytest.mark.parametrize("k", [1, 5])

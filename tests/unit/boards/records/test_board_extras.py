@@ -76,6 +76,7 @@ def test_details_of_another_run_are_refused(make_run, root):
     assert lines(root, "details") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("edit", "said"),
     [

@@ -97,6 +97,7 @@ def test_groups_are_the_longest_runs_and_overlap():
     assert _groups(ranks, 9.0) == (tuple(ranks),)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_groups_are_those_of_scikit_posthocs(make_data, seed):
     posthocs = pytest.importorskip("scikit_posthocs")
@@ -118,6 +119,7 @@ def test_the_critical_difference_is_that_of_the_literature():
     assert critical_difference(4, 14) == pytest.approx(2.569 * (4 * 5 / (6 * 14)) ** 0.5, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_with_enough_categories_pairs_of_categories_are_tested(make_data):
     rng = np.random.default_rng(0)
     base = rng.uniform(0.5, 0.9, 15)
@@ -160,6 +162,7 @@ def test_many_comparisons_are_corrected(make_data):
     assert (alone, among) == pytest.approx((2 / 2**8, 9 * 2 / 2**8))
 
 
+@pytest.mark.slow
 def test_only_complete_methods_are_compared(make_data):
     data = make_data(missing=[("b", 3, 0)], a=[0.9] * 7, b=[0.8] * 7, c=[0.8] * 7)
     by = names(data)

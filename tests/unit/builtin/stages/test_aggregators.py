@@ -17,6 +17,7 @@ from adbench.builtin.stages.aggregators import (
 from adbench.testing import parametrize_with_checks
 
 
+@pytest.mark.slow
 @parametrize_with_checks(
     [
         Max(),

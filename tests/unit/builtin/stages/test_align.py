@@ -80,6 +80,7 @@ def test_rotated_scaled_and_mirrored_shapes_come_to_lie_in_one_pose(pose, mirror
     assert (image - usual).abs().mean() < 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("angle", [0.0, 0.7, 1.6, 3.0, -2.0])
 def test_a_turned_shape_comes_to_lie_as_the_straight_one(angle):
     _, expected = turned(placed(WEDGE))
@@ -209,6 +210,7 @@ def test_options_that_make_no_sense_are_refused():
             Align(**options)
 
 
+@pytest.mark.slow
 @parametrize_with_checks([Align(), Align(elongation=1.0), Align(elongation=1.0, border="edge", mirror=True)])
 def test_conforms(check):
     check()

@@ -9,6 +9,7 @@ from adbench.builtin.stages.maskers import Border, Otsu, PcaForeground
 from adbench.testing import parametrize_with_checks
 
 
+@pytest.mark.slow
 @parametrize_with_checks(
     [PcaForeground(threshold=1), PcaForeground(threshold=1, morphology="raster"), Otsu(), Border()]
 )

@@ -25,6 +25,7 @@ def layers(*shapes, seed=0):
     return {str(index): torch.randn(2, *shape, generator=generator) for index, shape in enumerate(shapes)}
 
 
+@pytest.mark.slow
 @parametrize_with_checks(
     [
         Patchify(),

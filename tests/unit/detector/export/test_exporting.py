@@ -190,6 +190,7 @@ def test_what_cannot_be_exported_says_why(
         fitted(**METHODS["knn"], masker="border").export(tmp_path / "it.onnx")
 
 
+@pytest.mark.slow
 def test_mistakes_are_sentences(fitted: Callable[..., Detector], photographs: list[np.ndarray], tmp_path: Path) -> None:
     detector = fitted(**METHODS["knn"])
     with pytest.raises(UnknownName, match="openvino"):

@@ -27,6 +27,7 @@ def with_spec(record, **slots):
     return record.model_copy(update={"recipe": recipe})
 
 
+@pytest.mark.slow
 def test_a_record_gives_its_unit_back(ran, registry, parts, tmp_path):
     """And with it its identity: a draft's is made as the check of records makes it."""
     protocol = Protocol(shots=2, limit_test=2, evaluation=32)
@@ -72,6 +73,7 @@ def test_a_file_that_no_record_carries_is_named(ran, registry):
         recipe_of(with_spec(record, backbone=[{**part, "options": {"weights": file}}]), registry)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "slots", [{"scorer": [{}]}, {"scorer": 3}, {"map": {"sigma": "x"}}, {"backbone": []}, {"bank": ["x"]}]
 )

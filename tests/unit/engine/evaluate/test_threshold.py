@@ -210,6 +210,7 @@ def test_the_probability_is_that_of_scipys_distribution(images, above, below):
         assert _at_least(alarms, images, above, below) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_the_note_is_rare_where_the_promise_holds():
     """Over draws of exchangeable scores, notes come with at most the stated probability."""
     rng, notes, draws = np.random.default_rng(0), 0, 3000

@@ -102,6 +102,7 @@ def test_a_constant_texture_has_equal_features_across_all_seams():
     torch.testing.assert_close(inside, inside[:1, :1].expand_as(inside), rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_defect_at_a_seam_looks_like_one_in_the_middle_of_a_tile():
     tiling, backbone = Tiling((64, 64), 32, 8), Convolved(depth=2)
     height, width = tiling.padded(352, 352)

@@ -88,6 +88,7 @@ def test_views_go_by_their_images_name(run):
     assert len(set(first)) == len(split.train)
 
 
+@pytest.mark.slow
 def test_views_are_kept_apart_and_the_image_itself_is_shared(run, tmp_path):
     plain, _, _ = run()
     _, seen, split = run(augment="mirror")

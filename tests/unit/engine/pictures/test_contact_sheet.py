@@ -32,6 +32,7 @@ def test_images_that_are_shown_are_spread_over_all():
     assert (row.shown[0], row.shown[-1]) == (row.samples[0], row.samples[-1])
 
 
+@pytest.mark.slow
 def test_masks_are_outlined_and_the_rest_is_the_image(tmp_path, monkeypatch):
     assert contact_sheet(Demo(), "grass", tmp_path / "a.png") == []
     marked = pixels(tmp_path / "a.png")

@@ -107,6 +107,7 @@ def test_overlay_leaves_low_places_gray_and_lights_high_ones():
     assert drawn.max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("anomalous", [[True], [False], [False] * 5 + [True] * 3])
 def test_sheet(tmp_path, anomalous):
     sheet([panel(index, anomalous=value) for index, value in enumerate(anomalous)], tmp_path / "sheet.png")
@@ -183,6 +184,7 @@ def test_the_same_input_gives_the_same_bytes(tmp_path):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("labels", "scores"),
     [(LABELS, SCORES), (LABELS[:6], SCORES[:6]), (LABELS[6:], SCORES[6:]), (LABELS, np.full(12, 0.5)),
@@ -211,6 +213,7 @@ class Gray:
         return np.full((16, 16, 3), 0.5, dtype=np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("maps", [True, False])
 def test_draw_writes_a_sheet_only_where_there_are_maps(tmp_path, maps):
     evident = evidence(maps=maps)
@@ -233,12 +236,14 @@ def test_draw_writes_a_sheet_only_where_there_are_maps(tmp_path, maps):
     assert sorted(path.name for path in tmp_path.iterdir()) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("losses", [[3.0], [1.0] * 4, [5e6, *(1 / (1 + step) for step in range(400))], [-1.0, -2.0]])
 def test_losses_of_a_training_are_drawn(tmp_path, losses):
     training(losses, tmp_path / "losses.png")
     assert picture(tmp_path / "losses.png").std() > 1
 
 
+@pytest.mark.slow
 def test_draw_writes_losses_only_after_a_training(tmp_path):
     judge = SimpleNamespace(predictions=SimpleNamespace(scores=SCORES, patches=None))
     for name, losses in (("trained", [2.0, 1.0]), ("not", ())):

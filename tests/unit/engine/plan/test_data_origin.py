@@ -79,6 +79,7 @@ def test_what_names_another_dataset_is_not_taken(folder, parts, record, registry
 DEEP = "[" * 10_000 + "]" * 10_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -105,6 +106,7 @@ def test_what_is_no_such_file_says_nothing(folder, text, record, registry):
         origin_of(folder, record(), registry)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "origin",
     [

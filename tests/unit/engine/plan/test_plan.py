@@ -80,6 +80,7 @@ def test_shards_are_the_whole_and_equal(plan, of, seeds):
     assert max(sizes) - min(sizes) <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [0, 4])
 def test_a_shard_out_of_range_is_reported(plan, number):
     with pytest.raises(UsageError, match="from 1/3 to 3/3"):

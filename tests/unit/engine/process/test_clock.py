@@ -117,6 +117,7 @@ with open(sys.argv[1], "wb") as file, clock.deadline(0.2, file):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deed", ["ctypes.PyDLL(None).sleep(60)", "time.sleep(60)"])
 def test_a_worker_ends_whatever_it_does(tmp_path, deed):
     started = time.monotonic()

@@ -107,6 +107,7 @@ def stages(registry, make_unit, tmp_path):
 TRAIN, TEST, FOLDS = 4, 6, 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bank", "slots", "learn", "threshold"),
     [

@@ -74,6 +74,7 @@ def branch(make_unit):
     return lambda *seeds, **options: Branch(tuple(make_unit(seed=seed, **options) for seed in seeds))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("executor", [Inline, Elsewhere])
 def test_units_end_as_records_wherever_they_run(dispatcher, branch, calls, executor):
     made = dispatcher(executor())
@@ -96,6 +97,7 @@ def test_what_has_ended_is_not_run_again(dispatcher, branch, calls):
     assert [event[-1] for event in calls if event[0] == "end"] == [False, False, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("redo", [False, True])
 @pytest.mark.parametrize("timeout", [False, True])
 def test_a_death_costs_one_unit(dispatcher, branch, calls, timeout, redo):
@@ -135,6 +137,7 @@ class NoWeights(ToyPixels):
         raise WeightsError("net.pth is not here")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("executor", [Inline, Elsewhere])
 def test_missing_weights_refuse_their_own_units_alone(dispatcher, branch, executor, tmp_path):
     NoWeights.asked = 0
@@ -164,6 +167,7 @@ def test_one_bad_component_stops_nothing(dispatcher, branch):
     assert [outcome.record.status for outcome in made.outcomes] == ["failed", "ok", "ok"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("executor", [Inline, Elsewhere])
 def test_where_results_cannot_be_written_the_rest_is_not_tried(dispatcher, branch, monkeypatch, executor):
     def full(*_):
@@ -208,6 +212,7 @@ def at(place):
     return say
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("deaths", "failed"),
     [

@@ -21,6 +21,7 @@ def make_draft(make_unit, registry, tmp_path):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -132,6 +133,7 @@ def test_a_record_says_when_the_unit_began(make_draft):
     assert datetime.fromisoformat(draft.done(None, {}).provenance.started) == draft.started.replace(microsecond=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "train", "test"),
     [

@@ -67,6 +67,7 @@ def report_of(outcome):
     return read_details(outcome.folder).corruptions
 
 
+@pytest.mark.slow
 def test_clean_records_stay_as_they_are(make_runner, make_unit, make_asking):
     runner = make_runner(threshold=Rule("quantile"))
     clean = runner.run(make_unit())
@@ -81,6 +82,7 @@ def test_clean_records_stay_as_they_are(make_runner, make_unit, make_asking):
     assert read_details(asked.folder).model_copy(update={"corruptions": None}) == plain
 
 
+@pytest.mark.slow
 def test_a_report_is_not_made_again(make_runner, make_asking):
     runner = make_runner()
     assert runner.run(make_asking("noise")).fresh
@@ -88,6 +90,7 @@ def test_a_report_is_not_made_again(make_runner, make_asking):
     assert runner.run(make_asking("noise", "jpeg:1")).fresh
 
 
+@pytest.mark.slow
 def test_nothing_is_fitted_again_and_each_image_is_seen_once(make_runner, make_asking):
     runner = make_runner(Counting, FittedOnce)
     runner.run(make_asking(category="nut", backbone="counting", bank="fitted-once"))
@@ -96,6 +99,7 @@ def test_nothing_is_fitted_again_and_each_image_is_seen_once(make_runner, make_a
     assert (Counting.seen, FittedOnce.fits) == (clean + 6 * 6, 1)
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_corrupted_files(make_runner, make_asking, parts):
     """A folder with the corrupted files in place of the clean ones gives the same figures."""
     runner, corruption = make_runner(threshold=Rule("quantile")), Corruption("noise", 5)
@@ -112,6 +116,7 @@ def test_scores_are_those_of_corrupted_files(make_runner, make_asking, parts):
     assert found.false_alarms == round(there.threshold.fpr * report.normals)
 
 
+@pytest.mark.slow
 def test_a_moved_object_is_judged_by_its_moved_mask(make_runner, make_asking, parts):
     """The toy finds the bright square wherever it is: only a mask that stayed behind would cost pixels."""
     runner = make_runner()
@@ -121,17 +126,20 @@ def test_a_moved_object_is_judged_by_its_moved_mask(make_runner, make_asking, pa
         assert figures.metrics["pixel-auroc"] > report.clean.metrics["pixel-auroc"] - 0.02
 
 
+@pytest.mark.slow
 def test_without_a_threshold_there_are_no_alarms(make_runner, make_asking):
     report = report_of(make_runner().run(make_asking("noise:1")))
     assert (report.threshold, report.clean.false_alarms, report.corrupted[0].false_alarms) == (None, None, None)
     assert report.normals == 3
 
 
+@pytest.mark.slow
 def test_noise_raises_alarms(make_runner, make_asking):
     report = report_of(make_runner(threshold=Rule("quantile")).run(make_asking("noise")))
     assert report.corrupted[-1].false_alarms == report.normals == 3
 
 
+@pytest.mark.slow
 def test_a_component_sees_neither_names_nor_which_image_is_corrupted(make_runner, make_asking):
     class Listening(ToyNearest):
         name = "listening"

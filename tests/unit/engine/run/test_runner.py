@@ -80,6 +80,7 @@ def test_a_unit_ends_as_a_record_on_disk(make_runner, make_unit):
     assert make_runner().run(make_unit()).fresh is False
 
 
+@pytest.mark.slow
 def test_a_record_counts_the_images_of_which_the_masker_left_nothing(make_runner, make_unit):
     for width, whole in ((1, 0), (99, 1)):
         masker = {"border": {"width": width, "bank": "drop"}}
@@ -92,6 +93,7 @@ def test_a_record_counts_the_images_of_which_the_masker_left_nothing(make_runner
     assert "seen_whole_test" not in make_runner().run(make_unit()).record.facts
 
 
+@pytest.mark.slow
 def test_masks_that_mark_nothing_and_defects_that_a_grid_would_lose_are_counted_and_said_once(
     make_runner, make_unit, parts
 ):
@@ -202,6 +204,7 @@ def test_a_reason_names_images_as_the_dataset_does(make_runner, make_unit):
     assert "NaN or infinity for bolt/test/" in record.reason
 
 
+@pytest.mark.slow
 def test_a_record_names_test_images_that_are_training_images(make_runner, make_unit, parts):
     assert make_runner().run(make_unit()).record.task.duplicates == []
     shutil.copy(parts / "nut/train/good/001.png", parts / "nut/test/good/twin.png")
@@ -211,6 +214,7 @@ def test_a_record_names_test_images_that_are_training_images(make_runner, make_u
     assert record.facts["repeated_train"] == 2
 
 
+@pytest.mark.slow
 def test_a_record_says_whether_anything_was_drawn(make_runner, make_unit):
     class Drawing(ToyMahalanobis):
         name = "drawing"
@@ -254,6 +258,7 @@ def test_a_record_knows_the_weights_of_the_parts_after_the_backbone(slot, make_r
     assert record.regime.random_weights
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "status", "words"),
     [
@@ -425,6 +430,7 @@ class Slow(ToyVectors):
             time.sleep(60)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bank", ["slow", "raising"])
 def test_a_unit_that_fails_leaves_no_thread_and_no_scratch(
     make_runner, make_unit, raising, tmp_path, monkeypatch, bank
@@ -495,6 +501,7 @@ def test_no_usable_training_image_is_a_record(make_runner, make_unit, monkeypatc
     assert (record.status, record.reason) == ("failed", "nothing there")
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_bits(make_runner, make_unit):
     runner = make_runner(redo=True)
     first, again, other = (runner.run(make_unit(seed=seed)).record for seed in (3, 3, 4))
@@ -525,6 +532,7 @@ class Recalling(ToyVectors):
         super().fit(features, ctx)
 
 
+@pytest.mark.slow
 def test_recalled_work_is_charged_but_did_not_pass(make_runner, make_unit):
     runner = make_runner(Recalling)
     with runner.together(2):
@@ -554,6 +562,7 @@ class Drawing(Counting):
         ctx.rng(self.name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scorer", "times"), [(Counting, 1), (Drawing, 2)])
 def test_what_draws_nothing_is_not_done_again_for_another_seed(make_runner, make_unit, monkeypatch, scorer, times):
     runner = make_runner(scorer)
@@ -568,6 +577,7 @@ def test_what_draws_nothing_is_not_done_again_for_another_seed(make_runner, make
     assert first.id != second.id
 
 
+@pytest.mark.slow
 def test_what_was_drawn_for_a_bank_that_another_scorer_fitted_counts(make_runner, make_unit):
     units = [make_unit(scorer={"toy-nearest": {"k": k}}, seed=seed) for seed in (0, 1) for k in (1, 2)]
     alone = [make_runner(redo=True).run(unit).record.metrics for unit in units]
@@ -576,6 +586,7 @@ def test_what_was_drawn_for_a_bank_that_another_scorer_fitted_counts(make_runner
         assert [runner.run(unit).record.metrics for unit in units] == alone
 
 
+@pytest.mark.slow
 def test_a_threshold_is_each_seeds_own(make_runner, make_unit):
     runner = make_runner(threshold=Rule("sigma"))
     with runner.together(2):
@@ -605,6 +616,7 @@ class HighestOfMap(Aggregator):
         return torch.stack([image.need_map(self.title).max() for image in scores])
 
 
+@pytest.mark.slow
 def test_an_aggregator_that_reads_the_map_gets_the_map_of_its_own_recipe(make_runner, make_unit):
     units = [make_unit(aggregate="highest-of-map", map={"sigma": sigma}) for sigma in (0.0, 4.0)]
     alone = [make_runner(HighestOfMap, redo=True).run(unit) for unit in units[:1]]
@@ -617,6 +629,7 @@ def test_an_aggregator_that_reads_the_map_gets_the_map_of_its_own_recipe(make_ru
     assert shared[0].record.predictions != shared[1].record.predictions
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("units", [1, 2])
 def test_a_unit_on_its_own_leaves_nothing_behind(make_runner, make_unit, units):
     runner = make_runner(Recalling)
@@ -625,6 +638,7 @@ def test_a_unit_on_its_own_leaves_nothing_behind(make_runner, make_unit, units):
             assert runner.run(make_unit(bank="recalling", seed=seed)).record.cost.fit_s < 60
 
 
+@pytest.mark.slow
 def test_a_threshold_comes_from_normal_images_by_banks_that_had_not_seen_them(make_runner, make_unit):
     plain = make_runner().run(make_unit())
     assert (plain.threshold, read_predictions(plain.folder, plain.record.predictions).normal) == (None, None)
@@ -662,6 +676,7 @@ def test_a_method_without_a_threshold_says_why_and_has_its_result(make_runner, m
     assert "learns from the test images" in outcome.threshold.reason
 
 
+@pytest.mark.slow
 def test_what_the_page_shows_is_there_with_and_without_pictures(make_runner, make_unit, registry, tmp_path):
     few = read_details(make_runner().run(make_unit()).folder)
     assert few.embedding is None
@@ -710,6 +725,7 @@ def scratch(tmp_path, monkeypatch):
     return tmp_path / "scratch"
 
 
+@pytest.mark.slow
 def test_the_folder_of_a_bank_lives_as_long_as_the_bank(make_runner, make_unit, scratch):
     runner = make_runner(Filing, FilingPixels, threshold=Rule("sigma", k=3.0))
     parts = {"backbone": "filing-pixels", "bank": "filing"}
@@ -727,6 +743,7 @@ def test_the_folder_of_a_bank_lives_as_long_as_the_bank(make_runner, make_unit, 
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_bank_that_goes_takes_its_folder_with_it(make_runner, make_unit, scratch):
     runner = make_runner(Filing)
     for seed in range(3):
@@ -754,6 +771,7 @@ def test_the_features_of_a_unit_lie_apart_from_what_components_keep(make_runner,
     assert seen == []
 
 
+@pytest.mark.slow
 def test_a_failed_unit_takes_its_bank_with_it(make_runner, make_unit):
     class Spoiling(ToyNearest):
         """Spoils the bank that it reads, and fails."""
@@ -788,6 +806,7 @@ class Fitted(ToyVectors):
         super().fit(features, ctx)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "fits", "reason"),
     [

@@ -78,6 +78,7 @@ def test_room_of_what_is_gone_is_used_again(monkeypatch):
     assert os.fstat(volume._descriptor).st_size == 0
 
 
+@pytest.mark.slow
 def test_a_process_that_was_forked_off_disturbs_nobody():
     script = """
         import os
@@ -143,6 +144,7 @@ def test_a_file_that_has_become_another_is_refused(path):
         arrays[0]
 
 
+@pytest.mark.slow
 def test_a_closed_descriptor_costs_what_was_kept_and_no_file_of_others(tmp_path):
     kept = filled(ARRAYS[0])
     os.close(kept._volume._descriptor)
