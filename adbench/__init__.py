@@ -19,7 +19,7 @@ plugins need has modules of its own:
 - `adbench.reports`: what people read: tables of results, surveys of data.
 - `adbench.search`: exact nearest-neighbour search.
 - `adbench.testing`: what a plugin's tests need.
-- `adbench.training`: the training of banks in a fixed number of steps.
+- `adbench.training`: the training of banks and of networks in a fixed number of steps; the contract `Tuner`.
 - `adbench.weights`: weights of pretrained models.
 
 All others are adbench's own and may change at any time.
@@ -165,11 +165,11 @@ _ELSEWHERE = {
         "roc_curve",
         "spro",
     ),
-    "networks": ("CudaGraphed", "Network", "NetworkBackbone", "to_device"),
+    "networks": ("CudaGraphed", "Network", "NetworkBackbone", "to_device", "with_normalising"),
     "records": ("read_records", "to_frame"),
     "reports": ("PassedOver", "Report", "Survey", "Table"),
     "search": ("ExactIndex", "RecordableIndex", "ReweightForm", "exact_search", "nearest_among", "patchcore_weight"),
-    "training": ("Budget", "Optimization", "Training", "loss_facts"),
+    "training": ("BatchStream", "Budget", "Optimization", "Trainable", "Training", "Tuned", "Tuner", "loss_facts"),
     "weights": (
         "WeightsOption",
         "WeightsSource",

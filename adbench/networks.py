@@ -2,12 +2,13 @@
 
 - `NetworkBackbone`: a `Backbone` that is one network with one set of weights.
 - `Network`: a torch module that torch, ONNX Runtime or OpenVINO computes, whichever `Context.runtime` asks for.
+- `with_normalising`: a module that takes images of 0 to 1, as tuners train it.
 - `CudaGraphed`, `to_device`: what makes a network fast on a GPU, for plugins that compute in a way of their own.
 
 `adbench.weights` fills a network. Importing this module imports no torch.
 """
 
 from adbench.api.networks.cuda import CudaGraphed, to_device
-from adbench.api.networks.runtime import Network, NetworkBackbone
+from adbench.api.networks.runtime import Network, NetworkBackbone, with_normalising
 
-__all__ = ["CudaGraphed", "Network", "NetworkBackbone", "to_device"]
+__all__ = ["CudaGraphed", "Network", "NetworkBackbone", "to_device", "with_normalising"]

@@ -55,6 +55,7 @@ OWNERS = {
     "Suite": {"engine/plan/suite"},
     "Survey": {"api/dataset"},
     "Threshold": {"engine/evaluate/threshold"},
+    "Tuner": {"api/training/tuner"},
     "Unit": {"engine/plan/unit", "engine/run/prepared_unit"},
 }
 """The modules that own a word: their classes may end in it. In other modules only subclasses may."""

@@ -101,7 +101,7 @@ EXTRA = {
 }
 """Modules of the engine that boards may import: what is in the files that they read."""
 
-ROOMS = ("process", "store", "images", "plan", "features", "evaluate", "pictures", "run")
+ROOMS = ("process", "store", "images", "plan", "features", "tuning", "evaluate", "pictures", "run")
 """The engine's rooms from the ground up: each imports from those before it, and from itself."""
 
 LIGHT_ROOMS = ("process", "store", "images", "plan")

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from adbench.api.component import Component
+from adbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from adbench.api.features import Batch, Features
+    from adbench.api.training.tuner import Trainable
 
 
 @dataclass(frozen=True)
@@ -35,9 +40,13 @@ class Backbone(Component):
 
     A backbone normalises its input itself, runs in eval mode without gradients, and answers for each image alone: the
     features of an image do not depend on the rest of the batch.
+
+    Attributes:
+        tunable: whether it is a torch network that a tuner may train: then `trainable` and `take` are there.
     """
 
     kind: ClassVar[str] = "backbone"
+    tunable: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod
@@ -65,3 +74,24 @@ class Backbone(Component):
     def notes(self) -> tuple[str, ...]:
         """Sentences for the user about events in `prepare`, such as a runtime that cannot be used."""
         return ()
+
+    def trainable(self) -> Trainable:
+        """A copy of the network with the weights of now, for a tuner. Optional; after `prepare`.
+
+        Raises:
+            UsageError: the backbone is no torch network.
+        """
+        raise UsageError(f"{self.title} is no torch network, so that no tuner can train it; choose another backbone")
+
+    def take(self, state: Mapping[str, Tensor], weights: Weights) -> None:  # noqa: ARG002  whoever is tunable has it
+        """Compute with other weights from now on. Optional; after `prepare`.
+
+        Args:
+            state: the state dict of `trainable`'s network.
+            weights: their name and sha256.
+
+        Raises:
+            UsageError: the backbone is no torch network.
+            WeightsError: the weights are those of another network.
+        """
+        raise UsageError(f"{self.title} is no torch network, so that it takes no tuned weights; choose another one")

@@ -190,6 +190,7 @@ _METHOD_OPTIONS = (
     _part(
         "--preprocess", multiple=True, help="Prepares images, such as a resize.", show_default="the backbone's choice"
     ),
+    _part("--tune", help="Adapts the backbone's network to normal images.", show_default="none"),
     _part(
         "--neck",
         multiple=True,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from adbench.engine.plan.suite import Suite, TaskSpec
     from adbench.registration.registry import Registry
 
-_SLOTS = ("augment", "preprocess", "backbone", "neck", "masker", "bank", "scorer", "aggregate")
+_SLOTS = ("augment", "preprocess", "backbone", "tune", "neck", "masker", "bank", "scorer", "aggregate")
 _AXES = ("backbone", "bank", "scorer")
 _TASK_WORDS = {
     "data": "data",

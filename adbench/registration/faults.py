@@ -24,6 +24,7 @@ from adbench.api.metric import Metric
 from adbench.api.report import Report
 from adbench.api.scorer import Scorer
 from adbench.api.stages import Aggregator, Augmenter, Masker, Neck, Preprocessor
+from adbench.api.training.tuner import Tuner
 from adbench.errors import AdbenchError, PluginError
 from adbench.registration import hookspecs
 from adbench.safe_text import one_line
@@ -34,6 +35,7 @@ CONTRACTS: tuple[type[Component], ...] = (
     Scorer,
     Augmenter,
     Preprocessor,
+    Tuner,
     Neck,
     Masker,
     Aggregator,

@@ -21,6 +21,7 @@ _MODULES = {
     "preprocessor": "stages",
     "neck": "stages",
     "masker": "stages",
+    "tuner": "tuner",
     "aggregator": "aggregator",
     "metric": "metric",
     "dataset": "dataset",

@@ -35,7 +35,9 @@ from adbench.testing.check import Subject
 from adbench.testing.errands import repeat
 from adbench.testing.partners import bank_for, prepared_as_named
 from adbench.testing.toy_data import Toys, ToyStream
+from adbench.testing.toy_network import ToyBatches, toy_trainable
 from adbench.testing.toy_truth import TABLE, evidence
+from adbench.training import Tuner
 
 
 def exercise(subject: Subject[Any], toys: Toys) -> object:
@@ -101,6 +103,12 @@ def _aggregator(aggregator: Aggregator, _: Subject[Any], toys: Toys) -> object:
     return aggregator.aggregate(toys.scores)
 
 
+def _tuner(tuner: Tuner, subject: Subject[Any], _: Toys) -> object:
+    trainable = toy_trainable(subject.ctx.device)
+    told = tuner.tune(trainable, ToyBatches(), subject.ctx)
+    return told, dict(trainable.network.state_dict())
+
+
 def _metric(metric: Metric, _: Subject[Any], __: Toys) -> object:
     return metric.measure(evidence("noisy"))
 
@@ -133,6 +141,7 @@ _EXERCISES: dict[str, Callable[[Any, Subject[Any], Toys], object]] = {
     "preprocessor": _preprocessor,
     "report": _report,
     "scorer": _scorer,
+    "tuner": _tuner,
 }
 
 

@@ -244,6 +244,19 @@ def _considered(ctx: Context, single: bool, who: str) -> tuple[str, ...]:
     return (wish,)
 
 
+def with_normalising(module: nn.Module, *, mean: Sequence[float], std: Sequence[float]) -> nn.Module:
+    """A network that takes images [B, 3, H, W] of 0 to 1, for `Backbone.trainable`.
+
+    Args:
+        module: on its device, in float32; it takes normalised images.
+        mean: by which images are normalised, a number for each colour.
+        std: the same.
+    """
+    from adbench.api.networks.normalising import Normalising
+
+    return Normalising(module, mean, std)
+
+
 def relative_error(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> float:
     """The largest ``|found - wanted| / |wanted|`` (Euclidean norms) over outputs and images; inf for other shapes."""
     import torch

@@ -202,6 +202,11 @@ def weights_of(path: Path, name: str) -> Weights:
 
 def random_weights(state: Mapping[str, Tensor], seed: int) -> Weights:
     """Untrained weights for a record: the seed, and the sha256 over names and bytes of all tensors."""
+    return Weights(f"random:{seed}", state_digest(state))
+
+
+def state_digest(state: Mapping[str, Tensor]) -> str:
+    """The sha256 over names and bytes of all tensors, in hex."""
     import hashlib
 
     import torch
@@ -210,7 +215,7 @@ def random_weights(state: Mapping[str, Tensor], seed: int) -> Weights:
     for key, tensor in sorted(state.items()):
         digest.update(key.encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return Weights(f"random:{seed}", digest.hexdigest())
+    return digest.hexdigest()
 
 
 @contextmanager

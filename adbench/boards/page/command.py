@@ -13,7 +13,7 @@ from adbench.boards.board import BoardProtocol
 from adbench.boards.text import plain, words
 from adbench.engine.store.record import ResultRecord
 
-SLOTS = ("augment", "preprocess", "backbone", "neck", "masker", "bank", "scorer", "aggregate")
+SLOTS = ("augment", "preprocess", "backbone", "tune", "neck", "masker", "bank", "scorer", "aggregate")
 _MANY = ("preprocess", "neck")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from adbench.engine.features.cache_files import FolderInfo
 
 
-_OTHERS = ("runtimes", "masks")
-"""Folders beside the features: files of backbones and maskers."""
+_OTHERS = ("runtimes", "masks", "tuned")
+"""Folders beside the features: files of backbones, maskers and tuners."""
 
 
 @click.group("cache")
 def command() -> None:
-    """Show or clear the cache: features, exported networks and masks."""
+    """Show or clear the cache: features, exported and tuned networks, and masks."""
 
 
 @command.command("info")
@@ -53,9 +53,10 @@ def sizes_of(cache: Path, features: Iterable[FolderInfo]) -> str:
     """The sizes of what a cache folder holds, its folders of features among them, and the disk's free space."""
     size = sum(info.size for info in features)
     free = shutil.disk_usage(cache).free
+    networks, tuned, masks = (_mb(_size(cache / name)) for name in ("runtimes", "tuned", "masks"))
     return (
-        f"features: {_mb(size)} MB; exported networks: {_mb(_size(cache / 'runtimes'))} MB; "
-        f"masks: {_mb(_size(cache / 'masks'))} MB; free on this disk: {_mb(free)} MB"
+        f"features: {_mb(size)} MB; exported networks: {networks} MB; tuned networks: {tuned} MB; masks: {masks} MB; "
+        f"free on this disk: {_mb(free)} MB"
     )
 
 

@@ -187,7 +187,7 @@ def _backbone(unit: Unit) -> str:
 
 def _bank(unit: Unit) -> str:
     shots = f", {unit.protocol.shots} shots" if unit.protocol.shots else ""
-    return _parts(unit, ("augment", "neck", "masker", "bank")) + shots
+    return _parts(unit, ("augment", "tune", "neck", "masker", "bank")) + shots
 
 
 def _scorer(unit: Unit) -> str:

@@ -41,6 +41,8 @@ def with_images(state: DetectorState, images: Sequence[GivenImage], settings: Se
     method, about = state.method, state.about
     if any(neck.learns for neck in method.necks):
         raise UsageError("a neck of this detector learns from all images at once; fit it again with all of them")
+    if method.tuner is not None:
+        raise UsageError("this detector's network is tuned to all images at once; fit it again with all of them")
     dataset = GivenDataset(_unknown(images, about), about.white, about.ignore)
     digests = {sample.id: dataset.digest(sample) for sample in dataset.samples}
     aliases = aliases_of(dataset.samples, digests, about.id)
@@ -77,6 +79,8 @@ def without_images(state: DetectorState, names: Sequence[str]) -> DetectorState:
         UsageError: the bank cannot forget, or nothing would be left.
     """
     about, bank = state.about, state.method.bank
+    if state.method.tuner is not None:
+        raise UsageError("this detector's network is tuned to all its images at once; fit it again without these")
     gone = [image for name in names for image in _named(about.images, name)]
     with _unchanged_on_failure(bank), naming_component(bank, "remove"):
         bank.remove([image.alias for image in gone])

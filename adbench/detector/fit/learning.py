@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from adbench.api.bank import Source
 from adbench.detector.fit.appearance import Learned
 from adbench.detector.fit.calibration import Calibration
 from adbench.detector.fit.images import CATEGORY, GivenDataset
@@ -59,7 +58,7 @@ def learn(
     """
     components = detectable(recipe, registry, class_name)
     method = Method.of(components, recipe.map)
-    if not dataset.samples and method.passes(Source.TRAIN):
+    if not dataset.samples and method.learns_from_normal:
         raise DataError("there is no normal image to learn from; give a folder or a list of some")
     protocol = Protocol(class_names=class_name is not None)
     unit = Unit(recipe, dataset, class_name or CATEGORY, seed, protocol)

@@ -4,6 +4,7 @@
 |---|---|
 | ``detector.json`` | recipe, images learned from, rule, weights, versions, figures (`DetectorDescription`) |
 | ``bank.safetensors`` | what the bank learned |
+| ``backbone.safetensors`` | the weights of the backbone's network after its tuning, if it was tuned |
 | ``neck-0.safetensors`` ... | what each neck learned, by its place |
 | ``normal.safetensors`` | scores of normal images, and the highest pixels of their maps |
 | ``ignore.safetensors`` | the pixels that nobody looks at, if there are any |
@@ -23,7 +24,9 @@ import numpy as np
 from adbench.api.backbone import Weights
 from adbench.api.bank import Bank
 from adbench.api.component import Component
+from adbench.api.networks.weights import state_digest
 from adbench.api.stages import Neck
+from adbench.api.training.tuner import Tuned
 from adbench.datasets import IgnoreMask
 from adbench.detector.fit.calibration import Calibration
 from adbench.detector.fit.places import images_beside
@@ -48,6 +51,7 @@ from adbench.engine.process.error_text import words_of
 from adbench.engine.run.method import Method
 from adbench.engine.store.normal_scores import NormalScores
 from adbench.engine.store.record import WeightsInfo
+from adbench.engine.tuning.tuned_network import TunedNetwork
 from adbench.errors import DataError, StorageError, UnknownName, UsageError, WeightsError
 from adbench.registration.registry import Registry
 
@@ -55,6 +59,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BANK, NORMAL, IGNORE = "bank.safetensors", "normal.safetensors", "ignore.safetensors"
+BACKBONE = "backbone.safetensors"
 
 
 def write_detector(path: Path, fitted: DetectorState, *, bundle: bool = False) -> Path:
@@ -106,6 +111,7 @@ def read_detector(path: Path, settings: Settings, registry: Registry, given: Seq
         recipe = with_paths(description.recipe, description.files, archive, surroundings.folder("files"), given)
         method = Method.of(detectable(recipe, registry, description.class_name), recipe.map)
         surroundings.prepare(method)
+        method = _tuned(archive, method, description, surroundings)
         _require_weights(path, description, surroundings.weights)
         _restore(archive, method)
         calibration = _calibration(archive, description)
@@ -142,6 +148,7 @@ def _components(method: Method) -> Mapping[str, Sequence[Component]]:
     one: dict[str, Component | None] = {
         "augment": method.augmenter,
         "backbone": method.backbone,
+        "tune": method.tuner,
         "masker": method.masker,
         "bank": method.bank,
     }
@@ -197,6 +204,8 @@ def _states(method: Method) -> dict[str, dict[str, Tensor]]:
     """The state of each part, by entry."""
     with naming_component(method.bank, "state"):
         states = {BANK: method.bank.state()}
+    if method.tuned is not None:
+        states[BACKBONE] = dict(method.tuned.state)
     for place, neck in enumerate(method.necks):
         with naming_component(neck, "state"):
             state = neck.state()
@@ -224,6 +233,31 @@ def _restore(archive: ArchiveReader, method: Method) -> None:
                 f"{archive.path}: {part.title} cannot take over what is in it ({words_of(error)}); make it anew with"
                 " 'adbench fit'"
             ) from None
+
+
+def _tuned(
+    archive: ArchiveReader, method: Method, description: DetectorDescription, surroundings: Surroundings
+) -> Method:
+    """The method with the tuned weights in the file, where its recipe has a tuner.
+
+    Raises:
+        StorageError: they are missing or damaged, or not those that the description names.
+        WeightsError: they are those of another network.
+    """
+    if method.tuner is None:
+        return method
+    if not description.weights:
+        raise StorageError(f"{archive.path}: it names no weights of its tuned network; make it anew with 'adbench fit'")
+    state, named = _loaded(archive, BACKBONE), description.weights[0]
+    weights = Weights(named.name, state_digest(state))
+    own = method.backbone.weights()[0]
+    if own.sha256 != named.sha256:  # else the tuner changed nothing
+        if weights.sha256 != named.sha256:
+            raise StorageError(f"{archive.path}: its {BACKBONE} is not what it names; copy the file again")
+        with naming_component(method.backbone, "take"):
+            method.backbone.take(state, weights)
+        surroundings.weights = (weights, *surroundings.weights[1:])
+    return replace(method, tuned=TunedNetwork(state, weights, Tuned(), 0.0))
 
 
 def _loaded(archive: ArchiveReader, name: str) -> dict[str, Tensor]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from adbench.api.features import Features, FeatureStream
 from adbench.engine.features.contract import is_out_of_memory
 from adbench.errors import DataError, UnitTimeout
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 
 class Seal:
@@ -46,7 +50,7 @@ class SealedStream(FeatureStream):
     def __init__(self, source: FeatureStream, change: Callable[[Features], Features], seal: Seal) -> None:
         self._ids = tuple(source.ids)
         # A function, so that no attribute of the stream leads to the samples and their labels
-        self._walk: Callable[[], Iterator[Features]] = lambda: _sealed(source, change, seal)
+        self._walk: Callable[[], Iterator[Features]] = lambda: sealed(source, change, seal, "the features of an image")
 
     @property
     def ids(self) -> Sequence[str]:
@@ -56,13 +60,21 @@ class SealedStream(FeatureStream):
         return self._walk()
 
 
-def _sealed(source: FeatureStream, change: Callable[[Features], Features], seal: Seal) -> Iterator[Features]:
+def sealed(source: Iterable[Given], change: Callable[[Given], Made], seal: Seal, what: str) -> Iterator[Made]:
+    """What a source gives, after a change, without the errors that name files.
+
+    Args:
+        source: may raise errors that name files.
+        change: what is made of each item.
+        seal: takes the errors.
+        what: cannot be had, for the error that a component gets.
+    """
     walk = iter(source)
     while True:
-        features, kept = None, False
+        made, item, kept = None, None, False
         try:
-            features = next(walk, None)
-            features = None if features is None else change(features)
+            item = next(walk, None)
+            made = None if item is None else change(item)
         except UnitTimeout:
             raise
         except Exception as error:
@@ -71,7 +83,7 @@ def _sealed(source: FeatureStream, change: Callable[[Features], Features], seal:
             seal.note(error)
             kept = True
         if kept:  # raised out here, so that it has no context that tells more
-            raise DataError("the features of an image cannot be had; the engine knows which, and why")
-        if features is None:
+            raise DataError(f"{what} cannot be had; the engine knows which, and why")
+        if made is None:
             return
-        yield features
+        yield made

@@ -27,6 +27,7 @@ def why_not(components: Mapping[str, list[Component]], protocol: Protocol) -> li
         *_bank_kind(bank, scorer),
         *_fields(components),
         *_tiles(components),
+        *_tuning(components),
         *_protocol(components, protocol),
         *_views(components),
         *_dropping(components["masker"], bank),
@@ -81,9 +82,21 @@ def _tiles(components: Mapping[str, list[Component]]) -> Iterator[str]:
             yield f"{step.title} cuts the image into tiles for the backbone: put {later.title} before it or omit it"
 
 
+def _tuning(components: Mapping[str, list[Component]]) -> Iterator[str]:
+    """A tuner trains a torch network, on images that the network reads as a whole."""
+    backbone = cast("Backbone", components["backbone"][0])
+    for tuner in components.get("tune", ()):
+        if not backbone.tunable:
+            yield f"{tuner.title} trains a torch network; {backbone.title} is none"
+        if any(step.tiling is not None for step in _steps(components)):
+            yield f"{tuner.title} reads prepared images as a whole, and here are tiles; leave out the tiles"
+
+
 def learns_from(components: Mapping[str, list[Component]]) -> dict[Source, Component]:
-    """The sources that a method learns from, each with a part that does; a learning neck uses the normal images."""
+    """The sources that a method learns from, each with a part that does; tuners and learning necks use TRAIN."""
     sources: dict[Source, Component] = {}
+    for tuner in components.get("tune", ()):
+        sources[Source.TRAIN] = tuner
     for neck in components["neck"]:
         if cast("Neck", neck).learns:
             sources[Source.TRAIN] = neck

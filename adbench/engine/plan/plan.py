@@ -111,7 +111,7 @@ def _features_key(unit: Unit) -> str:
 
 def _bank_key(unit: Unit) -> str:
     """The key of everything else that decides the bank."""
-    parts = [_parts_json(unit.recipe, slot) for slot in ("augment", "neck", "masker", "bank")]
+    parts = [_parts_json(unit.recipe, slot) for slot in ("augment", "tune", "neck", "masker", "bank")]
     return canonical_json([parts, unit.protocol.model_dump(mode="json"), unit.seed])
 
 

@@ -26,6 +26,7 @@ SLOTS = {
     "augment": "augmenter",
     "preprocess": "preprocessor",
     "backbone": "backbone",
+    "tune": "tuner",
     "neck": "neck",
     "masker": "masker",
     "bank": "bank",
@@ -34,7 +35,7 @@ SLOTS = {
 }
 """The slots of a recipe, in the order of the data flow, and the kind of component for each."""
 
-LATER = {"augment"}
+LATER = {"augment", "tune"}
 """Slots that are newer than the first records: empty ones are not part of an identity, so ids stay."""
 
 MAX_RECIPE_NODES = 10_000
@@ -190,6 +191,7 @@ class Recipe(BaseModel):
     augment: Part | None = None
     preprocess: tuple[Part, ...] | None = None
     backbone: Part
+    tune: Part | None = None
     neck: tuple[Part, ...] | None = None
     masker: Part | None = None
     bank: Part | None = None

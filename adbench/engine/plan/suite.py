@@ -29,7 +29,7 @@ MAX_RECIPES = 10_000
 MAX_UNITS = 1_000_000
 """Largest number of units of a suite: recipes times tasks times seeds, and times categories if they are named."""
 SHOWN_FAULTS = 10
-_NAMED = ("augment", "preprocess", "backbone", "neck", "masker", "bank", "scorer", "aggregate")
+_NAMED = ("augment", "preprocess", "backbone", "tune", "neck", "masker", "bank", "scorer", "aggregate")
 
 
 class _Frozen(BaseModel):
@@ -89,6 +89,7 @@ class Grid(_Frozen):
     augment: tuple[Part | None, ...] | None = None
     preprocess: tuple[tuple[Part, ...], ...] | None = None
     backbone: tuple[Part, ...] = Field(min_length=1)
+    tune: tuple[Part | None, ...] | None = None
     neck: tuple[tuple[Part, ...], ...] | None = None
     masker: tuple[Part | None, ...] | None = None
     bank: tuple[Part, ...] | None = None
@@ -98,7 +99,7 @@ class Grid(_Frozen):
 
     _one = field_validator("backbone", "bank", "scorer", "aggregate", mode="before")(_listed)
 
-    @field_validator("augment", "masker", mode="before")
+    @field_validator("augment", "tune", "masker", mode="before")
     @classmethod
     def _none_is_none(cls, value: Any) -> Any:
         return [None if item == "none" else item for item in _listed(value)] if value is not None else None
@@ -144,6 +145,7 @@ class Variant(_Frozen):
     augment: Part | None = None
     preprocess: tuple[Part, ...] | None = None
     backbone: Part | None = None
+    tune: Part | None = None
     neck: tuple[Part, ...] | None = None
     masker: Part | None = None
     bank: Part | None = None

@@ -3,6 +3,9 @@
 Every training image that is scored here was left out of the fit before. Features come from the feature cache, so a fold
 costs the fit of a bank and the scoring of its images. Many images need one fit on 80 % of them. Of few images each is
 left out once, which costs about K fits of a small bank.
+
+A network that is tuned to normal images is tuned anew for each fold, to the images of the fold's bank: one that had
+seen the images that it scores would give too low a threshold.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -43,6 +47,20 @@ StreamOf = Callable[[Sequence[Sample]], FeatureStream]
 """Makes the stream of the features of some images."""
 
 
+class FoldTools(NamedTuple):
+    """What a fold is scored with.
+
+    Attributes:
+        method: prepared and not fitted.
+        training_stream: makes the stream of some images to learn from, in every view.
+        stream: makes the stream of some images to score.
+    """
+
+    method: Method
+    training_stream: StreamOf
+    stream: StreamOf
+
+
 def normal_scores_of(
     unit: PreparedUnit,
     rule: Rule | None,
@@ -67,11 +85,14 @@ def normal_scores_of(
     def expect(folds: Sequence[Fold]) -> None:
         progress.total = sum(unit.method.images_read(len(fold.learn), 0) + len(fold.left_out) for fold in folds)
 
-    training_stream, stream = (partial(way, progress=progress.advance) for way in (aside.training_images, aside.images))
-    make = partial(_new_method, aside, registry)
+    def tools(fold: Fold) -> FoldTools:
+        own = aside.tuned_to(fold.learn)
+        ways = (partial(way, progress=progress.advance) for way in (own.training_images, own.images))
+        return FoldTools(_new_method(own, registry), *ways)
+
     with unit.clock.measure("threshold"), progress.running():
         scores = too_few_for(unit.method, rule, *images, aside.ctx) or normal_scores(
-            make, *images, training_stream, stream, aside.ctx, expect, on_scores=on_scores
+            unit.method, *images, tools, aside.ctx, expect, on_scores=on_scores
         )
     return replace(scores, reason=with_ids(scores.reason, task.aliases))
 
@@ -128,18 +149,19 @@ def _new_method(unit: PreparedUnit, registry: Registry) -> Method:
     delete(unit.ctx.workdir)
     unit.ctx.workdir.mkdir()
     method = replace(
-        Method.of(components_of(unit.unit.recipe, registry), unit.unit.recipe.map), backbone=unit.method.backbone
+        Method.of(components_of(unit.unit.recipe, registry), unit.unit.recipe.map),
+        backbone=unit.method.backbone,
+        tuned=unit.method.tuned,
     )
     method.prepare(unit.ctx)
     return method
 
 
 def normal_scores(
-    make: Callable[[], Method],
+    method: Method,
     samples: Sequence[Sample],
     digests: Mapping[str, str],
-    training_stream: StreamOf,
-    stream: StreamOf,
+    tools: Callable[[Fold], FoldTools],
     ctx: Context,
     expect: Callable[[Sequence[Fold]], None] = lambda _: None,
     *,
@@ -151,11 +173,10 @@ def normal_scores(
     threshold still has a result.
 
     Args:
-        make: makes a method, prepared and not fitted; called once for each fold.
+        method: one like those of the folds; it is not fitted.
         samples: the normal training images.
         digests: the content of each, by id.
-        training_stream: makes the stream of some of them to learn from, in every view.
-        stream: makes the stream of some of them to score.
+        tools: makes what a fold is scored with; called once for each fold.
         ctx: of the unit; decides which images are left out.
         expect: called with the folds before the first fit.
         on_scores: called with each batch of scored images, in the order of the result.
@@ -165,15 +186,11 @@ def normal_scores(
     """
     source, folds = folds_of(samples, digests, ctx)
     try:
-        method = make()
         reason = _why_not(method, samples, folds)
         if reason:
             return NormalScores(np.zeros(0, np.float32), source, reason)
         expect(folds)
-        parts = [
-            _fold_scores(method if fold is folds[0] else make(), fold, training_stream, stream, ctx, on_scores)
-            for fold in folds
-        ]
+        parts = [_fold_scores(tools(fold), fold, ctx, on_scores) for fold in folds]
     except UnitTimeout:
         raise
     except Exception as error:
@@ -195,21 +212,19 @@ def too_few_for(
 def _why_not(method: Method, samples: Sequence[Sample], folds: Sequence[Fold]) -> str:
     if method.bank.learns_from is Source.TEST:
         return "the bank learns from the test images: no normal image can be left out of it"
-    if not method.passes(Source.TRAIN):
+    if not method.learns_from_normal:
         return "the method learns from no normal image, and a threshold would have to"
     if len(samples) > 1 and not folds[0].learn:
         return "all normal images have one content, and it cannot be learned from and judged"
     return "a single normal image cannot be learned from and judged" if len(samples) < 2 else ""
 
 
-def _fold_scores(
-    method: Method, fold: Fold, training_stream: StreamOf, stream: StreamOf, ctx: Context, on_scores: OnScores
-) -> np.ndarray:
+def _fold_scores(tools: FoldTools, fold: Fold, ctx: Context, on_scores: OnScores) -> np.ndarray:
     """[N] float32 scores of the images that the fold leaves out."""
-    nothing = stream(())
-    method.fit({Source.TRAIN: training_stream(fold.learn), Source.TEST: nothing, Source.NOTHING: nothing}, ctx)
+    method, nothing = tools.method, tools.stream(())
+    method.fit({Source.TRAIN: tools.training_stream(fold.learn), Source.TEST: nothing, Source.NOTHING: nothing}, ctx)
     images: list[ImageScores] = []
-    for features in stream(fold.left_out):
+    for features in tools.stream(fold.left_out):
         scored = split_scores(*method.score(features))
         on_scores(features, scored)
         images += scored

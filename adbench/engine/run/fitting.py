@@ -33,7 +33,7 @@ class FittedMethod:
         scratch: holds files that scoring may read; it stays for as long as this object.
         drew: whether another seed could have given another fit.
         reading: what the features cost.
-        fit_s: seconds of the fit, with the features as if they were new.
+        fit_s: seconds of the fit and of the tuning, with the features and the tuned weights as if they were new.
         peak_memory_mb, peak_gpu_mb: the highest memory; None without a GPU.
     """
 
@@ -114,10 +114,15 @@ class Fitter:
             scratch=unit.scratch,
             drew=unit.seed_watch.drew,
             reading=replace(reading, runtimes=set(reading.runtimes)),  # a bank may walk on while it scores
-            fit_s=clock.seconds["fit"] - reading.waited + reading.seconds,
+            fit_s=clock.seconds["fit"] - reading.waited + reading.seconds + _tuning_s(method),
             peak_memory_mb=memory.process_mb(),
             peak_gpu_mb=memory.gpu_mb(),
         )
+
+
+def _tuning_s(method: Method) -> float:
+    """Seconds of the tuning, when it was done."""
+    return 0.0 if method.tuned is None else method.tuned.seconds
 
 
 def _streams(unit: PreparedUnit, progress: StageProgress, reading: FeatureCost) -> Mapping[Source, MeteredStream]:

@@ -17,6 +17,7 @@ from adbench.api.context import Context
 from adbench.api.features import Features, FeatureStream, ImageScores, Scores
 from adbench.api.scorer import Scorer
 from adbench.api.stages import Aggregator, Augmenter, Masker, Neck, Preprocessor
+from adbench.api.training.tuner import Tuner
 from adbench.engine.evaluate.aggregation import aggregable
 from adbench.engine.features.after_backbone import apply_necks, find_object
 from adbench.engine.features.contract import (
@@ -29,6 +30,7 @@ from adbench.engine.features.contract import (
 from adbench.engine.features.ignoring import ignored_patches
 from adbench.engine.features.sealed_stream import Seal, SealedStream
 from adbench.engine.plan.map_spec import MapSpec
+from adbench.engine.tuning.tuned_network import TunedNetwork
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Method:
     """The parts of a recipe, by slot.
 
     Attributes:
+        tuned: what the tuner made of the backbone's network; None without a tuner, and before the backbone is there.
         map: how patch scores become an anomaly map, for aggregators that read it.
         without_foreground: aliases of the images so far of which the masker left nothing.
     """
@@ -48,13 +51,15 @@ class Method:
     scorer: Scorer
     aggregator: Aggregator
     augmenter: Augmenter | None = None
+    tuner: Tuner | None = None
+    tuned: TunedNetwork | None = None
     map: MapSpec = field(default_factory=MapSpec)
     without_foreground: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, components: Mapping[str, Sequence[Component]], spec: MapSpec | None) -> Method:
         """From parts by slot, as `recipe.components_of` makes them, and the recipe's map."""
-        maskers, augmenters = components["masker"], components.get("augment")
+        maskers, augmenters, tuners = components["masker"], components.get("augment"), components.get("tune")
         return cls(
             preprocess=tuple(cast("Preprocessor", part) for part in components["preprocess"]),
             backbone=cast("Backbone", components["backbone"][0]),
@@ -64,6 +69,7 @@ class Method:
             scorer=cast("Scorer", components["scorer"][0]),
             aggregator=cast("Aggregator", components["aggregate"][0]),
             augmenter=cast("Augmenter", augmenters[0]) if augmenters else None,
+            tuner=cast("Tuner", tuners[0]) if tuners else None,
             map=spec or MapSpec(),
         )
 
@@ -82,6 +88,11 @@ class Method:
         """How often fitting reads the images of a source. Necks always learn from the normal ones."""
         by_necks = sum(neck.learns for neck in self.necks) if source is Source.TRAIN else 0
         return by_necks + (self.bank.passes if source is self.bank.learns_from else 0)
+
+    @property
+    def learns_from_normal(self) -> bool:
+        """Whether a part learns from the normal images."""
+        return self.tuner is not None or self.passes(Source.TRAIN) > 0
 
     def images_read(self, train: int, test: int) -> int:
         """How many images fitting reads, each counted as often as it is read.
@@ -146,11 +157,11 @@ class Method:
             return check_image_scores(self.aggregator, scores, [image.id for image in images])
 
     def losses(self) -> Sequence[float]:
-        """The loss of each training step of the bank; empty where it is not trained in steps."""
+        """The loss of each training step of the bank, or else of the tuner; empty where neither trains in steps."""
         with naming_component(self.bank, "losses"):
             losses = self.bank.losses()
             check_losses(self.bank, losses)
-            return tuple(map(float, losses))
+        return tuple(map(float, losses or (self.tuned.told.losses if self.tuned else ())))
 
     def later_weights(self) -> tuple[Weights, ...]:
         """The weights of the parts after the backbone: of the masker, if there is one, and of the bank."""
@@ -162,11 +173,12 @@ class Method:
         return tuple(found)
 
     def facts(self) -> dict[str, float]:
-        """Figures of the bank."""
+        """Figures of the tuner and the bank."""
         with naming_component(self.bank, "facts"):
             facts = self.bank.facts()
             check_facts(self.bank, facts)
-            return {name: float(value) for name, value in facts.items()}
+        tuned = {} if self.tuned is None else self.tuned.facts
+        return {**tuned, **{name: float(value) for name, value in facts.items()}}
 
     def bank_bytes(self) -> int:
         """The size of the bank's state in bytes."""

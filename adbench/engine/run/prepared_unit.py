@@ -15,12 +15,13 @@ from adbench.engine.features.image_loader import ImageLoader, source_images
 from adbench.engine.features.streams import ImageStream
 from adbench.engine.features.views import View, views_of
 from adbench.engine.plan.protocol import Task
+from adbench.engine.plan.recipe import components_of
 from adbench.engine.plan.settings import Settings
 from adbench.engine.plan.unit import Unit
 from adbench.engine.process.clock import Clock
 from adbench.engine.process.progress import Watch
-from adbench.engine.process.scratch import Scratch
-from adbench.engine.run.backbone_pool import BackbonePool, LoadedBackbone
+from adbench.engine.process.scratch import Scratch, delete
+from adbench.engine.run.backbone_pool import BackbonePool, LoadedBackbone, TuningImages
 from adbench.engine.run.method import Method
 from adbench.engine.run.record_builder import RecordBuilder
 from adbench.engine.run.seed_watch import SeedWatch, WatchedContext
@@ -43,6 +44,7 @@ class PreparedUnit:
         clock: measures its times.
         seed_watch: knows whether anything was drawn since the backbone was ready.
         scratch: its temporary files; those of its components are in the folder `work`.
+        retuned: makes the same unit with a backbone that was tuned to other images.
     """
 
     builder: RecordBuilder
@@ -53,6 +55,7 @@ class PreparedUnit:
     clock: Clock
     seed_watch: SeedWatch
     scratch: Scratch
+    retuned: Callable[[PreparedUnit, Sequence[Sample]], PreparedUnit]
 
     @property
     def unit(self) -> Unit:
@@ -95,6 +98,10 @@ class PreparedUnit:
         given = [self.ctx.class_name, self.unit.recipe.features]
         return [dict(self.backbone.about), [spec.get(slot) for slot in slots], given, self.task.sha]
 
+    def tuned_to(self, samples: Sequence[Sample]) -> PreparedUnit:
+        """The same unit with its backbone tuned to these images alone; itself without a tuner."""
+        return self if self.method.tuner is None else self.retuned(self, samples)
+
     def aside(self, name: str) -> PreparedUnit:
         """The same unit for work that is no part of its result: with a clock and a scratch folder of its own."""
         clock = replace(self.clock, seconds={}, per_image_ms=[])
@@ -129,15 +136,33 @@ class UnitPreparer:
         scratch = Scratch()
         try:
             ctx = self._context(builder.unit, scratch.folder("work"))
-            loaded = self.backbones.of(builder, method, ctx)
-            method, seed_watch = replace(method, backbone=loaded.backbone), SeedWatch(ctx)
+            loaded = self.backbones.of(builder, method, ctx, self._tuning_images(builder, method, builder.task.train))
+            method, seed_watch = replace(method, backbone=loaded.backbone, tuned=loaded.tuned), SeedWatch(ctx)
             method.prepare(ctx)
             builder.weights = [*loaded.weights, *method.later_weights()]
             reader = self._reader(builder.unit, method, clock, self._folders(method, loaded, scratch))
-            yield PreparedUnit(builder, method, loaded, reader, ctx, clock, seed_watch, scratch)
+            yield PreparedUnit(builder, method, loaded, reader, ctx, clock, seed_watch, scratch, self._retuned)
         finally:
             if not is_kept(scratch):
                 scratch.close()
+
+    def _tuning_images(self, builder: RecordBuilder, method: Method, samples: Sequence[Sample]) -> TuningImages:
+        task = builder.task
+        return self._loader(method), source_images(builder.unit.dataset, samples, task.aliases, task.digests)
+
+    def _retuned(self, unit: PreparedUnit, samples: Sequence[Sample]) -> PreparedUnit:
+        """A unit with a backbone that was tuned to these images alone."""
+        builder = unit.builder
+        fresh = Method.of(components_of(unit.unit.recipe, builder.registry), unit.unit.recipe.map)
+        workdir = unit.scratch.folder("retuned")
+        delete(workdir)  # what the backbone of an earlier fold kept
+        workdir.mkdir()
+        ctx = replace(unit.ctx, workdir=workdir)
+        loaded = self.backbones.retuned(builder, fresh, ctx, self._tuning_images(builder, fresh, samples))
+        method = replace(unit.method, backbone=loaded.backbone, tuned=loaded.tuned)
+        folders = self._folders(method, loaded, unit.scratch)
+        reader = replace(unit.reader, backbone=loaded.backbone, folder_of=folders)
+        return replace(unit, method=method, backbone=loaded, reader=reader)
 
     def _context(self, unit: Unit, workdir: Path) -> WatchedContext:
         return WatchedContext(
@@ -151,9 +176,13 @@ class UnitPreparer:
         )
 
     def _reader(self, unit: Unit, method: Method, clock: Clock, folder_of: FolderOfView) -> FeatureReader:
-        loader = ImageLoader(method.preprocess, self.settings.batch_size, self.settings.workers)
         half = unit.recipe.features == "float16"
-        return FeatureReader(method.backbone, loader, clock, folder_of, images=method.reads_images, half=half)
+        return FeatureReader(
+            method.backbone, self._loader(method), clock, folder_of, images=method.reads_images, half=half
+        )
+
+    def _loader(self, method: Method) -> ImageLoader:
+        return ImageLoader(method.preprocess, self.settings.batch_size, self.settings.workers)
 
     def _folders(self, method: Method, loaded: LoadedBackbone, scratch: Scratch) -> FolderOfView:
         """Where features are cached. Each view has a folder of its own; all methods share that of the image itself."""

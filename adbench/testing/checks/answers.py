@@ -14,7 +14,9 @@ from adbench.testing.check import Rule, Subject, require
 from adbench.testing.errands import repeat
 from adbench.testing.exercise import extracted, fitted, stream_for
 from adbench.testing.toy_data import Toys, toys
+from adbench.testing.toy_network import ToyBatches, toy_trainable
 from adbench.testing.toy_truth import TABLE, evidence
+from adbench.training import Tuned
 
 Answer = tuple[str, object, tuple[type, ...]]
 """A method as it was called, what it returned, and the types that its contract allows."""
@@ -77,6 +79,10 @@ def _aggregator(aggregator: Any, _: Subject[Any], given: Toys) -> Iterator[Answe
     yield "aggregate(scores)", aggregator.aggregate(given.scores), (Tensor,)
 
 
+def _tuner(tuner: Any, subject: Subject[Any], _: Toys) -> Iterator[Answer]:
+    yield "tune(trainable, images, ctx)", tuner.tune(toy_trainable(), ToyBatches(), subject.ctx), (Tuned,)
+
+
 def _metric(metric: Any, _: Subject[Any], __: Toys) -> Iterator[Answer]:
     yield "measure(evidence)", metric.measure(evidence("noisy")), (Measure,)
 
@@ -117,6 +123,7 @@ _ANSWERS: dict[str, Callable[[Any, Subject[Any], Toys], Iterator[Answer]]] = {
     "preprocessor": _preprocessor,
     "report": _report,
     "scorer": _scorer,
+    "tuner": _tuner,
 }
 
 RULES: tuple[Rule, ...] = (check_answers_have_their_types,)

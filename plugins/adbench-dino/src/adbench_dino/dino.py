@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import field_validator
 
-from adbench import Batch, Component, Context, Features, Field, UnknownName, UsageError, WeightsError
-from adbench.networks import Network, NetworkBackbone
+from adbench import Batch, Component, Context, Features, Field, UnknownName, UsageError, Weights, WeightsError
+from adbench.networks import Network, NetworkBackbone, with_normalising
+from adbench.training import Trainable
 from adbench.weights import WeightsOption, WeightsSource, hub_file, is_head, load_strictly, resolve_weights
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from adbench_dino.forward import DinoOutput
 
@@ -44,8 +45,11 @@ class Dino(NetworkBackbone):
             return value if value is None or isinstance(value, (list, tuple)) else [value]
 
     config: Config
+    tunable = True
     _model: Any
     _blocks: list[int]
+    _source: WeightsSource
+    _ctx: Context
 
     @property
     @abstractmethod
@@ -58,8 +62,8 @@ class Dino(NetworkBackbone):
         """Side of one place of the patch grid in pixels."""
 
     @abstractmethod
-    def forward_of(self, model: Any, blocks: list[int]) -> Callable[[Tensor], DinoOutput]:
-        """The forward pass of the model on normalised images [B, 3, H, W]."""
+    def forward_of(self, model: Any, blocks: list[int], *, fixed: bool = True) -> Callable[[Tensor], DinoOutput]:
+        """The forward pass of the model on normalised images [B, 3, H, W]; `fixed` where its weights never change."""
 
     @abstractmethod
     def renamed(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -72,24 +76,55 @@ class Dino(NetworkBackbone):
         return frozenset({"layers", "image"} | ({"patches"} if len(set(config.layers)) == 1 else set()))
 
     def prepare(self, ctx: Context) -> None:
-        source = resolve_weights(self.config.weights, self.config.random_seed, self._pretrained)
+        self._ctx = ctx
+        self._source = resolve_weights(self.config.weights, self.config.random_seed, self._pretrained)
+        model, self._weights = self._made()
+        self._compute_with(model)
+
+    def trainable(self) -> Trainable:
+        """A model of its own in float32, pruned behind the last block that is used."""
+        model, weights = self._made()
+        if weights != self._weights:
+            raise UsageError(f"{self.title} was tuned before; tune it from the weights that its options name")
+        blocks = model.blocks if hasattr(model, "blocks") else model.stages
+        return Trainable(self._normalising(model.to(self._ctx.device)), tuple(blocks))
+
+    def take(self, state: Mapping[str, Tensor], weights: Weights) -> None:
+        model, _ = self._made()
+        load_strictly(self._normalising(model), state, self.title)
+        self._weights = weights
+        self._compute_with(model)
+
+    def _normalising(self, model: Any) -> nn.Module:
+        """A model that takes images of 0 to 1, as a tuner trains it."""
+        from adbench_dino.forward import DinoNetwork
+
+        network = DinoNetwork(model, self.forward_of(model, self._blocks, fixed=False))
+        return with_normalising(network, mean=model.pretrained_cfg["mean"], std=model.pretrained_cfg["std"])
+
+    def _made(self) -> tuple[Any, Weights]:
+        """A model with the weights that the options name, and what these are."""
         import timm
+
+        with self._source.seeded():
+            model: Any = timm.create_model(self.model, **self.architecture_options())
+        own = model.state_dict()
+        weights = self._source.provenance(own)
+        self._blocks = self._chosen(len(model.feature_info))
+        model.prune_intermediate_layers(self._blocks, prune_norm=False, prune_head=False)
+        self._fill(model, self._source, set(own))
+        return model.eval().requires_grad_(requires_grad=False), weights
+
+    def _compute_with(self, model: Any) -> None:
+        """Compute features with a model."""
         import torch
 
         from adbench_dino.forward import DinoNetwork
 
-        with source.seeded():
-            model: Any = timm.create_model(self.model, **self.architecture_options())
-        own = model.state_dict()
-        self._weights = source.provenance(own)
-        self._blocks = self._chosen(len(model.feature_info))
-        model.prune_intermediate_layers(self._blocks, prune_norm=False, prune_head=False)
-        self._fill(model, source, set(own))
-        model.eval().requires_grad_(requires_grad=False)
-        self._model = model.to(ctx.device, getattr(torch, self.config.precision))
+        self._model = model.to(self._ctx.device, getattr(torch, self.config.precision))
         self._network = Network(
             DinoNetwork(model, self.forward_of(model, self._blocks)),
-            ctx,
+            self._ctx,
             mean=model.pretrained_cfg["mean"],
             std=model.pretrained_cfg["std"],
             weights=self._weights.sha256,

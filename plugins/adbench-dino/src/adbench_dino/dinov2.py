@@ -45,10 +45,11 @@ class DinoV2(Dino):
     def architecture_options(self) -> dict[str, Any]:
         return {"dynamic_img_size": True}
 
-    def forward_of(self, model: Any, blocks: list[int]) -> Callable[[Tensor], DinoOutput]:
+    def forward_of(self, model: Any, blocks: list[int], *, fixed: bool = True) -> Callable[[Tensor], DinoOutput]:
         from adbench_dino.forward import forward_absolute, official_positions
 
-        positions = cache(partial(official_positions, model))  # made once for each grid
+        positions = partial(official_positions, model)
+        positions = cache(positions) if fixed else positions  # type: ignore[assignment]  # made once for each grid
         return partial(forward_absolute, model, blocks=blocks, norm=self.config.final_norm, positions=positions)
 
     def renamed(self, state: dict[str, Tensor]) -> dict[str, Tensor]:

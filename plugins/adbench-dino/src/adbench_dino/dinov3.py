@@ -73,7 +73,7 @@ class DinoV3(Dino):
     def _convolutional(self) -> bool:
         return self.config.size.startswith("convnext")
 
-    def forward_of(self, model: Any, blocks: list[int]) -> Callable[[Tensor], DinoOutput]:
+    def forward_of(self, model: Any, blocks: list[int], *, fixed: bool = True) -> Callable[[Tensor], DinoOutput]:  # noqa: ARG002  its rotary tables have no weights
         from adbench_dino.forward import cache_rotary_tables, forward_convnext, forward_rotary
 
         if self._convolutional:

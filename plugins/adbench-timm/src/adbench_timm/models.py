@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import field_validator
 
-from adbench import Batch, Component, Context, Features, Field, WeightsError
-from adbench.networks import Network, NetworkBackbone
-from adbench.weights import WeightsOption, WeightsSource, hub_file, resolve_weights
+from adbench import Batch, Component, Context, Features, Field, UsageError, Weights, WeightsError
+from adbench.networks import Network, NetworkBackbone, with_normalising
+from adbench.training import Trainable
+from adbench.weights import WeightsOption, WeightsSource, hub_file, load_strictly, resolve_weights
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from adbench_timm.trunk import Trunk
 
@@ -44,7 +45,10 @@ class TimmBackbone(NetworkBackbone):
             return [int(layer) if str(layer).isdigit() else layer for layer in many]
 
     config: Config
+    tunable = True
     _trunk: Trunk
+    _source: WeightsSource
+    _ctx: Context
 
     @property
     @abstractmethod
@@ -61,20 +65,46 @@ class TimmBackbone(NetworkBackbone):
         return {"preprocess": [{"resize": {"size": [256, 256]}}], "neck": neck}
 
     def prepare(self, ctx: Context) -> None:
-        source = resolve_weights(self.config.weights, self.config.random_seed, self._pretrained)
+        self._ctx = ctx
+        self._source = resolve_weights(self.config.weights, self.config.random_seed, self._pretrained)
+        trunk, self._weights = self._made()
+        self._compute_with(trunk)
+
+    def trainable(self) -> Trainable:
+        """A trunk of its own, with its batch norms, in float32."""
         import torch
 
+        trunk, weights = self._made()
+        if weights != self._weights:
+            raise UsageError(f"{self.title} was tuned before; tune it from the weights that its options name")
+        trunk = trunk.to(self._ctx.device).to(memory_format=torch.channels_last)
+        return Trainable(_normalising(trunk), trunk.blocks)
+
+    def take(self, state: Mapping[str, Tensor], weights: Weights) -> None:
+        trunk, _ = self._made()
+        load_strictly(_normalising(trunk), state, self.title)
+        self._weights = weights
+        self._compute_with(trunk)
+
+    def _made(self) -> tuple[Trunk, Weights]:
+        """A trunk with the weights that the options name, and what these are."""
         from adbench_timm.trunk import Trunk
 
-        with source.seeded():
-            model, state = self.model_and_state(source)
-        self._weights = source.provenance(model.state_dict())
-        trunk = Trunk(model, self.config.layers, self.title, state)
-        trunk = trunk.to(ctx.device, getattr(torch, self.config.precision))
+        with self._source.seeded():
+            model, state = self.model_and_state(self._source)
+        weights = self._source.provenance(model.state_dict())
+        return Trunk(model, self.config.layers, self.title, state), weights
+
+    def _compute_with(self, trunk: Trunk) -> None:
+        """Compute features with a trunk, whose batch norms are folded for that."""
+        import torch
+
+        trunk.fold()
+        trunk = trunk.to(self._ctx.device, getattr(torch, self.config.precision))
         self._trunk = trunk.to(memory_format=torch.channels_last)
         self._network = Network(
             trunk,
-            ctx,
+            self._ctx,
             mean=trunk.config["mean"],
             std=trunk.config["std"],
             weights=self._weights.sha256,
@@ -106,6 +136,11 @@ class TimmBackbone(NetworkBackbone):
         own = cache(lambda: self.initial().state_dict().keys())  # only made for a file with prefixes
         state = source.read(lambda part: len(own() & part.keys()))
         return (self.initial(), None) if state is None else built_for(self.model, self.title, state)
+
+
+def _normalising(trunk: Trunk) -> nn.Module:
+    """A trunk that takes images of 0 to 1."""
+    return with_normalising(trunk, mean=trunk.config["mean"], std=trunk.config["std"])
 
 
 class Timm(TimmBackbone):

@@ -58,8 +58,19 @@ class Trunk(nn.Module):
             load_strictly(model, state, who, lambda name: name in whole or is_head(name))
         self.model = model
         self.eval().requires_grad_(requires_grad=False)
-        fold_batch_norms(self)
         _cache_rotary_tables(model)
+
+    @property
+    def blocks(self) -> tuple[nn.Module, ...]:
+        """The blocks of the model, of growing depth; each stage counts as one where a model has stages."""
+        for name in ("blocks", "stages"):
+            if isinstance(found := getattr(self.model, name, None), nn.Sequential | nn.ModuleList):
+                return tuple(found)
+        return tuple(child for name, child in self.model.named_children() if name.startswith("layer"))
+
+    def fold(self) -> None:
+        """Fold batch norms into convolutions: the same function, faster, but no longer one to train."""
+        fold_batch_norms(self)
 
     def identity(self, name: str) -> dict[str, Any]:
         """The options that decide the maps of a timm model together with the weights."""

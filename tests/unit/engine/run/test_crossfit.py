@@ -8,7 +8,7 @@ from adbench import Batch, Context, FeatureStream, Geometry, Sample, Source, Usa
 from adbench.builtin.stages.aggregators import Max
 from adbench.builtin.toy import ToyNearest, ToyPixels, ToyTestVectors, ToyVectors
 from adbench.engine.evaluate.folds import FOLDS, HELD_OUT, MANY, folds_of
-from adbench.engine.run.crossfit import normal_scores
+from adbench.engine.run.crossfit import FoldTools, normal_scores
 from adbench.engine.run.method import Method
 from adbench.errors import UnitTimeout
 
@@ -48,6 +48,10 @@ class Stream(FeatureStream):
 
 def maker(bank=ToyVectors, scorer=ToyNearest):
     return lambda: Method((), ToyPixels(), (), None, bank(), scorer(), Max())
+
+
+def scores_of(make, images, digests, ctx):
+    return normal_scores(make(), images, digests, lambda _: FoldTools(make(), Stream, Stream), ctx)
 
 
 class Noting(ToyVectors):
@@ -105,7 +109,7 @@ def test_a_content_larger_than_the_share_is_never_split():
 
 
 def test_one_content_alone_gives_no_threshold():
-    found = normal_scores(maker(), samples(5), dict.fromkeys(own(5), "one"), Stream, Stream, CTX)
+    found = scores_of(maker(), samples(5), dict.fromkeys(own(5), "one"), CTX)
     assert "all normal images have one content" in found.reason
 
 
@@ -116,7 +120,7 @@ def test_the_seed_decides_which_images_are_left_out():
 
 def test_no_image_is_scored_by_a_bank_that_learned_from_it(monkeypatch):
     monkeypatch.setattr(Noting, "notes", [])
-    found = normal_scores(maker(Noting), samples(7), own(7), Stream, Stream, CTX)
+    found = scores_of(maker(Noting), samples(7), own(7), CTX)
     assert (found.values.shape, found.values.dtype, found.reason) == ((7,), np.float32, "")
     assert (found.values > 0).all()  # its own patches would be at distance 0
     everything = {sample.id for sample in samples(7)}
@@ -127,7 +131,7 @@ def test_the_scores_are_those_of_the_method():
     ctx = Context(seed=3)
     (source, folds), found = (
         folds_of(samples(4), own(4), ctx),
-        normal_scores(maker(), samples(4), own(4), Stream, Stream, ctx),
+        scores_of(maker(), samples(4), own(4), ctx),
     )
     method = maker()()
     method.fit({Source.TRAIN: Stream(folds[0].learn)}, ctx)
@@ -168,11 +172,11 @@ class Slow(ToyVectors):
     ],
 )
 def test_the_result_gives_the_reason_where_there_are_no_scores(make, count, why):
-    found = normal_scores(make, samples(count), own(count), Stream, Stream, CTX)
+    found = scores_of(make, samples(count), own(count), CTX)
     assert why in found.reason
     assert found.values.shape == (0,)
 
 
 def test_a_timeout_is_raised():
     with pytest.raises(UnitTimeout):
-        normal_scores(maker(Slow), samples(5), own(5), Stream, Stream, CTX)
+        scores_of(maker(Slow), samples(5), own(5), CTX)
