@@ -94,6 +94,7 @@ EXTRA = {
         "store.normal_scores",
         "images.contamination",
         "images.corruption_report",
+        "images.drift_report",
         "evaluate.details",
         "evaluate.threshold",
         "plan.threshold_rule",

@@ -44,6 +44,7 @@ from adbench.boards.records.published import PUBLISHED_FILE, read_published
 from adbench.boards.records.records_io import FoundRecord
 from adbench.boards.tables.corruptions import corruption_tables
 from adbench.boards.tables.deployed import deployed_tables
+from adbench.boards.tables.drift import drift_tables
 from adbench.boards.tables.published_figures import fidelity_tables, published_tables
 from adbench.boards.tables.table import standings_tables, tables
 from adbench.boards.text import plain, words
@@ -177,6 +178,7 @@ def _generated(
         beside = [
             *deployed_tables(data, leaderboard.extras.thresholds()),
             *corruption_tables(data, leaderboard.extras.reports()),
+            *drift_tables(data, leaderboard.extras.drifts()),
             *fidelity_tables(data, published),
             *published_tables(data.board, published),
             *([integrity_table(data)] if data.records else []),

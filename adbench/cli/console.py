@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Remaining
 
-from adbench.cli.corruption_table import corruption_tables
+from adbench.cli.robustness_tables import robustness_tables
 from adbench.cli.screen import counted, echo_json, say, screen, visible
 from adbench.cli.summary import tables
 from adbench.errors import AdbenchError, StorageError
@@ -172,19 +172,19 @@ class Console:
         self._bars = self._bar = None
 
     def summary(
-        self, outcomes: Sequence[UnitOutcome], recipes: Iterable[Recipe] = (), *, corrupted: bool = False
+        self, outcomes: Sequence[UnitOutcome], recipes: Iterable[Recipe] = (), *, robustness: bool = False
     ) -> None:
         """Print the summary: one row for each category and seed of one method, or one row for each of several methods.
 
         Args:
             outcomes: of all units.
-            corrupted: print the tables of corrupted test images too.
+            robustness: print the tables of corrupted and slowly changing test images too.
             recipes: of the units of this command. If two share a name, the folders of their files distinguish them.
         """
         for table in tables([outcome.record for outcome in outcomes], _places(recipes)):
             table.print(self.out)
-        if corrupted:
-            for table in corruption_tables(outcomes):
+        if robustness:
+            for table in robustness_tables(outcomes):
                 table.print(self.out)
         self._notes(outcomes)
 

@@ -272,6 +272,13 @@ _TASK_OPTIONS = (
         help="Score corrupted test images too: all corruptions, or one, in all strengths or in strength N, 1 to 5:"
         f" {', '.join(CORRUPTIONS)}.",
     ),
+    _task(
+        "--drift",
+        multiple=True,
+        metavar="all|NAME[:N]",
+        help="Score the test images as a stream in which such a corruption grows from nothing to strength N, by default"
+        " 5: with the method as it is, and with a bank that learns from images without an alarm.",
+    ),
     _task("--skip-bad", is_flag=True, help="Leave out unreadable files; the record lists them."),
     _task(
         "--shard",

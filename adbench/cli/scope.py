@@ -36,6 +36,7 @@ _TASK_WORDS = {
     "contaminate": "contaminate",
     "model_per": "model_per",
     "corrupt": "corrupt",
+    "drift": "drift",
 }
 """Options that replace fields of a suite's tasks, and the name of each field."""
 
@@ -81,11 +82,12 @@ def _recipes(registry: Registry, options: Mapping[str, Any]) -> tuple[list[Recip
 
 def _assignment(registry: Registry, options: Mapping[str, Any]) -> Assignment:
     from adbench.engine.images.corruption import parse_corruptions
+    from adbench.engine.images.drifting import parse_drifts
     from adbench.engine.plan.plan import Assignment
 
     dataset = dataset_from(registry, options["data"], options["root"], options["ignore"])
-    chosen = parse_corruptions(options["corrupt"])
-    return Assignment(dataset, protocol_from(options), tuple(options["category"]), tuple(options["seeds"]), chosen)
+    extras = parse_corruptions(options["corrupt"]), parse_drifts(options["drift"])
+    return Assignment(dataset, protocol_from(options), tuple(options["category"]), tuple(options["seeds"]), *extras)
 
 
 def protocol_from(options: Mapping[str, Any]) -> Protocol:

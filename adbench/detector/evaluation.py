@@ -22,13 +22,12 @@ from adbench.engine.process.clock import Clock
 from adbench.engine.process.global_state import undisturbed
 from adbench.engine.process.location import place
 from adbench.engine.run.backbone_pool import BackbonePool
-from adbench.engine.run.evaluating import ResultMaker
 from adbench.engine.run.fitting import FittedMethod, Fitter
 from adbench.engine.run.method import Method
 from adbench.engine.run.predicting import Predictor, UnitPredictions
 from adbench.engine.run.prepared_unit import PreparedUnit, UnitPreparer
 from adbench.engine.run.record_builder import RecordBuilder
-from adbench.engine.run.result import Result
+from adbench.engine.run.result import Result, ResultMaker
 from adbench.engine.run.result_writer import ResultWriter
 from adbench.engine.store.record import Cost, MetricInfo, ResultRecord
 from adbench.errors import UsageError

@@ -1,6 +1,7 @@
 """Protocols that change images, from the command line to the board, with the toy components."""
 
 import json
+import re
 
 import pytest
 
@@ -77,7 +78,7 @@ def test_corrupted_test_images_are_reported_by_the_run_and_on_the_board(run, rec
     code, printed = run("--corrupt", "defocus:5", "--corrupt", "shift", "--threshold", "quantile")
     assert code == 0
     assert "corrupted test images: change in points" in printed.out
-    assert "false alarms 95 % interval" in printed.out
+    assert "false alarms, %  95 % interval" in re.sub(r" {3,}", "  ", printed.out)
     assert [row.split()[:2] for row in printed.out.splitlines() if row.startswith(("defocus", "shift"))] == [
         ["defocus", "5"],
         *([["shift", str(strength)] for strength in (1, 2, 3, 4, 5)]),
@@ -98,9 +99,30 @@ def test_corrupted_test_images_are_reported_by_the_run_and_on_the_board(run, rec
     capsys.readouterr()
 
 
+@pytest.mark.slow
+def test_a_stream_that_drifts_is_reported_by_the_run_and_on_the_board(run, records, tmp_path, capsys):
+    code, printed = run("--category", "bolt", "--drift", "noise:2", "--threshold", "quantile")
+    assert code == 0
+    assert "a stream that drifts to noise 2: figures in %" in printed.out
+    assert "no updates along the stream: bank 'toy-vectors' learns from all images at once" in printed.err
+    assert [row.split()[0] for row in printed.out.splitlines() if " to " in row[:30]][-10:] == [
+        str(window) for window in range(1, 11)
+    ]
+    boards = tmp_path / "boards"
+    assert call(["board", "build", str(tmp_path / "runs"), "--out", str(boards)]) == 0
+    page, text = (next(boards.glob(f"*/full-shot/{name}")).read_text() for name in ("README.md", "index.html"))
+    for where in (page, text):
+        assert "Slowly changing test images, image AUROC" in where
+        assert "Slowly changing test images, false alarms" in where
+    assert call(["board", "check", str(boards)]) == 0
+    assert all("drift" not in json.dumps(record.to_json()) for record in records())
+    capsys.readouterr()
+
+
 @pytest.mark.parametrize(("word", "message"), [("fog", "unknown corruption 'fog'"), ("noise:9", "noise:1 to noise:5")])
-def test_a_corruption_that_nobody_knows_is_refused(run, word, message):
-    code, printed = run("--corrupt", word)
+@pytest.mark.parametrize("option", ["--corrupt", "--drift"])
+def test_a_corruption_that_nobody_knows_is_refused(run, option, word, message):
+    code, printed = run(option, word)
     assert (code, message in printed.err) == (2, True)
 
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import TypeAlias
+from typing import Annotated, TypeAlias, TypeVar
 
-from pydantic import ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from adbench import AdbenchError, StorageError
 from adbench.api.untrusted import is_there, read_plain, read_xz
@@ -31,6 +31,7 @@ from adbench.boards.records.records_io import FoundRecord
 from adbench.engine.evaluate.details import DETAILS_FILE, Details, parse_details, read_details
 from adbench.engine.evaluate.threshold import Threshold
 from adbench.engine.images.corruption_report import CorruptionReport
+from adbench.engine.images.drift_report import DriftReport
 from adbench.engine.store.record import ResultRecord, canonical_json
 
 DETAILS, PICTURES = "details", "pictures"
@@ -43,12 +44,14 @@ MAX_IMAGES = 20_000
 """Of one unit, whose details a page may show."""
 MAX_KINDS = 200
 MAX_NUMBER = 1e30
-_REPORT = '"corruptions":{'
-"""A part of each line with a report; another line may have it in a name, and is parsed for nothing."""
+_REPORT, _DRIFTS = '"corruptions":{', '"drifts":['
+"""Parts of each line with a report; another line may have them in a name, and is parsed for nothing."""
 _THRESHOLD = ',"threshold":'
 """The last key of a line of details, which no text in canonical JSON holds: its quotes would be escaped."""
 _ID = re.compile(r'"id":"([0-9a-f]{64})"')
 """Keys of a line are sorted, so that the first of this form is the line's own."""
+
+Part = TypeVar("Part")
 
 Gallery: TypeAlias = Callable[[Path, ResultRecord], Mapping[str, DrawnPicture]]
 """Makes pictures of a run's folder, by image; none where its images may not be shown."""
@@ -105,15 +108,25 @@ class BoardExtras:
 
     def reports(self) -> dict[str, CorruptionReport]:
         """The report of corrupted test images in each line of details that has one."""
+        one = TypeAdapter(CorruptionReport)
+        return self._parts(_REPORT, "corruptions", one, "its report of corrupted images is none")
+
+    def drifts(self) -> dict[str, list[DriftReport]]:
+        """The reports of slowly changing test images in each line of details that has some."""
+        several = TypeAdapter(Annotated[list[DriftReport], Field(max_length=50)])
+        return self._parts(_DRIFTS, "drifts", several, "its reports of drifting images are none")
+
+    def _parts(self, mark: str, key: str, kind: TypeAdapter[Part], fault: str) -> dict[str, Part]:
+        """The value of a key in each line of details that has it."""
         found = {}
         for record_id, line in self.details.items():
-            if _REPORT in line:
+            if mark in line:
                 try:
-                    value = json.loads(line).get("corruptions")
+                    value = json.loads(line).get(key)
                     if value is not None:
-                        found[record_id] = CorruptionReport.model_validate(value)
+                        found[record_id] = kind.validate_python(value)
                 except (ValidationError, ValueError, RecursionError, AttributeError):
-                    self.problems.append(f"details of record {record_id[:12]}: its report of corrupted images is none")
+                    self.problems.append(f"details of record {record_id[:12]}: {fault}")
         return found
 
     def pictures_of(self, record_id: str) -> Mapping[str, LayeredPicture | str]:

@@ -271,6 +271,6 @@ def _sum_up(dispatcher: Dispatcher, plan: Plan, console: Console, options: dict[
     if len(outcomes) + len(refusals) < total:
         console.stopped(total - len(outcomes) - len(refusals), total)
     if not options["as_json"]:
-        corrupted = any(unit.corruptions for unit in plan.units)
-        console.summary(outcomes, (unit.recipe for unit in plan.units), corrupted=corrupted)
+        asked = any(unit.corruptions or unit.drifts for unit in plan.units)
+        console.summary(outcomes, (unit.recipe for unit in plan.units), robustness=asked)
     return 0 if not refusals and all(outcome.well for outcome in outcomes) else 1

@@ -16,6 +16,7 @@ from adbench.api.metric import Evidence, Metric
 from adbench.api.untrusted import parse_json, read_plain
 from adbench.engine.evaluate.threshold import Threshold
 from adbench.engine.images.corruption_report import CorruptionReport
+from adbench.engine.images.drift_report import DriftReport
 from adbench.engine.store.predictions import Predictions
 from adbench.engine.store.record import canonical_json, storage_errors
 from adbench.errors import StorageError
@@ -69,6 +70,7 @@ class Details(_Model):
     curves: Curves
     threshold: Threshold | None = Field(None, description="from normal images, if there is one")
     corruptions: CorruptionReport | None = Field(None, description="of corrupted test images, if they were scored")
+    drifts: list[DriftReport] | None = Field(None, max_length=50, description="of streams that change, if asked for")
     embedding: list[tuple[_Finite, _Finite]] | None = Field(
         None, description="one point for each image, in their order"
     )
@@ -82,16 +84,15 @@ class Details(_Model):
         return self
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON of the details, with the keys of the schema; without `corruptions` if there are none."""
-        return self.model_dump(
-            mode="json", by_alias=True, exclude={"corruptions"} if self.corruptions is None else None
-        )
+        """The JSON of the details, with the keys of the schema; without reports that there are not."""
+        absent = {name for name in ("corruptions", "drifts") if getattr(self, name) is None}
+        return self.model_dump(mode="json", by_alias=True, exclude=absent)
 
 
 def details_of(
     record_id: str, evaluator: Evaluator, metrics: Iterable[Metric], evidence: Evidence | None = None
 ) -> Details:
-    """The details from predictions and truth: everything except threshold, corruptions and embedding.
+    """The details from predictions and truth: everything except threshold, corruptions, drifts and embedding.
 
     Args:
         record_id: of the record of the same run.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from adbench.errors import UnknownName, UsageError
@@ -50,6 +50,19 @@ class Corruption(NamedTuple):
         """
         text = f"corruption/{VERSION}/{self.name}/{content}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")
+
+
+def amount_at(amounts: Sequence[float], level: float, nothing: float = 0.0) -> float:
+    """The amount of a corruption at a level: at 0 it is `nothing`, at a strength it is that of the strength.
+
+    Args:
+        amounts: for strengths 1 to 5.
+        level: from 0 to 5; between two strengths the amount is interpolated linearly.
+        nothing: the amount that leaves an image as it is.
+    """
+    steps, below = (nothing, *amounts), int(level)
+    share = level - below
+    return steps[below] + share * (steps[below + 1] - steps[below]) if share else steps[below]
 
 
 EVERY = tuple(Corruption(name, strength) for name in NAMES for strength in STRENGTHS)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from adbench.engine.images.corruption import Corruption
+from adbench.engine.images.corruption import amount_at
 
 MOST_SHIFT = (0.008, 0.016, 0.024, 0.032, 0.04)
 """Shifts in shares of the shorter side, for strengths 1 to 5."""
@@ -14,21 +14,22 @@ MOST_TURN = (1.0, 2.0, 3.0, 4.0, 5.0)
 """Rotations in degrees, for strengths 1 to 5."""
 
 
-def moved(pixels: np.ndarray, corruption: Corruption, content: str) -> np.ndarray:
+def moved(pixels: np.ndarray, name: str, level: float, seed: int) -> np.ndarray:
     """An image or a mask, shifted or rotated. Masks keep their values: each pixel takes the nearest one.
 
     Args:
         pixels: [H, W, C] uint8 or float32, an image; or [H, W] bool, a mask.
-        corruption: a shift or a rotation.
-        content: stands for the image's content; image and mask of one content move alike.
+        name: of the corruption, ``shift`` or ``rotation``.
+        level: its strength, above 0 and at most 5.
+        seed: of the draw; image and mask of one seed move alike.
     """
-    rng = np.random.default_rng(corruption.seed(content))
-    return _MOVES[corruption.name](pixels, corruption.strength - 1, rng)
+    move, amounts = _MOVES[name]
+    return move(pixels, amount_at(amounts, level), np.random.default_rng(seed))
 
 
-def _shift(pixels: np.ndarray, level: int, rng: np.random.Generator) -> np.ndarray:
+def _shift(pixels: np.ndarray, most: float, rng: np.random.Generator) -> np.ndarray:
     """Shift by whole pixels in a drawn direction."""
-    angle, length = rng.uniform(0, 2 * np.pi), MOST_SHIFT[level] * min(pixels.shape[:2])
+    angle, length = rng.uniform(0, 2 * np.pi), most * min(pixels.shape[:2])
     rows, columns = (
         _mirrored(np.arange(side) - int(length * share), side)
         for side, share in zip(pixels.shape[:2], (np.sin(angle), np.cos(angle)), strict=True)
@@ -43,10 +44,10 @@ def _mirrored(places: np.ndarray, side: int) -> np.ndarray:
     return found
 
 
-def _rotation(pixels: np.ndarray, level: int, rng: np.random.Generator) -> np.ndarray:
+def _rotation(pixels: np.ndarray, most: float, rng: np.random.Generator) -> np.ndarray:
     """Rotate around the middle, in a drawn direction."""
-    degrees = MOST_TURN[level] * (1 if rng.random() < 0.5 else -1)
-    margin = int(np.ceil(np.hypot(*pixels.shape[:2]) / 2 * np.sin(np.radians(MOST_TURN[level])))) + 2
+    degrees = most * (1 if rng.random() < 0.5 else -1)
+    margin = int(np.ceil(np.hypot(*pixels.shape[:2]) / 2 * np.sin(np.radians(most)))) + 2
     rows, columns = (_mirrored(np.arange(-margin, side + margin), side) for side in pixels.shape[:2])
     turned = _turned(pixels[rows][:, columns], degrees)
     return np.ascontiguousarray(turned[margin:-margin, margin:-margin])
@@ -65,7 +66,9 @@ def _turned(pixels: np.ndarray, degrees: float) -> np.ndarray:
     return np.dstack([np.asarray(channel) for channel in channels])
 
 
-_MOVES: Mapping[str, Callable[[np.ndarray, int, np.random.Generator], np.ndarray]] = {
-    "shift": _shift,
-    "rotation": _rotation,
+_Move = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
+_MOVES: Mapping[str, tuple[_Move, tuple[float, ...]]] = {
+    "shift": (_shift, MOST_SHIFT),
+    "rotation": (_rotation, MOST_TURN),
 }
+"""Each corruption that moves the object, with its amounts for strengths 1 to 5."""

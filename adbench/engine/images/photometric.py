@@ -90,6 +90,9 @@ CHANGES: Mapping[str, tuple[Change, tuple[float, ...]]] = {
 """Each corruption with its amounts for strengths 1 to 5. Those of all but gamma and side-light are ImageNet-C's
 (Hendrycks and Dietterich, Benchmarking Neural Network Robustness to Common Corruptions, ICLR 2019, published code)."""
 
+NOTHING: Mapping[str, float] = {"contrast": 1.0, "gamma": 1.0, "jpeg": 100.0}
+"""The amounts that leave an image as it is, or nearly so; for the other corruptions that is 0."""
+
 _OF_IMAGENET = 224
 """The side of the images that ImageNet-C's lengths are for."""
 

@@ -21,13 +21,14 @@ from adbench.registration.registry import Registry
 
 @dataclass(frozen=True)
 class Assignment:
-    """An assignment for methods: categories (empty: all) of a dataset, a protocol, seeds, and corruptions to test."""
+    """An assignment for methods: categories (empty: all) of a dataset, a protocol, seeds, corruptions and drifts."""
 
     dataset: Dataset
     protocol: Protocol
     categories: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0,)
     corruptions: tuple[Corruption, ...] = ()
+    drifts: tuple[Corruption, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def make_plan(recipes: Sequence[Recipe], assignments: Sequence[Assignment], regi
                 continue
             for category in categories:
                 for seed in dict.fromkeys(assignment.seeds):
-                    rest = assignment.protocol, assignment.corruptions
+                    rest = assignment.protocol, assignment.corruptions, assignment.drifts
                     unit = Unit(recipe, assignment.dataset, category, seed, *rest)
                     branches.setdefault(_features_key(unit), {}).setdefault(_bank_key(unit), []).append(unit)
     made = (Branch(tuple(unit for units in banks.values() for unit in units)) for banks in branches.values())

@@ -15,6 +15,7 @@ from adbench.api.dataset import Dataset
 from adbench.api.untrusted import read_yaml
 from adbench.engine.images.contamination import MOST
 from adbench.engine.images.corruption import parse_corruptions
+from adbench.engine.images.drifting import parse_drifts
 from adbench.engine.plan.plan import Assignment
 from adbench.engine.plan.protocol import Protocol
 from adbench.engine.plan.recipe import SLOTS, Part, Recipe, name_of, named_recipe, parts_in
@@ -58,10 +59,11 @@ class TaskSpec(_Frozen):
     contaminate: float | None = Field(None, gt=0, le=MOST)
     model_per: Literal["category", "dataset"] = "category"
     corrupt: tuple[str, ...] = Field((), description="all, or names of corruptions with or without a strength")
+    drift: tuple[str, ...] = Field((), description="all, or names of corruptions with or without the last strength")
 
-    _one = field_validator("categories", "shots", "seeds", "corrupt", mode="before")(_listed)
+    _one = field_validator("categories", "shots", "seeds", "corrupt", "drift", mode="before")(_listed)
 
-    @field_validator("corrupt")
+    @field_validator("corrupt", "drift")
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         try:
@@ -269,8 +271,8 @@ def unknown_parts(recipes: Sequence[Recipe], registry: Registry) -> list[str]:
 
 def assignments_of(spec: TaskSpec, dataset: Dataset) -> list[Assignment]:
     """The assignments of a task, one for each number of shots."""
-    chosen = parse_corruptions(spec.corrupt)
-    return [Assignment(dataset, protocol, spec.categories, spec.seeds, chosen) for protocol in spec.protocols()]
+    extras = parse_corruptions(spec.corrupt), parse_drifts(spec.drift)
+    return [Assignment(dataset, protocol, spec.categories, spec.seeds, *extras) for protocol in spec.protocols()]
 
 
 def installed_parts(registry: Registry, kind: str) -> tuple[list[Part], list[str]]:

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from adbench.api.dataset import Dataset
 from adbench.engine.images.corruption import Corruption, parse_corruptions
+from adbench.engine.images.drifting import parse_drifts
 from adbench.engine.plan.protocol import Protocol
 from adbench.engine.plan.recipe import Part, Recipe
 from adbench.engine.store.record import (
@@ -24,6 +25,7 @@ class Unit:
 
     Attributes:
         corruptions: corruptions of the test images that are scored too; they are no part of the identity.
+        drifts: what streams of the test images slowly change to, which are scored too; no part of it either.
     """
 
     recipe: Recipe
@@ -32,6 +34,7 @@ class Unit:
     seed: int
     protocol: Protocol
     corruptions: tuple[Corruption, ...] = ()
+    drifts: tuple[Corruption, ...] = ()
 
     @property
     def title(self) -> str:
@@ -48,6 +51,7 @@ class Unit:
             "seed": self.seed,
             "protocol": self.protocol.model_dump(mode="json"),
             "corruptions": list(map(str, self.corruptions)),
+            "drifts": list(map(str, self.drifts)),
         }
 
     @classmethod
@@ -55,8 +59,8 @@ class Unit:
         """The unit from the JSON of `to_json`; units share a dataset, so its files are scanned once."""
         dataset = _dataset(canonical_json(data["dataset"]), registry)
         recipe, protocol = Recipe.model_validate(data["recipe"]), Protocol.model_validate(data["protocol"])
-        corruptions = parse_corruptions(data["corruptions"])
-        return cls(recipe, dataset, data["category"], data["seed"], protocol, corruptions)
+        extras = parse_corruptions(data["corruptions"]), parse_drifts(data["drifts"])
+        return cls(recipe, dataset, data["category"], data["seed"], protocol, *extras)
 
 
 @lru_cache(maxsize=8)

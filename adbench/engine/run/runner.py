@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -11,7 +11,7 @@ import numpy as np
 from adbench.api.search.shared_results import SharedResults
 from adbench.engine.evaluate.details import read_details
 from adbench.engine.features.contract import naming_component
-from adbench.engine.images.corruption import Corruption
+from adbench.engine.images.drift_report import holds_drifts
 from adbench.engine.plan.compat import require_compatible
 from adbench.engine.plan.protocol import make_task
 from adbench.engine.plan.recipe import components_of
@@ -28,12 +28,13 @@ from adbench.engine.process.progress import Watch
 from adbench.engine.process.worker_status import WorkerStatus
 from adbench.engine.run.backbone_pool import BackbonePool
 from adbench.engine.run.crossfit import all_normal_scores, enough_for, normal_scores_of
-from adbench.engine.run.evaluating import ResultMaker
+from adbench.engine.run.drifting import DriftTest
 from adbench.engine.run.fitting import Fitter, SaveDetector, UnitFit
 from adbench.engine.run.method import Method
 from adbench.engine.run.predicting import Predictor, turn_remarks
 from adbench.engine.run.prepared_unit import PreparedUnit, UnitPreparer
 from adbench.engine.run.record_builder import RecordBuilder, UnitOutcome
+from adbench.engine.run.result import ResultMaker
 from adbench.engine.run.result_writer import ResultWriter
 from adbench.engine.run.robustness import CorruptionTest, can_be_tested
 from adbench.engine.store.normal_scores import NormalScores
@@ -78,6 +79,7 @@ class Runner:
         self._predictor = Predictor(settings, self._fitter, self._watch, backbones.report_notes)
         self._results = ResultMaker(settings, self._shared)
         self._corruption = CorruptionTest(self._fitter, self._watch, self._remarks.once)
+        self._drift = DriftTest(self._fitter, self.registry, self._watch, self._remarks.once)
         self._writer = ResultWriter(self.registry, settings, lambda: self.watch("write", 0, 0), self.save_detector)
 
     def _note(self, sentence: str) -> None:
@@ -149,9 +151,9 @@ class Runner:
             return self._run_locked(builder, method)
 
     def _reruns(self, builder: RecordBuilder, record: ResultRecord, method: Method) -> bool:
-        """Whether a finished unit runs again: for another result, or for corruptions that its details lack."""
-        wanted = builder.unit.corruptions if record.status == "ok" and can_be_tested(method) else ()
-        return self.settings.reruns(record.status) or bool(wanted and not _has_report(builder, wanted))
+        """Whether a finished unit runs again: for another result, or for reports that its details lack."""
+        asked = record.status == "ok" and can_be_tested(method)
+        return self.settings.reruns(record.status) or (asked and not _has_reports(builder))
 
     def _find_images(self, builder: RecordBuilder) -> None:
         """Choose the images of the unit; none is read."""
@@ -173,7 +175,7 @@ class Runner:
             normal, fit = self._normal_scores(unit)
             known = self.registry.metrics()
             result, metrics = self._results.measured(unit, predicted, normal, known)
-            result = self._corruption.tested(unit, result, known)
+            result = self._drift.tested(unit, self._corruption.tested(unit, result, known))
             self._remark(builder.unit)
             self._remarks.each_once([*result.evaluator.remarks(), *turn_remarks(predicted.facts, len(unit.task.test))])
         shared_s = self._shared.charged - charged
@@ -211,13 +213,18 @@ class Runner:
         self._remarks.each_once(sentences)
 
 
-def _has_report(builder: RecordBuilder, wanted: Sequence[Corruption]) -> bool:
-    """Whether the details of an earlier run have these corruptions."""
+def _has_reports(builder: RecordBuilder) -> bool:
+    """Whether the details of an earlier run have the corruptions and drifts that the unit asks for."""
+    unit = builder.unit
+    if not (unit.corruptions or unit.drifts):
+        return True
     try:
         details = read_details(builder.folder)
     except StorageError:
         return False
-    return details.id == builder.id and details.corruptions is not None and details.corruptions.holds(wanted)
+    corrupted = details.corruptions is not None and details.corruptions.holds(unit.corruptions)
+    drifted = holds_drifts(details.drifts or (), unit.drifts)
+    return details.id == builder.id and (corrupted or not unit.corruptions) and drifted
 
 
 def _later_seconds(clock: Clock, shared_s: float) -> dict[str, float]:
