@@ -1,4 +1,4 @@
-"""anomalib's trained models as adbench's bank against the same models as anomalib calls them: same weights, same maps."""
+"""anomalib's models as adbench's bank against the same models as anomalib calls them: same weights, same maps."""
 
 from types import SimpleNamespace
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 READ_AS = (
     "The test images arrive as a stream in which a corruption grows evenly from nothing to the strength of the row."
-    " Each window shows every test image once. The threshold comes from clean normal training images and is never set again."
-    " 'updated' learns after each window from the images that raised no alarm, and judges only images that it never"
-    " learned from; labels decide nothing."
+    " Each window shows every test image once. The threshold comes from clean normal training images and is never set"
+    " again. 'updated' learns after each window from the images that raised no alarm, and judges only images that it"
+    " never learned from; labels decide nothing."
 )
 ALARMS_READ_AS = (
     "Percent of the normal images of a window that raise an alarm, with the 95 % interval over draws of test images;"

@@ -120,7 +120,7 @@ class Examples:
         self._count, self._bytes, self._digest = 0, 0, hashlib.sha256()
         self._layout: Layout | None = None
 
-    def __enter__(self) -> Examples:
+    def __enter__(self) -> Examples:  # noqa: PYI034  Self came with Python 3.11
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -179,8 +179,8 @@ class Examples:
             need, free = images * self._bytes, shutil.disk_usage(self._folder).free
             if need > free:
                 raise UsageError(
-                    f"{self._who} keeps {need / 1e9:.1f} GB of {images:,} images in {self._folder}, where {free / 1e9:.1f} GB"
-                    " are free; set TMPDIR to a larger disk, or use fewer or smaller images"
+                    f"{self._who} keeps {need / 1e9:.1f} GB of {images:,} images in {self._folder}, where"
+                    f" {free / 1e9:.1f} GB are free; set TMPDIR to a larger disk, or use fewer or smaller images"
                 )
         elif layout != self._layout:
             raise DataError(
