@@ -141,7 +141,7 @@ def read_board_files(folder: Path, outcome: BuildReport, known: BoardFacts) -> B
                 outcome.problems.append(against)
                 continue
             measured = leaderboard.manifest.confirms(found)
-            leaderboard.found.append(replace(found, measured=measured))
+            leaderboard.found.append(found if measured else replace(found, measured=False))
             if not measured and found.record.id in leaderboard.manifest.records:
                 outcome.problems.append(f"{found.where}: not as it was when it came; unverified until it is restored")
     leaderboard.extras = read_extras(folder, leaderboard.manifest)

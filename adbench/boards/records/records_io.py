@@ -8,13 +8,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from adbench import StorageError
 from adbench.api.untrusted import read_plain
 from adbench.boards.records.integrity import forged
 from adbench.boards.text import plain
-from adbench.engine.store.record import RECORD_FILE, RecipeInfo, ResultRecord, canonical_json, parse_record, read_record
+from adbench.engine.store.record import (
+    RECORD_FILE,
+    Cost,
+    RecipeInfo,
+    ResultRecord,
+    canonical_json,
+    parse_record,
+    read_record,
+)
 
 MAX_FILE_BYTES = 256 << 20
 MAX_COST = 1e12
@@ -99,11 +106,9 @@ def read_lines(file: Path) -> Iterator[tuple[str, FoundRecord | str]]:
 
 def _read_line(line: str, where: str, before: RecipeInfo | None) -> FoundRecord | str:
     try:
-        record = parse_record(line, where)
+        record = parse_record(line, where, before)
     except StorageError as error:
         return str(error)
-    if before == record.recipe:  # a method's records share one, and what is made of it once
-        record = record.model_copy(update={"recipe": before})
     text = None if record.former_id else line  # an older schema is written anew
     found = FoundRecord(record, where, text=text, stands=True)
     return refusal(found) or found
@@ -137,30 +142,28 @@ def _too_much(record: ResultRecord) -> Iterator[str]:
             yield f"metric {plain(name)!r} has a name that no metric can have: lower case words joined by '-'"
 
 
-def _counts(record: ResultRecord) -> Iterator[tuple[str, int, int]]:
-    """Whole numbers of a record, each with its name and the most that it can be."""
-    task = record.task
-    yield from (("seed", task.seed, MAX_SEED), ("train", task.train, MAX_COUNT), ("test", task.test, MAX_COUNT))
-    for name, info in record.metrics.items():
-        yield f"version of metric {name!r}", info.version, MAX_COUNT
-
-
 def _strange_figures(record: ResultRecord) -> Iterator[str]:
     """A sentence for each figure that no run can have."""
-    for name, info in record.metrics.items():
+    task, metrics = record.task, record.metrics
+    for name, info in metrics.items():
         for value in (info.value, *(info.interval or ())):
             if value is not None and not 0 <= value <= 1:
                 yield f"metric {plain(name)!r} is {value}; boards show figures from 0 to 1"
-    for name, count, most in _counts(record):
+    counts = [("seed", task.seed, MAX_SEED), ("train", task.train, MAX_COUNT), ("test", task.test, MAX_COUNT)]
+    counts += [(f"version of metric {name!r}", info.version, MAX_COUNT) for name, info in metrics.items()]
+    for name, count, most in counts:
         if not 0 <= count <= most:
             yield f"{name} is {plain(str(count)[:40])}; it has to be between 0 and {most}"
     for name, value in record.facts.items():
         if not math.isfinite(value):
             yield f"fact {plain(name)!r} is {value}; it has to be a number"
-    costs: dict[str, Any] = {} if record.cost is None else dict(record.cost)
-    costs |= {f"ms_per_image.{name}": value for name, value in costs.pop("ms_per_image", ())}
-    for name, value in costs.items():
-        if value is not None and not 0 <= value <= MAX_COST:
+    yield from () if record.cost is None else _strange_costs(record.cost)
+
+
+def _strange_costs(cost: Cost) -> Iterator[str]:
+    own, ms_per_image = vars(cost), vars(cost.ms_per_image)
+    for name, value in (*own.items(), *((f"ms_per_image.{name}", value) for name, value in ms_per_image.items())):
+        if value is not None and name != "ms_per_image" and not 0 <= value <= MAX_COST:
             yield f"cost {name} is {value}; it has to be between 0 and {MAX_COST:g}"
 
 

@@ -170,6 +170,8 @@ def _reach(distances: np.ndarray) -> np.ndarray:
     """
     import numpy as np
 
+    if np.isnan(distances).all():  # a board without intervals
+        return np.full(len(distances), math.nan)
     reach: np.ndarray = np.sqrt(_sums(_means(distances) ** 2)) / distances.shape[1]
     return reach
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from adbench.boards.board import Board
 from adbench.boards.records.keys import Place, method_key, most_common_images, place_of
-from adbench.boards.tables.frame import frame_of
+from adbench.boards.tables.frame import READ_BY_TABLES, frame_of
 from adbench.boards.tables.methods import MethodRow, RegimeGroup, method_rows
 from adbench.engine.store.record import ResultRecord
 
@@ -69,16 +69,18 @@ class BoardData:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """The records of all methods as `frame_of` makes them, with two more columns.
+        """The records of all methods as `frame_of` makes them, of its columns those that tables read, and two more.
 
         ``row`` is the method's key; ``strange`` is whether the record has other images than those that count.
         """
         import pandas as pd
 
         listed = [(method.key, record) for method in self.methods for record in method.records.values()]
-        frame = frame_of(record for _, record in listed)
-        strange = [self.strange(record) for _, record in listed]
-        return frame.join(pd.DataFrame({"row": [key for key, _ in listed], "strange": strange}, dtype=object))
+        frame = frame_of((record for _, record in listed), READ_BY_TABLES)
+        more = {"row": [key for key, _ in listed], "strange": [self.strange(record) for _, record in listed]}
+        numbers = frame.index.to_numpy()
+        columns = {name: pd.Series(values, dtype=object).to_numpy()[numbers] for name, values in more.items()}
+        return frame.assign(**{name: pd.Series(column, frame.index, object) for name, column in columns.items()})
 
     def grid(self, methods: Sequence[MethodRow]) -> pd.MultiIndex:
         """Every unit of some methods: ``row``, ``category`` and ``seed``, in the order of the board."""
@@ -125,7 +127,8 @@ def tidy(board: Board, records: Sequence[ResultRecord], truth: BoardTruth = _NOT
     asked = [record for record in measured if method_key(record) in well] or measured
     known = sorted({record.task.category for record in asked})
     images = {**most_common_images(measured), **truth.images}
-    versions = {**_versions(records), **_versions(measured), **truth.versions}
+    unmeasured = {} if len(measured) == len(records) else _versions(records)
+    versions = {**unmeasured, **_versions(measured), **truth.versions}
     return BoardData(
         board=board,
         records=tuple(records),
@@ -138,8 +141,6 @@ def tidy(board: Board, records: Sequence[ResultRecord], truth: BoardTruth = _NOT
 
 def _versions(records: Iterable[ResultRecord]) -> dict[str, int]:
     """The version of each metric that most finished records have, of equally many the newest."""
-    found: dict[str, Counter[int]] = defaultdict(Counter)
-    for record in (each for each in records if each.status == "ok"):
-        for name, info in record.metrics.items():
-            found[name][info.version] += 1
-    return {name: max(counts, key=lambda version: (counts[version], version)) for name, counts in found.items()}
+    done = (each for each in records if each.status == "ok")
+    counts = Counter((name, info.version) for record in done for name, info in record.metrics.items())
+    return {name: version for (name, version), _ in sorted(counts.items(), key=lambda item: (item[1], item[0][1]))}

@@ -24,7 +24,8 @@ from adbench.engine.process.scratch import Scratch
 from adbench.engine.process.worker_status import LastStatus, WorkerStatus
 from adbench.engine.run.orders import Answer, Callbacks, Refusal, job_order, run_order, run_units
 from adbench.engine.run.record_builder import RecordBuilder, UnitOutcome
-from adbench.engine.store.record import ResultRecord, new_run, write_record
+from adbench.engine.store.new_run import new_run
+from adbench.engine.store.record import ResultRecord, write_record
 from adbench.errors import StorageError
 from adbench.registration.registry import Registry
 

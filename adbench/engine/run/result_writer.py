@@ -15,7 +15,8 @@ from adbench.engine.process.location import is_here
 from adbench.engine.run.fitting import SaveDetector, UnitFit
 from adbench.engine.run.record_builder import DETECTOR_FILE, RecordBuilder, UnitOutcome
 from adbench.engine.run.result import Result
-from adbench.engine.store.record import ResultRecord, Status, new_run, write_record
+from adbench.engine.store.new_run import new_run
+from adbench.engine.store.record import ResultRecord, Status, write_record
 from adbench.errors import AdbenchError, StorageError, UnitTimeout
 from adbench.registration.registry import Registry
 

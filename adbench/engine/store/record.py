@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -17,13 +17,15 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_serializer,
 )
 
 from adbench.api.atomic_file import atomic_write
 from adbench.api.untrusted import is_there, parse_json, read_plain, require_shallow
 from adbench.engine.process.location import is_here
-from adbench.engine.process.scratch import Scratch
 from adbench.errors import StorageError
 from adbench.safe_text import one_line
 
@@ -64,6 +66,21 @@ class RecipeInfo(_Model):
     def spec_sha(self) -> str:
         """sha256 of the spec alone: records of one method share it."""
         return hashlib.sha256(self.spec_json.encode("utf-8", "surrogatepass")).hexdigest()
+
+    @cached_property
+    def member(self) -> str:
+        """The member of a record's canonical JSON that holds this recipe."""
+        return f"{_MEMBER}{canonical_json(self.model_dump(mode='json'))}"
+
+
+_MEMBER = '"recipe":'
+_AS_BEFORE = secrets.token_hex(16)
+"""Stands for a recipe in the text of a record; no text from elsewhere can hold it."""
+
+
+def _given_or_read(value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    """The recipe of the context where the text says so; else the one in the text."""
+    return info.context if value == _AS_BEFORE else read(value)
 
 
 class TaskInfo(_Model):
@@ -178,7 +195,7 @@ class ResultRecord(_Model):
     id: str = Field(pattern=r"^[0-9a-f]{64}$")
     status: Status
     reason: str = ""
-    recipe: RecipeInfo
+    recipe: Annotated[RecipeInfo, WrapValidator(_given_or_read)]
     task: TaskInfo
     regime: Regime
     metrics: dict[str, MetricInfo]
@@ -239,22 +256,45 @@ def canonical_json(value: Any) -> str:
     return _CANONICAL.encode(value)
 
 
-def parse_record(text: str, where: str) -> ResultRecord:
+def parse_record(text: str, where: str, before: RecipeInfo | None = None) -> ResultRecord:
     """A record from JSON that may come from an untrusted source.
+
+    Args:
+        text: the JSON.
+        where: it was found, for the message.
+        before: a recipe that the record probably has, such as the one of the line before. The record gets this very
+            object if it does: a recipe is a third of a record, and records of one method then share what is made of it.
 
     Raises:
         StorageError: it is too large, no JSON, of a newer schema, or does not fit the schema.
     """
     if len(text) > MAX_RECORD_BYTES:
         raise StorageError(f"{where}: larger than {MAX_RECORD_BYTES >> 20} MiB; this is no record of adbench")
-    try:
-        record = ResultRecord.model_validate_json(text)  # a third faster than what follows, which knows other schemas
-    except ValidationError:
-        return _parse_slowly(text, where)
+    record = before and _parse_around(text, before)
+    if not record:
+        try:
+            record = ResultRecord.model_validate_json(text)  # a third faster than _parse_slowly
+        except ValidationError:
+            return _parse_slowly(text, where)
+        if record.schema_version == SCHEMA:
+            require_shallow(record.recipe.spec, where)
     if record.schema_version != SCHEMA:
         return _parse_slowly(text, where)
-    require_shallow([record.recipe.spec, record.task.protocol], where)
+    require_shallow(record.task.protocol, where)
     return record
+
+
+def _parse_around(text: str, before: RecipeInfo) -> ResultRecord | None:
+    """A record whose recipe has the text of another, which is not parsed; None if it has not, or on any fault."""
+    start = text.find(_MEMBER)
+    if not text.startswith(before.member, start):
+        return None
+    around = f'{text[:start]}{_MEMBER}"{_AS_BEFORE}"{text[start + len(before.member) :]}'
+    try:
+        record = ResultRecord.model_validate_json(around, context=before)
+    except ValidationError:
+        return None
+    return record if record.recipe is before else None
 
 
 def _parse_slowly(text: str, where: str) -> ResultRecord:
@@ -324,49 +364,6 @@ def find_runs(root: Path) -> list[Path]:
 
 def _parents(files: Iterable[Path]) -> Iterator[Path]:
     return (file.parent for file in files)
-
-
-@contextmanager
-def new_run(root: Path, name: str) -> Iterator[Path]:
-    """A folder that appears as ``root/name`` whole, when the block ends well, or not at all.
-
-    Raises:
-        StorageError: `root` cannot be written.
-    """
-    here = is_here(root)
-    with storage_errors(root):
-        root.mkdir(parents=True, exist_ok=True)
-        scratch = Scratch(".draft-", root) if here else Scratch()
-    with scratch as folder:
-        with storage_errors(root):
-            (folder / "run").mkdir()
-        yield folder / "run"
-        with storage_errors(root):
-            (_publish if here else _upload)(folder / "run", root / name)
-
-
-def _publish(draft: Path, final: Path) -> None:
-    """Rename into place; an older run of the same id gives way, also one that another process put there just now."""
-    draft.chmod(0o755)
-    while True:
-        try:
-            draft.rename(final)
-        except OSError:
-            if not final.is_dir():
-                raise
-        else:
-            return
-        with suppress(FileNotFoundError):  # another process was quicker
-            final.rename(draft.parent / "old")
-        shutil.rmtree(draft.parent / "old", ignore_errors=True)
-
-
-def _upload(draft: Path, final: Path) -> None:
-    """Copy to a place that cannot rename folders: the record comes last, and without it there is no run."""
-    final.mkdir(parents=True, exist_ok=True)
-    (final / RECORD_FILE).unlink(missing_ok=True)
-    for file in sorted(draft.iterdir(), key=lambda file: (file.name == RECORD_FILE, file.name)):
-        (final / file.name).write_bytes(file.read_bytes())
 
 
 def write_record(folder: Path, record: ResultRecord) -> None:

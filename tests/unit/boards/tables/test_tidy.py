@@ -6,7 +6,7 @@ from adbench.boards.board import Board
 from adbench.boards.page.content import content
 from adbench.boards.records.board_extras import BoardExtras
 from adbench.boards.records.keys import UnitKey
-from adbench.boards.tables.frame import COLUMNS, frame_of
+from adbench.boards.tables.frame import READ_BY_TABLES, frame_of
 from adbench.boards.tables.table import UNVERIFIED_NOTE, standings_tables
 from adbench.boards.tables.tidy import BoardTruth, tidy
 
@@ -83,13 +83,12 @@ def test_the_frame_names_the_row_of_each_record(make_record):
     """Records of one name are of two methods; texts are as the records have them."""
     data = tidy(board(), [make_record("a\x1b", k=1), make_record("a\x1b", k=2, images="b"), make_record("b", k=3)])
     frame = data.frame
-    assert list(frame.columns) == [*COLUMNS, "row", "strange"]
-    assert dict(zip(frame["record"], frame["row"], strict=True)) == {
+    assert list(frame.columns) == [*READ_BY_TABLES, "row", "strange"]
+    listed = [record for method in data.methods for record in method.records.values()]
+    assert dict(zip([listed[number].id for number in frame.index], frame["row"], strict=True)) == {
         record.id: method.key for method in data.methods for record in method.records.values()
     }
-    assert set(frame["method"]) == {"a\x1b", "b"}
     own = frame.drop(columns=["row", "strange"])
-    listed = [record for method in data.methods for record in method.records.values()]
-    pd.testing.assert_frame_equal(own, frame_of(listed))
+    pd.testing.assert_frame_equal(own, frame_of(listed)[[*READ_BY_TABLES]])
     strange = {record.id for record in listed if data.strange(record)}
-    assert set(frame.loc[frame["strange"].astype(bool), "record"]) == strange != set()
+    assert {listed[number].id for number in frame.index[frame["strange"].astype(bool)]} == strange != set()

@@ -14,7 +14,8 @@ from adbench.engine.process.worker_status import WorkerStatus
 from adbench.engine.run import dispatch, orders
 from adbench.engine.run.dispatch import Dispatcher
 from adbench.engine.run.orders import Callbacks
-from adbench.engine.store.record import Cost, Quantiles, find_runs, new_run, read_record, write_record
+from adbench.engine.store.new_run import new_run
+from adbench.engine.store.record import Cost, Quantiles, find_runs, read_record, write_record
 from adbench.executor import Ending, Executor
 
 COST = Cost(

@@ -7,7 +7,8 @@ from adbench.boards.records.integrity import forged
 from adbench.engine.plan.protocol import Protocol, make_task
 from adbench.engine.plan.recipe import components_of
 from adbench.engine.run.record_builder import RecordBuilder
-from adbench.engine.store.record import new_run, write_record
+from adbench.engine.store.new_run import new_run
+from adbench.engine.store.record import write_record
 from adbench.files import LocalFile
 
 

@@ -11,9 +11,7 @@ from adbench.engine.store.record import (
     ResultRecord,
     bounded_sha,
     canonical_json,
-    find_runs,
     identity,
-    new_run,
     parse_record,
     read_record,
     write_record,
@@ -115,35 +113,47 @@ def test_an_untrusted_text_is_one_sentence(text, words):
         parse_record(text, "here")
 
 
+@pytest.mark.slow
+@given(st.dictionaries(st.text(), json_values), st.booleans(), st.booleans())
+def test_a_recipe_that_is_known_gives_the_same_record(spec, same, canonical):
+    recipe = {"name": "mine", "spec": spec, "parts": []}
+    record = make_record(recipe=recipe)
+    known = make_record(recipe=recipe if same else {**recipe, "name": "other"}).recipe
+    text = canonical_json(record.to_json()) if canonical else json.dumps(record.to_json())
+    read = parse_record(text, "here", known)
+    assert read == record == parse_record(text, "here")
+    assert (read.recipe is known) == (same and record.recipe.member in text)
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("own", [None, {"name": "x", "spec": {}, "parts": []}])
+def test_a_known_recipe_elsewhere_in_a_record_is_not_its_own(own, last):
+    known, data = make_record().recipe, make_record().to_json()
+    data["task"]["protocol"] = {"recipe": json.loads(canonical_json(known.model_dump()))}
+    data["recipe"] = data.pop("recipe") and own  # behind the task
+    ordered = data if last else dict(sorted(data.items()))
+    text = json.dumps(ordered, separators=(",", ":"), ensure_ascii=False)
+    assert known.member in text
+    if own is None:
+        with pytest.raises(StorageError, match="recipe"):
+            parse_record(text, "here", known)
+    else:
+        record = parse_record(text, "here", known)
+        assert record.recipe.model_dump() == own
+        assert record.task.protocol == {"recipe": known.model_dump()}
+
+
+def test_a_known_recipe_hides_no_fault():
+    record = make_record()
+    for change in ({"extra": 1}, {"schema": 99}):
+        text = canonical_json({**record.to_json(), **change})
+        with pytest.raises(StorageError, match="extra|newer than 3"):
+            parse_record(text, "here", record.recipe)
+
+
 def test_fields_that_do_not_exist_are_refused():
     with pytest.raises(StorageError, match="extra"):
         parse_record(json.dumps({**make_record().to_json(), "extra": 1}), "here")
-
-
-def test_a_run_appears_whole_or_not_at_all(tmp_path):
-    with pytest.raises(KeyboardInterrupt), new_run(tmp_path, "a") as draft:
-        write_record(draft, make_record())
-        raise KeyboardInterrupt
-    assert list(tmp_path.iterdir()) == []
-    with new_run(tmp_path, "a") as draft:
-        write_record(draft, make_record())
-        assert find_runs(tmp_path) == [], "a draft is not found"
-    assert find_runs(tmp_path) == [tmp_path / "a"]
-    assert find_runs(tmp_path / "a") == [tmp_path / "a"]
-
-
-def test_a_new_run_takes_the_place_of_an_old_one(tmp_path):
-    for status in ("failed", "ok"):
-        with new_run(tmp_path, "a") as draft:
-            write_record(draft, make_record(status=status))
-    assert read_record(tmp_path / "a").status == "ok"
-    assert [path.name for path in tmp_path.iterdir()] == ["a"]
-
-
-def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="--out"), new_run(tmp_path / "file", "a"):
-        raise AssertionError
 
 
 def test_a_record_that_cannot_be_written_leaves_the_old_one_whole(tmp_path, monkeypatch):
