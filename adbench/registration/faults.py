@@ -10,9 +10,10 @@ import inspect
 import re
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 from adbench.api.backbone import Backbone
@@ -191,10 +192,17 @@ def _call_of(cls: type[Component], name: str) -> str:
     return f"{name}({', '.join(argument.name for argument in _arguments(member))})"
 
 
+def _signature(function: Any) -> inspect.Signature:
+    """The signature of a callable; those of contracts and of base classes are asked for again and again."""
+    return _remembered(function) if isinstance(function, types.FunctionType) else inspect.signature(function)
+
+
+_remembered = lru_cache(1024)(inspect.signature)
+
+
 def _arguments(member: Any) -> list[inspect.Parameter]:
     """The arguments of a call of a method."""
-    function = getattr(member, "__func__", member)
-    given = list(inspect.signature(function).parameters.values())
+    given = list(_signature(getattr(member, "__func__", member)).parameters.values())
     return given if isinstance(member, staticmethod) else given[1:]
 
 
@@ -232,10 +240,16 @@ _ATTRIBUTES: dict[type[Component], tuple[tuple[str, Test, str], ...]] = {
 """Attributes that a class has to have, by contract: name, test and what they are."""
 
 
+def _written(cls: type) -> dict[str, Any]:
+    """The members of a class and of its bases by name, as they are written: no descriptor runs."""
+    return {name: member for base in reversed(cls.__mro__) for name, member in vars(base).items()}
+
+
 def _attribute_faults(cls: type[Component]) -> Iterator[str]:
+    own = _written(cls)
     for contract, wanted in _ATTRIBUTES.items():
         for name, test, description in wanted if issubclass(cls, contract) else ():
-            value = inspect.getattr_static(cls, name, None)
+            value = own.get(name)
             if value is None and not hasattr(cls, name):
                 yield f"it has no attribute {name!r}; write {description}"
             elif not isinstance(value, property) and not test(value):
@@ -244,17 +258,17 @@ def _attribute_faults(cls: type[Component]) -> Iterator[str]:
 
 def _signature_faults(cls: type[Component]) -> Iterator[str]:
     """Methods that cannot be called as the contract calls them."""
-    for base in (base for base in cls.__mro__ if base.__module__.startswith("adbench.api.")):
+    contracts = [base for base in cls.__mro__ if base.__module__.startswith("adbench.api.")]
+    own = _written(cls)
+    for base in contracts:
         for name, promised in vars(base).items():
-            mine = inspect.getattr_static(cls, name)
-            if not name.startswith("_") and mine is not promised and not _is_overridden(cls, base, name):
-                yield from _call_fault(name, promised, mine)
+            if not name.startswith("_") and own[name] is not promised and not _is_overridden(contracts, base, name):
+                yield from _call_fault(name, promised, own[name])
 
 
-def _is_overridden(cls: type[Component], base: type, name: str) -> bool:
+def _is_overridden(contracts: Sequence[type], base: type, name: str) -> bool:
     """Whether a nearer contract defines the method itself."""
-    nearer = [other for other in cls.__mro__ if issubclass(other, base) and other is not base]
-    return any(name in vars(other) for other in nearer if other.__module__.startswith("adbench.api."))
+    return any(name in vars(nearer) for nearer in contracts if nearer is not base and issubclass(nearer, base))
 
 
 _METHODS = (types.FunctionType, classmethod, staticmethod)
@@ -285,7 +299,7 @@ def _binds(promised: Any, mine: Any) -> bool:
     keywords = {argument.name: None for argument in _arguments(promised) if argument.kind is names}
     own = [] if isinstance(mine, staticmethod) else [None]
     try:
-        inspect.signature(function).bind(*own, *positional, **keywords)
+        _signature(function).bind(*own, *positional, **keywords)
     except TypeError:
         return False
     return True

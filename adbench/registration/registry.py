@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib.metadata import Distribution, EntryPoint
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from adbench.api.component import Component
 from adbench.api.metric import Metric
 from adbench.errors import AdbenchError, PluginError, UnknownName, UsageError
 from adbench.registration import hookspecs
-from adbench.registration.discovery import entry_points
+from adbench.registration.discovery import Found, entry_points
 from adbench.registration.faults import (
     CONTRACTS,
     answer_fault,
@@ -309,21 +309,21 @@ def load_registry(disable: str | None = None, *, parts: bool = True) -> Registry
     )
     registry = Registry()
     registry.manager.add_hookspecs(hookspecs)
-    for dist, point in entry_points():
-        if dist.name in blocked:
+    for found in entry_points():
+        if found.name in blocked:
             continue
         try:
-            _load(registry, dist, point, parts=parts)
+            _load(registry, found, parts=parts)
         except (Exception, SystemExit) as error:  # noqa: BLE001  a plugin's module may raise anything
-            registry.problems.append(Problem(dist.name, _reason(error, dist.name, point)))
+            registry.problems.append(Problem(found.name, _reason(error, found.name, found.point)))
     return registry
 
 
-def _load(registry: Registry, dist: Distribution, point: EntryPoint, *, parts: bool) -> None:
-    plugin = point.load()
-    registry.load(dist.name, dist.version, plugin, parts=parts)
+def _load(registry: Registry, found: Found, *, parts: bool) -> None:
+    plugin = found.point.load()
+    registry.load(found.name, found.version, plugin, parts=parts)
     if not has_hook(plugin):
-        raise PluginError(f"{point.value} has no hook; mark its register_components function with @hookimpl")
+        raise PluginError(f"{found.point.value} has no hook; mark its register_components function with @hookimpl")
 
 
 def _reason(error: BaseException, dist: str, point: EntryPoint) -> str:

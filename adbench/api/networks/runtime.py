@@ -8,7 +8,8 @@
   cost more than it saves. Otherwise the first of `PREFERENCE` that is installed and gives what torch gives, else torch.
   No clock has a say: two machines with the same packages compute by the same. What fails is left out, with a note.
 
-Whatever is not torch is compared with torch on the first images of each size.
+Whatever is not torch is compared with torch on the first images of each size, once on a machine: the proof is kept
+beside the export, and a network that another runtime computes need not be built in torch (`kept`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +34,7 @@ from adbench.api.networks.exports import (
     read_checked,
     write_checked,
 )
+from adbench.api.networks.kept import FOLDER, LateModule, Proofs
 from adbench.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
 
     from adbench.api.context import Context
     from adbench.api.networks.exports import Compute
+    from adbench.api.networks.normalising import Normalising
 
 PREFERENCE = ("openvino", "onnxruntime")
 """What ``auto`` takes before torch, in this order: the faster first, as measured in ``benchmarks/README.md``."""
@@ -68,7 +73,8 @@ class Network:
 
     Args:
         module: on the context's device, in its final precision. It takes normalised images [B, 3, H, W] and gives a
-            list of tensors whose first dimension is B. Where its kernels are channels-last, so are its images.
+            list of tensors whose first dimension is B. Where its kernels are channels-last, so are its images. A
+            `LateModule` is built when torch has to compute it, which may be never.
         ctx: device, wish and cache.
         mean, std: by which images of 0 to 1 are normalised, a number for each colour.
         weights: sha256 of the weights.
@@ -82,7 +88,7 @@ class Network:
 
     def __init__(
         self,
-        module: nn.Module,
+        module: nn.Module | LateModule,
         ctx: Context,
         *,
         mean: Sequence[float],
@@ -91,20 +97,26 @@ class Network:
         identity: Mapping[str, Any],
         who: str,
     ) -> None:
-        import torch
-
-        from adbench.api.networks.normalising import Normalising
-
-        self._module = Normalising(module, mean, std).eval().requires_grad_(requires_grad=False)
-        facts = {"mean": mean, "std": std, "weights": weights, "torch": torch.__version__, "opset": OPSET}
+        self._given = module
+        facts = {"mean": mean, "std": std, "weights": weights, "torch": version("torch"), "opset": OPSET}
         self._facts = {**identity, **facts}
         self._device, self._who = ctx.device, who
-        self._folder = ctx.cache and ctx.cache / "runtimes"
+        self._folder = ctx.cache and ctx.cache / FOLDER
+        self._proofs = Proofs(self._folder)
         self._named = ctx.runtime != "auto"
-        self._runtimes = _considered(ctx, self._module.dtype == torch.float32, who)
+        self._runtimes = _considered(ctx, _precision(module) == "float32", who)
         self._graphed = CudaGraphed(self._module) if ctx.device.startswith("cuda") else None
         self._chosen: dict[tuple[int, int], _Candidate] = {}
         self._notes: list[str] = []
+
+    @cached_property
+    def _module(self) -> Normalising:
+        """The network in torch, with the normalisation of its images."""
+        from adbench.api.networks.normalising import Normalising
+
+        module = self._given.build() if isinstance(self._given, LateModule) else self._given
+        whole = Normalising(module, self._facts["mean"], self._facts["std"])
+        return whole.eval().requires_grad_(requires_grad=False)
 
     @property
     def runtime(self) -> str:
@@ -157,9 +169,26 @@ class Network:
         if self._runtimes and not self._named and len(self._chosen) >= MOST_SIZES:
             self._notes.append(f"torch computes all sizes of images but the first {MOST_SIZES}; resize to one size")
         elif self._runtimes:
+            key = digest_of({**self._facts, "size": size})
             sample = images[[0, -1]]  # two: an export that is bound to its own batch of one must not pass
-            return self._tried(by_torch, sample, digest_of({**self._facts, "size": size}))
+            return self._proven(key, sample) or self._tried(by_torch, sample, key)
         return by_torch
+
+    def _proven(self, key: str, sample: Tensor) -> _Candidate | None:
+        """The runtime that is to be taken, if it was found to give what torch gives; None where that is not known."""
+        import torch
+
+        runtime, threads = self._runtimes[0], torch.get_num_threads()
+        path = self._path(key)
+        content = path and self._proofs.has(runtime, key, threads, TOLERANCE) and read_checked(path)
+        if not content:
+            return None
+        try:
+            compute = opened(runtime, content, threads)
+            compute(sample)
+        except Exception:  # noqa: BLE001 - the runtimes' errors have no common base; the comparison tells the reason
+            return None
+        return _Candidate(runtime, compute)
 
     def _tried(self, by_torch: _Candidate, sample: Tensor, key: str) -> _Candidate:
         """The first of the runtimes that gives what torch gives, else torch."""
@@ -169,19 +198,23 @@ class Network:
         except Exception as error:  # noqa: BLE001 - an exporter runs a model's own code on symbols
             self._give_up(f"the network cannot be exported to ONNX ({_first_line(error)})")
             return by_torch
-        found = (self._candidate(runtime, content, sample, wanted) for runtime in self._runtimes)
+        found = (self._candidate(runtime, content, sample, wanted, key) for runtime in self._runtimes)
         return next(filter(None, found), by_torch)
 
-    def _candidate(self, runtime: str, content: bytes, sample: Tensor, wanted: list[Tensor]) -> _Candidate | None:
+    def _candidate(
+        self, runtime: str, content: bytes, sample: Tensor, wanted: list[Tensor], key: str
+    ) -> _Candidate | None:
         import torch
 
+        threads = torch.get_num_threads()
         try:
-            compute = opened(runtime, content, torch.get_num_threads())
+            compute = opened(runtime, content, threads)
             error = relative_error(compute(sample), wanted)
         except Exception as failure:  # noqa: BLE001 - the runtimes' errors have no common base
             self._give_up(f"{runtime} cannot compute the network ({_first_line(failure)})")
             return None
         if error <= TOLERANCE:
+            self._proofs.keep(runtime, key, threads, error)
             return _Candidate(runtime, compute)
         self._give_up(f"{runtime} does not give what torch gives: relative error {error:.0e}")
         return None
@@ -194,7 +227,7 @@ class Network:
 
     def _exported(self, image: Tensor, key: str) -> bytes:
         """The network in ONNX, from the cache if it is there."""
-        path = self._folder and self._folder / f"{key}.onnx"
+        path = self._path(key)
         content = read_checked(path) if path else None
         if content is None:
             if path and path.exists():
@@ -202,6 +235,9 @@ class Network:
             content = exported(self._module, image)
             self._keep(path, content)
         return content
+
+    def _path(self, key: str) -> Path | None:
+        return self._folder and self._folder / f"{key}.onnx"
 
     def _keep(self, path: Path | None, content: bytes) -> None:
         if path:
@@ -215,11 +251,19 @@ class _Recordable(Network):
     """A network that always computes by torch, without a choice of runtimes."""
 
     def __init__(self, network: Network) -> None:
+        network._module  # noqa: B018, SLF001  built once for both
         self.__dict__.update(network.__dict__)
 
     def __call__(self, images: Tensor) -> list[Tensor]:
         found: list[Tensor] = self._module(images)
         return found
+
+
+def _precision(module: nn.Module | LateModule) -> str:
+    """Torch's name of a network's precision."""
+    if isinstance(module, LateModule):
+        return module.precision
+    return str(next(module.parameters()).dtype).removeprefix("torch.")
 
 
 def _considered(ctx: Context, single: bool, who: str) -> tuple[str, ...]:

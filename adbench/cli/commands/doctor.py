@@ -93,7 +93,7 @@ def _packages() -> Section:
     from adbench.engine.store.provenance import package_versions
     from adbench.registration.discovery import entry_points
 
-    dists = {dist.name for dist, _ in entry_points()}
+    dists = {found.name for found in entry_points()}
     return {name: found for name, found in package_versions(dists).items() if name not in dists}
 
 
@@ -102,7 +102,7 @@ def _plugins(registry: Registry) -> Section:
 
     components = Counter(f"{entry.dist} {entry.dist_version}" for entry in registry.entries())
     recipes = Counter(f"{file.dist} {file.dist_version}" for file in registry.recipe_files.values())
-    installed = {f"{dist.name} {dist.version}" for dist, _ in entry_points()}
+    installed = {f"{found.name} {found.version}" for found in entry_points()}
     sound = {
         name: f"{counted(components[name], 'component')}, {counted(recipes[name], 'recipe')}"
         for name in sorted({*installed, *components, *recipes})

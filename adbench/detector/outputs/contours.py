@@ -36,6 +36,8 @@ def regions_of(mask: np.ndarray, scores: np.ndarray) -> list[MarkedRegion]:
         mask: [H, W] bool.
         scores: [H, W], the anomaly map.
     """
+    if not mask.any():
+        return []  # at once: scikit-image takes half a second to import
     measure: Any = import_module("skimage.measure")  # without types
     numbered = measure.label(mask, connectivity=2)
     found = [_region(one) for one in measure.regionprops(numbered, intensity_image=scores)]

@@ -79,7 +79,7 @@ class TestLayers:
 
     def test_behind_the_last_are_gone(self):
         backbone = ready(ResNet18(weights="random", layers=1))
-        assert not any("layer3" in name for name, _ in backbone._trunk.named_parameters())
+        assert not any("layer3" in name for name, _ in backbone._network._module.network.named_parameters())
 
 
 class TestModels:
@@ -231,7 +231,7 @@ class TestRuntimes:
 @pytest.mark.slow
 def test_the_rotary_table_of_a_grid_is_made_once(monkeypatch):
     backbone = ready(Timm(model="vit_small_patch16_dinov3", layers=0, weights="random"))
-    rope, made = backbone._trunk.model.rope, []
+    rope, made = backbone._network._module.network.model.rope, []
     make = rope._create_embed
     monkeypatch.setattr(rope, "_create_embed", lambda shape, **options: made.append(shape) or make(shape, **options))
     for height in (64, 96, 64, 64):

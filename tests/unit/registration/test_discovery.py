@@ -25,7 +25,7 @@ def put(tmp_path, monkeypatch):
 
 
 def names():
-    return [dist.name for dist, _ in entry_points()]
+    return [found.name for found in entry_points()]
 
 
 def test_core_comes_first_and_others_by_age(put):
@@ -44,4 +44,4 @@ def test_of_the_same_age_the_name_decides(put):
 
 def test_other_groups_are_not_ours(put):
     put("aaa", 1_000)
-    assert {point.group for _, point in entry_points()} == {"adbench"}
+    assert {found.point.group for found in entry_points()} == {"adbench"}

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import field_validator
 
 from adbench import Batch, Component, Context, Features, Field, UsageError, Weights, WeightsError
-from adbench.networks import Network, NetworkBackbone, with_normalising
+from adbench.networks import LateModule, Network, NetworkBackbone, kept_facts, with_normalising
 from adbench.training import Trainable
 from adbench.weights import WeightsOption, WeightsSource, hub_file, load_strictly, resolve_weights
+from adbench_timm.facts import TrunkFacts
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -46,7 +49,7 @@ class TimmBackbone(NetworkBackbone):
 
     config: Config
     tunable = True
-    _trunk: Trunk
+    _facts: TrunkFacts
     _source: WeightsSource
     _ctx: Context
 
@@ -67,8 +70,10 @@ class TimmBackbone(NetworkBackbone):
     def prepare(self, ctx: Context) -> None:
         self._ctx = ctx
         self._source = resolve_weights(self.config.weights, self.config.random_seed, self._pretrained)
-        trunk, self._weights = self._made()
-        self._compute_with(trunk)
+        made = cache(self._made)
+        # Weights in a file are known without a model, for which timm has to be imported, which takes seconds
+        self._weights = self._source.provenance({}) if self._source.path else made()[1]
+        self._compute_with(lambda: made()[0])
 
     def trainable(self) -> Trainable:
         """A trunk of its own, with its batch norms, in float32."""
@@ -84,7 +89,7 @@ class TimmBackbone(NetworkBackbone):
         trunk, _ = self._made()
         load_strictly(_normalising(trunk), state, self.title)
         self._weights = weights
-        self._compute_with(trunk)
+        self._compute_with(lambda: trunk)
 
     def _made(self) -> tuple[Trunk, Weights]:
         """A trunk with the weights that the options name, and what these are."""
@@ -95,27 +100,33 @@ class TimmBackbone(NetworkBackbone):
         weights = self._source.provenance(model.state_dict())
         return Trunk(model, self.config.layers, self.title, state), weights
 
-    def _compute_with(self, trunk: Trunk) -> None:
-        """Compute features with a trunk, whose batch norms are folded for that."""
+    def _compute_with(self, build: Callable[[], Trunk]) -> None:
+        """Compute features with a trunk, which is built when torch has to compute it."""
+        packages = {package: version(package) for package in ("timm", "adbench-timm")}
+        identity = {"model": self.model, "layers": self.config.layers, "weights": self._weights.sha256, **packages}
+        self._facts = TrunkFacts(**kept_facts(self._ctx, identity, lambda: asdict(build().facts)))
+        self._network = Network(
+            LateModule(lambda: self._placed(build()), self.config.precision),
+            self._ctx,
+            mean=self._facts.mean,
+            std=self._facts.std,
+            weights=self._weights.sha256,
+            identity=identity,
+            who=self.title,
+        )
+
+    def _placed(self, trunk: Trunk) -> Trunk:
+        """The trunk where it computes, in its final precision, with its batch norms folded."""
         import torch
 
         trunk.fold()
         trunk = trunk.to(self._ctx.device, getattr(torch, self.config.precision))
-        self._trunk = trunk.to(memory_format=torch.channels_last)
-        self._network = Network(
-            trunk,
-            self._ctx,
-            mean=trunk.config["mean"],
-            std=trunk.config["std"],
-            weights=self._weights.sha256,
-            identity=trunk.identity(self.model),
-            who=self.title,
-        )
+        return trunk.to(memory_format=torch.channels_last)
 
     def extract(self, batch: Batch) -> Features:
-        self._trunk.check_size(batch.images.shape[2], batch.images.shape[3], self.title)
+        self._facts.check_size(batch.images.shape[2], batch.images.shape[3], self.title)
         *maps, image = self._network(batch.images)
-        layers = dict(zip(self._trunk.names, maps, strict=True))
+        layers = dict(zip(self._facts.names, maps, strict=True))
         patches = maps[0] if len(maps) == 1 else None
         return Features(batch.ids, batch.geometry, patches, layers, image)
 
@@ -140,7 +151,7 @@ class TimmBackbone(NetworkBackbone):
 
 def _normalising(trunk: Trunk) -> nn.Module:
     """A trunk that takes images of 0 to 1."""
-    return with_normalising(trunk, mean=trunk.config["mean"], std=trunk.config["std"])
+    return with_normalising(trunk, mean=trunk.facts.mean, std=trunk.facts.std)
 
 
 class Timm(TimmBackbone):

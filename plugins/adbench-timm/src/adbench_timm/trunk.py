@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -16,6 +15,7 @@ from torch.nn.modules.module import _IncompatibleKeys
 
 from adbench import UnknownName, UsageError, WeightsError
 from adbench.weights import is_head, load_strictly
+from adbench_timm.facts import TrunkFacts
 from adbench_timm.folding import fold_batch_norms
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ class Trunk(nn.Module):
         state: weights under the names of the whole model; those that the trunk does not use may be missing or of other
             shapes. None to keep the model's own.
 
-    Attributes:
-        names: module names of the layers, of growing depth.
-
     Raises:
         UsageError: the model gives no intermediate features.
         UnknownName: it has no such layer.
@@ -49,9 +46,8 @@ class Trunk(nn.Module):
             raise UsageError(f"{who}: timm's {type(model).__name__} gives no intermediate features; name another model")
         modules = [info["module"] for info in model.feature_info]
         self.indices = sorted({_index(layer, modules, who) for layer in layers})
-        self.names = [modules[index] for index in self.indices]
-        self.config: dict[str, Any] = model.pretrained_cfg
-        self.sized = self.config.get("fixed_input_size", False) and not getattr(model, "dynamic_img_size", False)
+        self._names = [modules[index] for index in self.indices]
+        self._config: dict[str, Any] = model.pretrained_cfg
         whole = set(model.state_dict())
         model.prune_intermediate_layers(self.indices, prune_norm=True, prune_head=True)
         if state is not None:
@@ -72,10 +68,14 @@ class Trunk(nn.Module):
         """Fold batch norms into convolutions: the same function, faster, but no longer one to train."""
         fold_batch_norms(self)
 
-    def identity(self, name: str) -> dict[str, Any]:
-        """The options that decide the maps of a timm model together with the weights."""
-        packages = {package: version(package) for package in ("timm", "adbench-timm")}
-        return {"model": name, "layers": self.names, **packages}
+    @property
+    def facts(self) -> TrunkFacts:
+        """What the backbone needs to know of it."""
+        config = self._config
+        sized = config.get("fixed_input_size", False) and not getattr(self.model, "dynamic_img_size", False)
+        patch = getattr(getattr(self.model, "patch_embed", None), "patch_size", (1, 1))
+        size = config["input_size"][1:] if sized else None
+        return TrunkFacts(self._names, config["mean"], config["std"], size, patch)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """The layers' maps [B, H_l, W_l, C_l] of normalised images [B, 3, H, W], then the mean of the last [B, C]."""
@@ -85,22 +85,6 @@ class Trunk(nn.Module):
         )
         maps = [found.permute(0, 2, 3, 1).float().contiguous() for found in maps]
         return [*maps, maps[-1].mean(dim=(1, 2))]
-
-    def check_size(self, height: int, width: int, who: str) -> None:
-        """Refuse images of a size that the model cannot take.
-
-        Raises:
-            UsageError: with the size that it takes.
-        """
-        wanted = tuple(self.config["input_size"][1:])
-        if self.sized and (height, width) != wanted:
-            raise UsageError(f"{who}: it takes images of {wanted[0]}x{wanted[1]} pixels, not {height}x{width}; resize")
-        patch = getattr(getattr(self.model, "patch_embed", None), "patch_size", (1, 1))
-        if height % patch[0] or width % patch[1]:
-            raise UsageError(
-                f"{who}: {height}x{width} pixels cannot be cut into patches of {patch[0]}x{patch[1]}; resize, or add "
-                f"the preprocessor 'crop-to-multiple' with of={patch[0]}"
-            )
 
 
 def _cache_rotary_tables(model: Any) -> None:

@@ -252,7 +252,7 @@ class TestCache:
 
     def test_leaves_no_drafts(self, tmp_path):
         network("auto", tmp_path)(images())
-        assert {file.suffix for file in (tmp_path / "runtimes").iterdir()} == {".onnx"}
+        assert {file.suffix for file in (tmp_path / "runtimes").iterdir()} == {".onnx", ".proof"}
         assert not list((tmp_path / "runtimes").glob(".*"))
 
     @pytest.mark.slow

@@ -271,3 +271,12 @@ def test_pyplot_is_not_touched(tmp_path):
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "x.png")], check=False)
     assert done.returncode == 0
     assert Image.open(io.BytesIO((tmp_path / "x.png").read_bytes())).size[0] > 100
+
+
+def test_the_colours_of_heat_are_matplotlibs():
+    from matplotlib import colormaps
+
+    from adbench.engine.pictures.heatmap_sheet import glow
+
+    levels = (np.arange(256) + 0.1) / 255
+    assert np.array_equal(glow(levels[None])[0][0], colormaps["inferno"](np.arange(256))[:, :3])
