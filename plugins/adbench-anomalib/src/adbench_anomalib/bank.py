@@ -95,8 +95,10 @@ class Anomalib(EnergyBank):
 
         Raises:
             WeightsError: anomalib is not installed, or in another version, or the weights cannot be had.
+            UsageError: the model needs a folder of other images, and none is given.
         """
         require_anomalib(self.title)
+        self._adapter.require_auxiliary()
         self._device = ctx.device
         if self._kind.own:
             source = self._source()

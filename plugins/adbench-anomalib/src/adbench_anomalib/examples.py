@@ -14,6 +14,7 @@ from adbench import ContractError, DataError, UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from typing_extensions import Self
 
     from adbench import Features, FeatureStream
 
@@ -120,7 +121,7 @@ class Examples:
         self._count, self._bytes, self._digest = 0, 0, hashlib.sha256()
         self._layout: Layout | None = None
 
-    def __enter__(self) -> Examples:  # noqa: PYI034  Self came with Python 3.11
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -76,7 +76,7 @@ class Adapter(ABC):
         setting: the options.
 
     Raises:
-        UsageError: the model has no such architecture, or lacks the folder of other images.
+        UsageError: the model has no such architecture.
     """
 
     reads: ClassVar[frozenset[str]] = frozenset({"images"})
@@ -93,8 +93,6 @@ class Adapter(ABC):
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
         self._require_architecture()
-        if self.wants_auxiliary and setting.auxiliary is None:
-            raise UsageError(f"{setting.who} learns from {self.wants_auxiliary}, too; give auxiliary=FOLDER of them")
 
     @property
     def architecture(self) -> str:
@@ -115,6 +113,16 @@ class Adapter(ABC):
             WeightsError: it cannot be had.
         """
         raise WeightsError(f"there are no pretrained weights of {architecture}; give weights=PATH")
+
+    def require_auxiliary(self) -> None:
+        """Refuse to start without the folder of other images that the model needs.
+
+        Raises:
+            UsageError: none is given.
+        """
+        if self.wants_auxiliary and self.setting.auxiliary is None:
+            who = self.setting.who
+            raise UsageError(f"{who} learns from {self.wants_auxiliary}, too; give auxiliary=FOLDER of them")
 
     def require_size(self, size: tuple[int, int]) -> None:
         """Refuse images that the network cannot read.

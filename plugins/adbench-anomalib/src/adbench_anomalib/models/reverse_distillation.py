@@ -52,8 +52,7 @@ class ReverseDistillationAdapter(Adapter):
         if list(layout.layers) != wanted:
             raise UsageError(
                 f"{self.setting.who}: the decoder of {self.architecture} redraws layers of {_written(wanted)} values,"
-                f" but the backbone gives {_written(layout.layers)}; name its layers 1, 2 and 3, or choose another"
-                " architecture"
+                f" but the backbone gives {_written(layout.layers)}; name its layers 1, 2 and 3 or another architecture"
             )
         with standing_in(torch_model, GivenLayers([shape[0] for shape in wanted], LAYERS)):
             return torch_model.ReverseDistillationModel(
