@@ -141,12 +141,14 @@ def _smallest(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """
     import torch
 
-    found, places = [], []
-    for _ in range(k):
+    found: list[Tensor] = []
+    places: list[Tensor] = []
+    for rank in range(k):
+        if rank:
+            values.scatter_(1, places[-1], float("inf"))
         place = torch.from_numpy(values.numpy().argmin(1))[:, None]
         found.append(values.gather(1, place))
         places.append(place)
-        values.scatter_(1, place, float("inf"))
     return torch.cat(found, 1), torch.cat(places, 1)
 
 

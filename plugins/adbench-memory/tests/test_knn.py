@@ -8,6 +8,7 @@ import pytest
 import torch
 from adbench_memory.full import Full
 from adbench_memory.knn import Knn
+from adbench_memory.reweight import KnownNeighbourhoods, neighbourhood
 
 from adbench import Context, Source, UsageError
 from adbench.comparisons import NormalPatch, PatchPlace
@@ -156,3 +157,54 @@ def test_a_patch_is_compared_with_its_nearest_neighbour(patch_stream):
     assert found.distance == 5.0
     assert found.nearest == NormalPatch(stream.ids[0], PatchPlace(0, 1, 1, 2))
     assert found.channels.tolist() == [0.36, 0.64]
+
+
+class TestKnownNeighbourhoods:
+    """Those of vectors of the bank, each searched for once."""
+
+    @pytest.fixture
+    def counted(self, patch_stream, monkeypatch):
+        """A bank of 40 random patches, and the numbers of vectors that were searched for."""
+        bank = bank_of(patch_stream(torch.randn(1, 5, 8, 4, generator=torch.Generator().manual_seed(0))))
+        asked, search = [], type(bank).search
+
+        def counting(self, query, *rest, **more):
+            asked.append(len(query))
+            return search(self, query, *rest, **more)
+
+        monkeypatch.setattr(type(bank), "search", counting)
+        return bank, asked
+
+    def test_are_those_of_a_search(self, counted):
+        bank, asked = counted
+        places, known = torch.tensor([3, 7, 3, 39]), KnownNeighbourhoods()
+        wanted = neighbourhood(bank, places, 5, "l2")
+        asked.clear()
+        for some in (places, places, places[1:]):
+            assert torch.equal(known.of(bank, some, 5, "l2"), wanted[-len(some) :])
+        assert asked == [3]  # three different vectors
+
+    def test_are_by_metric_and_count(self, counted):
+        bank, _ = counted
+        places, known = torch.arange(40), KnownNeighbourhoods()
+        for metric in ("l2", "cosine", "l2"):
+            for count in (2, 9):
+                assert torch.equal(known.of(bank, places, count, metric), neighbourhood(bank, places, count, metric))
+
+    def test_are_forgotten_with_the_vectors(self, counted, patch_stream):
+        bank, _ = counted
+        places, known = torch.tensor([0, 1]), KnownNeighbourhoods()
+        before = known.of(bank, places, 5, "l2")
+        bank.fit(patch_stream(torch.randn(1, 5, 8, 4, generator=torch.Generator().manual_seed(1))), Context())
+        after = known.of(bank, places, 5, "l2")
+        assert torch.equal(after, neighbourhood(bank, places, 5, "l2"))
+        assert not torch.equal(after, before)
+
+    def test_are_not_more_than_a_few(self, counted, monkeypatch):
+        monkeypatch.setattr(KnownNeighbourhoods, "MOST", 3)
+        bank, _ = counted
+        known = KnownNeighbourhoods()
+        for place in range(40):
+            only = torch.tensor([place])
+            assert torch.equal(known.of(bank, only, 4, "l2"), neighbourhood(bank, only, 4, "l2"))
+            assert len(known._of[1]) <= 4

@@ -11,7 +11,7 @@ from adbench import Bank, Field, Scorer, Scores, Source, VectorBank
 from adbench.comparisons import PatchComparison, compare_with_nearest
 from adbench.search import ReweightForm, patchcore_weight
 from adbench_memory.neighbours import NeighbourConfig
-from adbench_memory.reweight import distances_between, neighbourhood
+from adbench_memory.reweight import KnownNeighbourhoods, distances_between, neighbourhood
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,6 +50,10 @@ class Knn(Scorer):
 
     config: Config
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._neighbourhoods = KnownNeighbourhoods()
+
     @classmethod
     def gives(cls, config: Any) -> frozenset[str]:
         return frozenset({"patches", "image"} if config.reweight else {"patches"})
@@ -84,6 +88,9 @@ class Knn(Scorer):
     def _weights(self, rows: Tensor, known: Tensor, bank: VectorBank, own: Sequence[str] | None) -> Tensor:
         """[B] weights of the highest patches `rows` [B, C], whose nearest vectors have the indices `known` [B]."""
         wanted = self.config.reweight + (self.config.reweight_form == "eq7")
-        around = neighbourhood(bank, known, wanted, self.config.metric, own)
+        if own is None:
+            around = self._neighbourhoods.of(bank, known, wanted, self.config.metric)
+        else:
+            around = neighbourhood(bank, known, wanted, self.config.metric, own)
         distances = distances_between(rows, bank.vectors[around], self.config.metric)
         return patchcore_weight(distances, self.config.reweight_form)

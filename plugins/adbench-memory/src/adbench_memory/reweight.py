@@ -30,6 +30,35 @@ def neighbourhood(
     return torch.cat([known[:, None], around[:, 1:]], dim=1)
 
 
+class KnownNeighbourhoods:
+    """The neighbourhoods of a bank's vectors, each searched for once: they do not depend on the images that are scored.
+
+    They are forgotten when the bank has other vectors, and beyond `MOST` of them.
+    """
+
+    MOST = 1 << 14
+
+    def __init__(self) -> None:
+        self._of: tuple[Tensor | None, dict[tuple[int, int, str], Tensor]] = (None, {})
+
+    def of(self, bank: VectorBank, known: Tensor, count: int, metric: str) -> Tensor:
+        """As `neighbourhood` gives them, without exclusions."""
+        import torch
+
+        if torch.compiler.is_exporting():
+            return neighbourhood(bank, known, count, metric)
+        vectors, found = self._of
+        if vectors is not bank.vectors or len(found) > self.MOST:
+            found = {}
+            self._of = (bank.vectors, found)
+        keys = [(index, count, metric) for index in known.tolist()]
+        new = {key: place for place, key in enumerate(keys) if key not in found}
+        if new:
+            rows = neighbourhood(bank, known[list(new.values())], count, metric)
+            found.update(zip(new, rows, strict=True))
+        return torch.stack([found[key] for key in keys])
+
+
 def distances_between(rows: Tensor, vectors: Tensor, metric: str) -> Tensor:
     """Distances [B, K] from each of `rows` [B, C] to its own `vectors` [B, K, C]."""
     import torch
