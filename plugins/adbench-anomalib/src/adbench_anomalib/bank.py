@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -195,7 +196,8 @@ class Anomalib(EnergyBank):
 
     def _built(self, layout: Layout, generator: Any) -> Any:
         self._adapter.require_size(layout.size)
-        with drawn_from(generator):
+        with drawn_from(generator), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of anomalib about its own modules, when it is imported first
             return self._adapter.network(layout)
 
     def _fitted(self, examples: Examples, ctx: Context) -> dict[str, Tensor]:
