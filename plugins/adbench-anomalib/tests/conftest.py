@@ -68,7 +68,22 @@ class FakeOnLayers(FakeAdapter):
         return Answer(found.maps + 0 * shown.layers[0].mean(), found.scores)
 
 
-FAKES = {"fake": FakeAdapter, "fake-layers": FakeOnLayers}
+class FakeWithOwn(FakeAdapter):
+    """The same with a pretrained part of its own."""
+
+    own = True
+
+    def network(self, layout):
+        network = Redrawing()
+        with self.setting.weights.seeded():
+            network.frozen = nn.Linear(2, 2)
+        return network
+
+    def brought(self, network):
+        return network.frozen
+
+
+FAKES = {"fake": FakeAdapter, "fake-layers": FakeOnLayers, "fake-own": FakeWithOwn}
 
 
 @pytest.fixture(autouse=True)

@@ -104,7 +104,7 @@ class Anomalib(EnergyBank):
         if self._kind.own:
             source = self._source()
             self._adapter = self._kind(self._setting(source))
-            self._weights = (source.provenance({}),)
+            self._weights = (source.provenance(self._initial() if source.path is None else {}),)
 
     def fit(self, features: FeatureStream, ctx: Context) -> None:
         """Train the model on the stream.
@@ -193,6 +193,17 @@ class Anomalib(EnergyBank):
         return resolve_weights(
             self.config.weights, self.config.random_seed, lambda: self._kind.pretrained(architecture)
         )
+
+    def _initial(self) -> dict[str, Tensor]:
+        """The random weights of the model's own pretrained part, which the record names by their content."""
+        import torch
+
+        from adbench_anomalib.examples import Layout
+
+        least = -(-self._kind.least // self._kind.multiple) * self._kind.multiple
+        network = self._built(Layout((least, least)), torch.Generator().manual_seed(0))
+        state: dict[str, Tensor] = self._adapter.brought(network).state_dict()
+        return state
 
     def _built(self, layout: Layout, generator: Any) -> Any:
         self._adapter.require_size(layout.size)

@@ -150,6 +150,10 @@ class Adapter(ABC):
     def learned(self, network: Any) -> nn.ModuleDict:
         """The parts that learn, and what `begin` and `finish` set: all that is stored."""
 
+    def brought(self, network: Any) -> nn.Module:
+        """The pretrained part of a model that brings one itself."""
+        raise NotImplementedError
+
     def optimizer(self, parameters: Sequence[nn.Parameter], rate: float) -> Optimizer:
         """The optimiser of all parameters that learn."""
         import torch

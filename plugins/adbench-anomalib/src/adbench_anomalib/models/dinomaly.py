@@ -66,6 +66,10 @@ class DinomalyAdapter(Adapter):
 
         return nn.ModuleDict({"bottleneck": network.bottleneck, "decoder": network.decoder})
 
+    def brought(self, network: Any) -> nn.Module:
+        encoder: nn.Module = network.encoder
+        return encoder
+
     def optimizer(self, parameters: Sequence[nn.Parameter], rate: float) -> Optimizer:
         from anomalib.models.image.dinomaly.components import StableAdamW
 

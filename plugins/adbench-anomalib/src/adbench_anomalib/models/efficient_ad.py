@@ -80,6 +80,10 @@ class EfficientAdAdapter(Adapter):
         names = ("student", "ae", "mean_std", "quantiles")
         return nn.ModuleDict({name: getattr(network, name) for name in names})
 
+    def brought(self, network: Any) -> nn.Module:
+        teacher: nn.Module = network.teacher
+        return teacher
+
     def optimizer(self, parameters: Sequence[nn.Parameter], rate: float) -> Optimizer:
         import torch
 
