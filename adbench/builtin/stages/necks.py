@@ -212,6 +212,22 @@ class ImageStatistics(Neck):
         return widths
 
 
+class ImageVector(Neck):
+    """The image vector as the only patch, for banks and scorers that judge whole images [B, 1, 1, D]; layers go."""
+
+    name = "image-vector"
+    plain = True
+    needs: ClassVar[frozenset[str]] = frozenset({"image"})
+
+    @classmethod
+    def provides(cls, config: Any) -> frozenset[str]:
+        return frozenset({"patches"})
+
+    def apply(self, features: Features) -> Features:
+        vector = features.need_image(self.title)
+        return features.having(patches=vector[:, None, None, :], layers=None)
+
+
 class DropLayers(Neck):
     """Without the deepest layers, which then serve the image vector alone (SPADE, https://arxiv.org/abs/2005.02357)."""
 

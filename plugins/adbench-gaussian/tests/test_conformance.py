@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from adbench_gaussian.image_mahalanobis import ImageMahalanobis
 from adbench_gaussian.mahalanobis import Mahalanobis
 from adbench_gaussian.padim import Padim
 from adbench_gaussian.prototypes import Prototypes
@@ -28,6 +29,7 @@ COMPONENTS = [
     Mahalanobis(squared=True, image_sigma=4, image_border="reflect"),
     Mahalanobis(squared=True, reweight=9),
     Mahalanobis(reweight=3, reweight_form="eq7"),
+    ImageMahalanobis(),
 ]
 
 

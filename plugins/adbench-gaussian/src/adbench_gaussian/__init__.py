@@ -10,6 +10,7 @@ from adbench import Component, hookimpl
 
 @hookimpl
 def register_components(register: Callable[[type[Component]], None]) -> None:
+    from adbench_gaussian.image_mahalanobis import ImageMahalanobis
     from adbench_gaussian.mahalanobis import Mahalanobis
     from adbench_gaussian.padim import Padim
     from adbench_gaussian.prototypes import Prototypes
@@ -21,6 +22,7 @@ def register_components(register: Callable[[type[Component]], None]) -> None:
     register(Whitened)
     register(Subspace)
     register(Mahalanobis)
+    register(ImageMahalanobis)
 
 
 @hookimpl

@@ -10,6 +10,7 @@ from adbench.builtin.stages.necks import (
     ConcatLayers,
     DropLayers,
     ImageStatistics,
+    ImageVector,
     Patchify,
     PoolChannels,
 )
@@ -35,6 +36,7 @@ def layers(*shapes, seed=0):
         ConcatLayers(),
         ConcatLayers(onto=1),
         ImageStatistics(),
+        ImageVector(),
         AverageLayers(),
         DropLayers(),
     ]
