@@ -95,6 +95,7 @@ EXTRA = {
         "images.contamination",
         "images.corruption_report",
         "images.drift_report",
+        "images.exemplars",
         "evaluate.details",
         "evaluate.threshold",
         "plan.threshold_rule",

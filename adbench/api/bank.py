@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 
 
 class Source(str, Enum):
-    """The source that a bank learns from; the protocol must allow it, and the record's regime contains it."""
+    """The source that a bank learns from; the protocol must allow it, and the record's regime contains it.
+
+    ``labelled`` are the normal training images and a few defective images with their labels; none of them is judged.
+    """
 
     NOTHING = "nothing"
     TRAIN = "train"
     TEST = "test"
+    LABELLED = "labelled"
 
 
 class Bank(Component):
@@ -49,6 +53,8 @@ class Bank(Component):
     @abstractmethod
     def fit(self, features: FeatureStream, ctx: Context) -> None:
         """Learn from the stream (training images, test images without labels, or nothing, as `learns_from` says).
+
+        The stream's `labels` are there for a bank alone that learns from ``labelled``.
 
         Raises:
             AdbenchError: the stream is empty.

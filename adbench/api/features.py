@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +104,14 @@ class FeatureStream(ABC):
     @abstractmethod
     def ids(self) -> Sequence[str]:
         """The images' ids, in order."""
+
+    @property
+    def labels(self) -> Mapping[str, int]:
+        """The class of each image by its id: 0 for normal, 1 and up for the types of defects.
+
+        Empty but for banks that learn from ``Source.LABELLED``. The numbers stand for no names.
+        """
+        return {}
 
     @abstractmethod
     def __iter__(self) -> Iterator[Features]:

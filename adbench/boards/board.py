@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from adbench import Source, StorageError
 from adbench.boards.text import plain, slug
 from adbench.engine.images.contamination import MOST
+from adbench.engine.images.exemplars import fault_of_labels
 from adbench.engine.store.record import ResultRecord, canonical_json
 from adbench.files import read_yaml
 
@@ -39,6 +40,7 @@ _DEFAULT_RULES = {
     "class_names": False,
     "contaminate": None,
     "model_per": "category",
+    "defect_shots": None,
 }
 
 
@@ -67,6 +69,9 @@ class BoardProtocol(_Frozen):
     contaminate: float | None = Field(
         None, gt=0, le=MOST, description="the share of the training images that are defects out of the test set"
     )
+    defect_shots: int | None = Field(
+        None, ge=1, description="labelled defective images of each type to learn from, out of the test set"
+    )
 
     @field_validator("evaluation", mode="before")
     @classmethod
@@ -77,6 +82,9 @@ class BoardProtocol(_Frozen):
     def _train_or_shots(self) -> BoardProtocol:
         if (self.train is None) == (not self.shots):
             raise ValueError("give either 'train: all' or 'shots: N', or several as 'shots: [1, 2, 4]'")
+        fault = fault_of_labels(self.allow, self.defect_shots, self.contaminate, self.model_per)
+        if fault:
+            raise ValueError(fault)
         return self
 
     @property
@@ -98,6 +106,7 @@ class BoardProtocol(_Frozen):
             "class_names": self.class_names,
             **({} if self.contaminate is None else {"contaminate": self.contaminate}),
             **({} if self.model_per == "category" else {"model_per": self.model_per}),
+            **({} if self.defect_shots is None else {"defect_shots": self.defect_shots}),
         }
 
     def takes(self, protocol: Mapping[str, Any]) -> bool:
@@ -116,9 +125,10 @@ class BoardProtocol(_Frozen):
         learns = "may learn from test images" if Source.TEST in self.allow else ""
         names = "class names may be told" if self.class_names else ""
         mixed = f"{100 * self.contaminate:g} % of the training images are defects" if self.contaminate else ""
+        labels = f"{self.defect_shots} labelled defects of each type may be learned from" if self.defect_shots else ""
         together = "one model for all categories" if self.model_per == "dataset" else ""
         seeds = f"seeds {', '.join(map(str, self.seeds))}"
-        parts = [train, together, mixed, test, learns, names, f"evaluated at {grid}", seeds]
+        parts = [train, together, mixed, labels, test, learns, names, f"evaluated at {grid}", seeds]
         return ", ".join(filter(None, parts))
 
 
@@ -220,7 +230,8 @@ def protocol_slug(protocol: BoardProtocol) -> str:
     parts += [f"train-{protocol.limit_train}"] if protocol.limit_train else []
     parts += [f"test-{protocol.limit_test}"] if protocol.limit_test else []
     parts += [protocol.evaluation] if protocol.evaluation != "original" else []
-    parts += [f"learns-{source.value}" for source in protocol.allow if source not in (Source.NOTHING, Source.TRAIN)]
+    parts += ["learns-test"] if Source.TEST in protocol.allow else []
+    parts += [f"labelled-{protocol.defect_shots}"] if protocol.defect_shots else []
     parts += ["class-names"] if protocol.class_names else []
     parts += ["one-model"] if protocol.model_per == "dataset" else []
     parts += [f"contaminated-{protocol.contaminate:g}"] if protocol.contaminate else []

@@ -246,9 +246,17 @@ _TASK_OPTIONS = (
     ),
     _task(
         "--allow",
-        type=click.Choice(["test", "class-names"]),
+        type=click.Choice(["test", "class-names", "labelled"]),
         multiple=True,
-        help="Allow more input than normal images: the unlabelled test set, or the objects' names; records show it.",
+        help="Allow more input than normal images: the unlabelled test set, the objects' names, or labelled defects;"
+        " records show it.",
+    ),
+    _task(
+        "--defect-shots",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Learn from N labelled images of each type of defect too, which are not judged.",
+        show_default="none",
     ),
     _task(
         "--model-per",

@@ -113,16 +113,20 @@ def _misplaced(evaluator: Evaluator) -> Iterator[str]:
 def _counted(record: ResultRecord, evaluator: Evaluator, dataset: Dataset) -> Iterator[str]:
     from adbench.engine.evaluate.reproduce import protocol_of, task_of
 
-    task = task_of(record, dataset, protocol_of(record))
+    protocol = protocol_of(record)
+    task = task_of(record, dataset, protocol)
     for name, recorded, found in (
         ("train", record.task.train, len(task.train)),
         ("test", record.task.test, len(evaluator.samples)),
         ("skipped", sorted(record.task.skipped), sorted(task.skipped)),
         ("duplicates", sorted(record.task.duplicates or ()), sorted(task.duplicates)),
+        ("exemplars", sorted(record.task.exemplars), sorted(sample.id for sample in task.exemplars)),
     ):
         if recorded != found and not (name == "duplicates" and record.task.duplicates is None):
             yield f"its {name} is {str(recorded)[:100]}, but {str(found)[:100]} with this data; run it again"
-    if record.regime.anomalies != (record.regime.train_images > 0 and any(sample.anomalous for sample in task.train)):
+    learned, labelled = record.regime.train_images > 0, any(sample.anomalous for sample in task.train)
+    must = learned and labelled and protocol.contaminate is None
+    if not must <= record.regime.anomalies <= (must or (learned and bool(task.exemplars))):
         yield "its regime is wrong about labelled anomalies among the training images; run it again"
 
 

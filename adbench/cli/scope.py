@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from adbench.api.bank import Source
 from adbench.cli.options import parse_part, parse_slots, recipe_from
+from adbench.engine.images.exemplars import fault_of_labels
 from adbench.engine.plan.data_origin import dataset_from
 from adbench.engine.plan.protocol import Protocol
 from adbench.errors import UsageError
@@ -35,10 +36,17 @@ _TASK_WORDS = {
     "evaluation": "evaluation",
     "contaminate": "contaminate",
     "model_per": "model_per",
+    "defect_shots": "defect_shots",
     "corrupt": "corrupt",
     "drift": "drift",
 }
 """Options that replace fields of a suite's tasks, and the name of each field."""
+
+
+_RULES = ("shots", "limit_train", "limit_test", "contaminate", "model_per", "defect_shots")
+"""Options that are rules of the protocol under the same name."""
+_GRANTED = (Source.TEST, Source.LABELLED)
+"""Sources that somebody has to allow."""
 
 
 def plan_from(registry: Registry, options: Mapping[str, Any]) -> tuple[Plan, list[str]]:
@@ -94,17 +102,18 @@ def protocol_from(options: Mapping[str, Any]) -> Protocol:
     """The protocol of the options of `task_options`.
 
     Raises:
-        UsageError: `evaluation` is neither "original" nor a side in pixels.
+        UsageError: `evaluation` is neither "original" nor a side in pixels, or rules do not fit together.
     """
     evaluation, granted = options["evaluation"], options["allow"]
     if evaluation != "original" and not (evaluation.isdecimal() and 1 <= int(evaluation) <= 1 << 14):
         raise UsageError(f"--evaluation {evaluation!r}: give 'original' or the side of a square in pixels, such as 256")
     grid: Any = evaluation if evaluation == "original" else int(evaluation)
+    allow = (Source.NOTHING, Source.TRAIN, *(source for source in _GRANTED if source.value in granted))
+    fault = fault_of_labels(allow, options["defect_shots"], options["contaminate"], options["model_per"])
+    if fault:
+        raise UsageError(f"--allow labelled and --defect-shots: {fault}")
     return Protocol(
-        **{name: options[name] for name in ("shots", "limit_train", "limit_test", "contaminate", "model_per")},
-        evaluation=grid,
-        allow=(Source.NOTHING, Source.TRAIN, *([Source.TEST] if "test" in granted else [])),
-        class_names="class-names" in granted,
+        **{name: options[name] for name in _RULES}, evaluation=grid, allow=allow, class_names="class-names" in granted
     )
 
 
@@ -147,7 +156,7 @@ def _board_tasks(suite: Suite) -> list[TaskSpec]:
     tasks = []
     for name in suite.boards:
         board = read_board(Path("leaderboards") / name / BOARD_FILE)
-        names = {"limit_train", "limit_test", "allow", "class_names", "contaminate", "model_per"}
+        names = {"limit_train", "limit_test", "allow", "class_names", "contaminate", "model_per", "defect_shots"}
         rules = board.protocol.model_dump(include=names)
         grid = board.protocol.evaluation
         tasks.append(

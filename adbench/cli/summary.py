@@ -33,6 +33,7 @@ _USUAL = {
     "class_names": False,
     "contaminate": None,
     "model_per": "category",
+    "defect_shots": None,
 }
 """Protocol rules that a title leaves out; `allow` shows in the regime of the records."""
 

@@ -70,6 +70,11 @@ def detectable(recipe: Recipe, registry: Registry, class_name: str | None) -> di
     bank, aggregator = cast("Bank", components["bank"][0]), cast("Aggregator", components["aggregate"][0])
     if bank.learns_from is Source.TEST:
         raise _transductive(recipe, f"{bank.title} learns from the images that are to be scored")
+    if bank.learns_from is Source.LABELLED:
+        raise UsageError(
+            f"recipe {recipe.name!r} makes no detector: {bank.title} learns from labelled defects, and a detector from"
+            " normal images alone; choose a method that does, or run this one with 'adbench run'"
+        )
     require_compatible(recipe.name, components, Protocol(class_names=class_name is not None))
     if not aggregator.alone:
         raise _transductive(recipe, f"with {aggregator.title} an image's score depends on the images beside it")

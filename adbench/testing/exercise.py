@@ -48,7 +48,7 @@ def exercise(subject: Subject[Any], toys: Toys) -> object:
 
 def stream_for(bank: Bank, toys: Toys) -> ToyStream:
     """The stream that a bank learns from."""
-    return toys.test if bank.learns_from is Source.TEST else toys.train
+    return {Source.TEST: toys.test, Source.LABELLED: toys.labelled}.get(bank.learns_from, toys.train)
 
 
 def fitted(scorer: Scorer, subject: Subject[Any], toys: Toys) -> Bank:

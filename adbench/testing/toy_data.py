@@ -9,10 +9,11 @@ redraw can too.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -22,6 +23,8 @@ from adbench.maps import Smoothing, prepared_maps
 
 HEIGHT, WIDTH, CHANNELS, CELL = 6, 9, 16, 8
 """Patch grid, channels, and pixels a patch: 48 x 72 pixels, so that no two sizes can be mixed up unnoticed."""
+
+Item = TypeVar("Item")
 
 NORMAL, DEFECTIVE = 8, 6
 """Test images without and with a defect; there are as many training images as both."""
@@ -33,22 +36,31 @@ class ToyStream(FeatureStream):
     Args:
         features: of all images.
         batch: images a batch.
+        labels: the class of each image by id, for a stream that gives it.
     """
 
-    def __init__(self, features: Features, batch: int = 4) -> None:
-        self.features, self.batch = features, batch
+    def __init__(self, features: Features, batch: int = 4, labels: Mapping[str, int] | None = None) -> None:
+        self.features, self.batch, self._labels = features, batch, labels or {}
 
     @property
     def ids(self) -> Sequence[str]:
         return self.features.ids
+
+    @property
+    def labels(self) -> Mapping[str, int]:
+        return self._labels
 
     def __iter__(self) -> Iterator[Features]:
         for start in range(0, len(self.features), self.batch):
             yield pick(self.features, slice(start, start + self.batch))
 
     def first(self, images: int) -> ToyStream:
-        """A stream of the first images alone."""
-        return ToyStream(pick(self.features, slice(images)), self.batch)
+        """A stream of the first images alone; of labelled ones the first of each class."""
+        if not self._labels:
+            return ToyStream(pick(self.features, slice(images)), self.batch)
+        classes = [self._labels[name] for name in self.ids]
+        kept = [place for place, one in enumerate(classes) if classes[:place].count(one) < images]
+        return ToyStream(pick(self.features, kept), self.batch, {self.ids[place]: classes[place] for place in kept})
 
 
 class PatchStream(FeatureStream):
@@ -83,6 +95,7 @@ class Toys:
     Attributes:
         train: features of normal images.
         test: features of the images to judge, the normal ones first.
+        labelled: those of `train`, and of a few defective images in between, with labels: 0, 1 and 2.
         truth: [N, H, W] bool, the planted patches of the test images.
         batch: four prepared images.
         image: [3, 300, 400] uint8, a picture before any preparation.
@@ -91,6 +104,7 @@ class Toys:
 
     train: ToyStream
     test: ToyStream
+    labelled: ToyStream
     truth: Tensor
     batch: Batch
     image: Tensor
@@ -114,6 +128,7 @@ def _pristine() -> Toys:
     return Toys(
         train=ToyStream(_features("train", train, basis)),
         test=ToyStream(_features("test", test, basis)),
+        labelled=_labelled(train, basis, place),
         truth=truth,
         batch=image_batch(64, 96, 4),
         image=(image_batch(300, 400, 1).images[0] * 255).to(torch.uint8),
@@ -121,15 +136,31 @@ def _pristine() -> Toys:
     )
 
 
-def pick(features: Features, which: slice) -> Features:
-    """The features of some of the images; a view, so that a component that changes it in place fails a check."""
+def _labelled(train: Tensor, basis: Tensor, place: Tensor) -> ToyStream:
+    """The normal images, and defective ones with two types of defects; their order tells nothing."""
+    generator = torch.Generator().manual_seed(21)  # an own one, so that the other toys stay as they are
+    planted = _normal_patches(NORMAL + DEFECTIVE, basis, place, generator)
+    _plant(planted, basis, generator)
+    patches = torch.cat([train, planted[NORMAL:]])
+    labels = [0] * len(train) + [1, 2] * (DEFECTIVE // 2)
+    order = torch.randperm(len(patches), generator=generator)
+    features = _features("labelled", patches[order], basis)
+    return ToyStream(features, labels={name: labels[i] for name, i in zip(features.ids, order, strict=True)})
+
+
+def pick(features: Features, which: slice | Sequence[int]) -> Features:
+    """The features of some of the images; of a slice a view, so that a component that changes it fails a check."""
     tensors = {name: getattr(features, name) for name in ("patches", "image", "foreground", "images")}
     return Features(
-        ids=features.ids[which],
-        geometry=features.geometry[which],
+        ids=_picked(features.ids, which),
+        geometry=_picked(features.geometry, which),
         layers=None if features.layers is None else {name: layer[which] for name, layer in features.layers.items()},
         **{name: None if tensor is None else tensor[which] for name, tensor in tensors.items()},
     )
+
+
+def _picked(values: tuple[Item, ...], which: slice | Sequence[int]) -> tuple[Item, ...]:
+    return values[which] if isinstance(which, slice) else tuple(values[place] for place in which)
 
 
 def names(of: str, count: int) -> tuple[str, ...]:

@@ -68,10 +68,16 @@ def command_line(recipe: str, dataset: str, protocol: BoardProtocol, seeds: Sequ
         "--limit-test": protocol.limit_test,
     }
     rules["--contaminate"] = protocol.contaminate
+    rules["--defect-shots"] = protocol.defect_shots
     rules["--model-per"] = None if protocol.model_per == "category" else protocol.model_per
     words += [word for option, value in rules.items() if value is not None for word in (option, str(value))]
     words += ["--evaluation", protocol.evaluation] if protocol.evaluation != "original" else []
-    words += ["--allow", "test"] if Source.TEST in protocol.allow else []
+    words += [
+        word
+        for source in (Source.TEST, Source.LABELLED)
+        if source in protocol.allow
+        for word in ("--allow", source.value)
+    ]
     words += ["--allow", "class-names"] if protocol.class_names else []
     words += [word for seed in seeds for word in ("--seed", str(seed))]
     return " ".join(map(quote, words))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -45,16 +45,27 @@ class SealedStream(FeatureStream):
         source: opens batches, ids are aliases.
         change: what is made of each batch.
         seal: takes the errors of the source.
+        labels: the class of each image, for a component that may know it.
     """
 
-    def __init__(self, source: FeatureStream, change: Callable[[Features], Features], seal: Seal) -> None:
-        self._ids = tuple(source.ids)
+    def __init__(
+        self,
+        source: FeatureStream,
+        change: Callable[[Features], Features],
+        seal: Seal,
+        labels: Mapping[str, int] | None = None,
+    ) -> None:
+        self._ids, self._labels = tuple(source.ids), dict(labels or {})
         # A function, so that no attribute of the stream leads to the samples and their labels
         self._walk: Callable[[], Iterator[Features]] = lambda: sealed(source, change, seal, "the features of an image")
 
     @property
     def ids(self) -> Sequence[str]:
         return self._ids
+
+    @property
+    def labels(self) -> Mapping[str, int]:
+        return self._labels
 
     def __iter__(self) -> Iterator[Features]:
         return self._walk()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from adbench.api.features import Features, FeatureStream
 from adbench.engine.features.feature_batch import FeatureBatch, FeatureCost
@@ -19,6 +19,7 @@ class ImageStream(FeatureStream):
         images: in the order of the stream.
         views: the views in which each image is shown; None stands for the image itself.
         progress: called with the number of images of each batch.
+        labels: the class of each image by its alias, where it is known.
     """
 
     def __init__(
@@ -27,12 +28,18 @@ class ImageStream(FeatureStream):
         images: Sequence[SourceImage],
         views: Sequence[View | None] = (None,),
         progress: Callable[[int], None] = lambda _: None,
+        labels: Mapping[str, int] | None = None,
     ) -> None:
         self._reader, self._images, self._views, self._progress = reader, images, views, progress
+        self._labels = labels or {}
 
     @property
     def ids(self) -> Sequence[str]:
         return [image.alias for _ in self._views for image in self._images]
+
+    @property
+    def labels(self) -> Mapping[str, int]:
+        return self._labels
 
     def __iter__(self) -> Iterator[Features]:
         return (batch.features for batch in self.batches())
@@ -61,6 +68,10 @@ class MeteredStream(FeatureStream):
     @property
     def ids(self) -> Sequence[str]:
         return self._source.ids
+
+    @property
+    def labels(self) -> Mapping[str, int]:
+        return self._source.labels
 
     def __iter__(self) -> Iterator[Features]:
         batches = self._source.batches()

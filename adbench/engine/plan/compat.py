@@ -105,15 +105,20 @@ def learns_from(components: Mapping[str, list[Component]]) -> dict[Source, Compo
     return sources
 
 
+_ALLOW = {Source.LABELLED: " (--allow labelled --defect-shots 1 gives one labelled image of each type of defect)"}
+"""How a source is allowed, where that takes more than its name."""
+
+
 def _protocol(components: Mapping[str, list[Component]], protocol: Protocol) -> Iterator[str]:
     for source, part in learns_from(components).items():
         if source not in protocol.allow:
             allowed = ", ".join(source.value for source in protocol.allow)
-            yield f"{part.title} learns from {source.value}; the protocol allows only {allowed}"
+            advice = _ALLOW.get(source, "")
+            yield f"{part.title} learns from {source.value}; the protocol allows only {allowed}{advice}"
 
 
 def _views(components: Mapping[str, list[Component]]) -> Iterator[str]:
-    if Source.TRAIN not in learns_from(components):
+    if learns_from(components).keys().isdisjoint((Source.TRAIN, Source.LABELLED)):
         for augmenter in components.get("augment", ()):
             yield f"{augmenter.title} makes views of normal images, but no part here learns from normal images"
 

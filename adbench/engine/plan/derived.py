@@ -166,6 +166,7 @@ def differences(before: ResultRecord, after: ResultRecord) -> Iterator[Differenc
     pairs: list[tuple[str, Any, Any]] = [("id", before.id, after.id), ("status", before.status, after.status)]
     pairs += [(f"task.{name}", *_both(before.task, after.task, name)) for name in ("train", "test", "samples_sha")]
     pairs += [("task.skipped", sorted(before.task.skipped), sorted(after.task.skipped))]
+    pairs += [("task.exemplars", sorted(before.task.exemplars), sorted(after.task.exemplars))]
     pairs += [
         (f"regime.{name}", *_both(before.regime, after.regime, name)) for name in type(before.regime).model_fields
     ]

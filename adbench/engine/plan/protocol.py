@@ -10,16 +10,24 @@ from itertools import groupby
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from adbench.api.bank import Source
-from adbench.api.dataset import Dataset, Sample
+from adbench.api.dataset import GOOD, Dataset, Sample
 from adbench.engine.images.contamination import MOST, contaminate
+from adbench.engine.images.exemplars import draw_exemplars, fault_of_labels
 from adbench.engine.plan.aliases import aliases_of, blind_order
 from adbench.engine.store.record import bounded_sha
 from adbench.errors import DataError
 
-_LATER = {"contaminate": None, "model_per": "category"}
+_LATER = {"contaminate": None, "model_per": "category", "defect_shots": None}
 """Rules that came later, with the defaults that are left out."""
 
 
@@ -37,6 +45,8 @@ class Protocol(BaseModel):
         class_names: whether a method may read the object's name.
         contaminate: the share of the training images that are defects out of the test set; None for none.
         model_per: ``"dataset"`` for one model that learns from the training images of every category.
+        defect_shots: how many defective test images of each type are exemplars: a bank that learns from ``labelled``
+            sees them with their labels, and no method is judged on them. None for none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +59,14 @@ class Protocol(BaseModel):
     class_names: bool = False
     contaminate: float | None = Field(None, gt=0, le=MOST)
     model_per: Literal["category", "dataset"] = "category"
+    defect_shots: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _labels_have_rules(self) -> Protocol:
+        fault = fault_of_labels(self.allow, self.defect_shots, self.contaminate, self.model_per)
+        if fault:
+            raise ValueError(fault)
+        return self
 
     @model_serializer(mode="wrap")
     def _as_older_records(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -73,6 +91,7 @@ class Task:
         skipped: ids of unreadable files that were left out.
         digests: the content of each image, by id.
         former_sha: the `sha` of records before schema 3: without that boundary.
+        exemplars: defective images to learn from with their labels, where the protocol gives some.
     """
 
     train: tuple[Sample, ...]
@@ -81,11 +100,19 @@ class Task:
     skipped: tuple[str, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict, compare=False)
     former_sha: str = ""
+    exemplars: tuple[Sample, ...] = ()
 
     @cached_property
     def aliases(self) -> Mapping[str, str]:
         """The alias of each image, by its id."""
-        return aliases_of((*self.train, *self.test), self.digests, self.sha)
+        return aliases_of((*self.train, *self.exemplars, *self.test), self.digests, self.sha)
+
+    @cached_property
+    def labels(self) -> Mapping[str, int]:
+        """The class of each training image and exemplar, by alias: 0 for normal, else the number of its type."""
+        types = sorted({sample.defect for sample in self.exemplars})
+        numbers = {GOOD: 0, **{defect: number for number, defect in enumerate(types, 1)}}
+        return {self.aliases[sample.id]: numbers[sample.defect] for sample in (*self.train, *self.exemplars)}
 
     @cached_property
     def blind_test(self) -> tuple[Sample, ...]:
@@ -95,7 +122,7 @@ class Task:
     @property
     def duplicates(self) -> tuple[str, ...]:
         """Ids of test images whose file and mask are also a training image's; ``data verify`` compares pixels."""
-        learned = {self.digests[sample.id] for sample in self.train}
+        learned = {self.digests[sample.id] for sample in (*self.train, *self.exemplars)}
         return tuple(sample.id for sample in self.test if self.digests[sample.id] in learned)
 
 
@@ -111,7 +138,7 @@ def make_task(dataset: Dataset, category: str, protocol: Protocol, seed: int, *,
 
     Raises:
         DataError: there are fewer normal images than shots, no image is left, or there are too few defects to
-            contaminate with.
+            contaminate with or to draw exemplars from.
     """
     learned_from = dataset.categories() if protocol.model_per == "dataset" else [category]
     train = tuple(one for name in learned_from for one in _training_images(dataset, name, protocol, seed))
@@ -127,11 +154,18 @@ def make_task(dataset: Dataset, category: str, protocol: Protocol, seed: int, *,
         if protocol.model_per == "dataset":
             raise DataError("contaminate has no meaning with one model for all categories; leave out one of them")
         train, test = contaminate(train, test, digests, protocol.contaminate, seed, category)
-    return task_of(train, test, digests, tuple(skipped))
+    exemplars: tuple[Sample, ...] = ()
+    if protocol.defect_shots is not None:
+        exemplars, test = draw_exemplars(test, digests, protocol.defect_shots, seed, category)
+    return task_of(train, test, digests, tuple(skipped), exemplars)
 
 
 def task_of(
-    train: tuple[Sample, ...], test: tuple[Sample, ...], digests: Mapping[str, str], skipped: tuple[str, ...] = ()
+    train: tuple[Sample, ...],
+    test: tuple[Sample, ...],
+    digests: Mapping[str, str],
+    skipped: tuple[str, ...] = (),
+    exemplars: tuple[Sample, ...] = (),
 ) -> Task:
     """The task of these images.
 
@@ -140,9 +174,10 @@ def task_of(
         test: to judge.
         digests: the content of each image, by id.
         skipped: ids of images that cannot be read.
+        exemplars: defective images with labels.
     """
-    former = _sequence_sha((*train, *test), digests)
-    return Task(train, test, bounded_sha(former, len(train), len(test)), skipped, digests, former)
+    former = _sequence_sha((*train, *exemplars, *test), digests)
+    return Task(train, test, bounded_sha(former, len(train), len(test)), skipped, digests, former, exemplars)
 
 
 def _training_images(dataset: Dataset, category: str, protocol: Protocol, seed: int) -> tuple[Sample, ...]:

@@ -24,21 +24,24 @@ def given_by(components: Components, protocol: Protocol, train: Sequence[Sample]
         train: the training images.
     """
     labelled = protocol.contaminate is None and any(sample.anomalous for sample in train)
-    return {
-        **declared_by(components, protocol, len(train)),
-        "anomalies": Source.TRAIN in learns_from(components) and labelled,
-    }
+    declared = declared_by(components, protocol, len(train))
+    return {"anomalies": Source.TRAIN in learns_from(components) and labelled, **declared}
 
 
 def declared_by(components: Components, protocol: Protocol, train_images: int) -> dict[str, Any]:
-    """The fields of a `Regime` that follow from the components alone, and so from a record."""
+    """The fields of a `Regime` that follow from the components alone, and so from a record.
+
+    Whether a method that learns from normal images saw labelled defects among them is a question of the dataset.
+    """
     sources = learns_from(components)
+    normal = not sources.keys().isdisjoint((Source.TRAIN, Source.LABELLED))
     return {
-        "train_images": train_images if Source.TRAIN in sources else 0,
+        "train_images": train_images if normal else 0,
         "test_set": Source.TEST in sources,
-        "contamination": (protocol.contaminate or 0.0) if Source.TRAIN in sources else 0.0,
-        "all_categories": protocol.model_per == "dataset" and Source.TRAIN in sources,
+        "contamination": (protocol.contaminate or 0.0) if normal else 0.0,
+        "all_categories": protocol.model_per == "dataset" and normal,
         "class_names": protocol.class_names and any("class_name" in part.needs for part in _parts(components)),
+        **({"anomalies": True} if Source.LABELLED in sources else {}),
     }
 
 

@@ -16,6 +16,7 @@ from adbench.api.untrusted import read_yaml
 from adbench.engine.images.contamination import MOST
 from adbench.engine.images.corruption import parse_corruptions
 from adbench.engine.images.drifting import parse_drifts
+from adbench.engine.images.exemplars import fault_of_labels
 from adbench.engine.plan.plan import Assignment
 from adbench.engine.plan.protocol import Protocol
 from adbench.engine.plan.recipe import SLOTS, Part, Recipe, name_of, named_recipe, parts_in
@@ -58,6 +59,7 @@ class TaskSpec(_Frozen):
     class_names: bool = False
     contaminate: float | None = Field(None, gt=0, le=MOST)
     model_per: Literal["category", "dataset"] = "category"
+    defect_shots: int | None = Field(None, ge=1)
     corrupt: tuple[str, ...] = Field((), description="all, or names of corruptions with or without a strength")
     drift: tuple[str, ...] = Field((), description="all, or names of corruptions with or without the last strength")
 
@@ -72,6 +74,13 @@ class TaskSpec(_Frozen):
             raise ValueError(str(error)) from None
         return value
 
+    @model_validator(mode="after")
+    def _labels_have_rules(self) -> TaskSpec:
+        fault = fault_of_labels(self.allow, self.defect_shots, self.contaminate, self.model_per)
+        if fault:
+            raise ValueError(fault)
+        return self
+
     @property
     def size(self) -> int:
         """The number of units for each recipe; unnamed categories count as one."""
@@ -79,8 +88,7 @@ class TaskSpec(_Frozen):
 
     def protocols(self) -> Iterator[Protocol]:
         """The protocols of the task, one for each number of shots."""
-        names = {"limit_train", "limit_test", "evaluation", "allow", "class_names", "contaminate", "model_per"}
-        rules = self.model_dump(include=names)
+        rules = self.model_dump(include=Protocol.model_fields.keys() - {"shots"})
         for shots in self.shots:
             yield Protocol(shots=None if shots == "all" else shots, **rules)
 

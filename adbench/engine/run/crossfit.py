@@ -54,11 +54,19 @@ class FoldTools(NamedTuple):
         method: prepared and not fitted.
         training_stream: makes the stream of some images to learn from, in every view.
         stream: makes the stream of some images to score.
+        labelled_stream: makes the stream of some images and of all exemplars, with labels; None without exemplars.
     """
 
     method: Method
     training_stream: StreamOf
     stream: StreamOf
+    labelled_stream: StreamOf | None = None
+
+    def streams(self, samples: Sequence[Sample]) -> dict[Source, FeatureStream]:
+        """The streams of some normal images, by what a method may learn from."""
+        nothing, learn = self.stream(()), self.training_stream(samples)
+        labelled = learn if self.labelled_stream is None else self.labelled_stream(samples)
+        return {Source.TRAIN: learn, Source.LABELLED: labelled, Source.TEST: nothing, Source.NOTHING: nothing}
 
 
 def normal_scores_of(
@@ -83,12 +91,13 @@ def normal_scores_of(
     images = task.train, task.digests
 
     def expect(folds: Sequence[Fold]) -> None:
-        progress.total = sum(unit.method.images_read(len(fold.learn), 0) + len(fold.left_out) for fold in folds)
+        read = [unit.method.images_read(len(fold.learn), 0, len(task.exemplars)) for fold in folds]
+        progress.total = sum(read) + sum(len(fold.left_out) for fold in folds)
 
     def tools(fold: Fold) -> FoldTools:
         own = aside.tuned_to(fold.learn)
-        ways = (partial(way, progress=progress.advance) for way in (own.training_images, own.images))
-        return FoldTools(_new_method(own, registry), *ways)
+        ways = own.training_images, own.images, own.labelled_images
+        return FoldTools(_new_method(own, registry), *(partial(way, progress=progress.advance) for way in ways))
 
     with unit.clock.measure("threshold"), progress.running():
         scores = too_few_for(unit.method, rule, *images, aside.ctx) or normal_scores(
@@ -221,8 +230,8 @@ def _why_not(method: Method, samples: Sequence[Sample], folds: Sequence[Fold]) -
 
 def _fold_scores(tools: FoldTools, fold: Fold, ctx: Context, on_scores: OnScores) -> np.ndarray:
     """[N] float32 scores of the images that the fold leaves out."""
-    method, nothing = tools.method, tools.stream(())
-    method.fit({Source.TRAIN: tools.training_stream(fold.learn), Source.TEST: nothing, Source.NOTHING: nothing}, ctx)
+    method = tools.method
+    method.fit(tools.streams(fold.learn), ctx)
     images: list[ImageScores] = []
     for features in tools.stream(fold.left_out):
         scored = split_scores(*method.score(features))

@@ -103,8 +103,8 @@ class Fitter:
         return self.last is not None and self.last.scratch is scratch
 
     def _fit(self, unit: PreparedUnit, memory: PeakMemory) -> FittedMethod:
-        task, method, clock = unit.task, unit.method, unit.clock
-        progress = StageProgress(self.watch, "learn", method.images_read(len(task.train), len(task.blind_test)))
+        method, clock = unit.method, unit.clock
+        progress = StageProgress(self.watch, "learn", _images_read(unit))
         reading = FeatureCost()
         with clock.measure("fit"), progress.running():
             method.fit(_streams(unit, progress, reading), unit.ctx)
@@ -125,6 +125,11 @@ def _tuning_s(method: Method) -> float:
     return 0.0 if method.tuned is None else method.tuned.seconds
 
 
+def _images_read(unit: PreparedUnit) -> int:
+    task = unit.task
+    return unit.method.images_read(len(task.train), len(task.blind_test), len(task.exemplars))
+
+
 def _streams(unit: PreparedUnit, progress: StageProgress, reading: FeatureCost) -> Mapping[Source, MeteredStream]:
     """The streams that necks and bank may learn from; what they cost is added to `reading`."""
     task = unit.task
@@ -132,5 +137,6 @@ def _streams(unit: PreparedUnit, progress: StageProgress, reading: FeatureCost) 
         Source.NOTHING: unit.images((), progress.advance),
         Source.TRAIN: unit.training_images(task.train, progress.advance),
         Source.TEST: unit.images(task.blind_test, progress.advance),
+        Source.LABELLED: unit.labelled_images(task.train, progress.advance),
     }
     return {source: MeteredStream(stream, reading, unit.clock.now) for source, stream in images.items()}

@@ -85,24 +85,32 @@ class Method:
         return self.masker is not None and (self.masker.config.bank == "drop" or "foreground" in self.bank.needs)
 
     def passes(self, source: Source) -> int:
-        """How often fitting reads the images of a source. Necks always learn from the normal ones."""
+        """How often fitting reads the images of a source. Necks always learn from the normal ones.
+
+        A bank that learns from labelled images reads the normal ones too.
+        """
         by_necks = sum(neck.learns for neck in self.necks) if source is Source.TRAIN else 0
-        return by_necks + (self.bank.passes if source is self.bank.learns_from else 0)
+        read = {self.bank.learns_from}
+        if Source.LABELLED in read:
+            read.add(Source.TRAIN)
+        return by_necks + (self.bank.passes if source in read else 0)
 
     @property
     def learns_from_normal(self) -> bool:
         """Whether a part learns from the normal images."""
         return self.tuner is not None or self.passes(Source.TRAIN) > 0
 
-    def images_read(self, train: int, test: int) -> int:
+    def images_read(self, train: int, test: int, exemplars: int = 0) -> int:
         """How many images fitting reads, each counted as often as it is read.
 
         Args:
             train: number of normal images.
             test: number of test images.
+            exemplars: number of labelled defective images.
         """
         views = 1 if self.augmenter is None else 1 + self.augmenter.count
-        return self.passes(Source.TRAIN) * views * train + self.passes(Source.TEST) * test
+        learned = self.passes(Source.TRAIN) * train + self.passes(Source.LABELLED) * exemplars
+        return views * learned + self.passes(Source.TEST) * test
 
     def prepare(self, ctx: Context) -> None:
         """Prepare every part but the backbone, which outlives the method."""
@@ -112,7 +120,10 @@ class Method:
                 part.prepare(ctx)
 
     def fit(self, streams: Mapping[Source, FeatureStream], ctx: Context) -> None:
-        """Fit the necks that learn, in order, then the bank. They read nothing of a stream but its features."""
+        """Fit the necks that learn, in order, then the bank. They read nothing of a stream but its features.
+
+        A bank that learns from labelled images is given their labels; nothing else ever is.
+        """
         seal = Seal()
         for index, neck in enumerate(self.necks):
             if neck.learns:
@@ -120,7 +131,9 @@ class Method:
                 with seal.reopened(), naming_component(neck, "fit"):
                     neck.fit(stream, ctx)
         with seal.reopened(), naming_component(self.bank, "fit"):
-            self.bank.fit(SealedStream(streams[self.bank.learns_from], self.bank_features, seal), ctx)
+            source = streams[self.bank.learns_from]
+            labels = source.labels if self.bank.learns_from is Source.LABELLED else {}
+            self.bank.fit(SealedStream(source, self.bank_features, seal, labels), ctx)
 
     def bank_features(self, features: Features) -> Features:
         """The features that the bank gets: after all necks, with the foreground if `masks_bank`.

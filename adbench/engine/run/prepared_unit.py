@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from adbench.engine.features.feature_reader import FeatureReader, FolderOfView
 from adbench.engine.features.image_loader import ImageLoader, source_images
 from adbench.engine.features.streams import ImageStream
 from adbench.engine.features.views import View, views_of
+from adbench.engine.plan.aliases import blind_order
 from adbench.engine.plan.protocol import Task
 from adbench.engine.plan.recipe import components_of
 from adbench.engine.plan.settings import Settings
@@ -75,9 +76,22 @@ class PreparedUnit:
         """Features of normal images to learn from, in every view of the augmenter."""
         return self._stream(samples, views_of(self.method.augmenter), progress)
 
-    def _stream(self, samples: Sequence[Sample], views: Sequence[View | None], progress: Progress) -> ImageStream:
+    def labelled_images(self, samples: Sequence[Sample], progress: Progress) -> ImageStream:
+        """Features of normal images and of the exemplars, in every view and in an order by alias, with their labels."""
+        task = self.task
+        mixed = blind_order((*samples, *task.exemplars), task.aliases)
+        return self._stream(mixed, views_of(self.method.augmenter), progress, task.labels)
+
+    def _stream(
+        self,
+        samples: Sequence[Sample],
+        views: Sequence[View | None],
+        progress: Progress,
+        labels: Mapping[str, int] | None = None,
+    ) -> ImageStream:
         images = source_images(self.unit.dataset, samples, self.task.aliases, self.task.digests)
-        return ImageStream(self.reader, images, views, progress)
+        known = {image.alias: labels[image.alias] for image in images} if labels else None
+        return ImageStream(self.reader, images, views, progress, known)
 
     @property
     def fit_key(self) -> str:

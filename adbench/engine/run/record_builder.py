@@ -219,6 +219,7 @@ class RecordBuilder:
                 samples_sha=self.task.sha,
                 skipped=list(self.task.skipped),
                 duplicates=list(self.task.duplicates) if self.task.sha else None,
+                exemplars=[sample.id for sample in self.task.exemplars],
             ),
             regime=self._regime(),
             metrics=dict(metrics),

@@ -83,7 +83,21 @@ def _given_or_read(value: Any, read: ValidatorFunctionWrapHandler, info: Validat
     return info.context if value == _AS_BEFORE else read(value)
 
 
-class TaskInfo(_Model):
+_LATER = {"tuned_on_test", "contamination", "all_categories", "exemplars"}
+"""Fields that came later, which records leave out where they do not hold."""
+
+
+class _Grown(_Model):
+    """A part of records that has fields of `_LATER`."""
+
+    @model_serializer(mode="wrap")
+    def _as_older_records(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out later fields that are empty, so that older records keep their bytes."""
+        given: dict[str, Any] = write(self)
+        return {name: value for name, value in given.items() if name not in _LATER or value}
+
+
+class TaskInfo(_Grown):
     """The task: dataset, category, seed, protocol and images."""
 
     dataset: str
@@ -98,13 +112,13 @@ class TaskInfo(_Model):
     )
     skipped: list[str] = Field(default_factory=list, description="files left out by --skip-bad")
     duplicates: list[str] | None = Field(None, description="test images that are training images too, by content")
+    exemplars: list[str] = Field(
+        default_factory=list,
+        description="labelled defective images that a bank may learn from, and nobody is judged on",
+    )
 
 
-_LATER = {"tuned_on_test", "contamination", "all_categories"}
-"""Fields of a regime that records leave out where they do not hold."""
-
-
-class Regime(_Model):
+class Regime(_Grown):
     """The regime, computed from the components' declarations. Rows of different regimes are never ranked together."""
 
     train_images: int
@@ -118,12 +132,6 @@ class Regime(_Model):
         0.0, ge=0, le=0.5, description="the share of the training images that show a defect, without a label"
     )
     random_weights: bool
-
-    @model_serializer(mode="wrap")
-    def _as_older_records(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out later fields that are false, so that older records keep their bytes."""
-        given: dict[str, Any] = write(self)
-        return {name: value for name, value in given.items() if name not in _LATER or value}
 
 
 class MetricInfo(_Model):

@@ -55,9 +55,16 @@ def _renamed(given: Toys, called: Callable[[int], Sequence[str]]) -> Toys:
         given,
         train=ToyStream(given.train.features.having(ids=tuple(f"{name}-train" for name in test))),
         test=ToyStream(given.test.features.having(ids=test)),
+        labelled=_renamed_labels(given.labelled, [f"{name}-labelled" for name in called(len(given.labelled))]),
         batch=replace(given.batch, ids=test[-len(given.batch) :]),
         scores=tuple(replace(one, id=name) for one, name in zip(given.scores, test, strict=True)),
     )
+
+
+def _renamed_labels(stream: ToyStream, ids: Sequence[str]) -> ToyStream:
+    """A labelled stream with other names and the same classes."""
+    labels = {new: stream.labels[old] for old, new in zip(stream.ids, ids, strict=True)}
+    return ToyStream(stream.features.having(ids=tuple(ids)), labels=labels)
 
 
 def _answer(subject: Subject[Any], given: Toys, order: Sequence[int] | None = None) -> Answer:

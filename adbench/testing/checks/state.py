@@ -29,7 +29,8 @@ def check_state_survives(subject: Subject[Component]) -> None:
 def _meanwhile(subject: Subject[Component]) -> None:
     """Another unit, on fewer images, with a scratch folder of its own that is gone afterwards."""
     given = toys()
-    fewer = replace(given, train=given.train.first(FEWER), test=given.test.first(FEWER))
+    few = {name: getattr(given, name).first(FEWER) for name in ("train", "test", "labelled")}
+    fewer = replace(given, **few)
     with tempfile.TemporaryDirectory(prefix="adbench-check-", ignore_cleanup_errors=True) as folder:
         exercise(replace(subject, ctx=replace(subject.ctx, workdir=Path(folder))), fewer)
 

@@ -9,6 +9,12 @@ from pathlib import Path
 import pytest
 from adbench_clip.april_gan import AprilGan
 from adbench_clip.clip import Clip
+from adbench_clip.few_shot.class_mean import ClassMean
+from adbench_clip.few_shot.exemplars import LabelledExemplars
+from adbench_clip.few_shot.exemplars_prompts import ExemplarsPrompts
+from adbench_clip.few_shot.logistic_probe import LogisticProbe
+from adbench_clip.few_shot.max_exemplar import MaxExemplar
+from adbench_clip.few_shot.tip_adapter import TipAdapter
 from adbench_clip.prompt_contrast import PromptContrast
 from adbench_clip.prompts import Prompts
 from adbench_clip.prompts_few import PromptsFew
@@ -27,6 +33,18 @@ FILE = Path(tempfile.mkdtemp(prefix="adbench-clip-")) / "tiny.json"  # checks ar
 FILE.write_text(json.dumps(TINY))
 MODEL = {"architecture": FILE, "weights": "random"}
 
+
+class TinyTipAdapter(TipAdapter):
+    """The scorer on text of the small model; the usual one needs weights that are not here."""
+
+    @classmethod
+    def defaults(cls, config):
+        return {
+            **super().defaults(config),
+            "bank": {"exemplars-prompts": {"architecture": str(FILE), "weights": "random"}},
+        }
+
+
 COMPONENTS = [
     Clip(**MODEL),
     Clip(**MODEL, windows=(), patches="text", last_block="value", blocks=(0,), text_blocks=(0, 1), resolution=48),
@@ -36,14 +54,24 @@ COMPONENTS = [
     PromptContrast(),
     WinClip(),
     AprilGan(),
+    LabelledExemplars(),
+    ExemplarsPrompts(**MODEL),
+    MaxExemplar(),
+    ClassMean(),
+    LogisticProbe(),
+    TinyTipAdapter(),
 ]
 
 MEAN_PATCH = (
     "the image score compares the image's own vector with the prompts, and that of the toys is the mean of 54 patches "
     "of which two are defective; that the map finds them is tested with each scorer"
 )
+WHOLE = "it keeps vectors of whole images, with which the toy scorer compares patches"
+SCORERS = ("prompt-contrast", "winclip", "april-gan", "max-exemplar", "class-mean", "logistic-probe", "tip-adapter")
 EXPECTED = {
-    f"scorer-{scorer}-planted-defect-is-found": MEAN_PATCH for scorer in ("prompt-contrast", "winclip", "april-gan")
+    **{f"scorer-{scorer}-planted-defect-is-found": MEAN_PATCH for scorer in SCORERS},
+    **{f"bank-{bank}-planted-defect-is-told-apart": WHOLE for bank in ("exemplars", "exemplars-prompts")},
+    "scorer-tip-adapter-import-is-light": "its class is made in this file, which imports torch",
 }
 
 

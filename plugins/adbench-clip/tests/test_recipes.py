@@ -8,6 +8,10 @@ import adbench_clip
 import pytest
 from adbench_clip.april_gan import AprilGan
 from adbench_clip.clip import Clip
+from adbench_clip.few_shot.exemplars import LabelledExemplars
+from adbench_clip.few_shot.exemplars_prompts import ExemplarsPrompts
+from adbench_clip.few_shot.max_exemplar import MaxExemplar
+from adbench_clip.few_shot.tip_adapter import TipAdapter
 from adbench_clip.prompts import Prompts
 from adbench_clip.prompts_few import PromptsFew
 from adbench_clip.winclip import WinClip
@@ -22,11 +26,15 @@ OURS = {
     "bank/prompts-few": PromptsFew,
     "scorer/winclip": WinClip,
     "scorer/april-gan": AprilGan,
+    "bank/exemplars": LabelledExemplars,
+    "bank/exemplars-prompts": ExemplarsPrompts,
+    "scorer/max-exemplar": MaxExemplar,
+    "scorer/tip-adapter": TipAdapter,
 }
 
 
 def test_all_are_here():
-    names = {"winclip", "winclip-few", "clip-patch-knn", "april-gan", "april-gan-few"}
+    names = {"winclip", "winclip-few", "clip-patch-knn", "april-gan", "april-gan-few", "clip-few-shot", "tip-adapter"}
     assert {file.stem for file in FILES} == names
 
 

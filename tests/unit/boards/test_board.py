@@ -84,6 +84,7 @@ def test_yaml_runs_nothing(write):
         {"protocol": {"class_names": True}},
         {"protocol": {"contaminate": 0.1}},
         {"protocol": {"model_per": "dataset"}},
+        {"protocol": {"allow": ["train", "labelled"], "defect_shots": 1}},
         {"protocol": {"something-new": 1}},
         {"protocol": {"allow": "train"}},
     ],
@@ -148,12 +149,13 @@ def test_slugs_tell_protocols_apart(make_record):
             {"class_names": True},
             {"contaminate": 0.1},
             {"model_per": "dataset"},
+            {"allow": ["train", "labelled"], "defect_shots": 2},
         )
     ]
     slugs = [protocol_slug(board.protocol) for board in boards]
     assert slugs == ["full-shot", "1-shot", "full-shot-train-1", "full-shot-test-1", "full-shot-256",
                      "full-shot-learns-test", "full-shot-class-names", "full-shot-contaminated-0.1",
-                     "full-shot-one-model"]  # fmt: skip
+                     "full-shot-one-model", "full-shot-labelled-2"]  # fmt: skip
 
 
 def test_a_protocol_in_words(make_record):

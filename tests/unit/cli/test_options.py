@@ -17,6 +17,7 @@ NOTHING_SAID = {
     "allow": (),
     "contaminate": None,
     "model_per": "category",
+    "defect_shots": None,
 }
 
 

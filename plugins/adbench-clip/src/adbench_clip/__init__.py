@@ -12,12 +12,20 @@ from adbench import Component, hookimpl
 def register_components(register: Callable[[type[Component]], None]) -> None:
     from adbench_clip.april_gan import AprilGan
     from adbench_clip.clip import Clip
+    from adbench_clip.few_shot.class_mean import ClassMean
+    from adbench_clip.few_shot.exemplars import LabelledExemplars
+    from adbench_clip.few_shot.exemplars_prompts import ExemplarsPrompts
+    from adbench_clip.few_shot.logistic_probe import LogisticProbe
+    from adbench_clip.few_shot.max_exemplar import MaxExemplar
+    from adbench_clip.few_shot.tip_adapter import TipAdapter
     from adbench_clip.prompt_contrast import PromptContrast
     from adbench_clip.prompts import Prompts
     from adbench_clip.prompts_few import PromptsFew
     from adbench_clip.winclip import WinClip
 
-    for component in (Clip, Prompts, PromptsFew, PromptContrast, WinClip, AprilGan):
+    banks = Prompts, PromptsFew, LabelledExemplars, ExemplarsPrompts
+    scorers = PromptContrast, WinClip, AprilGan, MaxExemplar, ClassMean, LogisticProbe, TipAdapter
+    for component in (Clip, *banks, *scorers):
         register(component)
 
 

@@ -34,7 +34,8 @@ def test_it_is_eight_digits_and_depends_on_nothing_else(make_record):
 @pytest.mark.parametrize(
     "rules",
     [{"seeds": [0]}, {"evaluation": "256"}, {"limit_test": 5}, {"limit_train": 5}, {"class_names": True},
-     {"allow": ["train", "test"]}, {"contaminate": 0.1}, {"model_per": "dataset"}],
+     {"allow": ["train", "test"]}, {"contaminate": 0.1}, {"model_per": "dataset"},
+     {"allow": ["train", "labelled"], "defect_shots": 1}],
 )  # fmt: skip
 def test_every_rule_of_the_protocol_is_in_it(make_record, rules):
     assert print_of(board(**rules), [make_record()]) != print_of(board(), [make_record()])
@@ -104,4 +105,5 @@ def test_the_definitions_are_what_the_code_does(make_record):
         "shots",
         "contaminate",
         "model_per",
+        "defect_shots",
     }
