@@ -36,6 +36,7 @@ _COMMANDS = {
     "evaluate": "Compute the metrics of finished runs again.",
     "export": "Write a detector as an ONNX, OpenVINO or PyTorch file, and prove that it gives the same scores.",
     "fit": "Learn from a folder of normal images, and write the detector to a file.",
+    "fuse": "Join the image scores of finished runs of the same samples, such as colour and depth.",
     "list": "List the installed components and recipes.",
     "plan": "Show the units that 'run' would run, finished units, and units that cannot run.",
     "predict": "Score images with a detector: tables, heatmaps, masks, contours.",

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 from adbench.engine.run import orders
 from adbench.engine.run.dispatch import Dispatcher
 from adbench.engine.run.orders import Callbacks
+from adbench.errors import UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from adbench.api.dataset import Dataset, Sample
     from adbench.api.executor import Executor
     from adbench.datasets import IgnoreMask
@@ -100,13 +103,29 @@ def _appearance(dataset: Dataset, samples: Iterable[Sample]) -> Learned | None:
 
 
 def _ignore_mask_of(dataset: Dataset, samples: Sequence[Sample]) -> IgnoreMask | None:
-    """The pixels of all images that nobody looks at; None for none."""
+    """The pixels of all images that nobody looks at; None for none.
+
+    Raises:
+        UsageError: each image has such pixels of its own.
+    """
     from adbench.datasets import FileDataset, IgnoreMask
 
     if isinstance(dataset, FileDataset) and samples:
-        return dataset.ignore_mask(samples[0].id.split("/")[0])
+        mask = dataset.ignore_mask(samples[0].id.split("/")[0])
+        if not all(_is_same(mask, dataset.ignored(sample)) for sample in samples):
+            raise UsageError(
+                f"{dataset.title} ignores other pixels in each image, and a detector ignores the same in all of them"
+            )
+        return mask
     ignored = dataset.ignored(samples[0]) if samples else None
     return None if ignored is None else IgnoreMask(ignored)
+
+
+def _is_same(mask: IgnoreMask | None, ignored: np.ndarray | None) -> bool:
+    """Whether the ignored pixels of an image are those of the mask."""
+    if mask is None or ignored is None:
+        return mask is None and ignored is None
+    return mask.pixels.shape == ignored.shape and bool((mask.pixels == ignored).all())
 
 
 def _white_of(dataset: Dataset) -> float | None:

@@ -111,10 +111,10 @@ class Peaks:
 
     Args:
         spec: how patch scores become a map; None for the usual way.
-        ignored: [H, W] bool, the pixels of all images that nobody looks at; None for none.
+        ignored: gives the pixels [H, W] bool of an image, by its alias, that nobody looks at; None for none.
     """
 
-    def __init__(self, spec: MapSpec | None, ignored: np.ndarray | None = None) -> None:
+    def __init__(self, spec: MapSpec | None, ignored: Callable[[str], np.ndarray | None] = lambda _: None) -> None:
         self._spec, self._ignored = spec, ignored
         self._found: list[float] = []
 
@@ -123,7 +123,7 @@ class Peaks:
         for geometry, one in zip(features.geometry, scores, strict=True):
             if one.patches is not None:
                 found = anomaly_map(one.patches.numpy(), geometry, self._spec)
-                self._found.append(float(lowest_where(found, self._ignored).max()))
+                self._found.append(float(lowest_where(found, self._ignored(one.id)).max()))
 
     def of(self, count: int) -> np.ndarray | None:
         """[N] float32 for so many images; None where the method gives no maps."""
@@ -142,7 +142,8 @@ def all_normal_scores(unit: PreparedUnit, registry: Registry, watch: Watch) -> t
         The image scores, and the highest pixel of each image's map [N] float32; None for a method without maps.
     """
     task = unit.task
-    peaks = Peaks(unit.unit.recipe.map, unit.unit.dataset.ignored(task.train[0]) if task.train else None)
+    samples = {task.aliases[sample.id]: sample for sample in task.train}
+    peaks = Peaks(unit.unit.recipe.map, lambda alias: unit.unit.dataset.ignored(samples[alias]))
     scores = normal_scores_of(unit, ANY, registry, watch, peaks.note)
     assert scores is not None
     return scores, peaks.of(len(scores.values))

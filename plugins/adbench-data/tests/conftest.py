@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 SIZE = (10, 12)
@@ -111,6 +112,57 @@ def dagm(root: Path) -> Path:
     return root
 
 
+def points(path: Path, size=SIZE, hole: tuple[int, int] | None = (1, 1)) -> Path:
+    """A TIFF of organised points on a slope, with one pixel without a point."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows, columns = np.mgrid[: size[0], : size[1]].astype(np.float32)
+    bump = np.random.default_rng(zlib.crc32(path.as_posix().encode())).uniform(0, 0.01, size)
+    grid = np.dstack([columns / 100, rows / 100, 0.5 + rows / 200 + bump]).astype(np.float32)
+    if hole is not None:
+        grid[hole] = 0
+    tifffile.imwrite(path, grid, photometric="rgb")
+    return path
+
+
+def mvtec_3d(root: Path) -> Path:
+    for name in ("bagel", "tire"):
+        for part, kind, count in (
+            ("train", "good", 3),
+            ("validation", "good", 1),
+            ("test", "good", 2),
+            ("test", "hole", 2),
+        ):
+            for number in range(count):
+                folder = root / name / part / kind
+                picture(folder / f"rgb/{number:03}.png", (*SIZE, 3))
+                points(folder / f"xyz/{number:03}.tiff")
+                if part != "train":
+                    mask(folder / f"gt/{number:03}.png", marked=kind != "good")
+        (root / name / "calibration").mkdir()
+        (root / name / "calibration/camera_parameters.json").write_text("{}")
+    return root
+
+
+def mulsen_ad(root: Path) -> Path:
+    """Of the two images of a crack, the colour image shows one, the infrared image the other."""
+    for name in ("capsule", "nut"):
+        for modality in ("RGB", "Infrared"):
+            for number in range(3):
+                picture(root / name / modality / f"train/{number}.png", (*SIZE, 3))
+            for number in range(2):
+                picture(root / name / modality / f"test/good/{number}.png", (*SIZE, 3))
+            for number in (2, 10, 11):
+                picture(root / name / modality / f"test/crack/{number}.png", (*SIZE, 3))
+        mask(root / name / "RGB/GT/crack/2.png")
+        mask(root / name / "Infrared/GT/crack/10.png")
+        (root / name / "RGB/GT/crack/data.csv").write_text("object,RGB,Infrared,PC\n2,1,0,0\n10,0,1,1\n11,0,0,1\n")
+        for file in ("train/0.stl", "test/crack/2.stl", "GT/crack/10.txt"):
+            path = root / name / "Pointcloud" / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("solid\n")
+    return root
+
+
 def mvtec_ad_2(root: Path) -> Path:
     for name in ("can", "vial"):
         for file in (
@@ -162,9 +214,10 @@ def real_iad(root: Path) -> Path:
                 mask(root / "realiad_1024" / name / truth)
             entry = {"category": name, "anomaly_class": kind, "image_path": image, "mask_path": truth}
             lists[part].append(entry)
-        folder = root / "realiad_jsons"
-        folder.mkdir(exist_ok=True)
-        (folder / f"{name}.json").write_text(json.dumps(lists))
+        unsorted = {**lists, "train": [*lists["train"], lists["test"][1]], "test": [lists["test"][0], lists["test"][2]]}
+        for folder, content in (("realiad_jsons", lists), ("realiad_jsons_fuiad_0.4", unsorted)):
+            (root / folder).mkdir(exist_ok=True)
+            (root / folder / f"{name}.json").write_text(json.dumps(content))
     return root
 
 
@@ -206,6 +259,8 @@ DRAWN = {
     "kolektor-sdd2": kolektor_sdd2,
     "magnetic-tile": magnetic_tile,
     "mpdd": mpdd,
+    "mulsen-ad": mulsen_ad,
+    "mvtec-3d": mvtec_3d,
     "mvtec-ad-2": mvtec_ad_2,
     "mvtec-loco": mvtec_loco,
     "real-iad": real_iad,
@@ -244,6 +299,12 @@ def copy_of_tiles() -> Path:
 def draw():
     """Draws a picture that no other path has."""
     return picture
+
+
+@pytest.fixture
+def scan():
+    """Draws a TIFF of organised points."""
+    return points
 
 
 @pytest.fixture

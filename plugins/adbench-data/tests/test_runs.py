@@ -131,3 +131,20 @@ def test_views_of_a_piece_are_one_specimen(drawn):
         "realiad_1024/zipper/NG/AK/S0001",
         "realiad_1024/zipper/OK/S0002",
     ]
+
+
+@pytest.mark.slow
+def test_modalities_are_run_apart_and_fused(bench, drawn, tmp_path, capsys):
+    root, tables = drawn("mvtec-3d"), []
+    for modality in ("rgb", "normals"):
+        data = f"mvtec-3d:root={root},partial=true,modality={modality}"
+        where = tmp_path / modality
+        arguments = ["--out", str(where), "--threshold", "quantile", "--no-figures", "--category", "tire", "--save"]
+        assert call(["run", *TOYS, "--device", "cpu", "--data", data, *arguments]) == 0
+        tables.append(capsys.readouterr())
+    assert "ignores other pixels in each image" in tables[1].err
+    assert "no detector" not in tables[0].err
+    assert call(["fuse", str(tmp_path / "rgb"), str(tmp_path / "normals"), "--alpha", "0.9", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["category"], found["normals"], found["defective"]) == ("tire", 2, 2)
+    assert set(found["image_auroc"]) == {"rgb", "normals", "sum", "max"}

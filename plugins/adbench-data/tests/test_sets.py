@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import tifffile
 from adbench_data import every_dataset
 from adbench_data.sets.btad import Btad
 from adbench_data.sets.dagm import Dagm
@@ -14,6 +15,8 @@ from adbench_data.sets.elpv import Elpv
 from adbench_data.sets.kolektor import KolektorSdd, KolektorSdd2
 from adbench_data.sets.magnetic_tile import MagneticTile
 from adbench_data.sets.mpdd import Mpdd
+from adbench_data.sets.mulsen_ad import MulSenAD
+from adbench_data.sets.mvtec_3d import MVTec3D
 from adbench_data.sets.mvtec_ad_2 import MVTecAD2
 from adbench_data.sets.mvtec_loco import MVTecLoco
 from adbench_data.sets.real_iad import RealIad
@@ -182,6 +185,97 @@ def test_mvtec_ad_2_judges_the_public_part(drawn):
     assert found.mask(split.test[0]).sum() == 12
 
 
+@pytest.mark.parametrize("modality", ["rgb", "depth", "normals"])
+def test_mvtec_3d_looks_at_one_modality(drawn, modality):
+    found = MVTec3D(root=drawn("mvtec-3d"), modality=modality, partial=True)
+    split = found.split("tire")
+    assert names(split.test)[2:] == ["tire/test/hole/000", "tire/test/hole/001"], "the same ids in every modality"
+    assert (len(split.train), kinds(split)) == (3, {"good": 2, "hole": 2})
+    assert found.survey("tire").passed_over == ()
+    sample = split.test[-1]
+    assert found.image(sample).shape == (10, 12, 3)
+    assert found.image(sample).dtype == ("uint8" if modality == "rgb" else "float32")
+    assert found.mask(sample).sum() == 12
+    ignored = found.ignored(sample)
+    assert (None if ignored is None else int(ignored.sum())) == {"rgb": None, "depth": 1, "normals": 5}[modality]
+
+
+def test_mvtec_3ds_modalities_have_different_digests_and_names(drawn):
+    root = drawn("mvtec-3d")
+    found = [MVTec3D(root=root, modality=modality, partial=True) for modality in ("rgb", "depth", "normals")]
+    digests = {one.digest(one.split("tire").test[-1]) for one in found}
+    assert len(digests) == 3
+    assert found[1].board_name == "mvtec-3d-modality-depth-partial-true"
+
+
+def test_mvtec_3ds_points_are_damaged(drawn, scan):
+    found = MVTec3D(root=drawn("mvtec-3d"), modality="depth", partial=True)
+    sample = found.split("tire").train[0]
+    path = found.image_path(sample)
+    nothing = np.zeros((10, 12, 3), np.float32)
+    for pixels, what in (
+        (nothing, "no pixel with a point"),
+        (nothing[..., 0], "not .H, W, 3. coordinates"),
+        (nothing.astype(np.uint8), "not .H, W, 3. coordinates"),
+        (np.full_like(nothing, np.nan), "not finite"),
+    ):
+        tifffile.imwrite(path, pixels, photometric="rgb" if pixels.ndim == 3 else "minisblack")
+        with pytest.raises(BadImage, match=what):
+            found.ignored(sample)
+    path.write_bytes(b"II*\0 nothing")
+    with pytest.raises(BadImage, match="no TIFF of points"):
+        found.image(sample)
+
+
+def test_a_user_s_ignore_mask_is_added_to_the_pixels_without_a_point(drawn, mark, tmp_path):
+    root, mine = drawn("mvtec-3d"), mark(tmp_path / "ignore.png")
+    found = MVTec3D(root=root, modality="depth", partial=True, ignore=mine)
+    assert found.ignored(found.split("tire").train[0]).sum() == 13
+
+
+def test_mulsens_own_labels_are_those_of_one_sensor(drawn):
+    root = drawn("mulsen-ad")
+    for modality, own, other in (("rgb", "2", "10"), ("infrared", "10", "2")):
+        found = MulSenAD(root=root, modality=modality, partial=True)
+        split = found.split("nut")
+        assert names(split.test) == [
+            f"nut/test/crack/{own}",
+            "nut/test/good/0",
+            "nut/test/good/1",
+            *sorted(f"nut/test/good/crack-{number}" for number in ("11", other)),
+        ]
+        assert [int(found.mask(sample).sum()) for sample in split.test] == [12, 0, 0, 0, 0]
+        assert found.survey("nut").passed_over == ()
+
+
+def test_mulsens_labels_of_any_sensor_are_the_same_in_all_modalities(drawn):
+    root = drawn("mulsen-ad")
+    both = [MulSenAD(root=root, modality=one, labels="any", partial=True) for one in ("rgb", "infrared")]
+    splits = [found.split("nut") for found in both]
+    assert splits[0].test == splits[1].test
+    assert kinds(splits[0]) == {"good": 2, "crack": 3}
+    masks = [[found.mask(sample) for sample in splits[0].test[:3]] for found in both]
+    assert [[one is not None for one in row] for row in masks] == [[False, False, True], [True, False, False]]
+    assert both[0].board_name == "mulsen-ad-labels-any-partial-true"
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("object,a,b,c\n2,1,0,0\n", "1 rows for 3 images"),
+        ("object,a,b,c\n2,1,0,0\n10,0,1,1\n11,0,0\n", "odd row"),
+        ("object,a,b,c\n2,1,0,0\n10,0,1,1\n11,0,0,yes\n", "odd row"),
+        (None, "data.csv"),
+    ],
+)
+def test_mulsens_table_is_damaged(drawn, text, what):
+    root = drawn("mulsen-ad")
+    table = root / "nut/RGB/GT/crack/data.csv"
+    table.unlink() if text is None else table.write_text(text)
+    with pytest.raises(DataError, match=what):
+        MulSenAD(root=root, modality="infrared", partial=True).split("nut")
+
+
 def test_mvtec_loco_tells_defects_apart(drawn):
     found = MVTecLoco(root=drawn("mvtec-loco"), partial=True)
     split = found.split("pushpins")
@@ -236,6 +330,22 @@ def test_real_iad_follows_the_authors_lists(drawn):
         RealIad(root=root, size="256").categories()
     with pytest.raises(DataError, match="put the folder realiad_jsons_sv beside the images"):
         RealIad(root=root, views="single-view").split("zipper")
+
+
+def test_real_iads_contaminated_lists_hide_defects_among_the_training_images(drawn):
+    root = drawn("real-iad")
+    found = RealIad(root=root, contaminated="0.4")
+    split = found.split("zipper")
+    assert (len(split.train), kinds(split)) == (3, {"good": 2})
+    assert not any(sample.anomalous for sample in split.train), "no method may be told"
+    assert found.board_name == "real-iad-contaminated-0.4"
+    assert found.survey("zipper").labels.endswith("1 of the 3 training images show a defect, which no method is told")
+    over = [str(one) for one in found.survey("zipper").passed_over]
+    assert over == []
+    with pytest.raises(DataError, match=r"put the folder realiad_jsons_fuiad_0\.1 beside the images"):
+        RealIad(root=root, contaminated="0.1").split("zipper")
+    with pytest.raises(DataError, match="leave out views"):
+        RealIad(root=root, contaminated="0.4", views="single-view").split("zipper")
 
 
 @pytest.mark.parametrize("entry", [None, 7, {}, {"image_path": None, "mask_path": None}, [["x"]]])

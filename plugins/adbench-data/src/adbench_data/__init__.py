@@ -19,6 +19,8 @@ SETS = {
     "magnetic_tile": ("MagneticTile",),
     "manifest": ("ManifestDataset",),
     "mpdd": ("Mpdd",),
+    "mulsen_ad": ("MulSenAD",),
+    "mvtec_3d": ("MVTec3D",),
     "mvtec_ad_2": ("MVTecAD2",),
     "mvtec_loco": ("MVTecLoco",),
     "real_iad": ("RealIad",),

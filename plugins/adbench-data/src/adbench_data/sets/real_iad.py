@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,11 +12,13 @@ from adbench import GOOD, DataError, Field, Sample, StorageError
 from adbench.datasets import DataSource
 from adbench.errors import printable
 from adbench.files import read_json
+from adbench.reports import Survey
 from adbench_data.listed import PublishedSet
-from adbench_data.listing import TEST, TRAIN, Item, Part
+from adbench_data.listing import LEFT_OUT, TEST, TRAIN, Item, Part
 from adbench_data.texts import MAX_BYTES
 
 _LISTS = {"multi-view": "realiad_jsons", "single-view": "realiad_jsons_sv"}
+_CONTAMINATED = "realiad_jsons_fuiad_"
 
 
 class RealIad(PublishedSet):
@@ -23,7 +26,8 @@ class RealIad(PublishedSet):
 
     The authors' lists say which images are learned from and judged, and what each shows: some views of a defective
     sample show no defect and are normal images. Every image is judged by itself; `sample-auroc` takes the highest score
-    of a sample's views.
+    of a sample's views. The option `contaminated` follows the authors' lists of unsorted training images, of which some
+    show a defect that no method is told of.
     """
 
     name = "real-iad"
@@ -54,10 +58,12 @@ class RealIad(PublishedSet):
             "multi-view", description="which of the authors' lists is followed: all five views, or the one from above"
         )
 
-    config: Config
+        contaminated: Literal["none", "0.0", "0.1", "0.2", "0.4"] = Field(
+            "none",
+            description="which of the authors' lists with so large a share of defective training images is followed",
+        )
 
-    def _folder(self, category: str) -> str:
-        return f"realiad_{self.config.size}/{category}"
+    config: Config
 
     def folder_of(self, category: str) -> str:
         return f"realiad_{self.config.size}/{category}"
@@ -74,10 +80,38 @@ class RealIad(PublishedSet):
         for part in (TRAIN, TEST):
             entries = lists.get(part)
             for entry in entries if isinstance(entries, list) else [None]:
-                yield self._item(entry, part, category)
+                item = self._item(entry, part, category)
+                if part == TRAIN and self.config.contaminated != "none":
+                    yield from (Item(mask, LEFT_OUT) for mask in item.masks)
+                    item = item._replace(defect=GOOD, masks=())
+                yield item
+
+    def survey(self, category: str = "") -> Survey:
+        """As for every list; of contaminated training images it says how many show a defect."""
+        survey = super().survey(category)
+        if not category or self.config.contaminated == "none":
+            return survey
+        entries = self._lists(category)[TRAIN]
+        hidden = sum(entry["anomaly_class"] != "OK" for entry in entries)
+        words = f"{hidden} of the {len(entries)} training images show a defect, which no method is told"
+        return replace(survey, labels=f"{survey.labels}; {words}")
+
+    def _folder_of_lists(self) -> str:
+        """The folder of the authors' lists that the options name.
+
+        Raises:
+            DataError: there are no such lists.
+        """
+        if self.config.contaminated == "none":
+            return _LISTS[self.config.views]
+        if self.config.views != "multi-view":
+            raise DataError(
+                f"{self.title}: its lists with contaminated training images are of all views; leave out views"
+            )
+        return _CONTAMINATED + self.config.contaminated
 
     def _lists(self, category: str) -> dict[str, Any]:
-        path = self.root / _LISTS[self.config.views] / f"{category}.json"
+        path = self.root / self._folder_of_lists() / f"{category}.json"
         try:
             lists = read_json(path, "a list of Real-IAD", MAX_BYTES)
         except StorageError as error:
