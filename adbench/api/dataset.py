@@ -85,6 +85,8 @@ class Dataset(Component):
     kind: ClassVar[str] = "dataset"
     may_be_shown: ClassVar[bool] = False
     """Whether the images' licence lets anybody publish them: then pages of boards show some."""
+    judges_marks: ClassVar[bool] = False
+    """Whether the publishers judge maps that are cut at a threshold: then `pixel-seg-f1` is measured."""
 
     @property
     def board_name(self) -> str:

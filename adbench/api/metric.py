@@ -44,6 +44,8 @@ class Evidence:
         regions: starts a walk over the same images: anomaly map [H, W] float32 and the regions of its defect. None
             where the dataset does not say which parts of a defect count alone, or there are no maps.
         specimens: [N] the specimen that each image is a view of; None where the dataset knows none.
+        pixel_threshold: pixels of maps above it are marked, from maps of normal images alone; None where the dataset
+            does not ask for that, or there are no such maps.
     """
 
     labels: np.ndarray
@@ -52,6 +54,7 @@ class Evidence:
     curve: Callable[[], Curve] | None = None
     regions: Callable[[], Iterator[RegionMap]] | None = None
     specimens: Sequence[str] | None = None
+    pixel_threshold: float | None = None
 
     @cached_property
     def image_curve(self) -> Curve:

@@ -77,6 +77,30 @@ class PixelSpro05(_PixelMetric):
         return curve.aupro(0.05)
 
 
+class PixelSegF1(Metric):
+    """F1 of the marked pixels of all images together, at a threshold from maps of normal images alone: SegF1.
+
+    As for MVTec AD 2 (Heckler-Kram et al., arXiv 2503.21622, section 4): 2 TP / (2 TP + FP + FN). Pixels are marked
+    above the mean plus three standard deviations of the pixels of normal images that the bank had not seen.
+    """
+
+    name = "pixel-seg-f1"
+    level = "pixel"
+    needs = frozenset({"pixel_threshold"})
+
+    def measure(self, evidence: Evidence) -> Measure:
+        if evidence.maps is None or evidence.pixel_threshold is None:
+            return Measure(None, "the method makes no anomaly maps, or there is no threshold on pixels")
+        hits = marked = defective = 0
+        for scores, mask in evidence.maps():
+            found = scores > evidence.pixel_threshold
+            hits += int((found & mask).sum())
+            marked, defective = marked + int(found.sum()), defective + int(mask.sum())
+        if not defective:
+            return Measure(None, "the test set has no anomalous pixel")
+        return Measure(2 * hits / (marked + defective))
+
+
 class PixelAupro30(_PixelMetric):
     """Mean overlap with the defect regions, small or large, up to a false positive rate of 0.3 (as for MVTec AD)."""
 

@@ -123,6 +123,13 @@ def _pixels(evidence: Evidence) -> tuple[Array, Array]:
     return np.concatenate([m.ravel() for _, m in pairs]), np.concatenate([s.ravel() for s, _ in pairs])
 
 
+def _f1_above(labels: Array, scores: Array, threshold: float) -> float:
+    """F1 of the scores above a threshold."""
+    hits = sum(bool(label) and score > threshold for label, score in zip(labels, scores, strict=True))
+    wrong = sum(bool(label) != bool(score > threshold) for label, score in zip(labels, scores, strict=True))
+    return float(2 * hits / (2 * hits + wrong))
+
+
 KNOWN: dict[str, Callable[[Evidence], float]] = {
     "image-auroc": lambda given: auroc(given.labels, given.scores),
     "image-ap": lambda given: average_precision(given.labels, given.scores),
@@ -131,6 +138,7 @@ KNOWN: dict[str, Callable[[Evidence], float]] = {
     "pixel-ap": lambda given: average_precision(*_pixels(given)),
     "pixel-f1-max": lambda given: f1_max(*_pixels(given)),
     "sample-auroc": lambda given: auroc(*_specimens(given)),
+    "pixel-seg-f1": lambda given: _f1_above(*_pixels(given), given.pixel_threshold or 0.0),
     "pixel-spro-05": lambda given: spro(given, 0.05),
     "pixel-aupro-30": lambda given: aupro(given, 0.3),
     "pixel-aupro-05": lambda given: aupro(given, 0.05),

@@ -44,7 +44,7 @@ def evidence(case: Case, order: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 7), scal
         yield from ((scored, _halves(mask)) for scored, mask in maps())
 
     scaled, views = scores * np.float32(scale), [f"specimen {image // 2}" for image in order]
-    return Evidence(labels=labels, scores=scaled, maps=maps, regions=regions, specimens=views)
+    return Evidence(labels, scaled, maps, regions=regions, specimens=views, pixel_threshold=scale)
 
 
 def _halves(mask: np.ndarray) -> RegionTruth:

@@ -23,6 +23,7 @@ from adbench.engine.features.contract import naming_component, require_type
 from adbench.engine.features.ignoring import on_grid, on_prepared
 from adbench.engine.features.read_ahead import read_ahead
 from adbench.engine.plan.map_spec import MapSpec
+from adbench.engine.plan.threshold_rule import SIGMAS
 from adbench.engine.store.predictions import Predictions
 from adbench.engine.store.record import MetricInfo
 from adbench.errors import ContractError, DataError
@@ -258,7 +259,16 @@ class Evaluator:
             curve=self.pixel_curve if mapped else None,
             regions=self.region_maps if mapped and told_apart else None,
             specimens=self._specimens(),
+            pixel_threshold=self._pixel_threshold() if mapped else None,
         )
+
+    def _pixel_threshold(self) -> float | None:
+        """The mean of the pixels of normal maps, plus three deviations; None where the dataset does not ask for it."""
+        normal = self.predictions.normal
+        if not self.dataset.judges_marks or normal is None or normal.pixels is None:
+            return None
+        mean, deviation = normal.pixels
+        return mean + SIGMAS * deviation
 
     def _specimens(self) -> list[str] | None:
         """The specimen of each image; None unless the dataset knows all of them."""

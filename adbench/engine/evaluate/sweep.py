@@ -150,6 +150,7 @@ class Sweep:
             geometry=tuple(whole.geometry[place] for place in places),
             scores=scores[list(places)],
             patches=None if patches is None else LazySequence(places, patches.__getitem__),
+            normal=None,  # other maps have other pixels
         )
         samples = [run.evaluator.samples[place] for place in places]
         return replace(run.evaluator, samples=samples, predictions=some, spec=setting.map)

@@ -23,7 +23,7 @@ from adbench.api.dataset import Sample
 from adbench.api.features import Features, FeatureStream, ImageScores
 from adbench.engine.evaluate.anomaly_map import anomaly_map
 from adbench.engine.evaluate.folds import Fold, folds_of, too_few
-from adbench.engine.evaluate.ignoring import lowest_where
+from adbench.engine.evaluate.ignoring import lowest_where, on_evaluation_grid
 from adbench.engine.features.contract import is_out_of_memory
 from adbench.engine.plan.aliases import with_ids
 from adbench.engine.plan.map_spec import MapSpec
@@ -88,6 +88,7 @@ def normal_scores_of(
     if rule is None:
         return None
     task, progress, aside = unit.task, StageProgress(watch, "threshold"), unit.aside("threshold")
+    pixels = PixelMoments(unit)
     images = task.train, task.digests
 
     def expect(folds: Sequence[Fold]) -> None:
@@ -101,9 +102,9 @@ def normal_scores_of(
 
     with unit.clock.measure("threshold"), progress.running():
         scores = too_few_for(unit.method, rule, *images, aside.ctx) or normal_scores(
-            unit.method, *images, tools, aside.ctx, expect, on_scores=on_scores
+            unit.method, *images, tools, aside.ctx, expect, on_scores=pixels.noting(on_scores)
         )
-    return replace(scores, reason=with_ids(scores.reason, task.aliases))
+    return replace(scores, reason=with_ids(scores.reason, task.aliases), pixels=pixels.found)
 
 
 class Peaks:
@@ -128,6 +129,47 @@ class Peaks:
     def of(self, count: int) -> np.ndarray | None:
         """[N] float32 for so many images; None where the method gives no maps."""
         return np.array(self._found, np.float32) if count and len(self._found) == count else None
+
+
+class PixelMoments:
+    """Mean and standard deviation of the pixels of normal images' maps, by banks that had not seen the images.
+
+    Args:
+        unit: what is run; nothing is noted unless its dataset judges marked pixels.
+    """
+
+    def __init__(self, unit: PreparedUnit) -> None:
+        self._dataset, self._spec, self._grid = unit.unit.dataset, unit.unit.recipe.map, unit.unit.protocol.grid
+        self._samples = {unit.task.aliases[sample.id]: sample for sample in unit.task.train}
+        self._count, self._total, self._squares = 0, 0.0, 0.0
+
+    def noting(self, on_scores: OnScores) -> OnScores:
+        """A callback that notes the maps of a batch before another one is called."""
+        if not self._dataset.judges_marks:
+            return on_scores
+
+        def note(features: Features, scores: Sequence[ImageScores]) -> None:
+            for geometry, one in zip(features.geometry, scores, strict=True):
+                if one.patches is not None:
+                    self._note(anomaly_map(one.patches.numpy(), geometry, self._spec, self._grid), one.id)
+            on_scores(features, scores)
+
+        return note
+
+    def _note(self, found: np.ndarray, alias: str) -> None:
+        ignored = self._dataset.ignored(self._samples[alias])
+        seen = found if ignored is None else found[~on_evaluation_grid(ignored, self._grid)]
+        values = seen.astype(np.float64)
+        self._count += values.size
+        self._total, self._squares = self._total + float(values.sum()), self._squares + float((values**2).sum())
+
+    @property
+    def found(self) -> tuple[float, float] | None:
+        """Mean and standard deviation; None if nothing was noted."""
+        if not self._count:
+            return None
+        mean = self._total / self._count
+        return mean, float(np.sqrt(max(self._squares / self._count - mean**2, 0.0)))
 
 
 def all_normal_scores(unit: PreparedUnit, registry: Registry, watch: Watch) -> tuple[NormalScores, np.ndarray | None]:

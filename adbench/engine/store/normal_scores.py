@@ -19,9 +19,12 @@ class NormalScores:
         reason: why there are none; else empty.
         made: False where the rule of the run could not have used them, so that none were made: another rule needs
             another run.
+        pixels: mean and standard deviation of the pixels of these images' maps on the evaluation grid; None where the
+            dataset does not ask for them, or the method makes no maps.
     """
 
     values: np.ndarray
     source: str
     reason: str = ""
     made: bool = True
+    pixels: tuple[float, float] | None = None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, ValidationError
 from safetensors import SafetensorError, safe_open
 
 from adbench.api.geometry import Affine, Geometry, is_invertible
@@ -63,6 +63,11 @@ class _Header(BaseModel):
     geometry: list[_Place | _WarpedPlace]
     grids: list[tuple[NonNegativeInt, NonNegativeInt]] | None
     normal: tuple[str, str] | None = Field(None, description="where the normal scores come from, or why there are none")
+    pixels: tuple[FiniteFloat, FiniteFloat] | None = Field(None, description="of normal maps: mean and deviation")
+
+    def to_json(self) -> str:
+        """The header; files without figures of pixels are the bytes that they were before there were any."""
+        return self.model_dump_json(exclude={"pixels"} if self.pixels is None else None)
 
 
 def write_predictions(folder: Path, predictions: Predictions) -> PredictionsInfo:
@@ -87,8 +92,9 @@ def _parts(predictions: Predictions) -> Iterator[bytes]:
         geometry=[_place(item) for item in predictions.geometry],
         grids=None if patches is None else [(int(grid.shape[0]), int(grid.shape[1])) for grid in patches],
         normal=None if normal is None else (normal.source, normal.reason),
+        pixels=None if normal is None else normal.pixels,
     )
-    about: dict[str, object] = {"__metadata__": {"adbench": header.model_dump_json()}}
+    about: dict[str, object] = {"__metadata__": {"adbench": header.to_json()}}
     places = sum(height * width for height, width in header.grids or ())
     masks = None if patches is None else predictions.foreground
     arrays = {} if normal is None else {"normal": ("F32", 4, len(normal.values))}
@@ -133,7 +139,11 @@ def read_predictions(folder: Path, info: PredictionsInfo) -> Predictions:
         with safe_open(path, framework="numpy") as file:
             header = _Header.model_validate(json.loads((file.metadata() or {}).get("adbench", "null")))
             scores = file.get_tensor("scores")
-            normal = None if header.normal is None else NormalScores(file.get_tensor("normal"), *header.normal)
+            normal = (
+                None
+                if header.normal is None
+                else NormalScores(file.get_tensor("normal"), *header.normal, pixels=header.pixels)
+            )
             _require_whole(header, scores)
         patches, foreground = _both_stored(path, header.grids, state)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:

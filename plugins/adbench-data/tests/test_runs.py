@@ -42,6 +42,14 @@ def test_mvtec_loco_on_a_coarser_grid(bench, drawn):
 
 
 @pytest.mark.slow
+def test_mvtec_ad_2_is_measured_by_seg_f1(bench, drawn):
+    data = f"mvtec-ad-2:root={drawn('mvtec-ad-2')},partial=true"
+    done = bench.run("--data", data, *TOYS, "--threshold", "quantile")
+    assert done.code == 0, done.err
+    assert all(0 <= record.metrics["pixel-seg-f1"].value <= 1 for record in done.records)
+
+
+@pytest.mark.slow
 def test_other_sets_are_not_measured_by_spro(bench, drawn):
     done = bench.run("--data", f"btad:root={drawn('btad')},partial=true", *TOYS)
     assert done.code == 0, done.err

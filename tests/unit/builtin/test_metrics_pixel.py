@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, roc_auc_score
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from adbench.api.metric import Evidence
-from adbench.builtin.metrics_pixel import PixelAp, PixelAupro05, PixelAupro30, PixelAuroc, PixelF1Max
+from adbench.builtin.metrics_pixel import PixelAp, PixelAupro05, PixelAupro30, PixelAuroc, PixelF1Max, PixelSegF1
 
 METRICS = [PixelAuroc, PixelAp, PixelF1Max, PixelAupro30, PixelAupro05]
 
@@ -74,3 +78,24 @@ def test_undefined_figures_say_why(metric):
 @pytest.mark.parametrize("metric", METRICS)
 def test_a_defined_figure_has_no_reason(metric):
     assert not metric().measure(evidence(([[1, 0]], [[1, 0]]))).reason
+
+
+@given(st.integers(0, 1000), st.floats(0, 1))
+@settings(max_examples=30, deadline=None)
+def test_seg_f1_counts_the_marked_pixels_of_all_images_together(seed, threshold):
+    rng = np.random.default_rng(seed)
+    scores, masks = rng.integers(0, 5, (4, 6, 7)) / 4, rng.random((4, 6, 7)) < 0.3
+    masks[1] = False
+    seen = replace(evidence(*zip(scores, masks, strict=True)), pixel_threshold=threshold)
+    marked = scores.ravel() > threshold
+    assert PixelSegF1().measure(seen).value == pytest.approx(f1_score(masks.ravel(), marked, zero_division=0))
+
+
+def test_seg_f1_is_undefined_without_a_defect_a_map_or_a_threshold():
+    there = replace(evidence(([[1, 2]], [[0, 1]])), pixel_threshold=1.0)
+    assert PixelSegF1().measure(there).value == 1
+    nothing = replace(evidence(([[1, 2]], [[0, 0]])), pixel_threshold=1.0)
+    for found in (nothing, replace(there, maps=None), replace(there, pixel_threshold=None)):
+        measure = PixelSegF1().measure(found)
+        assert measure.value is None
+        assert measure.reason

@@ -1,15 +1,25 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from adbench import Batch, Context, FeatureStream, Geometry, Sample, Source, UsageError
+from adbench.builtin.folders.datasets import Folder
 from adbench.builtin.stages.aggregators import Max
 from adbench.builtin.toy import ToyNearest, ToyPixels, ToyTestVectors, ToyVectors
+from adbench.engine.evaluate.anomaly_map import anomaly_map
+from adbench.engine.evaluate.evaluator import measure
 from adbench.engine.evaluate.folds import FOLDS, HELD_OUT, MANY, folds_of
-from adbench.engine.run.crossfit import FoldTools, normal_scores
+from adbench.engine.evaluate.reproduce import evaluator_of
+from adbench.engine.plan.protocol import Protocol
+from adbench.engine.plan.settings import Settings
+from adbench.engine.plan.threshold_rule import Rule
+from adbench.engine.run.crossfit import FoldTools, normal_scores, normal_scores_of
 from adbench.engine.run.method import Method
+from adbench.engine.run.runner import Runner
 from adbench.errors import UnitTimeout
 
 CTX = Context()
@@ -180,3 +190,49 @@ def test_the_result_gives_the_reason_where_there_are_no_scores(make, count, why)
 def test_a_timeout_is_raised():
     with pytest.raises(UnitTimeout):
         scores_of(maker(Slow), samples(5), own(5), CTX)
+
+
+class Marking(Folder):
+    """A folder whose publishers judge marked pixels."""
+
+    judges_marks = True
+
+
+@pytest.mark.parametrize("grid", ["original", 32])
+def test_pixels_of_left_out_maps_give_the_threshold_of_seg_f1(make_unit, registry, tmp_path, parts, grid):
+    """The runner's moments are those of the maps that a callback sees; the metric counts pixels above them."""
+    unit = replace(make_unit(protocol=Protocol(evaluation=grid)), dataset=Marking(root=parts))
+    seen = []
+
+    def note(features, scores):
+        seen.extend(
+            anomaly_map(one.patches.numpy(), place, unit.recipe.map, unit.protocol.grid)
+            for place, one in zip(features.geometry, scores, strict=True)
+        )
+
+    class Listening(Runner):
+        def _normal_scores(self, prepared):
+            normal_scores_of(prepared, Rule("quantile"), self.registry, self._watch, note)
+            return super()._normal_scores(prepared)
+
+    runner = Listening(registry, Settings(tmp_path / "runs", figures=False, threshold=Rule("quantile")))
+    outcome = runner.run(unit)
+    pixels = np.concatenate([found.ravel() for found in seen]).astype(np.float64)
+    assert len(seen) == 4
+    evaluator = evaluator_of(outcome.folder, outcome.record, unit.dataset)
+    assert evaluator.predictions.normal.pixels == pytest.approx((pixels.mean(), pixels.std()))
+    pairs = list(evaluator.masked_maps())
+    marked = np.concatenate([found.ravel() for found, _ in pairs]) > pixels.mean() + 3 * pixels.std()
+    truth = np.concatenate([mask.ravel() for _, mask in pairs])
+    figure = outcome.record.metrics["pixel-seg-f1"].value
+    assert figure == pytest.approx(2 * (marked & truth).sum() / (marked.sum() + truth.sum()))
+    assert figure > 0.2
+    assert measure(registry.metrics(), evaluator.evidence()) == outcome.record.metrics
+
+
+def test_other_data_and_runs_without_a_threshold_have_no_seg_f1(make_unit, registry, tmp_path, parts):
+    for dataset, rule in ((Marking(root=parts), None), (Folder(root=parts), Rule("quantile"))):
+        runner = Runner(registry, Settings(tmp_path / str(rule), figures=False, threshold=rule))
+        outcome = runner.run(replace(make_unit(), dataset=dataset))
+        assert outcome.record.status == "ok"
+        assert "pixel-seg-f1" not in outcome.record.metrics

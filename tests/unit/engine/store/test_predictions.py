@@ -81,6 +81,14 @@ def test_scores_of_normal_images_round_trip(tmp_path, normal):
     assert (read.values.tolist(), read.source, read.reason) == (normal.values.tolist(), normal.source, normal.reason)
 
 
+def test_figures_of_normal_pixels_round_trip_and_change_no_file_without_them(tmp_path):
+    plain = write_predictions(tmp_path, predictions(None, NORMAL))
+    with_pixels = write_predictions(tmp_path, predictions(None, replace(NORMAL, pixels=(0.25, 1.5))))
+    assert read_predictions(tmp_path, with_pixels).normal.pixels == (0.25, 1.5)
+    assert plain != with_pixels
+    assert b"pixels" not in (tmp_path / write_predictions(tmp_path, predictions(None, NORMAL)).file).read_bytes()
+
+
 def test_a_method_without_a_map_round_trips(tmp_path):
     assert read_predictions(tmp_path, write_predictions(tmp_path, predictions(None))).patches is None
 

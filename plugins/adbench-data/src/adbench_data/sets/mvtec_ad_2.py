@@ -23,8 +23,8 @@ class MVTecAD2(PublishedSet):
 
     ``train/good`` is learned from, ``test_public`` is judged. ``validation/good`` is left out: adbench finds its
     threshold from training images that the bank has not seen. ``test_private`` and ``test_private_mixed`` are left out,
-    since MVTec alone has their labels; ``adbench submit-ad2`` makes a package for its server. The publishers' figure is
-    AUPRO up to a false positive rate of 0.05.
+    since MVTec alone has their labels; ``adbench submit-ad2`` makes a package for its server. The publishers' figures
+    are AUPRO up to a false positive rate of 0.05, and SegF1 at a threshold from normal images (`pixel-seg-f1`).
     """
 
     name = "mvtec-ad-2"
@@ -49,6 +49,7 @@ class MVTecAD2(PublishedSet):
         "walnuts": (432, 150),
     }
     unpacked = ("mvtec_ad_2",)
+    judges_marks = True
 
     def has_mark(self, folder: Path) -> bool:
         return any((folder / name / "test_public").is_dir() for name in self.known)
