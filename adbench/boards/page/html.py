@@ -51,19 +51,26 @@ def board_html(content: Mapping[str, Any], beside: Sequence[Table] = (), *, sing
     """
     scripts, data = [plot_library(), board_script()], embedded(content)
     shown = {"board": content["board"], "methods": len(content["methods"]), "notes": content["notes"], "beside": beside}
-    return _render("board.html.j2", scripts, None if single_file else f"../../{FOLDER}", data=data, **shown)
+    return rendered("board.html.j2", scripts, None if single_file else f"../../{FOLDER}", data=data, **shown)
 
 
-def index_html(paths: Sequence[str], contents: Sequence[Mapping[str, Any]], *, single_file: bool = False) -> str:
-    """The page over all boards.
+def index_html(
+    paths: Sequence[str],
+    contents: Sequence[Mapping[str, Any]],
+    overall: str | None = None,
+    *,
+    single_file: bool = False,
+) -> str:
+    """The page that lists all boards.
 
     Args:
         paths: of the boards' folders below this page.
         contents: as `content.content` makes them, in the same order.
+        overall: the folder of the page over all data sets; None where there is none.
         single_file: whether the page holds its script and style, instead of links to `assets/`.
     """
     boards = [{"href": quote(path), **_summary(content)} for path, content in zip(paths, contents, strict=True)]
-    return _render("index.html.j2", [index_script()], None if single_file else FOLDER, boards=boards)
+    return rendered("index.html.j2", [index_script()], None if single_file else FOLDER, boards=boards, overall=overall)
 
 
 def _summary(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,7 +109,7 @@ def _listed(value: Any) -> str:
     return "[\n" + ",\n".join(map(canonical_json, value)) + "\n]"
 
 
-def _render(template: str, scripts: Sequence[Asset], folder: str | None, **values: Any) -> str:
+def rendered(template: str, scripts: Sequence[Asset], folder: str | None, **values: Any) -> str:
     """A page whose assets lie in `folder`, as a relative link; None for a page that holds them."""
     style = style_sheet()
     trusted = {

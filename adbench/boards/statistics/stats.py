@@ -81,16 +81,25 @@ def ranking(data: BoardData, methods: Iterable[MethodRow], metric: str) -> Ranki
         methods: those to rank; they have to be of one regime to be comparable.
         metric: higher is better.
     """
-    figures = _complete(data, methods, metric)
+    return ranking_of(_complete(data, methods, metric))
+
+
+def ranking_of(figures: pd.DataFrame) -> Ranking:
+    """Rank methods by their average rank.
+
+    Args:
+        figures: [M, C] higher is better, without gaps: a row for each method by label, a column for each category.
+    """
+    methods, categories = figures.shape
     if figures.empty:
-        return Ranking({}, len(data.categories))
+        return Ranking({}, categories)
     ranks = figures.rank(ascending=False)
     ordered: dict[str, float] = ranks.mean(axis=1).sort_index().sort_values(kind="stable").to_dict()
-    if len(data.categories) < LEAST_RANKED or len(figures) < LEAST_RANKED:
-        return Ranking(ordered, len(data.categories))
-    p, difference = _friedman(ranks.to_numpy()), critical_difference(len(figures), len(data.categories))
+    if categories < LEAST_RANKED or methods < LEAST_RANKED:
+        return Ranking(ordered, categories)
+    p, difference = _friedman(ranks.to_numpy()), critical_difference(methods, categories)
     groups = _groups(ordered, difference) if p < ALPHA else (tuple(ordered),)
-    return Ranking(ordered, len(data.categories), p, difference, groups)
+    return Ranking(ordered, categories, p, difference, groups)
 
 
 def _complete(data: BoardData, methods: Iterable[MethodRow], metric: str) -> pd.DataFrame:
@@ -99,7 +108,8 @@ def _complete(data: BoardData, methods: Iterable[MethodRow], metric: str) -> pd.
 
     found = figures_of(data, metric).by_category
     means = {method.label: [found[method.key, name].mean for name in data.categories] for method in methods}
-    return pd.DataFrame.from_dict(means, orient="index", dtype=float).dropna().round(_DIGITS)
+    table = pd.DataFrame.from_dict(means, orient="index", columns=list(data.categories), dtype=float)
+    return table.dropna().round(_DIGITS)
 
 
 def _friedman(ranks: Column) -> float:
@@ -150,11 +160,7 @@ def compare(data: BoardData, first: MethodRow, others: Sequence[MethodRow], metr
         return PairedTest("no two methods are complete", {})
     rivals = [method for method in others if method.label in figures.index]
     if len(data.categories) >= LEAST_PAIRS:
-        pairs = _wilcoxon(figures.loc[first.label], figures.loc[[rival.label for rival in rivals]])
-        return PairedTest(
-            f"Wilcoxon's signed-rank test over {len(data.categories)} categories",
-            _holm(rivals, pairs),
-        )
+        return signed_ranks(figures, first.label)
     if metric != "image-auroc":
         return PairedTest(f"none, with fewer than {LEAST_PAIRS} categories", {})
     own = _placed(data, first, details)
@@ -165,17 +171,29 @@ def compare(data: BoardData, first: MethodRow, others: Sequence[MethodRow], metr
     tests = [_delong(own, place) for _, place in alike]
     return PairedTest(
         "DeLong's test over the images of all categories",
-        _holm([rival for rival, _ in alike], tests),
+        _holm([rival.label for rival, _ in alike], tests),
     )
 
 
-def _holm(methods: Sequence[MethodRow], p: Sequence[float]) -> dict[str, float]:
+def signed_ranks(figures: pd.DataFrame, first: str) -> PairedTest:
+    """Wilcoxon's signed-rank test of one method against each of the others, over the categories.
+
+    Args:
+        figures: as for `ranking_of`, of at least `LEAST_PAIRS` categories.
+        first: the label of the one.
+    """
+    others = figures.drop(index=first)
+    p = _wilcoxon(figures.loc[first], others)
+    return PairedTest(f"Wilcoxon's signed-rank test over {figures.shape[1]} categories", _holm(list(others.index), p))
+
+
+def _holm(labels: Sequence[str], p: Sequence[float]) -> dict[str, float]:
     """Holm's correction of as many tests, by label."""
     try:
         from statsmodels.stats.multitest import multipletests
     except ImportError:
         raise UsageError("the statistics of boards need statsmodels; pip install 'adbench-core[boards]'") from None
-    return dict(zip((method.label for method in methods), multipletests(p, method="holm")[1].tolist(), strict=True))
+    return dict(zip(labels, multipletests(p, method="holm")[1].tolist(), strict=True))
 
 
 def _wilcoxon(first: Sequence[float], others: Sequence[Sequence[float]]) -> list[float]:

@@ -151,32 +151,32 @@ def statistics_tables(data: BoardData, regime: RegimeGroup, ranked: Sequence[Sta
     order = ranking(data, methods, metric)
     tests = compare(data, methods[0], methods[1:], metric, details)
     rows = tuple(
-        (title_of(method), f"{order.ranks[label]:.2f}", _groups_of(label, order), _p(tests.p.get(label)))
+        (title_of(method), f"{order.ranks[label]:.2f}", groups_of(label, order), p_text(tests.p.get(label)))
         for method in methods
         for label in (method.label,)
     )
     columns = ("method", "average rank", "group", "p against the first")
     about = f"p: {tests.test}{', corrected for their number (Holm)' if tests.p else ''}."
-    return [Table(f"Statistics, {metric}: {regime}", columns, rows, (_about(order), about))]
+    return [Table(f"Statistics, {metric}: {regime}", columns, rows, (about_ranking(order), about))]
 
 
-def _groups_of(label: str, order: Ranking) -> str:
+def groups_of(label: str, order: Ranking) -> str:
     """Consecutive numbers of the groups that hold a method."""
     mine = [number for number, group in enumerate(order.groups, start=1) if label in group]
     return DASH if not mine else f"{mine[0]}" if len(mine) == 1 else f"{mine[0]} to {mine[-1]}"
 
 
-def _p(value: float | None) -> str:
+def p_text(value: float | None) -> str:
     return DASH if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _about(order: Ranking) -> str:
+def about_ranking(order: Ranking) -> str:
     """A sentence on how average ranks and groups were computed."""
     categories = "1 category" if order.categories == 1 else f"{order.categories} categories"
     over = f"Average rank over {categories} of the mean over seeds"
     if order.difference is None or order.friedman is None:
         return f"{over}. Groups need {LEAST_RANKED} categories and {LEAST_RANKED} methods."
-    test = f"Friedman's test of all being alike: p {_p(order.friedman)}"
+    test = f"Friedman's test of all being alike: p {p_text(order.friedman)}"
     return f"{over}. {test}. Methods of one group do not differ (Nemenyi, critical difference {order.difference:.2f})."
 
 

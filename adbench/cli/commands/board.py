@@ -19,7 +19,7 @@ from adbench.engine.plan.data_origin import dataset_from
 from adbench.errors import StorageError, UnknownName
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from rich.table import Table as RichTable
     from rich.text import Text
@@ -142,16 +142,40 @@ def show_command(path: Path, metric: str | None) -> int:
     from adbench.boards.records.board_files import BuildReport
 
     outcome, known = BuildReport(), board_facts()
-    leaderboards = _boards_at(path, outcome, known)
+    for leaderboard in _boards_at(path, outcome, known):
+        _show(_tables(leaderboard.tidy(known), metric))
+    return report(outcome)
+
+
+@command.command("overall")
+@click.argument("root", type=click.Path(path_type=Path), default=Path("leaderboards"))
+def overall_command(root: Path) -> int:
+    """Show the methods that stand on several boards below ROOT: mean rank and mean figure over data sets.
+
+    'adbench board build' writes the same tables to ROOT/overall.
+    """
+    from adbench.boards.records.board_files import BuildReport
+    from adbench.boards.statistics.overall import overall
+    from adbench.boards.tables.overall_tables import overall_tables
+
+    outcome, known = BuildReport(), board_facts()
+    boards = _boards_at(root, outcome, known)
+    groups = overall([(board.folder.relative_to(root).as_posix(), board.tidy(known)) for board in boards])
+    if not groups:
+        raise StorageError(f"{root}: no two methods stand on the boards of two data sets with one protocol")
+    _show(overall_tables(groups))
+    return report(outcome)
+
+
+def _show(tables: Iterable[Table]) -> None:
+    """Print tables with their notes."""
     console = screen()
     console.width = console.width if sys.stdout.isatty() else _WIDTH
-    for leaderboard in leaderboards:
-        for table in _tables(leaderboard.tidy(known), metric):
-            console.print(_drawn(table))
-            for note in table.notes:
-                console.print(styled((note, "dim")), soft_wrap=True)
-            console.print()
-    return report(outcome)
+    for table in tables:
+        console.print(_drawn(table))
+        for note in table.notes:
+            console.print(styled((note, "dim")), soft_wrap=True)
+        console.print()
 
 
 def _boards_at(path: Path, outcome: BuildReport, known: BoardFacts) -> list[BoardFiles]:

@@ -14,7 +14,9 @@ from adbench.boards.board import Board
 from adbench.boards.page.asset_files import shared_assets
 from adbench.boards.page.content import content
 from adbench.boards.page.html import board_html, index_html
+from adbench.boards.page.overall_page import overall_html
 from adbench.boards.records.board_extras import BoardExtras
+from adbench.boards.statistics.overall import overall
 from adbench.boards.tables.tidy import tidy
 from adbench.engine.evaluate.details import Details
 from adbench.engine.store.record import canonical_json
@@ -326,6 +328,37 @@ def test_the_page_over_all_boards_leads_to_them(chromium, site):
     assert page.texts(".card td")[:3] == ["normal training images", "alpha", "95.5 ± 0.7"]
     page.click(".card a")
     assert page.one("h1").text == "Demo board"
+    assert page.logs("browser") == []
+
+
+def test_the_page_over_several_data_sets_fits_a_phone_and_a_desk(chromium, site, make_record):
+    boards = []
+    for dataset in ("demo", "<i>other"):
+        board = Board(title=dataset, dataset=dataset, protocol={"train": "all"}, metrics=METRICS)
+        found = [
+            make_record(name, category, dataset=dataset, auroc=0.9 - 0.1 * place)
+            for place, name in enumerate((EVIL, "beta", "gamma"))
+            for category in CATEGORIES
+        ]
+        boards.append((f"{dataset}/full-shot", tidy(board, found)))
+    folder = site.parents[2] / "overall"
+    folder.mkdir()
+    html = overall_html(overall(boards), single_file=not (site.parents[2] / "assets").exists())
+    (folder / "index.html").write_text(html, encoding="utf-8")
+    page = Visit(chromium, folder / "index.html")
+    for width in (390, 1400):
+        page.resize(width)
+        wide, room = page.browser.execute_script(
+            "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+        )
+        assert wide <= room
+        right = "getBoundingClientRect().right"
+        dots = page.browser.execute_script(
+            f"return [...document.querySelectorAll('.ranks circle')].map((each) => each.{right})"
+        )
+        assert len(dots) == 3
+        assert max(dots) < page.browser.execute_script(f"return document.querySelector('.ranks').{right}")
+    assert page.texts("tbody td.heat")[:2] == ["90.0 (1)", "90.0 (1)"]
     assert page.logs("browser") == []
 
 

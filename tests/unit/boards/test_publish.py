@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -412,3 +413,44 @@ def test_no_asset_is_written_or_removed_through_a_link(make_run, root, tmp_path)
     next(elsewhere.glob("plot-*.js")).unlink()
     with pytest.raises(StorageError, match="leaves"):
         build([], root, RENDERERS)
+
+
+def test_methods_on_several_boards_have_an_overall_board(make_run, root):
+    for dataset in ("one", "two"):
+        make_run("knn", dataset=dataset, auroc=0.9)
+        make_run("other", dataset=dataset, auroc=0.8)
+    assert build([root.parent / "runs"], root, RENDERERS).problems == []
+    readme = (root / "overall/README.md").read_text(encoding="utf-8")
+    assert readme.startswith(GENERATED)
+    assert "| 1.00 \\[1.0, 1.0\\] | knn | 90.0 \\[90.0, 90.0\\] | 90.0 (1) | 90.0 (1) |" in readme
+    assert "[overall](overall/README.md)" in (root / "README.md").read_text(encoding="utf-8")
+    assert 'href="overall/index.html"' in (root / "index.html").read_text(encoding="utf-8")
+    assert check(root, RENDERERS).problems == []
+    (root / "overall/table.csv").write_text("edited", encoding="utf-8")
+    (problem,) = check(root, RENDERERS).problems
+    assert "overall/table.csv: not what the records say" in problem
+
+
+def test_an_overall_board_without_methods_is_removed(make_run, root):
+    for dataset in ("one", "two"):
+        make_run("knn", dataset=dataset)
+        make_run("other", dataset=dataset)
+    build([root.parent / "runs"], root, RENDERERS)
+    (root / "overall/notes.txt").write_text("mine", encoding="utf-8")
+    shutil.rmtree(root / "two")
+    assert {Path(line.split(":")[0]).name for line in check(root, RENDERERS).problems if "does not belong" in line} == {
+        "README.md",
+        "index.html",
+        "table.csv",
+    }
+    assert build([], root, RENDERERS).problems == []
+    assert [path.name for path in (root / "overall").iterdir()] == ["notes.txt"]
+
+
+def test_a_folder_of_that_name_that_is_not_ours_stays(make_run, root):
+    make_run("knn")
+    (root / "overall").mkdir(parents=True)
+    (root / "overall/README.md").write_text("mine", encoding="utf-8")
+    assert build([root.parent / "runs"], root, RENDERERS).problems == []
+    assert check(root, RENDERERS).problems == []
+    assert (root / "overall/README.md").read_text(encoding="utf-8") == "mine"

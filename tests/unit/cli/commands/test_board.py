@@ -94,6 +94,21 @@ def test_show_a_single_board(at, make_run, capsys):
     assert "Standings: normal training images" in capsys.readouterr().out
 
 
+def test_methods_on_several_boards_are_shown_together(at, make_run, capsys):
+    for dataset in ("one", "two"):
+        make_run("knn", dataset=dataset)
+        make_run("other", dataset=dataset, auroc=0.95)
+    assert call(["board", "build", "runs"]) == 0
+    capsys.readouterr()
+    assert call(["board", "overall"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.index("other") < shown.index("knn")
+    assert "95.0 (1)" in shown
+    (at / "leaderboards/two/full-shot/board.yaml").unlink()
+    assert call(["board", "overall"]) == 1
+    assert "no two methods stand on the boards of two data sets" in capsys.readouterr().err
+
+
 def test_an_unknown_metric_is_corrected(at, make_run, capsys):
     make_run()
     assert call(["board", "show", "runs", "--metric", "image-auroq"]) == 2
