@@ -76,7 +76,8 @@ class Network:
             list of tensors whose first dimension is B. Where its kernels are channels-last, so are its images. A
             `LateModule` is built when torch has to compute it, which may be never.
         ctx: device, wish and cache.
-        mean, std: by which images of 0 to 1 are normalised, a number for each colour.
+        mean: subtracted from images of 0 to 1, a number for each colour.
+        std: divides them then, a number for each colour.
         weights: sha256 of the weights.
         identity: JSON-compatible facts that, with the weights, decide what it computes: model, layers, versions.
         who: for messages, such as ``"backbone 'resnet18'"``.
