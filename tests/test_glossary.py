@@ -49,7 +49,7 @@ OWNERS = {
     "Recipe": {"engine/plan/recipe"},
     "Record": {"engine/store/record", "boards/records/records_io"},
     "Regime": {"engine/store/record"},
-    "Row": {"boards/tables/methods"},
+    "Row": {"boards/statistics/overall", "boards/tables/methods"},
     "Run": {"engine/evaluate/sweep"},
     "Scorer": {"api/scorer"},
     "Suite": {"engine/plan/suite"},

@@ -13,7 +13,7 @@ from adbench_clip.few_shot.class_mean import ClassMean
 from adbench_clip.few_shot.exemplars import LabelledExemplars
 from adbench_clip.few_shot.exemplars_prompts import ExemplarsPrompts
 from adbench_clip.few_shot.logistic_probe import LogisticProbe
-from adbench_clip.few_shot.max_exemplar import MaxExemplar
+from adbench_clip.few_shot.max_exemplar import MaxExemplarScorer
 from adbench_clip.few_shot.tip_adapter import TipAdapter
 from adbench_clip.prompt_contrast import PromptContrast
 from adbench_clip.prompts import Prompts
@@ -56,7 +56,7 @@ COMPONENTS = [
     AprilGan(),
     LabelledExemplars(),
     ExemplarsPrompts(**MODEL),
-    MaxExemplar(),
+    MaxExemplarScorer(),
     ClassMean(),
     LogisticProbe(),
     TinyTipAdapter(),

@@ -12,7 +12,7 @@ from adbench_clip.few_shot.class_mean import ClassMean
 from adbench_clip.few_shot.exemplars import LabelledExemplars
 from adbench_clip.few_shot.exemplars_prompts import ExemplarsPrompts
 from adbench_clip.few_shot.logistic_probe import LogisticProbe, fitted_probe
-from adbench_clip.few_shot.max_exemplar import MaxExemplar
+from adbench_clip.few_shot.max_exemplar import MaxExemplarScorer
 from adbench_clip.few_shot.tip_adapter import TipAdapter
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,9 +99,9 @@ def test_a_stream_without_labels_is_refused():
 @pytest.mark.proves("clip-few-shot")
 def test_max_exemplar_by_hand():
     bank = exemplars([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0], [-1.0, 0.0]], [0, 0, 1, 2])
-    logits = MaxExemplar(temperature=0.5).logits(torch.tensor([[0.8, 0.6]]), bank)
+    logits = MaxExemplarScorer(temperature=0.5).logits(torch.tensor([[0.8, 0.6]]), bank)
     torch.testing.assert_close(logits, torch.tensor([[2 * 0.96, 2 * 0.6, -2 * 0.8]]))
-    score = MaxExemplar(temperature=0.5).score(features([[8.0, 6.0]]), bank).image
+    score = MaxExemplarScorer(temperature=0.5).score(features([[8.0, 6.0]]), bank).image
     assert score.item() == pytest.approx(math.log(math.exp(1.2) + math.exp(-1.6)) - 1.92, abs=1e-6)
 
 
@@ -143,7 +143,7 @@ def test_max_exemplar_is_the_formula(seed):
     names = sorted(set(classes))
     logits = np.stack([similar[:, np.array(classes) == name].max(1) for name in names], 1).astype(np.float64)
     shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    found = MaxExemplar(temperature=0.2).score(features(queries), exemplars(vectors, classes)).image
+    found = MaxExemplarScorer(temperature=0.2).score(features(queries), exemplars(vectors, classes)).image
     np.testing.assert_allclose(1 / (1 + np.exp(-found.numpy())), 1 - shares[:, 0], atol=1e-5)
 
 
@@ -175,7 +175,7 @@ def test_log_odds_do_not_saturate():
     assert odds.tolist() == [90.0, 95.0]
 
 
-@pytest.mark.parametrize("scorer", [MaxExemplar, ClassMean, LogisticProbe])
+@pytest.mark.parametrize("scorer", [MaxExemplarScorer, ClassMean, LogisticProbe])
 def test_other_widths_are_refused(scorer):
     with pytest.raises(UsageError, match="2 channels, and the query has 3"):
         scorer().score(features([[1.0, 0.0, 0.0]]), exemplars(np.eye(2), [0, 1]))

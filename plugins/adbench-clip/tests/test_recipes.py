@@ -10,7 +10,7 @@ from adbench_clip.april_gan import AprilGan
 from adbench_clip.clip import Clip
 from adbench_clip.few_shot.exemplars import LabelledExemplars
 from adbench_clip.few_shot.exemplars_prompts import ExemplarsPrompts
-from adbench_clip.few_shot.max_exemplar import MaxExemplar
+from adbench_clip.few_shot.max_exemplar import MaxExemplarScorer
 from adbench_clip.few_shot.tip_adapter import TipAdapter
 from adbench_clip.prompts import Prompts
 from adbench_clip.prompts_few import PromptsFew
@@ -28,7 +28,7 @@ OURS = {
     "scorer/april-gan": AprilGan,
     "bank/exemplars": LabelledExemplars,
     "bank/exemplars-prompts": ExemplarsPrompts,
-    "scorer/max-exemplar": MaxExemplar,
+    "scorer/max-exemplar": MaxExemplarScorer,
     "scorer/tip-adapter": TipAdapter,
 }
 

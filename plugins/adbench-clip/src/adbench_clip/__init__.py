@@ -16,7 +16,7 @@ def register_components(register: Callable[[type[Component]], None]) -> None:
     from adbench_clip.few_shot.exemplars import LabelledExemplars
     from adbench_clip.few_shot.exemplars_prompts import ExemplarsPrompts
     from adbench_clip.few_shot.logistic_probe import LogisticProbe
-    from adbench_clip.few_shot.max_exemplar import MaxExemplar
+    from adbench_clip.few_shot.max_exemplar import MaxExemplarScorer
     from adbench_clip.few_shot.tip_adapter import TipAdapter
     from adbench_clip.prompt_contrast import PromptContrast
     from adbench_clip.prompts import Prompts
@@ -24,7 +24,7 @@ def register_components(register: Callable[[type[Component]], None]) -> None:
     from adbench_clip.winclip import WinClip
 
     banks = Prompts, PromptsFew, LabelledExemplars, ExemplarsPrompts
-    scorers = PromptContrast, WinClip, AprilGan, MaxExemplar, ClassMean, LogisticProbe, TipAdapter
+    scorers = PromptContrast, WinClip, AprilGan, MaxExemplarScorer, ClassMean, LogisticProbe, TipAdapter
     for component in (Clip, *banks, *scorers):
         register(component)
 

@@ -195,7 +195,7 @@ def joined(parts: Sequence[Proposals]) -> Proposals:
 
 def without_duplicates(proposals: Proposals, threshold: float) -> Proposals:
     """By descending predicted IoU, those whose box overlaps none before by an IoU above the threshold."""
-    from torchvision.ops import nms  # type: ignore[import-untyped]
+    from torchvision.ops import nms
 
     return proposals.picked(nms(proposals.boxes, proposals.ious, threshold))
 

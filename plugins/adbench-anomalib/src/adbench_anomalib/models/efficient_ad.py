@@ -160,7 +160,7 @@ def _images_of(setting: Setting) -> list[Path]:
 
 def _natural_preparation(size: tuple[int, int]) -> Callable[[Any], Tensor]:
     import torch
-    from torchvision.transforms.v2 import (  # type: ignore[import-untyped]
+    from torchvision.transforms.v2 import (
         CenterCrop,
         Compose,
         RandomGrayscale,

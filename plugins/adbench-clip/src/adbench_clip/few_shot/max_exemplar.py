@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class MaxExemplar(ClassScorer):
+class MaxExemplarScorer(ClassScorer):
     """A class is as similar as its most similar exemplar (Megahed et al., arXiv 2501.12596).
 
     The logit of a class is the highest cosine similarity to any of its exemplars, divided by the temperature.
