@@ -79,7 +79,6 @@ def run_adbench(seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
         "--preprocess": f"resize:size={side}+{side},precision=float",
         "--backbone": f"onnx:path={arguments.onnx.resolve()},layers=layer1+layer2+layer3",
         "--bank": bank,
-        "--scorer": "anomalib",
     }
     told = [each for pair in parts.items() for each in pair]
     with tempfile.TemporaryDirectory() as folder:
@@ -95,7 +94,8 @@ def run_adbench(seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
         ]
         options = ["--evaluation", str(side), "--device", "cpu", "--json", "--no-figures", "--threshold", "none"]
         command = str(Path(sys.executable).parent / "adbench")
-        return last_json([command, "run", *where, "--seed", str(seed), *told, *options])
+        recipe = ["--recipe", "reverse-distillation"]
+        return last_json([command, "run", *recipe, *where, "--seed", str(seed), *told, *options])
 
 
 def last_json(command: list[str]) -> dict[str, Any]:
