@@ -58,11 +58,15 @@ class Trunk(nn.Module):
 
     @property
     def blocks(self) -> tuple[nn.Module, ...]:
-        """The blocks of the model, of growing depth; each stage counts as one where a model has stages."""
+        """The blocks of the model, of growing depth; each stage counts as one where a model has stages.
+
+        What was cut off behind the last layer is not among them.
+        """
+        found: list[nn.Module] = [one for name, one in self.model.named_children() if name.startswith("layer")]
         for name in ("blocks", "stages"):
-            if isinstance(found := getattr(self.model, name, None), nn.Sequential | nn.ModuleList):
-                return tuple(found)
-        return tuple(child for name, child in self.model.named_children() if name.startswith("layer"))
+            if isinstance(own := getattr(self.model, name, None), nn.Sequential | nn.ModuleList):
+                found = list(own)
+        return tuple(block for block in found if next(block.parameters(), None) is not None)
 
     def fold(self) -> None:
         """Fold batch norms into convolutions: the same function, faster, but no longer one to train."""
