@@ -14,7 +14,7 @@ FILES = {file.stem: file for file in recipe_files(adbench_dino)}
 
 
 def test_all_are_here():
-    assert set(FILES) == {"dinopatch", "dinopatch-unaligned", "dinopatch-lite"}
+    assert set(FILES) == {"dinopatch", "dinopatch-unaligned", "dinopatch-lite", "super-add", "super-add-lite"}
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -12,6 +12,8 @@ from adbench_memory.gallery_knn import GalleryKnn
 from adbench_memory.image_knn import ImageKnn
 from adbench_memory.images import ImageVectors
 from adbench_memory.knn import Knn
+from adbench_memory.layer_coresets import LayerCoresets
+from adbench_memory.layer_knn import LayerKnn
 from adbench_memory.lnamd import Lnamd
 from adbench_memory.mutual import Mutual
 from adbench_memory.rscin import Rscin
@@ -53,6 +55,9 @@ COMPONENTS = [
     GalleryKnn(),
     GalleryKnn(images=3, k=2, squared=True),
     TwoScale(fraction=0.5),
+    LayerCoresets(),
+    LayerCoresets(count=40),
+    LayerKnn(),
     TwoScaleKnn(),
     TwoScaleKnn(k=2, squared=True, fraction=0, weight=0.2),
 ]

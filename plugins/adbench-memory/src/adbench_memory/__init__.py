@@ -19,6 +19,8 @@ def register_components(register: Callable[[type[Component]], None]) -> None:
     from adbench_memory.image_knn import ImageKnn
     from adbench_memory.images import ImageVectors
     from adbench_memory.knn import Knn
+    from adbench_memory.layer_coresets import LayerCoresets
+    from adbench_memory.layer_knn import LayerKnn
     from adbench_memory.lnamd import Lnamd
     from adbench_memory.mutual import Mutual
     from adbench_memory.rscin import Rscin
@@ -27,8 +29,9 @@ def register_components(register: Callable[[type[Component]], None]) -> None:
     from adbench_memory.two_scale_knn import TwoScaleKnn
 
     banks: tuple[type[Component], ...] = (Full, Coreset, ImageVectors, Gallery, Aligned, TestSet, TwoScale)
-    others: tuple[type[Component], ...] = (Knn, ImageKnn, GalleryKnn, AlignedKnn, Mutual, TwoScaleKnn, Lnamd, Rscin)
-    for component in (*banks, *others):
+    scorers: tuple[type[Component], ...] = (Knn, ImageKnn, GalleryKnn, AlignedKnn, Mutual, TwoScaleKnn, LayerKnn)
+    others: tuple[type[Component], ...] = (LayerCoresets, Lnamd, Rscin)
+    for component in (*banks, *scorers, *others):
         register(component)
 
 
