@@ -278,7 +278,7 @@ _TASK_OPTIONS = (
         multiple=True,
         metavar="all|NAME[:N]",
         help="Score corrupted test images too: all corruptions, or one, in all strengths or in strength N, 1 to 5:"
-        f" {', '.join(CORRUPTIONS)}.",
+        f" {', '.join(CORRUPTIONS)}; or imagenet-c, or one of its names, such as c-fog (extra imagenet-c).",
     ),
     _task(
         "--drift",

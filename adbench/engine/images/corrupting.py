@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from adbench.engine.images.corruption import MOVING, Corruption, amount_at
+from adbench.engine.images.corruption import IMAGENET_C, MOVING, Corruption, amount_at
 from adbench.engine.images.moving import moved
 from adbench.engine.images.photometric import CHANGES, NOTHING
 
@@ -35,6 +35,10 @@ def at_level(image: np.ndarray, name: str, level: float, seed: int) -> np.ndarra
     Returns:
         An image of the same shape and type. A gray image stays gray.
     """
+    if name in IMAGENET_C:
+        from adbench.engine.images.imagenet_c import as_published
+
+        return as_published(image, name, level, seed)
     if not level:
         same: np.ndarray = image.copy()
         return same

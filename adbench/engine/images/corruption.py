@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
 from typing import NamedTuple
 
 from adbench.errors import UnknownName, UsageError
@@ -22,10 +23,23 @@ NAMES = (
     "shift",
     "rotation",
 )
+IMAGENET_C = tuple(
+    f"c-{name}"
+    for name in str.split(
+        "gaussian-noise shot-noise defocus-blur motion-blur zoom-blur snow frost fog"
+        " brightness contrast elastic-transform pixelate jpeg-compression"
+    )
+)
+"""Those of ImageNet-C, of a package that is installed besides; ``imagenet-c`` chooses all of them.
+
+Impulse noise and glass blur are left out: the package draws them from generators that nobody can seed.
+"""
 MOVING = ("shift", "rotation")
 """Corruptions that move the object, and its masks with it."""
 STRENGTHS = (1, 2, 3, 4, 5)
 ALL = "all"
+PACKAGE = "imagecorruptions"
+"""The module of ImageNet-C's corruptions, of the package imagecorruptions-imaug."""
 
 
 class Corruption(NamedTuple):
@@ -68,23 +82,33 @@ def amount_at(amounts: Sequence[float], level: float, nothing: float = 0.0) -> f
 EVERY = tuple(Corruption(name, strength) for name in NAMES for strength in STRENGTHS)
 
 
+OF_IMAGENET_C = tuple(Corruption(name, strength) for name in IMAGENET_C for strength in STRENGTHS)
+KNOWN = (*EVERY, *OF_IMAGENET_C)
+"""Every corruption that a report may hold, in the order of its rows."""
+
+
 def parse_corruptions(texts: Iterable[str]) -> tuple[Corruption, ...]:
     """The corruptions of ``all``, ``NAME`` (every strength) or ``NAME:STRENGTH``, each once, in a fixed order.
 
+    ``all`` stands for adbench's own ten, ``imagenet-c`` for ImageNet-C's.
+
     Raises:
         UnknownName: there is no such corruption.
-        UsageError: the strength is not a whole number from 1 to 5.
+        UsageError: the strength is not a whole number from 1 to 5, or ImageNet-C's package is missing.
     """
     chosen = {corruption for text in texts for corruption in _parsed(text)}
-    return tuple(corruption for corruption in EVERY if corruption in chosen)
+    if chosen.intersection(OF_IMAGENET_C) and find_spec(PACKAGE) is None:
+        raise UsageError(f"ImageNet-C's corruptions need {PACKAGE}; run 'pip install adbench-core[imagenet-c]'")
+    return tuple(corruption for corruption in KNOWN if corruption in chosen)
 
 
 def _parsed(text: str) -> tuple[Corruption, ...]:
     name, colon, strength = text.partition(":")
-    if name == ALL and not colon:
-        return EVERY
-    if name not in NAMES:
-        raise UnknownName("corruption", name, (ALL, *NAMES))
+    groups = {ALL: EVERY, "imagenet-c": OF_IMAGENET_C}
+    if name in groups and not colon:
+        return groups[name]
+    if name not in (*NAMES, *IMAGENET_C):
+        raise UnknownName("corruption", name, (*groups, *NAMES, *IMAGENET_C))
     if colon and strength not in map(str, STRENGTHS):
         raise UsageError(f"corruption {text!r}: write {name} for every strength, or {name}:1 to {name}:5")
-    return tuple(one for one in EVERY if one.name == name and strength in ("", str(one.strength)))
+    return tuple(one for one in KNOWN if one.name == name and strength in ("", str(one.strength)))

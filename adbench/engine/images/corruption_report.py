@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from adbench.engine.images.corruption import EVERY, VERSION, Corruption
+from adbench.engine.images.corruption import KNOWN, VERSION, Corruption
 
 SIDE = 256
 """Side of the square on which maps are compared, where the protocol's grid is the original one: fifty evaluations at
@@ -47,7 +47,7 @@ class CorruptionReport(_Model):
     threshold: _Finite | None = Field(description="from clean normal training images")
     normals: int = Field(ge=0, description="number of normal test images")
     clean: SetFigures
-    corrupted: list[CorruptedFigures] = Field(max_length=len(EVERY))
+    corrupted: list[CorruptedFigures] = Field(max_length=len(KNOWN))
 
     def holds(self, wanted: Sequence[Corruption]) -> bool:
         """Whether it has the figures of these corruptions, as they are today."""
@@ -107,7 +107,7 @@ def pooled(reports: Sequence[CorruptionReport]) -> Iterator[PooledFigures]:
     clean = [report.clean for report in reports]
     values = {name: _mean([figures.metrics[name] for figures in clean]) for name in names}
     yield PooledFigures("", 0, values, _sum(clean), normals)
-    for corruption in EVERY:
+    for corruption in KNOWN:
         found = [figures for report in reports if (figures := report.of(*corruption)) is not None]
         if len(found) == len(reports):
             pairs = list(zip(clean, found, strict=True))

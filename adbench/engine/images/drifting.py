@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from adbench.api.dataset import Sample
 from adbench.engine.images.corruption import ALL, NAMES, STRENGTHS, Corruption, parse_corruptions
 from adbench.engine.images.twins import groups_of
+from adbench.errors import UnknownName
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +32,9 @@ def parse_drifts(texts: Iterable[str]) -> tuple[Corruption, ...]:
         UsageError: the strength is not a whole number from 1 to 5.
     """
     words = [word for text in texts for word in (NAMES if text == ALL else (text,))]
+    strange = next((word for word in words if word.partition(":")[0] not in NAMES), None)
+    if strange is not None:
+        raise UnknownName("corruption", strange.partition(":")[0], (ALL, *NAMES), "that grows along a stream")
     return parse_corruptions(f"{word}:{STRENGTHS[-1]}" if word in NAMES else word for word in words)
 
 
