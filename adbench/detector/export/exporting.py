@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, get_args
 
 import numpy as np
+import torch
 
 from adbench.detector.export.facts import facts_in
 from adbench.detector.export.formats import SUFFIXES, Format, Recording, Score, opened, recorded, require, write
 from adbench.detector.export.graph import Frame, ScoringGraph
+from adbench.detector.export.ignored import IgnoredPixels
 from adbench.detector.export.parts import recordable
 from adbench.detector.export.proof import Comparer, ExportReport, report_of, require_equal
 from adbench.detector.export.synthetic import synthetic_images
@@ -20,6 +22,7 @@ from adbench.detector.fit.images import GivenDataset
 from adbench.errors import StorageError, UnknownName, UsageError
 
 if TYPE_CHECKING:
+    from adbench.datasets import IgnoreMask
     from adbench.detector.fit.images import GivenImage
     from adbench.detector.fit.state import About, DetectorState
     from adbench.detector.prediction import Prediction
@@ -82,15 +85,28 @@ def export_detector(
     if path.suffix != SUFFIXES[form]:
         raise UsageError(f"a file of the format {form} ends in {SUFFIXES[form]}; rename {path.name}")
     state = detector.fitted
-    if state.about.ignore is not None:
-        raise UsageError(
-            "a detector with an ignore mask cannot be exported: an exported file looks at all pixels; score with"
-            " 'adbench predict', or fit a detector without it"
-        )
     frame = frame_of(state, size, batch)
-    graph = ScoringGraph(recordable(state.method), frame, half=state.recipe.features == "float16")
+    half, ignored = state.recipe.features == "float16", _ignored(state.about.ignore, frame)
+    graph = ScoringGraph(recordable(state.method), frame, half=half, ignored=ignored)
     recording = recorded(graph, frame.blank(), 2 if graph.has_map else 1)
     return _Writer(detector, recording, frame, form).proven(path, images)
+
+
+def _ignored(mask: IgnoreMask | None, frame: Frame) -> IgnoredPixels | None:
+    """The pixels that nobody looks at, as constants of the file.
+
+    Raises:
+        UsageError: the file takes images of another size than the ignore mask.
+    """
+    if mask is None:
+        return None
+    height, width = mask.pixels.shape
+    if (height, width) != (frame.height, frame.width):
+        raise UsageError(
+            f"the detector's ignore mask is for images of {height}x{width} pixels, and the file would take"
+            f" {frame.height}x{frame.width}; export it with --size {height}x{width}"
+        )
+    return IgnoredPixels(torch.from_numpy(mask.pixels))
 
 
 def frame_of(state: DetectorState, size: tuple[int, int] | None, batch: int) -> Frame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from adbench.api.features import Batch, Features, ImageScores, Scores
 from adbench.api.geometry import Geometry
+from adbench.detector.export.ignored import IgnoredPixels
 from adbench.detector.export.maps import MapMaker
 from adbench.engine.features.feature_batch import changed
 from adbench.engine.run.method import Method
@@ -41,11 +43,12 @@ class ScoringGraph(nn.Module):
         method: of parts that can be recorded.
         frame: the images.
         half: whether features are rounded to 16 bits.
+        ignored: the pixels that nobody looks at; None for none.
     """
 
-    def __init__(self, method: Method, frame: Frame, *, half: bool) -> None:
+    def __init__(self, method: Method, frame: Frame, *, half: bool, ignored: IgnoredPixels | None = None) -> None:
         super().__init__()
-        self._method, self._half = method, half
+        self._method, self._half, self._ignored = method, half, ignored
         self._makers: dict[tuple[int, int], tuple[MapMaker, MapMaker]] = {}
         self._ids = tuple(f"{place:016x}" for place in range(frame.batch))
         self.has_map = len(self(frame.blank())) == 2  # also makes what depends on the size, before anybody records
@@ -59,13 +62,30 @@ class ScoringGraph(nn.Module):
         features = self._features(images)
         for neck in self._method.necks:
             features = neck.apply(features)
-        scores = self._method.scorer.score(features, self._method.bank)
+        scores = self._scores(features)
         scores_of_images = [self._image_scores(features, scores, place) for place in range(len(self._ids))]
         whole = self._method.aggregator.aggregate(scores_of_images).float()
         if scores.patches is None:
             return (whole,)
-        makers = [self._maker(patches, features.geometry[0])[0] for patches in scores.patches]
-        return whole, torch.stack([make(one.float()) for make, one in zip(makers, scores.patches, strict=True)])
+        maps = [self._map(patches.float(), features.geometry[0]) for patches in scores.patches]
+        return whole, torch.stack(maps)
+
+    def _scores(self, features: Features) -> Scores:
+        """The scores of images, the lowest of each where patches are ignored."""
+        geometry = features.geometry[0]
+        if self._ignored is not None and features.patches is not None:
+            looked_at = ~self._ignored.patches(_grid(features.patches), geometry).ignored
+            features = features.having(foreground=looked_at.expand(len(self._ids), -1, -1))
+        scores = self._method.scorer.score(features, self._method.bank)
+        if self._ignored is None or scores.patches is None:
+            return scores
+        patches = scores.patches.float()
+        return Scores(self._ignored.patches(_grid(patches), geometry).lowest(patches), scores.image)
+
+    def _map(self, patches: Tensor, geometry: Geometry) -> Tensor:
+        """[H, W] float32 on an image's own pixels, of patch scores [h, w]."""
+        made = self._maker(patches, geometry)[0](patches)
+        return made if self._ignored is None else self._ignored.on_map(made)
 
     def _features(self, images: Tensor) -> Features:
         """The features of prepared images."""
@@ -79,6 +99,7 @@ class ScoringGraph(nn.Module):
     def _prepared(self, image: Tensor) -> tuple[Tensor, Geometry]:
         """[3, H0, W0] float32 from 0 to 1 and its geometry."""
         geometry = Geometry.whole(image.shape[1], image.shape[2])
+        image = image if self._ignored is None else self._ignored.blanked(image)
         for step in self._method.preprocess:
             image, geometry = step.apply(image, geometry)
         return (image.float() / 255 if image.dtype == torch.uint8 else image), geometry
@@ -87,19 +108,29 @@ class ScoringGraph(nn.Module):
         """The scores of one image, as tensors."""
         patches = None if scores.patches is None else scores.patches[place].float()
         geometry = features.geometry[place]
-        return ImageScores(
+        found = ImageScores(
             id=self._ids[place],
             patches=patches,
             image=None if scores.image is None else scores.image[place],  # type: ignore[arg-type]  # read as a tensor
             size=geometry.size,
-            to_map=None if patches is None else self._maker(patches, geometry)[1],
         )
+        if patches is None:
+            return found
+        make = self._maker(patches, geometry)[1]
+        if self._ignored is None:
+            return replace(found, to_map=make)
+        return self._ignored.patches(_grid(patches[None]), geometry).looked_at(found, make)
 
     def _maker(self, patches: Tensor, geometry: Geometry) -> tuple[MapMaker, MapMaker]:
         """The makers of maps on the original image and on the prepared image, made once."""
-        grid = (int(patches.shape[0]), int(patches.shape[1]))
+        grid = _grid(patches[None])
         if grid not in self._makers:
             spec = self._method.map
             whole = Geometry.whole(*geometry.size)
             self._makers[grid] = MapMaker(grid, geometry, spec), MapMaker(grid, whole, spec)
         return self._makers[grid]
+
+
+def _grid(patches: Tensor) -> tuple[int, int]:
+    """Height and width of a grid of patches [B, h, w, ...]."""
+    return int(patches.shape[1]), int(patches.shape[2])

@@ -106,6 +106,59 @@ def test_scores_and_maps_are_the_detectors(
     assert done.report.largest_score_difference <= 1e-4
 
 
+IGNORING: dict[str, dict[str, Any]] = {
+    "nearest patches": {"scorer": "knn:k=1", "bank": "full"},
+    "nearest patches, weighed": {"scorer": "knn:k=1,reweight=5", "bank": "coreset:count=40"},
+    "mean of the highest of the map": {
+        "scorer": "knn:k=1",
+        "bank": "full",
+        "preprocess": CROPPED,
+        "aggregate": "map-top-fraction:fraction=0.2",
+    },
+    "mean of the patches": {"scorer": "residual", "bank": "subspace:variance=0.9", "aggregate": "mean"},
+    "whole images": {"scorer": "image-knn:k=2", "bank": "image-vectors", "neck": "image-statistics"},
+}
+
+
+@pytest.fixture
+def corner() -> np.ndarray:
+    """Ignored pixels: a corner, and a bar through the middle."""
+    ignored = np.zeros((60, 48), bool)
+    ignored[:22, :30] = ignored[30:36] = True
+    return ignored
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parts", IGNORING.values(), ids=IGNORING)
+def test_ignored_pixels_are_ignored_by_the_file(
+    parts: dict[str, Any],
+    quick: dict[str, Any],
+    corner: np.ndarray,
+    photographs: list[np.ndarray],
+    strangers: list[np.ndarray],
+    tmp_path: Path,
+) -> None:
+    detector = Detector(**{**SMALL, **quick, **parts}).fit(photographs, ignore=corner)
+    done = detector.export(tmp_path / "it.onnx", images=[strangers[0]])
+    score, new = opened("onnx", done.path), strangers[1]
+    found, prediction = score(new[None]), detector.predict(new)
+    assert found[0][0] == pytest.approx(prediction.score, rel=1e-4)
+    if prediction.map is not None:
+        assert np.allclose(found[1][0], prediction.map, atol=1e-4 * prediction.map.max())
+    stamped = new.copy()
+    stamped[corner] = 255 - stamped[corner]
+    assert all(np.array_equal(one, other) for one, other in zip(score(stamped[None]), found, strict=True))
+    assert done.report.largest_score_difference <= 1e-4
+
+
+def test_an_ignore_mask_decides_the_size(
+    quick: dict[str, Any], corner: np.ndarray, photographs: list[np.ndarray], tmp_path: Path
+) -> None:
+    detector = Detector(**{**SMALL, **quick, **METHODS["knn"]}).fit(photographs, ignore=corner)
+    with pytest.raises(UsageError, match="mask is for images of 60x48 pixels, .* 64x48; export it with --size 60x48"):
+        detector.export(tmp_path / "it.onnx", size=(64, 48))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("form", "name"), [("openvino", "it.xml"), ("torch", "it.pt2")])
 def test_other_formats(
