@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import model_validator
 
-from adbench import Field, Geometry, Preprocessor, Tiling, UsageError
+from adbench import Field, Geometry, Preprocessor, Tiling
 from adbench.builtin.stages.preprocessors import Pixels, Size
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class Tile(Preprocessor):
     """
 
     name = "tile"
+    plain = True
 
     class Config(Preprocessor.Config):
         size: Size = Field(256, description="height and width of a tile; one number for both")
@@ -59,12 +60,6 @@ class Tile(Preprocessor):
             return image, geometry
         continued = image[:, _reflected(height, rows)][:, :, _reflected(width, columns)]
         return continued, geometry.windowed(0, 0, rows, columns)
-
-    def for_export(self) -> Any:
-        raise UsageError(
-            f"{self.title} cannot be exported: an exported file passes the whole image through the backbone at once;"
-            " score with 'adbench predict', or fit a detector without it"
-        )
 
 
 def _reflected(length: int, wanted: int) -> Tensor:

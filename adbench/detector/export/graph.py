@@ -12,7 +12,9 @@ from adbench.api.features import Batch, Features, ImageScores, Scores
 from adbench.api.geometry import Geometry
 from adbench.detector.export.ignored import IgnoredPixels
 from adbench.detector.export.maps import MapMaker
+from adbench.detector.export.tiles import tiled_features
 from adbench.engine.features.feature_batch import changed
+from adbench.engine.features.tiles import tiling_of
 from adbench.engine.run.method import Method
 
 
@@ -91,7 +93,9 @@ class ScoringGraph(nn.Module):
         """The features of prepared images."""
         ready = [self._prepared(image.permute(2, 0, 1)) for image in images]
         pixels, geometry = torch.stack([image for image, _ in ready]), tuple(place for _, place in ready)
-        features = self._method.backbone.extract(Batch(self._ids, pixels, geometry))
+        batch, tiling = Batch(self._ids, pixels, geometry), tiling_of(self._method.preprocess)
+        backbone = self._method.backbone
+        features = backbone.extract(batch) if tiling is None else tiled_features(backbone, batch, tiling)
         if self._half:
             features = changed(features, lambda tensor: tensor.half().float() if tensor.is_floating_point() else tensor)
         return features.having(images=pixels if self._method.reads_images else None)

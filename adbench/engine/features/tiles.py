@@ -78,7 +78,7 @@ class _Mosaic:
     @classmethod
     def like(cls, found: Tensor, tiling: Tiling, batch: Batch, backbone: Backbone) -> _Mosaic:
         """A mosaic of images of which tiles have features like these [T, h, w, C]."""
-        down, across = _cells(tiling, (int(found.shape[1]), int(found.shape[2])), backbone)
+        down, across = cells_of(tiling, (int(found.shape[1]), int(found.shape[2])), backbone)
         height, width = (int(side) for side in batch.images.shape[2:])
         return cls(
             found.new_empty((len(batch), height // down, width // across, found.shape[3])),
@@ -98,7 +98,7 @@ class _Mosaic:
             self.joined[tile.image, rows, columns] = own
 
 
-def _cells(tiling: Tiling, grid: tuple[int, int], backbone: Backbone) -> tuple[int, int]:
+def cells_of(tiling: Tiling, grid: tuple[int, int], backbone: Backbone) -> tuple[int, int]:
     """Height and width in pixels of a cell of the grid of a tile.
 
     Raises:
@@ -120,8 +120,8 @@ def _extract_tiles(backbone: Backbone, batch: Batch, tiling: Tiling, most: int) 
     """Patches and layers of the images of a batch. The image vectors of tiles are left out: an image has none."""
     grids: dict[str | None, _Mosaic] = {}
     twin: str | None = None
-    for tiles in _groups(list(_tiles(tiling, batch)), most):
-        found = extract(backbone, _cut(batch, tiles, tiling))
+    for tiles in _groups(list(tiles_of(tiling, batch)), most):
+        found = extract(backbone, cut(batch, tiles, tiling))
         twin = _same_as_patches(found)
         for name, tensor in _grids_of(found, twin).items():
             grid = grids.get(name) or _Mosaic.like(tensor, tiling, batch, backbone)
@@ -148,7 +148,7 @@ def _grids_of(found: Features, twin: str | None) -> Mapping[str | None, Tensor]:
     return named
 
 
-def _tiles(tiling: Tiling, batch: Batch) -> Iterator[_Tile]:
+def tiles_of(tiling: Tiling, batch: Batch) -> Iterator[_Tile]:
     """The tiles of all images, image by image."""
     rows, columns = (range(len(tiling.starts(axis, batch.images.shape[2 + axis]))) for axis in (0, 1))
     return (_Tile(image, row, column) for image in range(len(batch)) for row in rows for column in columns)
@@ -158,7 +158,7 @@ def _groups(tiles: list[_Tile], most: int) -> Iterator[list[_Tile]]:
     return (tiles[start : start + most] for start in range(0, len(tiles), most))
 
 
-def _cut(batch: Batch, tiles: Sequence[_Tile], tiling: Tiling) -> Batch:
+def cut(batch: Batch, tiles: Sequence[_Tile], tiling: Tiling) -> Batch:
     """Some tiles of the images of a batch, as images of their own."""
     (height, width), sides = tiling.size, batch.images.shape[2:]
     tops, lefts = (tiling.starts(axis, int(side)) for axis, side in enumerate(sides))

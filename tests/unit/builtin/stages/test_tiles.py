@@ -55,8 +55,3 @@ def test_an_image_that_tiles_cover_is_left_alone():
 def test_options_that_do_not_fit_are_refused(options, why):
     with pytest.raises(UsageError, match=why):
         Tile(**options)
-
-
-def test_an_export_is_refused_in_one_sentence():
-    with pytest.raises(UsageError, match="preprocessor 'tile' cannot be exported: .*adbench predict"):
-        Tile().for_export()

@@ -30,6 +30,9 @@ SMALL = {"backbone": "pixels:cell=4", "preprocess": "resize:size=32"}
 CROPPED = ["resize:size=48", "center-crop:size=32", "pad:size=40"]
 """The prepared image shows a part of the original and a border around it."""
 
+TILED = ["resize:size=48", "tile:size=32,overlap=8,multiple=4"]
+"""Four tiles, of which two show the reflection of the image's edge."""
+
 METHODS: dict[str, dict[str, Any]] = {
     "knn": {"scorer": "knn:k=3", "bank": "full"},
     "knn, cosine": {"scorer": "knn:k=1,metric=cosine", "bank": "full"},
@@ -40,6 +43,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "knn, neighbourhoods": {"scorer": "knn:k=1", "bank": "full", "neck": ["patchify:size=3,form=unfold,dim=5", "l2"]},
     "knn, fractions": {"scorer": "knn:k=1", "bank": "full", "preprocess": "resize:size=64,precision=float"},
     "knn, bicubic": {"scorer": "knn:k=1", "bank": "full", "preprocess": "resize:size=16,interpolation=bicubic"},
+    "knn, tiles": {"scorer": "knn:k=1,reweight=3", "bank": "full", "preprocess": TILED},
+    "knn, one tile": {"scorer": "knn:k=1", "bank": "full", "preprocess": ["tile:size=64,overlap=16,multiple=4"]},
     "galleries of images": {"scorer": "gallery-knn:images=3,k=2", "bank": "gallery", "neck": "image-statistics"},
     "places": {"scorer": "aligned-knn:radius=1", "bank": "aligned", "neck": "patchify:size=3,form=unfold"},
     "places alone": {"scorer": "aligned-knn:radius=0", "bank": "aligned", "neck": "patchify:size=3,form=unfold"},
@@ -115,6 +120,7 @@ IGNORING: dict[str, dict[str, Any]] = {
         "preprocess": CROPPED,
         "aggregate": "map-top-fraction:fraction=0.2",
     },
+    "tiles": {"scorer": "knn:k=1", "bank": "full", "preprocess": TILED},
     "mean of the patches": {"scorer": "residual", "bank": "subspace:variance=0.9", "aggregate": "mean"},
     "whole images": {"scorer": "image-knn:k=2", "bank": "image-vectors", "neck": "image-statistics"},
 }
