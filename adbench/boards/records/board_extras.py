@@ -252,6 +252,26 @@ def attach(
                 _take_pictures(extras, record.id, gallery(run.folder, record))
         except AdbenchError as error:
             extras.problems.append(str(error))
+    _drop_what_no_page_shows(extras, [found.record for found in kept.values()])
+
+
+def _drop_what_no_page_shows(extras: BoardExtras, records: Iterable[ResultRecord]) -> None:
+    """Drop curves and embeddings of all seeds but the first that has details: pages show that one alone."""
+    detailed = [record for record in records if record.id in extras.details]
+    shown = _first_seeds(detailed)
+    for record_id in {record.id for record in detailed} - shown:
+        extras.details[record_id] = _without_drawings(extras.details[record_id])
+
+
+def _without_drawings(line: str) -> str:
+    """A line of details without curves and embedding; a line that is no JSON as it is."""
+    if '"embedding":null' in line and '"curves":{"pro":[],"roc":[]}' in line:
+        return line
+    try:
+        data = json.loads(line)
+        return canonical_json({**data, "curves": {"pro": [], "roc": []}, "embedding": None})
+    except (ValueError, TypeError, RecursionError):
+        return line
 
 
 def _first_seeds(records: Iterable[ResultRecord]) -> set[str]:

@@ -13,9 +13,9 @@ from adbench.boards.publish import Renderers, build, check
 from adbench.boards.records.board_extras import BoardExtras, attach, read_extras
 from adbench.boards.records.manifest import Manifest
 from adbench.boards.records.pictures import Pictures, photograph_name
-from adbench.boards.records.records_io import read_run
+from adbench.boards.records.records_io import FoundRecord, read_run
 from adbench.builtin.reports import Csv, Markdown
-from adbench.engine.evaluate.details import Curves, Details, ImageDetail, write_details
+from adbench.engine.evaluate.details import Curves, Details, ImageDetail, parse_details, write_details
 from adbench.engine.evaluate.threshold import Threshold
 from adbench.engine.store.record import canonical_json
 
@@ -254,6 +254,30 @@ def test_runs_that_no_record_of_the_board_came_from_give_nothing(make_run):
     extras = BoardExtras()
     attach(extras, [], [read_run(run)], None)
     assert extras == BoardExtras()
+
+
+def test_curves_and_points_stay_for_the_seed_that_a_page_shows(make_record):
+    records = [make_record(category=name, seed=seed) for name in ("a", "b") for seed in (1, 2, 3)]
+    made = {
+        record.id: Details(
+            id=record.id,
+            images=[ImageDetail(id="x", defect="good", score=0.5)],
+            by_defect={},
+            curves=Curves(roc=[(0, 0), (1, 1)]),
+            embedding=[(0.5, 0.5)],
+        )
+        for record in records[1:]
+    }
+    bad = records[-1].id
+    extras = BoardExtras(details={key: canonical_json(each.to_json()) for key, each in made.items()} | {bad: "["})
+    found = [FoundRecord(record, "here") for record in records]
+    for _ in range(2):
+        attach(extras, found, [], None)
+        kept = {key: parse_details(line, "here") for key, line in extras.details.items() if key != bad}
+        drawn = [key for key, each in kept.items() if each.embedding and each.curves.roc]
+        assert drawn == [records[1].id, records[3].id], "seed 1 of a has no details"
+        assert all(each.images == made[key].images for key, each in kept.items())
+        assert extras.details[bad] == "["
 
 
 def test_this_repository_shows_the_demo_s_images_only():
