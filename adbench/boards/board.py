@@ -174,9 +174,9 @@ def same_task(record: ResultRecord, board: Board) -> bool:
 
 
 def describe(record: ResultRecord) -> str:
-    """Dataset and protocol of a record, for messages."""
+    """Dataset, seed and protocol of a record, for messages: the longest last, as it may be cut."""
     task = record.task
-    return plain(f"dataset {task.dataset!r}, protocol {_canonical(task.protocol)}, seed {task.seed}")
+    return plain(f"dataset {task.dataset!r}, seed {task.seed}, protocol {_canonical(task.protocol)}")
 
 
 def default_board(records: Sequence[ResultRecord]) -> Board:
