@@ -78,7 +78,15 @@ def _board(data: BoardData) -> dict[str, Any]:
         "categories": list(map(plain, data.categories)),
         "seeds": list(data.seeds),
         "records": len(data.records),
+        "test": _test_images(data),
     }
+
+
+def _test_images(data: BoardData) -> int | None:
+    """Test images of all categories together; None where records disagree, or there are none."""
+    counts = {(record.task.category, record.task.test) for record in data.records}
+    found = dict(counts)
+    return sum(found.values()) if found and len(found) == len(counts) else None
 
 
 def _group(data: BoardData, regime: RegimeGroup, places: Sequence[Standing], extras: BoardExtras) -> dict[str, Any]:
@@ -130,6 +138,7 @@ def _method(data: BoardData, place: Standing, group: int, shared: Shared) -> dic
         "label": method.label,
         "random": method.random,
         "figures": [_cell_with_spread(place.figures[metric]) for metric in board.metrics],
+        "intervals": [_interval(place.figures[metric]) for metric in board.metrics],
         "by": [_by_category(data, method, metric) for metric in board.metrics],
         "cost": _costs(costs_of(data)[method.key]),
         "recipe": [shared.lines.place(line) for line in recipe_lines(first)],
@@ -147,6 +156,11 @@ def _cell_with_spread(cell: Figure) -> list[float | str] | str:
     if cell.fixed and cell.spread is not None:
         return [float(percent(cell.mean)), FIXED]
     return [float(percent(value)) for value in (cell.mean, cell.spread) if value is not None]
+
+
+def _interval(cell: Figure) -> list[float] | None:
+    """The 95 % interval of a mean over draws of the test images, in percent."""
+    return None if cell.mean is None or cell.interval is None else [float(percent(end)) for end in cell.interval]
 
 
 def _by_category(data: BoardData, method: MethodRow, metric: str) -> list[float | str]:

@@ -38,6 +38,8 @@ for one origin.
 
 A page that came from a server cannot read files of the disk, whatever its policy says.
 """
+_DEMO = "demo"
+"""The dataset whose boards stand below all real ones."""
 _UNSAFE = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 
 
@@ -70,6 +72,7 @@ def index_html(
         single_file: whether the page holds its script and style, instead of links to `assets/`.
     """
     boards = [{"href": quote(path), **_summary(content)} for path, content in zip(paths, contents, strict=True)]
+    boards.sort(key=lambda board: (not board["methods"], board["dataset"] == _DEMO))  # a stable sort: else by path
     return rendered("index.html.j2", [index_script()], None if single_file else FOLDER, boards=boards, overall=overall)
 
 
@@ -118,9 +121,15 @@ def rendered(template: str, scripts: Sequence[Asset], folder: str | None, **valu
         "links": folder and [f"{folder}/{script.name}" for script in scripts],
         "style_link": f"{folder}/{style.name}",
         "folder": folder,
+        "icon": _icon(),
         "policy": _policy(scripts, style, inside=folder is None),
     }
     return _environment().get_template(template).render(**trusted, **values)
+
+
+def _icon() -> str:
+    """The pages' icon as an address that holds it."""
+    return f"data:image/svg+xml,{quote(read('assets', 'icon.svg').strip())}"
 
 
 def _policy(scripts: Sequence[Asset], style: Asset, *, inside: bool) -> str:

@@ -10,13 +10,14 @@ import shlex
 import subprocess
 from dataclasses import replace
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 import yaml
 
 from adbench.boards.board import Board, BoardProtocol
 from adbench.boards.page import content as content_module
-from adbench.boards.page.asset_files import BOARD_SCRIPTS, LIBRARIES, is_asset_name, shared_assets, style_sheet
+from adbench.boards.page.asset_files import BOARD_SCRIPTS, LIBRARIES, is_asset_name, read, shared_assets, style_sheet
 from adbench.boards.page.command import command_line, file_name, recipe_lines
 from adbench.boards.page.content import content
 from adbench.boards.page.detail import Pool
@@ -200,6 +201,54 @@ def test_intervals_are_shown_where_the_record_has_them(make_record):
     assert method["details"]["bottle"]["intervals"] == [[80.0, 95.0], None]
 
 
+def test_means_have_their_intervals(make_record):
+    record = make_record()
+    info = record.metrics["image-auroc"].model_copy(update={"interval": (0.8, 0.95)})
+    record = record.model_copy(update={"metrics": {**record.metrics, "image-auroc": info}})
+    (method,) = content(tidy(board(categories=["bottle"], metrics=["image-auroc"]), [record]), BoardExtras())["methods"]
+    assert method["intervals"] == [[80.0, 95.0]]
+    (without,) = content(tidy(board(), [make_record()]), BoardExtras())["methods"]
+    assert set(map(str, without["intervals"])) == {"None"}
+
+
+def test_a_page_says_how_many_test_images_there_are(make_record):
+    made = [make_record("x", category) for category in ("bottle", "cable")]
+    shown = content(tidy(board(), made), BoardExtras())
+    assert shown["board"]["test"] == sum(record.task.test for record in made)
+    assert f"Test images <b>{shown['board']['test']}</b>" in board_html(shown)
+    assert content(tidy(board(), []), BoardExtras())["board"]["test"] is None
+
+
+def test_the_tooltips_know_the_metrics_of_the_shipped_boards():
+    script = read("assets", "data.js").split("const MEANINGS")[1].split("};")[0]
+    shipped = {
+        metric
+        for path in Path(__file__).parents[3].glob("leaderboards/*/*/board.yaml")
+        for metric in yaml.safe_load(path.read_text(encoding="utf-8"))["metrics"]
+    }
+    assert shipped - set(re.findall(r'^  "([\w-]+)":', script, re.MULTILINE)) == set()
+
+
+def test_a_page_has_a_description_and_an_icon(make_record):
+    page = board_html(content(tidy(board(title='Two "parts" <b>'), [make_record()]), BoardExtras()))
+    assert page.count('content="Two &#34;parts&#34; &lt;b&gt;: 1 method of') == 2
+    assert '<link rel="icon" href="data:image/svg+xml,%3Csvg' in page
+
+
+def test_the_index_has_real_boards_first_and_empty_ones_last(make_record):
+    full = content(
+        tidy(
+            board(dataset="real"),
+            [make_record().model_copy(update={"task": make_record().task.model_copy(update={"dataset": "real"})})],
+        ),
+        BoardExtras(),
+    )
+    demo = content(tidy(board(dataset="demo"), [make_record()]), BoardExtras())
+    empty = content(tidy(board(dataset="real"), []), BoardExtras())
+    page = index_html(["a/empty", "b/demo", "c/real"], [empty, demo, full])
+    assert re.findall(r'href="(./\w+)/index.html"', page) == ["c/real", "b/demo", "a/empty"]
+
+
 def test_a_pool_holds_a_value_once_and_knows_its_size():
     pool = Pool()
     assert [pool.place(value) for value in ("a", [1], "a", [1])] == [0, 1, 0, 1]
@@ -280,7 +329,7 @@ def test_a_page_asks_nobody_for_anything(make_record, single_file):
     markup = re.sub(r"<script.*?</script>|<style>.*?</style>", "", page, flags=re.DOTALL)
     assert not re.search(r'(?:src|href)="(?:[a-z]+:)?//', markup)
     assert not re.search(r"<(?:iframe|object|embed|base)\b", markup)
-    assert markup.count("<link") == (0 if single_file else 1)
+    assert markup.count("<link") == (1 if single_file else 2)  # the icon, and the style sheet
     assert not any("@import" in text for text in (page, style_sheet().text))
     assert len(page.encode()) < (3e6 if single_file else 5e4)
 

@@ -162,7 +162,7 @@ def test_methods_stand_in_groups_by_rank(visit):
         "Normal training images",
         "Normal training images, transductive (learned from the test images)",
     ]
-    assert visit.texts("#table-0 tbody tr:first-child td") == ["1", "95.5 ± 0.7", "95.5 ± 0.7"]
+    assert visit.texts("#table-0 tbody tr:first-child td") == ["1a", "95.5 ± 0.7", "95.5 ± 0.7"]
     assert visit.drawn("#drawings-0")
 
 
@@ -204,7 +204,7 @@ def test_the_columns_show_metrics_categories_or_cost(visit):
     visit.click("#view input[value=cost]")
     assert "bank MB" in visit.texts("#table-0 thead th")
     visit.choose("#metric", "1")
-    assert visit.texts("#table-0 thead th.chosen") == ["pixel-auroc"]
+    assert visit.texts("#table-0 thead th.chosen") == ["pixel-auroc, %"]
 
 
 def test_a_method_opens_with_everything_about_it(visit):
@@ -222,6 +222,47 @@ def test_a_method_opens_with_everything_about_it(visit):
     assert "screw/test/good/1" in [e.get_attribute("title") for e in visit.all("dialog .image-id")]
     visit.click("dialog .actions button:last-child")
     assert not visit.all("dialog[open]")
+
+
+def test_the_address_holds_filters_sort_and_view(visit):
+    """What one person has set, another sees who opens the address."""
+    visit.one("#search").send_keys("a")
+    visit.choose("#metric", "1")
+    visit.click("#view input[value=cost]")
+    visit.click("#table-0 thead th:nth-child(2) button")
+    address = visit.browser.current_url
+    assert address.split("#")[1] == "metric=pixel-auroc&view=cost&sort=method&search=a"
+    names, heads = visit.names(), visit.texts("#table-0 thead th")
+    visit.browser.get("about:blank")
+    visit.browser.get(address)
+    assert (visit.names(), visit.texts("#table-0 thead th")) == (names, heads)
+    assert visit.one("#search").get_attribute("value") == "a"
+
+
+def test_an_address_with_nonsense_is_the_page_as_at_first(visit):
+    names, page = visit.names(), visit.browser.current_url.split("#")[0]
+    visit.browser.get("about:blank")
+    visit.browser.get(f"{page}#metric=none&view=none&sort=none-down&device=none&method=none")
+    assert visit.names() == names
+    assert not visit.all("dialog[open]")
+
+
+def test_a_heading_says_what_its_metric_measures(visit):
+    titles = [button.get_attribute("title") for button in visit.all("#table-0 thead th button")]
+    assert "50 is chance" in titles[2]
+
+
+def test_rows_like_the_first_bear_a_letter(visit):
+    """The letter follows the test that the page's data hold, and stands only beside ranks that were tested."""
+    told = visit.browser.execute_script(
+        "const data = JSON.parse(document.querySelector('#data').textContent);"
+        "const { first, p } = data.groups[0].tests;"
+        "return data.methods.filter((m) => m.key === first || p[m.key] >= 0.05).map((m) => m.label)"
+    )
+    rows = visit.all("#table-0 tbody tr")
+    assert sum(bool(row.find_elements("css selector", ".alike")) for row in rows) == len(told)
+    visit.choose("#metric", "1")
+    assert not visit.all("#table-0 .alike")
 
 
 def test_the_command_can_be_copied(visit):

@@ -11,6 +11,27 @@ const COSTS = [
   { key: "bank", title: "bank MB" },
 ];
 
+/** What each metric measures; a metric that is not here has no tooltip. */
+const MEANINGS = {
+  "image-auroc": "The chance that a defective image scores higher than a normal one; 50 is chance.",
+  "image-ap": "Average precision of the image scores: precision, averaged over recall.",
+  "image-f1-max": "The best F1 of any image threshold, chosen with the test's labels.",
+  "pixel-auroc": "The chance that a defective pixel scores higher than a normal one; large defects count most.",
+  "pixel-ap": "Average precision of the pixels: strict where defects are small.",
+  "pixel-f1-max": "The best F1 of any pixel threshold, chosen with the test's masks.",
+  "pixel-aupro-30": "Mean overlap with each defect's region, over pixel false alarms up to 30 %; all regions count alike.",
+  "pixel-aupro-05": "Mean overlap with each defect's region, over pixel false alarms up to 5 %; stricter than 30 %.",
+};
+
+/** Whether the test over images tells a method from the first of its group, by the metric that ranks the board. */
+const alike = (method) => {
+  const tests = groups[method.group].tests;
+  return Boolean(tests) && (method.key === tests.first || tests.p[method.key] >= 0.05);
+};
+
+/** The interval of a figure in brackets, or nothing. */
+const bracketed = (interval) => (interval ? `[${interval.map((end) => end.toFixed(1)).join(", ")}]` : "");
+
 /** What the controls of the page say. */
 const state = { metric: board.metrics.indexOf(board.rank_by), view: "metrics", sort: { key: "rank", down: false } };
 

@@ -24,13 +24,17 @@ function openMethod(method) {
     h("div", { class: "dialog-body" }, figuresOf(method), recipeOf(method), notesOf(method), evidenceOf(method)),
   );
   if (!dialog.open) dialog.showModal();
-  history.replaceState(null, "", `#${method.key}`);
+  writeAddress(method);
   dialog.scrollTop = 0;
   close.focus();
 }
 
 function figuresOf(method) {
-  const figures = board.metrics.map((metric, index) => [metric, shown(method.figures[index]), rankIn(method, index)]);
+  const figures = board.metrics.map((metric, index) => [
+    h("span", { title: MEANINGS[metric] }, metric),
+    h("span", null, shown(method.figures[index]), intervalMark(method.intervals[index])),
+    rankIn(method, index),
+  ]);
   const costs = COSTS.map((cost) => [cost.title, amount(method.cost[cost.key])]);
   const where = [
     ["device", method.cost.devices.join("; ") || NONE],

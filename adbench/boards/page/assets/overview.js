@@ -23,7 +23,7 @@ function pareto(members, metric, cost) {
     }))
     .filter((point) => point.cost > 0 && point.value !== null)
     .map((point) => (cost.more ? { ...point, cost: 1000 / point.cost } : point));
-  if (!points.length) return h("p", { class: "pale" }, "No method has both figures.");
+  if (!points.length) return h("p", { class: "pale" }, "No method that is shown has both figures.");
   const devices = d3.sort(new Set(points.map((point) => point.device)));
   const series = cost.timed ? d3.group(points, (point) => point.device) : new Map([["all", points]]);
   const fronts = [...series.values()].map(paretoFront);
@@ -109,12 +109,11 @@ function anchor(point, points) {
   return at < 0.25 ? "start" : at > 0.75 ? "end" : "middle";
 }
 
-const NOT_RANKED = "need three methods and three categories with all figures, and at most forty methods";
-
-/** Average ranks over categories; a bar at the right joins methods that the categories cannot tell apart. */
+/** Average ranks over categories; a bar at the right joins methods that the categories cannot tell apart.
+ *  Nothing for fewer than three methods or categories with all figures, or more than forty methods. */
 function criticalDifference(group) {
   const ranking = groups[group].rankings?.[state.metric];
-  if (!ranking) return figureOf("Critical differences", NOT_RANKED);
+  if (!ranking) return null;
   const nameOf = new Map(membersOf(group).map((method) => [method.key, titleOf(method)]));
   const ordered = d3.sort(
     Object.entries(ranking.ranks).map(([key, rank]) => ({ key, rank })),

@@ -30,13 +30,15 @@ function renderDrawings() {
       ),
       box,
     );
-    place.replaceChildren(figure, criticalDifference(index));
+    const timed = members.some((method) => COSTS.some((cost) => method.cost[cost.key] > 0));
+    place.replaceChildren(...[timed ? figure : null, criticalDifference(index)].filter(Boolean));
   });
 }
 
 function render() {
   renderTables();
   renderDrawings();
+  writeAddress();
 }
 
 function section(group, index) {
@@ -51,6 +53,14 @@ function section(group, index) {
       `Fingerprint ${group.fingerprint}: rows of another one are never ranked with these.`,
     ),
     h("div", { id: `table-${index}` }),
+    group.tests
+      ? h(
+          "p",
+          { class: "pale note" },
+          "a: cannot be told apart from the first row",
+          ` (${group.tests.test} over the images of all categories, corrected for the number of rows, 5 %).`,
+        )
+      : null,
     h("div", { class: "columns", id: `drawings-${index}` }),
   );
 }
@@ -82,16 +92,10 @@ function start() {
   byId("first").append(...methodOptions(methods[0]));
   byId("second").append(...methodOptions(methods[1]));
   byId("compare").hidden = methods.length < 2;
+  byId("filters").open = !matchMedia("(max-width: 600px)").matches;
   listen();
-  render();
+  readAddress();
   renderComparison();
-  openLinked();
-}
-
-/** The method that the address names. */
-function openLinked() {
-  const method = methods.find((each) => each.key === location.hash.slice(1));
-  if (method) openMethod(method);
 }
 
 function listen() {
@@ -106,8 +110,9 @@ function listen() {
   byId("view").addEventListener("change", () => {
     state.view = chosen("view");
     renderTables();
+    writeAddress();
   });
-  window.addEventListener("hashchange", openLinked);
+  window.addEventListener("hashchange", readAddress);
   for (const id of ["first", "second"]) byId(id).addEventListener("change", renderComparison);
 }
 

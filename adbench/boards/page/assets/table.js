@@ -1,11 +1,20 @@
 /** The columns of the chosen view. `value` sorts, `text` is shown, `heat` is from 0 to 1; `more` says that more is better. */
 function columnsOf(view) {
-  const rank = { key: "rank", title: "rank", value: (m) => m.ranks[state.metric], text: rankText };
+  const rank = {
+    key: "rank",
+    title: "rank",
+    meaning: "By the mean. a: cannot be told apart from the first row.",
+    value: (m) => m.ranks[state.metric],
+    text: rankText,
+    mark: ranksAreTested() ? alikeMark : null,
+  };
   const name = { key: "method", title: "method", value: (m) => m.label.toLowerCase(), heading: true };
   const metric = (index) => ({
     key: `metric-${index}`,
-    title: board.metrics[index],
+    title: `${board.metrics[index]}, %`,
+    meaning: MEANINGS[board.metrics[index]],
     more: true,
+    mark: (m) => intervalMark(m.intervals[index]),
     chosen: index === state.metric,
     value: (m) => numberIn(m.figures[index]),
     text: (m) => shown(m.figures[index]),
@@ -39,12 +48,26 @@ function categoryColumn(category, index) {
   return {
     key: `category-${index}`,
     title: category,
+    meaning: `${board.metrics[state.metric]} on ${category}, percent`,
     more: true,
     value: (m) => numberIn(cell(m)),
     text: (m) => shown(cell(m)),
     heat,
   };
 }
+
+/** The test compares by the metric that ranks the board, and says nothing about others. */
+const ranksAreTested = () => board.metrics[state.metric] === board.rank_by;
+
+function alikeMark(method) {
+  if (!alike(method)) return null;
+  const tests = groups[method.group].tests;
+  const p = tests.p[method.key];
+  const said = p === undefined ? "the first row" : `cannot be told apart from the first: ${tests.test}, p = ${p}`;
+  return h("span", { class: "alike", title: said }, "a");
+}
+
+const intervalMark = (interval) => (interval ? h("small", { class: "interval" }, bracketed(interval)) : null);
 
 /** `2=` where several methods of a group share a place. */
 function rankText(method) {
@@ -71,13 +94,15 @@ function sortBy(column) {
   const down = state.sort.key === column.key ? !state.sort.down : Boolean(column.more);
   state.sort = { key: column.key, down };
   renderTables();
+  writeAddress();
   document.querySelector(`.standings th[aria-sort] button`)?.focus();
 }
 
 function headCell(column) {
   const now = state.sort.key === column.key;
   const arrow = h("span", { class: "arrow", "aria-hidden": "true" }, now ? (state.sort.down ? "▼" : "▲") : "");
-  const button = h("button", { type: "button", onclick: () => sortBy(column) }, column.title, arrow);
+  const told = { type: "button", title: column.meaning, onclick: () => sortBy(column) };
+  const button = h("button", told, column.title, arrow);
   const kinds = [
     column.heading || column.words ? null : "number",
     column.chosen ? "chosen" : null,
@@ -109,7 +134,7 @@ function bodyCell(column, method, best) {
     value === null ? "missing" : null,
     value !== null && value === best ? "best" : null,
   ];
-  const cell = h("td", { class: kinds.filter(Boolean).join(" ") || null }, column.text(method));
+  const cell = h("td", { class: kinds.filter(Boolean).join(" ") || null }, column.text(method), column.mark?.(method));
   return warmed(cell, column.heat?.(method));
 }
 
