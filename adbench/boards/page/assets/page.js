@@ -58,7 +58,7 @@ function section(group, index) {
           "p",
           { class: "pale note" },
           "a: cannot be told apart from the first row",
-          ` (${group.tests.test} over the images of all categories, corrected for the number of rows, 5 %).`,
+          ` (${group.tests.test}, corrected for the number of rows, 5 %).`,
         )
       : null,
     h("div", { class: "columns", id: `drawings-${index}` }),
