@@ -56,11 +56,14 @@ VARIANTS = [
 ]
 """Options that lead along other lines than the defaults do."""
 
+ELSEWHERE = {"sam", "anomalib"}
+"""SAM segments its pictures on the CPU in all but the network; anomalib's networks are compared in tests/peers."""
+
 PLAIN = [
     (kind, entry.cls.name, {})
     for kind in ("neck", "masker", "bank", "scorer")
     for entry in installed().entries(kind)
-    if entry.cls.name != "sam"  # its pictures are segmented on the CPU in all but the network
+    if entry.cls.name not in ELSEWHERE
 ]
 
 
@@ -74,10 +77,12 @@ def brief(cls, options):
 
 
 @pytest.fixture(autouse=True)
-def scorers_read_banks_of_few_steps(monkeypatch):
+def scorers_read_small_banks(monkeypatch, tmp_path):
+    """Banks of few steps and with small random networks."""
+
     def bank(scorer):
         usual = bank_for(scorer)
-        return type(usual)(**brief(type(usual), usual.config.model_dump()))
+        return small(type(usual), usual.config.model_dump(), tmp_path)
 
     monkeypatch.setattr("adbench.testing.exercise.bank_for", bank)
 
@@ -87,13 +92,19 @@ def made(kind, name, options, tmp_path):
     cls = next((entry.cls for entry in installed().entries(kind) if entry.cls.name == name), None)
     if cls is None:
         pytest.skip(f"{kind} {name!r} is not installed here")
+    return small(cls, options, tmp_path)
+
+
+def small(cls, options, tmp_path):
+    """The component with random weights, few steps and, of CLIP, a small network."""
     asked = cls.Config.model_fields
     if "architecture" in asked:
         pytest.importorskip("open_clip")
         file = tmp_path / "tiny.json"
         file.write_text(json.dumps(CLIP))
         options = {**options, "architecture": file}
-    return cls(**brief(cls, options), **({"weights": "random"} if "weights" in asked else {}))
+    weights = {"weights": "random"} if "weights" in asked else {}
+    return cls(**{**brief(cls, options), **weights})
 
 
 def answered(component, device, tmp_path):
@@ -152,15 +163,15 @@ def _tensors(found: Tensor, wanted: Tensor, tolerance: float, where: str) -> Non
 
 def toys_on(toys: Toys, device: str) -> Toys:
     """The toys as the engine hands them over: features on the device, masks and prepared images on the CPU."""
-    streams = [_on(stream, device) for stream in (toys.train, toys.test)]
-    return Toys(*streams, toys.truth, toys.batch, toys.image, toys.scores)
+    train, test, labelled = (_on(stream, device) for stream in (toys.train, toys.test, toys.labelled))
+    return replace(toys, train=train, test=test, labelled=labelled)
 
 
 def _on(stream: ToyStream, device: str) -> ToyStream:
     features = stream.features
     layers = {name: layer.to(device) for name, layer in (features.layers or {}).items()}
     moved = features.having(patches=features.patches.to(device), image=features.image.to(device), layers=layers or None)
-    return ToyStream(moved, stream.batch)
+    return ToyStream(moved, stream.batch, stream.labels)
 
 
 @pytest.mark.parametrize(("kind", "name", "options"), PLAIN + VARIANTS)
