@@ -76,7 +76,7 @@ def test_reports_are_read_from_lines_of_details():
         '{"<script>":1}',
         '{"grid":' + "[" * 100_000,
         json.dumps({**report().model_dump(), "normals": -1}),
-        json.dumps({**report().model_dump(), "corrupted": report().model_dump()["corrupted"] * 11}),
+        json.dumps({**report().model_dump(), "corrupted": report().model_dump()["corrupted"] * 24}),
     ],
 )
 def test_a_strange_report_is_a_problem_and_no_crash(value):
