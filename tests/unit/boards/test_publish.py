@@ -280,7 +280,7 @@ def test_a_check_does_not_look_at_data(make_run, root):
 def links_of(page):
     """The files that a page asks its browser for."""
     text = page.read_text(encoding="utf-8")
-    return [page.parent / link for link in re.findall(r'<(?:script|link) [^>]*(?:src|href)="([^"]+)"', text)]
+    return [page.parent / link for link in re.findall(r'<(?:script|link) [^>]*(?:src|href)="((?!data:)[^"]+)"', text)]
 
 
 def whole(root):
