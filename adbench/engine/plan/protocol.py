@@ -109,7 +109,12 @@ class Task:
 
     @cached_property
     def labels(self) -> Mapping[str, int]:
-        """The class of each training image and exemplar, by alias: 0 for normal, else the number of its type."""
+        """The class of each training image and exemplar, by alias: 0 for normal, else the number of its type.
+
+        Empty without exemplars: the defects in a contaminated training set are labels that nobody sees.
+        """
+        if not self.exemplars:
+            return {}
         types = sorted({sample.defect for sample in self.exemplars})
         numbers = {GOOD: 0, **{defect: number for number, defect in enumerate(types, 1)}}
         return {self.aliases[sample.id]: numbers[sample.defect] for sample in (*self.train, *self.exemplars)}

@@ -23,6 +23,7 @@ class Unread:
 
     title = "dataset 'unread'"
     regions, ignored, specimen = Dataset.regions, Dataset.ignored, Dataset.specimen
+    judges_marks = False
 
 
 def one_run(category, highs, lows=None, split=None, seed=0):
