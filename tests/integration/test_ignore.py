@@ -233,6 +233,7 @@ def test_a_detector_refuses_images_of_another_size_row_by_row(coded, file, tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("file")
 def test_defective_images_are_measured_without_ignored_pixels(coded, tmp_path):
     out = tmp_path / "measured.adbench"
     spots, masks = coded / "test" / "spot", coded / "ground_truth" / "spot"
