@@ -1,6 +1,6 @@
 """What is kept of a network between processes, so that the next one need not build it: facts and proofs.
 
-A library such as timm takes seconds to import, and a network has to be built by it only where torch computes it. So a
+A library of networks takes seconds to import, and a network has to be built by it only where torch computes it. So a
 network's exports are kept (`exports`), and beside them the facts that a backbone reads from its network, and the proofs
 that a runtime gave on this machine what torch gives.
 """

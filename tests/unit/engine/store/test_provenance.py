@@ -14,8 +14,8 @@ from adbench import Weights
 from adbench.engine.store import provenance
 from adbench.engine.store.provenance import git_state, provenance_of
 
-REFERENCES = {"torchvision"}
-"""What comments compare with: whose resizing is meant."""
+REFERENCES = {"anomalib", "torchvision"}
+"""What comments compare with: whose convention or resizing is meant."""
 
 MODULES = {"faiss-cpu": "faiss", "open-clip-torch": "open_clip", "segment-anything": "segment_anything"}
 """Names of modules that are not those of their packages."""
