@@ -25,6 +25,7 @@ from adbench.builtin.stages.tiles import Tile
 from adbench.executor import Ending, Executor, Job
 from adbench.reports import Report
 from adbench.testing import Broken, Untried, checks_for
+from adbench.training import Tuned, Tuner
 
 # metadata
 
@@ -713,6 +714,27 @@ class OddOption(Preprocessor):
         return image, geometry
 
 
+class Reshaping(Tuner):
+    """Replaces a weight by one of another shape."""
+
+    name = "reshaping"
+
+    def tune(self, trainable, images, ctx):
+        trainable.network.patch_embed = torch.nn.Conv2d(3, 16, 4, 8)
+        return Tuned()
+
+
+class Eavesdropping(Tuner):
+    """Changes a weight by what the images are called."""
+
+    name = "eavesdropping"
+
+    def tune(self, trainable, images, ctx):
+        with torch.no_grad():
+            next(trainable.network.parameters()).mul_(2.0 if any("crack" in name for name in images.ids) else 1.0)
+        return Tuned()
+
+
 BROKEN = [
     (BadName, "name-is-a-slug", "'bad name'"),
     (Silent, "class-has-a-docstring", "There is none"),
@@ -795,6 +817,8 @@ BROKEN = [
     (Ghost, "no-jobs-no-endings", "There was one"),
     (Ascii, "answers-arrive-unchanged", "Another answer came back"),
     (Pretender, "a-death-costs-its-own-job-only", "set `here = True`"),
+    (Reshaping, "network-keeps-its-form", "A name or a shape"),
+    (Eavesdropping, "names-do-not-matter", "Other names gave other weights"),
 ]
 
 
