@@ -96,4 +96,4 @@ def test_the_name_is_not_to_be_had_for_nothing(run):
 def test_more_shots_than_images_are_reported(run):
     (record,), _ = run("winclip", "prompts-few", "--allow", "class-names", "--shots", "100")
     assert record["status"] == "failed"
-    assert "24 normal images: draw 0 of 100 shots needs 100; use fewer shots" in record["reason"]
+    assert "28 normal images: draw 0 of 100 shots needs 100; use fewer shots" in record["reason"]
