@@ -155,6 +155,7 @@ def test_examples_are_shown_in_three_ways(generator, images):
     assert not any(torch.equal(shown[place], given[place % 4]) for place in range(4, 12))
 
 
+@pytest.mark.slow
 def test_cutpaste_learns_to_tell_pieces_from_normal_images():
     """On plain images with a smooth gradient, a pasted piece is easy to see."""
     ramp = torch.linspace(0, 1, 32)

@@ -91,7 +91,8 @@ def job_finished(record):
 '''
 
 
-@pytest.mark.parametrize("executor", ["inline", pytest.param("process:workers=1", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["inline", "process:workers=1"])
 def test_json_is_all_that_comes_to_standard_output(parts, tmp_path, executor):
     (tmp_path / "printing_for_test.py").write_text(PRINTING)
     info = tmp_path / "printing_for_test-1.0.dist-info"
