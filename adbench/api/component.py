@@ -66,6 +66,9 @@ class Component(ABC):
     plain: ClassVar[bool] = False
     """Whether what it computes consists of tensor operations alone, so that an export can record it as it is."""
 
+    not_exported: ClassVar[str] = "it has no form that consists of tensor operations alone"
+    """The reason why there is no form for exports, as the end of a sentence, for a component without one."""
+
     class Config(Config):
         """No options."""
 
@@ -96,7 +99,7 @@ class Component(ABC):
         """
         if self.plain:
             return self
-        raise UsageError(f"{self.title} cannot be exported: it has no form that consists of tensor operations alone")
+        raise UsageError(f"{self.title} cannot be exported: {self.not_exported}")
 
     @classmethod
     def defaults(cls, config: Any) -> Mapping[str, Any]:

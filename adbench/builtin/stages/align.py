@@ -31,6 +31,10 @@ class Align(Preprocessor):
 
     name = "align"
     turns = True
+    not_exported = (
+        "it follows edges and fills outlines in as many passes as an image needs, and an exported file has a fixed"
+        " number of steps; align images before, or fit without it"
+    )
 
     class Config(Preprocessor.Config):
         sigma: float = Field(2.0, gt=0, le=20, description="Gaussian before Canny's edges, in pixels at 512 a side")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from adbench import ContractError, Features, Field, Masker
@@ -44,8 +45,20 @@ class PcaForeground(Masker):
         import torch
 
         patches = features.need_patches(self.title)
-        sides = torch.stack([self._central_side(_first_component(image)) for image in patches])
+        sides = torch.stack([self._central_side(first_component(image, self.axis)) for image in patches])
         return self._cleaned(sides)
+
+    def for_export(self) -> PcaForeground:
+        from adbench.builtin.stages.recordable_maskers import RecordablePcaForeground
+
+        return RecordablePcaForeground(**self.config.model_dump())
+
+    def axis(self, products: Tensor) -> Tensor:
+        """The axis [N] of the greatest variance, of symmetric products [N, N]."""
+        import torch
+
+        found: Tensor = torch.linalg.eigh(products).eigenvectors[:, -1]
+        return found
 
     def _central_side(self, component: Tensor) -> Tensor:
         """[H, W] bool: the component's positive end if that fills the centre, else its negative end."""
@@ -53,8 +66,8 @@ class PcaForeground(Masker):
         top, left = (int(side * CENTRE_BORDER) for side in component.shape)
         bottom, right = (int(side * (1 - CENTRE_BORDER)) for side in component.shape)
         centre = positive[top:bottom, left:right]
-        fills = int(centre.sum()) > centre.numel() * CENTRE_SHARE
-        return positive if fills else -component > self.config.threshold
+        fills = centre.sum() > centre.numel() * CENTRE_SHARE
+        return (fills & positive) | (~fills & (-component > self.config.threshold))
 
     def _cleaned(self, mask: Tensor) -> Tensor:
         """The masks [B, H, W] enlarged by a patch, then closed: small holes and gaps are filled."""
@@ -62,20 +75,23 @@ class PcaForeground(Masker):
         return _eroded(_dilated(_dilated(mask.reshape(-1, *plane)))).reshape(mask.shape)
 
 
-def _first_component(patches: Tensor) -> Tensor:
+def first_component(patches: Tensor, axis_of: Callable[[Tensor], Tensor]) -> Tensor:
     """[H, W] float32: how far each patch [H, W, C] lies from the mean along the axis of the greatest variance.
 
     That axis points where its loading of the largest magnitude is positive, as scikit-learn turns it since 1.5.
+
+    Args:
+        patches: of one image.
+        axis_of: the axis of the greatest variance, of symmetric products.
     """
-    import torch
     from torch.nn.functional import normalize
 
     rows = patches.flatten(0, 1).float()
     rows = rows - rows.mean(0)
     wide = rows.shape[1] > rows.shape[0]  # the smaller of the two products has the same axis
-    vector = torch.linalg.eigh(rows @ rows.T if wide else rows.T @ rows).eigenvectors[:, -1]
+    vector = axis_of(rows @ rows.T if wide else rows.T @ rows)
     axis = normalize(rows.T @ vector if wide else vector, dim=0)
-    axis = axis * axis[axis.abs().argmax()].sign()
+    axis = axis * axis.gather(0, axis.abs().argmax(0, keepdim=True)).sign()
     return (rows @ axis).reshape(patches.shape[:2])
 
 
@@ -118,6 +134,11 @@ class Otsu(Masker):
         shares = adaptive_avg_pool2d(pixels.float(), (patches.shape[1], patches.shape[2]))
         return (shares >= self.config.share).to(patches.device)
 
+    def for_export(self) -> Otsu:
+        from adbench.builtin.stages.recordable_maskers import RecordableOtsu
+
+        return RecordableOtsu(**self.config.model_dump())
+
 
 def _inner_side(image: Tensor) -> Tensor:
     """[H0, W0] bool on the CPU: which pixels of an image [3, H0, W0] lie on Otsu's side away from the border."""
@@ -135,6 +156,7 @@ class Border(Masker):
     """All but the patches next to the image's border, where padding and cropping leave their traces."""
 
     name = "border"
+    plain = True
     needs: ClassVar[frozenset[str]] = frozenset({"patches"})
 
     class Config(Masker.Config):
@@ -146,6 +168,6 @@ class Border(Masker):
         import torch
 
         patches, width = features.need_patches(self.title), self.config.width
-        mask = torch.zeros(patches.shape[:3], dtype=torch.bool, device=patches.device)
-        mask[:, width : patches.shape[1] - width, width : patches.shape[2] - width] = True
-        return mask
+        places = [torch.arange(cells, device=patches.device) for cells in patches.shape[1:3]]
+        rows, columns = ((place >= width) & (place < len(place) - width) for place in places)
+        return (rows[:, None] & columns).expand(len(patches), -1, -1)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from adbench.api.networks.exports import NEEDED, OPSET
+from adbench.detector.export.embedding import DOMAIN, has_steps, with_embedded, with_steps
 from adbench.errors import UsageError, printable
 
 if TYPE_CHECKING:
@@ -106,6 +107,10 @@ def _write_openvino(recording: Recording, path: Path, facts: Facts) -> None:
 
 
 def _write_torch(recording: Recording, path: Path, facts: Facts) -> None:
+    if has_steps(recording.program):
+        raise UsageError(
+            "the backbone is an ONNX model, whose operations no file of torch can hold; take --format onnx or openvino"
+        )
     torch.export.save(recording.program, path, extra_files=dict(facts))
 
 
@@ -116,8 +121,10 @@ def onnx_bytes(recording: Recording) -> bytes:
         UsageError: torch's exporter has no ONNX form of one of its operations.
     """
     file: Any = io.BytesIO()  # which torch takes, whatever its annotations say
+    embeds = has_steps(recording.program)
     module = _Whole(recording.program.module(check_guards=False))
-    with warnings.catch_warnings(), torch.no_grad(), _with_expm1(), patch.object(torch._C, "_jit_onnx_log"):  # noqa: SLF001
+    quiet = patch.object(torch._C, "_jit_onnx_log")  # noqa: SLF001
+    with warnings.catch_warnings(), torch.no_grad(), _with_expm1(), with_steps(), quiet:
         warnings.simplefilter("ignore")
         try:
             torch.onnx.export(
@@ -128,12 +135,13 @@ def onnx_bytes(recording: Recording) -> bytes:
                 opset_version=OPSET,
                 input_names=[INPUT],
                 output_names=list(OUTPUTS[: recording.outputs]),
+                custom_opsets={DOMAIN: 1} if embeds else None,
             )
         except RuntimeError as error:  # the exporter's own errors are of this class, too
             first = printable(str(error).partition("\n")[0][:200])
             raise UsageError(f"torch cannot write this method as ONNX ({first}); take --format torch") from None
     content: bytes = file.getvalue()
-    return content
+    return with_embedded(content) if embeds else content
 
 
 class _Whole(nn.Module):

@@ -13,9 +13,10 @@ from adbench.api.geometry import Geometry
 from adbench.detector.export.ignored import IgnoredPixels
 from adbench.detector.export.maps import MapMaker
 from adbench.detector.export.tiles import tiled_features
+from adbench.engine.features.after_backbone import seen
 from adbench.engine.features.feature_batch import changed
 from adbench.engine.features.tiles import tiling_of
-from adbench.engine.run.method import Method
+from adbench.engine.run.method import Method, with_lowest_outside
 
 
 class Frame(NamedTuple):
@@ -73,16 +74,31 @@ class ScoringGraph(nn.Module):
         return whole, torch.stack(maps)
 
     def _scores(self, features: Features) -> Scores:
-        """The scores of images, the lowest of each where patches are ignored."""
-        geometry = features.geometry[0]
-        if self._ignored is not None and features.patches is not None:
-            looked_at = ~self._ignored.patches(_grid(features.patches), geometry).ignored
-            features = features.having(foreground=looked_at.expand(len(self._ids), -1, -1))
-        scores = self._method.scorer.score(features, self._method.bank)
-        if self._ignored is None or scores.patches is None:
+        """The scores of images, the lowest of each where patches are ignored or outside the object."""
+        geometry, foreground = features.geometry[0], self._foreground(features)
+        scores = self._method.scorer.score(features.having(foreground=foreground), self._method.bank)
+        if scores.patches is None:
             return scores
         patches = scores.patches.float()
-        return Scores(self._ignored.patches(_grid(patches), geometry).lowest(patches), scores.image)
+        if foreground is not None:
+            return Scores(with_lowest_outside(patches, foreground), scores.image)
+        if self._ignored is None:
+            return Scores(patches, scores.image)
+        looked_at = ~self._ignored.patches(_grid(patches), geometry).ignored
+        return Scores(with_lowest_outside(patches, looked_at), scores.image)
+
+    def _foreground(self, features: Features) -> Tensor | None:
+        """[N, h, w] bool: the patches that count, of those that nobody ignores; None for all of them."""
+        if features.patches is None:
+            return None
+        looked_at = None
+        if self._ignored is not None:
+            ignored = self._ignored.patches(_grid(features.patches), features.geometry[0]).ignored
+            looked_at = (~ignored).expand(len(self._ids), -1, -1)
+        if self._method.masker is None:
+            return looked_at
+        found = self._method.masker.mask(features)
+        return seen(found, torch.ones_like(found) if looked_at is None else looked_at)
 
     def _map(self, patches: Tensor, geometry: Geometry) -> Tensor:
         """[H, W] float32 on an image's own pixels, of patch scores [h, w]."""

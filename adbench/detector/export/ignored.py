@@ -28,10 +28,6 @@ class IgnoredPatches(NamedTuple):
     kept: Tensor
     pixels: Tensor
 
-    def lowest(self, scores: Tensor) -> Tensor:
-        """Patch scores [B, h, w] where ignored ones have the lowest of their image, as in a run."""
-        return torch.where(self.ignored, scores.amin(dim=(1, 2), keepdim=True), scores)
-
     def looked_at(self, scores: ImageScores, make: MapMaker) -> ImageScores:
         """The scores of an image [h, w] with the others alone, in one row, as an aggregator gets them.
 

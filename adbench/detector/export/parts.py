@@ -17,10 +17,10 @@ def recordable(method: Method) -> Method:
     Raises:
         UsageError: a component has no such form; the message says why in one sentence.
     """
-    if method.masker is not None:
+    if method.masker is not None and method.masker.config.test == "drop":
         raise UsageError(
-            f"{method.masker.title} cannot be exported: where it finds no object the whole image counts, and an"
-            " exported file has no such choice; fit a detector without it"
+            f"{method.masker.title} with test=drop cannot be exported: how many patches are left depends on the image;"
+            " fit it with test=lowest"
         )
     if method.map.shaping is not None:
         raise UsageError(
@@ -31,6 +31,7 @@ def recordable(method: Method) -> Method:
         preprocess=tuple(step.for_export() for step in method.preprocess),
         backbone=method.backbone.for_export(),
         necks=tuple(neck.for_export() for neck in method.necks),
+        masker=None if method.masker is None else method.masker.for_export(),
         bank=method.bank.for_export(),
         scorer=method.scorer.for_export(),
         aggregator=method.aggregator.for_export(),

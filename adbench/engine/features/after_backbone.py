@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
+from torch import Tensor
 
 from adbench.api.features import Features
 from adbench.api.stages import Masker, Neck
@@ -60,9 +61,20 @@ def find_object(
         foreground = masker.mask(features)
         check_foreground(masker, features, foreground)
         looked_at = torch.ones_like(foreground) if ignored is None else ~ignored.to(foreground.device)
-        foreground = foreground & looked_at
-        empty = ~foreground.flatten(1).any(dim=1)
+        empty = ~(foreground & looked_at).flatten(1).any(dim=1)
     for alias, is_empty in zip(features.ids, empty.tolist(), strict=True):
         if is_empty:
             found_nothing(alias)
-    return features.having(foreground=foreground | (empty[:, None, None] & looked_at))
+    return features.having(foreground=seen(foreground, looked_at))
+
+
+def seen(found: Tensor, looked_at: Tensor) -> Tensor:
+    """[B, H, W] bool: the patches that count: of an object, or all where none of it is looked at.
+
+    Args:
+        found: [B, H, W] bool, where the masker finds the object.
+        looked_at: [B, H, W] bool, the patches that are not ignored.
+    """
+    foreground = found & looked_at
+    empty = ~foreground.flatten(1).any(dim=1)
+    return foreground | (empty[:, None, None] & looked_at)

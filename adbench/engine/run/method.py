@@ -209,9 +209,12 @@ def _only_foreground(query: Features, scores: Scores) -> Scores:
         if ignored is None:
             return scores
         foreground = ~ignored
-    lowest = scores.patches.amin(dim=(1, 2), keepdim=True)
-    foreground = foreground.to(scores.patches.device)
-    return Scores(torch.where(foreground, scores.patches, lowest), scores.image)
+    return Scores(with_lowest_outside(scores.patches, foreground.to(scores.patches.device)), scores.image)
+
+
+def with_lowest_outside(patches: Tensor, foreground: Tensor) -> Tensor:
+    """Patch scores [B, H, W] that are the lowest of their image outside a foreground ([B, H, W] or [H, W] bool)."""
+    return torch.where(foreground, patches, patches.amin(dim=(1, 2), keepdim=True))
 
 
 def split_scores(query: Features, scores: Scores) -> list[ImageScores]:

@@ -57,6 +57,15 @@ def test_what_it_knows_survives(made, stream, seen, gaussian_noise):
     assert other.facts()["references"] == 2
 
 
+def test_an_export_finds_the_same_distances(made, stream, seen, gaussian_noise):
+    bank = made(seen(gaussian_noise(3, 2, 3, 4), {"window2": gaussian_noise(3, 1, 2, 5)}), stream=stream)
+    twin = bank.for_export()
+    for layer, shape in ((None, (2, 2, 3, 4)), ("window2", (2, 1, 2, 5))):
+        query = gaussian_noise(*shape, seed=3)
+        torch.testing.assert_close(twin.association(query, layer), bank.association(query, layer), rtol=1e-5, atol=1e-6)
+    assert torch.equal(twin.normal, bank.normal)
+
+
 def test_facts_before_anything_is_learned():
     assert PromptsFew().facts()["references"] == 0
     assert PromptsFew().state() == {}

@@ -46,6 +46,12 @@ def test_an_energy_is_the_mean_over_layers_of_the_distance_a_channel(pictures):
     torch.testing.assert_close(LayerKnn().score(query, bank).patches, bank.energy(query))
 
 
+def test_an_export_finds_the_same_energies(pictures):
+    (query,) = pictures(3, seed=9)
+    bank = fitted(pictures(6), count=20)
+    torch.testing.assert_close(bank.for_export().energy(query), bank.energy(query), rtol=1e-5, atol=1e-6)
+
+
 def test_each_layer_keeps_its_own_coreset(pictures):
     normal = pictures(6)
     bank = fitted(normal, count=10)

@@ -81,6 +81,10 @@ class Anomalib(EnergyBank):
 
     config: Config
     needs: ClassVar[frozenset[str]] = frozenset({"layers", "images"})
+    not_exported: ClassVar[str] = (
+        "its network is anomalib's own code, whose steps adbench does not know; export the model with anomalib's"
+        " Engine, or choose a method of adbench's own"
+    )
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

@@ -26,6 +26,7 @@ class AprilGan(Scorer):
     """
 
     name = "april-gan"
+    plain = True
     bank: ClassVar[type[Bank]] = PrototypeBank  # type: ignore[type-abstract]
     needs = frozenset({"layers", "image"})
 

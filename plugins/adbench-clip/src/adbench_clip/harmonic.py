@@ -27,6 +27,9 @@ def mean_over_windows(windows: Tensor, grid: tuple[int, int]) -> Tensor:
     Raises:
         UsageError: there are more windows than places.
     """
+    import torch
+    from torch.nn.functional import pad
+
     (height, width), (rows, columns) = grid, windows.shape[1:]
     tall, wide = height - rows + 1, width - columns + 1
     if tall < 1 or wide < 1:
@@ -35,8 +38,8 @@ def mean_over_windows(windows: Tensor, grid: tuple[int, int]) -> Tensor:
     total, count = windows.new_zeros(len(windows), height, width), windows.new_zeros(height, width)
     for down in range(tall):
         for across in range(wide):
-            total[:, down : down + rows, across : across + columns] += inverse
-            count[down : down + rows, across : across + columns] += 1
+            beyond = (across, wide - 1 - across, down, tall - 1 - down)
+            total, count = total + pad(inverse, beyond), count + pad(torch.ones_like(windows[0]), beyond)
     return count / total
 
 

@@ -16,6 +16,7 @@ class PromptContrast(Scorer):
     """
 
     name = "prompt-contrast"
+    plain = True
     bank: ClassVar[type[Bank]] = PrototypeBank  # type: ignore[type-abstract]
     needs = frozenset({"patches", "image"})
 

@@ -27,6 +27,7 @@ class Prompts(PrototypeBank):
     """
 
     name = "prompts"
+    plain = True
     learns_from: ClassVar[Source] = Source.NOTHING
 
     class Config(ModelConfig):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from adbench import Context, ContractError, DataError, Features, FeatureStream, Source, UsageError, VectorBank
-from adbench.search import ExactIndex
+from adbench.search import ExactIndex, RecordableIndex
 from adbench_clip.prompts import Prompts
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class PromptsFew(Prompts, VectorBank):
     def __init__(self, /, **options: Any) -> None:
         super().__init__(**options)
         self._ids: tuple[str, ...] = ()
-        self._indices: dict[str, ExactIndex] = {}
+        self._indices: dict[str, ExactIndex | RecordableIndex] = {}
 
     def fit(self, features: FeatureStream, ctx: Context) -> None:
         """Keep the vectors of all images, once in memory.
@@ -86,8 +87,16 @@ class PromptsFew(Prompts, VectorBank):
             raise UsageError(f"{self.title} learned no {name!r} of width {grid.shape[-1]}; fit it on the same backbone")
         if name not in self._indices:
             self._indices[name] = ExactIndex(known, "cosine", keep=False)
-        nearest, _ = self._indices[name].search(grid.flatten(0, 2), 1)
+        index, rows = self._indices[name], grid.flatten(0, 2)
+        nearest, _ = index.search(rows, 1) if isinstance(index, ExactIndex) else index.search(rows, 1, "cosine")
         return nearest[:, 0].reshape(grid.shape[:3]).to(grid.device)
+
+    def for_export(self) -> PromptsFew:
+        """The bank with searches that are matrix products."""
+        twin = copy(self)
+        names = [name for name in self._learned if name == PATCHES or name.startswith(LAYER)]
+        twin._indices = {name: RecordableIndex(self._learned[name]) for name in names}  # noqa: SLF001  its own
+        return twin
 
     def state(self) -> dict[str, Tensor]:
         import torch

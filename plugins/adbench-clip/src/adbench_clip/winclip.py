@@ -27,6 +27,7 @@ class WinClip(Scorer):
     """
 
     name = "winclip"
+    plain = True
     bank: ClassVar[type[Bank]] = PrototypeBank  # type: ignore[type-abstract]
     needs = frozenset({"patches", "layers", "image"})
 

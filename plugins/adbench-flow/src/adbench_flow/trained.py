@@ -38,12 +38,14 @@ class TrainedEnergy(EnergyBank):
 
     config: Config
     needs: ClassVar[frozenset[str]] = frozenset({"layers"})
+    plain: ClassVar[bool] = True
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.needs = frozenset({self.config.reads})  # type: ignore[misc]  # it depends on the options
         self._device = "cpu"
         self._learned: dict[str, Tensor] = {}
+        self._shapes: list[tuple[int, ...]] = []
         self._made: Density | None = None
 
     def prepare(self, ctx: Context) -> None:
@@ -81,10 +83,10 @@ class TrainedEnergy(EnergyBank):
         """
         import torch
 
-        layout = self._known("layout").tolist()
         grids = [grid.to(self._device) for grid in grids_of(features, self.config.reads, self.title)]
-        self._require_shapes([tuple(grid.shape[1:]) for grid in grids], [tuple(shape) for shape in layout])
-        assert self._made is not None
+        if self._made is None:
+            raise self._nothing_learned()
+        self._require_shapes([tuple(grid.shape[1:]) for grid in grids], self._shapes)
         with torch.no_grad():
             return torch.cat([self._made.energy([grid[i : i + 1] for grid in grids]) for i in range(len(features))])
 
@@ -100,6 +102,7 @@ class TrainedEnergy(EnergyBank):
             name.removeprefix("network."): value for name, value in self._learned.items() if name.startswith("network.")
         }
         network.load_state_dict(weights)
+        self._shapes = [tuple(shape) for shape in self._learned["layout"].tolist()]
         self._made = network.to(self._device).requires_grad_(requires_grad=False).eval()
 
     def facts(self) -> Mapping[str, float]:
@@ -143,8 +146,11 @@ class TrainedEnergy(EnergyBank):
 
     def _known(self, name: str) -> Tensor:
         if not self._learned:
-            raise UsageError(f"{self.title} has learned nothing yet; call fit or restore first")
+            raise self._nothing_learned()
         return self._learned[name]
+
+    def _nothing_learned(self) -> UsageError:
+        return UsageError(f"{self.title} has learned nothing yet; call fit or restore first")
 
 
 def _channels(shapes: list[tuple[int, ...]]) -> str:

@@ -165,8 +165,9 @@ def _neighbourhoods(image: Tensor, radius: int) -> Tensor:
     for axis in (0, 1) if radius else ():  # of `pad` an export loses the zero
         shape = [radius if number == axis else size for number, size in enumerate(padded.shape)]
         padded = torch.cat([image.new_zeros(shape), padded, image.new_zeros(shape)], axis)
-    windows = padded.unfold(0, side, 1).unfold(1, side, 1)  # [H, W, C, side, side]
-    return windows.permute(0, 1, 3, 4, 2).reshape(-1, side * side, image.shape[-1])
+    height, width, channels = image.shape
+    moved = [padded[y : y + height, x : x + width] for y in range(side) for x in range(side)]
+    return torch.stack(moved, 2).reshape(-1, side * side, channels)
 
 
 def _folded(cosine: Tensor, radius: int) -> Tensor:

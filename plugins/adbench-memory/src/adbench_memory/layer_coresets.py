@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from copy import copy
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from adbench import Component, ContractError, DataError, EnergyBank, Features, FeatureStream, Field, UsageError
 from adbench.banks import require_room
 from adbench.coresets import distinct, greedy_k_center
-from adbench.search import ExactIndex
+from adbench.search import ExactIndex, RecordableIndex
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,7 +42,7 @@ class LayerCoresets(EnergyBank):
         super().__init__(**options)
         self._device = "cpu"
         self._learned: dict[str, Tensor] = {}
-        self._indices: dict[str, ExactIndex] = {}
+        self._indices: Mapping[str, ExactIndex | RecordableIndex] = {}
 
     def prepare(self, ctx: Context) -> None:
         self._device = ctx.device
@@ -92,6 +93,12 @@ class LayerCoresets(EnergyBank):
     def restore(self, state: dict[str, Tensor]) -> None:
         self._learned = {name: rows.to(self._device) for name, rows in state.items()}
         self._indices = {name: ExactIndex(rows) for name, rows in self._learned.items()}
+
+    def for_export(self) -> LayerCoresets:
+        """The bank with a search that is one matrix product a layer."""
+        twin = copy(self)
+        twin._indices = {name: RecordableIndex(rows) for name, rows in self._learned.items()}  # noqa: SLF001  its own
+        return twin
 
     def facts(self) -> Mapping[str, float]:
         """The number of vectors of all layers."""

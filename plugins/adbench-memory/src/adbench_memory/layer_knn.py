@@ -16,6 +16,7 @@ class LayerKnn(Scorer):
     """A place's score is the mean over the layers of the distance to the nearest kept vector of the same layer."""
 
     name: ClassVar[str] = "layer-knn"
+    plain: ClassVar[bool] = True
     bank: ClassVar[type[Bank]] = LayerCoresets
     needs: ClassVar[frozenset[str]] = frozenset({"layers"})
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import field_validator
 
 from adbench import Backbone, Batch, Component, Context, Features, Field, UsageError, Weights
 from adbench.files import LocalFile
+from adbench_onnx.input_form import GRAY
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
     from adbench_onnx.detection import ModelForm, OutputOptions
+    from adbench_onnx.recordable import RecordableModel
     from adbench_onnx.session import Model
-
-GRAY = (0.299, 0.587, 0.114)
-"""What red, green and blue are worth in a gray image: ITU-R BT.601, as in Pillow's and OpenCV's conversions."""
 
 
 class Onnx(Backbone):
@@ -65,6 +65,7 @@ class Onnx(Backbone):
     _model: Model
     _form: ModelForm
     _device: str
+    _recordable: RecordableModel | None = None
 
     @classmethod
     def provides(cls, config: Any) -> frozenset[str]:
@@ -124,21 +125,37 @@ class Onnx(Backbone):
         Raises:
             UsageError: the model does not take images of this size, or tokens make no grid.
         """
-        size = batch.images.shape[2], batch.images.shape[3]
-        arrays = dict(zip(self._model.outputs, self._answers(batch.images, size), strict=True))
+        size = int(batch.images.shape[2]), int(batch.images.shape[3])
+        answers = self._answers if self._recordable is None else self._recordable.answers
+        arrays = dict(zip(self._model.outputs, answers(batch.images, size), strict=True))
         layers = {name: self._layer(name, arrays[name], size) for name in self._form.outputs}
         patches = layers[self.config.layers[0]] if len(self.config.layers) == 1 else None
         image = list(layers.values())[-1].float().mean((1, 2))
         return Features(batch.ids, batch.geometry, patches, layers, image, images=batch.images)
 
-    def _answers(self, images: Tensor, size: tuple[int, int]) -> list[np.ndarray]:
+    def for_export(self) -> Onnx:
+        """The backbone whose model becomes part of the exported file.
+
+        Raises:
+            WeightsError: the model's file is gone, or has changed.
+        """
+        from adbench_onnx.recordable import RecordableModel
+
+        twin = copy(self)
+        twin._recordable = RecordableModel(self.config, self._model, self._form)  # noqa: SLF001  its own
+        return twin
+
+    def _answers(self, images: Tensor, size: tuple[int, int]) -> list[Tensor]:
+        import torch
+
         from adbench_onnx.input_form import answers
         from adbench_onnx.session import DoesNotRunError
 
         form, reason = self._form.input, ""
         if form.fits(size):
             try:
-                return answers(self._model, form, self._normalised(images))
+                found = answers(self._model, form, self._normalised(images))
+                return [torch.from_numpy(array).to(self._device) for array in found]
             except DoesNotRunError as error:
                 reason = f" ({error})"
         height, width = form.size
@@ -160,16 +177,14 @@ class Onnx(Backbone):
         array /= std[:, None, None]
         return array
 
-    def _layer(self, name: str, array: np.ndarray, size: tuple[int, int]) -> Tensor:
-        """One output as [B, H, W, C] on the device."""
-        import torch
-
+    def _layer(self, name: str, array: Tensor, size: tuple[int, int]) -> Tensor:
+        """One output as [B, H, W, C]."""
         from adbench_onnx.layouts import refuse
 
         try:
-            found: Tensor = self._form.outputs[name].grid(torch.from_numpy(array).to(self._device), size)
+            found: Tensor = self._form.outputs[name].grid(array, size)
         except ValueError:
-            raise refuse(self._model.file, name, array.shape) from None
+            raise refuse(self._model.file, name, tuple(array.shape)) from None
         return found
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from adbench_onnx.session import Model
 
+GRAY = (0.299, 0.587, 0.114)
+"""What red, green and blue are worth in a gray image: ITU-R BT.601, as in Pillow's and OpenCV's conversions."""
+
 SIDE = 256
 """Of images where the model does not say or show another size."""
 

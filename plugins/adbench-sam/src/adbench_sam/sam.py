@@ -40,6 +40,10 @@ class Sam(Masker):
 
     name = "sam"
     needs: ClassVar[frozenset[str]] = frozenset({"patches", "images"})
+    not_exported: ClassVar[str] = (
+        "how many masks Segment Anything proposes, and which of them are duplicates, depends on the image; fit a"
+        " detector without it, or with the masker pca-foreground"
+    )
 
     class Config(Masker.Config):
         model: Model = Field("vit_b", description="size; tiny is for trials and has no pretrained weights")

@@ -24,6 +24,7 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("adbench_memory")
 pytest.importorskip("adbench_gaussian")
 pytest.importorskip("adbench_reconstruction")
+pytest.importorskip("adbench_flow")
 
 EXAMPLE = Path(__file__).parents[4] / "examples" / "onnx_numpy.py"
 SMALL = {"backbone": "pixels:cell=4", "preprocess": "resize:size=32"}
@@ -60,6 +61,18 @@ METHODS: dict[str, dict[str, Any]] = {
     "whitened, weighed": {"scorer": "mahalanobis:squared=true,reweight=3", "bank": "whitened:count=20"},
     "subspace": {"scorer": "residual:image_fraction=0.05,image_sigma=1", "bank": "subspace:variance=0.9"},
     "autoencoder of places": {"scorer": "residual", "bank": "autoencoder:form=place,steps=3,batch=2,latent=2"},
+    "without the border": {"scorer": "knn:k=1", "bank": "full", "masker": "border"},
+    "bright or dark pixels": {"scorer": "knn:k=1", "bank": "full", "masker": "otsu", "aggregate": "mean"},
+    "first component": {
+        "scorer": "knn:k=1",
+        "bank": "full",
+        "masker": "pca-foreground:threshold=0.1,bank=drop",
+        "aggregate": "mean",
+    },
+    "no object": {"scorer": "knn:k=1", "bank": "full", "masker": "pca-foreground:threshold=100"},
+    "flows of vectors": {"scorer": "energy", "bank": "cflow:reads=patches,steps=2,batch=2,blocks=2,condition=8"},
+    "flows of maps": {"scorer": "energy", "bank": "fastflow:reads=patches,steps=2,batch=2,blocks=2"},
+    "velocities": {"scorer": "energy", "bank": "flow-matching:steps=2,batch=2,width=16,condition=8,draws=2"},
     "autoencoder of images": {"scorer": "ssim-residual:window=5", "bank": "autoencoder:steps=2,batch=2,latent=4"},
 }
 
@@ -105,7 +118,7 @@ def test_scores_and_maps_are_the_detectors(
     assert (
         len(found) == 1
         if prediction.map is None
-        else np.allclose(found[1][0], prediction.map, atol=1e-4 * prediction.map.max())
+        else np.allclose(found[1][0], prediction.map, atol=1e-4 * abs(prediction.map).max())
     )
     assert (done.report.images, done.report.left_out) == (1, 1)  # it knows one of the two
     assert done.report.largest_score_difference <= 1e-4
@@ -123,6 +136,7 @@ IGNORING: dict[str, dict[str, Any]] = {
     "tiles": {"scorer": "knn:k=1", "bank": "full", "preprocess": TILED},
     "mean of the patches": {"scorer": "residual", "bank": "subspace:variance=0.9", "aggregate": "mean"},
     "whole images": {"scorer": "image-knn:k=2", "bank": "image-vectors", "neck": "image-statistics"},
+    "outside the object": {"scorer": "knn:k=1", "bank": "full", "masker": "otsu", "aggregate": "mean"},
 }
 
 
@@ -150,7 +164,7 @@ def test_ignored_pixels_are_ignored_by_the_file(
     found, prediction = score(new[None]), detector.predict(new)
     assert found[0][0] == pytest.approx(prediction.score, rel=1e-4)
     if prediction.map is not None:
-        assert np.allclose(found[1][0], prediction.map, atol=1e-4 * prediction.map.max())
+        assert np.allclose(found[1][0], prediction.map, atol=1e-4 * abs(prediction.map).max())
     stamped = new.copy()
     stamped[corner] = 255 - stamped[corner]
     assert all(np.array_equal(one, other) for one, other in zip(score(stamped[None]), found, strict=True))
@@ -245,8 +259,10 @@ def test_what_cannot_be_exported_says_why(
 ) -> None:
     with pytest.raises(UsageError, match="backbone 'toy-pixels' cannot be exported"):
         toy_detector.export(tmp_path / "it.onnx")
-    with pytest.raises(UsageError, match="masker 'border' cannot be exported"):
-        fitted(**METHODS["knn"], masker="border").export(tmp_path / "it.onnx")
+    with pytest.raises(UsageError, match="masker 'border' with test=drop cannot be exported: how many patches"):
+        fitted(**METHODS["knn"], masker="border:test=drop").export(tmp_path / "it.onnx")
+    with pytest.raises(UsageError, match="preprocessor 'align' cannot be exported: it follows edges"):
+        fitted(**METHODS["knn"] | {"preprocess": ["align", "resize:size=32"]}).export(tmp_path / "it.onnx")
 
 
 @pytest.mark.slow

@@ -1,0 +1,97 @@
+"""Maskers of tensor operations alone, whose steps do not depend on the image: for exported files."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from adbench import ContractError, Features
+from adbench.builtin.stages.maskers import Otsu, PcaForeground
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SQUARINGS = 16
+"""How often products are squared: an axis of a thousandth less variance than the first then counts e^-65 of it."""
+
+LUMINANCE = (0.2125, 0.7154, 0.0721)
+"""The weights of red, green and blue in scikit-image's `rgb2gray`."""
+
+LEVELS = 256
+
+LEAST = 1e-30
+"""The least trace that products are divided by, so that those of equal patches stay 0."""
+
+
+class RecordablePcaForeground(PcaForeground):
+    """The `PcaForeground` whose axis is found by squaring the products again and again (the power method)."""
+
+    def axis(self, products: Tensor) -> Tensor:
+        import torch
+        from torch.nn.functional import normalize
+
+        power, unit = products.double(), torch.eye(len(products), dtype=torch.float64)
+        for _ in range(SQUARINGS):
+            power = power / (power * unit).sum().clamp(min=LEAST)
+            power = power @ power
+        lengths = power.square().sum(0, keepdim=True)
+        longest = lengths.argmax(1, keepdim=True).expand(len(products), 1)
+        return normalize(power.gather(1, longest), dim=0).float().flatten()
+
+
+class RecordableOtsu(Otsu):
+    """The `Otsu` that counts levels by comparison, and shares of patches by matrix products."""
+
+    def mask(self, features: Features) -> Tensor:
+        import torch
+
+        patches = features.need_patches(self.title)
+        if features.images is None:
+            raise ContractError(self.title, "it reads the prepared images, but was given none")
+        grid = int(patches.shape[1]), int(patches.shape[2])
+        return torch.stack(
+            [self._shares(_inner_side(image).float(), grid) >= self.config.share for image in features.images]
+        )
+
+    def _shares(self, pixels: Tensor, grid: tuple[int, int]) -> Tensor:
+        """[h, w]: the share of each patch's pixels that are 1, of pixels [H0, W0]: adaptive average pooling."""
+        down, across = (self._cells(int(size), cells) for size, cells in zip(pixels.shape, grid, strict=True))
+        return (down @ pixels @ across.T) / (down.sum(1)[:, None] * across.sum(1))
+
+    def _cells(self, size: int, cells: int) -> Tensor:
+        """[cells, size] float32: 1 where a pixel lies in a patch, along one axis; kept."""
+        import torch
+
+        if (size, cells) not in self._kept:
+            first, place = torch.arange(cells)[:, None], torch.arange(size)
+            inside = (place >= first * size // cells) & (place < -(-(first + 1) * size // cells))
+            self._kept[size, cells] = inside.float()
+        return self._kept[size, cells]
+
+    @cached_property
+    def _kept(self) -> dict[tuple[int, int], Tensor]:
+        return {}
+
+
+def _inner_side(image: Tensor) -> Tensor:
+    """[H0, W0] bool: which pixels of an image [3, H0, W0] lie on Otsu's side away from the border."""
+    import torch
+
+    red, green, blue = (channel * weight for channel, weight in zip(image.float(), LUMINANCE, strict=True))
+    luminance = ((red + green + blue) * 255).round()
+    bright = luminance > _threshold(luminance)
+    border = torch.cat([bright[0], bright[-1], bright[1:-1, 0], bright[1:-1, -1]])
+    return bright ^ (border.float().mean() > 0.5)
+
+
+def _threshold(luminance: Tensor) -> Tensor:
+    """Otsu's threshold [1] of levels [H, W], as scikit-image computes it."""
+    import torch
+
+    levels = torch.arange(LEVELS, dtype=torch.float32)
+    up_to = (luminance.flatten() <= levels[:, None]).float().sum(1).double()
+    counts = torch.cat([up_to[:1], up_to[1:] - up_to[:-1]])
+    sums = (torch.ones(LEVELS, LEVELS, dtype=torch.float64).tril() @ (counts * levels)[:, None])[:, 0]
+    below, above = up_to[:-1], up_to[-1] - up_to[:-1]
+    apart = sums[:-1] / below.clamp(min=1) - (sums[-1] - sums[:-1]) / above.clamp(min=1)
+    return levels.gather(0, (below * above * apart.square()).argmax(0, keepdim=True))
