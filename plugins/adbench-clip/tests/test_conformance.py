@@ -15,6 +15,7 @@ from adbench_clip.few_shot.exemplars_prompts import ExemplarsPrompts
 from adbench_clip.few_shot.logistic_probe import LogisticProbe
 from adbench_clip.few_shot.max_exemplar import MaxExemplarScorer
 from adbench_clip.few_shot.tip_adapter import TipAdapter
+from adbench_clip.learned_prompts import LearnedPrompts
 from adbench_clip.prompt_contrast import PromptContrast
 from adbench_clip.prompts import Prompts
 from adbench_clip.prompts_few import PromptsFew
@@ -51,6 +52,7 @@ COMPONENTS = [
     Prompts(**MODEL),
     Prompts(**MODEL, prompts="april-gan", mean_of="unit", word="bottle"),
     PromptsFew(**MODEL),
+    LearnedPrompts(**MODEL, told=False, context=2, steps=3),
     PromptContrast(),
     WinClip(),
     AprilGan(),

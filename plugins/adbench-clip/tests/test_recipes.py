@@ -12,6 +12,8 @@ from adbench_clip.few_shot.exemplars import LabelledExemplars
 from adbench_clip.few_shot.exemplars_prompts import ExemplarsPrompts
 from adbench_clip.few_shot.max_exemplar import MaxExemplarScorer
 from adbench_clip.few_shot.tip_adapter import TipAdapter
+from adbench_clip.learned_prompts import LearnedPrompts
+from adbench_clip.prompt_contrast import PromptContrast
 from adbench_clip.prompts import Prompts
 from adbench_clip.prompts_few import PromptsFew
 from adbench_clip.winclip import WinClip
@@ -24,6 +26,8 @@ OURS = {
     "backbone/clip": Clip,
     "bank/prompts": Prompts,
     "bank/prompts-few": PromptsFew,
+    "bank/learned-prompts": LearnedPrompts,
+    "scorer/prompt-contrast": PromptContrast,
     "scorer/winclip": WinClip,
     "scorer/april-gan": AprilGan,
     "bank/exemplars": LabelledExemplars,
@@ -35,6 +39,7 @@ OURS = {
 
 def test_all_are_here():
     names = {"winclip", "winclip-few", "clip-patch-knn", "april-gan", "april-gan-few", "clip-few-shot", "tip-adapter"}
+    names |= {"prompt-learn"}
     assert {file.stem for file in FILES} == names
 
 
@@ -86,10 +91,20 @@ def test_from_images_to_a_record(run, scorer, bank, shots):
 
 
 @pytest.mark.slow
-def test_the_name_is_not_to_be_had_for_nothing(run):
-    records, told = run("winclip", "prompts")
+def test_prompts_are_learned_from_shots(run):
+    (record,), _ = run("winclip", "learned-prompts", "--allow", "class-names", "--shots", "2", "--threshold", "none")
+    assert record["status"] == "ok"
+    assert record["regime"]["train_images"] == 2
+    assert (record["facts"]["normal_prompts"], record["facts"]["abnormal_prompts"]) == (7, 4)
+    assert record["facts"]["loss_last"] <= record["facts"]["loss_first"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bank", ["prompts", "learned-prompts"])
+def test_the_name_is_not_to_be_had_for_nothing(run, bank):
+    records, told = run("winclip", bank)
     assert not records
-    assert "bank 'prompts' needs the object's name, which the protocol does not allow" in told
+    assert f"bank '{bank}' needs the object's name, which the protocol does not allow" in told
 
 
 @pytest.mark.slow

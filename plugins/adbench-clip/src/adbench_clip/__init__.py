@@ -18,12 +18,13 @@ def register_components(register: Callable[[type[Component]], None]) -> None:
     from adbench_clip.few_shot.logistic_probe import LogisticProbe
     from adbench_clip.few_shot.max_exemplar import MaxExemplarScorer
     from adbench_clip.few_shot.tip_adapter import TipAdapter
+    from adbench_clip.learned_prompts import LearnedPrompts
     from adbench_clip.prompt_contrast import PromptContrast
     from adbench_clip.prompts import Prompts
     from adbench_clip.prompts_few import PromptsFew
     from adbench_clip.winclip import WinClip
 
-    banks = Prompts, PromptsFew, LabelledExemplars, ExemplarsPrompts
+    banks = Prompts, PromptsFew, LearnedPrompts, LabelledExemplars, ExemplarsPrompts
     scorers = PromptContrast, WinClip, AprilGan, MaxExemplarScorer, ClassMean, LogisticProbe, TipAdapter
     for component in (Clip, *banks, *scorers):
         register(component)

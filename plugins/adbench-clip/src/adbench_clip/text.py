@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from open_clip.tokenizer import SimpleTokenizer
@@ -14,6 +14,18 @@ from adbench_clip.architecture import Architecture
 
 AT_ONCE = 64
 """Sentences that are encoded together."""
+
+
+class EmbeddedText(NamedTuple):
+    """Sentences as vectors of their words.
+
+    Attributes:
+        words: [N, L, W]: begin, words, end and padding, without their positions.
+        ends: [N] int64, the place of each sentence's end.
+    """
+
+    words: Tensor
+    ends: Tensor
 
 
 class TextEncoder:
@@ -43,22 +55,48 @@ class TextEncoder:
             parts = [self._encoded(some) for some in torch.split(tokens, AT_ONCE)]
         return torch.cat(parts).float()
 
+    def embedded(self, sentences: Sequence[str]) -> EmbeddedText:
+        """The sentences as vectors of words, up to the end of the longest one.
+
+        Raises:
+            UsageError: as `encode`; or the tower gives the vector of a sentence otherwise than CLIP's.
+        """
+        if not self._reads_to_the_end:
+            raise UsageError(
+                f"{self._who}: its text tower does not read from left to right to a token of the end, as CLIP's do; use"
+                " another model"
+            )
+        return self._embedded(self._tokens(sentences).to(self._tower.token_embedding.weight.device))
+
+    def read(self, text: EmbeddedText) -> Tensor:
+        """The embeddings of sentences, [N, D], as a function of the vectors of their words."""
+        tower, length = self._tower, text.words.shape[1]
+        hidden = text.words + tower.positional_embedding[:length]
+        hidden = tower.ln_final(tower.transformer(hidden, attn_mask=tower.attn_mask[:length, :length]))
+        ended: Tensor = hidden[torch.arange(len(hidden), device=hidden.device), text.ends] @ tower.text_projection
+        return ended
+
+    @property
+    def _reads_to_the_end(self) -> bool:
+        """Whether attention is causal and the end token gives the sentence."""
+        tower = self._tower
+        projected = isinstance(tower.text_projection, Tensor)
+        return tower.attn_mask is not None and tower.text_pool_type == "argmax" and projected
+
+    def _embedded(self, tokens: Tensor) -> EmbeddedText:
+        ends = tokens.argmax(dim=1)
+        return EmbeddedText(self._tower.token_embedding(tokens[:, : int(ends.max()) + 1]), ends)
+
     def _encoded(self, tokens: Tensor) -> Tensor:
         """The output of ``encode_text``, [N, D].
 
         Where attention is causal and the end token gives the sentence, tokens behind the end are not
         computed, which is five times as fast for prompts.
         """
-        tower = self._tower
-        if tower.attn_mask is None or tower.text_pool_type != "argmax" or not isinstance(tower.text_projection, Tensor):
-            encoded: Tensor = tower.encode_text(tokens)
+        if not self._reads_to_the_end:
+            encoded: Tensor = self._tower.encode_text(tokens)
             return encoded
-        ends = tokens.argmax(dim=1)
-        length = int(ends.max()) + 1
-        hidden = tower.token_embedding(tokens[:, :length]) + tower.positional_embedding[:length]
-        hidden = tower.ln_final(tower.transformer(hidden, attn_mask=tower.attn_mask[:length, :length]))
-        ended: Tensor = hidden[torch.arange(len(tokens), device=tokens.device), ends] @ tower.text_projection
-        return ended
+        return self.read(self._embedded(tokens))
 
     def _tokens(self, sentences: Sequence[str]) -> Tensor:
         """[N, L] int64: begin, words, end, and zeros."""
