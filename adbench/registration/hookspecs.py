@@ -34,5 +34,11 @@ def register_commands(cli: click.Group) -> None:
 
 
 @hookspec
-def job_finished(record: dict[str, Any]) -> None:
-    """A unit has ended, well or badly; for trackers. ``record`` is the record as JSON. Must not raise."""
+def job_finished(record: dict[str, Any], folder: Path | None) -> None:
+    """A unit has ended, well or badly, and its record is written; for trackers. Must not raise.
+
+    Args:
+        record: the record as JSON.
+        folder: the run's folder with the record and its pictures; None where this record could not be written, or where
+            an earlier result was kept instead.
+    """

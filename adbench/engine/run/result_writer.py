@@ -69,7 +69,7 @@ class ResultWriter:
         failure = failure_of(error, self.settings.device)
         record = builder.failed(failure.status, failure.reason)
         if builder.has_result():
-            return UnitOutcome(record, builder.folder, notes=self._notify_plugins(record))
+            return UnitOutcome(record, builder.folder, notes=self._notify_plugins(record, None))
         return self.save(builder, record, trace=failure.trace)
 
     def save(
@@ -109,7 +109,7 @@ class ResultWriter:
             builder.folder,
             threshold=threshold,
             unsaved=unsaved,
-            notes=(*notes, *self._notify_plugins(record)),
+            notes=(*notes, *self._notify_plugins(record, builder.folder if unsaved is None else None)),
             no_detector=no_detector,
         )
 
@@ -125,7 +125,7 @@ class ResultWriter:
             return f"it could not be written ({named(error)})"
         return ""
 
-    def _notify_plugins(self, record: ResultRecord) -> tuple[str, ...]:
+    def _notify_plugins(self, record: ResultRecord, folder: Path | None) -> tuple[str, ...]:
         """Call the plugins' hook `job_finished`; an error of theirs becomes a note and never loses a result."""
-        problems = self.registry.call_each("job_finished", record=record.to_json())
+        problems = self.registry.call_each("job_finished", record=record.to_json(), folder=folder)
         return tuple(bounded(f"plugin {problem.dist!r}: {problem.reason}") for problem in problems)

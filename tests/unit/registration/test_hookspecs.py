@@ -117,7 +117,7 @@ def test_a_record_is_reported_to_everybody(registry):
     first, second = Plugin(), Plugin()
     registry.load("first", "1", first)
     registry.manager.register(second, name="second:made")
-    assert list(registry.call_each("job_finished", record={})) == []
+    assert list(registry.call_each("job_finished", record={}, folder=None)) == []
     assert first.heard
     assert second.heard
 
@@ -146,7 +146,7 @@ def test_one_distribution_may_have_two_entry_points(registry):
 
     registry.load("dist", "1", Plugin())
     registry.load("dist", "1", Second())
-    (problem,) = registry.call_each("job_finished", record={})
+    (problem,) = registry.call_each("job_finished", record={}, folder=None)
     assert problem.dist == "dist"
 
 
@@ -159,5 +159,5 @@ def test_help_needs_no_plugins_parts(registry):
     plugin = Plugin()
     registry.load("dist", "1", plugin, parts=False)
     assert registry.components == {}
-    assert list(registry.call_each("job_finished", record={})) == []
+    assert list(registry.call_each("job_finished", record={}, folder=None)) == []
     assert plugin.heard, "its other hooks can be called"

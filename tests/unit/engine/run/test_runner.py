@@ -481,15 +481,36 @@ def test_trackers_hear_of_every_unit_and_cost_nothing(make_runner, make_unit, re
 
     class Listening:
         @hookimpl
-        def job_finished(self, record):
-            calls.append(record["status"])
+        def job_finished(self, record, folder):
+            calls.append((record["status"], folder, (folder / "record.json").is_file()))
 
     registry.load("broken-dist", "1", Broken())
     registry.load("listening-dist", "1", Listening())
     outcome = make_runner().run(make_unit())
     assert outcome.record.status == "ok"
     assert outcome.notes == ("plugin 'broken-dist': its job_finished hook raised RuntimeError: down",)
-    assert calls == ["ok"], "one that raises does not silence the others"
+    assert calls == [("ok", outcome.folder, True)], "one that raises does not silence the others"
+
+
+def test_trackers_get_no_folder_of_a_record_that_is_not_there(make_runner, make_unit, registry, raising, monkeypatch):
+    calls = []
+
+    class Listening:
+        @hookimpl
+        def job_finished(self, record, folder):
+            calls.append((record["status"], folder))
+
+    def full(*_):
+        raise StorageError("the disk is full")
+
+    registry.load("listening-dist", "1", Listening())
+    outcome = make_runner(Raising).run(make_unit(bank="raising"))
+    raising(ValueError("no"))
+    make_runner(redo=True).run(make_unit(bank="raising"))
+    raising(None)
+    monkeypatch.setattr("adbench.engine.run.result.write_predictions", full)
+    make_runner(redo=True).run(make_unit(bank="raising"))
+    assert calls == [("ok", outcome.folder), ("failed", None), ("ok", None)]
 
 
 def test_no_usable_training_image_is_a_record(make_runner, make_unit, monkeypatch):
