@@ -15,7 +15,7 @@ plugins need has modules of its own:
 - `adbench.maps`: anomaly maps on the prepared image.
 - `adbench.metrics`: the exact metrics as functions on arrays.
 - `adbench.networks`: networks that compute a backbone's features.
-- `adbench.records`: records of runs and boards, as a pandas table.
+- `adbench.records`: records of runs and boards, as a pandas table; runs with their images, maps and truth.
 - `adbench.reports`: what people read: tables of results, surveys of data.
 - `adbench.search`: exact nearest-neighbour search.
 - `adbench.testing`: what a plugin's tests need.
@@ -174,7 +174,7 @@ _ELSEWHERE = {
         "to_device",
         "with_normalising",
     ),
-    "records": ("read_records", "to_frame"),
+    "records": ("RunImage", "ScoredRun", "StoredRun", "read_records", "read_runs", "scored_runs", "to_frame"),
     "reports": ("PassedOver", "Report", "Survey", "Table"),
     "search": ("ExactIndex", "RecordableIndex", "ReweightForm", "exact_search", "nearest_among", "patchcore_weight"),
     "training": ("BatchStream", "Budget", "Optimization", "Trainable", "Training", "Tuned", "Tuner", "loss_facts"),

@@ -28,7 +28,7 @@ ALLOWED = {
     "maps": {"api"},
     "metrics": {"errors", "api"},
     "networks": {"api"},
-    "records": {"boards"},
+    "records": {"boards", "engine"},
     "reports": {"api"},
     "search": {"api"},
     "training": {"api"},

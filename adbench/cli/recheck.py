@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adbench.cli.run_data import dataset_of
+from adbench.engine.plan.data_origin import dataset_of
 from adbench.errors import AdbenchError, DataError, StorageError
 
 if TYPE_CHECKING:

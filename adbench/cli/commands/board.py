@@ -13,9 +13,8 @@ from adbench.cli.board_building import renderers, report
 from adbench.cli.board_context import board_facts
 from adbench.cli.commands.submit import submit_command, verify_command
 from adbench.cli.options import places
-from adbench.cli.run_data import Datasets
 from adbench.cli.screen import counted, echo, screen, styled
-from adbench.engine.plan.data_origin import dataset_from
+from adbench.engine.plan.data_origin import Datasets, dataset_from
 from adbench.errors import StorageError, UnknownName
 
 if TYPE_CHECKING:

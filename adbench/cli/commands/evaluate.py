@@ -11,8 +11,8 @@ import click
 
 from adbench.cli.messages import ProblemTally
 from adbench.cli.options import parse_rule
-from adbench.cli.run_data import Datasets
 from adbench.cli.screen import counted, echo, echo_json
+from adbench.engine.plan.data_origin import Datasets
 from adbench.errors import AdbenchError, StorageError
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import click
 
 from adbench.cli.board_context import board_facts
 from adbench.cli.options import FiniteRange, computing_option, places
-from adbench.cli.run_data import dataset_of
 from adbench.cli.screen import counted, echo, visible
+from adbench.engine.plan.data_origin import dataset_of
 from adbench.errors import StorageError, UsageError
 
 if TYPE_CHECKING:

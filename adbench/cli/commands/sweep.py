@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from adbench.cli.messages import ProblemTally
 from adbench.cli.options import FiniteRange, parse_part
-from adbench.cli.run_data import Datasets
 from adbench.cli.screen import echo_json
+from adbench.engine.plan.data_origin import Datasets
 from adbench.engine.plan.map_spec import MapSpec
 from adbench.engine.plan.recipe import split_unquoted
 from adbench.errors import AdbenchError, StorageError, UnknownName, UsageError

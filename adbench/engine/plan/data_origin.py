@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adbench.api.dataset import Dataset
 from adbench.engine.plan.recipe import Part
-from adbench.engine.store.record import ResultRecord, storage_errors
+from adbench.engine.store.record import ResultRecord, canonical_json, storage_errors
 from adbench.errors import AdbenchError, DataError, StorageError, UnknownName, UsageError
 from adbench.registration.registry import Registry
 
@@ -125,3 +125,49 @@ def origin_of(folder: Path | None, record: ResultRecord, registry: Registry) -> 
 def _place(origin: Origin) -> str:
     """The folder in the options, or else the name of the dataset."""
     return str(origin.options.get("root") or origin.dataset)
+
+
+def dataset_of(registry: Registry, record: ResultRecord, data: str | None, folder: Path | None = None) -> Dataset:
+    """The dataset of a record: from ``--data``, else by the record's name, else from the file of origin beside it.
+
+    The record's name comes before the file, so an installed dataset of that name is used for other people's runs.
+
+    Args:
+        registry: the installed plugins.
+        record: the record, which names its dataset.
+        data: the option ``--data``, if given.
+        folder: the run's folder, if the record was found in one.
+
+    Raises:
+        StorageError: the record's dataset is a folder of unknown place.
+        DataError: the dataset is missing.
+        UnknownName: ``--data`` names neither a dataset nor a folder.
+    """
+    if data is not None:
+        return dataset_from(registry, data)
+    if ("dataset", record.task.dataset) not in registry.components:
+        return origin_of(folder, record, registry)
+    try:
+        dataset = dataset_from(registry, record.task.dataset)
+        dataset.categories()
+    except (DataError, UsageError):
+        if folder is None or read_origin(folder) is None:
+            raise
+        return origin_of(folder, record, registry)
+    return dataset
+
+
+class Datasets:
+    """The datasets of many records; records of one place share a dataset, which remembers the contents of its files."""
+
+    def __init__(self, registry: Registry, data: str | None) -> None:
+        self.registry, self.data = registry, data
+        self._known: dict[str, Dataset] = {}
+
+    def of(self, folder: Path, record: ResultRecord) -> Dataset:
+        """The dataset of a run; raises as `dataset_of` does."""
+        origin = None if self.data is not None else read_origin(folder)
+        key = canonical_json([self.data, record.task.dataset, origin and origin.model_dump()])
+        if key not in self._known:
+            self._known[key] = dataset_of(self.registry, record, self.data, folder)
+        return self._known[key]
