@@ -42,6 +42,7 @@ from adbench.boards.records.manifest import MANIFEST_FILE
 from adbench.boards.records.merging import MergeNotes
 from adbench.boards.records.pictures import PHOTOGRAPH
 from adbench.boards.records.published import PUBLISHED_FILE, read_published
+from adbench.boards.records.recipe_facts import RECIPES_FILE, read_recipe_facts
 from adbench.boards.records.records_io import FoundRecord
 from adbench.boards.statistics.overall import overall
 from adbench.boards.tables.corruptions import corruption_tables
@@ -173,7 +174,7 @@ def _generated(
         {} if renderers.single_file else {root / FOLDER / asset.name: asset.text.encode() for asset in shared_assets()}
     )
     pages, tidied = [], []
-    published = read_published(root / PUBLISHED_FILE)
+    published, recipes = read_published(root / PUBLISHED_FILE), read_recipe_facts(root / RECIPES_FILE)
     for leaderboard in leaderboards:
         data = leaderboard.tidy(renderers.known)
         tidied.append((leaderboard.folder.relative_to(root).as_posix(), data))
@@ -193,7 +194,7 @@ def _generated(
         shown = [*tables(data, leaderboard.extras.details_of), *beside]
         files[leaderboard.folder / README] = _page(renderers.markdown.render(shown))
         files[leaderboard.folder / "table.csv"] = renderers.csv.render(standings_tables(data)).encode()
-        pages.append(content(data, leaderboard.extras, single_file=renderers.single_file))
+        pages.append(content(data, leaderboard.extras, recipes, single_file=renderers.single_file))
         files[leaderboard.folder / PAGE] = board_html(pages[-1], beside, single_file=renderers.single_file).encode()
         outcome.problems += leaderboard.extras.problems
     over_all = _overall_files(root / OVERALL, tidied, renderers)

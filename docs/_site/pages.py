@@ -37,6 +37,8 @@ _LINK = re.compile(
 """A relative link of Markdown, or code, in which nothing is a link."""
 
 
+_CARD = re.compile(r"(/docs/recipes/[\w-]+)\.md\b")
+
 _ITEM = re.compile(r"(?P<code>^```.*?^```)|^(?P<spaces> {2,6})(?=(?:[-*]|\d+\.) )", re.MULTILINE | re.DOTALL)
 """The spaces before a nested item of a list, or code."""
 
@@ -97,6 +99,12 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Files) -> 
         return match["text"]
 
     return _ITEM.sub(_indented, _LINK.sub(led, markdown))
+
+
+def on_post_build(*, config: Any) -> None:
+    """Lead the links of boards' pages to the recipes' cards as pages: in the repository they are Markdown."""
+    for page in Path(config.site_dir).glob("leaderboards/**/index.html"):
+        page.write_text(_CARD.sub(r"\1.html", page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def _indented(match: re.Match[str]) -> str:

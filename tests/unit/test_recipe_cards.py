@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from adbench import UsageError
+from adbench.boards.records.recipe_facts import read_recipe_facts
 from adbench.engine.plan.recipe import read_recipe
 from adbench.registration.registry import installed
 
@@ -37,6 +38,13 @@ def test_cards_are_up_to_date(made):
     stale = [path.name for path, text in made.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     assert stale == [], "run scripts/recipe_cards"
     assert sorted(made) == CARDS, "run scripts/recipe_cards"
+
+
+def test_the_facts_for_pages_of_boards_are_up_to_date(script):
+    assert script.FACTS.read_text(encoding="utf-8") == script.facts(), "run scripts/recipe_cards"
+    facts = read_recipe_facts(script.FACTS)
+    assert facts.keys() == {path.stem for path in CARDS}
+    assert all((script.FACTS.parent / each.card).is_file() for each in facts.values())
 
 
 def test_each_recipe_of_a_plugin_here_has_a_card():

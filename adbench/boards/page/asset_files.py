@@ -17,7 +17,19 @@ FOLDER = "assets"
 """Below the leaderboards' folder."""
 LIBRARIES = {"plot.min.js": "LICENSES"}
 DRAWING_SCRIPTS = ("drawing", "pictures", "plots")
-BOARD_SCRIPTS = ("dom", "theme", "data", *DRAWING_SCRIPTS, "overview", "address", "table", "method", "compare", "page")
+BOARD_SCRIPTS = (
+    "dom",
+    "theme",
+    "data",
+    *DRAWING_SCRIPTS,
+    "overview",
+    "address",
+    "table",
+    "told",
+    "method",
+    "compare",
+    "page",
+)
 INDEX_SCRIPTS = ("dom", "theme")
 _NAME = re.compile(r"(?:plot|board|index|page)-[0-9a-f]{8}\.(?:js|css)")
 

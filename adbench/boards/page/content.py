@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from adbench.boards.board import Board
 from adbench.boards.page.command import command_line, file_name, recipe_lines
 from adbench.boards.page.detail import Shared, detail_of
 from adbench.boards.records.board_extras import PICTURES, BoardExtras
-from adbench.boards.records.keys import UnitKey
+from adbench.boards.records.keys import UnitKey, method_name
 from adbench.boards.records.pictures import LayeredPicture, address
+from adbench.boards.records.recipe_facts import RecipeFacts
 from adbench.boards.statistics.fingerprint import fingerprint
 from adbench.boards.statistics.stats import compare, ranking
 from adbench.boards.tables.costs import costs_of
@@ -24,6 +26,8 @@ from adbench.engine.store.record import canonical_json
 ROOM = 1_500_000
 """Bytes that details and pictures may fill: with the scripts and the figures of 500 methods a page stays below 3 MB."""
 COST_DIGITS = 4
+UP = "../../"
+"""From a board's folder to the folder of all boards."""
 MOST_RANKED = 40
 """Methods of a group beyond which a critical-difference diagram shows nothing."""
 
@@ -31,18 +35,25 @@ Row: TypeAlias = tuple[MethodRow, dict[str, Any]]
 """A method and its JSON."""
 
 
-def content(data: BoardData, extras: BoardExtras, *, single_file: bool = False) -> dict[str, Any]:
+def content(
+    data: BoardData,
+    extras: BoardExtras,
+    recipes: Mapping[str, RecipeFacts] = MappingProxyType({}),
+    *,
+    single_file: bool = False,
+) -> dict[str, Any]:
     """The JSON that the page's scripts read.
 
     Args:
         data: of the board.
         extras: details of single images, and pictures.
+        recipes: facts about recipes, by name.
         single_file: whether the page holds its photographs, instead of links to `pictures/`.
     """
     shared = Shared()
-    groups = standings(data)
+    groups, named = standings(data), {method.key: _recipe_of(method, recipes) for method in data.methods}
     rows = [
-        (place.method, _method(data, place, number, shared))
+        (place.method, _method(data, place, number, shared) | {"source": named[place.method.key]})
         for number, (_, places) in enumerate(groups)
         for place in places
     ]
@@ -55,7 +66,24 @@ def content(data: BoardData, extras: BoardExtras, *, single_file: bool = False) 
         "groups": [_group(data, regime, places, extras) for regime, places in groups],
         "methods": [row for _, row in rows],
         "notes": _about_details([row for _, row in rows]),
+        "recipes": {name: _facts(recipes[name]) for name in sorted(filter(None, set(named.values())))},
         "shared": shared.to_json(),
+    }
+
+
+def _recipe_of(method: MethodRow, recipes: Mapping[str, RecipeFacts]) -> str | None:
+    """The known recipe that a row's name begins with: what follows a plus sign has been altered."""
+    name = method_name(method.records.values()).partition("+")[0]
+    return name if name in recipes else None
+
+
+def _facts(recipe: RecipeFacts) -> dict[str, Any]:
+    return {
+        "title": plain(recipe.title),
+        "paper": recipe.paper,
+        "year": recipe.year,
+        "licence": plain(recipe.licence),
+        "card": f"{UP}{recipe.card}" if recipe.card else "",
     }
 
 

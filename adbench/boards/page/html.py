@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from adbench.boards.page.asset_files import (
     read,
     style_sheet,
 )
+from adbench.boards.tables.figures import DASH
 from adbench.engine.store.record import canonical_json
 from adbench.reports import Table
 
@@ -53,7 +55,19 @@ def board_html(content: Mapping[str, Any], beside: Sequence[Table] = (), *, sing
     """
     scripts, data = [plot_library(), board_script()], embedded(content)
     shown = {"board": content["board"], "methods": len(content["methods"]), "notes": content["notes"], "beside": beside}
+    shown["without_script"] = _plain_standings(content)
     return rendered("board.html.j2", scripts, None if single_file else f"../../{FOLDER}", data=data, **shown)
+
+
+def _plain_standings(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rank, label and figure of each method by the metric that decides the rank: what is shown where no script runs."""
+    by = content["board"]["metrics"].index(content["board"]["rank_by"])
+    rows = defaultdict(list)
+    for method in content["methods"]:
+        figure, rank = method["figures"][by], method["ranks"][by]
+        shown = figure if isinstance(figure, str) else _figure(figure)
+        rows[method["group"]].append({"rank": rank or DASH, "label": method["label"], "figure": shown})
+    return [{"title": group["name"], "rows": rows[number]} for number, group in enumerate(content["groups"])]
 
 
 def index_html(
@@ -84,7 +98,7 @@ def _summary(content: Mapping[str, Any]) -> dict[str, Any]:
     for number, group in enumerate(content["groups"]):
         first = [row for row in methods if row["group"] == number and row["ranks"][by] == 1]
         labels = ", ".join(row["label"] for row in first) or "none yet"
-        figure = _figure(first[0]["figures"][by]) if first else "—"
+        figure = _figure(first[0]["figures"][by]) if first else DASH
         best.append({"group": group["name"], "label": labels, "figure": figure})
     return {**board, "methods": len(methods), "best": best}
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from adbench.boards.statistics.fingerprint import fingerprint
@@ -55,6 +57,19 @@ def deployed_tables(data: BoardData, thresholds: Mapping[str, Threshold]) -> lis
     return _tables(data, rows) if rows else []
 
 
+def _unlisted(methods: Sequence[MethodRow], listed: AbstractSet[str]) -> tuple[str, ...]:
+    """A note on the methods of a regime that have no threshold by any rule; none if all have one.
+
+    Args:
+        methods: of the regime.
+        listed: keys of those that have a threshold.
+    """
+    missing = [method.label for method in methods if method.key not in listed]
+    if not missing:
+        return ()
+    return (f"Not here: {', '.join(missing)}. Their runs set no threshold; 'adbench run --threshold' sets one.",)
+
+
 def rule_of(threshold: Threshold) -> str:
     """The rule in words, with its target."""
     if threshold.method == "sigma":
@@ -75,9 +90,13 @@ def _tables(data: BoardData, rows: Sequence[Mapping[str, Any]]) -> list[Table]:
     frame["source"] = sources.transform(lambda texts: "; ".join(sorted(set(texts))))
     for regime, methods in data.regimes:
         ours = frame[frame["row"].isin([method.key for method in methods])]
+        here = []
         for (rule, source), found in ours.groupby(["rule", "source"]):
             members = [method for method in methods if method.key in set(found["row"])]
-            tables.append(_table(data, regime, rule, source, members, found))
+            here.append(_table(data, regime, rule, source, members, found))
+        if here:
+            here[-1] = replace(here[-1], notes=(*here[-1].notes, *_unlisted(methods, set(ours["row"]))))
+        tables += here
     return tables
 
 

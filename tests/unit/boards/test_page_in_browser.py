@@ -16,10 +16,12 @@ from adbench.boards.page.content import content
 from adbench.boards.page.html import board_html, index_html
 from adbench.boards.page.overall_page import overall_html
 from adbench.boards.records.board_extras import BoardExtras
+from adbench.boards.records.recipe_facts import RecipeFacts
 from adbench.boards.statistics.overall import overall
 from adbench.boards.tables.tidy import tidy
 from adbench.engine.evaluate.details import Details
 from adbench.engine.store.record import canonical_json
+from adbench.reports import Table
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -27,6 +29,7 @@ EVIL = "<script>document.title='owned'</script>"
 EVIL_ROW = f"{EVIL} (12ee8565)"
 """A name that no recipe can have is followed by its spec's hash."""
 CATEGORIES = ("bottle", "cable", "screw")
+PAPER = "https://arxiv.org/abs/2106.08265"
 METRICS = ("image-auroc", "pixel-auroc")
 LEVELS = {"alpha": 0.95, "beta": 0.85, "gamma": 0.75, EVIL: 0.65}
 IMAGES = [("good", 0.2), ("good", 0.5), ("hole", 0.4), ("hole", 0.9), ("cut", 0.8)]
@@ -67,32 +70,19 @@ def site(request, tmp_path, make_record):
     board = Board(title="Demo board", dataset="demo", protocol={"train": "all"}, metrics=METRICS)
     found = records(make_record)
     detailed = [record for record in found if record.recipe.name in ("alpha", "beta") and record.task.seed == 0]
-    shown = content(tidy(board, found), BoardExtras(details={record.id: details_of(record) for record in detailed}))
+    extras = BoardExtras(details={record.id: details_of(record) for record in detailed})
+    facts = RecipeFacts(recipe="alpha", title="Alpha", paper=PAPER, licence="Apache-2.0", card="cards/alpha.md")
+    shown = content(tidy(board, found), extras, {"alpha": facts})
     page = root / "demo" / "full-shot" / "index.html"
     page.parent.mkdir(parents=True)
-    page.write_text(board_html(shown, single_file=single_file), encoding="utf-8")
+    told = Table("Told", ("name", "figure"), (("b", "9.5 ± 0.1"), ("c", "—"), ("a", "10.0")))
+    page.write_text(board_html(shown, [told], single_file=single_file), encoding="utf-8")
     over_all = index_html(["demo/full-shot"], [shown], single_file=single_file)
     (root / "index.html").write_text(over_all, encoding="utf-8")
     for asset in () if single_file else shared_assets():
         (root / "assets").mkdir(exist_ok=True)
         (root / "assets" / asset.name).write_text(asset.text, encoding="utf-8")
     return page
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install selenium")
-    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if browser is None or driver is None:
-        pytest.skip("no chromium and chromedriver here: apt-get install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield browser
-    browser.quit()
 
 
 class Visit:
@@ -279,13 +269,56 @@ def test_two_methods_side_by_side(visit):
     visit.click("#table-0 tbody tr:nth-child(2) button")
     visit.click("dialog .actions button:first-child")
     assert [visit.one(f"#{name}").get_attribute("value") != "" for name in ("first", "second")] == [True, True]
-    heads = visit.texts("#comparison thead th")
-    assert heads[1:4] == ["beta", "alpha", "difference"]
-    first = visit.texts("#comparison tbody tr:first-child > *")[:4]
-    assert first == ["image-auroc", "85.5 ± 0.7", "95.5 ± 0.7", "\N{MINUS SIGN}10.0"]
+    assert visit.texts("#comparison thead th")[:3] == ["metric", "beta", "alpha"]
+    first = visit.texts("#comparison tbody tr:first-child > *")[:3]
+    assert first == ["image-auroc", "85.5 ± 0.7", "95.5 ± 0.7\n+10.0"]
     assert "different devices" in visit.one("#comparison").text
     assert len(visit.drawn("#comparison")) >= 4
     assert "hole/2" in visit.texts("#comparison .image-id")
+
+
+def test_four_methods_side_by_side(visit):
+    values = [option.get_attribute("value") for option in visit.all("#first option")]
+    visit.choose("#third", values[2])
+    visit.choose("#fourth", values[2])
+    assert visit.texts("#comparison thead th")[:4] == ["metric", "alpha", "beta", "gamma"]
+    visit.choose("#fourth", values[4])
+    assert visit.texts("#comparison thead th")[:5] == ["metric", "alpha", "beta", "gamma", "seer"]
+    assert "no ranking" in visit.one("#comparison .warning").text
+    visit.choose("#second", values[0])
+    visit.choose("#third", "")
+    visit.choose("#fourth", "")
+    assert visit.one("#comparison").text == "Choose at least two different methods."
+
+
+def test_a_table_that_stands_below_is_sorted_by_its_numbers(visit):
+    column = ".told td:nth-child(2)"
+    assert visit.texts(column) == ["9.5 ± 0.1", "—", "10.0"]
+    visit.click(".told th:nth-child(2) button")
+    assert visit.texts(column) == ["9.5 ± 0.1", "10.0", "—"]
+    visit.click(".told th:nth-child(2) button")
+    assert visit.texts(column) == ["10.0", "9.5 ± 0.1", "—"]
+    assert visit.one(".told th:nth-child(2)").get_attribute("aria-sort") == "descending"
+    visit.click(".told th:nth-child(1) button")
+    assert visit.texts(".told td:nth-child(1)") == ["a", "b", "c"]
+
+
+def test_a_recipe_leads_to_its_card_and_paper(visit):
+    visit.click("#table-0 tbody tr:first-child button")
+    assert visit.one("#source").text == "Alpha · paper (2021) · Apache-2.0"
+    links = [link.get_attribute("href") for link in visit.all("#source a")]
+    assert links[0].endswith("/cards/alpha.md")
+    assert links[1] == PAPER
+
+
+def test_without_scripts_the_standings_can_be_read(visit, site):
+    visit.browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        visit.browser.get(site.as_uri())
+        assert visit.texts("noscript td")[:3] == ["1", "alpha", "95.5 ± 0.7"]
+        assert [visit.one(f"#{name}").is_displayed() for name in ("filters", "compare", "theme")] == [False] * 3
+    finally:
+        visit.browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
 def test_methods_of_different_groups_are_compared_with_a_warning(visit):

@@ -1,101 +1,147 @@
+const COMPARED = ["first", "second", "third", "fourth"];
+
 /** From the drill-down to the comparison, with this method first. */
 function compareWith(method) {
   dialog.close();
+  const others = COMPARED.slice(1).map((id) => byId(id).value);
   byId("first").value = method.key;
-  if (byId("second").value === method.key)
-    byId("second").value = methods.find((other) => other !== method)?.key ?? method.key;
+  COMPARED.slice(1).forEach((id, index) => {
+    if (others[index] === method.key) byId(id).value = index ? "" : secondTo(method).key;
+  });
   renderComparison();
   byId("compare").scrollIntoView();
   byId("second").focus();
 }
 
+const secondTo = (method) => methods.find((other) => other !== method) ?? method;
+
+/** The methods that are chosen, each once, in the order of their boxes. */
+function comparedMethods() {
+  const keys = new Set(COMPARED.map((id) => byId(id).value));
+  return [...keys].map((key) => methods.find((method) => method.key === key)).filter(Boolean);
+}
+
 function renderComparison() {
-  const [a, b] = ["first", "second"].map((id) => methods.find((method) => method.key === byId(id).value));
+  const compared = comparedMethods();
   byId("comparison").replaceChildren(
-    ...(a && b && a !== b ? comparison(a, b) : [h("p", { class: "pale" }, "Choose two different methods.")]),
+    ...(compared.length > 1
+      ? comparison(compared)
+      : [h("p", { class: "pale" }, "Choose at least two different methods.")]),
   );
 }
 
-function comparison(a, b) {
-  const apart =
-    a.group === b.group
-      ? null
-      : h(
-          "p",
-          { class: "warning" },
-          `${titleOf(a)} was given “${groups[a.group].name}”, ${titleOf(b)} “${groups[b.group].name}”: a difference between them is no ranking.`,
-        );
+function comparison(compared) {
+  const [first] = compared;
+  const apart = compared
+    .filter((method) => method.group !== first.group)
+    .map((method) =>
+      h(
+        "p",
+        { class: "warning" },
+        `${titleOf(first)} was given “${groups[first.group].name}”, ${titleOf(method)} “${groups[method.group].name}”: a difference between them is no ranking.`,
+      ),
+    );
   return [
-    apart,
+    ...apart,
     h(
       "div",
       { class: "columns" },
-      differences(a, b),
-      board.categories.length > 1 ? categoryDots([a, b], state.metric) : null,
+      differences(compared),
+      costRatios(compared),
+      board.categories.length > 1 ? categoryDots(compared, state.metric) : null,
     ),
-    disagreements(a, b),
-  ].filter(Boolean);
+    disagreements(compared),
+  ];
 }
 
-function differences(a, b) {
-  const difference = (left, right) => (left === null || right === null ? null : left - right);
+/** A cell with what sets it apart from the first method's below it. */
+const withDifference = (text, apart) => h("span", null, text, apart && h("small", { class: "interval" }, apart));
+
+function differences([first, ...others]) {
+  const ours = (index) => numberIn(first.figures[index]);
+  const apart = (method, index) => {
+    const theirs = numberIn(method.figures[index]);
+    return ours(index) === null || theirs === null ? null : signed(theirs - ours(index));
+  };
   const rows = board.metrics.map((metric, index) => [
-    metric,
-    shown(a.figures[index]),
-    shown(b.figures[index]),
-    signed(difference(numberIn(a.figures[index]), numberIn(b.figures[index]))),
+    h("span", { title: MEANINGS[metric] }, metric),
+    shown(first.figures[index]),
+    ...others.map((method) => withDifference(shown(method.figures[index]), apart(method, index))),
   ]);
-  const comparable = deviceOf(a) === deviceOf(b);
-  const costs = COSTS.filter((cost) => comparable || !cost.timed).map((cost) => [
-    cost.title,
-    amount(a.cost[cost.key]),
-    amount(b.cost[cost.key]),
-    ratio(a.cost[cost.key], b.cost[cost.key]),
-  ]);
-  const head = ["", titleOf(a), titleOf(b), "difference"];
   return h(
     "section",
     null,
-    simpleTable("Differences of figures", head, rows),
-    simpleTable("Ratios of cost", ["", titleOf(a), titleOf(b), "ratio"], costs),
-    comparable ? null : h("p", { class: "pale" }, "Times are left out: the methods ran on different devices."),
+    simpleTable("Differences of figures", ["metric", ...[first, ...others].map(titleOf)], rows),
+    h("p", { class: "pale note" }, `Percent; below, the difference from ${titleOf(first)} in points.`),
   );
 }
 
-const ratio = (left, right) => (left && right ? `${(left / right).toFixed(2)} ×` : NONE);
+function costRatios([first, ...others]) {
+  const comparable = (method) => deviceOf(method) === deviceOf(first);
+  const cell = (method, cost) =>
+    comparable(method) || !cost.timed
+      ? withDifference(amount(method.cost[cost.key]), ratio(method.cost[cost.key], first.cost[cost.key]))
+      : NONE;
+  const rows = COSTS.map((cost) => [
+    cost.title,
+    amount(first.cost[cost.key]),
+    ...others.map((method) => cell(method, cost)),
+  ]);
+  const elsewhere = others.filter((method) => !comparable(method)).map(titleOf);
+  return h(
+    "section",
+    null,
+    simpleTable("Ratios of cost", ["cost", ...[first, ...others].map(titleOf)], rows),
+    h("p", { class: "pale note" }, `Below, the ratio to ${titleOf(first)}.`),
+    elsewhere.length
+      ? h("p", { class: "pale" }, `Times of ${elsewhere.join(", ")} are left out: the methods ran on different devices.`)
+      : null,
+  );
+}
 
-/** The images whose places the two methods see most differently, and both curves. */
-function disagreements(a, b) {
-  const categories = board.categories.filter(
-    (category) =>
-      a.details?.[category] && b.details?.[category] && a.details[category].test === b.details[category].test,
-  );
-  if (!categories.length) return h("p", { class: "pale" }, "The page has no scores of single images for both.");
+const ratio = (left, right) => (left && right ? `${(left / right).toFixed(2)} ×` : null);
+
+/** The images whose places two methods see most differently, and the curves of all that are compared. */
+function disagreements(compared) {
+  const [first] = compared;
+  const categories = board.categories.filter((category) => first.details?.[category]);
+  const besides = (category) =>
+    compared.slice(1).filter((method) => method.details?.[category]?.test === first.details[category].test);
+  const known = categories.filter((category) => besides(category).length);
+  if (!known.length) return h("p", { class: "pale" }, "The page has no scores of single images for two of them.");
   const place = h("div");
-  const show = (category) => place.replaceChildren(...unitPair(a, b, category));
-  const choice = h(
-    "select",
-    { onchange: () => show(choice.value) },
-    categories.map((category) => h("option", { value: category }, category)),
-  );
-  show(categories[0]);
+  const options = (values, text) => values.map((value) => h("option", { value }, text(value)));
+  const category = h("select", { onchange: () => choose() }, options(known, String));
+  const other = h("select", { onchange: () => show() });
+  const show = () => {
+    const others = besides(category.value);
+    const against = others.find((method) => method.key === other.value);
+    place.replaceChildren(...unitPair(first, against, [first, ...others], category.value));
+  };
+  const choose = () => {
+    const keys = besides(category.value).map((method) => method.key);
+    other.replaceChildren(...options(keys, (key) => titleOf(methods.find((method) => method.key === key))));
+    show();
+  };
+  choose();
   return h(
     "section",
     null,
     h("h3", null, "Where they disagree"),
-    h("label", { class: "field" }, "Category", choice),
+    h(
+      "div",
+      { class: "pair" },
+      h("label", { class: "field" }, "Category", category),
+      h("label", { class: "field" }, `Against ${titleOf(first)}`, other),
+    ),
     place,
   );
 }
 
-function unitPair(a, b, category) {
-  const pair = [a, b].map((method) => ({
-    method,
-    detail: method.details[category],
-    images: imagesOf(method.details[category]),
-  }));
-  const images = pair[0].images.map((image, index) => ({ ...image, other: pair[1].images[index].place }));
-  const lines = (kind) => pair.map(({ method, detail }) => ({ corners: detail[kind], name: titleOf(method) }));
+function unitPair(a, b, all, category) {
+  const [ours, theirs] = [a, b].map((method) => imagesOf(method.details[category]));
+  const images = ours.map((image, index) => ({ ...image, other: theirs[index].place }));
+  const lines = (kind) => all.map((method) => ({ corners: method.details[category][kind], name: titleOf(method) }));
   return [
     h(
       "div",
@@ -108,7 +154,7 @@ function unitPair(a, b, category) {
       a,
       b,
       images,
-      pair.map(({ method }) => method.pictures?.[category] ?? {}),
+      [a, b].map((method) => method.pictures?.[category] ?? {}),
     ),
   ];
 }

@@ -1,4 +1,4 @@
-const { board, groups, methods, shared } = JSON.parse(byId("data").textContent);
+const { board, groups, methods, recipes, shared } = JSON.parse(byId("data").textContent);
 const NONE = "—";
 
 const COSTS = [

@@ -7,6 +7,8 @@ const PALETTE = [
   "var(--sky)",
   "var(--ink)",
 ];
+/** Of lines that are compared. */
+const DASHES = [null, "7 5", "2 4", "10 4 2 4"];
 const SYMBOLS = ["circle", "triangle", "square", "diamond", "star", "cross", "wye"];
 
 /** A drawing that is as wide as its place, and drawn again when that changes. */
@@ -19,6 +21,7 @@ function drawing(label, make) {
     const options = { className: "plot", ariaLabel: label, width, marginLeft: 44, marginBottom: 38, ...make(width) };
     const svg = Plot.plot(options);
     svg.setAttribute("role", "img");
+    for (const part of svg.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label"); // the picture has a label
     box.replaceChildren(svg);
   }).observe(box);
   return box;

@@ -50,7 +50,7 @@ function figuresOf(method) {
       simpleTable("Figures", ["metric", "percent", "rank"], figures),
       testOf(method),
     ),
-    h("section", null, h("h3", null, "Cost"), simpleTable("Cost", ["what it took", ""], [...costs, ...where])),
+    h("section", null, h("h3", null, "Cost"), simpleTable("Cost", ["what it took", "amount"], [...costs, ...where])),
     board.categories.length > 1 ? categoryDots([method], state.metric) : null,
   );
 }
@@ -75,6 +75,22 @@ function rankIn(method, metric) {
     : `${rank} of ${membersOf(method.group).filter((other) => other.ranks[metric] !== null).length}`;
 }
 
+/** The recipe that a row is named after: its card, paper, year and licence; null where none is known. */
+function sourceOf(method) {
+  const known = recipes[method.source];
+  if (!known) return null;
+  const altered = method.label.replace(/[ ,(].*/, "").slice(method.source.length + 1);
+  const paper = known.year ? `paper (${known.year})` : "paper";
+  const texts = [
+    altered ? "Altered from " : null,
+    known.card ? h("a", { href: known.card }, known.title) : known.title,
+    altered ? `, with ${altered.replaceAll("+", ", ")}` : null,
+    known.paper ? [" · ", h("a", { href: known.paper }, paper)] : null,
+    known.licence ? ` · ${known.licence}` : null,
+  ];
+  return h("p", { id: "source" }, texts.flat());
+}
+
 function recipeOf(method) {
   const script = scriptOf(method);
   const parts = method.parts.map((line) => h("li", null, shared.lines[line]));
@@ -93,6 +109,7 @@ function recipeOf(method) {
     "section",
     null,
     h("h3", null, "Recipe"),
+    sourceOf(method),
     body,
     parts.length ? h("details", null, h("summary", null, "Parts and who published them"), h("ul", null, parts)) : null,
   );
@@ -234,7 +251,7 @@ function thresholdOf(detail) {
       ? [["threshold", found.value.toPrecision(6)], ...Object.entries(achieved).map(([name, x]) => [name, percent(x)])]
       : [["no threshold", found.reason]]),
   ];
-  return h("section", null, h("h4", null, "Threshold"), simpleTable("Threshold", ["", "as deployed"], rows));
+  return h("section", null, h("h4", null, "Threshold"), simpleTable("Threshold", ["property", "as deployed"], rows));
 }
 
 const IN_GALLERY = 4;

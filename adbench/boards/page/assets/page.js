@@ -89,9 +89,12 @@ function start() {
   byId("standings").append(
     ...(groups.length ? groups.map(section) : [h("p", { class: "lead" }, "No method has records on this board yet.")]),
   );
-  byId("first").append(...methodOptions(methods[0]));
-  byId("second").append(...methodOptions(methods[1]));
+  COMPARED.forEach((id, index) => {
+    const none = index > 1 ? [h("option", { value: "", selected: true }, "none")] : [];
+    byId(id).append(...none, ...methodOptions(index > 1 ? null : methods[index]));
+  });
   byId("compare").hidden = methods.length < 2;
+  byId("filters").hidden = false;
   byId("filters").open = !matchMedia("(max-width: 600px)").matches;
   listen();
   readAddress();
@@ -113,7 +116,7 @@ function listen() {
     writeAddress();
   });
   window.addEventListener("hashchange", readAddress);
-  for (const id of ["first", "second"]) byId(id).addEventListener("change", renderComparison);
+  for (const id of COMPARED) byId(id).addEventListener("change", renderComparison);
 }
 
 start();

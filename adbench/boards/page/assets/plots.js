@@ -68,7 +68,7 @@ function curves(title, x, y, limit, lines) {
             y: "y",
             stroke: colourAt(index),
             strokeWidth: 2,
-            strokeDasharray: index ? "7 5" : null,
+            strokeDasharray: DASHES[index],
             clip: true,
           },
         ),

@@ -64,3 +64,11 @@ def test_why_there_is_no_threshold_is_said(make_record):
     table = only(deployed_tables(tidy(BOARD, [record]), {record.id: found}))
     assert table.rows[0][1:7] == ("n/a",) * 6
     assert table.notes[-1].startswith("knn: no threshold: conformal needs 19")
+
+
+def test_methods_without_a_threshold_are_named(make_record):
+    records = [make_record(name) for name in ("a", "b", "c")]
+    table = only(deployed_tables(tidy(BOARD, records), {records[0].id: threshold()}))
+    assert table.notes[-1].startswith("Not here: b, c. Their runs set no threshold;")
+    whole = only(deployed_tables(tidy(BOARD, records), {record.id: threshold() for record in records}))
+    assert not any("Not here" in note for note in whole.notes)

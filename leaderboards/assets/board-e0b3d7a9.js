@@ -92,9 +92,10 @@ const remembered = document.querySelector(
 );
 remembered.checked = true;
 setTheme(remembered.value);
+byId("theme").hidden = false;
 byId("theme").addEventListener("change", () => setTheme(chosen("theme")));
 
-const { board, groups, methods, shared } = JSON.parse(byId("data").textContent);
+const { board, groups, methods, recipes, shared } = JSON.parse(byId("data").textContent);
 const NONE = "—";
 
 const COSTS = [
@@ -210,6 +211,8 @@ const PALETTE = [
   "var(--sky)",
   "var(--ink)",
 ];
+/** Of lines that are compared. */
+const DASHES = [null, "7 5", "2 4", "10 4 2 4"];
 const SYMBOLS = ["circle", "triangle", "square", "diamond", "star", "cross", "wye"];
 
 /** A drawing that is as wide as its place, and drawn again when that changes. */
@@ -222,6 +225,7 @@ function drawing(label, make) {
     const options = { className: "plot", ariaLabel: label, width, marginLeft: 44, marginBottom: 38, ...make(width) };
     const svg = Plot.plot(options);
     svg.setAttribute("role", "img");
+    for (const part of svg.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label"); // the picture has a label
     box.replaceChildren(svg);
   }).observe(box);
   return box;
@@ -365,7 +369,7 @@ function curves(title, x, y, limit, lines) {
             y: "y",
             stroke: colourAt(index),
             strokeWidth: 2,
-            strokeDasharray: index ? "7 5" : null,
+            strokeDasharray: DASHES[index],
             clip: true,
           },
         ),
@@ -867,6 +871,42 @@ function renderTables() {
   byId("count").textContent = count === methods.length ? all : `${count} of ${all}`;
 }
 
+/** The number at the start of a cell's text, such as `91.0 ± 0.9` or `−1.2`; null where there is none. */
+function leadingNumber(text) {
+  const number = Number.parseFloat(text.replace("−", "-").replace(/,/g, ""));
+  return Number.isNaN(number) ? null : number;
+}
+
+/** Sort a table that is in the page as it is by a column: cells without a number come last, whichever way. */
+function sortTold(table, heading, column) {
+  const down = heading.getAttribute("aria-sort") === "ascending";
+  const rows = [...table.tBodies[0].rows];
+  const text = (row) => row.cells[column].textContent.trim();
+  const numbers = rows.some((row) => leadingNumber(text(row)) !== null);
+  const value = (row) => (numbers ? leadingNumber(text(row)) : text(row).toLowerCase());
+  const order = down ? d3.descending : d3.ascending;
+  rows.sort((a, b) => (value(a) === null) - (value(b) === null) || order(value(a), value(b)));
+  for (const other of table.tHead.rows[0].cells) {
+    other.removeAttribute("aria-sort");
+    other.querySelector(".arrow").textContent = "";
+  }
+  heading.setAttribute("aria-sort", down ? "descending" : "ascending");
+  heading.querySelector(".arrow").textContent = down ? "▼" : "▲";
+  table.tBodies[0].append(...rows);
+}
+
+/** Give every heading of such a table a button that sorts, and its metric's meaning. */
+function makeSortable(table) {
+  [...table.tHead.rows[0].cells].forEach((heading, column) => {
+    const title = heading.textContent;
+    const arrow = h("span", { class: "arrow", "aria-hidden": "true" });
+    const sort = { type: "button", title: MEANINGS[title], onclick: () => sortTold(table, heading, column) };
+    heading.replaceChildren(h("button", sort, title, arrow));
+  });
+}
+
+document.querySelectorAll("table.told").forEach(makeSortable);
+
 const dialog = byId("method");
 
 /** Everything about one method. */
@@ -919,7 +959,7 @@ function figuresOf(method) {
       simpleTable("Figures", ["metric", "percent", "rank"], figures),
       testOf(method),
     ),
-    h("section", null, h("h3", null, "Cost"), simpleTable("Cost", ["what it took", ""], [...costs, ...where])),
+    h("section", null, h("h3", null, "Cost"), simpleTable("Cost", ["what it took", "amount"], [...costs, ...where])),
     board.categories.length > 1 ? categoryDots([method], state.metric) : null,
   );
 }
@@ -944,6 +984,22 @@ function rankIn(method, metric) {
     : `${rank} of ${membersOf(method.group).filter((other) => other.ranks[metric] !== null).length}`;
 }
 
+/** The recipe that a row is named after: its card, paper, year and licence; null where none is known. */
+function sourceOf(method) {
+  const known = recipes[method.source];
+  if (!known) return null;
+  const altered = method.label.replace(/[ ,(].*/, "").slice(method.source.length + 1);
+  const paper = known.year ? `paper (${known.year})` : "paper";
+  const texts = [
+    altered ? "Altered from " : null,
+    known.card ? h("a", { href: known.card }, known.title) : known.title,
+    altered ? `, with ${altered.replaceAll("+", ", ")}` : null,
+    known.paper ? [" · ", h("a", { href: known.paper }, paper)] : null,
+    known.licence ? ` · ${known.licence}` : null,
+  ];
+  return h("p", { id: "source" }, texts.flat());
+}
+
 function recipeOf(method) {
   const script = scriptOf(method);
   const parts = method.parts.map((line) => h("li", null, shared.lines[line]));
@@ -962,6 +1018,7 @@ function recipeOf(method) {
     "section",
     null,
     h("h3", null, "Recipe"),
+    sourceOf(method),
     body,
     parts.length ? h("details", null, h("summary", null, "Parts and who published them"), h("ul", null, parts)) : null,
   );
@@ -1103,7 +1160,7 @@ function thresholdOf(detail) {
       ? [["threshold", found.value.toPrecision(6)], ...Object.entries(achieved).map(([name, x]) => [name, percent(x)])]
       : [["no threshold", found.reason]]),
   ];
-  return h("section", null, h("h4", null, "Threshold"), simpleTable("Threshold", ["", "as deployed"], rows));
+  return h("section", null, h("h4", null, "Threshold"), simpleTable("Threshold", ["property", "as deployed"], rows));
 }
 
 const IN_GALLERY = 4;
@@ -1133,104 +1190,150 @@ dialog.addEventListener("click", (event) => {
   if (event.target === dialog) dialog.close();
 });
 
+const COMPARED = ["first", "second", "third", "fourth"];
+
 /** From the drill-down to the comparison, with this method first. */
 function compareWith(method) {
   dialog.close();
+  const others = COMPARED.slice(1).map((id) => byId(id).value);
   byId("first").value = method.key;
-  if (byId("second").value === method.key)
-    byId("second").value = methods.find((other) => other !== method)?.key ?? method.key;
+  COMPARED.slice(1).forEach((id, index) => {
+    if (others[index] === method.key) byId(id).value = index ? "" : secondTo(method).key;
+  });
   renderComparison();
   byId("compare").scrollIntoView();
   byId("second").focus();
 }
 
+const secondTo = (method) => methods.find((other) => other !== method) ?? method;
+
+/** The methods that are chosen, each once, in the order of their boxes. */
+function comparedMethods() {
+  const keys = new Set(COMPARED.map((id) => byId(id).value));
+  return [...keys].map((key) => methods.find((method) => method.key === key)).filter(Boolean);
+}
+
 function renderComparison() {
-  const [a, b] = ["first", "second"].map((id) => methods.find((method) => method.key === byId(id).value));
+  const compared = comparedMethods();
   byId("comparison").replaceChildren(
-    ...(a && b && a !== b ? comparison(a, b) : [h("p", { class: "pale" }, "Choose two different methods.")]),
+    ...(compared.length > 1
+      ? comparison(compared)
+      : [h("p", { class: "pale" }, "Choose at least two different methods.")]),
   );
 }
 
-function comparison(a, b) {
-  const apart =
-    a.group === b.group
-      ? null
-      : h(
-          "p",
-          { class: "warning" },
-          `${titleOf(a)} was given “${groups[a.group].name}”, ${titleOf(b)} “${groups[b.group].name}”: a difference between them is no ranking.`,
-        );
+function comparison(compared) {
+  const [first] = compared;
+  const apart = compared
+    .filter((method) => method.group !== first.group)
+    .map((method) =>
+      h(
+        "p",
+        { class: "warning" },
+        `${titleOf(first)} was given “${groups[first.group].name}”, ${titleOf(method)} “${groups[method.group].name}”: a difference between them is no ranking.`,
+      ),
+    );
   return [
-    apart,
+    ...apart,
     h(
       "div",
       { class: "columns" },
-      differences(a, b),
-      board.categories.length > 1 ? categoryDots([a, b], state.metric) : null,
+      differences(compared),
+      costRatios(compared),
+      board.categories.length > 1 ? categoryDots(compared, state.metric) : null,
     ),
-    disagreements(a, b),
-  ].filter(Boolean);
+    disagreements(compared),
+  ];
 }
 
-function differences(a, b) {
-  const difference = (left, right) => (left === null || right === null ? null : left - right);
+/** A cell with what sets it apart from the first method's below it. */
+const withDifference = (text, apart) => h("span", null, text, apart && h("small", { class: "interval" }, apart));
+
+function differences([first, ...others]) {
+  const ours = (index) => numberIn(first.figures[index]);
+  const apart = (method, index) => {
+    const theirs = numberIn(method.figures[index]);
+    return ours(index) === null || theirs === null ? null : signed(theirs - ours(index));
+  };
   const rows = board.metrics.map((metric, index) => [
-    metric,
-    shown(a.figures[index]),
-    shown(b.figures[index]),
-    signed(difference(numberIn(a.figures[index]), numberIn(b.figures[index]))),
+    h("span", { title: MEANINGS[metric] }, metric),
+    shown(first.figures[index]),
+    ...others.map((method) => withDifference(shown(method.figures[index]), apart(method, index))),
   ]);
-  const comparable = deviceOf(a) === deviceOf(b);
-  const costs = COSTS.filter((cost) => comparable || !cost.timed).map((cost) => [
-    cost.title,
-    amount(a.cost[cost.key]),
-    amount(b.cost[cost.key]),
-    ratio(a.cost[cost.key], b.cost[cost.key]),
-  ]);
-  const head = ["", titleOf(a), titleOf(b), "difference"];
   return h(
     "section",
     null,
-    simpleTable("Differences of figures", head, rows),
-    simpleTable("Ratios of cost", ["", titleOf(a), titleOf(b), "ratio"], costs),
-    comparable ? null : h("p", { class: "pale" }, "Times are left out: the methods ran on different devices."),
+    simpleTable("Differences of figures", ["metric", ...[first, ...others].map(titleOf)], rows),
+    h("p", { class: "pale note" }, `Percent; below, the difference from ${titleOf(first)} in points.`),
   );
 }
 
-const ratio = (left, right) => (left && right ? `${(left / right).toFixed(2)} ×` : NONE);
+function costRatios([first, ...others]) {
+  const comparable = (method) => deviceOf(method) === deviceOf(first);
+  const cell = (method, cost) =>
+    comparable(method) || !cost.timed
+      ? withDifference(amount(method.cost[cost.key]), ratio(method.cost[cost.key], first.cost[cost.key]))
+      : NONE;
+  const rows = COSTS.map((cost) => [
+    cost.title,
+    amount(first.cost[cost.key]),
+    ...others.map((method) => cell(method, cost)),
+  ]);
+  const elsewhere = others.filter((method) => !comparable(method)).map(titleOf);
+  return h(
+    "section",
+    null,
+    simpleTable("Ratios of cost", ["cost", ...[first, ...others].map(titleOf)], rows),
+    h("p", { class: "pale note" }, `Below, the ratio to ${titleOf(first)}.`),
+    elsewhere.length
+      ? h("p", { class: "pale" }, `Times of ${elsewhere.join(", ")} are left out: the methods ran on different devices.`)
+      : null,
+  );
+}
 
-/** The images whose places the two methods see most differently, and both curves. */
-function disagreements(a, b) {
-  const categories = board.categories.filter(
-    (category) =>
-      a.details?.[category] && b.details?.[category] && a.details[category].test === b.details[category].test,
-  );
-  if (!categories.length) return h("p", { class: "pale" }, "The page has no scores of single images for both.");
+const ratio = (left, right) => (left && right ? `${(left / right).toFixed(2)} ×` : null);
+
+/** The images whose places two methods see most differently, and the curves of all that are compared. */
+function disagreements(compared) {
+  const [first] = compared;
+  const categories = board.categories.filter((category) => first.details?.[category]);
+  const besides = (category) =>
+    compared.slice(1).filter((method) => method.details?.[category]?.test === first.details[category].test);
+  const known = categories.filter((category) => besides(category).length);
+  if (!known.length) return h("p", { class: "pale" }, "The page has no scores of single images for two of them.");
   const place = h("div");
-  const show = (category) => place.replaceChildren(...unitPair(a, b, category));
-  const choice = h(
-    "select",
-    { onchange: () => show(choice.value) },
-    categories.map((category) => h("option", { value: category }, category)),
-  );
-  show(categories[0]);
+  const options = (values, text) => values.map((value) => h("option", { value }, text(value)));
+  const category = h("select", { onchange: () => choose() }, options(known, String));
+  const other = h("select", { onchange: () => show() });
+  const show = () => {
+    const others = besides(category.value);
+    const against = others.find((method) => method.key === other.value);
+    place.replaceChildren(...unitPair(first, against, [first, ...others], category.value));
+  };
+  const choose = () => {
+    const keys = besides(category.value).map((method) => method.key);
+    other.replaceChildren(...options(keys, (key) => titleOf(methods.find((method) => method.key === key))));
+    show();
+  };
+  choose();
   return h(
     "section",
     null,
     h("h3", null, "Where they disagree"),
-    h("label", { class: "field" }, "Category", choice),
+    h(
+      "div",
+      { class: "pair" },
+      h("label", { class: "field" }, "Category", category),
+      h("label", { class: "field" }, `Against ${titleOf(first)}`, other),
+    ),
     place,
   );
 }
 
-function unitPair(a, b, category) {
-  const pair = [a, b].map((method) => ({
-    method,
-    detail: method.details[category],
-    images: imagesOf(method.details[category]),
-  }));
-  const images = pair[0].images.map((image, index) => ({ ...image, other: pair[1].images[index].place }));
-  const lines = (kind) => pair.map(({ method, detail }) => ({ corners: detail[kind], name: titleOf(method) }));
+function unitPair(a, b, all, category) {
+  const [ours, theirs] = [a, b].map((method) => imagesOf(method.details[category]));
+  const images = ours.map((image, index) => ({ ...image, other: theirs[index].place }));
+  const lines = (kind) => all.map((method) => ({ corners: method.details[category][kind], name: titleOf(method) }));
   return [
     h(
       "div",
@@ -1243,7 +1346,7 @@ function unitPair(a, b, category) {
       a,
       b,
       images,
-      pair.map(({ method }) => method.pictures?.[category] ?? {}),
+      [a, b].map((method) => method.pictures?.[category] ?? {}),
     ),
   ];
 }
@@ -1411,9 +1514,12 @@ function start() {
   byId("standings").append(
     ...(groups.length ? groups.map(section) : [h("p", { class: "lead" }, "No method has records on this board yet.")]),
   );
-  byId("first").append(...methodOptions(methods[0]));
-  byId("second").append(...methodOptions(methods[1]));
+  COMPARED.forEach((id, index) => {
+    const none = index > 1 ? [h("option", { value: "", selected: true }, "none")] : [];
+    byId(id).append(...none, ...methodOptions(index > 1 ? null : methods[index]));
+  });
   byId("compare").hidden = methods.length < 2;
+  byId("filters").hidden = false;
   byId("filters").open = !matchMedia("(max-width: 600px)").matches;
   listen();
   readAddress();
@@ -1435,7 +1541,7 @@ function listen() {
     writeAddress();
   });
   window.addEventListener("hashchange", readAddress);
-  for (const id of ["first", "second"]) byId(id).addEventListener("change", renderComparison);
+  for (const id of COMPARED) byId(id).addEventListener("change", renderComparison);
 }
 
 start();
