@@ -9,7 +9,8 @@
 Importing this module imports no torch.
 """
 
-from adbench.api.search.exact import ExactIndex, exact_search, nearest_among
+from adbench.api.search.distances import nearest_among
+from adbench.api.search.exact import ExactIndex, exact_search
 from adbench.api.search.recordable import RecordableIndex
 from adbench.api.search.reweighting import ReweightForm, patchcore_weight
 

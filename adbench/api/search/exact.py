@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from adbench.api.search.bfloats import BfloatRows
 from adbench.api.search.candidates import QUERIES, Block, HalfRows, halves_are_faster, shortlist
+from adbench.api.search.distances import BLOCK, DEVICE_BLOCK, nearest_among, pair_distances
 from adbench.api.search.near_ties import EqualVectors, ErrorBound, nearest_of_ties
 from adbench.api.search.owners import Excluded, Owners
 from adbench.api.search.pca_bound import ProjectedRows
@@ -16,7 +18,6 @@ from adbench.errors import UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
-BLOCK, DEVICE_BLOCK = 1 << 21, 1 << 28  # elements of one temporary: what a CPU caches, what keeps a GPU busy
 SPARE = 4, 60  # candidates bound those looked for where a product cannot tell these apart
 
 
@@ -48,6 +49,10 @@ class ExactIndex:
     Many vectors of many channels that lie near few dimensions are compared on their leading axes first
     (`ProjectedRows`). A query whose candidates are not certain to be enough is searched again among more candidates,
     then among all vectors.
+
+    On a CPU that multiplies matrices of bfloat16 in tiles, such a product finds up to 4 neighbours' candidates, and all
+    rows that can be the nearest by the bound of `BfloatRows` are measured. A query with too many of them is searched
+    again in float32. Where a quarter of many queries is, the index goes on in float32 for good.
 
     On a GPU the product is in half precision and finds k + 32 candidates, but at least 36. A query whose candidates are
     not certain to be enough by the bound of `HalfRows` is searched again in float32.
@@ -81,13 +86,15 @@ class ExactIndex:
             raise UsageError(f"unknown metric {metric!r} for a search; known: cosine, l2")
         self.vectors, self.metric, self.owners, self._share = vectors, metric, owners, share
         self._center = vectors.float().mean(0) if metric == "l2" and len(vectors) else None
-        self._stored, self._halves, self._projected = None, None, None
+        self._stored, self._halves, self._projected, self._bfloats = None, None, None, None
         if keep and halves_are_faster(vectors):
             self._halves = HalfRows(self._blocks, self._height())
         elif keep:
             shape = len(vectors), vectors.shape[1]
             self._projected = ProjectedRows.if_faster(self._blocks, shape, self._height())
-            self._stored = self._everything() if self._projected is None else None
+            if self._projected is None:
+                self._stored = self._everything()
+                self._bfloats = BfloatRows.if_faster(self._blocks, shape, directions=metric == "cosine")
 
     def search(self, query: Tensor, k: int, exclude: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
         """The k nearest vectors of each query, nearest first, the lower index among equals.
@@ -136,6 +143,8 @@ class ExactIndex:
             return self._by_halves(self._halves, query, k, excluded)
         if self._projected is not None:
             return self._by_projection(self._projected, query, k, excluded)
+        if self._bfloats is not None and self._bfloats.are_enough(len(query), k):
+            return self._by_bfloats(self._bfloats, query, k, excluded)
         return self._by_floats(query, k=k, excluded=excluded)
 
     def _measured(self, query: Tensor, candidates: Tensor, k: int, excluded: Excluded | None) -> _Measured:
@@ -190,6 +199,27 @@ class ExactIndex:
         more = partial(self._by_projection, projected, k=k, spare=projected.MANY)
         search = partial(self._by_floats, k=k) if spare == projected.MANY else more
         return self._search_uncertain(found, ~certain, query, excluded, search)
+
+    def _by_bfloats(self, rows: BfloatRows, query: Tensor, k: int, excluded: Excluded | None) -> tuple[Tensor, Tensor]:
+        import torch
+
+        distances, indices = query.new_empty(len(query), k), torch.empty(len(query), k, dtype=torch.int64)
+        uncertain = torch.zeros(len(query), dtype=torch.bool)
+        for start in range(0, len(query), rows.together):
+            some = slice(start, start + rows.together)
+            among = rows.candidates(self._prepared(query[some]), k, excluded and excluded[some])
+            pairs = torch.from_numpy(among.query), torch.from_numpy(among.row)
+            measured = pair_distances(query[some], self.vectors, *pairs, self.metric)
+            certain = torch.from_numpy(among.certain)
+            uncertain[some] = ~certain
+            distances[some][certain], indices[some][certain] = map(torch.from_numpy, among.nearest(measured.numpy(), k))
+        index = uncertain.nonzero().squeeze(1)
+        if len(index):
+            others = None if excluded is None else excluded[index]
+            distances[index], indices[index] = self._by_floats(query[index], k=k, excluded=others)
+        if rows.are_poor(len(index), len(query)):
+            self._bfloats = None
+        return distances, indices
 
     def _by_floats(self, query: Tensor, k: int, excluded: Excluded | None, step: int = 0) -> tuple[Tensor, Tensor]:
         scaled = self._scaled_query(query)
@@ -333,65 +363,3 @@ def check_count(k: int, available: int) -> None:
     """
     if not 1 <= k <= available:
         raise UsageError(f"cannot find {k} neighbours among {available} vectors; ask for 1 to {available}")
-
-
-def nearest_among(
-    query: Tensor, vectors: Tensor, candidates: Tensor, k: int, metric: str, without: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """The k nearest of some candidates, measured directly, from the differences.
-
-    Args:
-        query: [Q, C] float32.
-        vectors: [N, C].
-        candidates: [Q, K] indices of vectors for each query, none twice.
-        k: how many of them; at most K.
-        metric: ``"l2"`` or ``"cosine"``.
-        without: [Q, K] bool, candidates that come after all others and are NaN away; None for none.
-
-    Returns:
-        Distances [Q, k] float32 and indices [Q, k], nearest first, the lower index among equals.
-    """
-    import torch
-
-    measure = _euclidean if metric == "l2" else _cosine
-    block = BLOCK if vectors.device.type == "cpu" else DEVICE_BLOCK
-    height = max(1, block // max(1, candidates.shape[1] * query.shape[1]))
-    alone = candidates.shape[1] == 1 and without is None
-    candidates, order = (candidates, candidates) if alone else candidates.sort(1)
-    parts = zip(torch.split(query, height), torch.split(candidates, height), strict=True)
-    distances = torch.cat([measure(some[:, None], _rows(vectors, near)) for some, near in parts])
-    if alone:
-        return distances, candidates
-    if without is not None:
-        distances.masked_fill_(without.gather(1, order), float("nan"))
-    ordered, order = distances.sort(stable=True, dim=1)
-    return ordered[:, :k], candidates.gather(1, order[:, :k])
-
-
-def pair_distances(query: Tensor, vectors: Tensor, queries: Tensor, rows: Tensor, metric: str) -> Tensor:
-    """[P] float32 distances of pairs, measured as by `nearest_among`: some queries [P] and vectors [P] by index."""
-    import torch
-
-    measure = _euclidean if metric == "l2" else _cosine
-    height = max(1, (BLOCK if vectors.device.type == "cpu" else DEVICE_BLOCK) // max(1, query.shape[1]))
-    parts = zip(torch.split(queries, height), torch.split(rows, height), strict=True)
-    pairs = ((query.index_select(0, some), vectors.index_select(0, near).float()) for some, near in parts)
-    return torch.cat([measure(*pair) for pair in pairs])
-
-
-def _rows(vectors: Tensor, index: Tensor) -> Tensor:
-    """[Q, K, C]; on a CPU a quarter of the time of ``vectors[index]``."""
-    return vectors.index_select(0, index.flatten()).reshape(*index.shape, vectors.shape[1]).float()
-
-
-def _euclidean(query: Tensor, rows: Tensor) -> Tensor:
-    return (rows - query).square_().sum(-1).sqrt_()
-
-
-def _cosine(query: Tensor, rows: Tensor) -> Tensor:
-    """1 - cos as half the squared difference of unit vectors: it keeps the digits of small angles."""
-    from torch.nn.functional import normalize
-
-    query, rows = normalize(query, dim=-1), normalize(rows, dim=-1)
-    zeros = (query == 0).all(-1).float() + (rows == 0).all(-1).float()
-    return (rows - query).square_().sum(-1).add_(zeros).div_(2)

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adbench.api.search import candidates, exact, near_ties, pca_bound
+from adbench.api.search import bfloats, candidates, exact, near_ties, pca_bound
+from adbench.api.search.bfloats import BfloatRows
 from adbench.api.search.near_ties import EqualVectors
 from adbench.api.search.pca_bound import ProjectedRows
 from adbench.search import ExactIndex, nearest_among
@@ -28,7 +29,7 @@ def expected(query, vectors, k, metric, owners=None, exclude=None):
     return nearest_among(query, vectors, every, k, metric, without)
 
 
-@pytest.fixture(params=["plain", "many blocks", "not kept", "leading axes", "halves"])
+@pytest.fixture(params=["plain", "many blocks", "not kept", "leading axes", "halves", "bfloats"])
 def path(request, monkeypatch):
     """Each way that a search can take, here."""
     if request.param == "many blocks":
@@ -39,6 +40,11 @@ def path(request, monkeypatch):
         monkeypatch.setattr(pca_bound, "STEP", 4)
     if request.param == "halves":
         monkeypatch.setattr(exact, "halves_are_faster", lambda _: True)
+    if request.param == "bfloats":
+        monkeypatch.setattr(bfloats, "products_are_fast", lambda: True)
+        monkeypatch.setattr(bfloats, "WIDE", 64)
+        for limit in ("LEAST_ROWS", "LEAST_CHANNELS", "LEAST_QUERIES"):
+            monkeypatch.setattr(BfloatRows, limit, 1)
     return request.param
 
 
