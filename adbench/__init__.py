@@ -167,6 +167,7 @@ _ELSEWHERE = {
     ),
     "networks": (
         "CudaGraphed",
+        "EmbeddedModel",
         "LateModule",
         "Network",
         "NetworkBackbone",

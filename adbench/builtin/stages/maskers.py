@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, Literal
+from copy import copy
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from adbench import ContractError, Features, Field, Masker
 
@@ -41,24 +42,23 @@ class PcaForeground(Masker):
 
     config: Config
 
+    def __init__(self, /, **options: Any) -> None:
+        super().__init__(**options)
+        self._axis: Callable[[Tensor], Tensor] = _last_eigenvector
+
     def mask(self, features: Features) -> Tensor:
         import torch
 
         patches = features.need_patches(self.title)
-        sides = torch.stack([self._central_side(first_component(image, self.axis)) for image in patches])
+        sides = torch.stack([self._central_side(_first_component(image, self._axis)) for image in patches])
         return self._cleaned(sides)
 
     def for_export(self) -> PcaForeground:
-        from adbench.builtin.stages.recordable_maskers import RecordablePcaForeground
+        from adbench.builtin.stages.recordable_maskers import dominant_axis
 
-        return RecordablePcaForeground(**self.config.model_dump())
-
-    def axis(self, products: Tensor) -> Tensor:
-        """The axis [N] of the greatest variance, of symmetric products [N, N]."""
-        import torch
-
-        found: Tensor = torch.linalg.eigh(products).eigenvectors[:, -1]
-        return found
+        twin = copy(self)
+        twin._axis = dominant_axis  # noqa: SLF001  its own
+        return twin
 
     def _central_side(self, component: Tensor) -> Tensor:
         """[H, W] bool: the component's positive end if that fills the centre, else its negative end."""
@@ -75,7 +75,7 @@ class PcaForeground(Masker):
         return _eroded(_dilated(_dilated(mask.reshape(-1, *plane)))).reshape(mask.shape)
 
 
-def first_component(patches: Tensor, axis_of: Callable[[Tensor], Tensor]) -> Tensor:
+def _first_component(patches: Tensor, axis_of: Callable[[Tensor], Tensor]) -> Tensor:
     """[H, W] float32: how far each patch [H, W, C] lies from the mean along the axis of the greatest variance.
 
     That axis points where its loading of the largest magnitude is positive, as scikit-learn turns it since 1.5.
@@ -93,6 +93,14 @@ def first_component(patches: Tensor, axis_of: Callable[[Tensor], Tensor]) -> Ten
     axis = normalize(rows.T @ vector if wide else vector, dim=0)
     axis = axis * axis.gather(0, axis.abs().argmax(0, keepdim=True)).sign()
     return (rows @ axis).reshape(patches.shape[:2])
+
+
+def _last_eigenvector(products: Tensor) -> Tensor:
+    """The axis [N] of the greatest variance, of symmetric products [N, N]."""
+    import torch
+
+    found: Tensor = torch.linalg.eigh(products).eigenvectors[:, -1]
+    return found
 
 
 def _dilated(mask: Tensor) -> Tensor:
@@ -134,10 +142,10 @@ class Otsu(Masker):
         shares = adaptive_avg_pool2d(pixels.float(), (patches.shape[1], patches.shape[2]))
         return (shares >= self.config.share).to(patches.device)
 
-    def for_export(self) -> Otsu:
+    def for_export(self) -> Any:
         from adbench.builtin.stages.recordable_maskers import RecordableOtsu
 
-        return RecordableOtsu(**self.config.model_dump())
+        return RecordableOtsu(self.config.share, self.title)
 
 
 def _inner_side(image: Tensor) -> Tensor:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
-from adbench import ContractError, Features
-from adbench.builtin.stages.maskers import Otsu, PcaForeground
+from adbench import ContractError, Features, Masker
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,35 +21,43 @@ LEAST = 1e-30
 """The least trace that products are divided by, so that those of equal patches stay 0."""
 
 
-class RecordablePcaForeground(PcaForeground):
-    """The `PcaForeground` whose axis is found by squaring the products again and again (the power method)."""
+def dominant_axis(products: Tensor) -> Tensor:
+    """The axis [N] of the greatest variance, of symmetric products [N, N], by squaring them again and again."""
+    import torch
+    from torch.nn.functional import normalize
 
-    def axis(self, products: Tensor) -> Tensor:
-        import torch
-        from torch.nn.functional import normalize
-
-        power, unit = products.double(), torch.eye(len(products), dtype=torch.float64)
-        for _ in range(SQUARINGS):
-            power = power / (power * unit).sum().clamp(min=LEAST)
-            power = power @ power
-        lengths = power.square().sum(0, keepdim=True)
-        longest = lengths.argmax(1, keepdim=True).expand(len(products), 1)
-        return normalize(power.gather(1, longest), dim=0).float().flatten()
+    power, unit = products.double(), torch.eye(len(products), dtype=torch.float64)
+    for _ in range(SQUARINGS):
+        power = power / (power * unit).sum().clamp(min=LEAST)
+        power = power @ power
+    lengths = power.square().sum(0, keepdim=True)
+    longest = lengths.argmax(1, keepdim=True).expand(len(products), 1)
+    return normalize(power.gather(1, longest), dim=0).float().flatten()
 
 
-class RecordableOtsu(Otsu):
-    """The `Otsu` that counts levels by comparison, and shares of patches by matrix products."""
+class RecordableOtsu(Masker):
+    """Otsu's masker that counts levels by comparison, and shares of patches by matrix products.
+
+    Args:
+        share: of a patch's pixels from which on it is the object's.
+        who: the masker, for messages.
+    """
+
+    name = "recordable-otsu"
+
+    def __init__(self, share: float, who: str) -> None:
+        super().__init__()
+        self._share, self._who = share, who
+        self._kept: dict[tuple[int, int], Tensor] = {}
 
     def mask(self, features: Features) -> Tensor:
         import torch
 
-        patches = features.need_patches(self.title)
+        patches = features.need_patches(self._who)
         if features.images is None:
-            raise ContractError(self.title, "it reads the prepared images, but was given none")
+            raise ContractError(self._who, "it reads the prepared images, but was given none")
         grid = int(patches.shape[1]), int(patches.shape[2])
-        return torch.stack(
-            [self._shares(_inner_side(image).float(), grid) >= self.config.share for image in features.images]
-        )
+        return torch.stack([self._shares(_inner_side(image).float(), grid) >= self._share for image in features.images])
 
     def _shares(self, pixels: Tensor, grid: tuple[int, int]) -> Tensor:
         """[h, w]: the share of each patch's pixels that are 1, of pixels [H0, W0]: adaptive average pooling."""
@@ -68,10 +74,6 @@ class RecordableOtsu(Otsu):
             self._kept[size, cells] = inside.float()
         return self._kept[size, cells]
 
-    @cached_property
-    def _kept(self) -> dict[tuple[int, int], Tensor]:
-        return {}
-
 
 def _inner_side(image: Tensor) -> Tensor:
     """[H0, W0] bool: which pixels of an image [3, H0, W0] lie on Otsu's side away from the border."""
@@ -79,9 +81,9 @@ def _inner_side(image: Tensor) -> Tensor:
 
     red, green, blue = (channel * weight for channel, weight in zip(image.float(), LUMINANCE, strict=True))
     luminance = ((red + green + blue) * 255).round()
-    bright = luminance > _threshold(luminance)
+    bright: Tensor = luminance > _threshold(luminance)
     border = torch.cat([bright[0], bright[-1], bright[1:-1, 0], bright[1:-1, -1]])
-    return bright ^ (border.float().mean() > 0.5)
+    return bright.logical_xor(border.float().mean() > 0.5)
 
 
 def _threshold(luminance: Tensor) -> Tensor:

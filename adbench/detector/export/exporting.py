@@ -184,13 +184,13 @@ class _Chosen:
     """
 
     def __init__(self, images: Iterable[GivenImage], frame: Frame, about: About) -> None:
-        self._images, self._frame, self._white = images, frame, about.white
+        self._images, self._frame, self._about = images, frame, about
         self._known = {image.sha256 for image in about.images}
         self.left_out = 0
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
         for image in self._images:
-            pixels = image.pixels(self._white)
+            pixels = image.pixels(self._about.white)
             if self._fits(pixels) and not self._is_known(image):
                 yield image.name, pixels
             else:
@@ -201,5 +201,5 @@ class _Chosen:
         return same and (pixels.dtype != np.uint8) == self._frame.deep
 
     def _is_known(self, image: GivenImage) -> bool:
-        given = GivenDataset([image], self._white)
+        given = GivenDataset([image], self._about.white, self._about.ignore)
         return given.digest(given.samples[0]) in self._known
