@@ -143,6 +143,8 @@ _ELSEWHERE = {
         "IgnoreMask",
         "PublishedDataset",
         "DataSource",
+        "ignored_in",
+        "is_own_mask",
         "read_ignore_mask",
         "read_image",
         "read_mask",

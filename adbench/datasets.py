@@ -4,6 +4,7 @@
 - `PublishedDataset`: one that has a publisher and a licence, and is looked for where people keep it.
 - `DataSource`, `Archive`: where a published dataset comes from; an archive can be downloaded, and has a sha256.
 - `IgnoreMask`, `read_ignore_mask`: pixels of a category that nobody looks at, and the file that marks them.
+- `ignored_in`, `is_own_mask`: the same for one image, with what a mask beside it adds.
 - `read_image`, `read_mask`, `read_size`: read the file of an image or of a mask by adbench's rules.
 - `SUFFIXES`, `MASK_SUFFIXES`: the suffixes of files that these read, in lower case.
 """
@@ -11,7 +12,7 @@
 from adbench.builtin.folders.archive import Archive, DataSource
 from adbench.builtin.folders.file_dataset import FileDataset
 from adbench.builtin.folders.published import PublishedDataset
-from adbench.builtin.images.ignoring import IgnoreMask, read_ignore_mask
+from adbench.builtin.images.ignoring import IgnoreMask, ignored_in, is_own_mask, read_ignore_mask
 from adbench.builtin.images.reading import MASK_SUFFIXES, SUFFIXES, read_image, read_mask, read_size
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "FileDataset",
     "IgnoreMask",
     "PublishedDataset",
+    "ignored_in",
+    "is_own_mask",
     "read_ignore_mask",
     "read_image",
     "read_mask",

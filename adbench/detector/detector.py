@@ -173,7 +173,7 @@ class Detector:
             calibration=fitted.calibration,
             spec=fitted.recipe.map or MapSpec(),
             white=fitted.about.white,
-            ignored=None if fitted.about.ignore is None else fitted.about.ignore.pixels,
+            ignored=scored.ignored,
             explainer=Explainer(fitted, self.scoring, self._normal_files(fitted)),
         )
 

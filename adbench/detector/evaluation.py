@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from adbench.api.dataset import Dataset, Sample
-from adbench.datasets import IgnoreMask
+from adbench.datasets import FileDataset, IgnoreMask, ignored_in
 from adbench.detector.detector import Detector
 from adbench.detector.fit.state import DetectorState, Figures, LearnedImage
 from adbench.detector.recipes import detectable
@@ -91,9 +91,9 @@ def _require_same_ignored(ignore: IgnoreMask | None, dataset: Dataset, samples: 
     Raises:
         UsageError: it does.
     """
-    own = None if ignore is None else ignore.pixels
     for sample in samples:
-        found = dataset.ignored(sample)
+        mask = ignored_in(dataset.image_path(sample), ignore) if isinstance(dataset, FileDataset) else ignore
+        own, found = None if mask is None else mask.pixels, dataset.ignored(sample)
         same = own is found or (own is not None and found is not None and np.array_equal(own, found))
         if not same:
             raise UsageError(

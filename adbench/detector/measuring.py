@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from adbench.api.dataset import Dataset, Sample, Split
-from adbench.datasets import MASK_SUFFIXES, IgnoreMask, read_mask, read_size
+from adbench.datasets import MASK_SUFFIXES, IgnoreMask, ignored_in, read_mask, read_size
 from adbench.detector.detector import Detector
 from adbench.detector.fit.images import files_below
 from adbench.detector.fit.state import Figures
@@ -112,7 +112,8 @@ class _Defects(Dataset):
 
     def ignored(self, sample: Sample) -> np.ndarray | None:
         image = self._images[sample.id]
-        return None if self._ignore is None else self._ignore.of(image, read_size(image))
+        mask = ignored_in(image, self._ignore)
+        return None if mask is None else mask.of(image, read_size(image))
 
     def digest(self, sample: Sample) -> str:
         raise NotImplementedError(sample.id)

@@ -290,3 +290,56 @@ def test_fit_refuses_a_mask_that_cannot_be_meant(coded, tmp_path, capsys, pixels
     assert fit(coded, tmp_path / "x.adbench", "--ignore", str(tmp_path / "ignore.png")) != 0
     assert why in capsys.readouterr().err
     assert not (tmp_path / "x.adbench").exists()
+
+
+def wander(folder, seed=0):
+    """Put a code at another place of each image, and a mask of its own beside each."""
+    rng = np.random.default_rng(seed)
+    for path in sorted([*folder.glob("train/good/*"), *folder.glob("test/*/*")]):
+        pixels, mask = read_image(path).copy(), np.zeros((SIDE, SIDE), np.uint8)
+        top, left = rng.integers(34, 48), rng.integers(0, 38)
+        pixels[top : top + 16, left : left + 26] = rng.integers(0, 256, (16, 26, 3), dtype=np.uint8)
+        mask[top : top + 16, left : left + 26] = 255
+        write(path, pixels)
+        write(path.with_name(f"{path.stem}.ignore.png"), mask)
+
+
+@pytest.mark.slow
+def test_masks_of_single_images_hold_in_runs_and_detectors(masked, tmp_path, capsys):
+    wander(masked)
+    _, record = run(masked, tmp_path / "runs", "--no-figures", "--threshold", "quantile:alpha=0.01")
+    assert "coded: 31 images have an ignore mask of their own" in "".join(capsys.readouterr())
+    assert record.metrics["pixel-auroc"].value > 0.99
+    write(tmp_path / "ignore.png", ignore())
+    file = tmp_path / "coded.adbench"
+    words = ("--ignore", str(tmp_path / "ignore.png"), "--threshold", "quantile:alpha=0.01")
+    assert fit(masked, file, *words) == 0
+    detector = Detector.load(file, cache=None, device="cpu", runtime="torch")
+    own = evaluate(detector, str(masked), category="coded")
+    assert (own.id, own.metrics) == (record.id, record.metrics)
+    assert call(["predict", str(file), str(masked / "test"), "--out", str(tmp_path / "out"), *FIT]) == 0
+    rows = [json.loads(line) for line in (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()]
+    assert [row["file"].rpartition("/")[2] for row in rows] == [
+        *[f"{n:03}.png" for n in range(4)],
+        *["000.png", "001.png", "002.png"],
+    ]
+    assert [row["alarm"] for row in rows][4:6] == [True, True]
+    spot = masked / "test" / "spot" / "000.png"
+    hidden = read_image(spot.with_name("000.ignore.png"))[..., 0] > 127
+    found = detector.predict(spot)
+    assert found.map[hidden].max() == found.map.min()
+    assert not found.mask[hidden].any()
+    changed = read_image(spot).copy()
+    changed[hidden] = 255 - changed[hidden]
+    write(spot, changed)
+    assert detector.predict(spot).score == pytest.approx(found.score, rel=1e-5)
+
+
+def test_a_mask_of_one_image_that_does_not_fit_is_a_row(coded, file, tmp_path):
+    write(tmp_path / "new" / "a.png", picture(1, 4))
+    write(tmp_path / "new" / "a.ignore.png", ignore()[16:])
+    write(tmp_path / "new" / "b.png", picture(2))
+    assert call(["predict", str(file), str(tmp_path / "new"), "--out", str(tmp_path / "out"), *FIT]) == 1
+    rows = [json.loads(line) for line in (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()]
+    assert "has 64x64 pixels, and a.ignore.png has 48x64" in rows[0]["error"]
+    assert rows[1]["error"] is None

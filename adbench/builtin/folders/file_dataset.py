@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from adbench import BadImage, Dataset, Field, Sample
-from adbench.builtin.images.ignoring import IgnoreMask, read_ignore_mask
+from adbench import BadImage, Dataset, Field, Sample, Split
+from adbench.builtin.images.ignoring import IgnoreMask, ignored_in, own_mask_file, read_ignore_mask
 from adbench.builtin.images.masks import Marks, read_mask_file
 from adbench.builtin.images.reading import has_16_bits, read_image, read_size
 from adbench.builtin.images.remarks import Remarks
@@ -104,11 +104,9 @@ class FileDataset(Dataset):
         return {}
 
     def ignored(self, sample: Sample) -> np.ndarray | None:
-        mask = self.ignore_mask(sample.id.split("/")[0])
-        if mask is None:
-            return None
         path = self.image_path(sample)
-        return mask.of(path, read_size(path))
+        mask = ignored_in(path, self.ignore_mask(sample.id.split("/")[0]))
+        return None if mask is None else mask.of(path, read_size(path))
 
     def image(self, sample: Sample) -> np.ndarray:
         path = self.image_path(sample)
@@ -128,8 +126,8 @@ class FileDataset(Dataset):
         return np.logical_or.reduce(masks) if masks else None
 
     def digest(self, sample: Sample) -> str:
-        image, masks = sha256_of(self.image_path(sample)), self.mask_paths(sample)
-        ignored = self.ignore_mask(sample.id.split("/")[0])
+        path, masks = self.image_path(sample), self.mask_paths(sample)
+        image, ignored = sha256_of(path), ignored_in(path, self.ignore_mask(sample.id.split("/")[0]))
         ignoring = [] if ignored is None else [f"ignore={ignored.digest}"]
         read = " ".join([image, *map(sha256_of, masks), *self._pixel_options(), *ignoring])
         return image if read == image else hashlib.sha256(read.encode()).hexdigest()
@@ -150,8 +148,17 @@ class FileDataset(Dataset):
                 with suppress(BadImage):  # the error is raised again where the image is read
                     if has_16_bits(self.image_path(sample)):
                         self.image(sample)
-        ignored = self.ignore_mask(category)
-        return [*remarks.sentences(category), *([] if ignored is None else [f"{printable(category)}: {ignored.words}"])]
+        ignored, own = self.ignore_mask(category), self._with_own_mask(split)
+        return [
+            *remarks.sentences(category),
+            *([] if ignored is None else [f"{printable(category)}: {ignored.words}"]),
+            *([f"{printable(category)}: {own} images have an ignore mask of their own"] if own else []),
+        ]
+
+    def _with_own_mask(self, split: Split) -> int:
+        """How many images have an ignore mask of their own."""
+        files = [self.image_path(sample) for sample in (*split.train, *split.test)]
+        return sum(own_mask_file(file) is not None for file in files)
 
     def identity(self) -> dict[str, Any]:
         """Empty, because `digest` has the content, and the place of the files does not matter."""

@@ -6,6 +6,7 @@ ROOT/CATEGORY/test/good/*.png                         normal images to judge
 ROOT/CATEGORY/test/DEFECT/000.png                     defective images, a folder for each kind of defect
 ROOT/CATEGORY/ground_truth/DEFECT/000_mask.png        their masks, which mark the defect
 ROOT/CATEGORY/ignore.png                              pixels of all images that nobody looks at, or ignore.json
+ROOT/CATEGORY/test/DEFECT/000.ignore.png              those of one image alone, beside it, or 000.ignore.json
 ```
 
 ROOT may also be one category itself. Names are read as people mean them (`adbench.builtin.folders.names`): ``ok`` and
@@ -37,7 +38,7 @@ from adbench.builtin.folders.names import (
     same,
     spelt,
 )
-from adbench.builtin.images.ignoring import IGNORE_FILES
+from adbench.builtin.images.ignoring import IGNORE_FILES, is_own_mask, own_mask_file
 from adbench.builtin.images.reading import MASK_SUFFIXES, SUFFIXES
 from adbench.errors import printable
 from adbench.reports import PassedOver
@@ -246,6 +247,7 @@ class _Scanner:
     def _passed_over(self) -> tuple[PassedOver, ...]:
         read = {*self.images.values(), *(path for paths in self.masks.values() for path in paths)}
         read |= {ignore} if (ignore := self._ignore()) is not None else set()
+        read |= {own for image in self.images.values() if (own := own_mask_file(image)) is not None}
         return tuple(leftovers(self.folder, self.root, read, lambda name: bool(self._is_normal(Path(name), {}))))
 
     def _nothing(self, part: str, what: str, where: Path) -> str:
@@ -315,7 +317,8 @@ def subfolders(folder: Path, root: Path) -> list[Path]:
 
 
 def _images_in(folder: Path, root: Path, suffixes: Collection[str] = SUFFIXES) -> list[Path]:
-    return [path for path in _entries(folder, root, Path.is_file) if path.suffix.lower() in suffixes]
+    files = _entries(folder, root, Path.is_file)
+    return [path for path in files if path.suffix.lower() in suffixes and not is_own_mask(path)]
 
 
 def _entries(folder: Path, root: Path, wanted: Callable[[Path], bool]) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""Ignore masks: pixels of a category that nobody looks at, such as a date code or a clamp."""
+"""Ignore masks: pixels of a category, or of one image, that nobody looks at, such as a date code or a clamp."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 LABELME = ".json"
 IGNORE_FILES = ("ignore.png", f"ignore{LABELME}")
 """Names of the file beside the images of a category."""
+OWN = ".ignore"
+"""What follows an image's name, without its suffix, in the name of the mask of that image alone."""
 
 
 @dataclass(frozen=True, eq=False)
 class IgnoreMask:
-    """The pixels to ignore in all images of a category.
+    """The pixels to ignore in all images of a category, or in one image.
 
     Attributes:
         pixels: [H, W] bool, True where a pixel is ignored.
@@ -84,6 +86,52 @@ def read_ignore_mask(path: Path) -> IgnoreMask:
         raise DataError(f"{printable(path)}: an ignore mask is an image or a file of labelme ({kinds})")
     pixels = _drawn(path) if path.suffix.lower() == LABELME else read_mask(path, read_size(path), "light")
     return IgnoreMask(pixels, printable(path.name))
+
+
+def is_own_mask(path: Path) -> bool:
+    """Whether a file is by its name the ignore mask of one image: ``000.ignore.png`` of ``000.png``."""
+    return path.stem.lower().endswith(OWN)
+
+
+def own_mask_file(image: Path) -> Path | None:
+    """The file beside an image that marks the pixels to ignore in it alone; None for none.
+
+    Raises:
+        BadImage: there are several.
+    """
+    names = [image.with_name(f"{image.stem}{OWN}{suffix}") for suffix in (".png", LABELME)]
+    found = [path for path in names if path.is_file()]
+    if len(found) > 1:
+        problem = f"{found[0].name} and {found[1].name} both mark pixels to ignore"
+        raise BadImage(image, problem, advice="keep one of them")
+    return found[0] if found else None
+
+
+def ignored_in(image: Path, of_all: IgnoreMask | None) -> IgnoreMask | None:
+    """The pixels to ignore in the file of an image: those of its category, and those that a mask beside it marks.
+
+    Args:
+        image: the file.
+        of_all: the mask of all images of its category; None for none.
+
+    Raises:
+        BadImage: the mask beside it cannot be read, has another size, or marks no pixel, or none is left to look at.
+    """
+    file = own_mask_file(image)
+    if file is None:
+        return of_all
+    try:
+        own = read_ignore_mask(file)
+        pixels = own.of(image, read_size(image))
+        return own if of_all is None else IgnoreMask(pixels | of_all.of(image, own.pixels.shape), _both(of_all, own))
+    except BadImage:
+        raise
+    except DataError as error:
+        raise BadImage(image, str(error), advice=f"repair {file.name}") from None
+
+
+def _both(one: IgnoreMask, other: IgnoreMask) -> str:
+    return f"{one.name} with {other.name}"
 
 
 def _drawn(path: Path) -> np.ndarray:

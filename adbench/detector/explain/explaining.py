@@ -71,7 +71,7 @@ class Explainer:
         row, column = (int(one) for one in np.unravel_index(int(patches.argmax()), patches.shape))
         place = PatchPlace(row, column, *patches.shape)
         pixels = image.pixels(self.scoring.white)
-        compared, widths = self._compared(pixels, (row, column))
+        compared, widths = self._compared(image, pixels, (row, column))
         nearest, no_picture = self._nearest(compared)
         layers = _layer_shares(compared, widths)
         reasons = dict(compared.reasons)
@@ -92,11 +92,13 @@ class Explainer:
             pixels=pixels,
         )
 
-    def _compared(self, pixels: np.ndarray, place: tuple[int, int]) -> tuple[PatchComparison, Mapping[str, int] | None]:
+    def _compared(
+        self, given: GivenImage, pixels: np.ndarray, place: tuple[int, int]
+    ) -> tuple[PatchComparison, Mapping[str, int] | None]:
         """The scorer's comparison of a patch, and the channels of each layer."""
         method = self.state.method
-        image = self.scoring.blanked(torch.from_numpy(pixels).permute(2, 0, 1), "the image")
-        features = self.scoring.features([("explained", prepared(image, method.preprocess))])
+        image, ignored = self.scoring.shown(given, pixels)
+        features = self.scoring.features([("explained", prepared(image, method.preprocess))], [ignored])
         widths = layer_widths(method.necks, features)
         query = method.scorer_features(features)
         with naming_component(method.scorer, "compare"), torch.no_grad():

@@ -13,7 +13,7 @@ import numpy as np
 
 from adbench.api.component import sha256_of
 from adbench.api.dataset import Dataset, Sample, Split
-from adbench.datasets import SUFFIXES, IgnoreMask, read_ignore_mask, read_image, read_size
+from adbench.datasets import SUFFIXES, IgnoreMask, ignored_in, is_own_mask, read_ignore_mask, read_image, read_size
 from adbench.detector.fit.appearance import Appearance
 from adbench.errors import BadImage, DataError, UsageError, printable
 
@@ -71,6 +71,14 @@ class GivenImage:
             return read_size(self.source)
         height, width = self.pixels(1.0).shape[:2]
         return int(height), int(width)
+
+    def ignored(self, of_all: IgnoreMask | None) -> IgnoreMask | None:
+        """The pixels to ignore: those of all images, and those that a mask beside its file marks.
+
+        Raises:
+            BadImage: the mask beside it cannot be read, has another size, or no pixel is left to look at.
+        """
+        return ignored_in(self.source, of_all) if isinstance(self.source, Path) else of_all
 
     def digest(self) -> str:
         """The sha256 of the file's bytes, or of an array's shape, type and values, in hex.
@@ -157,7 +165,9 @@ def _image(given: ImageLike, number: int) -> GivenImage:
 
 
 def files_below(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
-    """The image files in a folder and in the folders below it, sorted as datasets sort them, without hidden ones.
+    """The image files in a folder and in the folders below it, sorted as datasets sort them.
+
+    Hidden files are not among them, nor are the ignore masks of single images.
 
     Args:
         folder: where they are.
@@ -178,7 +188,7 @@ def files_so_far(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]
     Raises:
         DataError: the folder cannot be listed.
     """
-    found = [path for path in _walk(folder) if path.suffix.lower() in suffixes]
+    found = [path for path in _walk(folder) if path.suffix.lower() in suffixes and not is_own_mask(path)]
     return sorted(found, key=lambda path: (path.relative_to(folder).with_suffix("").as_posix(), path.suffix))
 
 
@@ -269,15 +279,16 @@ class GivenDataset(Dataset):
         return np.zeros(self.image(sample).shape[:2], bool)
 
     def ignored(self, sample: Sample) -> np.ndarray | None:
-        if self.ignore is None:
-            return None
         image, seen = self._images[sample.id], self.appearances.get(sample.id)
-        return self.ignore.of(image.name, image.size() if seen is None else (seen.height, seen.width))
+        mask = image.ignored(self.ignore)
+        if mask is None:
+            return None
+        return mask.of(image.name, image.size() if seen is None else (seen.height, seen.width))
 
     def digest(self, sample: Sample) -> str:
-        content = self._images[sample.id].digest()
+        content, mask = self._images[sample.id].digest(), self._images[sample.id].ignored(self.ignore)
         white = [] if self.white is None else [f"white={self.white!r}"]
-        ignored = [] if self.ignore is None else [f"ignore={self.ignore.digest}"]
+        ignored = [] if mask is None else [f"ignore={mask.digest}"]
         if not white and not ignored:
             return content
         return hashlib.sha256(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,7 +18,7 @@ from adbench.datasets import IgnoreMask
 from adbench.detector.fit.appearance import Appearance
 from adbench.detector.fit.images import GivenImage
 from adbench.engine.features.feature_batch import as_given, rounded
-from adbench.engine.features.ignoring import blanked, on_prepared
+from adbench.engine.features.ignoring import blanked, with_ignored
 from adbench.engine.features.image_loader import Prepared, batch_of, grouped, prepared
 from adbench.engine.features.read_ahead import read_ahead
 from adbench.engine.features.tiles import ImageReading, tiling_of
@@ -34,6 +36,7 @@ class ScoredImage(NamedTuple):
         scores: the scores of its patches, or of the image, by the scorer.
         geometry: where the prepared image lies in the original.
         appearance: what the image looks like.
+        ignored: [H, W] bool, pixels that nobody looks at, or None.
         milliseconds: its share of the batch's time, reading included.
     """
 
@@ -42,6 +45,7 @@ class ScoredImage(NamedTuple):
     scores: ImageScores
     geometry: Geometry
     appearance: Appearance
+    ignored: np.ndarray | None
     milliseconds: float
 
 
@@ -49,6 +53,7 @@ class _Read(NamedTuple):
     image: GivenImage
     prepared: Prepared
     appearance: Appearance
+    ignored: np.ndarray | None
     seconds: float
 
 
@@ -85,45 +90,59 @@ class Scoring:
             else:
                 yield from self._scored([read for read in group if isinstance(read, _Read)])
 
-    def features(self, reads: Sequence[tuple[str, Prepared]]) -> Features:
-        """The features of prepared images, each with its name."""
+    def features(self, reads: Sequence[tuple[str, Prepared]], ignored: Sequence[np.ndarray | None]) -> Features:
+        """The features of prepared images.
+
+        Args:
+            reads: the images, each with its name.
+            ignored: of each, [H, W] bool on the original image: pixels that nobody looks at; None for none.
+        """
         batch = batch_of(reads)
         features = self.reading.features(self.method.backbone, batch)
         features = rounded(self.method.backbone, features) if self.half else features
         given = as_given(features, batch.images if self.method.reads_images else None, half=self.half)
-        if self.ignore is None:
-            return given
-        ignored = torch.from_numpy(self.ignore.pixels)
-        return given.having(ignored=tuple(on_prepared(ignored, place) for place in given.geometry))
+        return with_ignored(given, [partial(_tensor, one) for one in ignored], None)
 
-    def blanked(self, image: Tensor, name: str) -> Tensor:
-        """An image [3, H, W] with its ignored pixels gray.
+    def shown(self, image: GivenImage, pixels: np.ndarray) -> tuple[Tensor, np.ndarray | None]:
+        """An image as the method sees it, [3, H, W] with its ignored pixels gray, and these: [H, W] bool or None.
+
+        Args:
+            image: the image, beside whose file a mask of its own may lie.
+            pixels: [H, W, 3].
 
         Raises:
-            BadImage: it has another size than the ignore mask.
+            BadImage: it has another size than the ignore mask, or its own mask cannot be used.
         """
-        if self.ignore is None:
-            return image
-        return blanked(image, torch.from_numpy(self.ignore.of(name, (image.shape[1], image.shape[2]))))
+        mask, whole = image.ignored(self.ignore), torch.from_numpy(pixels).permute(2, 0, 1)
+        if mask is None:
+            return whole, None
+        ignored = mask.of(image.name, (whole.shape[1], whole.shape[2]))
+        return blanked(whole, torch.from_numpy(ignored)), ignored
 
     def _read(self, image: GivenImage) -> _Read | BadImage:
         started = time.perf_counter()
         try:
             pixels = image.pixels(self.white)
-            whole = self.blanked(torch.from_numpy(pixels).permute(2, 0, 1), image.name)
+            whole, ignored = self.shown(image, pixels)
         except BadImage as error:
             return error
         ready = prepared(whole, self.method.preprocess)
-        return _Read(image, ready, Appearance.of(pixels), time.perf_counter() - started)
+        return _Read(image, ready, Appearance.of(pixels), ignored, time.perf_counter() - started)
 
     def _scored(self, reads: Sequence[_Read]) -> Iterator[ScoredImage]:
         started = time.perf_counter()
-        features = self.features([(f"{place:016x}", read.prepared) for place, read in enumerate(reads)])
+        named = [(f"{place:016x}", read.prepared) for place, read in enumerate(reads)]
+        features = self.features(named, [read.ignored for read in reads])
         scores = split_scores(*self.method.score(features))
         image_scores = self.method.aggregate(scores).tolist()
         share = (time.perf_counter() - started) / len(reads)
         for read, score, one, geometry in zip(reads, image_scores, scores, features.geometry, strict=True):
-            yield ScoredImage(read.image, score, one, geometry, read.appearance, 1000 * (read.seconds + share))
+            milliseconds = 1000 * (read.seconds + share)
+            yield ScoredImage(read.image, score, one, geometry, read.appearance, read.ignored, milliseconds)
+
+
+def _tensor(ignored: np.ndarray | None) -> Tensor | None:
+    return None if ignored is None else torch.from_numpy(ignored)
 
 
 def _size(read: _Read | BadImage) -> object:

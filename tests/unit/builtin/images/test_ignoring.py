@@ -6,7 +6,7 @@ from PIL import Image
 
 from adbench import BadImage, DataError
 from adbench.builtin.folders.datasets import Folder
-from adbench.builtin.images.ignoring import IgnoreMask, read_ignore_mask
+from adbench.builtin.images.ignoring import IgnoreMask, ignored_in, is_own_mask, read_ignore_mask
 
 
 @pytest.fixture
@@ -97,3 +97,63 @@ def test_two_masks_beside_the_images_are_refused(parts, corner):
     drawn(parts / "bolt" / "ignore.json")
     with pytest.raises(DataError, match=r"ignore.json and ignore.png both mark pixels to ignore; keep one of them"):
         Folder(root=parts).split("bolt")
+
+
+@pytest.fixture
+def image(tmp_path):
+    return save(tmp_path / "000.png", np.zeros((64, 64), bool))
+
+
+def test_an_image_without_a_mask_of_its_own_has_that_of_all(corner, image):
+    of_all = IgnoreMask(corner)
+    assert ignored_in(image, of_all) is of_all
+    assert ignored_in(image, None) is None
+
+
+@pytest.mark.parametrize("form", ["png", "json"])
+def test_a_mask_beside_an_image_is_added_to_that_of_all(form, corner, image, tmp_path):
+    if form == "png":
+        save(tmp_path / "000.ignore.png", corner)
+    else:
+        drawn(tmp_path / "000.ignore.json")
+    save(tmp_path / "001.ignore.png", ~corner)
+    assert np.array_equal(ignored_in(image, None).pixels, corner)
+    rows = np.zeros((64, 64), bool)
+    rows[60:] = True
+    both = ignored_in(image, IgnoreMask(rows, "ignore.png"))
+    assert np.array_equal(both.pixels, corner | rows)
+    assert both.name == f"ignore.png with 000.ignore.{form}"
+
+
+@pytest.mark.parametrize(
+    ("pixels", "why"),
+    [
+        (np.zeros((64, 64), bool), "000.ignore.png marks no pixel"),
+        (np.ones((32, 64), bool), "000.ignore.png marks all pixels"),
+        (np.eye(64, 32, dtype=bool), "has 64x64 pixels, and 000.ignore.png has 64x32"),
+    ],
+)
+def test_a_mask_of_an_image_that_cannot_be_meant_names_the_image(pixels, why, image, tmp_path):
+    save(tmp_path / "000.ignore.png", pixels)
+    with pytest.raises(BadImage, match=why) as told:
+        ignored_in(image, None)
+    assert str(told.value).startswith(str(image))
+
+
+def test_two_masks_that_leave_nothing_are_refused(corner, image, tmp_path):
+    save(tmp_path / "000.ignore.png", ~corner)
+    with pytest.raises(BadImage, match=r"of all with 000.ignore.png marks all pixels"):
+        ignored_in(image, IgnoreMask(corner, "of all"))
+
+
+def test_two_masks_of_one_image_are_refused(corner, image, tmp_path):
+    save(tmp_path / "000.ignore.png", corner)
+    drawn(tmp_path / "000.ignore.json")
+    with pytest.raises(BadImage, match="000.ignore.png and 000.ignore.json both mark pixels to ignore; keep one"):
+        ignored_in(image, None)
+
+
+def test_a_mask_is_known_by_its_name(tmp_path):
+    assert is_own_mask(tmp_path / "000.Ignore.PNG")
+    assert not is_own_mask(tmp_path / "ignore.png")
+    assert not is_own_mask(tmp_path / "000.png")
