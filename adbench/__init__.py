@@ -155,6 +155,7 @@ _ELSEWHERE = {
     "files": ("LocalFile", "atomic_write", "read_json", "read_plain", "read_yaml", "sha256_of"),
     "maps": ("Border", "Smoothing", "prepared_maps"),
     "metrics": (
+        "ClassPredictions",
         "Curve",
         "Region",
         "aupro",

@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from adbench.api.arrays import Codes, as_float32, checked_maps, checked_pair, codes_for, finite_of, truth_of
+from adbench.api.curves.classes import ClassPredictions
 from adbench.api.curves.curve import Curve, curve_of_annotated, curve_of_scores
 from adbench.api.curves.regions import Region, RegionTruth, curve_of_regions
 from adbench.api.curves.threshold_table import AnnotatedMap
@@ -27,6 +28,7 @@ from adbench.api.curves.truth import Truth
 from adbench.errors import ContractError, UsageError
 
 __all__ = [
+    "ClassPredictions",
     "Curve",
     "Region",
     "aupro",

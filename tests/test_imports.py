@@ -93,6 +93,7 @@ EXTRA = {
         "store.record",
         "store.normal_scores",
         "images.contamination",
+        "store.class_report",
         "images.corruption_report",
         "images.drift_report",
         "images.exemplars",

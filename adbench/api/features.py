@@ -128,10 +128,13 @@ class Scores:
     Attributes:
         patches: [B, H, W] float32, one score for each place of the patch grid, or None for methods without a map.
         image: [B] float32, the scorer's own score of the whole image, or None. Read by the aggregator ``scorer``.
+        classes: [B, K] float32, probabilities of the classes of labelled images, which add up to 1; or None. The first
+            is normal. There is one for each type of defect that the bank was shown, or a single one for all of them.
     """
 
     patches: Tensor | None = None
     image: Tensor | None = None
+    classes: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,7 @@ class ImageScores:
         foreground: [H, W] bool, where the object is, or None for everywhere.
         size: height and width of the prepared image in pixels, or None where it is unknown.
         ignored: [H, W] bool, patches that nobody looks at, or None; an aggregator is given the others.
+        classes: [K] float32, probabilities of classes, or None.
         to_map: makes the recipe's anomaly map [H0, W0] of patch scores [H, W]; given to aggregators that read it.
     """
 
@@ -157,6 +161,7 @@ class ImageScores:
     size: tuple[int, int] | None = None
     to_map: Callable[[Tensor], Tensor] | None = None
     ignored: Tensor | None = None
+    classes: Tensor | None = None
 
     def need_map(self, who: str) -> Tensor:
         """[H0, W0] float32: the anomaly map as the recipe makes it, on the pixels of the prepared image.

@@ -13,6 +13,7 @@ from adbench.api.component import Component
 if TYPE_CHECKING:
     import numpy as np
 
+    from adbench.api.curves.classes import ClassPredictions
     from adbench.api.curves.curve import Curve
     from adbench.api.curves.regions import RegionMap
     from adbench.api.curves.truth import MaskedMap
@@ -46,6 +47,7 @@ class Evidence:
         specimens: [N] the specimen that each image is a view of; None where the dataset knows none.
         pixel_threshold: pixels of maps above it are marked, from maps of normal images alone; None where the dataset
             does not ask for that, or there are no such maps.
+        classes: predicted probabilities of the types of defects, and the truth; None where the method gives none.
     """
 
     labels: np.ndarray
@@ -55,6 +57,7 @@ class Evidence:
     regions: Callable[[], Iterator[RegionMap]] | None = None
     specimens: Sequence[str] | None = None
     pixel_threshold: float | None = None
+    classes: ClassPredictions | None = None
 
     @cached_property
     def image_curve(self) -> Curve:

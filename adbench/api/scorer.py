@@ -25,7 +25,7 @@ class Scorer(Component):
 
     @classmethod
     def gives(cls, config: Any) -> frozenset[str]:
-        """Fields of `Scores` that `score` fills: ``{"patches"}``, ``{"image"}`` or both."""
+        """Fields of `Scores` that `score` fills: ``"patches"``, ``"image"`` or both, and perhaps ``"classes"``."""
         return frozenset({"patches"})
 
     @abstractmethod

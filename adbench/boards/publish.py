@@ -45,6 +45,7 @@ from adbench.boards.records.published import PUBLISHED_FILE, read_published
 from adbench.boards.records.recipe_facts import RECIPES_FILE, read_recipe_facts
 from adbench.boards.records.records_io import FoundRecord
 from adbench.boards.statistics.overall import overall
+from adbench.boards.tables.classes import class_tables
 from adbench.boards.tables.corruptions import corruption_tables
 from adbench.boards.tables.deployed import deployed_tables
 from adbench.boards.tables.drift import drift_tables
@@ -185,6 +186,7 @@ def _generated(
             files[leaderboard.folder / MANIFEST_FILE] = leaderboard.manifest.to_text().encode()
         beside = [
             *deployed_tables(data, leaderboard.extras.thresholds()),
+            *class_tables(data, leaderboard.extras.classes()),
             *corruption_tables(data, leaderboard.extras.reports()),
             *drift_tables(data, leaderboard.extras.drifts()),
             *fidelity_tables(data, published),

@@ -11,6 +11,7 @@ _MODULES = (
     "demo",
     "executors",
     "folders.datasets",
+    "metrics_class",
     "metrics_image",
     "metrics_pixel",
     "processes",
@@ -23,6 +24,7 @@ _MODULES = (
     "stages.preprocessors",
     "stages.tiles",
     "toy",
+    "toy_labelled",
 )
 
 

@@ -130,10 +130,35 @@ def _f1_above(labels: Array, scores: Array, threshold: float) -> float:
     return float(2 * hits / (2 * hits + wrong))
 
 
+def _said(evidence: Evidence) -> list[tuple[int, int]]:
+    """The true and the most probable class of each image."""
+    assert evidence.classes is not None
+    rows = evidence.classes.probabilities.tolist()
+    return [(int(true), row.index(max(row))) for true, row in zip(evidence.classes.truth, rows, strict=True)]
+
+
+def balanced_accuracy(said: list[tuple[int, int]]) -> float:
+    """The mean recall of the classes that have images, by the definition."""
+    classes = {true for true, _ in said}
+    recalls = [[one == other for one, other in said if one == true] for true in classes]
+    return sum(sum(hits) / len(hits) for hits in recalls) / len(classes)
+
+
+def f1_macro(said: list[tuple[int, int]]) -> float:
+    """The mean F1 of the classes, by the definition."""
+    classes = {one for pair in said for one in pair}
+    hits = {one: sum(pair == (one, one) for pair in said) for one in classes}
+    both = {one: sum(one == true for true, _ in said) + sum(one == other for _, other in said) for one in classes}
+    return sum(2 * hits[one] / both[one] for one in classes) / len(classes)
+
+
 KNOWN: dict[str, Callable[[Evidence], float]] = {
     "image-auroc": lambda given: auroc(given.labels, given.scores),
     "image-ap": lambda given: average_precision(given.labels, given.scores),
     "image-f1-max": lambda given: f1_max(given.labels, given.scores),
+    "class-accuracy": lambda given: sum(true == said for true, said in _said(given)) / len(given.labels),
+    "class-balanced-accuracy": lambda given: balanced_accuracy(_said(given)),
+    "class-f1-macro": lambda given: f1_macro(_said(given)),
     "pixel-auroc": lambda given: auroc(*_pixels(given)),
     "pixel-ap": lambda given: average_precision(*_pixels(given)),
     "pixel-f1-max": lambda given: f1_max(*_pixels(given)),

@@ -32,6 +32,7 @@ from adbench.engine.evaluate.details import DETAILS_FILE, Details, parse_details
 from adbench.engine.evaluate.threshold import Threshold
 from adbench.engine.images.corruption_report import CorruptionReport
 from adbench.engine.images.drift_report import DriftReport
+from adbench.engine.store.class_report import ClassReport
 from adbench.engine.store.record import ResultRecord, canonical_json
 
 DETAILS, PICTURES = "details", "pictures"
@@ -44,7 +45,7 @@ MAX_IMAGES = 20_000
 """Of one unit, whose details a page may show."""
 MAX_KINDS = 200
 MAX_NUMBER = 1e30
-_REPORT, _DRIFTS = '"corruptions":{', '"drifts":['
+_REPORT, _DRIFTS, _CLASSES = '"corruptions":{', '"drifts":[', '"classes":{'
 """Parts of each line with a report; another line may have them in a name, and is parsed for nothing."""
 _THRESHOLD = ',"threshold":'
 """The last key of a line of details, which no text in canonical JSON holds: its quotes would be escaped."""
@@ -115,6 +116,10 @@ class BoardExtras:
         """The reports of slowly changing test images in each line of details that has some."""
         several = TypeAdapter(Annotated[list[DriftReport], Field(max_length=50)])
         return self._parts(_DRIFTS, "drifts", several, "its reports of drifting images are none")
+
+    def classes(self) -> dict[str, ClassReport]:
+        """The report of named types of defects in each line of details that has one."""
+        return self._parts(_CLASSES, "classes", TypeAdapter(ClassReport), "its report of classes is none")
 
     def _parts(self, mark: str, key: str, kind: TypeAdapter[Part], fault: str) -> dict[str, Part]:
         """The value of a key in each line of details that has it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from adbench.errors import UnknownName
 
 if TYPE_CHECKING:
     from adbench.engine.plan.recipe import Part, Recipe
+    from adbench.engine.store.class_report import ClassReport
     from adbench.engine.store.record import ResultRecord
     from adbench.registration.registry import Entry, Registry
 
@@ -75,7 +76,7 @@ def _of_file(path: Path, *, as_json: bool) -> Facts:
         return _of_recipe(read_recipe(path))
     if path.suffix == ".json" or path.is_dir():
         record = read_record(path)
-        return record.to_json() if as_json else _of_record(record)
+        return record.to_json() if as_json else {**_of_record(record), **_classes_of(path)}
     return read_description(path).model_dump(mode="json", by_alias=True) if as_json else dict(read_facts(path))
 
 
@@ -172,6 +173,26 @@ def _of_record(record: ResultRecord) -> Facts:
         "ran on": f"{record.provenance.device}, {record.provenance.started}",
     }
     return {name: value for name, value in facts.items() if value}
+
+
+def _classes_of(path: Path) -> Facts:
+    """What the details of a run's folder say of named classes; empty without details, or without classes."""
+    from adbench.engine.evaluate.details import DETAILS_FILE, read_details
+
+    report = read_details(path).classes if (path / DETAILS_FILE).is_file() else None
+    if report is None:
+        return {}
+    figures = {name.replace("_", " "): f"{value:.4f}" for name, value in report.facts().items()}
+    recalls = {name: f"{right / images:.4f} of {images} images" for name, right, images in report.recalls()}
+    return {"classes": figures, "recall": recalls, "confusions (rows are the truth)": _confusions(report)}
+
+
+def _confusions(report: ClassReport) -> dict[str, str]:
+    """The table of confusions, a line for each class; the first line has the names."""
+    names = report.names
+    wide, first = max(5, *map(len, names)), max(5, *map(len, names))
+    cells: list[tuple[str, Sequence[object]]] = [("named", names), *zip(names, report.confusion, strict=True)]
+    return {head: " " * (first - len(head)) + " ".join(f"{cell:>{wide}}" for cell in row) for head, row in cells}
 
 
 def _figure(metric: Any) -> str:

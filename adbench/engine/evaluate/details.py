@@ -17,6 +17,7 @@ from adbench.api.untrusted import parse_json, read_plain
 from adbench.engine.evaluate.threshold import Threshold
 from adbench.engine.images.corruption_report import CorruptionReport
 from adbench.engine.images.drift_report import DriftReport
+from adbench.engine.store.class_report import ClassReport
 from adbench.engine.store.predictions import Predictions
 from adbench.engine.store.record import canonical_json, storage_errors
 from adbench.errors import StorageError
@@ -70,6 +71,7 @@ class Details(_Model):
     curves: Curves
     threshold: Threshold | None = Field(None, description="from normal images, if there is one")
     corruptions: CorruptionReport | None = Field(None, description="of corrupted test images, if they were scored")
+    classes: ClassReport | None = Field(None, description="of named types of defects, if the method names them")
     drifts: list[DriftReport] | None = Field(None, max_length=50, description="of streams that change, if asked for")
     embedding: list[tuple[_Finite, _Finite]] | None = Field(
         None, description="one point for each image, in their order"
@@ -85,7 +87,7 @@ class Details(_Model):
 
     def to_json(self) -> dict[str, Any]:
         """The JSON of the details, with the keys of the schema; without reports that there are not."""
-        absent = {name for name in ("corruptions", "drifts") if getattr(self, name) is None}
+        absent = {name for name in ("classes", "corruptions", "drifts") if getattr(self, name) is None}
         return self.model_dump(mode="json", by_alias=True, exclude=absent)
 
 
@@ -114,6 +116,7 @@ def details_of(
         ],
         by_defect={kind: _values(metrics, _of_kind(evaluator, kind)) for kind in kinds},
         curves=_curves(evidence),
+        classes=None if evidence.classes is None else ClassReport.of(evidence.classes),
     )
 
 

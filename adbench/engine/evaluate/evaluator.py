@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 
 from adbench.api.bounded_cache import BoundedCache
+from adbench.api.curves.classes import ClassPredictions
 from adbench.api.curves.curve import curve_of_annotated
 from adbench.api.curves.regions import Region, RegionTruth
 from adbench.api.curves.truth import Truth
-from adbench.api.dataset import Dataset, Sample
+from adbench.api.dataset import GOOD, Dataset, Sample
 from adbench.api.metric import Evidence, Measure, Metric
 from adbench.engine.evaluate.anomaly_map import anomaly_map, anomaly_maps, foreground_on_grid
 from adbench.engine.evaluate.grid_masks import mask_on_grid, region_on_grid
@@ -24,6 +25,7 @@ from adbench.engine.features.ignoring import on_grid, on_prepared
 from adbench.engine.features.read_ahead import read_ahead
 from adbench.engine.plan.map_spec import MapSpec
 from adbench.engine.plan.threshold_rule import SIGMAS
+from adbench.engine.store.class_report import ClassReport
 from adbench.engine.store.predictions import Predictions
 from adbench.engine.store.record import MetricInfo
 from adbench.errors import ContractError, DataError
@@ -149,12 +151,18 @@ class Evaluator:
         return Annotation(Truth.of(marked, outside), vanished, ignored=regions_within(mask, ignored))
 
     def facts(self) -> dict[str, float]:
-        """Counts for a record: empty masks, if there are any, and, on a square grid, vanished defects."""
+        """Counts for a record: empty masks, if there are any, and, on a square grid, vanished defects.
+
+        And figures of the probabilities of classes, where the method gives some.
+        """
         found = self.annotations.values()
         vanished, empty = sum(one.vanished for one in found), sum(one.empty for one in found)
         facts = {} if self.grid is None or not found else {VANISHED: float(vanished)}
         ignored = sum(one.ignored for one in found)
-        return facts | ({EMPTY: float(empty)} if empty else {}) | ({IGNORED: float(ignored)} if ignored else {})
+        classes = self._classes()
+        named = {} if classes is None else ClassReport.of(classes).facts()
+        counted = {name: float(count) for name, count in ((EMPTY, empty), (IGNORED, ignored)) if count}
+        return facts | counted | named
 
     def remarks(self) -> Iterator[str]:
         """A sentence for each fact that a user should know."""
@@ -260,7 +268,23 @@ class Evaluator:
             regions=self.region_maps if mapped and told_apart else None,
             specimens=self._specimens(),
             pixel_threshold=self._pixel_threshold() if mapped else None,
+            classes=self._classes(),
         )
+
+    def _classes(self) -> ClassPredictions | None:
+        """The predicted classes with the truth: each type of defect, or all as one; None where there are none."""
+        found = self.predictions.classes
+        if found is None:
+            return None
+        types = sorted({sample.defect for sample in self.samples if sample.anomalous})
+        if found.shape[1] == 2:
+            truth = [int(sample.anomalous) for sample in self.samples]
+            return ClassPredictions((GOOD, types[0] if len(types) == 1 else "defective"), found, np.array(truth))
+        if found.shape[1] != len(types) + 1:  # images of a type may all be copies of exemplars
+            return None
+        numbers = {defect: number for number, defect in enumerate(types, 1)}
+        truth = [numbers[sample.defect] if sample.anomalous else 0 for sample in self.samples]
+        return ClassPredictions((GOOD, *types), found, np.array(truth))
 
     def _pixel_threshold(self) -> float | None:
         """The mean of the pixels of normal maps, plus three deviations; None where the dataset does not ask for it."""

@@ -26,6 +26,8 @@ FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 HALF_MAX = torch.finfo(torch.float16).max
 
 _NAMES = ", ".join(str(kind).removeprefix("torch.") for kind in FLOATS)
+SUM_TOLERANCE = 1e-3
+"""By which probabilities of classes may miss 1 together."""
 
 
 class ComponentCrash(AdbenchError):
@@ -178,7 +180,17 @@ def check_scores(scorer: Component, query: Features, scores: Scores, gives: froz
             raise ContractError(scorer.title, f"score() must return patches of the grid's shape {wanted}, got {got}")
     if image is not None:
         image = _score(scorer, "score()'s image", image, len(query), 1, "[B]", query.ids)
-    return Scores(patches, image)
+    return Scores(patches, image, None if scores.classes is None else _classes(scorer, scores.classes, query.ids))
+
+
+def _classes(scorer: Component, classes: Tensor, ids: Sequence[str]) -> Tensor:
+    """Probabilities [B, K] of at least two classes, which add up to 1; the same as float32."""
+    found = _score(scorer, "score()'s classes", classes, len(ids), 2, "[B, K]", ids)
+    if found.shape[1] < 2 or (found < 0).any() or ((found.sum(1) - 1).abs() > SUM_TOLERANCE).any():
+        raise ContractError(
+            scorer.title, "score()'s classes must be probabilities of at least two classes, which add up to 1"
+        )
+    return found
 
 
 def check_image_scores(aggregator: Component, scores: Tensor, ids: Sequence[str]) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import cast
 
@@ -209,7 +209,7 @@ def _only_foreground(query: Features, scores: Scores) -> Scores:
         if ignored is None:
             return scores
         foreground = ~ignored
-    return Scores(with_lowest_outside(scores.patches, foreground.to(scores.patches.device)), scores.image)
+    return replace(scores, patches=with_lowest_outside(scores.patches, foreground.to(scores.patches.device)))
 
 
 def with_lowest_outside(patches: Tensor, foreground: Tensor) -> Tensor:
@@ -221,6 +221,7 @@ def split_scores(query: Features, scores: Scores) -> list[ImageScores]:
     """A batch's scores image by image, on the CPU."""
     patches = None if scores.patches is None else scores.patches.detach().float().cpu()
     image = None if scores.image is None else scores.image.tolist()
+    classes = None if scores.classes is None else scores.classes.cpu()
     vector = None if query.image is None else query.image.detach().float().cpu()
     foreground = None if query.foreground is None else query.foreground.cpu()
     ignored = ignored_patches(query, None if patches is None else patches.shape[1:])
@@ -233,6 +234,7 @@ def split_scores(query: Features, scores: Scores) -> list[ImageScores]:
             foreground=None if foreground is None else foreground[index],
             size=query.geometry[index].size,
             ignored=None if ignored is None else ignored[index],
+            classes=None if classes is None else classes[index],
         )
         for index, name in enumerate(query.ids)
     ]

@@ -176,6 +176,7 @@ def _in_order(task: Task, blind: Predictions) -> Predictions:
         scores=blind.scores[places],
         patches=None if patches is None else LazySequence(places, patches.__getitem__),
         foreground=None if foreground is None else LazySequence(places, foreground.__getitem__),
+        classes=None if blind.classes is None else blind.classes[places],
     )
 
 

@@ -92,6 +92,7 @@ class _Entry(NamedTuple):
     vector: int | None
     foreground: int | None
     ignored: int | None
+    classes: np.ndarray | None
 
 
 class ScoreSpool(Sequence[ImageScores]):
@@ -118,7 +119,8 @@ class ScoreSpool(Sequence[ImageScores]):
             for one in scores:
                 patches, vector = _append(self._patches, one.patches), _append(self._vectors, one.vector)
                 masks = _append(self._foreground, one.foreground), _append(self._ignored, one.ignored)
-                self._rows.append(_Entry(one.id, one.image, patches, vector, *masks))
+                classes = None if one.classes is None else one.classes.numpy()
+                self._rows.append(_Entry(one.id, one.image, patches, vector, *masks, classes))
         except OSError as error:
             raise StorageError(
                 f"cannot keep scores in {tempfile.gettempdir()}: {error.strerror or error}; free some space there, or"
@@ -145,7 +147,10 @@ class ScoreSpool(Sequence[ImageScores]):
     def predictions(self, scores: np.ndarray) -> Predictions:
         """The predictions, with the score [N] of each image."""
         ids = tuple(row.id for row in self._rows)
-        return Predictions(ids, tuple(self._geometry), scores, self._patches or None, self._foreground or None)
+        found = [row.classes for row in self._rows if row.classes is not None]
+        classes = np.stack(found) if found else None
+        arrays = self._patches or None, self._foreground or None
+        return Predictions(ids, tuple(self._geometry), scores, *arrays, classes=classes)
 
 
 def _append(arrays: ArrayFile, tensor: Tensor | None) -> int | None:

@@ -23,6 +23,9 @@ PREDICTIONS_FILE = "predictions.safetensors"
 MAX_PIXELS = 1 << 29
 """Of an image that raw scores may be of: a map of it takes 2 GiB."""
 
+TOLERANCE = 1e-3
+"""By which probabilities of classes may miss 1 together."""
+
 KINDS = {"patches": FLOAT32, "foreground": BOOL}
 
 
@@ -39,6 +42,7 @@ class Predictions:
             nothing was masked, and in files of before foregrounds were kept. Without patches it is not written.
         normal: image scores of normal training images that the bank had not seen, which thresholds are made of; None
             where none were wanted.
+        classes: [N, K] float32, probabilities of classes, or None for methods that give none.
     """
 
     ids: tuple[str, ...]
@@ -47,6 +51,7 @@ class Predictions:
     patches: Sequence[np.ndarray] | None
     foreground: Sequence[np.ndarray] | None = None
     normal: NormalScores | None = None
+    classes: np.ndarray | None = None
 
 
 _Place = tuple[tuple[int, int], tuple[int, int], tuple[float, float, float, float]]
@@ -97,7 +102,9 @@ def _parts(predictions: Predictions) -> Iterator[bytes]:
     about: dict[str, object] = {"__metadata__": {"adbench": header.to_json()}}
     places = sum(height * width for height, width in header.grids or ())
     masks = None if patches is None else predictions.foreground
-    arrays = {} if normal is None else {"normal": ("F32", 4, len(normal.values))}
+    classes = predictions.classes
+    arrays = {} if classes is None else {"classes": ("F32", 4, classes.size)}
+    arrays |= {} if normal is None else {"normal": ("F32", 4, len(normal.values))}
     arrays |= {} if patches is None else {"patches": ("F32", 4, places)}
     arrays |= {"scores": ("F32", 4, len(predictions.scores))}
     arrays |= {} if masks is None else {"foreground": ("BOOL", 1, places)}
@@ -109,6 +116,8 @@ def _parts(predictions: Predictions) -> Iterator[bytes]:
     text += b" " * (-len(text) % 8)
     yield len(text).to_bytes(8, "little")
     yield text
+    if classes is not None:
+        yield _little_endian(classes)
     if normal is not None:
         yield _little_endian(normal.values)
     yield from map(_little_endian, patches or ())
@@ -145,6 +154,8 @@ def read_predictions(folder: Path, info: PredictionsInfo) -> Predictions:
                 else NormalScores(file.get_tensor("normal"), *header.normal, pixels=header.pixels)
             )
             _require_whole(header, scores)
+            named = "classes" in set(file.keys())
+            classes = _probabilities(file.get_tensor("classes"), len(scores)) if named else None
         patches, foreground = _both_stored(path, header.grids, state)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StorageError(
@@ -157,7 +168,19 @@ def read_predictions(folder: Path, info: PredictionsInfo) -> Predictions:
         patches=patches,
         foreground=foreground,
         normal=normal,
+        classes=classes,
     )
+
+
+def _probabilities(values: np.ndarray, images: int) -> np.ndarray:
+    """[N, K] float32 from a file's row of numbers; raises `ValueError` if they are no probabilities of N images."""
+    count = values.size // max(images, 1)
+    if values.dtype != np.float32 or count < 2 or values.size != count * images:
+        raise ValueError(f"its classes are not those of {images} images")
+    found = values.reshape(images, count)
+    if not np.isfinite(found).all() or (found < 0).any() or (np.abs(found.sum(1) - 1) > TOLERANCE).any():
+        raise ValueError("its classes are no probabilities")
+    return found
 
 
 def _digest(path: Path, folder: Path) -> str:

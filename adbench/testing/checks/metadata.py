@@ -19,7 +19,7 @@ from adbench.testing.check import Broken, Rule, Subject, Unavailable, require
 HEAVY = ("torch", "tensorflow", "jax", "cv2", "sklearn", "onnxruntime", "openvino")
 """Modules that take long to import; whatever else is built on one of them pulls it in."""
 
-OF_EVIDENCE = {"maps", "regions", "specimens", "pixel_threshold"}
+OF_EVIDENCE = {"maps", "regions", "specimens", "pixel_threshold", "classes"}
 READABLE = {field.name for field in fields(Features)} | {"class_name"}
 
 

@@ -12,19 +12,24 @@ from adbench.testing.toy_data import Toys, ToyStream, pick, toys
 
 
 def check_scores_have_their_shapes(subject: Subject[Scorer]) -> None:
-    """`score` fills what `gives` names: patches [B, H, W] and image [B], finite float32."""
+    """`score` fills what `gives` names: patches [B, H, W], image [B] and classes [B, K], finite float32."""
     given = toys()
     scores = _scores(subject, given)
-    named = {"patches": scores.patches, "image": scores.image}
+    named = {"patches": scores.patches, "image": scores.image, "classes": scores.classes}
     promised = subject.original.gives(subject.original.config)
     require({name for name, tensor in named.items() if tensor is not None} == promised, f"It gives {sorted(promised)}.")
-    shapes = {"patches": given.truth.shape, "image": given.truth.shape[:1]}
+    shapes = {"patches": given.truth.shape, "image": given.truth.shape[:1], "classes": given.truth.shape[:1]}
     for name in promised & named.keys():
         tensor = named[name]
         assert tensor is not None
-        require(tensor.shape == shapes[name], f"{name} is {list(tensor.shape)}, not {list(shapes[name])}.")
+        shape = tensor.shape[:1] if name == "classes" else tensor.shape
+        require(shape == shapes[name], f"{name} is {list(tensor.shape)}, not {list(shapes[name])}.")
         require(tensor.dtype == torch.float32, f"{name} is {tensor.dtype}.")
         require(bool(tensor.isfinite().all()), f"{name} is not finite.")
+    if scores.classes is not None:
+        sums = scores.classes.sum(1)
+        fine = bool((scores.classes >= 0).all()) and close(sums, torch.ones_like(sums))
+        require(scores.classes.ndim == 2 and scores.classes.shape[1] >= 2 and fine, "classes are no probabilities.")
 
 
 def check_planted_defect_is_found(subject: Subject[Scorer]) -> None:
@@ -46,7 +51,7 @@ def check_scores_do_not_depend_on_the_batch(subject: Subject[Scorer]) -> None:
     scorer, bank = subject.ready(), fitted(subject.original, subject, given)
     for i in reversed(range(len(given.test))):
         alone = scorer.score(pick(given.test.features, slice(i, i + 1)), bank)
-        for name in ("patches", "image"):
+        for name in ("patches", "image", "classes"):
             one, all_of_them = getattr(alone, name), getattr(together, name)
             same = one is None if all_of_them is None else close(one, all_of_them[i : i + 1])
             require(same, f"{name} of image {i} alone differ from those among {len(given.test)}.")

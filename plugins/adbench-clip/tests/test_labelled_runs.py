@@ -43,13 +43,21 @@ def test_exemplars_are_in_the_record_and_never_judged(run, records, tmp_path, ca
     (folder,) = find_runs(tmp_path / "runs")
     judged = {image["id"] for image in json.loads((folder / "details.json").read_text())["images"]}
     assert (len(judged), judged & set(exemplars)) == (record.task.test, set())
+    assert 0 < record.metrics["class-accuracy"].value <= 1
+    assert record.facts["conformal_coverage"] >= 0.9
+    assert call(["show", str(folder)]) == 0
+    confusions = capsys.readouterr().out.partition("confusions")[2].splitlines()[1:]
+    assert sum(int(cell) for line in confusions[1:] for cell in line.split(":")[1].split()) == record.task.test
     assert call(["evaluate", str(folder), "--data", "demo"]) == 0, capsys.readouterr()
+    assert "nothing has changed" in capsys.readouterr().out
     boards = tmp_path / "boards"
     assert call(["board", "build", str(tmp_path / "runs"), "--out", str(boards)]) == 0
     (page,) = boards.glob("*/*/README.md")
     assert page.parent.name == "full-shot-labelled-2"
     assert "labelled anomalies" in page.read_text()
     assert "2 labelled defects of each type may be learned from" in page.read_text()
+    assert "## Types of defects: " in page.read_text()
+    assert "Named classes: " in (page.parent / "index.html").read_text()
     assert call(["board", "check", str(boards)]) == 0
 
 

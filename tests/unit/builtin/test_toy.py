@@ -7,6 +7,7 @@ import torch
 
 from adbench import Bank, Batch, Context, Geometry, Source, UsageError
 from adbench.builtin import toy
+from adbench.builtin.toy_labelled import ToyExemplars
 from adbench.testing import parametrize_with_checks
 from adbench.testing.toy_data import pick, toys
 
@@ -26,8 +27,7 @@ def test_every_kind_of_bank_has_a_toy_and_a_scorer():
 
 
 def test_every_source_has_a_toy():
-    """But labelled images, of which no toy bank learns yet: adbench-clip tests its own on the kit's labelled stream."""
-    assert {bank.learns_from for bank in toy.BANKS} == set(Source) - {Source.LABELLED}
+    assert {bank.learns_from for bank in (*toy.BANKS, ToyExemplars)} == set(Source)
 
 
 def test_pixels_see_a_spot():

@@ -173,3 +173,21 @@ IMAGE = torch.zeros(3, 8, 8)
 def test_an_answer_of_another_type_is_named(check, reported):
     with pytest.raises(ContractError, match=reported):
         check()
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [torch.ones(2, 1), torch.ones(2, 2), torch.tensor([[1.5, -0.5], [0.5, 0.5]]), torch.ones(3, 2) / 2],
+    ids=["one class", "sums", "negative", "images"],
+)
+def test_classes_are_probabilities(classes):
+    with pytest.raises(ContractError, match="classes must be"):
+        check_scores(ToyNearest(), features(), Scores(torch.zeros(2, 4, 4), classes=classes), frozenset({"patches"}))
+
+
+def test_classes_pass_as_float32():
+    classes = torch.tensor([[0.25, 0.75], [1.0, 0.0]], dtype=torch.float64)
+    found = check_scores(
+        ToyNearest(), features(), Scores(image=torch.zeros(2), classes=classes), frozenset({"classes"})
+    )
+    assert torch.equal(found.classes, classes.float())

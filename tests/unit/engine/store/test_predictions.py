@@ -163,3 +163,30 @@ def test_a_turn_that_cannot_be_undone_is_refused(warp, tmp_path):
     info = write_predictions(tmp_path, turned(warp))
     with pytest.raises(StorageError, match="an image has a warp that cannot be undone"):
         read_predictions(tmp_path, info)
+
+
+CLASSES = np.array([[0.25, 0.5, 0.25], [1, 0, 0]], np.float32)
+
+
+@pytest.mark.parametrize("patches", [None, (np.ones((2, 3), np.float32), np.zeros((1, 4), np.float32))])
+def test_classes_round_trip_in_the_librarys_form(tmp_path, patches):
+    written = replace(predictions(patches, NORMAL), classes=CLASSES)
+    info = write_predictions(tmp_path, written)
+    read = read_predictions(tmp_path, info)
+    assert np.array_equal(read.classes, CLASSES)
+    content = (tmp_path / PREDICTIONS_FILE).read_bytes()
+    with safe_open(tmp_path / PREDICTIONS_FILE, framework="numpy") as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+        assert content == save(arrays, file.metadata())
+    assert read_predictions(tmp_path, write_predictions(tmp_path, predictions(patches))).classes is None
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [CLASSES[:, :1], CLASSES[0], CLASSES + 1, CLASSES * np.float32(np.nan), -CLASSES],
+    ids=["one class", "other images", "sums", "nan", "negative"],
+)
+def test_classes_that_are_none_are_refused(tmp_path, classes):
+    info = write_predictions(tmp_path, replace(predictions(None), classes=classes))
+    with pytest.raises(StorageError, match="not readable as predictions .its classes are no"):
+        read_predictions(tmp_path, info)

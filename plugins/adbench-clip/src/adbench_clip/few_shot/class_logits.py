@@ -20,7 +20,7 @@ class ClassScorer(Scorer):
     """A scorer of whole images by the logits of classes, of which class 0 is normal.
 
     The image score is the log-odds of any defect under the softmax of the logits. It orders images as the probability
-    of a defect does, and does not round to 1.
+    of a defect does, and does not round to 1. The classes have the softmax itself.
     """
 
     bank: ClassVar[type[Bank]] = ExemplarBank  # type: ignore[type-abstract]
@@ -28,7 +28,7 @@ class ClassScorer(Scorer):
 
     @classmethod
     def gives(cls, config: Any) -> frozenset[str]:
-        return frozenset({"image"})
+        return frozenset({"image", "classes"})
 
     @classmethod
     def defaults(cls, config: Any) -> Mapping[str, Any]:
@@ -41,7 +41,8 @@ class ClassScorer(Scorer):
 
     def score(self, query: Features, bank: Any) -> Scores:
         vectors = unit_vectors(query, bank, self.title)
-        return Scores(image=log_odds(self.logits(vectors, bank)))
+        logits = self.logits(vectors, bank)
+        return Scores(image=log_odds(logits), classes=logits.float().softmax(1))
 
 
 def unit_vectors(query: Features, bank: ExemplarBank, who: str) -> Tensor:
