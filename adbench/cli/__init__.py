@@ -151,7 +151,8 @@ def _call(arguments: list[str] | None) -> int:
             raise
         return _report_error(MissingTorch())
     except (click.ClickException, click.Abort, KeyboardInterrupt, SystemExit, AdbenchError, OSError) as error:
-        pipe_closed = isinstance(error, SystemExit) and sys.stdout is not given  # click's reaction to a closed pipe
+        # Click and rich exit when a pipe is closed.
+        pipe_closed = isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError)
         sys.stdout = given
         return _report_error(BrokenPipeError() if pipe_closed else error)
     return result if isinstance(result, int) else 0

@@ -59,6 +59,13 @@ class TextTable:
         for line in lines:
             console.print(line, soft_wrap=True)
 
+    def print_fitted(self, console: RichConsole, *, wide: bool = False) -> None:
+        """Print the table fitted to the console's width, or with `wide` as plain text on lines of any length."""
+        for line in map(Text, self.plain()) if wide else self.drawn(console.width):
+            console.print(line, soft_wrap=True)
+        if wide:
+            console.print()
+
     def plain(self) -> Iterator[str]:
         """Title, headings and rows, columns two spaces apart."""
         from tabulate import tabulate

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
+import re
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,15 +14,15 @@ from adbench.cli.board_building import renderers, report
 from adbench.cli.board_context import board_facts
 from adbench.cli.commands.submit import submit_command, verify_command
 from adbench.cli.options import places
-from adbench.cli.screen import counted, echo, screen, styled
+from adbench.cli.screen import counted, echo, echo_json, say, screen, visible
+from adbench.cli.text_table import Column, TextTable
 from adbench.engine.plan.data_origin import Datasets, dataset_from
 from adbench.errors import StorageError, UnknownName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from rich.table import Table as RichTable
-    from rich.text import Text
+    from rich.console import Console as RichConsole
 
     from adbench.api.report import Table
     from adbench.boards.records.board_extras import Gallery
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
     from adbench.boards.tables.tidy import BoardData
     from adbench.engine.store.record import ResultRecord
 
-_WIDTH = 160
-"""Width in cells of tables outside a terminal."""
+F = TypeVar("F", bound="Callable[..., Any]")
 
+_INTERVAL = re.compile(r" \[[\d., ]+\]$")
 
 _single_file_option = click.option(
     "--single-file",
@@ -133,22 +134,36 @@ def export_command(found: tuple[Path, ...], out: Path) -> int:
     return 0
 
 
+def _form_options(function: F) -> F:
+    """The options --wide, --csv and --json, as the argument `form`."""
+    choices = (
+        ("--json", "Print JSON: a list of tables with columns, rows and notes."),
+        ("--csv", "Print CSV, without notes."),
+        ("--wide", "Print every column in one table of any width, with the intervals."),
+    )
+    for name, told in choices:
+        function = click.option(name, "form", flag_value=name.removeprefix("--"), help=told)(function)
+    return function
+
+
 @command.command("show")
 @click.argument("path", type=click.Path(path_type=Path), default=Path("leaderboards"))
 @click.option("--metric", help="Show this metric for each category, instead of the standings.")
-def show_command(path: Path, metric: str | None) -> int:
+@_form_options
+def show_command(path: Path, metric: str | None, form: str | None) -> int:
     """Show the boards below PATH: leaderboards, one board, or a folder of runs."""
     from adbench.boards.records.board_files import BuildReport
 
     outcome, known = BuildReport(), board_facts()
-    for leaderboard in _boards_at(path, outcome, known):
-        _show(_tables(leaderboard.tidy(known), metric))
+    boards = _boards_at(path, outcome, known)
+    _show([table for board in boards for table in _tables(board.tidy(known), metric)], form)
     return report(outcome)
 
 
 @command.command("overall")
 @click.argument("root", type=click.Path(path_type=Path), default=Path("leaderboards"))
-def overall_command(root: Path) -> int:
+@_form_options
+def overall_command(root: Path, form: str | None) -> int:
     """Show the methods that stand on several boards below ROOT: mean rank and mean figure over data sets.
 
     'adbench board build' writes the same tables to ROOT/overall.
@@ -162,19 +177,34 @@ def overall_command(root: Path) -> int:
     groups = overall([(board.folder.relative_to(root).as_posix(), board.tidy(known)) for board in boards])
     if not groups:
         raise StorageError(f"{root}: no two methods stand on the boards of two data sets with one protocol")
-    _show(overall_tables(groups))
+    _show(overall_tables(groups), form)
     return report(outcome)
 
 
-def _show(tables: Iterable[Table]) -> None:
-    """Print tables with their notes."""
-    console = screen()
-    console.width = console.width if sys.stdout.isatty() else _WIDTH
-    for table in tables:
-        console.print(_drawn(table))
-        for note in table.notes:
-            console.print(styled((note, "dim")), soft_wrap=True)
-        console.print()
+def _show(tables: Sequence[Table], form: str | None) -> None:
+    """Print tables, as `form` says: fitted to the window, or to 80 columns of a pipe, without one."""
+    if form == "json":
+        echo_json([asdict(table) for table in tables], indent=1)
+    elif form == "csv":
+        click.echo(renderers().csv.render(tables), nl=False)
+    else:
+        console = screen()
+        for table in tables:
+            _print(console, table, wide=form == "wide")
+
+
+def _print(console: RichConsole, table: Table, *, wide: bool) -> None:
+    """Print a table and its notes. Without `wide`, intervals are left out, and the notes say how to see them."""
+    if not table.columns:
+        say(console, (table.title, "bold"))
+    else:
+        lines, shortened = text_table(table, intervals=wide)
+        lines.print_fitted(console, wide=wide)
+        if shortened:
+            say(console, ("Intervals are left out; --wide shows them.", "dim"))
+    for note in table.notes:
+        say(console, (note, "dim"))
+    console.print()
 
 
 def _boards_at(path: Path, outcome: BuildReport, known: BoardFacts) -> list[BoardFiles]:
@@ -217,20 +247,14 @@ def _tables(data: BoardData, metric: str | None) -> list[Table]:
     return [heading(board), *category_tables(data, metric)]
 
 
-def _drawn(table: Table) -> RichTable | Text:
-    """A table for the terminal; its texts are neither markup nor control characters."""
-    from rich.table import Table as RichTable
-
-    if not table.columns:
-        return styled((table.title, "bold"))
-    drawn = RichTable(title=styled(table.title), title_justify="left")
-    for column in table.columns:
-        first, dash, rest = column.partition("-")
-        header = styled(first) if not dash else styled(first).append("\n").append_text(styled(rest))
-        drawn.add_column(header, justify="left" if column == "method" else "right")
-    for row in table.rows:
-        drawn.add_row(*map(styled, row))
-    return drawn
+def text_table(table: Table, *, intervals: bool) -> tuple[TextTable, bool]:
+    """A report's table for a window, the method first, and whether intervals in brackets were left out of it."""
+    order = sorted(range(len(table.columns)), key=lambda place: table.columns[place] != "method")
+    headings = [table.columns[place] for place in order]
+    rows = [[row[place] for place in order] for row in table.rows]
+    kept = rows if intervals else [[_INTERVAL.sub("", cell) for cell in row] for row in rows]
+    columns = [Column(name.replace("-", "\n", 1), words=name == "method") for name in headings]
+    return TextTable(table.title, columns, [list(map(visible, row)) for row in kept]), kept != rows
 
 
 def _gallery(data: str | None, *, every: bool) -> Gallery:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
+import io
 import json
 import subprocess
 import sys
@@ -10,6 +12,8 @@ import pandas as pd
 import pytest
 
 from adbench.cli import call
+from adbench.cli.commands.board import text_table
+from adbench.reports import Table
 
 
 @pytest.fixture
@@ -248,3 +252,45 @@ def test_what_cannot_be_exported_is_named(at, make_run, capsys, path, out, code,
     assert call(["board", "export", path, "--out", out]) == code
     assert message in capsys.readouterr().err
     assert not (at / out).exists()
+
+
+def test_a_pipe_gets_tables_of_80_columns_and_wide_ones_get_everything(at, make_run, capsys):
+    make_run("a-method-with-a-name-that-is-long", "bottle", 0)
+    make_run("knn", "bottle", 0)
+    assert call(["board", "show", "runs"]) == 0
+    lines = capsys.readouterr().out.split("\n")
+    start = lines.index("Standings: normal training images")
+    assert max(map(len, lines[start : lines.index("", start)])) <= 80
+    assert not any(box in "".join(lines) for box in "┏┃│")
+    assert call(["board", "show", "runs", "--wide"]) == 0
+    wide = capsys.readouterr().out
+    (heading,) = [line for line in wide.split("\n") if line.startswith("method ")]
+    assert {"rank", "auroc", "protocol"} <= set(heading.split())
+
+
+def test_a_board_is_shown_as_csv_and_json(at, make_run, capsys):
+    make_run("knn", "bottle", 0)
+    assert call(["board", "show", "runs", "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["method"] for row in rows] == ["knn"]
+    assert call(["board", "show", "runs", "--json"]) == 0
+    tables = json.loads(capsys.readouterr().out)
+    assert tables[1]["rows"][0][:2] == ["1", "knn"]
+    assert tables[1]["columns"][:2] == ["rank", "method"]
+
+
+def test_intervals_are_left_out_unless_asked_for():
+    table = Table("Figures", ("rank", "method", "image-auroc"), (("1", "knn [x]", "99.6 ± 0.0 [96.0, 100.0]"),))
+    short, shortened = text_table(table, intervals=False)
+    assert (short.rows, shortened) == ([["knn [x]", "1", "99.6 ± 0.0"]], True)
+    assert text_table(table, intervals=True)[0].rows == [["knn [x]", "1", "99.6 ± 0.0 [96.0, 100.0]"]]
+
+
+@pytest.mark.slow
+def test_a_reader_that_stops_early_ends_the_command_quietly(at, make_run):
+    make_run("knn", "bottle", 0)
+    command = [sys.executable, "-c", "from adbench.cli import main; main(['board', 'show', 'runs', '--wide'])"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=at) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 1
