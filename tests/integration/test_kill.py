@@ -1,11 +1,11 @@
 """A suite is killed at random moments, again and again, and ends as if nothing had happened."""
 
-import os
+import itertools
 import random
 import re
+import shutil
 import signal
-import subprocess
-import sys
+import time
 
 import pytest
 
@@ -19,29 +19,26 @@ tasks: [{data: ../parts, seeds: [0, 1, 2]}]
 grid:
   backbone: [toy-pixels, {toy-pixels: {cell: 16}}]
   scorer: [toy-nearest]
-  aggregate: [max, mean]
 """
 
 
-def start(tmp_path, out):
-    words = [
-        "run",
-        "--suite",
-        str(tmp_path / "suites" / "killed.yaml"),
-        "--out",
-        str(tmp_path / out),
-        "--device",
-        "cpu",
-    ]
-    environment = {**os.environ, "ADBENCH_CACHE": str(tmp_path / f"cache-of-{out}")}
-    code = "from adbench.cli import main; main()"
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *words],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture
+def start(tmp_path, start_command):
+    """Starts the suite into a folder of runs; the second value is the file of its standard error."""
+    numbers = itertools.count()
+
+    def start(out):
+        suite, errors = str(tmp_path / "suites" / "killed.yaml"), tmp_path / f"errors-{next(numbers)}"
+        words = ["run", "--suite", suite, "--out", str(tmp_path / out), "--device", "cpu"]
+        return start_command(words, errors, {"ADBENCH_CACHE": str(tmp_path / f"cache-of-{out}")}), errors
+
+    return start
+
+
+def wait_for_lines(process, errors, lines):
+    """Wait until the process has printed so many lines, or has ended."""
+    while process.is_alive() and (not errors.exists() or errors.read_bytes().count(b"\n") < lines):
+        time.sleep(0.001)
 
 
 def board(tmp_path, out):
@@ -53,32 +50,29 @@ def board(tmp_path, out):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_twenty_kills_leave_no_trace(tmp_path, parts, capsys):
+def test_twenty_kills_leave_no_trace(tmp_path, parts, start, capsys):
     (tmp_path / "suites").mkdir()
     (tmp_path / "suites" / "killed.yaml").write_text(SUITE)
-    undisturbed = start(tmp_path, "calm")
-    assert undisturbed.communicate()[1] is not None
-    assert undisturbed.returncode == 0
+    undisturbed, errors = start("calm")
+    undisturbed.join()
+    assert undisturbed.exitcode == 0, errors.read_text()
     chance = random.Random(7)
     killed = 0
     while killed < KILLS:
-        process = start(tmp_path, "stormy")
-        for _ in range(chance.randint(1, 5)):  # so many lines into its work, and a little more
-            process.stderr.readline()
-        try:
-            process.wait(chance.uniform(0, 0.4))
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            killed += 1
-        process.communicate()
-        if process.returncode == 0:  # all was done: something is taken away
-            runs = find_runs(tmp_path / "stormy")
-            subprocess.run(["rm", "-r", *map(str, chance.sample(runs, 6))], check=True)
-    last = start(tmp_path, "stormy")
-    message = last.communicate()[1]
-    assert last.returncode == 0, message
+        process, errors = start("stormy")
+        wait_for_lines(process, errors, chance.randint(1, 5))  # so many lines into its work, and a little more
+        process.join(chance.uniform(0, 0.4))
+        process.kill()
+        process.join()
+        killed += process.exitcode == -signal.SIGKILL
+        if process.exitcode == 0:  # all was done: something is taken away
+            for run in chance.sample(find_runs(tmp_path / "stormy"), 4):
+                shutil.rmtree(run)
+    last, errors = start("stormy")
+    last.join()
+    assert last.exitcode == 0, errors.read_text()
     for out in ("calm", "stormy"):
-        assert len(find_runs(tmp_path / out)) == 24
+        assert len(find_runs(tmp_path / out)) == 12
         assert {read_record(run).status for run in find_runs(tmp_path / out)} == {"ok"}
     assert board(tmp_path, "stormy") == board(tmp_path, "calm")
     capsys.readouterr()

@@ -7,8 +7,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -133,30 +131,27 @@ def test_an_image_that_is_moved_away_while_it_is_scored_keeps_its_row(line, monk
     assert "no heatmap" in row["notes"]
 
 
-def _kill_after(line, rows_more, pause):
+def _kill_after(line, start_command, rows_more, pause):
     """Start the command, and kill it a moment after it has written so many more rows."""
     journal = line[2] / "predictions.jsonl"
     before = journal.read_bytes().count(b"\n") if journal.exists() else 0
-    watch = subprocess.Popen(
-        [sys.executable, "-c", "from adbench.cli import main; main()", *command(line, "--batch-size", "1")],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    watch = start_command(command(line, "--batch-size", "1"), line[0].with_name("errors"), {})
     deadline = time.monotonic() + 120
-    while watch.poll() is None and time.monotonic() < deadline:
+    while watch.is_alive() and time.monotonic() < deadline:
         if journal.exists() and journal.read_bytes().count(b"\n") >= before + rows_more:
             break
         time.sleep(0.001)
     time.sleep(pause)
-    watch.send_signal(signal.SIGKILL)
-    assert watch.wait() == -signal.SIGKILL
+    watch.kill()
+    watch.join()
+    assert watch.exitcode == -signal.SIGKILL
 
 
-def _survives(line, kills):
+def _survives(line, start_command, kills):
     draws = random.Random(kills)
     for kill in range(kills):
         arrive(line[1], range(kill * FILES, (kill + 1) * FILES))
-        _kill_after(line, draws.randrange(1, FILES), draws.random() * 0.05)
+        _kill_after(line, start_command, draws.randrange(1, FILES), draws.random() * 0.05)
     assert call(command(line, "--once")) == 0
     names = [row["file"] for row in rows(line[2])]
     assert sorted(names) == [f"{number:03}.png" for number in range(kills * FILES)]
@@ -166,10 +161,5 @@ def _survives(line, kills):
 
 
 @pytest.mark.slow
-def test_kill_9_loses_and_doubles_nothing(line):
-    _survives(line, 2)
-
-
-@pytest.mark.slow
-def test_kill_9_at_many_random_moments_loses_and_doubles_nothing(line):
-    _survives(line, 8)  # each start imports torch; 20 passed as well, in minutes
+def test_kill_9_loses_and_doubles_nothing_at_random_moments(line, start_command):
+    _survives(line, start_command, 10)

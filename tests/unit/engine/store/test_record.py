@@ -2,7 +2,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adbench import StorageError
@@ -78,6 +78,7 @@ json_values = st.recursive(
 
 
 @pytest.mark.slow
+@settings(max_examples=20)  # drawing such a value takes longer than the rule
 @given(st.dictionaries(st.text(), json_values))
 def test_canonical_json_has_one_spelling(value):
     text = canonical_json(value)
@@ -91,6 +92,7 @@ def test_canonical_json_refuses_nan():
 
 
 @pytest.mark.slow
+@settings(max_examples=20)  # drawing such a value takes longer than the rule
 @given(st.dictionaries(st.text(), json_values))
 def test_a_spec_survives_the_file(spec):
     record = make_record(recipe={"name": "mine", "spec": spec, "parts": []})
