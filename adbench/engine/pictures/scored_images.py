@@ -87,7 +87,7 @@ class ScoredRun:
 
     @cached_property
     def threshold(self) -> float | None:
-        """The image score from which the run raises an alarm; None where it set no threshold."""
+        """The image score above which the run raises an alarm; None where it set no threshold."""
         from adbench.engine.evaluate.details import read_details
 
         with suppress(StorageError):
