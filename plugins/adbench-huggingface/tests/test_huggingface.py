@@ -144,7 +144,8 @@ def test_a_space_follows_no_links(tmp_path):
     (boards / "index.html").write_text("page")
     (tmp_path / "secret").write_text("mine")
     (boards / "link").symlink_to(tmp_path / "secret")
-    assert call(["huggingface", "space", str(boards), "--out", str(tmp_path / "space")]) == 0
+    (tmp_path / "current").symlink_to(boards)
+    assert call(["huggingface", "space", str(tmp_path / "current"), "--out", str(tmp_path / "space")]) == 0
     assert sorted(file.name for file in (tmp_path / "space").iterdir()) == ["README.md", "index.html"]
 
 

@@ -52,6 +52,6 @@ def _head(title: str) -> dict[str, str | bool]:
 
 
 def _is_linked(file: Path, root: Path) -> bool:
-    """Whether a file, or a folder above it, is a link."""
+    """Whether a file, or a folder between the root and it, is a link."""
     below = file.relative_to(root)
-    return any((root / part).is_symlink() for part in (below, *below.parents))
+    return any((root / part).is_symlink() for part in (below, *below.parents[:-1]))
