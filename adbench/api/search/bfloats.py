@@ -19,7 +19,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from math import ceil, log2
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -43,10 +42,8 @@ FAR = 2.0**100  # from every query to the rows that fill the last group, squared
 # The code of a number is what its bfloat16 is as an int16: of positive numbers the order is the same, and negative ones
 # have negative codes
 CODE_OF_FAR, INFINITE, NONE = (127 + 100) << 7, 255 << 7, -(1 << 15)
-REACH = 2.0**-40, 2.0**60
-"""The longest row is at least and at most so long: no square vanishes or overflows."""
-LONGEST_QUERY = 2.0**30
-"""Against the longest row, for the same reason."""
+REACH, LONGEST_QUERY = (2.0**-30, 2.0**30), 2.0**40
+"""The least and the most that the longest row may be long, and a query: no square vanishes, or reaches `FAR`."""
 
 
 @cache
@@ -69,11 +66,11 @@ def sums_are_float32() -> bool:
 
 
 class Candidates(NamedTuple):
-    """The candidates of queries, as pairs.
+    """The candidates of queries, as pairs in any order.
 
     Attributes:
-        query: [P] ascending.
-        row: [P] ascending for each query.
+        query: [P].
+        row: [P].
         certain: [Q] whether the k nearest rows of a query are among its candidates; the others have none.
     """
 
@@ -88,7 +85,7 @@ class Candidates(NamedTuple):
             distances: [P] of the pairs.
             k: how many.
         """
-        order = np.lexsort((distances, self.query))
+        order = np.lexsort((self.row, distances, self.query))
         counts = np.bincount(self.query, minlength=len(self.certain))[self.certain]
         places = order[(np.cumsum(counts) - counts)[:, None] + np.arange(k)]
         return distances[places], self.row[places]
@@ -112,8 +109,7 @@ class BfloatRows:
     def __init__(self, blocks: Callable[[], Iterator[Block]], channels: int, reach: float) -> None:
         import torch
 
-        self._scale = 2.0 ** -ceil(log2(reach))
-        self._channels, self._reach = channels, reach * self._scale
+        self._channels, self._reach = channels, reach
         self._width = -(-(channels + 4) // STEP) * STEP
         self._moved = 0.0  # at most, when a row was rounded
         self._blocks: list[tuple[Tensor, Tensor]] = []
@@ -122,10 +118,10 @@ class BfloatRows:
             rows = torch.zeros(filled, self._width, dtype=torch.bfloat16)
             rows[len(block.rows) :, channels] = FAR
             given = rows[: len(block.rows)]
-            scaled = block.rows * self._scale
-            given[:, :channels] = scaled
-            self._moved = max(self._moved, float((scaled - given[:, :channels]).norm(dim=1).max()))
+            given[:, :channels] = block.rows
+            self._moved = max(self._moved, float((block.rows - given[:, :channels]).norm(dim=1).max()))
             given[:, channels], given[:, channels + 1] = _in_two(_squares(given[:, :channels]))
+            given[:, :channels] *= -2
             rows[:, channels + 2 : channels + 4] = 1
             self._blocks.append((rows.T.contiguous(), block.index))
         self._is_wide = self._blocks[0][0].shape[1] >= WIDE
@@ -167,7 +163,7 @@ class BfloatRows:
         """The candidates of some queries.
 
         Args:
-            query: [Q, C] float32, prepared as the rows were; overwritten.
+            query: [Q, C] float32, prepared as the rows were.
             k: how many neighbours are looked for.
             excluded: rows that a query must not find; they are no candidates.
         """
@@ -189,11 +185,11 @@ class BfloatRows:
             limits[hits > self.MOST_GROUPS] = NONE
             found.append(_within(groups.numpy(), leaders.numpy(), limits, int(index[0]), hits))
         certain = (hits <= self.MOST_GROUPS) & (limits < CODE_OF_FAR) & (lengths <= LONGEST_QUERY)
+        if len(found) == 1 and certain.all():
+            return Candidates(found[0].query, found[0].row, certain)
         every = _Found(*(np.concatenate(part) for part in zip(*found, strict=True)))
         kept = certain[every.query] & (every.code <= limits[every.query])
-        queries, row = every.query[kept], every.row[kept]
-        order = np.lexsort((row, queries))
-        return Candidates(queries[order], row[order], certain)
+        return Candidates(every.query[kept], every.row[kept], certain)
 
     def _asked(self, query: Tensor) -> tuple[Tensor, np.ndarray]:
         """Queries [Q, K] as they are multiplied, and their lengths [Q] when rounded."""
@@ -201,8 +197,8 @@ class BfloatRows:
 
         channels = self._channels
         asked = torch.zeros(len(query), self._width, dtype=torch.bfloat16)
-        asked[:, :channels] = query.mul_(-2 * self._scale)
-        squares = _squares(asked[:, :channels]) / 4
+        asked[:, :channels] = query
+        squares = _squares(asked[:, :channels])
         asked[:, channels : channels + 2] = 1
         asked[:, channels + 2], asked[:, channels + 3] = _in_two(squares)
         return asked, squares.sqrt().numpy()

@@ -204,16 +204,16 @@ class ExactIndex:
         import torch
 
         distances, indices = query.new_empty(len(query), k), torch.empty(len(query), k, dtype=torch.int64)
-        uncertain = torch.zeros(len(query), dtype=torch.bool)
+        uncertain = []
         for start in range(0, len(query), rows.together):
             some = slice(start, start + rows.together)
             among = rows.candidates(self._prepared(query[some]), k, excluded and excluded[some])
             pairs = torch.from_numpy(among.query), torch.from_numpy(among.row)
-            measured = pair_distances(query[some], self.vectors, *pairs, self.metric)
-            certain = torch.from_numpy(among.certain)
-            uncertain[some] = ~certain
-            distances[some][certain], indices[some][certain] = map(torch.from_numpy, among.nearest(measured.numpy(), k))
-        index = uncertain.nonzero().squeeze(1)
+            measured = pair_distances(query[some], self.vectors, *pairs, self.metric).numpy()
+            found = among.nearest(measured, k)
+            distances[some].numpy()[among.certain], indices[some].numpy()[among.certain] = found
+            uncertain.append(torch.from_numpy(start + (~among.certain).nonzero()[0]))
+        index = torch.cat(uncertain)
         if len(index):
             others = None if excluded is None else excluded[index]
             distances[index], indices[index] = self._by_floats(query[index], k=k, excluded=others)

@@ -231,7 +231,14 @@ def _checked(who: Component, step: str, promised: frozenset[str], features: Feat
         }
     if image is not None:
         image = _check(who, f"{step}'s image", image, len(features), 2, "[B, D]", features.ids)
+    if patches is features.patches and image is features.image and _same(layers, features.layers):
+        return features
     return features.having(patches=patches, layers=layers, image=image)
+
+
+def _same(after: dict[str, Tensor] | None, before: dict[str, Tensor] | None) -> bool:
+    """Whether layers are the same tensors."""
+    return all(after[name] is layer for name, layer in before.items()) if after and before else after is before
 
 
 def _tensors(features: Features) -> dict[str, Tensor]:
@@ -249,7 +256,8 @@ def _check(who: Component, what: str, tensor: Tensor, count: int, ndim: int, sha
     if tensor.dtype not in FLOATS or tensor.layout != torch.strided:
         got = str(tensor.dtype if tensor.layout == torch.strided else tensor.layout).removeprefix("torch.")
         raise ContractError(who.title, f"{what} must be floating point ({_NAMES}) and dense, got {got}; return float32")
-    tensor = tensor.detach().resolve_neg()
+    if tensor.requires_grad or tensor.is_neg():
+        tensor = tensor.detach().resolve_neg()
     if not _finite(tensor):
         bad = ~torch.isfinite(tensor.float().reshape(count, -1)).all(dim=1)
         raise ContractError(
@@ -261,7 +269,7 @@ def _check(who: Component, what: str, tensor: Tensor, count: int, ndim: int, sha
 
 def _finite(tensor: Tensor) -> bool:
     """Whether all is, in float32; a sum is soon made, and is not finite if one of its terms is not."""
-    return bool(torch.isfinite(tensor.sum(dtype=torch.float32))) or bool(torch.isfinite(tensor.float()).all())
+    return math.isfinite(float(tensor.sum(dtype=torch.float32))) or bool(torch.isfinite(tensor.float()).all())
 
 
 def _narrow(who: Component, tensor: Tensor) -> str:

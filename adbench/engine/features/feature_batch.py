@@ -83,7 +83,7 @@ def as_given(features: Features, images: Tensor | None, *, half: bool) -> Featur
     """
     if half:
         features = changed(features, lambda tensor: tensor.float() if tensor.is_floating_point() else tensor)
-    return features.having(images=images)
+    return features if features.images is images else features.having(images=images)
 
 
 def changed(features: Features, change: Callable[[Tensor], Tensor]) -> Features:

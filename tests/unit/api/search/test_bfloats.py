@@ -67,8 +67,8 @@ DATA = {
         torch.cat([draw(80, c, seed=seed), torch.zeros(10, c)]),
         torch.cat([draw(30, c), torch.zeros(10, c)]),
     ),
-    "long": lambda seed, c: (1e15 * draw(90, c, seed=seed), 1e15 * draw(40, c, seed=seed + 1)),
-    "short": lambda seed, c: (1e-10 * draw(90, c, seed=seed), 1e-10 * draw(40, c, seed=seed + 1)),
+    "long": lambda seed, c: (1e8 * draw(90, c, seed=seed), 1e8 * draw(40, c, seed=seed + 1)),
+    "short": lambda seed, c: (1e-8 * draw(90, c, seed=seed), 1e-8 * draw(40, c, seed=seed + 1)),
 }
 
 
@@ -127,7 +127,7 @@ def test_no_row_that_may_be_the_nearest_is_left_out(name, k, height):
     vectors, query = vectors - center, query - center
     true = torch.cdist(query.double(), vectors.double())
     nearest = true.sort(dim=1, stable=True).indices[:, :k].tolist()
-    found = rows_of(vectors, height).candidates(query.clone(), k, None)
+    found = rows_of(vectors, height).candidates(query, k, None)
     pairs = set(zip(found.query.tolist(), found.row.tolist(), strict=True))
     assert {(one, row) for one in found.certain.nonzero()[0] for row in nearest[one]} <= pairs
     assert found.certain.any()
@@ -139,10 +139,10 @@ def test_rounding_and_sums_move_a_distance_by_no_more_than_the_bounds(name):
     vectors, query = DATA[name](3, 24)
     vectors, query = vectors - vectors.mean(0), query - vectors.mean(0)
     rows = rows_of(vectors)
-    scaled, (asked, lengths) = rows._scale * query, rows._asked(query.clone())
+    asked, lengths = rows._asked(query)
     bound = bfloats._Bound.of(lengths, rows._reach, rows._moved, rows._width)
-    true = torch.cdist(scaled.double(), rows._scale * vectors.double())
-    moved = torch.cdist(asked[:, :24].double() / -2, rows._blocks[0][0][:24, :90].double().T)
+    true = torch.cdist(query.double(), vectors.double())
+    moved = torch.cdist(asked[:, :24].double(), rows._blocks[0][0][:24, :90].double().T / -2)
     product = (asked.double() @ rows._blocks[0][0].double())[:, :90]
     found = torch.mm(asked, rows._blocks[0][0])[:, :90].double()
     rounding, summing = (torch.from_numpy(part).double()[:, None] for part in (bound.rounding, bound.summing))
@@ -164,9 +164,9 @@ def test_excluded_rows_are_no_candidates():
     vectors = draw(90, 24)
     owners = Owners([str(place // 30) for place in range(90)], torch.device("cpu"))
     excluded = Excluded(owners, owners.numbers(["0"] * 10 + ["nobody"] * 10))
-    found = rows_of(vectors, 32).candidates(vectors[:20].clone(), 1, excluded)
+    found = rows_of(vectors, 32).candidates(vectors[:20], 1, excluded)
     assert found.row[found.query < 10].min() >= 30
-    assert found.row[found.query >= 10].tolist() == list(range(10, 20))
+    assert sorted(found.row[found.query >= 10]) == list(range(10, 20))
 
 
 @pytest.fixture
