@@ -17,6 +17,7 @@ from adbench.errors import AdbenchError, StorageError
 
 if TYPE_CHECKING:
     from adbench.api.metric import Evidence, Metric
+    from adbench.engine.evaluate.bootstrap import SharedIntervals
     from adbench.engine.evaluate.details import Details
     from adbench.engine.evaluate.evaluator import Evaluator
     from adbench.engine.evaluate.threshold import Threshold
@@ -59,13 +60,15 @@ def command(
       2  the command is invalid
     """  # noqa: D301  \b tells click not to wrap the paragraph
     from adbench.cli.plugins import installed
+    from adbench.engine.evaluate.bootstrap import SharedIntervals
     from adbench.engine.store.record import find_runs
 
     folders = [folder for root in runs for folder in find_runs(root)]
     if not folders:
         raise StorageError(f"no record below {', '.join(map(str, runs))}; give a folder that 'adbench run' wrote")
     registry, tally = installed(), ProblemTally("run")
-    work = _Evaluation(registry, Datasets(registry, data), draws if intervals else 0, rule)
+    shared = SharedIntervals(draws) if intervals else None
+    work = _Evaluation(registry, Datasets(registry, data), shared, rule)
     try:
         changed = [_evaluate_run(work, folder, tally, as_json=as_json) for folder in folders]
     finally:
@@ -101,13 +104,13 @@ class _Evaluation:
     """The evaluation of runs.
 
     Attributes:
-        draws: for intervals; 0 keeps the intervals of the record.
+        intervals: shared by runs with equal predictions; None keeps the intervals of the record.
         rule: sets the threshold again; None keeps it.
     """
 
     registry: Registry
     datasets: Datasets
-    draws: int
+    intervals: SharedIntervals | None
     rule: Rule | None
 
     def evaluate(self, folder: Path, record: ResultRecord) -> tuple[ResultRecord, list[str]]:
@@ -119,7 +122,6 @@ class _Evaluation:
         Raises:
             AdbenchError: the run cannot be evaluated; the message gives the reason.
         """
-        from adbench.engine.evaluate.bootstrap import with_intervals
         from adbench.engine.evaluate.evaluator import measure
         from adbench.engine.evaluate.reproduce import evaluator_of
         from adbench.engine.store.record import write_record
@@ -127,11 +129,12 @@ class _Evaluation:
         evaluator = evaluator_of(folder, record, self.datasets.of(folder, record))
         evidence, known = evaluator.evidence(), self.registry.metrics()
         metrics = measure(known, evidence)
-        metrics = (
-            with_intervals(metrics, evaluator, self.draws) if self.draws else _keep_intervals(record.metrics, metrics)
-        )
+        if self.intervals is None:
+            metrics = _keep_intervals(record.metrics, metrics)
+        else:
+            metrics = self.intervals.added(metrics, evaluator)
         after = record.model_copy(update={"metrics": metrics, "facts": {**record.facts, **evaluator.facts()}})
-        lines = self._update_details(folder, record, evaluator, known, evidence) if self.draws or self.rule else []
+        lines = self._update_details(folder, record, evaluator, known, evidence) if self.intervals or self.rule else []
         if after != record:
             write_record(folder, after)
         return after, lines

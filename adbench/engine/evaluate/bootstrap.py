@@ -13,7 +13,7 @@ image at each level of score; the curves of many draws are then one matrix produ
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -119,30 +119,67 @@ PIXEL_FIGURES: Mapping[str, Figure] = {
 }
 
 
+@dataclass
+class SharedIntervals:
+    """The intervals of runs, by their predictions: the seeds of a method that draws nothing share them.
+
+    Attributes:
+        draws: number of draws.
+    """
+
+    draws: int = DRAWS
+    _found: dict[Hashable, dict[str, Interval]] = field(default_factory=dict)
+
+    def added(self, metrics: Mapping[str, MetricInfo], evaluator: Evaluator) -> dict[str, MetricInfo]:
+        """The metrics of a run with confidence intervals.
+
+        Args:
+            metrics: figures by name, from the same evaluator.
+            evaluator: predictions and truth of one test set.
+
+        Returns:
+            New figures. An interval is missing if the figure is undefined, if there is only one good or one defective
+            image, or if the metric is not one of adbench's own.
+        """
+        defined = {name for name, info in metrics.items() if info.value is not None}
+        pixels = bool(defined & PIXEL_FIGURES.keys())
+        key = pixels, evaluator.dataset, evaluator.spec, evaluator.grid, _digest(evaluator)
+        if key not in self._found:
+            self._found[key] = _drawn(evaluator, self.draws, pixels=pixels)
+        found = self._found[key]
+        return {
+            name: info.model_copy(update={"interval": found.get(name) if name in defined else None})
+            for name, info in metrics.items()
+        }
+
+
 def with_intervals(
     metrics: Mapping[str, MetricInfo], evaluator: Evaluator, draws: int = DRAWS
 ) -> dict[str, MetricInfo]:
-    """The metrics with confidence intervals; every call gives the same.
+    """The metrics of a single run with confidence intervals, as `SharedIntervals.added`; every call gives the same."""
+    return SharedIntervals(draws).added(metrics, evaluator)
 
-    Args:
-        metrics: figures by name, from the same evaluator.
-        evaluator: predictions and truth of one test set.
-        draws: number of draws.
 
-    Returns:
-        New figures. An interval is missing if the figure is undefined, if there is only one good or one defective
-        image, or if the metric is not one of adbench's own.
-    """
-    defined = {name for name, info in metrics.items() if info.value is not None}
+def _drawn(evaluator: Evaluator, draws: int, *, pixels: bool) -> dict[str, Interval]:
+    """The intervals of all figures of images and, on request, of pixels."""
     labels = np.array([sample.anomalous for sample in evaluator.samples])
     found = intervals(levels_of_scores(labels, evaluator.predictions.scores), labels, IMAGE_FIGURES, draws)
-    if defined & PIXEL_FIGURES.keys():
+    if pixels:
         levels, shown = levels_of_maps(evaluator.annotated_maps, len(evaluator.samples))
         found |= intervals(levels, shown, PIXEL_FIGURES, draws)
-    return {
-        name: info.model_copy(update={"interval": found.get(name) if name in defined else None})
-        for name, info in metrics.items()
-    }
+    return found
+
+
+def _digest(evaluator: Evaluator) -> str:
+    """A digest of the test images and of all scores that figures depend on: part of a key, no protection."""
+    import xxhash
+
+    given = evaluator.predictions
+    digest = xxhash.xxh3_128(repr((evaluator.samples, given.geometry)).encode())
+    for scores in (given.scores, *(given.patches or ())):
+        digest.update(repr(scores.shape).encode())
+        digest.update(np.ascontiguousarray(scores).data)
+    return digest.hexdigest()
 
 
 def intervals(

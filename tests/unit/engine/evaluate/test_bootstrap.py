@@ -1,4 +1,5 @@
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import bootstrap as scipy_bootstrap
 
-from adbench import Geometry
+from adbench import GOOD, Geometry
 from adbench.api.curves.curve import curve_of_annotated, curve_of_scores
 from adbench.api.curves.truth import Truth
 from adbench.builtin.folders.datasets import Folder
@@ -16,6 +17,7 @@ from adbench.engine.evaluate import bootstrap
 from adbench.engine.evaluate.bootstrap import (
     IMAGE_FIGURES,
     PIXEL_FIGURES,
+    SharedIntervals,
     intervals,
     levels_of_maps,
     levels_of_scores,
@@ -228,3 +230,37 @@ def test_memory_is_bounded(monkeypatch):
     tracemalloc.stop()
     assert levels.normals.shape == (600, (1 << 17) // 600)
     assert peak < 150e6
+
+
+def test_runs_with_equal_predictions_are_drawn_once(judge, monkeypatch):
+    metrics = measure([ImageAuroc(), PixelAuroc()], judge.evidence())
+    drawn, real = [], bootstrap.intervals
+    monkeypatch.setattr(bootstrap, "intervals", lambda *given: drawn.append(1) or real(*given))
+    shared, alone = SharedIntervals(100), with_intervals(metrics, judge, 100)
+    drawn.clear()
+    same = replace(judge, predictions=replace(judge.predictions, scores=judge.predictions.scores.copy()))
+    assert shared.added(metrics, judge) == shared.added(metrics, same) == alone
+    assert len(drawn) == 2  # image figures, and pixel figures
+
+
+@pytest.mark.parametrize("changed", ["scores", "patches", "labels", "spec", "grid", "pixel figures"])
+def test_whatever_figures_depend_on_is_drawn_anew(judge, changed):
+    metrics = measure([ImageAuroc(), PixelAuroc()], judge.evidence())
+    shared, given, other, fewer = SharedIntervals(100), judge.predictions, judge, metrics
+    shared.added(metrics, judge)
+    if changed == "scores":
+        other = replace(judge, predictions=replace(given, scores=given.scores[::-1]))
+    elif changed == "patches":
+        other = replace(judge, predictions=replace(given, patches=given.patches[::-1]))
+    elif changed == "labels":
+        first = next(one for one in judge.samples if one.anomalous)
+        samples = [replace(one, defect=GOOD) if one is first else one for one in judge.samples]
+        other = replace(judge, samples=samples)
+    elif changed == "spec":
+        other = replace(judge, spec=MapSpec(sigma=1))
+    elif changed == "grid":
+        other = replace(judge, grid=(32, 32))
+    else:
+        fewer = {"image-auroc": metrics["image-auroc"]}
+    assert shared.added(fewer, other) == with_intervals(fewer, other, 100)
+    assert len(shared._found) == 2
