@@ -3,12 +3,14 @@
 import ast
 import importlib
 import re
+import shutil
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import adbench
 
@@ -305,15 +307,19 @@ def test_no_plugin_depends_on_the_other_project_of_this_name():
         assert '"adbench"' not in text.split("dependencies", 1)[1].split("]", 1)[0], path
 
 
-def without_torch(*arguments):
-    """A command where torch cannot be imported, as if it were not installed."""
+RUN = ("torch", "imagecodecs", "matplotlib", "skimage")
+"""Modules that the extra `run` brings."""
+
+
+def without_run(*arguments, missing=RUN):
+    """A command where what the extra `run` brings cannot be imported, as if it were not installed."""
     code = f"""
 import sys
-class NoTorch:
+class NoRun:
     def find_spec(self, name, path=None, target=None):
-        if name == "torch":
-            raise ModuleNotFoundError("No module named 'torch'", name=name)
-sys.meta_path.insert(0, NoTorch())
+        if name in {missing!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, NoRun())
 from adbench.cli import call
 sys.exit(call({[*arguments]!r}))
 """
@@ -328,26 +334,47 @@ sys.exit(call({[*arguments]!r}))
         ["show", "knn"],
         ["doctor"],
         ["data", "list"],
-        ["plan", "--backbone", "toy-pixels", "--scorer", "toy-nearest", "--data", "demo"],
         ["board", "show", "leaderboards/demo/full-shot"],
     ],
 )
-def test_commands_that_compute_nothing_need_no_torch(arguments):
-    done = without_torch(*arguments)
+def test_commands_that_compute_nothing_need_no_extra(arguments):
+    done = without_run(*arguments)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_a_plan_needs_no_torch():
+    """It reads the demo: photographs of scikit-image, and PNGs."""
+    plan = ["plan", "--backbone", "toy-pixels", "--scorer", "toy-nearest", "--data", "demo"]
+    done = without_run(*plan, missing=("torch", "matplotlib"))
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow
 def test_boards_are_checked_without_torch():
-    assert without_torch("board", "check", "leaderboards").returncode == 0
+    assert without_run("board", "check", "leaderboards").returncode == 0
 
 
 @pytest.mark.slow
 def test_a_command_that_needs_torch_says_how_to_install_it(tmp_path):
-    done = without_torch(
+    done = without_run(
         "run", "--backbone", "toy-pixels", "--scorer", "toy-nearest", "--data", "demo", "--out", str(tmp_path)
     )
     assert done.returncode == 2
     lines = done.stderr.splitlines()  # the first may tell of files that killed runs left
     assert lines[-1].startswith("error: this command needs torch; pip install 'adbench-core[run]'")
     assert not any("Traceback" in line for line in lines)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("missing", ["imagecodecs", "matplotlib"])
+def test_a_command_that_reads_or_draws_images_says_how_to_install_what_it_needs(tmp_path, missing):
+    Image.new("L", (8, 8)).save(tmp_path / "good.png")
+    folder = tmp_path / "part" / "train" / "good"
+    folder.mkdir(parents=True)
+    (tmp_path / "part" / "test" / "good").mkdir(parents=True)
+    for place in (folder, tmp_path / "part" / "test" / "good"):
+        shutil.copy(tmp_path / "good.png", place)
+    done = without_run("data", "show", str(tmp_path / "part"), "--out", str(tmp_path / "sheets"), missing=(missing,))
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(f"error: this command needs {missing}; pip install")

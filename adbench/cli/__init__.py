@@ -50,12 +50,20 @@ _DETECTORS = {"bank", "export", "fit", "predict", "watch"}
 """Commands about detectors, whose modules are in `adbench.cli.detectors`; those of all others are in `commands`."""
 
 
-class MissingTorch(UsageError):
-    """A command that computes, where only the light core is installed."""
+_OF_RUN = {"torch": "torch", "imagecodecs": "imagecodecs", "matplotlib": "matplotlib", "skimage": "scikit-image"}
+"""Modules that the extra `run` brings, and their packages."""
 
-    def __init__(self) -> None:
+
+class MissingExtra(UsageError):
+    """A command that reads images, draws or computes, where only the light core is installed.
+
+    Args:
+        package: the first one that is missing.
+    """
+
+    def __init__(self, package: str) -> None:
         super().__init__(
-            "this command needs torch; pip install 'adbench-core[run]' (boards, records and lists do without)"
+            f"this command needs {package}; pip install 'adbench-core[run]' (boards, records and lists do without)"
         )
 
 
@@ -147,9 +155,9 @@ def _call(arguments: list[str] | None) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except ModuleNotFoundError as error:
-        if error.name != "torch":
+        if (module := (error.name or "").partition(".")[0]) not in _OF_RUN:
             raise
-        return _report_error(MissingTorch())
+        return _report_error(MissingExtra(_OF_RUN[module]))
     except (click.ClickException, click.Abort, KeyboardInterrupt, SystemExit, AdbenchError, OSError) as error:
         # Click and rich exit when a pipe is closed.
         pipe_closed = isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError)

@@ -248,7 +248,7 @@ def _written(cls: type) -> dict[str, Any]:
 def _attribute_faults(cls: type[Component]) -> Iterator[str]:
     own = _written(cls)
     for contract, wanted in _ATTRIBUTES.items():
-        for name, test, description in wanted if issubclass(cls, contract) else ():
+        for name, test, description in wanted if contract in cls.__mro__ else ():  # issubclass asks each subclass
             value = own.get(name)
             if value is None and not hasattr(cls, name):
                 yield f"it has no attribute {name!r}; write {description}"

@@ -143,10 +143,21 @@ def test_a_missing_mask_is_named(run, parts, out):
 
 
 def test_more_shots_than_images(run, out):
+    """If no category has enough of them, the command is invalid and nothing runs."""
     code, message = run("--shots", "9")
+    assert code == 2
+    assert "use fewer shots" in message
+    assert len(message.splitlines()) == 1
+    assert statuses(out) == {}
+
+
+def test_more_shots_than_one_category_has_images(run, parts, out):
+    for image in sorted((parts / "bolt" / "train" / "good").iterdir())[2:]:
+        image.unlink()
+    code, message = run("--shots", "3")
     assert code == 1
     assert "use fewer shots" in message
-    assert statuses(out) == {"bolt": "failed", "nut": "failed"}
+    assert statuses(out) == {"bolt": "failed", "nut": "ok"}
 
 
 def test_output_that_cannot_be_written_is_found_out_before_the_work(parts, tmp_path, capsys):

@@ -19,7 +19,6 @@ from adbench.boards.records.keys import UnitKey
 from adbench.boards.tables.figures import figures_of
 from adbench.boards.tables.methods import MethodRow
 from adbench.boards.tables.tidy import BoardData
-from adbench.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -151,9 +150,6 @@ def compare(data: BoardData, first: MethodRow, others: Sequence[MethodRow], metr
         others: of the same regime.
         metric: higher is better.
         details: finds those of a record by its id.
-
-    Raises:
-        UsageError: statsmodels is not installed.
     """
     figures = _complete(data, [first, *others], metric)
     if first.label not in figures.index or len(figures) < 2:
@@ -188,12 +184,16 @@ def signed_ranks(figures: pd.DataFrame, first: str) -> PairedTest:
 
 
 def _holm(labels: Sequence[str], p: Sequence[float]) -> dict[str, float]:
-    """Holm's correction of as many tests, by label."""
-    try:
-        from statsmodels.stats.multitest import multipletests
-    except ImportError:
-        raise UsageError("the statistics of boards need statsmodels; pip install 'adbench-core[boards]'") from None
-    return dict(zip(labels, multipletests(p, method="holm")[1].tolist(), strict=True))
+    """Holm's correction of as many tests, by label (A simple sequentially rejective multiple test procedure, 1979).
+
+    The k-th smallest of n is multiplied by n - k + 1, and none is less than a smaller one.
+    """
+    import numpy as np
+
+    order = np.argsort(p)
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(np.array(p)[order] * np.arange(len(p), 0, -1)))
+    return dict(zip(labels, corrected.tolist(), strict=True))
 
 
 def _wilcoxon(first: Sequence[float], others: Sequence[Sequence[float]]) -> list[float]:

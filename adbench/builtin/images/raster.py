@@ -42,12 +42,12 @@ class Raster(NamedTuple):
 
 @contextmanager
 def bad_image(path: Path) -> Iterator[None]:
-    """Whatever a decoder raises, as a `BadImage`; running out of memory stays what it is."""
+    """Whatever a decoder raises, as a `BadImage`; too little memory and a missing package are no fault of the image."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         yield
-    except (BadImage, MemoryError):
+    except (BadImage, MemoryError, ModuleNotFoundError):
         raise
     except UnidentifiedImageError:
         empty = path.stat().st_size == 0

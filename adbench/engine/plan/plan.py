@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from adbench.api.dataset import Dataset
 from adbench.engine.images.corruption import Corruption
 from adbench.engine.plan.compat import why_not
-from adbench.engine.plan.protocol import Protocol
+from adbench.engine.plan.protocol import Protocol, why_too_few
 from adbench.engine.plan.recipe import Recipe, complete, components_of, parts_in
 from adbench.engine.plan.unit import Unit
 from adbench.engine.store.record import canonical_json
@@ -57,10 +57,19 @@ class Plan:
         return tuple(unit for branch in self.branches for unit in branch.units)
 
     def require_units(self) -> None:
-        """Raise `IncompatibleParts` if nothing can run."""
+        """Check that something can run.
+
+        Raises:
+            IncompatibleParts: no recipe fits together.
+            UsageError: every category has fewer normal images than the shots need.
+        """
         if not self.branches and self.cannot:
             recipe, reasons = self.cannot[0]
             raise IncompatibleParts(recipe.name, reasons)
+        drawn = {(id(unit.dataset), unit.category, unit.protocol.shots, unit.seed): unit for unit in self.units}
+        lacks = [why_too_few(unit.dataset, unit.category, unit.protocol, unit.seed) for unit in drawn.values()]
+        if lacks and all(lacks):
+            raise UsageError(lacks[0])
 
     def shard(self, number: int, of: int) -> Plan:
         """The shard `number` (from 1) of `of` equal parts of the plan; it depends on the plan alone.

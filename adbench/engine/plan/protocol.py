@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
@@ -190,16 +191,35 @@ def _training_images(dataset: Dataset, category: str, protocol: Protocol, seed: 
     return _draw(dataset.split(category).train[: protocol.limit_train], protocol.shots, seed, category)
 
 
+def why_too_few(dataset: Dataset, category: str, protocol: Protocol, seed: int) -> str:
+    """The reason why a category has too few normal images for the protocol's shots; empty if it has enough.
+
+    Empty, too, where nothing is drawn or the category cannot be read: its unit says why.
+    """
+    if protocol.shots is None:
+        return ""
+    with suppress(Exception):
+        count = len(dataset.split(category).train[: protocol.limit_train])
+        return _why_too_few(count, protocol.shots, seed, category)
+    return ""
+
+
+def _why_too_few(count: int, shots: int, seed: int, category: str) -> str:
+    needed = (seed + 1) * shots
+    if count >= needed:
+        return ""
+    return (
+        f"category {category!r} has {count} normal images: draw {seed} of {shots} shots needs {needed}; use fewer shots"
+        " or a smaller seed"
+    )
+
+
 def _draw(pool: tuple[Sample, ...], shots: int | None, seed: int, category: str) -> tuple[Sample, ...]:
     if shots is None:
         return pool
-    drawn = pool[seed * shots : (seed + 1) * shots]
-    if len(drawn) < shots:
-        raise DataError(
-            f"category {category!r} has {len(pool)} normal images: draw {seed} of {shots} shots needs"
-            f" {(seed + 1) * shots}; use fewer shots or a smaller seed"
-        )
-    return drawn
+    if reason := _why_too_few(len(pool), shots, seed, category):
+        raise DataError(reason)
+    return pool[seed * shots : (seed + 1) * shots]
 
 
 def _first_of_each_folder(samples: Sequence[Sample], limit: int | None) -> tuple[Sample, ...]:
