@@ -67,7 +67,7 @@ def measure(unit: Unit, out: Path) -> None:
                 return extract(batch)
 
         with patch.object(backbone, "extract", extracting), bare.measured():
-            for _ in ImageStream(prepared.reader, images).batches():
+            for _ in ImageStream(prepared.reader_in(None), images).batches():
                 pass
         with whole.measured():
             return report(test, prepared, *rest)

@@ -99,12 +99,13 @@ EXTRA = {
         "images.corruption_report",
         "images.drift_report",
         "images.exemplars",
+        "images.pooling",
         "evaluate.details",
         "evaluate.threshold",
         "plan.threshold_rule",
     )
 }
-"""Modules of the engine that boards may import: what is in the files that they read."""
+"""Modules of the engine that boards may import: what is in the files that they read, and how figures are joined."""
 
 ROOMS = ("process", "store", "images", "plan", "features", "tuning", "evaluate", "pictures", "run")
 """The engine's rooms from the ground up: each imports from those before it, and from itself."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from adbench.cli.summary import METRICS, terms_of
 from adbench.cli.text_table import Column, TextTable
+from adbench.engine.images.pooling import share_of
 from adbench.errors import StorageError
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _corruption_row(row: PooledFigures, names: Sequence[str]) -> Iterator[str]:
             yield "n/a"
         else:  # a loss is a change with a minus
             yield f"{-100 * value + 0.0:+.1f}" if row.name else f"{100 * value:.1f}"
-    yield from _share(row.alarms, row.normals)
+    yield from share_cells(row.alarms, row.normals)
 
 
 def _drift_table(title: str, drift: PooledStream) -> TextTable:
@@ -109,15 +110,13 @@ def _drift_table(title: str, drift: PooledStream) -> TextTable:
 
 def _window(figures: PooledWindow, drift: PooledStream) -> Iterator[str]:
     yield "n/a" if figures.auroc is None else f"{100 * figures.auroc:.1f}"
-    yield from _share(figures.alarms, drift.normals)
-    yield _share(figures.found, drift.defective)[0]
+    yield from share_cells(figures.alarms, drift.normals)
+    yield share_cells(figures.found, drift.defective)[0]
 
 
-def _share(count: int | None, total: int) -> tuple[str, str]:
+def share_cells(count: int | None, total: int) -> tuple[str, str]:
     """A share in percent, and its interval with the points below each other."""
-    from adbench.engine.images.corruption_report import wilson_interval
-
-    if count is None or not 0 < total >= count:
+    found = share_of(count, total)
+    if found is None:
         return "n/a", ""
-    low, high = wilson_interval(count, total)
-    return f"{100 * count / total:.1f}", f"[{100 * low:4.1f}, {100 * high:4.1f}]"
+    return f"{100 * found.value:.1f}", f"[{100 * found.low:4.1f}, {100 * found.high:4.1f}]"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from adbench.boards.records.keys import UnitKey
+from adbench.boards.tables.figures import share_cell
 from adbench.boards.tables.methods import MethodRow, RegimeGroup
 from adbench.boards.tables.table import title_of
 from adbench.boards.tables.tidy import BoardData
+from adbench.engine.images.pooling import mean_of_all
 from adbench.reports import Table
 
 if TYPE_CHECKING:
@@ -55,10 +56,8 @@ def _row(data: BoardData, method: MethodRow, reports: Reports) -> _Measured | No
     """The figures of a method that has comparable reports of all units; else None."""
     from adbench.engine.images.corruption_report import alike, pooled
 
-    units = [UnitKey(category, seed) for category in data.categories for seed in data.seeds]
-    records = [method.records[unit] for unit in units if unit in method.records]
-    found = [reports[record.id] for record in records if record.id in reports and not data.strange(record)]
-    if len(found) < len(units) or not alike(found):
+    found = data.of_every_unit(method, reports)
+    if not found or not alike(found):
         return None
     return _Measured(method, {(one.name, one.strength): one for one in pooled(found)})
 
@@ -75,7 +74,7 @@ def _strengths(data: BoardData, regime: RegimeGroup, rows: Sequence[_Measured]) 
         for name in _corruptions(row):
             drops = [_drop(row, name, strength, metric) for strength in _LEVELS]
             first = "n/a" if clean is None else f"{100 * clean:.1f}"
-            cells.append((title_of(row.method), name, first, *map(_change, drops), _change(_mean(drops))))
+            cells.append((title_of(row.method), name, first, *map(_change, drops), _change(mean_of_all(drops))))
     heads = ("method", "corruption", "clean", *map(str, _LEVELS), "mean")
     return Table(f"Corrupted test images, change of {metric}: {regime}", heads, tuple(cells), (READ_AS,))
 
@@ -86,7 +85,7 @@ def _metrics(data: BoardData, regime: RegimeGroup, rows: Sequence[_Measured]) ->
         (
             title_of(row.method),
             name,
-            *(_change(_mean([_drop(row, name, strength, metric) for strength in _LEVELS])) for metric in metrics),
+            *(_change(mean_of_all(_drop(row, name, strength, metric) for strength in _LEVELS)) for metric in metrics),
         )
         for row in rows
         for name in _corruptions(row)
@@ -114,25 +113,11 @@ def _drop(row: _Measured, name: str, strength: int, metric: str) -> float | None
     return None if found is None else found.drops.get(metric)
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = list(_known(values))
-    return sum(known) / len(known) if len(known) == len(values) else None
-
-
-def _known(values: Sequence[float | None]) -> Iterator[float]:
-    return (value for value in values if value is not None)
-
-
 def _change(drop: float | None) -> str:
     """A drop as a change in points: a loss has a minus."""
     return "n/a" if drop is None else f"{-100 * drop + 0.0:+.1f}"
 
 
 def _share(row: _Measured, name: str, strength: int) -> str:
-    from adbench.engine.images.corruption_report import wilson_interval
-
     found = row.figures.get((name, strength))
-    if found is None or found.alarms is None or not 0 < found.normals >= found.alarms:
-        return "n/a"
-    low, high = wilson_interval(found.alarms, found.normals)
-    return f"{100 * found.alarms / found.normals:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+    return share_cell(None, 0) if found is None else share_cell(found.alarms, found.normals)

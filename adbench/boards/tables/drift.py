@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from adbench.boards.records.keys import UnitKey
+from adbench.boards.tables.figures import share_cell
 from adbench.boards.tables.methods import MethodRow, RegimeGroup
 from adbench.boards.tables.table import title_of
 from adbench.boards.tables.tidy import BoardData
@@ -64,12 +64,8 @@ def _rows(data: BoardData, method: MethodRow, drifts: Drifts) -> Iterator[_Measu
     """The rows of a method on streams that all of its units have."""
     from adbench.engine.images.drift_report import pooled_drifts
 
-    units = [UnitKey(category, seed) for category in data.categories for seed in data.seeds]
-    records = [method.records[unit] for unit in units if unit in method.records]
-    found = [drifts[record.id] for record in records if record.id in drifts and not data.strange(record)]
-    if not found or len(found) < len(units):
-        return
-    for drift in pooled_drifts(found):
+    found = data.of_every_unit(method, drifts)
+    for drift in pooled_drifts(found) if found else ():
         yield _Measured(method, drift, "frozen", drift.frozen)
         if drift.updated:
             yield _Measured(method, drift, "updated", drift.updated)
@@ -100,9 +96,4 @@ def _auroc(window: PooledWindow, _: PooledStream) -> str:
 
 
 def _alarms(window: PooledWindow, drift: PooledStream) -> str:
-    from adbench.engine.images.corruption_report import wilson_interval
-
-    if window.alarms is None or not 0 < drift.normals >= window.alarms:
-        return "n/a"
-    low, high = wilson_interval(window.alarms, drift.normals)
-    return f"{100 * window.alarms / drift.normals:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+    return share_cell(window.alarms, drift.normals)

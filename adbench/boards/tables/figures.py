@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from adbench.boards.records.merging import ROUNDING
 from adbench.boards.tables.tidy import BoardData
 from adbench.boards.text import plain
+from adbench.engine.images.pooling import share_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +50,12 @@ class Figure:
 def percent(fraction: float) -> str:
     """One decimal, as the field writes it."""
     return f"{100 * fraction:.1f}"
+
+
+def share_cell(count: int | None, total: int) -> str:
+    """A share in percent with its 95 % interval over draws of what was counted; a mark where there is none."""
+    found = share_of(count, total)
+    return UNDEFINED if found is None else "{} [{}, {}]".format(*map(percent, found))
 
 
 class MetricFigures(NamedTuple):

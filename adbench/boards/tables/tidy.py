@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from adbench.boards.board import Board
-from adbench.boards.records.keys import Place, method_key, most_common_images, place_of
+from adbench.boards.records.keys import Place, UnitKey, method_key, most_common_images, place_of
 from adbench.boards.tables.frame import READ_BY_TABLES, frame_of
 from adbench.boards.tables.methods import MethodRow, RegimeGroup, method_rows
 from adbench.engine.store.record import ResultRecord
@@ -94,6 +94,18 @@ class BoardData:
         """Whether a finished record has other images than those that count."""
         counting = self.truth.images.get(place_of(record), record.task.samples_sha)
         return record.status == "ok" and record.task.samples_sha != counting
+
+    def of_every_unit(self, method: MethodRow, known: Mapping[str, Kept]) -> list[Kept]:
+        """What is known of each unit of a method, by category and seed; nothing if a unit lacks it or is strange.
+
+        Args:
+            method: of the board.
+            known: by the id of a record.
+        """
+        units = [UnitKey(category, seed) for category in self.categories for seed in self.seeds]
+        records = [method.records[unit] for unit in units if unit in method.records]
+        found = [known[record.id] for record in records if record.id in known and not self.strange(record)]
+        return found if len(found) == len(units) else []
 
     @cached_property
     def regimes(self) -> list[tuple[RegimeGroup, tuple[MethodRow, ...]]]:

@@ -80,10 +80,12 @@ def _size(folder: Path) -> int:
 
 
 def _row(info: FolderInfo) -> tuple[str, ...]:
+    from adbench.engine.features.cache_files import PASSING
+
     about = info.about
     used = datetime.fromtimestamp(info.used, timezone.utc).strftime("%Y-%m-%d %H:%M") if info.images else ""
     return (
-        _words(about.get("backbone")),
+        _words(about.get("backbone")) + (", corrupted images" if info.folder.name.startswith(PASSING) else ""),
         " + ".join(map(_words, about.get("preprocess", ()))),
         str(about.get("runtime", "")),
         str(about.get("device", "")),

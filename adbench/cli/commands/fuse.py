@@ -209,7 +209,7 @@ def _table(fusions: Sequence[_Fusion], names: Sequence[str], alpha: float) -> Te
 
 
 def _alarm_cells(fusions: Sequence[_Fusion]) -> Iterator[str]:
-    from adbench.engine.images.corruption_report import wilson_interval
+    from adbench.engine.images.pooling import wilson_interval
 
     alarms = [fusion.false_alarms for fusion in fusions if fusion.false_alarms is not None]
     found = [fusion.found for fusion in fusions if fusion.found is not None]

@@ -17,6 +17,8 @@ from adbench.errors import StorageError
 
 ABOUT_FILE = "about.json"
 SUFFIX = ".safetensors"
+PASSING = "passing-"
+"""Begins the names of folders whose features give way to all others."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,11 @@ class CacheFile:
     path: Path
     size: int
     used: float
+
+    @property
+    def passing(self) -> bool:
+        """Whether it gives way to files of other folders."""
+        return self.path.parent.name.startswith(PASSING)
 
 
 def files(root: Path) -> Iterator[CacheFile]:
@@ -39,14 +46,32 @@ def files(root: Path) -> Iterator[CacheFile]:
 
 
 def evict(root: Path, target: int) -> int:
-    """Delete the least recently used files until the rest has at most `target` bytes; returns the bytes of the rest.
+    """Delete files until the rest has at most `target` bytes; returns the bytes of the rest.
 
-    Temporary files of dead writers are deleted first.
+    Temporary files of dead writers go first, then passing features, then the others; each time the least recently used.
+    """
+    delete_abandoned(root)
+    there = sorted(files(root), key=lambda item: (not item.passing, item.used))
+    return _deleted(there, sum(item.size for item in there), target)
+
+
+def evict_passing(root: Path, target: int, before: float) -> int:
+    """As `evict`, but delete only passing features that were last used before a time: more may be left.
+
+    Args:
+        root: of the cache.
+        target: bytes that the rest should have.
+        before: in seconds since the epoch.
     """
     delete_abandoned(root)
     there = sorted(files(root), key=lambda item: item.used)
-    total = sum(item.size for item in there)
-    for item in there:
+    idle = [item for item in there if item.passing and item.used < before]
+    return _deleted(idle, sum(item.size for item in there), target)
+
+
+def _deleted(candidates: Sequence[CacheFile], total: int, target: int) -> int:
+    """Delete files in this order until `total` is at most `target`; returns the new total."""
+    for item in candidates:
         if total <= target:
             break
         item.path.unlink(missing_ok=True)

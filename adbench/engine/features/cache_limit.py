@@ -38,17 +38,22 @@ class CacheLimit:
     shrink: Callable[[int], int]
 
     @contextmanager
-    def room_for(self, size: int) -> Iterator[bool]:
+    def room_for(self, size: int, shrink: Callable[[int], int] | None = None) -> Iterator[bool]:
         """Make room for a file of so many bytes, which comes into the folder inside the block.
+
+        Args:
+            size: of the file, in bytes.
+            shrink: makes the room in place of the usual way, and may leave more than it is asked for.
 
         Yields:
             Whether there is room: not for a file that is larger than the limit.
         """
+        make_room = shrink or self.shrink
         with self._alone():
             used = self._entered()
             used = self.shrink(self.allowed) if used is None else used
             if used + size > self.allowed:
-                used = self.shrink(max(0, int(ROOM_AFTER_EVICTION * self.allowed) - size))
+                used = make_room(max(0, int(ROOM_AFTER_EVICTION * self.allowed) - size))
             fits = used + size <= self.allowed
             (self.root / LEDGER).write_text(str(used + size if fits else used), encoding="utf-8")
             yield fits

@@ -3,6 +3,10 @@
 A file holds one image's features. The file's name is the digest of the image. The folder's name is the digest of all
 that decides the features: preparation, backbone, weights, runtime, device and bits. A file appears whole or not at all,
 carries a checksum, and is read through a memory map. Any file may be deleted at any time.
+
+Features of images that few runs read, such as corrupted ones, are passing: they never push out others, and they go
+first where others need room. A run that reads more of them than there is room for keeps the first ones; to evict the
+least recently used would evict each just before it is read again.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -18,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from adbench.api.atomic_file import PRIVATE, temporary_file
-from adbench.engine.features.cache_files import ABOUT_FILE, SUFFIX, evict, size_of
+from adbench.engine.features.cache_files import ABOUT_FILE, PASSING, SUFFIX, evict, evict_passing, size_of
 from adbench.engine.features.cache_limit import CacheLimit
 from adbench.engine.features.cached_features import CachedFeatures, packed, read_features
 from adbench.engine.process.notes import Notes
@@ -52,14 +57,19 @@ class FeatureCache:
     def _note(self, sentence: str) -> None:
         self.note(sentence)
 
-    def folder_for(self, about: Mapping[str, Any]) -> FeatureFolder:
+    def folder_for(self, about: Mapping[str, Any], *, passing: bool = False) -> FeatureFolder:
         """The folder for the features of one backbone with one preparation.
 
         Args:
             about: JSON that decides what features an image has: preparation, backbone, weights, runtime, device, bits.
+            passing: whether they give way to all others.
         """
         digest = hashlib.sha256(canonical_json(about).encode()).hexdigest()
-        return FeatureFolder(self, self.root / digest[:32], about)
+        name = f"{PASSING if passing else ''}{digest[:32]}"
+        return FeatureFolder(self, self.root / name, about, self._guest() if passing else None)
+
+    def _guest(self) -> Guest:
+        return Guest(partial(evict_passing, self.root, before=time.time()))
 
     @cached_property
     def bound(self) -> CacheLimit:
@@ -67,13 +77,34 @@ class FeatureCache:
         return CacheLimit(self.root, self.limit, partial(evict, self.root))
 
 
+@dataclass
+class Guest:
+    """A folder of passing features as it stands with the rest of the cache.
+
+    Attributes:
+        shrink: deletes passing features that were last used before this folder was opened.
+        refused: whether there was no room, so that nothing more is brought.
+    """
+
+    shrink: Callable[[int], int]
+    refused: bool = False
+
+
 @dataclass(frozen=True)
 class FeatureFolder:
-    """Cached features of one backbone with one preparation, by the content of images."""
+    """Cached features of one backbone with one preparation, by the content of images.
+
+    Attributes:
+        cache: that it belongs to.
+        path: of the folder.
+        about: what decides the features.
+        guest: for passing features; None for others.
+    """
 
     cache: FeatureCache
     path: Path
     about: Mapping[str, Any]
+    guest: Guest | None = None
 
     def has(self, digest: str) -> bool:
         """Whether there is a file for the image of this content; it may still turn out to be damaged."""
@@ -105,19 +136,26 @@ class FeatureFolder:
             self.cache.notes.once(f"{error}; it is thrown away and made again", "damaged")
 
     def put(self, digest: str, entry: CachedFeatures) -> None:
-        """Keep the features of one image, if the folder can be written."""
+        """Keep the features of one image, if the folder can be written, and passing ones if there is room."""
+        if self.guest is not None and self.guest.refused:
+            return
         try:
             data = packed(entry)
             self._begin()
-            if not _write(self._file(digest), data, self.cache.bound.room_for):
-                self.cache.notes.once(
-                    f"features of {len(data):,} bytes are not kept: that is more than the limit", "large"
-                )
+            shrink = None if self.guest is None else self.guest.shrink
+            if not _write(self._file(digest), data, partial(self.cache.bound.room_for, shrink=shrink)):
+                self._refuse(len(data))
         except OSError as error:
             why = error.strerror or error
             self.cache.notes.once(
                 f"no features are kept: {self.cache.root}: {why}; name another folder with --cache", "write"
             )
+
+    def _refuse(self, size: int) -> None:
+        if self.guest is None:
+            self.cache.notes.once(f"features of {size:,} bytes are not kept: that is more than the limit", "large")
+        else:
+            self.guest.refused = True
 
     def _file(self, digest: str) -> Path:
         return self.path / f"{digest}{SUFFIX}"

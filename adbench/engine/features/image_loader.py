@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from adbench.api.bounded_cache import BoundedCache
 from adbench.api.dataset import Dataset, Sample
 from adbench.api.features import Batch
 from adbench.api.geometry import Geometry
@@ -19,6 +21,8 @@ from adbench.engine.features.read_ahead import Item, read_ahead
 from adbench.engine.features.tiles import ImageReading, tiling_of
 from adbench.engine.features.views import View
 
+Change = Callable[[np.ndarray], np.ndarray]
+"""Makes other pixels of an image's [H, W, 3]."""
 Prepared = tuple[Tensor, Geometry]
 """An image [3, H, W] float32 from 0 to 1, and where its pixels come from."""
 
@@ -51,21 +55,36 @@ def source_images(
         aliases: the name of each for components, by id.
         digests: the content of each, by id.
     """
-    return [
-        SourceImage(
-            aliases[one.id],
-            partial(_read, dataset, one),
-            digests.get(one.id, ""),
-            partial(ignored_pixels, dataset, one),
-        )
-        for one in samples
-    ]
+    return [source_image(dataset, one, aliases[one.id], digests.get(one.id, "")) for one in samples]
 
 
-def _read(dataset: Dataset, sample: Sample) -> Tensor:
+def source_image(
+    dataset: Dataset,
+    sample: Sample,
+    alias: str,
+    digest: str,
+    change: Change = lambda pixels: pixels,
+    cache: BoundedCache | None = None,
+) -> SourceImage:
+    """One image of a dataset, maybe changed after reading.
+
+    Args:
+        dataset: where the image is.
+        sample: which of its images.
+        alias: its name for components.
+        digest: stands for the content of the changed image; empty for an image that is never cached.
+        change: makes other pixels of the same shape of the image's own.
+        cache: of images as they were read, for one that is changed in several ways.
+    """
+    read = partial(_read, dataset, sample, change, cache)
+    return SourceImage(alias, read, digest, partial(ignored_pixels, dataset, sample))
+
+
+def _read(dataset: Dataset, sample: Sample, change: Change, cache: BoundedCache | None) -> Tensor:
+    make = partial(dataset.image, sample)
     with naming_component(dataset, "image"):
-        pixels = torch.from_numpy(dataset.image(sample)).permute(2, 0, 1)
-    return blanked(pixels, ignored_pixels(dataset, sample))
+        pixels = make() if cache is None else cache.get_or_make(sample.id, make, lambda array: int(array.nbytes))
+    return blanked(torch.from_numpy(change(pixels)).permute(2, 0, 1), ignored_pixels(dataset, sample))
 
 
 @dataclass(frozen=True)

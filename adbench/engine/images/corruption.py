@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import NamedTuple
 
@@ -39,7 +40,9 @@ MOVING = ("shift", "rotation")
 STRENGTHS = (1, 2, 3, 4, 5)
 ALL = "all"
 PACKAGE = "imagecorruptions"
-"""The module of ImageNet-C's corruptions, of the package imagecorruptions-imaug."""
+"""The module of ImageNet-C's corruptions."""
+DISTRIBUTION = "imagecorruptions-imaug"
+"""The package that has the module."""
 
 
 class Corruption(NamedTuple):
@@ -64,6 +67,27 @@ class Corruption(NamedTuple):
         """
         text = f"corruption/{VERSION}/{self.name}/{content}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")
+
+    def digest(self, content: str) -> str:
+        """Stands for the content of the corrupted image: name, strength and version of the corruption decide it.
+
+        Those of ImageNet-C also depend on the version of the package that computes them; where that is not known, the
+        result is empty.
+
+        Args:
+            content: stands for the clean image's content.
+        """
+        made_by = _package_version() if self.name in IMAGENET_C else "adbench"
+        text = f"corrupted/{VERSION}/{made_by}/{self}/{content}"
+        return hashlib.sha256(text.encode()).hexdigest() if made_by else ""
+
+
+def _package_version() -> str:
+    """The name and version of ImageNet-C's package; empty where it is installed under another name."""
+    try:
+        return f"{DISTRIBUTION} {version(DISTRIBUTION)}"
+    except PackageNotFoundError:
+        return ""
 
 
 def amount_at(amounts: Sequence[float], level: float, nothing: float = 0.0) -> float:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from adbench.engine.images.corruption import KNOWN, VERSION, Corruption
+from adbench.engine.images.pooling import mean_of_all, sum_of_all
 
 SIDE = 256
 """Side of the square on which maps are compared, where the protocol's grid is the original one: fifty evaluations at
 the original resolution would take longer than everything else."""
-_Z = 1.959963984540054
-"""The 97.5 % quantile of the normal distribution."""
-
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -65,20 +62,6 @@ def drop(clean: SetFigures, corrupted: SetFigures, metric: str) -> float | None:
     return None if before is None or after is None else before - after
 
 
-def wilson_interval(count: int, total: int) -> tuple[float, float]:
-    """The 95 % interval of a share: Wilson's score interval (Brown, Cai, DasGupta, Statistical Science 16, 2001).
-
-    Args:
-        count: how many of `total` are counted, from 0 to all.
-        total: at least 1.
-    """
-    share, room = count / total, _Z**2 / total
-    middle = (share + room / 2) / (1 + room)
-    half = _Z / (1 + room) * math.sqrt(share * (1 - share) / total + room / (4 * total))
-    low = 0.0 if count == 0 else max(0.0, middle - half)
-    return low, 1.0 if count == total else min(1.0, middle + half)
-
-
 class PooledFigures(NamedTuple):
     """Figures of several units under one corruption.
 
@@ -105,26 +88,16 @@ def pooled(reports: Sequence[CorruptionReport]) -> Iterator[PooledFigures]:
     normals = sum(report.normals for report in reports)
     names = [name for name in reports[0].clean.metrics if all(name in report.clean.metrics for report in reports)]
     clean = [report.clean for report in reports]
-    values = {name: _mean([figures.metrics[name] for figures in clean]) for name in names}
-    yield PooledFigures("", 0, values, _sum(clean), normals)
+    values = {name: mean_of_all([figures.metrics[name] for figures in clean]) for name in names}
+    yield PooledFigures("", 0, values, sum_of_all(one.false_alarms for one in clean), normals)
     for corruption in KNOWN:
         found = [figures for report in reports if (figures := report.of(*corruption)) is not None]
         if len(found) == len(reports):
             pairs = list(zip(clean, found, strict=True))
-            drops = {name: _mean([drop(before, after, name) for before, after in pairs]) for name in names}
-            yield PooledFigures(*corruption, drops, _sum(found), normals)
+            drops = {name: mean_of_all([drop(before, after, name) for before, after in pairs]) for name in names}
+            yield PooledFigures(*corruption, drops, sum_of_all(one.false_alarms for one in found), normals)
 
 
 def alike(reports: Sequence[CorruptionReport]) -> bool:
     """Whether figures of these reports may be pooled: one version of the corruptions, and one grid."""
     return len({(report.version, report.grid) for report in reports}) == 1
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if len(known) == len(values) else None
-
-
-def _sum(figures: Sequence[SetFigures]) -> int | None:
-    known = [one.false_alarms for one in figures if one.false_alarms is not None]
-    return sum(known) if len(known) == len(figures) else None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from adbench.engine.images.corruption import VERSION, Corruption
 from adbench.engine.images.drifting import DRIFT_VERSION
+from adbench.engine.images.pooling import mean_of_all, sum_of_all
 
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Count = Annotated[int, Field(ge=0)]
@@ -132,11 +133,8 @@ def _pooled(reports: Sequence[DriftReport]) -> PooledStream:
 
 
 def _mean(figures: Sequence[WindowFigures]) -> PooledWindow:
-    known = [one.auroc for one in figures if one.auroc is not None]
-    auroc = sum(known) / len(known) if len(known) == len(figures) else None
-    return PooledWindow(auroc, _sum(figures, lambda one: one.false_alarms), _sum(figures, lambda one: one.found))
-
-
-def _sum(figures: Sequence[WindowFigures], count: Callable[[WindowFigures], int | None]) -> int | None:
-    known = [value for one in figures if (value := count(one)) is not None]
-    return sum(known) if len(known) == len(figures) else None
+    return PooledWindow(
+        mean_of_all(one.auroc for one in figures),
+        sum_of_all(one.false_alarms for one in figures),
+        sum_of_all(one.found for one in figures),
+    )

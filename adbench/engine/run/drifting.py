@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from adbench.api.bank import Bank
 from adbench.api.curves.curve import curve_of_scores
@@ -17,8 +15,7 @@ from adbench.api.features import ImageScores
 from adbench.engine.features.contract import naming_component
 from adbench.engine.features.feature_cache import FeatureCache
 from adbench.engine.features.feature_reader import FeatureReader
-from adbench.engine.features.ignoring import blanked, ignored_pixels
-from adbench.engine.features.image_loader import SourceImage
+from adbench.engine.features.image_loader import SourceImage, source_image
 from adbench.engine.features.sealed_stream import Seal, SealedStream
 from adbench.engine.features.streams import ImageStream
 from adbench.engine.features.views import views_of
@@ -27,14 +24,13 @@ from adbench.engine.images.drift_report import DriftReport, DriftWindow, WindowF
 from adbench.engine.images.drifting import DRIFT_VERSION, HALVES, WINDOWS, Arrival, DriftStream
 from adbench.engine.plan.aliases import LENGTH
 from adbench.engine.plan.recipe import components_of
-from adbench.engine.process.clock import PeakMemory
 from adbench.engine.process.progress import StageProgress, Watch
 from adbench.engine.process.scratch import delete
 from adbench.engine.run.fitting import Fitter
 from adbench.engine.run.method import Method
 from adbench.engine.run.prepared_unit import PreparedUnit
 from adbench.engine.run.result import Result
-from adbench.engine.run.robustness import LEARNS_FROM_TEST, can_be_tested
+from adbench.engine.run.robustness import method_to_test
 from adbench.engine.run.scoring import score_into
 from adbench.errors import UsageError
 from adbench.registration.registry import Registry
@@ -66,12 +62,9 @@ class DriftTest:
             unit: what was run.
             result: of the clean test images, with the threshold.
         """
-        if not unit.unit.drifts:
+        method = method_to_test(unit, self.fitter, self.note) if unit.unit.drifts else None
+        if method is None:
             return result
-        if not can_be_tested(unit.method):
-            self.note(LEARNS_FROM_TEST)
-            return result
-        method = self.fitter.fitted(unit, PeakMemory(unit.ctx.device)).method
         return replace(result, drifts=[self._report(unit, method, result, drift) for drift in unit.unit.drifts])
 
     def _report(self, unit: PreparedUnit, method: Method, result: Result, drift: Corruption) -> DriftReport:
@@ -207,26 +200,16 @@ class _Walk:
         return scores
 
     def _image(self, arrival: Arrival) -> SourceImage:
-        digest, dataset = self.stream.digest(arrival), self.unit.unit.dataset
-        return SourceImage(
-            digest[:LENGTH], partial(self._read, arrival), digest, partial(ignored_pixels, dataset, arrival.sample)
-        )
-
-    def _read(self, arrival: Arrival) -> Tensor:
-        dataset = self.unit.unit.dataset
-        with naming_component(dataset, "image"):
-            image = dataset.image(arrival.sample)
-        pixels = torch.from_numpy(self.stream.changed(image, arrival)).permute(2, 0, 1)
-        return blanked(pixels, ignored_pixels(dataset, arrival.sample))
+        digest, change = self.stream.digest(arrival), partial(self.stream.changed, arrival=arrival)
+        return source_image(self.unit.unit.dataset, arrival.sample, digest[:LENGTH], digest, change)
 
 
 @contextmanager
 def _reader(unit: PreparedUnit) -> Iterator[FeatureReader]:
     """A reader that keeps features on disk while the block lasts: up to three methods read them."""
     cache = FeatureCache(unit.scratch.folder("drift-features"))
-    folder = cache.folder_for(dict(unit.backbone.about))
     try:
-        yield replace(unit.reader, folder_of=lambda view: folder if view is None else None)
+        yield unit.reader_in(cache)
     finally:
         delete(cache.root)
 

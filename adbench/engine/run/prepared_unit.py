@@ -46,6 +46,7 @@ class PreparedUnit:
         seed_watch: knows whether anything was drawn since the backbone was ready.
         scratch: its temporary files; those of its components are in the folder `work`.
         retuned: makes the same unit with a backbone that was tuned to other images.
+        cache: of features, which units share; None where the user wants none.
     """
 
     builder: RecordBuilder
@@ -57,6 +58,7 @@ class PreparedUnit:
     seed_watch: SeedWatch
     scratch: Scratch
     retuned: Callable[[PreparedUnit, Sequence[Sample]], PreparedUnit]
+    cache: FeatureCache | None = None
 
     @property
     def unit(self) -> Unit:
@@ -116,6 +118,16 @@ class PreparedUnit:
         """The same unit with its backbone tuned to these images alone; itself without a tuner."""
         return self if self.method.tuner is None else self.retuned(self, samples)
 
+    def reader_in(self, cache: FeatureCache | None, *, passing: bool = False) -> FeatureReader:
+        """The reader of images as they are, with another cache; None for none.
+
+        Args:
+            cache: keeps the features.
+            passing: whether they give way to all others there.
+        """
+        folder = None if cache is None else cache.folder_for(dict(self.backbone.about), passing=passing)
+        return replace(self.reader, folder_of=lambda view: folder if view is None else None)
+
     def aside(self, name: str) -> PreparedUnit:
         """The same unit for work that is no part of its result: with a clock and a scratch folder of its own."""
         clock = replace(self.clock, seconds={}, per_image_ms=[])
@@ -155,7 +167,8 @@ class UnitPreparer:
             method.prepare(ctx)
             builder.weights = [*loaded.weights, *method.later_weights()]
             reader = self._reader(builder.unit, method, clock, self._folders(method, loaded, scratch))
-            yield PreparedUnit(builder, method, loaded, reader, ctx, clock, seed_watch, scratch, self._retuned)
+            shared = self.backbones.cache
+            yield PreparedUnit(builder, method, loaded, reader, ctx, clock, seed_watch, scratch, self._retuned, shared)
         finally:
             if not is_kept(scratch):
                 scratch.close()

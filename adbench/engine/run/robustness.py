@@ -8,17 +8,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from adbench.api.bank import Source
 from adbench.api.bounded_cache import BoundedCache
-from adbench.api.dataset import Sample
 from adbench.api.metric import Metric
 from adbench.engine.evaluate.evaluator import Evaluator, measure
-from adbench.engine.features.contract import naming_component
-from adbench.engine.features.ignoring import blanked, ignored_pixels
-from adbench.engine.features.image_loader import SourceImage
+from adbench.engine.features.image_loader import SourceImage, source_image
 from adbench.engine.features.streams import ImageStream
 from adbench.engine.images.corrupted_dataset import CorruptedDataset
 from adbench.engine.images.corrupting import corrupted
@@ -41,13 +37,21 @@ LEARNS_FROM_TEST = "no corruption: the method learns from the test images, so co
 
 
 def can_be_tested(method: Method) -> bool:
-    """Whether corrupted test images can be scored without another fit."""
+    """Whether changed test images can be scored without another fit."""
     return method.bank.learns_from is not Source.TEST
+
+
+def method_to_test(unit: PreparedUnit, fitter: Fitter, note: Callable[[str], None]) -> Method | None:
+    """The method that scored a unit's clean test images; None, with a note, where changed ones need another fit."""
+    if not can_be_tested(unit.method):
+        note(LEARNS_FROM_TEST)
+        return None
+    return fitter.fitted(unit, PeakMemory(unit.ctx.device)).method
 
 
 @dataclass(frozen=True)
 class CorruptionTest:
-    """Scores the corrupted test images of units. Nothing is fitted again, and no feature is cached.
+    """Scores the corrupted test images of units. Nothing is fitted again; features are cached where there is room.
 
     Attributes:
         fitter: has the method that scored the clean test images.
@@ -67,13 +71,9 @@ class CorruptionTest:
             result: of the clean test images; its metrics and its threshold are compared with.
             metrics: which are measured.
         """
-        chosen = unit.unit.corruptions
-        if not chosen:
+        method = method_to_test(unit, self.fitter, self.note) if unit.unit.corruptions else None
+        if method is None:
             return result
-        if not can_be_tested(unit.method):
-            self.note(LEARNS_FROM_TEST)
-            return result
-        method = self.fitter.fitted(unit, PeakMemory(unit.ctx.device)).method
         return replace(result, corruptions=self.report(unit.aside("corruptions"), method, result, metrics))
 
     def report(self, unit: PreparedUnit, method: Method, result: Result, metrics: Sequence[Metric]) -> CorruptionReport:
@@ -102,9 +102,9 @@ class CorruptionTest:
         task, chosen = unit.task, unit.unit.corruptions
         progress = StageProgress(self.watch, "corrupt", len(task.test) * len(chosen))
         with progress.running():
-            spool = score_into(
-                method, ImageStream(unit.reader, corrupted_images(unit), progress=progress.advance), unit.clock
-            )
+            reader = unit.reader_in(unit.cache, passing=True)
+            stream = ImageStream(reader, corrupted_images(unit), progress=progress.advance)
+            spool = score_into(method, stream, unit.clock)
         first = {sample.id: place * len(chosen) for place, sample in enumerate(task.blind_test)}
         whole = spool.predictions(np.zeros(len(spool), np.float32))
         for offset in range(len(chosen)):
@@ -115,28 +115,19 @@ class CorruptionTest:
 
 def corrupted_images(unit: PreparedUnit) -> list[SourceImage]:
     """Every corruption of the first image, then of the second: each file is read once."""
-    cache, aliases = BoundedCache(READ_BYTES), unit.task.aliases
+    cache, task = BoundedCache(READ_BYTES), unit.task
     return [
-        SourceImage(
-            _alias(aliases[sample.id], corruption),
-            partial(_read, unit, cache, sample, corruption),
-            ignored=partial(ignored_pixels, unit.unit.dataset, sample),
+        source_image(
+            unit.unit.dataset,
+            sample,
+            hashlib.sha256(f"{task.aliases[sample.id]}/{corruption}".encode()).hexdigest()[:LENGTH],
+            corruption.digest(task.digests[sample.id]),
+            partial(corrupted, corruption=corruption, content=task.digests[sample.id]),
+            cache,
         )
-        for sample in unit.task.blind_test
+        for sample in task.blind_test
         for corruption in unit.unit.corruptions
     ]
-
-
-def _alias(alias: str, corruption: Corruption) -> str:
-    return hashlib.sha256(f"{alias}/{corruption}".encode()).hexdigest()[:LENGTH]
-
-
-def _read(unit: PreparedUnit, cache: BoundedCache, sample: Sample, corruption: Corruption) -> Tensor:
-    dataset = unit.unit.dataset
-    with naming_component(dataset, "image"):
-        image = cache.get_or_make(sample.id, partial(dataset.image, sample), lambda pixels: int(pixels.nbytes))
-    found = torch.from_numpy(corrupted(image, corruption, unit.task.digests[sample.id])).permute(2, 0, 1)
-    return blanked(found, ignored_pixels(dataset, sample))
 
 
 def _chosen(whole: Predictions, places: Sequence[int], ids: Sequence[str], scores: Tensor) -> Predictions:

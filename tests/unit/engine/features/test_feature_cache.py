@@ -305,3 +305,38 @@ def test_what_is_larger_than_the_limit_is_reported_and_not_kept(cache):
     assert list(files(cache)) == []
     (note,) = reported
     assert "more than the limit" in note
+
+
+def test_passing_features_go_first_and_push_out_nothing(cache):
+    one = len(packed(entry()))
+    store = FeatureCache(cache, 4 * one)
+    own, guest = store.folder_for(ABOUT), store.folder_for(ABOUT, passing=True)
+    own.put("a", entry())
+    for name in "vwxyz":
+        guest.put(name, entry())
+    assert own.has("a")
+    assert [guest.has(name) for name in "vwxyz"] == [True, True, True, False, False], "the first ones stay"
+    own.put("b", entry())
+    assert own.has("a")
+    assert own.has("b"), "others take the room of passing ones"
+    assert sum(item.size for item in files(cache)) <= 4 * one
+
+
+def test_passing_features_of_earlier_runs_make_room_for_new_ones(cache):
+    one = len(packed(entry()))
+    FeatureCache(cache, 3 * one).folder_for(ABOUT).put("a", entry())
+    earlier = FeatureCache(cache, 3 * one).folder_for({**ABOUT, "runtime": "x"}, passing=True)
+    for name in "vw":
+        earlier.put(name, entry())
+        os.utime(earlier.path / f"{name}.safetensors", (1, 1))
+    later = FeatureCache(cache, 3 * one).folder_for(ABOUT, passing=True)
+    later.put("y", entry())
+    assert later.has("y")
+    assert not earlier.has("v")
+    assert FeatureCache(cache, 3 * one).folder_for(ABOUT).has("a")
+
+
+def test_passing_features_are_never_read_as_others(cache):
+    store = FeatureCache(cache)
+    store.folder_for(ABOUT, passing=True).put("a", entry())
+    assert not store.folder_for(ABOUT).has("a")

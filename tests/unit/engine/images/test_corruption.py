@@ -1,6 +1,9 @@
+from importlib.metadata import PackageNotFoundError
+
 import pytest
 
 from adbench import UnknownName, UsageError
+from adbench.engine.images import corruption as module
 from adbench.engine.images.corruption import EVERY, NAMES, Corruption, parse_corruptions
 from adbench.engine.images.moving import MOST_SHIFT, MOST_TURN
 from adbench.engine.images.photometric import CHANGES
@@ -50,3 +53,27 @@ def test_a_strength_is_a_number_from_one_to_five(text):
 def test_all_strengths_share_a_draw_and_nothing_else_does():
     seeds = {(one.name, one.seed("a")) for one in EVERY} | {(one.name, one.seed("b")) for one in EVERY}
     assert len(seeds) == 2 * len(NAMES)
+
+
+def test_a_digest_holds_content_corruption_and_strength(monkeypatch):
+    ways = [("noise", 1), ("noise", 2), ("jpeg", 1)]
+    found = {Corruption(*way).digest(content) for way in ways for content in ("a", "b")}
+    assert len(found) == 6
+    before = Corruption("noise", 1).digest("a")
+    monkeypatch.setattr(module, "VERSION", module.VERSION + 1)
+    assert Corruption("noise", 1).digest("a") != before
+
+
+def test_a_digest_holds_the_version_of_a_package_that_corrupts(monkeypatch):
+    found = []
+    for version in ("1.1.5", "1.1.6"):
+        monkeypatch.setattr(module, "version", lambda _, version=version: version)
+        found.append(Corruption("c-fog", 1).digest("a"))
+    assert len({*found}) == 2
+
+    def unknown(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(module, "version", unknown)
+    assert Corruption("c-fog", 1).digest("a") == "", "nobody knows what made it, so it is not cached"
+    assert Corruption("noise", 1).digest("a")

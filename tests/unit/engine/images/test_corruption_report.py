@@ -1,8 +1,4 @@
-import math
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from adbench.engine.images.corruption import VERSION, Corruption
@@ -13,7 +9,6 @@ from adbench.engine.images.corruption_report import (
     alike,
     drop,
     pooled,
-    wilson_interval,
 )
 
 
@@ -23,20 +18,6 @@ def report(auroc=0.9, alarms=1, normals=10, **changes):
     corrupted = [CorruptedFigures(corruption="noise", strength=strength, **figures) for strength in (1, 2)]
     given = {"version": VERSION, "grid": (256, 256), "threshold": 0.5, "normals": normals, "clean": clean}
     return CorruptionReport(**{**given, "corrupted": corrupted, **changes})
-
-
-@given(st.integers(1, 500).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total))))
-def test_wilsons_interval_solves_its_equation(pair):
-    """Its ends p are where the share lies 1.96 standard errors of p away."""
-    count, total = pair
-    low, high = wilson_interval(count, total)
-    assert 0 <= low <= count / total <= high <= 1
-    for end in {low, high} - {0.0, 1.0}:
-        assert abs(count / total - end) == pytest.approx(1.96 * math.sqrt(end * (1 - end) / total), rel=1e-3)
-
-
-def test_nothing_of_some_has_an_interval_too():
-    assert wilson_interval(0, 20) == (0.0, pytest.approx(0.1611, abs=1e-4))
 
 
 def test_units_are_pooled():

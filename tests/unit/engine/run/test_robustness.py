@@ -100,6 +100,19 @@ def test_nothing_is_fitted_again_and_each_image_is_seen_once(make_runner, make_a
 
 
 @pytest.mark.slow
+def test_another_scorer_reads_cached_features_and_gives_the_same_figures(make_runner, make_asking, tmp_path):
+    """What the cache gives is what the backbone gave, for each corruption and strength."""
+    asking = {"category": "nut", "backbone": "counting"}
+    plain = report_of(make_runner(Counting).run(make_asking("noise", "jpeg:1", **asking)))
+    cached = make_runner(cache=tmp_path / "cache", cache_limit=1 << 30)
+    cached.run(make_asking("noise", "jpeg:1", "gamma:2", scorer={"toy-nearest": {"k": 2}}, **asking))
+    Counting.seen = 0
+    again = cached.run(make_asking("noise", "jpeg:1", **asking))
+    assert Counting.seen == 0
+    assert report_of(again) == plain
+
+
+@pytest.mark.slow
 def test_scores_are_those_of_corrupted_files(make_runner, make_asking, parts):
     """A folder with the corrupted files in place of the clean ones gives the same figures."""
     runner, corruption = make_runner(threshold=Rule("quantile")), Corruption("noise", 5)
