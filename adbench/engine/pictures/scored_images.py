@@ -120,8 +120,15 @@ class ScoredRun:
                 defect=sample.defect,
                 score=float(self.evaluator.predictions.scores[index]),
                 map=self.evaluator.map(index) if self.has_maps else None,
-                mask=self.evaluator.mask(index),
+                mask=self._mask(index, sample),
             )
+
+    def _mask(self, index: int, sample: Sample) -> np.ndarray | None:
+        """The mask of an image as its dataset has it; the evaluator would keep all of them in memory."""
+        if not sample.anomalous:
+            return np.zeros(self.evaluator.predictions.geometry[index].original, bool)
+        mask = self.dataset.mask(sample)
+        return None if mask is None or not mask.any() else mask
 
     def gray(self, values: np.ndarray) -> np.ndarray:
         """[H, W] uint8: a map of this run, 0 at the lowest of `limits` and 255 at the highest.

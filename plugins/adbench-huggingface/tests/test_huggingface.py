@@ -93,7 +93,7 @@ def test_photographs_stay_away_when_nobody_may_publish_them(runs, tmp_path, monk
     assert not (tmp_path / "hub" / "scores" / "images").exists()
     assert "unknown to adbench" in (tmp_path / "hub" / "README.md").read_text()
     assert call(["huggingface", "dataset", str(runs), "--images", "--out", str(tmp_path / "forced")]) == 0
-    assert "does not let everybody publish its images" in capsys.readouterr().err
+    assert "not everybody may publish the images of demo" in capsys.readouterr().err
     assert len(list((tmp_path / "forced" / "scores" / "images").rglob("*.png"))) == 12, "two methods share them"
 
 
@@ -121,6 +121,7 @@ def test_runs_without_a_result_are_an_error(runs, tmp_path, capsys):
     (tmp_path / "failed" / "record.json").write_text(json.dumps(record))
     assert call(["huggingface", "dataset", str(tmp_path / "failed"), "--out", str(tmp_path / "hub")]) == 2
     assert "no run has a result" in capsys.readouterr().err
+    assert not (tmp_path / "hub").exists()
 
 
 def test_a_card_holds_no_markup_of_strangers():

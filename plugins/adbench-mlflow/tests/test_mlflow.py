@@ -74,7 +74,7 @@ def test_a_record_that_is_sent_again_keeps_its_run(server, make_run, tmp_path, c
         assert call(["mlflow", str(tmp_path / "runs")]) == 0
     (one,) = found(server)
     assert one.data.tags["adbench.status"] == "ok"
-    assert capsys.readouterr().out.count("1 of 1 records are in experiment 'adbench'") == 2
+    assert capsys.readouterr().out.count("records sent: 1; experiment 'adbench'") == 2
 
 
 def test_a_failed_unit_is_a_failed_run(server, make_run):

@@ -40,9 +40,9 @@ def dataset_command(runs: tuple[Path, ...], out: Path, data: str | None, *, imag
         "" if written.photographs == written.rows else f", {written.rows - written.photographs} without photograph"
     )
     click.echo(f"{written.rows} rows of {written.runs} runs in {out}{without}")
-    for title in written.forced:
+    for name in written.forced:
         click.echo(
-            f"the licence of {title} does not let everybody publish its images: keep the dataset private", err=True
+            f"not everybody may publish the images of {name}, as far as adbench knows: keep this private", err=True
         )
     click.echo(f"to upload: hf upload NAME/DATASET {out} --repo-type dataset")
     return 0

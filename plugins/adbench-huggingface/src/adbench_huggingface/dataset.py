@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from adbench import Dataset, StorageError, UsageError
+from adbench import StorageError, UsageError
 from adbench.files import atomic_write
 from adbench.records import RunImage, ScoredRun, to_frame
 from adbench_huggingface.card import card
@@ -28,7 +28,7 @@ class Written:
 
     Attributes:
         runs, rows, photographs: how many.
-        forced: titles of datasets whose photographs were copied though their licence does not let everybody do that.
+        forced: names of datasets whose photographs were copied, though not everybody may publish them.
     """
 
     runs: int = 0
@@ -49,21 +49,20 @@ def write_dataset(out: Path, runs: Iterable[ScoredRun], *, photographs: bool | N
         UsageError: the folder is not empty, or no run has a result.
         StorageError: it cannot be written.
     """
+    found = list(runs)
+    if not found:
+        raise UsageError("no run has a result; give runs that ended with the status ok")
     new_folder(out)
-    written, done = Written(), list[ScoredRun]()
+    written = Written(runs=len(found))
     with stored(out):
         (out / ROWS).mkdir()
         with (out / ROWS / "metadata.jsonl").open("w", encoding="utf-8") as file:
-            for run in runs:
+            for run in found:
                 for row in _rows(out / ROWS, run, photographs, written):
                     file.write(json.dumps(row, ensure_ascii=False) + "\n")
-                done.append(run)
-        if not done:
-            raise UsageError("no run has a result; give runs that ended with the status ok")
-        frame = to_frame(run.record for run in done)
+        frame = to_frame(run.record for run in found)
         frame.to_json(out / "figures.jsonl", orient="records", lines=True, force_ascii=False)
-        atomic_write(out / "README.md", card(done, photographs=written.photographs))
-    written.runs = len(done)
+        atomic_write(out / "README.md", card(found, photographs=written.photographs))
     return written
 
 
@@ -92,9 +91,9 @@ def stored(place: Path) -> Iterator[None]:
 def _rows(folder: Path, run: ScoredRun, photographs: bool | None, written: Written) -> Iterator[dict[str, Any]]:
     """The rows of a run, whose pictures are written on the way."""
     copies = run.dataset.may_be_shown if photographs is None else photographs
-    title = _title(run.dataset)
-    if copies and not run.dataset.may_be_shown and title not in written.forced:
-        written.forced.append(title)
+    name = run.record.task.dataset
+    if copies and not run.dataset.may_be_shown and name not in written.forced:
+        written.forced.append(name)
     low, high = run.limits if run.has_maps else (None, None)
     for number, image in enumerate(run.images()):
         files = _pictures(folder, run, image, f"{number:04}-{_slug(image.id)}.png", photograph=copies)
@@ -142,7 +141,3 @@ def _pictures(folder: Path, run: ScoredRun, image: RunImage, name: str, *, photo
 def _slug(text: str) -> str:
     """A text as a part of a file's name."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-")[:80] or "x"
-
-
-def _title(dataset: Dataset) -> str:
-    return str(getattr(dataset, "title", dataset.board_name))

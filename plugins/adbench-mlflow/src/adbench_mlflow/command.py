@@ -30,5 +30,5 @@ def command(runs: tuple[Path, ...], experiment: str, uri: str | None) -> int:
     tracker, found = Tracker(experiment, uri), read_runs(*runs)
     for run in found:
         tracker.send(run.record.to_json(), run.folder)
-    click.echo(f"{len(found)} of {len(found)} records are in experiment {experiment!r} at {tracker.address}")
+    click.echo(f"records sent: {len(found)}; experiment {experiment!r} at {tracker.address}")
     return 0

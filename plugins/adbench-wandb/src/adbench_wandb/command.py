@@ -26,5 +26,5 @@ def command(runs: tuple[Path, ...], project: str, entity: str | None, *, offline
     tracker, found = Tracker(project, entity, "offline" if offline else None), read_runs(*runs)
     for run in found:
         where = tracker.send(run.record.to_json(), run.folder)
-    click.echo(f"{len(found)} of {len(found)} records are in project {project!r}; the last is {where}")
+    click.echo(f"records sent: {len(found)}; project {project!r}, the last at {where}")
     return 0
