@@ -31,6 +31,9 @@ from adbench.engine.process.scratch import hold_file_lock
 from adbench.engine.store.record import canonical_json
 from adbench.errors import StorageError
 
+MEGABYTE = 10**6
+"""Bytes, as in the option --cache-size."""
+
 Room = Callable[[int], AbstractContextManager[bool]]
 """Makes room for so many bytes, and says whether there is any."""
 
@@ -57,16 +60,17 @@ class FeatureCache:
     def _note(self, sentence: str) -> None:
         self.note(sentence)
 
-    def folder_for(self, about: Mapping[str, Any], *, passing: bool = False) -> FeatureFolder:
+    def folder_for(self, about: Mapping[str, Any], images: int = 0, *, passing: bool = False) -> FeatureFolder:
         """The folder for the features of one backbone with one preparation.
 
         Args:
             about: JSON that decides what features an image has: preparation, backbone, weights, runtime, device, bits.
+            images: how many images are needed together, each counted once a view; 0 if that is not known.
             passing: whether they give way to all others.
         """
         digest = hashlib.sha256(canonical_json(about).encode()).hexdigest()
         name = f"{PASSING if passing else ''}{digest[:32]}"
-        return FeatureFolder(self, self.root / name, about, self._guest() if passing else None)
+        return FeatureFolder(self, self.root / name, about, images, self._guest() if passing else None)
 
     def _guest(self) -> Guest:
         return Guest(partial(evict_passing, self.root, before=time.time()))
@@ -98,12 +102,14 @@ class FeatureFolder:
         cache: that it belongs to.
         path: of the folder.
         about: what decides the features.
+        images: how many images are needed together; 0 if that is not known.
         guest: for passing features; None for others.
     """
 
     cache: FeatureCache
     path: Path
     about: Mapping[str, Any]
+    images: int = 0
     guest: Guest | None = None
 
     def has(self, digest: str) -> bool:
@@ -142,6 +148,7 @@ class FeatureFolder:
         try:
             data = packed(entry)
             self._begin()
+            self._tell_if_too_small(len(data))
             shrink = None if self.guest is None else self.guest.shrink
             if not _write(self._file(digest), data, partial(self.cache.bound.room_for, shrink=shrink)):
                 self._refuse(len(data))
@@ -156,6 +163,18 @@ class FeatureFolder:
             self.cache.notes.once(f"features of {size:,} bytes are not kept: that is more than the limit", "large")
         else:
             self.guest.refused = True
+
+    def _tell_if_too_small(self, size: int) -> None:
+        """Tell once that the cache cannot hold all images that are needed together, if each takes so many bytes."""
+        allowed, needed = self.cache.bound.allowed, self.images * size
+        if needed > allowed:
+            megabytes = -(-needed // MEGABYTE)
+            self.cache.notes.once(
+                f"the features of {self.images:,} images take {megabytes:,} MB, and the cache may hold"
+                f" {allowed // MEGABYTE:,} MB: what it deletes is computed again; --cache-size {megabytes}MB holds"
+                " them",
+                "small",
+            )
 
     def _file(self, digest: str) -> Path:
         return self.path / f"{digest}{SUFFIX}"

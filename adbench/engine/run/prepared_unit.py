@@ -166,7 +166,7 @@ class UnitPreparer:
             method, seed_watch = replace(method, backbone=loaded.backbone, tuned=loaded.tuned), SeedWatch(ctx)
             method.prepare(ctx)
             builder.weights = [*loaded.weights, *method.later_weights()]
-            reader = self._reader(builder.unit, method, clock, self._folders(method, loaded, scratch))
+            reader = self._reader(builder.unit, method, clock, self._folders(method, loaded, scratch, builder.task))
             shared = self.backbones.cache
             yield PreparedUnit(builder, method, loaded, reader, ctx, clock, seed_watch, scratch, self._retuned, shared)
         finally:
@@ -187,7 +187,7 @@ class UnitPreparer:
         ctx = replace(unit.ctx, workdir=workdir)
         loaded = self.backbones.retuned(builder, fresh, ctx, self._tuning_images(builder, fresh, samples))
         method = replace(unit.method, backbone=loaded.backbone, tuned=loaded.tuned)
-        folders = self._folders(method, loaded, unit.scratch)
+        folders = self._folders(method, loaded, unit.scratch, unit.task)
         reader = replace(unit.reader, backbone=loaded.backbone, folder_of=folders)
         return replace(unit, method=method, backbone=loaded, reader=reader)
 
@@ -211,9 +211,10 @@ class UnitPreparer:
     def _loader(self, method: Method) -> ImageLoader:
         return ImageLoader(method.preprocess, self.settings.batch_size, self.settings.workers)
 
-    def _folders(self, method: Method, loaded: LoadedBackbone, scratch: Scratch) -> FolderOfView:
+    def _folders(self, method: Method, loaded: LoadedBackbone, scratch: Scratch, task: Task) -> FolderOfView:
         """Where features are cached. Each view has a folder of its own; all methods share that of the image itself."""
-        cache = self._cache(method, scratch)
+        cache, views = self._cache(method, scratch), len(views_of(method.augmenter))
+        images = views * (len(task.train) + len(task.exemplars)) + len(task.test)
 
         def folder(view: View | None) -> FeatureFolder | None:
             if cache is None:
@@ -221,7 +222,7 @@ class UnitPreparer:
             about = dict(loaded.about)
             if view is not None:
                 about["view"] = {"augmenter": self.backbones.part(view.augmenter), "number": view.number}
-            return cache.folder_for(about)
+            return cache.folder_for(about, images)
 
         return folder
 
@@ -230,5 +231,5 @@ class UnitPreparer:
         passes = method.passes(Source.TRAIN)
         repeated = passes > 1 or (passes > 0 and self.settings.threshold is not None)
         if self.backbones.cache is None and (repeated or method.passes(Source.TEST) > 0):
-            return FeatureCache(scratch.folder("features"), note=self.note)
+            return FeatureCache(scratch.folder("features"), self.settings.cache_limit, self.note)
         return self.backbones.cache

@@ -64,6 +64,12 @@ def test_cache_info_counts_what_killed_writers_left(run, cache, capsys):
     assert "left by killed writers, which the next run removes: 1 temporary file, 3 MB" in capsys.readouterr().out
 
 
+def test_a_cache_that_cannot_hold_the_features_of_a_unit_is_told_once(run):
+    message = run("--cache-size", "10kB", "--seed", "1", "--seed", "2")[1].err
+    assert message.count("the features of 10 images take 1 MB, and the cache may hold 0 MB") == 1
+    assert "--cache-size" not in run("--cache-size", "1MB", "--seed", "3")[1].err
+
+
 PRINTING = '''
 import os, sys, ctypes, subprocess
 from adbench import hookimpl

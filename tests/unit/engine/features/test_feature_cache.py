@@ -340,3 +340,18 @@ def test_passing_features_are_never_read_as_others(cache):
     store = FeatureCache(cache)
     store.folder_for(ABOUT, passing=True).put("a", entry())
     assert not store.folder_for(ABOUT).has("a")
+
+
+@pytest.mark.parametrize(("images", "told"), [(0, 0), (3, 0), (4, 1)])
+def test_a_cache_that_cannot_hold_all_images_says_once_which_size_would(cache, images, told):
+    size, reported = len(packed(entry(size=600))), []
+    folder = FeatureCache(cache, 3 * size, note=reported.append).folder_for(ABOUT, images)
+    for name in "abcd":
+        folder.put(name, entry(size=600))
+    assert len(reported) == told
+    if told:
+        megabytes = -(-4 * size // 10**6)
+        assert f"the features of 4 images take {megabytes} MB" in reported[0]
+        assert reported[0].endswith(f"--cache-size {megabytes}MB holds them")
+        enough = FeatureCache(cache, megabytes * 10**6, note=pytest.fail).folder_for({**ABOUT, "runtime": "x"}, images)
+        enough.put("a", entry(size=600))
