@@ -29,8 +29,13 @@ MOST_PARAMETERS = 100
 """Parameters that MLflow takes at once."""
 MOST_OF_A_VALUE, MOST_OF_A_NAME = 5000, 250
 """Characters of a value and of a name that MLflow's servers keep."""
-_IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
-"""Where the user says nothing else: a server that is away must not hold up each unit for minutes."""
+_QUICK_AND_QUIET = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+"""Where the user says nothing else: a server that is away must not hold up each unit for minutes, nor a link be printed
+between the lines of a run."""
 _FOREIGN = re.compile(r"[^\w\-. /]", re.ASCII)
 
 
@@ -48,7 +53,7 @@ class Tracker:
 
     @cached_property
     def _client(self) -> MlflowClient:
-        for name, value in _IMPATIENT.items():
+        for name, value in _QUICK_AND_QUIET.items():
             os.environ.setdefault(name, value)
         from mlflow import MlflowClient
 
