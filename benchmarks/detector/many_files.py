@@ -1,10 +1,12 @@
 """`adbench predict` of many files, from the command to the finished tables: time and memory.
 
-    python benchmarks/detector/many_files.py [--files 100 1000 10000]
+    python benchmarks/detector/many_files.py [--files 100 1000 10000] [--side 64]
 
 PatchCore-lite at 256 px that learned from 38 hazelnuts; the files are links to the PNGs of both categories in turn.
-Each row is a process of its own. Where `scripts/peers` has made anomalib's environment, anomalib 2.7.0 scores the same
-1,000 files: `Engine.predict` in batches, and its OpenVINO inferencer file by file.
+With `--side`, they are images of noise of so many pixels a side, which the detector sees at that size: memory over
+many files takes minutes then in place of an hour. Each row is a process of its own. Where `scripts/peers` has made
+anomalib's environment, anomalib 2.7.0 scores the same 1,000 files: `Engine.predict` in batches, and its OpenVINO
+inferencer file by file.
 """
 
 from __future__ import annotations
@@ -14,10 +16,21 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from measuring import ADBENCH, PEERS, copies, fitted, in_own_process, parser, pngs, told_load
+from PIL import Image
 
 PEER = Path(__file__).parents[1] / "peers/anomalib_predict.py"
 COMPARED = 1000
+
+
+def noise(side: int, folder: Path) -> list[Path]:
+    """50 PNG files of noise."""
+    draw = np.random.default_rng(0)
+    folder.mkdir()
+    for number in range(50):
+        Image.fromarray(draw.integers(0, 256, (side, side, 3), np.uint8)).save(folder / f"{number:02}.png")
+    return pngs(folder)
 
 
 def ours(detector: Path, images: Path, scratch: Path) -> str:
@@ -42,13 +55,16 @@ def theirs(data: Path, images: Path) -> str:
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--files", type=int, nargs="+", default=[100, 1000, 10_000])
+    options.add_argument("--side", type=int, help="pixels a side of images of noise, in place of the PNGs")
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        detector = fitted(given.data).save(scratch / "hazelnut.adbench")
+        parts = {} if given.side is None else {"preprocess": f"resize:size={given.side}"}
+        detector = fitted(given.data, **parts).save(scratch / "hazelnut.adbench")
+        images = pngs(given.data) if given.side is None else noise(given.side, scratch / "noise")
         print(told_load())
         for count in given.files:
-            print(ours(detector, copies(pngs(given.data), count, scratch / str(count)), scratch), flush=True)
+            print(ours(detector, copies(images, count, scratch / str(count)), scratch), flush=True)
         print(theirs(given.data, copies(pngs(given.data), COMPARED, scratch / "compared")))
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
+import http.client
 import io
+import json
 import os
 import signal
 import socket
@@ -16,6 +19,7 @@ import time
 import urllib.request
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 from adbench_serve.app import make_app
@@ -278,6 +282,34 @@ def test_200_at_once_are_answered_or_told_to_come_again(server, image):
         found = list(threads.map(lambda _: _status(port, head + body), range(200)))
     assert set(found) <= {200, 429}
     assert found.count(200) >= 64
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("limits", "status"), [({"megabytes": 8}, 413), ({"together": 8}, 503)], ids=["one request", "all of them"]
+)
+def test_a_client_that_sends_too_much_reads_why(running, detector, limits, status):
+    with (
+        running(make_app({"bolt": detector}, Limits(**limits))) as port,
+        closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection,
+    ):
+        body = _request(bytes(15_000_000))[1]
+        connection.request("POST", "/v1/predict", body, {"Content-Type": "multipart/form-data; boundary=b"})
+        response = connection.getresponse()
+        assert response.status == status
+        assert "8 MB" in json.loads(response.read())["detail"]
+
+
+def test_a_full_disk_is_a_sentence(client, image, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfileobj", full)
+    found = sent(client, image)
+    assert found.status_code == 503
+    assert found.json()["detail"].startswith("the server cannot keep uploads: No space left on device; try later")
+    monkeypatch.undo()
+    assert sent(client, image).status_code == 200
 
 
 @pytest.mark.slow

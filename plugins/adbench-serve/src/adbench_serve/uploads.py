@@ -41,8 +41,18 @@ async def uploaded(request: Request, folder: Path, limits: Limits, take: Callabl
         take: is given the number of bytes that arrive; may refuse them.
 
     Raises:
-        Refusal: too large (413), too slow (408), or no form with images (422).
+        Refusal: too large (413), too slow (408), no form with images (422), or the disk of the server is full (503).
     """
+    try:
+        return await _uploaded(request, folder, limits, take)
+    except OSError as error:
+        raise Refusal(
+            503,
+            f"the server cannot keep uploads: {error.strerror or error}; try later, when it has room for them again",
+        ) from None
+
+
+async def _uploaded(request: Request, folder: Path, limits: Limits, take: Callable[[int], None]) -> list[Upload]:
     form = await _form(request, limits, take)
     try:
         files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
@@ -60,7 +70,8 @@ async def _form(request: Request, limits: Limits, take: Callable[[int], None]) -
     except asyncio.TimeoutError:
         raise Refusal(408, f"the upload took longer than {limits.seconds:g} seconds; send smaller images") from None
     except HTTPException as error:
-        raise Refusal(422, f"the form cannot be read: {error.detail}; at most {limits.images} images") from None
+        told = error.detail.rstrip(".")
+        raise Refusal(422, f"the form cannot be read: {told}; send at most {limits.images} images") from None
     except ClientDisconnect:
         raise Refusal(400, "the client left before the upload was complete") from None
 
@@ -78,11 +89,25 @@ def _bounded(request: Request, limits: Limits, take: Callable[[int], None]) -> A
         size = len(message.get("body", b""))
         taken += size
         if taken > most:
+            await _rest_of(request, most)
             raise Refusal(413, f"the request is larger than {limits.megabytes:g} MB; send fewer or smaller images")
-        take(size)
+        try:
+            take(size)
+        except Refusal:
+            await _rest_of(request, most)
+            raise
         return message
 
     return receive
+
+
+async def _rest_of(request: Request, most: int) -> None:
+    """Let go of what a client still sends, up to so many bytes: most read no answer before they have sent all."""
+    dropped, more = 0, True
+    while more and dropped <= most:
+        message = await request.receive()
+        dropped += len(message.get("body", b""))
+        more = message.get("more_body", False)
 
 
 def _kept(files: list[UploadFile], folder: Path, limits: Limits) -> list[Upload]:
