@@ -94,11 +94,21 @@ function start() {
     byId(id).append(...none, ...methodOptions(index > 1 ? null : methods[index]));
   });
   byId("compare").hidden = methods.length < 2;
-  byId("filters").hidden = false;
   byId("filters").open = !matchMedia("(max-width: 600px)").matches;
+  byId("standings").classList.remove("waiting");
   listen();
   readAddress();
-  renderComparison();
+  whenNear(byId("compare"), renderComparison);
+}
+
+/** Do something once when an element comes near the window: what nobody scrolls to costs nothing. */
+function whenNear(element, action) {
+  const look = (entries, observer) => {
+    if (!entries.some((entry) => entry.isIntersecting)) return;
+    observer.disconnect();
+    action();
+  };
+  new IntersectionObserver(look, { rootMargin: "400px" }).observe(element);
 }
 
 function listen() {

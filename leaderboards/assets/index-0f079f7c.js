@@ -92,6 +92,5 @@ const remembered = document.querySelector(
 );
 remembered.checked = true;
 setTheme(remembered.value);
-byId("theme").hidden = false;
 byId("theme").addEventListener("change", () => setTheme(chosen("theme")));
 })();
