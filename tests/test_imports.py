@@ -118,7 +118,9 @@ MOST_IN_A_ROOM = 16
 HEAVY = {
     "cv2",
     "faiss",
+    "fiftyone",
     "matplotlib",
+    "mlflow",
     "onnxruntime",
     "open_clip",
     "pandas",
@@ -128,6 +130,7 @@ HEAVY = {
     "tabulate",
     "timm",
     "torch",
+    "wandb",
 }
 """What takes long to import, whoever brings it."""
 
