@@ -14,6 +14,7 @@ from adbench.errors import DataError
 
 How = Literal["sum", "max"]
 """``sum`` adds the evidence of all detectors (Fisher, 1925); ``max`` takes the strongest (Tippett, 1931)."""
+WAYS: tuple[How, ...] = ("sum", "max")
 TAIL = 0.5
 """The share of the highest normal scores whose mean excess is the scale of the tail."""
 

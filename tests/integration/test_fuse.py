@@ -1,10 +1,15 @@
 """Late fusion of finished runs, from the command line."""
 
 import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from adbench.cli import call
+from adbench.engine.store.predictions import read_predictions, write_predictions
+from adbench.engine.store.record import read_record
 
 TOY = ("--backbone", "toy-pixels", "--device", "cpu", "--no-figures", "--category", "bolt", "--threshold", "quantile")
 
@@ -66,3 +71,39 @@ def test_runs_that_do_not_belong_together_are_refused(run, fuse, tmp_path):
     (tmp_path / "empty").mkdir()
     code, printed = fuse(other, str(tmp_path / "empty"))
     assert (code, "no run with scores" in printed.err) == (2, True)
+
+
+@pytest.mark.slow
+def test_maps_are_fused_pixel_by_pixel(run, fuse, parts, tmp_path):
+    first, second = run("one"), run("two", scorer="toy-aligned-nearest")
+    code, printed = fuse(first, second, "--maps", "--json")
+    assert code == 0, printed.err
+    pixels = json.loads(printed.out)["pixels"]
+    names = ["toy-pixels+toy-nearest", "toy-pixels+toy-aligned-nearest", "sum", "max"]
+    assert set(pixels) == set(names)
+    assert {"pixel-auroc", "pixel-aupro-30"} <= set(pixels["sum"])
+    assert all(0.9 < pixels[name]["pixel-auroc"] <= 1 for name in names)
+    shutil.copytree(first, tmp_path / "copy")
+    same = json.loads(fuse(first, str(tmp_path / "copy"), "--maps", "--json")[1].out)["pixels"]
+    for how in ("sum", "max"):  # evidence keeps the order of pixels, but may round neighbours to one value
+        assert same[how]["pixel-auroc"] == pytest.approx(pixels[names[0]]["pixel-auroc"], abs=1e-4)
+    code, printed = fuse(first, second, "--maps")
+    assert "metrics of maps in %" in printed.out
+    code, printed = fuse(first, run("three", "--evaluation", "64", scorer="toy-aligned-nearest"), "--maps")
+    assert (code, "on different grids" in printed.err) == (2, True)
+
+
+@pytest.mark.slow
+def test_runs_of_before_normal_pixels_were_kept_are_refused(run, fuse, tmp_path):
+    first, second = run("one"), run("two", scorer="toy-aligned-nearest")
+    for folder in sorted(Path(second).rglob("predictions.safetensors")):
+        predictions = read_predictions(folder.parent, read_record(folder.parent).predictions)
+        older = replace(predictions, normal=replace(predictions.normal, evidence=None))
+        info = write_predictions(tmp_path, older)
+        (tmp_path / info.file).replace(folder)
+        record = read_record(folder.parent).to_json()
+        (folder.parent / "record.json").write_text(json.dumps({**record, "predictions": info.model_dump()}))
+    code, printed = fuse(first, second, "--maps")
+    assert code != 0
+    assert "no pixel scores of normal images" in printed.err
+    assert fuse(first, second)[0] == 0

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from adbench.cli.options import FiniteRange
+from adbench.cli.robustness_tables import share_cells
+from adbench.cli.run_data import Datasets
 from adbench.cli.screen import echo, echo_json, screen
+from adbench.cli.summary import METRICS
 from adbench.cli.text_table import Column, TextTable
+from adbench.engine.images.pooling import mean_of_all, sum_of_all
 from adbench.errors import DataError, StorageError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from adbench.api.metric import Metric
     from adbench.detector.fusion import DetectorScores
-    from adbench.engine.store.record import ResultRecord
+    from adbench.engine.store.record import MetricInfo, ResultRecord
 
 Unit = tuple[str, int]
 """A category and a seed."""
@@ -32,7 +38,7 @@ class _Member(NamedTuple):
 
 
 class _Fusion(NamedTuple):
-    """Figures of a unit: the image AUROC of each run and of their fusion, and the alarms."""
+    """Figures of a unit: the image AUROC of each run and of their fusion, the alarms, and the fused maps' metrics."""
 
     unit: Unit
     aurocs: Sequence[float | None]
@@ -40,6 +46,7 @@ class _Fusion(NamedTuple):
     defective: int
     false_alarms: int | None
     found: int | None
+    maps: Mapping[str, Mapping[str, float | None]]
 
 
 @click.command("fuse")
@@ -51,14 +58,21 @@ class _Fusion(NamedTuple):
     show_default=True,
     help="The bound on the share of false alarms.",
 )
+@click.option(
+    "--maps", is_flag=True, help="Fuse anomaly maps too, pixel by pixel, for runs whose images show the same places."
+)
+@click.option(
+    "--data", metavar="NAME|PATH", help="The dataset of all RUNS for --maps, if it is no longer in its place."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print only JSON on stdout, one line for each unit.")
-def command(folders: tuple[Path, ...], alpha: float, as_json: bool) -> int:
+def command(folders: tuple[Path, ...], alpha: float, maps: bool, data: str | None, as_json: bool) -> int:
     """Join the image scores of finished runs of the same samples: each RUNS is a folder of runs of one method.
 
     The samples are those of a dataset with several aligned images of each, such as colour and depth, or of one dataset
     under several methods. Each run's scores become p-values on its own scores of normal images. 'sum' adds their
-    logarithms, 'max' takes the smallest p-value. An alarm is a p-value of at most alpha over the number of runs. The
-    command reads stored scores and writes nothing.
+    logarithms, 'max' takes the smallest p-value. An alarm is a p-value of at most alpha over the number of runs. With
+    --maps, each pixel's score becomes a p-value on the pixels of normal images' maps, and maps are joined as scores
+    are; masks are read from the dataset. The command writes nothing.
 
     \b
     adbench run --recipe patchcore-lite --data mvtec-3d --out runs/rgb
@@ -78,12 +92,15 @@ def command(folders: tuple[Path, ...], alpha: float, as_json: bool) -> int:
     for folder, group in zip(folders[1:], groups[1:], strict=True):
         if sorted(group) != units:
             raise UsageError(f"{folder} and {folders[0]} have runs of other categories or seeds; name runs of the same")
-    fusions = [_fused(unit, [group[unit] for group in groups], names, alpha) for unit in units]
+    mapping = _Mapping.of(data) if maps else None
+    fusions = [_fused(unit, [group[unit] for group in groups], names, alpha, mapping) for unit in units]
     if as_json:
         for fusion in fusions:
             echo_json(_to_json(fusion, names))
         return 0
     _table(fusions, names, alpha).print(screen())
+    if maps:
+        _map_table(fusions).print(screen())
     if any(fusion.false_alarms is None for fusion in fusions):
         from adbench.detector.fusion import normals_needed
 
@@ -123,7 +140,53 @@ def _names(folders: Sequence[Path], groups: Sequence[Mapping[Unit, tuple[Path, R
     return unique[0] if unique else [f"{number} {name}" for number, name in enumerate(recipes, start=1)]
 
 
-def _fused(unit: Unit, runs: Sequence[tuple[Path, ResultRecord]], names: Sequence[str], alpha: float) -> _Fusion:
+@dataclass(frozen=True)
+class _Mapping:
+    """The fusion of maps: where images are, and which metrics are measured."""
+
+    datasets: Datasets
+    metrics: Sequence[Metric]
+
+    @classmethod
+    def of(cls, data: str | None) -> _Mapping:
+        from adbench.cli.plugins import installed
+
+        registry = installed()
+        return cls(Datasets(registry, data), [metric for metric in registry.metrics() if metric.level == "pixel"])
+
+    def fused(
+        self, runs: Sequence[tuple[Path, ResultRecord]], names: Sequence[str]
+    ) -> dict[str, dict[str, float | None]]:
+        """The pixel metrics of each run, as its record has them, and of each fusion of the maps, by name."""
+        from adbench.detector.fused_maps import FusedMaps, MapMember, require_aligned
+        from adbench.detector.fusion import WAYS
+        from adbench.engine.evaluate.evaluator import measure
+        from adbench.engine.evaluate.reproduce import evaluator_of
+
+        members = [
+            MapMember.of(name, evaluator_of(folder, record, self.datasets.of(folder, record)))
+            for (folder, record), name in zip(runs, names, strict=True)
+        ]
+        require_aligned(members)
+        known = {name: record.metrics for (_, record), name in zip(runs, names, strict=True)}
+        known |= {how: measure(self.metrics, FusedMaps.of(members, how).evidence()) for how in WAYS}
+        measured = known[WAYS[0]]
+        shown = [name for name in METRICS if name in measured]
+        shown += [name for name in measured if name not in METRICS]
+        return {name: {one: _value(found.get(one)) for one in shown} for name, found in known.items()}
+
+
+def _value(info: MetricInfo | None) -> float | None:
+    return None if info is None else info.value
+
+
+def _fused(
+    unit: Unit,
+    runs: Sequence[tuple[Path, ResultRecord]],
+    names: Sequence[str],
+    alpha: float,
+    mapping: _Mapping | None,
+) -> _Fusion:
     from adbench.detector.fusion import alarms, auroc, fused
 
     members = [_member(folder, record, name) for (folder, record), name in zip(runs, names, strict=True)]
@@ -144,6 +207,7 @@ def _fused(unit: Unit, runs: Sequence[tuple[Path, ResultRecord]], names: Sequenc
         int(labels.sum()),
         None if raised is None else int((raised & ~labels).sum()),
         None if raised is None else int((raised & labels).sum()),
+        {} if mapping is None else mapping.fused(runs, names),
     )
 
 
@@ -186,6 +250,7 @@ def _to_json(fusion: _Fusion, names: Sequence[str]) -> dict[str, Any]:
         "defective": fusion.defective,
         "false_alarms": fusion.false_alarms,
         "found": fusion.found,
+        **({"pixels": fusion.maps} if fusion.maps else {}),
     }
 
 
@@ -203,30 +268,33 @@ def _table(fusions: Sequence[_Fusion], names: Sequence[str], alpha: float) -> Te
     for fusion in fusions:
         table.add(f"{fusion.unit[0]}, {fusion.unit[1]}", *map(_percent, fusion.aurocs), *_alarm_cells([fusion]))
     if len(fusions) > 1:
-        means = (_mean(column) for column in zip(*(fusion.aurocs for fusion in fusions), strict=True))
+        means = (mean_of_all(column) for column in zip(*(fusion.aurocs for fusion in fusions), strict=True))
         table.add("mean", *map(_percent, means), *_alarm_cells(fusions), apart=True)
     return table
 
 
-def _alarm_cells(fusions: Sequence[_Fusion]) -> Iterator[str]:
-    from adbench.engine.images.pooling import wilson_interval
+def _map_table(fusions: Sequence[_Fusion]) -> TextTable:
+    """The pixel metrics of each run's maps and of the fused ones: rows for each unit, then their means."""
+    metrics = list(next(iter(fusions[0].maps.values())))
+    columns = [
+        Column("category, seed"),
+        Column("maps", words=True),
+        *(METRICS.get(one, Column(one)) for one in metrics),
+    ]
+    table = TextTable("metrics of maps in %", columns)
+    groups = [(f"{fusion.unit[0]}, {fusion.unit[1]}", [fusion]) for fusion in fusions]
+    for title, members in [*groups, *([("mean", list(fusions))] if len(fusions) > 1 else [])]:
+        for number, name in enumerate(fusions[0].maps):
+            cells = [mean_of_all(one.maps[name][metric] for one in members) for metric in metrics]
+            table.add("" if number else title, name, *map(_percent, cells), apart=not number)
+    return table
 
-    alarms = [fusion.false_alarms for fusion in fusions if fusion.false_alarms is not None]
-    found = [fusion.found for fusion in fusions if fusion.found is not None]
-    normals, defective = sum(fusion.normals for fusion in fusions), sum(fusion.defective for fusion in fusions)
-    if len(alarms) < len(fusions) or not normals:
-        yield from ("n/a", "", "n/a")
-        return
-    low, high = wilson_interval(sum(alarms), normals)
-    yield f"{100 * sum(alarms) / normals:.1f}"
-    yield f"[{100 * low:4.1f}, {100 * high:4.1f}]"
-    yield f"{100 * sum(found) / defective:.1f}" if defective else "n/a"
+
+def _alarm_cells(fusions: Sequence[_Fusion]) -> Iterator[str]:
+    alarms, found = sum_of_all(one.false_alarms for one in fusions), sum_of_all(one.found for one in fusions)
+    yield from share_cells(alarms, sum(fusion.normals for fusion in fusions))
+    yield share_cells(found, sum(fusion.defective for fusion in fusions))[0]
 
 
 def _percent(value: float | None) -> str:
     return "n/a" if value is None else f"{100 * value:.1f}"
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if len(known) == len(values) else None

@@ -21,6 +21,7 @@ from adbench.api.bank import Source
 from adbench.api.context import Context
 from adbench.api.dataset import Sample
 from adbench.api.features import Features, FeatureStream, ImageScores
+from adbench.api.geometry import Geometry
 from adbench.engine.evaluate.anomaly_map import anomaly_map
 from adbench.engine.evaluate.folds import Fold, folds_of, too_few
 from adbench.engine.evaluate.ignoring import lowest_where, on_evaluation_grid
@@ -34,12 +35,15 @@ from adbench.engine.process.scratch import delete
 from adbench.engine.run.method import Method, split_scores
 from adbench.engine.run.prepared_unit import PreparedUnit
 from adbench.engine.store.normal_scores import NormalScores
+from adbench.engine.store.pixel_evidence import PixelEvidence
 from adbench.errors import AdbenchError, UnitTimeout
 from adbench.registration.registry import Registry
 
 OnScores = Callable[[Features, Sequence[ImageScores]], None]
 """A callback: features of a batch of scored images, and their scores."""
 
+SAMPLED = (128, 128)
+"""The grid on which maps of normal images are sampled: a smooth map has little more to say, and memory stays small."""
 ANY = Rule("quantile")
 """A rule that takes as few normal scores as there are."""
 
@@ -88,7 +92,7 @@ def normal_scores_of(
     if rule is None:
         return None
     task, progress, aside = unit.task, StageProgress(watch, "threshold"), unit.aside("threshold")
-    pixels = PixelMoments(unit)
+    pixels = NormalPixels(unit)
     images = task.train, task.digests
 
     def expect(folds: Sequence[Fold]) -> None:
@@ -104,7 +108,10 @@ def normal_scores_of(
         scores = too_few_for(unit.method, rule, *images, aside.ctx) or normal_scores(
             unit.method, *images, tools, aside.ctx, expect, on_scores=pixels.noting(on_scores)
         )
-    return replace(scores, reason=with_ids(scores.reason, task.aliases), pixels=pixels.found)
+    reason = with_ids(scores.reason, task.aliases)
+    return replace(
+        scores, reason=reason, pixels=pixels.moments, evidence=pixels.evidence if len(scores.values) else None
+    )
 
 
 class Peaks:
@@ -131,45 +138,57 @@ class Peaks:
         return np.array(self._found, np.float32) if count and len(self._found) == count else None
 
 
-class PixelMoments:
-    """Mean and standard deviation of the pixels of normal images' maps, by banks that had not seen the images.
+class NormalPixels:
+    """The pixels of normal images' maps, by banks that had not seen the images.
 
     Args:
-        unit: what is run; nothing is noted unless its dataset judges marked pixels.
+        unit: what is run.
     """
 
     def __init__(self, unit: PreparedUnit) -> None:
         self._dataset, self._spec, self._grid = unit.unit.dataset, unit.unit.recipe.map, unit.unit.protocol.grid
         self._samples = {unit.task.aliases[sample.id]: sample for sample in unit.task.train}
         self._count, self._total, self._squares = 0, 0.0, 0.0
+        self._sampled: list[np.ndarray] = []
 
     def noting(self, on_scores: OnScores) -> OnScores:
         """A callback that notes the maps of a batch before another one is called."""
-        if not self._dataset.judges_marks:
-            return on_scores
 
         def note(features: Features, scores: Sequence[ImageScores]) -> None:
             for geometry, one in zip(features.geometry, scores, strict=True):
                 if one.patches is not None:
-                    self._note(anomaly_map(one.patches.numpy(), geometry, self._spec, self._grid), one.id)
+                    self._note(one.patches.numpy(), geometry, one.id)
             on_scores(features, scores)
 
         return note
 
-    def _note(self, found: np.ndarray, alias: str) -> None:
+    def _note(self, patches: np.ndarray, geometry: Geometry, alias: str) -> None:
+        self._sampled.append(self._seen(patches, geometry, alias, SAMPLED))
+        if self._dataset.judges_marks:
+            values = self._seen(patches, geometry, alias, self._grid).astype(np.float64)
+            self._count += values.size
+            self._total, self._squares = self._total + float(values.sum()), self._squares + float((values**2).sum())
+
+    def _seen(self, patches: np.ndarray, geometry: Geometry, alias: str, grid: tuple[int, int] | None) -> np.ndarray:
+        """[P] the pixels of a map on a grid that are not ignored."""
+        found = anomaly_map(patches, geometry, self._spec, grid)
         ignored = self._dataset.ignored(self._samples[alias])
-        seen = found if ignored is None else found[~on_evaluation_grid(ignored, self._grid)]
-        values = seen.astype(np.float64)
-        self._count += values.size
-        self._total, self._squares = self._total + float(values.sum()), self._squares + float((values**2).sum())
+        seen: np.ndarray = found.ravel() if ignored is None else found[~on_evaluation_grid(ignored, grid)]
+        return seen
 
     @property
-    def found(self) -> tuple[float, float] | None:
-        """Mean and standard deviation; None if nothing was noted."""
+    def moments(self) -> tuple[float, float] | None:
+        """Mean and standard deviation of all pixels; None unless the dataset judges marked pixels."""
         if not self._count:
             return None
         mean = self._total / self._count
         return mean, float(np.sqrt(max(self._squares / self._count - mean**2, 0.0)))
+
+    @property
+    def evidence(self) -> PixelEvidence | None:
+        """The curve of the pixels on the grid `SAMPLED`; None for a method without maps."""
+        every = np.concatenate(self._sampled) if self._sampled else np.zeros(0, np.float32)
+        return PixelEvidence.of(every) if len(every) else None
 
 
 def all_normal_scores(unit: PreparedUnit, registry: Registry, watch: Watch) -> tuple[NormalScores, np.ndarray | None]:

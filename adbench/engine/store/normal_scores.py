@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
+    from adbench.engine.store.pixel_evidence import PixelEvidence
+
 
 @dataclass(frozen=True)
 class NormalScores:
@@ -21,6 +23,7 @@ class NormalScores:
             another run.
         pixels: mean and standard deviation of the pixels of these images' maps on the evaluation grid; None where the
             dataset does not ask for them, or the method makes no maps.
+        evidence: of a pixel's score among the pixels of these maps; None where the method makes no maps.
     """
 
     values: np.ndarray
@@ -28,3 +31,4 @@ class NormalScores:
     reason: str = ""
     made: bool = True
     pixels: tuple[float, float] | None = None
+    evidence: PixelEvidence | None = None

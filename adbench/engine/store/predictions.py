@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, ValidationError
@@ -16,6 +17,7 @@ from adbench.api.geometry import Affine, Geometry, is_invertible
 from adbench.api.untrusted import open_plain
 from adbench.engine.store.array_file import BOOL, FLOAT32, Stored, file_state
 from adbench.engine.store.normal_scores import NormalScores
+from adbench.engine.store.pixel_evidence import checked
 from adbench.engine.store.record import PredictionsInfo, storage_errors
 from adbench.errors import StorageError
 
@@ -26,6 +28,8 @@ MAX_PIXELS = 1 << 29
 TOLERANCE = 1e-3
 """By which probabilities of classes may miss 1 together."""
 
+NORMAL_PIXELS = "normal_pixels"
+"""The tensor of the curve of normal pixels, which files of before there was one do not have."""
 KINDS = {"patches": FLOAT32, "foreground": BOOL}
 
 
@@ -105,6 +109,8 @@ def _parts(predictions: Predictions) -> Iterator[bytes]:
     classes = predictions.classes
     arrays = {} if classes is None else {"classes": ("F32", 4, classes.size)}
     arrays |= {} if normal is None else {"normal": ("F32", 4, len(normal.values))}
+    curve = None if normal is None else normal.evidence
+    arrays |= {} if curve is None else {NORMAL_PIXELS: ("F32", 4, 2 * len(curve.scores))}
     arrays |= {} if patches is None else {"patches": ("F32", 4, places)}
     arrays |= {"scores": ("F32", 4, len(predictions.scores))}
     arrays |= {} if masks is None else {"foreground": ("BOOL", 1, places)}
@@ -120,6 +126,7 @@ def _parts(predictions: Predictions) -> Iterator[bytes]:
         yield _little_endian(classes)
     if normal is not None:
         yield _little_endian(normal.values)
+    yield from () if curve is None else map(_little_endian, (curve.scores, curve.evidence))
     yield from map(_little_endian, patches or ())
     yield _little_endian(predictions.scores)
     yield from (mask.astype(BOOL).tobytes() for mask in masks or ())
@@ -148,11 +155,7 @@ def read_predictions(folder: Path, info: PredictionsInfo) -> Predictions:
         with safe_open(path, framework="numpy") as file:
             header = _Header.model_validate(json.loads((file.metadata() or {}).get("adbench", "null")))
             scores = file.get_tensor("scores")
-            normal = (
-                None
-                if header.normal is None
-                else NormalScores(file.get_tensor("normal"), *header.normal, pixels=header.pixels)
-            )
+            normal = None if header.normal is None else _normal(file, header)
             _require_whole(header, scores)
             named = "classes" in set(file.keys())
             classes = _probabilities(file.get_tensor("classes"), len(scores)) if named else None
@@ -181,6 +184,12 @@ def _probabilities(values: np.ndarray, images: int) -> np.ndarray:
     if not np.isfinite(found).all() or (found < 0).any() or (np.abs(found.sum(1) - 1) > TOLERANCE).any():
         raise ValueError("its classes are no probabilities")
     return found
+
+
+def _normal(file: Any, header: _Header) -> NormalScores:
+    assert header.normal is not None
+    curve = checked(file.get_tensor(NORMAL_PIXELS)) if NORMAL_PIXELS in file.keys() else None  # noqa: SIM118  no mapping
+    return NormalScores(file.get_tensor("normal"), *header.normal, pixels=header.pixels, evidence=curve)
 
 
 def _digest(path: Path, folder: Path) -> str:

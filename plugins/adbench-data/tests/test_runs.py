@@ -156,3 +156,28 @@ def test_modalities_are_run_apart_and_fused(bench, drawn, tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)
     assert (found["category"], found["normals"], found["defective"]) == ("tire", 2, 2)
     assert set(found["image_auroc"]) == {"rgb", "normals", "sum", "max"}
+
+
+@pytest.mark.slow
+def test_maps_of_colour_and_depth_are_fused_and_those_of_two_cameras_are_not(bench, drawn, capsys):
+    """MVTec 3D-AD's images show the same places; the masks of MulSen-AD's two cameras do not."""
+
+    def fused(name, rest, *modalities):
+        data = f"{name}:root={drawn(name)},partial=true{rest}"
+        folders = []
+        for modality in modalities:
+            done = bench.run("--data", f"{data},modality={modality}", *TOYS, "--threshold", "quantile")
+            assert done.code == 0, done.err
+            (folder,) = {record.parent.parent for record in done.folder.rglob("record.json")}
+            folders.append(str(folder.rename(folder.with_name(f"{name}-{modality}"))))
+        capsys.readouterr()
+        return call(["fuse", *folders, "--maps", "--json"]), capsys.readouterr()
+
+    code, printed = fused("mvtec-3d", "", "rgb", "depth")
+    assert code == 0, printed.err
+    figures = json.loads(printed.out.splitlines()[0])["pixels"]
+    assert {"sum", "max"} < set(figures)
+    assert all(0 <= figures[how]["pixel-auroc"] <= 1 for how in ("sum", "max"))
+    code, printed = fused("mulsen-ad", ",labels=any", "rgb", "infrared")
+    assert code == 2
+    assert "their pixels are not the same places" in printed.err
