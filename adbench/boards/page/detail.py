@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from math import hypot
 from typing import Any
 
 from adbench.boards.records.board_extras import BoardExtras
+from adbench.boards.records.corners import thinned
 from adbench.boards.tables.methods import MethodRow
 from adbench.boards.text import plain
 from adbench.engine.evaluate.details import Details
@@ -140,33 +140,8 @@ def _percent(fraction: float | None) -> float | None:
 
 def _corners(curve: Sequence[tuple[float, float]]) -> list[list[int]]:
     """A curve in thousandths, without corners that a page cannot show: `[x..., ], [y...]`."""
-    corners = simplified(list(dict.fromkeys((round(1000 * x), round(1000 * y)) for x, y in curve)))
+    corners = thinned(list(dict.fromkeys((round(1000 * x), round(1000 * y)) for x, y in curve)), _NEAR)
     return [[x for x, _ in corners], [y for _, y in corners]]
-
-
-def simplified(corners: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The corners of a line without those that are within `_NEAR` of the straight line between two that stay.
-
-    Douglas and Peucker, "Algorithms for the reduction of the number of points", Cartographica 1973.
-    """
-    if len(corners) < 3:
-        return list(corners)
-    kept, parts = {0, len(corners) - 1}, [(0, len(corners) - 1)]
-    while parts:
-        start, end = parts.pop()
-        away = [(_distance(corners[place], corners[start], corners[end]), place) for place in range(start + 1, end)]
-        farthest, place = max(away, default=(0.0, start))
-        if farthest > _NEAR:
-            kept.add(place)
-            parts += [(start, place), (place, end)]
-    return [corners[place] for place in sorted(kept)]
-
-
-def _distance(point: tuple[int, int], start: tuple[int, int], end: tuple[int, int]) -> float:
-    """The distance of a point from the straight line through two others, or from both where they are one."""
-    (x, y), (x0, y0), (x1, y1) = point, start, end
-    length = hypot(x1 - x0, y1 - y0)
-    return hypot(x - x0, y - y0) if not length else abs((x1 - x0) * (y - y0) - (x - x0) * (y1 - y0)) / length
 
 
 def _on_a_grid(points: Sequence[tuple[float, float]]) -> list[list[int]]:

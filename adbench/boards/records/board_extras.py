@@ -17,6 +17,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from adbench import AdbenchError, StorageError
 from adbench.api.untrusted import is_there, read_plain, read_xz
+from adbench.boards.records.corners import thinned
 from adbench.boards.records.keys import row_key
 from adbench.boards.records.manifest import Manifest
 from adbench.boards.records.pictures import (
@@ -43,6 +44,8 @@ MAX_UNPACKED_BYTES = 256 << 20
 """Largest size of a compressed file, which may unpack to a thousand times as much."""
 MAX_IMAGES = 20_000
 """Of one unit, whose details a page may show."""
+LEAST = 0.0005
+"""The distance from a curve within which no page shows a corner."""
 MAX_KINDS = 200
 MAX_NUMBER = 1e30
 _REPORT, _DRIFTS, _CLASSES = '"corruptions":{', '"drifts":[', '"classes":{'
@@ -261,11 +264,13 @@ def attach(
 
 
 def _drop_what_no_page_shows(extras: BoardExtras, records: Iterable[ResultRecord]) -> None:
-    """Drop curves and embeddings of all seeds but the first that has details: pages show that one alone."""
+    """Drop curves and embeddings of all seeds but the first that has details, and its corners that nobody sees."""
     detailed = [record for record in records if record.id in extras.details]
     shown = _first_seeds(detailed)
     for record_id in {record.id for record in detailed} - shown:
         extras.details[record_id] = _without_drawings(extras.details[record_id])
+    for record_id in shown:
+        extras.details[record_id] = _with_thin_curves(extras.details[record_id])
 
 
 def _without_drawings(line: str) -> str:
@@ -276,6 +281,16 @@ def _without_drawings(line: str) -> str:
         data = json.loads(line)
         return canonical_json({**data, "curves": {"pro": [], "roc": []}, "embedding": None})
     except (ValueError, TypeError, RecursionError):
+        return line
+
+
+def _with_thin_curves(line: str) -> str:
+    """A line of details whose curves have the corners that their shape needs; a line that is no details as it is."""
+    try:
+        data = json.loads(line)
+        curves = {name: thinned([(x, y) for x, y in curve], LEAST) for name, curve in data["curves"].items()}
+        return canonical_json({**data, "curves": curves})
+    except (ValueError, TypeError, RecursionError, KeyError, AttributeError):
         return line
 
 

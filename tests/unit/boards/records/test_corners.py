@@ -1,4 +1,4 @@
-"""Curves of a page: what is left out shows nothing."""
+"""Curves with fewer corners: what is left out shows nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adbench.boards.page.detail import simplified
+from adbench.boards.records.corners import thinned
 
 STEPS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=60)
 
@@ -27,7 +27,7 @@ def distance(point, line):
 @given(STEPS)
 def test_what_is_left_out_lies_within_a_thousandth_of_what_stays(steps):
     corners = list(dict.fromkeys([(0, 0), *map(tuple, np.cumsum(steps, axis=0).tolist())]))
-    kept = simplified(corners)
+    kept = thinned(corners, 1)
     assert (kept[0], kept[-1]) == (corners[0], corners[-1])
     assert kept == [corner for corner in corners if corner in set(kept)]
     if len(kept) > 1:
@@ -35,6 +35,6 @@ def test_what_is_left_out_lies_within_a_thousandth_of_what_stays(steps):
 
 
 def test_straight_parts_keep_their_ends_alone():
-    assert simplified([(0, 0), (1, 1), (2, 2), (2, 10), (2, 20), (30, 20)]) == [(0, 0), (2, 2), (2, 20), (30, 20)]
-    assert simplified([(0, 0)]) == [(0, 0)]
-    assert simplified([]) == []
+    assert thinned([(0, 0), (1, 1), (2, 2), (2, 10), (2, 20), (30, 20)], 1) == [(0, 0), (2, 2), (2, 20), (30, 20)]
+    assert thinned([(0, 0)], 1) == [(0, 0)]
+    assert thinned([], 1) == []
