@@ -21,9 +21,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from adbench.api.search.candidates import Block
@@ -85,6 +84,8 @@ class Candidates(NamedTuple):
             distances: [P] of the pairs.
             k: how many.
         """
+        import numpy as np
+
         order = np.lexsort((self.row, distances, self.query))
         counts = np.bincount(self.query, minlength=len(self.certain))[self.certain]
         places = order[(np.cumsum(counts) - counts)[:, None] + np.arange(k)]
@@ -167,6 +168,7 @@ class BfloatRows:
             k: how many neighbours are looked for.
             excluded: rows that a query must not find; they are no candidates.
         """
+        import numpy as np
         import torch
 
         asked, lengths = self._asked(query)
@@ -221,12 +223,16 @@ class _Bound:
     @classmethod
     def of(cls, lengths: np.ndarray, reach: float, moved: float, width: int) -> _Bound:
         """From the lengths of queries [Q], the longest row, how far a row was moved, and the channels of a product."""
+        import numpy as np
+
         rounding = UNIT * (1 + 2 * UNIT) * lengths + moved + (SLACK - 1) * UNIT * (lengths + reach)
         summing = ((5 * width + 8) * 2.0**-24 + 2.0**-16) * SLACK * (np.square(lengths) + reach**2)
         return cls(rounding, summing, measuring=1 + (width + 8) * 2.0**-22)
 
     def limits(self, code: np.ndarray) -> np.ndarray:
         """[Q] the code up to which a row is a candidate, where the k-th smallest result has this code [Q]."""
+        import numpy as np
+
         result = np.maximum(np.left_shift(code.astype(np.int32), 16).view(np.float32), 0)
         farthest = np.sqrt(result * ROUNDED + self.summing) + self.rounding
         limit = (np.square(farthest * self.measuring + self.rounding) + self.summing) * ROUNDED
@@ -252,6 +258,8 @@ def _within(groups: np.ndarray, leaders: np.ndarray, limits: np.ndarray, first: 
         first: the block's first row.
         hits: groups so far [Q].
     """
+    import numpy as np
+
     size, count = groups.shape[1:]
     query, group = np.divmod(np.flatnonzero(leaders <= limits[:, None]), count)
     hits += np.bincount(query, minlength=len(hits))
@@ -269,6 +277,8 @@ def _group(k: int, rows: int) -> int:
 
 def _smallest(best: np.ndarray, leaders: Tensor, k: int) -> np.ndarray:
     """The k smallest of both [Q, k], ascending."""
+    import numpy as np
+
     smallest = leaders.amin(1, keepdim=True) if k == 1 else leaders.topk(min(k, leaders.shape[1]), largest=False).values
     both: np.ndarray = np.sort(np.concatenate([best, smallest.numpy()], axis=1), axis=1)
     return both[:, :k]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from adbench.api.networks.threads import usual_threads
 from adbench.api.search.bfloats import BfloatRows
 from adbench.api.search.candidates import QUERIES, Block, HalfRows, halves_are_faster, shortlist
 from adbench.api.search.distances import BLOCK, DEVICE_BLOCK, nearest_among, pair_distances
@@ -18,6 +20,7 @@ from adbench.errors import UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
+SHARED = 1 << 28  # multiplications that threads share even where what is around them is too small for it
 SPARE = 4, 60  # candidates bound those looked for where a product cannot tell these apart
 
 
@@ -130,6 +133,10 @@ class ExactIndex:
         import torch
 
         query = query.to(self.vectors.device, torch.float32)
+        with usual_threads() if len(query) * self.vectors.numel() > SHARED else nullcontext():
+            return self._searched(query, k, exclude)
+
+    def _searched(self, query: Tensor, k: int, exclude: Sequence[str] | None) -> tuple[Tensor, Tensor]:
         excluded, order = self._excluded(len(query), exclude)
         check_count(k, len(self.vectors) - (0 if excluded is None else excluded.largest()))
         if excluded is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -12,8 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from adbench.api.bank import VectorBank
 from adbench.api.features import Features, ImageScores
 from adbench.api.geometry import Geometry
+from adbench.api.networks.threads import one_thread
 from adbench.datasets import IgnoreMask
 from adbench.detector.fit.appearance import Appearance
 from adbench.detector.fit.images import GivenImage
@@ -133,8 +136,9 @@ class Scoring:
         started = time.perf_counter()
         named = [(f"{place:016x}", read.prepared) for place, read in enumerate(reads)]
         features = self.features(named, [read.ignored for read in reads])
-        scores = split_scores(*self.method.score(features))
-        image_scores = self.method.aggregate(scores).tolist()
+        with one_thread() if len(reads) == 1 and isinstance(self.method.bank, VectorBank) else nullcontext():
+            scores = split_scores(*self.method.score(features))
+            image_scores = self.method.aggregate(scores).tolist()
         share = (time.perf_counter() - started) / len(reads)
         for read, score, one, geometry in zip(reads, image_scores, scores, features.geometry, strict=True):
             milliseconds = 1000 * (read.seconds + share)

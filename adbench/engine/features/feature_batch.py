@@ -11,6 +11,7 @@ from torch import Tensor
 
 from adbench.api.backbone import Backbone
 from adbench.api.features import Batch, Features
+from adbench.api.networks.threads import one_thread
 from adbench.engine.features.contract import check_features, check_rounded, naming_component
 
 
@@ -59,7 +60,8 @@ def extract(backbone: Backbone, batch: Batch) -> Features:
     """Call the backbone without gradients, and check its features."""
     with naming_component(backbone, "extract"), torch.no_grad():
         features = backbone.extract(batch)
-        return check_features(backbone, batch, features)
+        with one_thread():
+            return check_features(backbone, batch, features)
 
 
 def rounded(backbone: Backbone, features: Features) -> Features:

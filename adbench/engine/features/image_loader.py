@@ -14,6 +14,7 @@ from adbench.api.bounded_cache import BoundedCache
 from adbench.api.dataset import Dataset, Sample
 from adbench.api.features import Batch
 from adbench.api.geometry import Geometry
+from adbench.api.networks.threads import one_thread
 from adbench.api.stages import Preprocessor
 from adbench.engine.features.contract import check_prepared, naming_component, prepared_pair
 from adbench.engine.features.ignoring import blanked, ignored_pixels
@@ -156,8 +157,10 @@ def grouped(items: Iterable[Item], size: Callable[[Item], object], most: int) ->
 
 def batch_of(group: Sequence[tuple[str, Prepared]]) -> Batch:
     """Make one batch of prepared images of one size, each with its alias."""
+    with one_thread():
+        images = torch.stack([image for _, (image, _) in group])
     return Batch(
         ids=tuple(alias for alias, _ in group),
-        images=torch.stack([image for _, (image, _) in group]),
+        images=images,
         geometry=tuple(geometry for _, (_, geometry) in group),
     )

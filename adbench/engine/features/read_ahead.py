@@ -10,6 +10,8 @@ from typing import TypeVar
 
 import torch
 
+from adbench.api.networks.threads import one_thread
+
 Item = TypeVar("Item")
 
 
@@ -22,7 +24,9 @@ def read_ahead(work: Callable[[Item], Result], items: Iterable[Item], workers: i
     # each other for ever, or find half of it (https://github.com/python/cpython/issues/83065, until Python 3.12)
     rest = iter(items)
     for item in islice(rest, 1):
-        yield work(item)
+        with one_thread():
+            first = work(item)
+        yield first
     # One thread of arithmetic for each reader: torch would start as many as there are cores in each of them, and they
     # would wait for one another and for the backbone (measured: a fifth of the time an image on two cores). A thread
     # that has not asked for its number yet takes the last one set, so this one asks first.
