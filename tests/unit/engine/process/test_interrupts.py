@@ -21,10 +21,11 @@ def from_outside(number):
 
 @pytest.fixture(autouse=True)
 def plain():
-    """As on a user's terminal: nobody ignores SIGINT."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """As on a user's terminal: nobody ignores SIGINT, and no `nohup` ignores SIGHUP."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler), signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in zip((signal.SIGINT, signal.SIGHUP), before, strict=True):
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

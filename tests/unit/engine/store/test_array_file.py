@@ -53,6 +53,7 @@ def test_arrays_of_truth_values_take_a_byte_each():
 
 def test_arrays_of_many_lie_apart_and_one_file_is_open():
     many = [filled(*(array + number for array in ARRAYS)) for number in range(50)]
+    gc.collect()  # earlier tests' files would close in between
     before = len(list(Path("/proc/self/fd").iterdir()))
     more = [filled(*(array + number for array in ARRAYS)) for number in range(50)]
     assert len(list(Path("/proc/self/fd").iterdir())) == before
