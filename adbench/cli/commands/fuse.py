@@ -11,11 +11,11 @@ import click
 
 from adbench.cli.options import FiniteRange
 from adbench.cli.robustness_tables import share_cells
-from adbench.cli.run_data import Datasets
 from adbench.cli.screen import echo, echo_json, screen
 from adbench.cli.summary import METRICS
 from adbench.cli.text_table import Column, TextTable
 from adbench.engine.images.pooling import mean_of_all, sum_of_all
+from adbench.engine.plan.data_origin import Datasets
 from adbench.errors import DataError, StorageError, UsageError
 
 if TYPE_CHECKING:
