@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TypeVar
 
-Point = tuple[float, float]
+Number = TypeVar("Number", int, float)
 
 
-def thinned(curve: Sequence[Point], tolerance: float) -> list[Point]:
+def thinned(curve: Sequence[tuple[Number, Number]], tolerance: float) -> list[tuple[Number, Number]]:
     """The first and the last corner of a curve, and those between that its shape needs.
 
     Every corner that is left out lies within the tolerance of the new curve (Douglas and Peucker, Cartographica 10,
@@ -29,7 +30,7 @@ def thinned(curve: Sequence[Point], tolerance: float) -> list[Point]:
     return [point for place, point in enumerate(curve) if place in kept]
 
 
-def _distance(curve: Sequence[Point], place: int, first: int, last: int) -> float:
+def _distance(curve: Sequence[tuple[float, float]], place: int, first: int, last: int) -> float:
     """The distance of a corner from the straight piece between two others."""
     (x, y), (left, low), (right, high) = curve[place], curve[first], curve[last]
     wide, tall = right - left, high - low
