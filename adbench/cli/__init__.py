@@ -159,8 +159,9 @@ def _call(arguments: list[str] | None) -> int:
             raise
         return _report_error(MissingExtra(_OF_RUN[module]))
     except (click.ClickException, click.Abort, KeyboardInterrupt, SystemExit, AdbenchError, OSError) as error:
-        # Click and rich exit when a pipe is closed.
-        pipe_closed = isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError)
+        # When a pipe is closed, click puts a wrapper in the place of standard output and exits; rich exits.
+        replaced_or_broken = sys.stdout is not given or isinstance(error.__context__, BrokenPipeError)
+        pipe_closed = isinstance(error, SystemExit) and replaced_or_broken
         sys.stdout = given
         return _report_error(BrokenPipeError() if pipe_closed else error)
     return result if isinstance(result, int) else 0

@@ -109,7 +109,7 @@ def small(cls, options, tmp_path):
 
 def answered(component, device, tmp_path):
     """What it says about the toys, and what is said of its network."""
-    subject = Subject(component, Context(device=device, workdir=tmp_path))
+    subject = Subject(component, Context(device=device, workdir=tmp_path, class_name="screw"))
     try:
         seen = exercise(subject, toys_on(toys(), device))
     except Unavailable as missing:
@@ -207,7 +207,7 @@ def test_half_precision_is_close_to_the_cpus_float32(name, options, precision, d
 def test_a_recorded_graph_gives_what_the_first_call_gave(name, options, device, tmp_path):
     """The first call of a size launches kernel by kernel, the second records, the third replays."""
     component = made("backbone", name, options, tmp_path)
-    subject = Subject(component, Context(device=device, workdir=tmp_path))
+    subject = Subject(component, Context(device=device, workdir=tmp_path, class_name="screw"))
     backbone = subject.ready()
     batch = toys().batch
     if name == "clip":
