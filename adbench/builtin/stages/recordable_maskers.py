@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from adbench import ContractError, Features, Masker
 
@@ -44,6 +44,7 @@ class RecordableOtsu(Masker):
     """
 
     name = "recordable-otsu"
+    needs: ClassVar[frozenset[str]] = frozenset({"patches", "images"})
 
     def __init__(self, share: float, who: str) -> None:
         super().__init__()

@@ -98,7 +98,7 @@ function start() {
   byId("standings").classList.remove("waiting");
   listen();
   readAddress();
-  whenNear(byId("compare"), renderComparison);
+  whenNear(byId("compare"), () => byId("comparison").childElementCount || renderComparison());
 }
 
 /** Do something once when an element comes near the window: what nobody scrolls to costs nothing. */
