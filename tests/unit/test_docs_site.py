@@ -127,11 +127,15 @@ def test_the_readme_and_the_tour_show_one_output_of_the_demo():
     assert block(README) == block(page("tour.md"))
 
 
+@pytest.fixture(scope="module")
+def demo_output(tmp_path_factory):
+    return script("demo_output").output(tmp_path_factory.mktemp("demo"))
+
+
 @pytest.mark.slow
-def test_the_demo_prints_what_the_readme_shows(tmp_path):
+def test_the_demo_prints_what_the_readme_shows(demo_output):
     """Line by line, up to the digits of figures; times differ and so may a score's last digit."""
-    demo = script("demo_output")
-    printed = demo.shown(demo.output(tmp_path))
+    printed = script("demo_output").shown(demo_output)
     form = re.compile(r"[\d.]+")
     assert [form.sub("0", line).split() for line in printed.splitlines()] == [
         form.sub("0", line).split() for line in block(README).splitlines()
@@ -139,10 +143,9 @@ def test_the_demo_prints_what_the_readme_shows(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_demo_keeps_its_promise(tmp_path):
+def test_the_demo_keeps_its_promise(demo_output):
     """At most 5 % of all normal test images of the demo raise a false alarm, as the README says."""
-    demo = script("demo_output")
-    shares = [float(share) for share in re.findall(r"false alarms ([\d.]+) %", demo.output(tmp_path))]
+    shares = [float(share) for share in re.findall(r"false alarms ([\d.]+) %", demo_output)]
     assert len(shares) == 3
     assert sum(shares) / 3 <= 5.0
 

@@ -28,8 +28,9 @@ def nobody(tmp_path, monkeypatch):
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "config"))
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    wandb.teardown()  # its process keeps the settings of the first run, which another module's test may have made
     yield
-    wandb.teardown()  # its process keeps the settings of the first run
+    wandb.teardown()
 
 
 @pytest.fixture

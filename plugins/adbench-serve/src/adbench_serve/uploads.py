@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import Message
 
 from adbench.datasets import read_size
 from adbench.errors import BadImage, printable
@@ -89,25 +90,24 @@ def _bounded(request: Request, limits: Limits, take: Callable[[int], None]) -> A
         size = len(message.get("body", b""))
         taken += size
         if taken > most:
-            await _rest_of(request, most)
+            await _rest_of(request, message, most)
             raise Refusal(413, f"the request is larger than {limits.megabytes:g} MB; send fewer or smaller images")
         try:
             take(size)
         except Refusal:
-            await _rest_of(request, most)
+            await _rest_of(request, message, most)
             raise
         return message
 
     return receive
 
 
-async def _rest_of(request: Request, most: int) -> None:
-    """Let go of what a client still sends, up to so many bytes: most read no answer before they have sent all."""
-    dropped, more = 0, True
-    while more and dropped <= most:
-        message = await request.receive()
-        dropped += len(message.get("body", b""))
-        more = message.get("more_body", False)
+async def _rest_of(request: Request, last: Message, most: int) -> None:
+    """Let go of what a client still sends after a message, up to so many bytes: most read no answer before that."""
+    dropped = 0
+    while last.get("more_body", False) and dropped <= most:
+        last = await request.receive()
+        dropped += len(last.get("body", b""))
 
 
 def _kept(files: list[UploadFile], folder: Path, limits: Limits) -> list[Upload]:
