@@ -92,7 +92,17 @@ class Visit:
         self.browser = browser
         browser.get("about:blank")
         self.logs("browser"), self.logs("performance")
-        browser.get(page if isinstance(page, str) else page.as_uri())
+        self.open(page if isinstance(page, str) else page.as_uri())
+
+    def open(self, address):
+        """Open an address, and wait until a board's page is drawn or says what it lacks."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        self.browser.get("about:blank")
+        self.browser.get(address)
+        WebDriverWait(self.browser, 10).until(
+            lambda _: not self.all("#standings.waiting") or self.one(".without-assets").is_displayed()
+        )
 
     def logs(self, kind):
         return self.browser.get_log(kind)
@@ -223,16 +233,14 @@ def test_the_address_holds_filters_sort_and_view(visit):
     address = visit.browser.current_url
     assert address.split("#")[1] == "metric=pixel-auroc&view=cost&sort=method&search=a"
     names, heads = visit.names(), visit.texts("#table-0 thead th")
-    visit.browser.get("about:blank")
-    visit.browser.get(address)
+    visit.open(address)
     assert (visit.names(), visit.texts("#table-0 thead th")) == (names, heads)
     assert visit.one("#search").get_attribute("value") == "a"
 
 
 def test_an_address_with_nonsense_is_the_page_as_at_first(visit):
     names, page = visit.names(), visit.browser.current_url.split("#")[0]
-    visit.browser.get("about:blank")
-    visit.browser.get(f"{page}#metric=none&view=none&sort=none-down&device=none&method=none")
+    visit.open(f"{page}#metric=none&view=none&sort=none-down&device=none&method=none")
     assert visit.names() == names
     assert not visit.all("dialog[open]")
 
@@ -355,8 +363,7 @@ def test_sorting_keeps_the_focus(visit):
 
 def test_an_address_opens_a_method(visit, site):
     key = visit.one("#first option:nth-child(1)").get_attribute("value")
-    visit.browser.get("about:blank")
-    visit.browser.get(f"{site.as_uri()}#{key}")
+    visit.open(f"{site.as_uri()}#{key}")
     assert visit.one("dialog[open] h2").text == "alpha"
 
 

@@ -21,10 +21,15 @@ def from_outside(number):
 
 @pytest.fixture(autouse=True)
 def plain():
-    """As on a user's terminal: nobody ignores SIGINT, and no `nohup` ignores SIGHUP."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler), signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    """As on a user's terminal: neither `nohup` nor a library that earlier tests used handles these signals."""
+    usual = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
     yield
-    for number, handler in zip((signal.SIGINT, signal.SIGHUP), before, strict=True):
+    for number, handler in before.items():
         signal.signal(number, handler)
 
 
