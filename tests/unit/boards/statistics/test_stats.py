@@ -299,6 +299,7 @@ def test_the_module_imports_nothing_heavy():
     assert subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)  # statsmodels' own takes a tenth of a second
 @given(st.lists(st.floats(0, 1) | st.sampled_from([0.01, 0.5, 1.0]), min_size=1, max_size=40))
 def test_holm_s_correction_is_statsmodels(p):
