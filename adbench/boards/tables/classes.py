@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from adbench.boards.records.keys import UnitKey
 from adbench.boards.tables.methods import MethodRow, RegimeGroup
 from adbench.boards.tables.table import title_of
 from adbench.boards.tables.tidy import BoardData
@@ -58,13 +58,9 @@ def class_tables(data: BoardData, reports: Reports) -> list[Table]:
 
 def _row(data: BoardData, method: MethodRow, reports: Reports) -> _Measured:
     """The reports of a method that has one of every unit; else none."""
-    units = [UnitKey(category, seed) for category in data.categories for seed in data.seeds]
-    records = [method.records[unit] for unit in units if unit in method.records]
-    found = {record.id: reports[record.id] for record in records if record.id in reports and not data.strange(record)}
-    if len(found) < len(units):
-        return _Measured(method, {})
-    kept = [(record.task.category, found[record.id]) for record in records]
-    return _Measured(method, {name: [one for other, one in kept if other == name] for name in data.categories})
+    found = data.of_every_unit(method, reports)
+    in_order = iter(found)
+    return _Measured(method, {name: list(islice(in_order, len(data.seeds))) for name in data.categories if found})
 
 
 def _figures(regime: RegimeGroup, rows: Sequence[_Measured]) -> Table:

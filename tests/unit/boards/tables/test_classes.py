@@ -34,6 +34,14 @@ def test_figures_are_means_and_images_are_sums_over_seeds(make_record):
     )
 
 
+def test_each_category_has_the_reports_of_its_seeds(make_record):
+    records = [make_record(category=name, seed=seed) for name in ("bottle", "cable") for seed in (0, 1)]
+    found = {one.id: report([1, 0], [place, 1]) for place, one in enumerate(records)}
+    _, types = class_tables(tidy(BOARD, records), found)
+    holes = {row[1]: row[5] for row in types.rows if row[2] == "hole"}
+    assert holes == {"bottle": "hole 2, good 1", "cable": "good 5, hole 2"}
+
+
 def test_a_method_needs_a_report_of_every_unit(make_record):
     records = [make_record(), make_record(category="cable")]
     assert class_tables(tidy(BOARD, records), {records[0].id: report([1, 0], [0, 1])}) == []
