@@ -46,6 +46,10 @@ _COMMANDS = {
     "watch": "Score image files as they arrive in a folder; survives restarts.",
 }
 """Name and short help of the built-in commands; each lives in the module of its name."""
+
+_SENTENCE = 200
+"""The most characters of a plugin's line in the help: a whole sentence; click cuts at 45."""
+
 _DETECTORS = {"bank", "export", "fit", "predict", "watch"}
 """Commands about detectors, whose modules are in `adbench.cli.detectors`; those of all others are in `commands`."""
 
@@ -94,7 +98,7 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write one help line for each command, without importing the built-in ones."""
         self._load_plugins()
-        extra = {name: command.get_short_help_str() for name, command in self.commands.items()}
+        extra = {name: command.get_short_help_str(_SENTENCE) for name, command in self.commands.items()}
         with formatter.section("Commands"):
             formatter.write_dl(sorted({**_COMMANDS, **extra}.items()))
 

@@ -88,6 +88,19 @@ def test_a_command_is_added_and_listed(cli, capsys):
     assert "greet" in capsys.readouterr().out
 
 
+def test_a_plugins_line_in_the_help_is_a_whole_sentence(cli, capsys):
+    sentence = "Send the records of all finished runs to a place that is far away, failed units included."
+
+    class Sender:
+        @hookimpl
+        def register_commands(self, cli):
+            cli.add_command(click.Command("send", callback=print, help=sentence))
+
+    cli.load("dist", "1", Sender())
+    assert call(["--help"]) == 0
+    assert sentence in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_plugin_cannot_take_a_built_in_commands_place(cli, capsys):
     class Thief:
         @hookimpl
