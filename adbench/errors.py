@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 from adbench.safe_text import one_line, printable
 
@@ -57,16 +58,22 @@ class UnknownName(UsageError):
         name: the name that is unknown.
         known: the names that exist; the nearest is suggested.
         where: said after the name, such as ``"of bank 'coreset'"``.
+        see: the command that lists the names, for the message if they are too many for it.
     """
 
-    def __init__(self, what: str, name: str, known: Iterable[str], where: str = "") -> None:
-        self.what, self.name, self.known = what, name, sorted(known)
+    MANY: ClassVar[int] = 20
+    """The most names that a message lists."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str], where: str = "", *, see: str = "") -> None:
+        self.what, self.name, self.known, self.see = what, name, sorted(known), see
         super().__init__(f"unknown {what} {name!r}{where and ' ' + where}{self._hint()}")
 
     def _hint(self) -> str:
         near = difflib.get_close_matches(self.name, self.known, n=1, cutoff=0.5)
         if near:
             return f"; did you mean {near[0]!r}?"
+        if len(self.known) > self.MANY:
+            return f"; {len(self.known)} are known" + (self.see and f": see '{self.see}'")
         return f"; known: {', '.join(self.known)}" if self.known else "; there is none"
 
 

@@ -104,7 +104,8 @@ class Registry:
         entry = self.components.get((kind, name))
         if entry is None:
             self._require_sound(kind, name)
-            raise UnknownName(kind, name, [known for of, known in self.components if of == kind], self._broken())
+            names = [known for of, known in self.components if of == kind]
+            raise UnknownName(kind, name, names, self._broken(), see=f"adbench list {kind}")
         return entry
 
     def recipe(self, name: str) -> RecipeFile:
@@ -114,7 +115,7 @@ class Registry:
             UnknownName: there is none.
         """
         if name not in self.recipe_files:
-            raise UnknownName("recipe", name, self.recipe_files, self._broken())
+            raise UnknownName("recipe", name, self.recipe_files, self._broken(), see="adbench list recipe")
         return self.recipe_files[name]
 
     def made(self, kind: str) -> list[Component]:

@@ -14,6 +14,14 @@ def test_unknown_name_lists_what_there_is_when_nothing_is_near():
     assert str(UnknownName("scorer", "zzz", [])) == "unknown scorer 'zzz'; there is none"
 
 
+def test_many_names_are_not_listed_but_the_command_that_lists_them_is():
+    names = [f"method-{number}" for number in range(21)]
+    assert str(UnknownName("recipe", "zzz", names, see="adbench list recipe")) == (
+        "unknown recipe 'zzz'; 21 are known: see 'adbench list recipe'"
+    )
+    assert str(UnknownName("sample", "zzz", names)) == "unknown sample 'zzz'; 21 are known"
+
+
 def test_bad_image_names_the_file_and_the_way_out():
     assert str(BadImage("a/b.png", "is empty")).startswith("a/b.png: is empty; ")
     assert "--skip-bad" in str(BadImage("a/b.png", "is empty"))

@@ -102,7 +102,7 @@ def _of_name(name: str) -> list[Facts]:
     things += [_of_component(entry) for entry in registry.entries() if entry.name == name]
     if not things:
         names = {entry.name for entry in registry.entries()} | set(registry.recipe_files)
-        raise UnknownName("component, recipe or dataset", name, names)
+        raise UnknownName("component, recipe or dataset", name, names, see="adbench list")
     return things
 
 

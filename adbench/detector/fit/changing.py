@@ -92,7 +92,7 @@ def without_images(state: DetectorState, names: Sequence[str]) -> DetectorState:
 def _named(images: Sequence[LearnedImage], name: str) -> list[LearnedImage]:
     found = [image for image in images if image.name == name or (len(name) >= 8 and image.sha256.startswith(name))]
     if not found:
-        raise UnknownName("image", name, {image.name for image in images}, "of this detector")
+        raise UnknownName("image", name, {image.name for image in images}, "of this detector", see="adbench bank show")
     return found
 
 
