@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from adbench_reconstruction.ssim import similarity
+from adbench_reconstruction.ssim import mean_similarity, similarity
 from adbench_reconstruction.ssim_residual import SsimResidual
+from hypothesis import given
+from hypothesis import strategies as st
 from skimage.metrics import structural_similarity
 
 from adbench import Features, Geometry, UsageError
@@ -68,6 +70,31 @@ def test_the_scorer_is_one_minus_the_mean_over_channels(pair):
 def test_equal_images_differ_by_nothing(pair):
     left, _ = pair
     assert (1 - similarity(left, left, window=11, span=1.0)).abs().max() < 1e-12
+
+
+@pytest.mark.proves("ae-ssim", "skip-ae-ssim")
+@given(
+    height=st.integers(1, 14), width=st.integers(1, 14), span=st.sampled_from([1.0, 255.0]), seed=st.integers(0, 2**31)
+)
+def test_the_mean_and_its_gradient_are_those_of_the_map(height, width, span, seed):
+    left, right = span * torch.rand(2, 2, 2, height, width, dtype=torch.float64, generator=_seeded(seed))
+    left[..., : width // 2] = right[..., : width // 2]  # equal and flat places are where a gradient may be lost
+    left[..., : height // 3, :] = 0.3 * span
+    one, other = right.clone().requires_grad_(), right.clone().requires_grad_()
+    expected, seen = similarity(left, one, 11, span).mean(), mean_similarity(left, other, 11, span)
+    torch.testing.assert_close(seen, expected, rtol=0, atol=1e-12)
+    (3 * expected).backward()
+    (3 * seen).backward()
+    torch.testing.assert_close(other.grad, one.grad, rtol=1e-9, atol=1e-12)
+
+
+def test_the_gradient_is_that_of_finite_differences(draw):
+    left, right = draw(2, 2, 9, 7).double(), draw(2, 2, 9, 7, seed=1).double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda image: mean_similarity(left, image, 5, 1.0), right)
+
+
+def _seeded(seed):
+    return torch.Generator().manual_seed(seed)
 
 
 @pytest.mark.parametrize("window", [4, 2, 0, 1])

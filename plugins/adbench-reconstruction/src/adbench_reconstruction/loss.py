@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from adbench_reconstruction.corruption import Corruption, corrupted
-from adbench_reconstruction.ssim import similarity
+from adbench_reconstruction.ssim import mean_similarity
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -68,7 +68,7 @@ class ReconstructionLoss:
             loss = (reconstruction - clean).square().mean()
         else:
             wanted, found = (grids * self._std + self._mean for grids in (clean, reconstruction))
-            loss = 1 - similarity(wanted, found, window=WINDOW, span=SPAN).mean()
+            loss = 1 - mean_similarity(wanted, found, window=WINDOW, span=SPAN)
         if output.divergence is not None:
             loss = loss + self._objective.beta * 2 * output.divergence.float().mean() / clean[0].numel()
         return loss

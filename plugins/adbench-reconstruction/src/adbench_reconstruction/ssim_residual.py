@@ -9,7 +9,6 @@ from pydantic import field_validator
 
 from adbench import Bank, Component, Field, ReconstructionBank, Scorer, Scores
 from adbench_reconstruction.reconstruction import reconstruction_of
-from adbench_reconstruction.ssim import similarity
 
 if TYPE_CHECKING:
     from adbench import Features
@@ -54,6 +53,8 @@ class SsimResidual(Scorer):
         Raises:
             ContractError: the bank's answer has another shape than the patches, or is not finite.
         """
+        from adbench_reconstruction.ssim import similarity
+
         assert isinstance(bank, ReconstructionBank)
         patches, drawn = (grid.double().permute(0, 3, 1, 2) for grid in reconstruction_of(query, bank, self.title))
         similar = similarity(patches, drawn, window=self.config.window, span=self.config.span)
