@@ -7,7 +7,8 @@ the same. The interval is Efron's BCa, by SciPy. In trials on binormal scores it
 percentiles, most of all for the best F1 and if nearly every defect is found.
 
 A draw is a weight for each image: how often it was drawn. Curves need only the numbers of normals and positives of an
-image at each level of score; the curves of many draws are then one matrix product.
+image at each level of score; the curves of many draws are then one matrix product. So are their confusions of classes,
+for methods that name the type of a defect.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from adbench.api.curves.truth import Truth
 from adbench.engine.store.record import MetricInfo
 
 if TYPE_CHECKING:
+    from adbench.api.curves.classes import ClassPredictions
     from adbench.engine.evaluate.evaluator import Evaluator
 
 DRAWS = 1000
@@ -46,6 +48,26 @@ Interval: TypeAlias = tuple[float, float]
 Column: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
 
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Counts(Protocol[T_co]):
+    """The counts of N images that the figures of a draw depend on: each image adds its own."""
+
+    @property
+    def images(self) -> int: ...
+
+    @property
+    def drawable(self) -> bool:
+        """Whether draws have figures."""
+        ...
+
+    def drawn(self, weights: Column) -> T_co:
+        """The counts of draws [B, N]: how often each draw contains each image."""
+        ...
+
+
 @dataclass(frozen=True)
 class Levels:
     """Counts of each image at each level of score, from the highest down: [N, T] each.
@@ -58,6 +80,14 @@ class Levels:
     normals: Any
     positives: Any
     regions: Any
+
+    @property
+    def images(self) -> int:
+        return int(self.normals.shape[0])
+
+    @property
+    def drawable(self) -> bool:
+        return bool(self.normals.sum())
 
     def drawn(self, weights: Column) -> Draws:
         """The curves of draws [B, N]: how often each draw contains each image."""
@@ -104,6 +134,57 @@ class Draws:
         return area
 
 
+@dataclass(frozen=True)
+class Confusions:
+    """The place of each image in the table of true and predicted classes, [N, K, K]: a single one each."""
+
+    table: Column
+    drawable = True
+
+    @classmethod
+    def of(cls, classes: ClassPredictions) -> Confusions:
+        count = len(classes.names)
+        table = np.zeros((len(classes.truth), count, count))
+        table[np.arange(len(table)), classes.truth, classes.probabilities.argmax(1)] = 1
+        return cls(table)
+
+    @property
+    def images(self) -> int:
+        return len(self.table)
+
+    def drawn(self, weights: Column) -> DrawnConfusions:
+        return DrawnConfusions(np.tensordot(weights, self.table, 1))
+
+
+@dataclass(frozen=True)
+class DrawnConfusions:
+    """The confusions of B draws, [B, K, K]: images of the class of a row that are said to be of that of a column."""
+
+    table: Column
+    right: Column = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "right", np.diagonal(self.table, axis1=1, axis2=2))
+
+    def accuracy(self) -> Column:
+        """[B] as `ClassPredictions.accuracy`."""
+        found: Column = self.right.sum(1) / self.table.sum((1, 2))
+        return found
+
+    def balanced_accuracy(self) -> Column:
+        """[B] as `ClassPredictions.balanced_accuracy`; a class that was not drawn does not count."""
+        return self._mean_over(self.table.sum(2), self.right)
+
+    def f1_macro(self) -> Column:
+        """[B] as `ClassPredictions.f1_macro`."""
+        return self._mean_over(self.table.sum(2) + self.table.sum(1), 2 * self.right)
+
+    @staticmethod
+    def _mean_over(images: Column, counted: Column) -> Column:
+        shares: Column = (counted / np.maximum(images, 1)).sum(1) / (images > 0).sum(1)
+        return shares
+
+
 Figure: TypeAlias = Callable[[Draws], Column]
 IMAGE_FIGURES: Mapping[str, Figure] = {
     "image-auroc": Draws.auroc,
@@ -116,6 +197,11 @@ PIXEL_FIGURES: Mapping[str, Figure] = {
     "pixel-f1-max": Draws.f1_max,
     "pixel-aupro-30": partial(Draws.aupro, limit=0.3),
     "pixel-aupro-05": partial(Draws.aupro, limit=0.05),
+}
+CLASS_FIGURES: Mapping[str, Callable[[DrawnConfusions], Column]] = {
+    "class-accuracy": DrawnConfusions.accuracy,
+    "class-balanced-accuracy": DrawnConfusions.balanced_accuracy,
+    "class-f1-macro": DrawnConfusions.f1_macro,
 }
 
 
@@ -161,9 +247,11 @@ def with_intervals(
 
 
 def _drawn(evaluator: Evaluator, draws: int, *, pixels: bool) -> dict[str, Interval]:
-    """The intervals of all figures of images and, on request, of pixels."""
+    """The intervals of all figures of images, of classes where a method predicts some, and, on request, of pixels."""
     labels = np.array([sample.anomalous for sample in evaluator.samples])
     found = intervals(levels_of_scores(labels, evaluator.predictions.scores), labels, IMAGE_FIGURES, draws)
+    if (classes := evaluator.classes()) is not None:
+        found |= intervals(Confusions.of(classes), labels, CLASS_FIGURES, draws)
     if pixels:
         levels, shown = levels_of_maps(evaluator.annotated_maps, len(evaluator.samples))
         found |= intervals(levels, shown, PIXEL_FIGURES, draws)
@@ -176,14 +264,14 @@ def _digest(evaluator: Evaluator) -> str:
 
     given = evaluator.predictions
     digest = xxhash.xxh3_128(repr((evaluator.samples, given.geometry)).encode())
-    for scores in (given.scores, *(given.patches or ())):
+    for scores in (given.scores, *(given.patches or ()), *(() if given.classes is None else (given.classes,))):
         digest.update(repr(scores.shape).encode())
         digest.update(np.ascontiguousarray(scores).data)
     return digest.hexdigest()
 
 
 def intervals(
-    levels: Levels, defective: np.ndarray, figures: Mapping[str, Figure], draws: int = DRAWS
+    counts: Counts[T], defective: np.ndarray, figures: Mapping[str, Callable[[T], Column]], draws: int = DRAWS
 ) -> dict[str, Interval]:
     """The interval of each figure, by name.
 
@@ -191,7 +279,7 @@ def intervals(
     error.
 
     Args:
-        levels: of N images.
+        counts: of N images.
         defective: [N] bool: the images that are drawn separately from the others.
         figures: functions of a draw, by name.
         draws: number of draws.
@@ -202,13 +290,13 @@ def intervals(
     from scipy.stats import bootstrap
 
     kinds = [np.flatnonzero(kind) for kind in (~defective, defective) if kind.any()]
-    if not defective.any() or not levels.normals.sum() or any(len(kind) < 2 for kind in kinds):
+    if not defective.any() or not counts.drawable or any(len(kind) < 2 for kind in kinds):
         return {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # BCa may be undefined; see _interval
         result = bootstrap(
             kinds,
-            lambda *taken, axis: _figures(levels, taken, figures.values()),  # noqa: ARG005
+            lambda *taken, axis: _figures(counts, taken, figures.values()),  # noqa: ARG005
             n_resamples=draws,
             batch=max(1, _BATCH // max(len(defective), LEVELS)),
             vectorized=True,
@@ -220,10 +308,10 @@ def intervals(
     return {name: _interval(*found) for name, found in zip(figures, ends, strict=True)}
 
 
-def _figures(levels: Levels, taken: Sequence[np.ndarray], figures: Iterable[Figure]) -> Column:
+def _figures(counts: Counts[T], taken: Sequence[np.ndarray], figures: Iterable[Callable[[T], Column]]) -> Column:
     """[M, B] figures of B draws, or [M] of one draw, from the images [B, n] or [n] of each kind that it contains."""
-    weights = np.sum([_weights(np.atleast_2d(kind), levels.normals.shape[0]) for kind in taken], axis=0)
-    drawn = levels.drawn(weights.astype(np.float64))
+    weights = np.sum([_weights(np.atleast_2d(kind), counts.images) for kind in taken], axis=0)
+    drawn = counts.drawn(weights.astype(np.float64))
     found = np.stack([figure(drawn) for figure in figures])
     return found if taken[0].ndim == 2 else found[:, 0]
 

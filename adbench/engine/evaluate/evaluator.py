@@ -159,7 +159,7 @@ class Evaluator:
         vanished, empty = sum(one.vanished for one in found), sum(one.empty for one in found)
         facts = {} if self.grid is None or not found else {VANISHED: float(vanished)}
         ignored = sum(one.ignored for one in found)
-        classes = self._classes()
+        classes = self.classes()
         named = {} if classes is None else ClassReport.of(classes).facts()
         counted = {name: float(count) for name, count in ((EMPTY, empty), (IGNORED, ignored)) if count}
         return facts | counted | named
@@ -268,10 +268,10 @@ class Evaluator:
             regions=self.region_maps if mapped and told_apart else None,
             specimens=self._specimens(),
             pixel_threshold=self._pixel_threshold() if mapped else None,
-            classes=self._classes(),
+            classes=self.classes(),
         )
 
-    def _classes(self) -> ClassPredictions | None:
+    def classes(self) -> ClassPredictions | None:
         """The predicted classes with the truth: each type of defect, or all as one; None where there are none."""
         found = self.predictions.classes
         if found is None:

@@ -8,15 +8,19 @@ from hypothesis import strategies as st
 from scipy.stats import bootstrap as scipy_bootstrap
 
 from adbench import GOOD, Geometry
+from adbench.api.curves.classes import ClassPredictions
 from adbench.api.curves.curve import curve_of_annotated, curve_of_scores
 from adbench.api.curves.truth import Truth
 from adbench.builtin.folders.datasets import Folder
+from adbench.builtin.metrics_class import ClassAccuracy, ClassBalancedAccuracy, ClassF1Macro
 from adbench.builtin.metrics_image import ImageAuroc
 from adbench.builtin.metrics_pixel import PixelAupro30, PixelAuroc
 from adbench.engine.evaluate import bootstrap
 from adbench.engine.evaluate.bootstrap import (
+    CLASS_FIGURES,
     IMAGE_FIGURES,
     PIXEL_FIGURES,
+    Confusions,
     SharedIntervals,
     intervals,
     levels_of_maps,
@@ -64,6 +68,19 @@ def test_a_draw_of_images_has_the_figures_of_its_images(drawn):
     curve = curve_of_scores(labels.repeat(weights), scores.repeat(weights))
     for name, figure in IMAGE_FIGURES.items():
         assert figure(found) == pytest.approx([exact(name, curve)], abs=1e-12)
+
+
+@settings(deadline=None)
+@given(st.integers(2, 4), st.integers(0, 1000), st.lists(st.integers(0, 3), min_size=7, max_size=7))
+def test_a_draw_of_classes_has_the_figures_of_its_images(count, seed, weights):
+    weights[0] = max(1, weights[0])
+    rng = np.random.default_rng(seed)
+    names, shares, truth = tuple("abcd"[:count]), rng.dirichlet(np.ones(count), 7), rng.integers(0, count, 7)
+    found = Confusions.of(ClassPredictions(names, shares, truth)).drawn(np.array([weights], float))
+    drawn = ClassPredictions(names, shares.repeat(weights, 0), truth.repeat(weights))
+    exactly = (drawn.accuracy, drawn.balanced_accuracy, drawn.f1_macro)
+    for figure, wanted in zip(CLASS_FIGURES.values(), exactly, strict=True):
+        assert figure(found) == pytest.approx([wanted], abs=1e-12)
 
 
 def random_maps(count, side, steps, seed=0):
@@ -191,6 +208,22 @@ def test_metrics_of_a_run_get_their_intervals(judge):
     for info in found.values():
         low, high = info.interval
         assert 0 <= low <= high <= 1
+
+
+def test_class_metrics_of_a_run_get_their_intervals(judge):
+    """And they depend on the probabilities, though the scores are the same."""
+    metrics, shared = [ClassAccuracy(), ClassBalancedAccuracy(), ClassF1Macro()], SharedIntervals(100)
+    defective = np.array([sample.anomalous for sample in judge.samples])
+    for wrong, least in ((0, 1.0), (1, 0.0)):
+        said = defective.copy()
+        said[:wrong] ^= True
+        classes = np.stack([~said, said], 1).astype(np.float32)
+        one = replace(judge, predictions=replace(judge.predictions, classes=classes))
+        found = shared.added(measure(metrics, one.evidence()), one)
+        for info in found.values():
+            low, high = info.interval
+            assert low <= info.value <= high
+            assert (low == 1.0) == (least == 1.0)
 
 
 def test_a_metric_of_somebody_else_gets_none(judge):
