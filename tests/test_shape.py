@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted([*ROOT.glob("adbench/**/*.py"), *ROOT.glob("plugins/*/src/**/*.py")])
 FILE_CAP, FILE_MEDIAN = 400, 120
+LEADERBOARDS_CAP = 4_000_000
+"""Bytes."""
 FUNCTION_CAP, FUNCTION_P90, FUNCTION_MEDIAN = 40, 16, 6
 VAGUE = {"utils.py", "util.py", "helpers.py", "common.py", "misc.py", "base.py"}
 
@@ -73,6 +75,11 @@ def test_the_core_alone_is_as_small():
     assert statistics.median(len(path.read_text().splitlines()) for path in core) <= FILE_MEDIAN
     assert statistics.median(sizes) <= FUNCTION_MEDIAN
     assert sizes[int(0.9 * len(sizes))] <= FUNCTION_P90
+
+
+def test_the_shipped_leaderboards_are_small():
+    """Everybody who clones the repository loads them."""
+    assert sum(file.stat().st_size for file in ROOT.glob("leaderboards/**/*") if file.is_file()) <= LEADERBOARDS_CAP
 
 
 def unannotated(node):

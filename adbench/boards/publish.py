@@ -22,9 +22,7 @@ from adbench.boards.records.board_extras import (
     PICTURES,
     Gallery,
     attach,
-    files_beside,
     files_of_extras,
-    unpacked,
 )
 from adbench.boards.records.board_files import (
     RECORDS,
@@ -38,6 +36,7 @@ from adbench.boards.records.board_files import (
 from adbench.boards.records.installed import BoardFacts
 from adbench.boards.records.integrity import integrity_table
 from adbench.boards.records.keys import UnitKey, method_key, method_name, short_keys, shots_of, unit_of
+from adbench.boards.records.line_files import PACKED, line_files, read_line_file
 from adbench.boards.records.manifest import MANIFEST_FILE
 from adbench.boards.records.merging import MergeNotes
 from adbench.boards.records.pictures import PHOTOGRAPH
@@ -231,7 +230,7 @@ def _record_files(leaderboard: BoardFiles) -> dict[Path, bytes]:
         methods[method_key(found.record)].append(found)
     short = short_keys(methods)
     named = {f"{_file_words(members)}{short[key]}": members for key, members in methods.items()}
-    lines = {f"{name}.jsonl": [found.line for found in members] for name, members in named.items()}
+    lines = {f"{name}{PACKED}": [found.line for found in members] for name, members in named.items()}
     for name, unread in leaderboard.unread.items():
         lines.setdefault(name, []).extend(unread)
     files = {
@@ -279,7 +278,7 @@ def _methods(leaderboard: BoardFiles) -> int:
 def _stray(root: Path, wanted: Iterable[Path]) -> list[Path]:
     """Files of records, details or pictures whose lines are all in files of other names, and assets of no page."""
     boards = list(root.glob("*/*"))
-    there = {path for board in boards for kind in (RECORDS, DETAILS, PICTURES) for path in files_beside(board, kind)}
+    there = {path for board in boards for kind in (RECORDS, DETAILS, PICTURES) for path in line_files(board / kind)}
     there |= {path for board in boards for path in (board / PICTURES).glob(f"*{PHOTOGRAPH}")}
     there |= {file for file in map((root / OVERALL).joinpath, (README, PAGE, "table.csv")) if _is_generated(file)}
     assets = {path for path in _among_assets(root) if is_asset_name(path.name) and not _is_folder(path)}
@@ -317,7 +316,7 @@ def _holds(path: Path, content: bytes) -> bool:
     if path.suffix != ".xz":
         return path.read_bytes() == content
     try:
-        return unpacked(path, path.parent).encode() == content
+        return read_line_file(path, "lines of a board", path.parent).encode() == content
     except StorageError:
         return False
 

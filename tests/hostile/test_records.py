@@ -21,6 +21,7 @@ import pytest
 from adbench import StorageError, UsageError
 from adbench.boards.publish import Renderers, build, check
 from adbench.boards.records.installed import BoardFacts
+from adbench.boards.records.line_files import read_line_file
 from adbench.builtin.reports import Csv, Markdown
 from adbench.cli import call
 from adbench.engine.plan.derived import Declarations
@@ -138,7 +139,11 @@ def rows(board):
 
 
 def lines(board):
-    return [json.loads(line) for file in board.glob("records/*.jsonl") for line in file.read_text().splitlines()]
+    return [json.loads(line) for file in board.glob("records/*") for line in text_lines(file)]
+
+
+def text_lines(file):
+    return read_line_file(file, "records").splitlines()
 
 
 def edited(data, change, *, again=True):
@@ -205,8 +210,9 @@ class TestForgedMetrics:
         assert rows(board)["honest"][1] == "1"
 
     def test_an_honest_line_that_is_edited_is_unverified_and_named(self, board, root):
-        (file,) = board.glob("records/*.jsonl")
-        file.write_text(file.read_text().replace('"value":0.8', '"value":0.99', 1))
+        (file,) = board.glob("records/*")
+        text = read_line_file(file, "records").replace('"value":0.8', '"value":0.99', 1)
+        file.write_bytes(lzma.compress(text.encode()))
         assert any("not as it was when it came" in problem for problem in check(root, RENDERERS).problems)
         build([], root, RENDERERS)
         assert rows(board)["honest, unverified"][1] == "—"
@@ -319,7 +325,7 @@ class TestForgedIdentity:
         assert build([strange], root, RENDERERS).problems == []
         board = root / "demo/full-shot"
         assert len(rows(board)) == 2
-        assert sorted(len(file.read_text().splitlines()) for file in board.glob("records/*")) == [4, 4]
+        assert sorted(len(text_lines(file)) for file in board.glob("records/*")) == [4, 4]
         assert check(root, RENDERERS).problems == []
 
     @pytest.mark.parametrize("disguise", ["{name} ({key})", "{name}, unverified", "{name}, full-shot", "{name}"])
@@ -459,13 +465,13 @@ class TestDeletionAndOutvoting:
         assert len(outcome.problems) == (4 if raw else 0)
 
     def test_lines_that_do_not_count_stay_in_their_file(self, board, root):
-        before = sum(len(file.read_text().splitlines()) for file in board.glob("records/*"))
+        before = len(lines(board))
         again = canonical_json(record(auroc=0.1))
         (board / "records" / "aaa.jsonl").write_text(again + "\n")
         for _ in range(2):
             assert any("is the same run" in problem for problem in build([], root, RENDERERS).problems)
-        assert again in (board / "records" / "aaa.jsonl").read_text()
-        assert sum(len(file.read_text().splitlines()) for file in board.glob("records/*")) == before + 1
+        assert again in text_lines(board / "records" / "aaa.jsonl.xz")
+        assert len(lines(board)) == before + 1
         assert rows(board)["honest"][1:] == ("1", "80.0 ± 0.0")
 
     def test_replacing_one_method_leaves_the_lines_of_others(self, board, root, strange):

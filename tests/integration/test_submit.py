@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from adbench.boards.records.line_files import read_line_file
 from adbench.cli import call
 from adbench.engine.store.record import RECORD_FILE, find_runs
 
@@ -52,7 +53,7 @@ def edit(folder, change):
 
 
 def records(at):
-    return list((at / "leaderboards/parts/full-shot/records").glob("*.jsonl"))
+    return list((at / "leaderboards/parts/full-shot/records").glob("*.jsonl.xz"))
 
 
 def test_a_whole_row_is_handed_in(message, at):
@@ -61,7 +62,7 @@ def test_a_whole_row_is_handed_in(message, at):
     assert "4 records of" in out
     assert "pull request" in out
     (file,) = records(at)
-    assert len(file.read_text(encoding="utf-8").splitlines()) == 4
+    assert len(read_line_file(file, "records").splitlines()) == 4
     assert message("check")[0] == 0
 
 
@@ -220,7 +221,7 @@ def test_a_made_up_figure_is_found_out(message, at):
 def test_one_of_many_records_is_verified(message, at):
     message("submit", "runs", "--data", "parts")
     (file,) = records(at)
-    wanted = json.loads(file.read_text(encoding="utf-8").splitlines()[2])
+    wanted = json.loads(read_line_file(file, "records").splitlines()[2])
     code, out, _ = message("verify", file, "--id", wanted["id"][:10], "--data", "parts", "--device", "cpu")
     assert code == 0
     assert out.count("verified") == 1

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, TypeAlias, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from adbench import AdbenchError, StorageError
-from adbench.api.untrusted import is_there, read_plain, read_xz
+from adbench.api.untrusted import is_there
 from adbench.boards.records.corners import thinned
 from adbench.boards.records.keys import row_key
+from adbench.boards.records.line_files import PACKED, line_files, read_line_file
 from adbench.boards.records.manifest import Manifest
 from adbench.boards.records.pictures import (
     DrawnPicture,
@@ -37,11 +37,6 @@ from adbench.engine.store.class_report import ClassReport
 from adbench.engine.store.record import ResultRecord, canonical_json
 
 DETAILS, PICTURES = "details", "pictures"
-PACKED = ".jsonl.xz"
-"""Suffixes of the files of details and pictures; boards of older versions have plain `.jsonl`."""
-MAX_FILE_BYTES = 1 << 30
-MAX_UNPACKED_BYTES = 256 << 20
-"""Largest size of a compressed file, which may unpack to a thousand times as much."""
 MAX_IMAGES = 20_000
 """Of one unit, whose details a page may show."""
 LEAST = 0.0005
@@ -185,7 +180,7 @@ def read_extras(folder: Path, manifest: Manifest) -> BoardExtras:
     extras = BoardExtras()
     extras.photographs = read_photographs(folder / PICTURES, extras.problems)
     for name, lines in ((DETAILS, extras.details), (PICTURES, extras.pictures)):
-        for file in sorted(files_beside(folder, name)):
+        for file in sorted(line_files(folder / name)):
             for number, line in enumerate(_lines(file, folder), start=1):
                 found = _ID.search(line)
                 fault = _fault(name, line, found and found[1], lines, manifest)
@@ -215,25 +210,8 @@ def upgrade(extras: BoardExtras, records: Iterable[ResultRecord]) -> None:
                 lines.setdefault(record.id, _ID.sub(f'"id":"{record.id}"', line, count=1))
 
 
-def files_beside(folder: Path, kind: str) -> Iterator[Path]:
-    """The files of lines of one kind in a board's folder, be they compressed or of an older version."""
-    return chain((folder / kind).glob("*.jsonl"), (folder / kind).glob(f"*{PACKED}"))
-
-
-def unpacked(file: Path, folder: Path) -> str:
-    """The text of a file beside the records.
-
-    Raises:
-        StorageError: it cannot be read, or is far too large.
-    """
-    what = "a board's details or pictures"
-    if file.suffix == ".xz":
-        return read_xz(file, MAX_UNPACKED_BYTES, what, folder)
-    return read_plain(file, MAX_FILE_BYTES, what, folder)
-
-
 def _lines(file: Path, folder: Path) -> list[str]:
-    return unpacked(file, folder).split("\n")[:-1]
+    return read_line_file(file, "a board's details or pictures", folder).split("\n")[:-1]
 
 
 def attach(

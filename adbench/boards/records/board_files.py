@@ -11,6 +11,7 @@ from adbench import StorageError
 from adbench.boards.board import BOARD_FILE, Board, belongs, board_folder, default_board, describe, read_board
 from adbench.boards.records.board_extras import DETAILS, PICTURES, BoardExtras, read_extras, upgrade
 from adbench.boards.records.installed import BoardFacts, no_duplicates_search
+from adbench.boards.records.line_files import line_files, packed_name
 from adbench.boards.records.manifest import Manifest, read_manifest
 from adbench.boards.records.merging import Merge, MergeNotes
 from adbench.boards.records.records_io import FoundRecord, read_lines, read_run
@@ -101,8 +102,8 @@ def _is_left(found: FoundRecord, kept: FoundRecord | None) -> bool:
 
 
 def _file_of(found: FoundRecord) -> str:
-    """The name of the file that holds a line."""
-    return Path(found.where.rpartition(":")[0]).name
+    """The name of the file that holds a line after the next build."""
+    return packed_name(Path(found.where.rpartition(":")[0]).name)
 
 
 def read_boards(root: Path, outcome: BuildReport, known: BoardFacts) -> list[BoardFiles]:
@@ -130,14 +131,14 @@ def read_board_files(folder: Path, outcome: BuildReport, known: BoardFacts) -> B
         StorageError: the board or a file of records cannot be read at all.
     """
     leaderboard = BoardFiles(folder, read_board(folder / BOARD_FILE), manifest=read_manifest(folder))
-    for file in sorted((folder / RECORDS).glob("*.jsonl")):
+    for file in sorted(line_files(folder / RECORDS)):
         if not file.resolve().is_relative_to(folder.resolve()):
             outcome.problems.append(f"{file}: a link that leaves the board's folder; put the file itself there")
             continue
         for line, found in read_lines(file):
             against = found if isinstance(found, str) else _fault_on_board(found, leaderboard.board, known)
             if against or isinstance(found, str):
-                leaderboard.unread[file.name].append(line)
+                leaderboard.unread[packed_name(file.name)].append(line)
                 outcome.problems.append(against)
                 continue
             measured = leaderboard.manifest.confirms(found)

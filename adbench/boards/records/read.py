@@ -6,17 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from adbench import StorageError
+from adbench.boards.records.line_files import is_line_file, line_files
 from adbench.boards.records.records_io import FoundRecord, read_lines, read_run
 from adbench.engine.store.record import ResultRecord, find_runs
 
-_LINES = ("records/*.jsonl", "*/records/*.jsonl", "*/*/records/*.jsonl")
+_FOLDERS = ("records", "*/records", "*/*/records")
 
 
 def read_records(*places: Path | str) -> list[ResultRecord]:
     """The records in each place, sorted by file, those with the same id once.
 
     Args:
-        places: folders of runs, single runs, leaderboards, single boards, or files of records (`.jsonl`).
+        places: folders of runs, single runs, leaderboards, single boards, or files of records (`.jsonl.xz`;
+            `.jsonl` in older boards).
 
     Raises:
         StorageError: a place holds no record, or one that cannot be read.
@@ -34,9 +36,9 @@ def read_records(*places: Path | str) -> list[ResultRecord]:
 
 
 def _found(path: Path) -> Iterator[FoundRecord | str]:
-    if path.suffix == ".jsonl":
+    if is_line_file(path):
         yield from (found for _, found in read_lines(path))
         return
     yield from map(read_run, find_runs(path))
-    files = sorted({file for pattern in _LINES for file in path.glob(pattern)})
+    files = sorted({file for pattern in _FOLDERS for folder in path.glob(pattern) for file in line_files(folder)})
     yield from (found for file in files for _, found in read_lines(file))

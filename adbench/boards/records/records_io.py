@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 
 from adbench import StorageError
-from adbench.api.untrusted import read_plain
 from adbench.boards.records.integrity import forged
+from adbench.boards.records.line_files import read_line_file
 from adbench.boards.text import plain
 from adbench.engine.store.record import (
     RECORD_FILE,
@@ -23,7 +23,8 @@ from adbench.engine.store.record import (
     read_record,
 )
 
-MAX_FILE_BYTES = 256 << 20
+MAX_FILE_BYTES = 64 << 20
+"""Text of a method's file: ten thousand records."""
 MAX_COST = 1e12
 MAX_COUNT = 10**9
 MAX_SEED = (1 << 64) - 1
@@ -93,9 +94,9 @@ def read_lines(file: Path) -> Iterator[tuple[str, FoundRecord | str]]:
     """Each line of a file of records, with its record or the sentence that says why it is none.
 
     Raises:
-        StorageError: the file cannot be read, is no UTF-8 text or is far too large.
+        StorageError: the file cannot be read, is damaged, is no UTF-8 text or is far too large.
     """
-    lines = read_plain(file, MAX_FILE_BYTES, "a file of records").split("\n")
+    lines = read_line_file(file, "a file of records", most=MAX_FILE_BYTES).split("\n")
     before: RecipeInfo | None = None
     for number, line in enumerate(lines, start=1):
         if line.strip():

@@ -145,9 +145,10 @@ def verify_command(record: Path, data: str | None, prefix: str, tolerance: float
 
 def _records(path: Path) -> list[ResultRecord]:
     """The records of a file or folder; raises `StorageError` if one of them contradicts itself."""
+    from adbench.boards.records.line_files import is_line_file
     from adbench.boards.records.records_io import read_lines, read_run
 
-    found = [each for _, each in read_lines(path)] if path.suffix == ".jsonl" else [read_run(path)]
+    found = [each for _, each in read_lines(path)] if is_line_file(path) else [read_run(path)]
     for each in found:
         if isinstance(each, str):
             raise StorageError(each)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 import re
 import shutil
 from dataclasses import replace
@@ -14,6 +15,7 @@ from adbench.boards.page import html
 from adbench.boards.page.asset_files import Asset
 from adbench.boards.publish import GENERATED, Renderers, build, check
 from adbench.boards.records.installed import BoardFacts
+from adbench.boards.records.line_files import read_line_file
 from adbench.boards.records.records_io import to_line
 from adbench.builtin.reports import Csv, Markdown
 
@@ -40,7 +42,7 @@ def test_runs_become_a_board(make_run, root):
     names = list(tree(root))
     assert [name.split("-")[0] for name in names[1:5]] == ["assets/board", "assets/index", "assets/page", "assets/plot"]
     assert [names[0], *names[5:7]] == ["README.md", "demo/full-shot/README.md", "demo/full-shot/board.yaml"]
-    records = [name for name in names if name.endswith(".jsonl")]
+    records = [name for name in names if name.endswith(".jsonl.xz")]
     assert [name.split("/")[-1].rsplit("-", 1)[0] for name in records] == ["knn", "other"]
     assert names[-2:] == ["demo/full-shot/table.csv", "index.html"]
     page = (root / "demo/full-shot/README.md").read_text(encoding="utf-8")
@@ -56,7 +58,7 @@ def test_records_are_canonical_sorted_lines(make_run, make_record, root):
     build([root.parent / "runs"], root, RENDERERS)
     (file,) = (root / "demo/full-shot/records").iterdir()
     expected = "".join(to_line(make_record(category=category, seed=seed)) + "\n" for category, seed in sorted(asked))
-    assert file.read_text(encoding="utf-8") == expected
+    assert read_line_file(file, "records") == expected
 
 
 def test_building_again_changes_nothing_and_checks_out(make_run, root):
@@ -81,7 +83,7 @@ def test_new_records_join_those_that_are_there(make_run, root):
     build([make_run()], root, RENDERERS)
     build([make_run(category="cable")], root, RENDERERS)
     (file,) = (root / "demo/full-shot/records").iterdir()
-    assert len(file.read_text(encoding="utf-8").splitlines()) == 2
+    assert len(read_line_file(file, "records").splitlines()) == 2
     assert check(root, RENDERERS).problems == []
 
 
@@ -90,7 +92,7 @@ def test_new_records_join_those_that_are_there(make_run, root):
     "name",
     [
         *("README.md", "index.html", "assets/plot-*.js", "assets/board-*.js", "assets/index-*.js", "assets/page-*.css"),
-        *(f"demo/full-shot/{name}" for name in ("README.md", "index.html", "table.csv", "records/*.jsonl")),
+        *(f"demo/full-shot/{name}" for name in ("README.md", "index.html", "table.csv")),
     ],
 )
 def test_check_finds_every_edit(make_run, root, name):
@@ -107,12 +109,53 @@ def test_check_finds_every_edit(make_run, root, name):
 def test_check_finds_what_is_missing_and_what_is_too_much(make_run, root):
     build([make_run()], root, RENDERERS)
     (file,) = (root / "demo/full-shot/records").iterdir()
-    file.rename(file.with_name("another.jsonl"))
+    file.rename(file.with_name("another.jsonl.xz"))
     (root / "demo/full-shot/table.csv").unlink()
     assert len(check(root, RENDERERS).problems) == 3
     build([], root, RENDERERS)
     assert file.exists()
-    assert not file.with_name("another.jsonl").exists()
+    assert not file.with_name("another.jsonl.xz").exists()
+
+
+def test_check_finds_an_edited_record(make_run, root):
+    build([make_run()], root, RENDERERS)
+    (file,) = (root / "demo/full-shot/records").iterdir()
+    file.write_bytes(lzma.compress(read_line_file(file, "records").replace("\n", "\n\n").encode()))
+    assert [problem.partition(":")[0] for problem in check(root, RENDERERS).problems] == [str(file)]
+    build([], root, RENDERERS)
+    assert check(root, RENDERERS).problems == []
+
+
+def plain_records(root):
+    """Each file of records as boards of older versions have it, beside the compressed one."""
+    for file in root.glob("*/*/records/*.xz"):
+        older = file.with_suffix("")
+        older.write_bytes(lzma.decompress(file.read_bytes()))
+        yield file, older
+
+
+def test_records_of_older_boards_are_read_and_compressed_by_the_next_build(make_run, root):
+    build([make_run(seed=seed) for seed in (0, 1)], root, RENDERERS)
+    before = tree(root)
+    ((file, older),) = plain_records(root)
+    older.write_text(older.read_text(encoding="utf-8") + "{\n", encoding="utf-8")
+    file.unlink()
+    problems = check(root, RENDERERS).problems
+    assert [problem.partition(":")[0] for problem in problems] == [str(older), str(file), str(older)]
+    assert all("run 'adbench board build'" in problem for problem in problems[1:])
+    assert "1 | knn | 90.0 ± 0.0" in (root / "demo/full-shot/README.md").read_text(encoding="utf-8")
+    build([], root, RENDERERS)
+    assert read_line_file(file, "records").endswith("}\n{\n"), "the line that is no record is kept"
+    file.write_bytes(before[file.relative_to(root).as_posix()])
+    assert tree(root) == before
+
+
+def test_both_files_of_records_may_be_there_where_a_build_was_stopped(make_run, root):
+    build([make_run(seed=seed) for seed in (0, 1)], root, RENDERERS)
+    before = tree(root)
+    assert len(list(plain_records(root))) == 1
+    assert build([], root, RENDERERS).problems == []
+    assert tree(root) == before
 
 
 def test_a_bad_run_is_named_and_left_out(make_run, root):
@@ -127,19 +170,18 @@ def test_a_bad_run_is_named_and_left_out(make_run, root):
 def test_a_bad_line_on_a_board_is_named_and_never_lost(make_run, root):
     build([make_run()], root, RENDERERS)
     (file,) = (root / "demo/full-shot/records").iterdir()
-    with file.open("a", encoding="utf-8") as lines:
-        lines.write('{"schema": 3}\n')
+    file.write_bytes(lzma.compress((read_line_file(file, "records") + '{"schema": 3}\n').encode()))
     assert any(f"{file}:2" in problem for problem in check(root, RENDERERS).problems)
     outcome = build([make_run(category="cable")], root, RENDERERS)
     assert any(f"{file}:2" in problem for problem in outcome.problems)
-    assert file.read_text(encoding="utf-8").splitlines()[-1] == '{"schema": 3}'
-    assert len(file.read_text(encoding="utf-8").splitlines()) == 3
+    kept = read_line_file(file, "records").splitlines()
+    assert (kept[-1], len(kept)) == ('{"schema": 3}', 3)
 
 
 def test_a_record_of_another_board_does_not_count(make_run, make_record, root):
     build([make_run()], root, RENDERERS)
-    file = root / "demo/full-shot/records/stranger.jsonl"
-    file.write_text(to_line(make_record(dataset="mvtec-ad")) + "\n", encoding="utf-8")
+    file = root / "demo/full-shot/records/stranger.jsonl.xz"
+    file.write_bytes(lzma.compress(to_line(make_record(dataset="mvtec-ad")).encode() + b"\n"))
     problems = check(root, RENDERERS).problems
     assert len(problems) == 1
     assert "not of this board" in problems[0]
@@ -212,7 +254,7 @@ def test_thresholds_of_runs_stand_on_the_page(make_run, make_record, root):
 def test_names_of_strangers_stay_inside_the_root(make_run, root):
     build([make_run("../../../evil", dataset="../../up/`x`")], root, RENDERERS)
     assert all(path.is_relative_to(root) for path in root.parent.rglob("*evil*"))
-    assert len(list(root.glob("up-x-????????/full-shot/records/evil-*.jsonl"))) == 1
+    assert len(list(root.glob("up-x-????????/full-shot/records/evil-*.jsonl.xz"))) == 1
     assert check(root, RENDERERS).problems == []
 
 
@@ -227,7 +269,7 @@ def test_untrusted_text_is_inert_on_the_page(make_run, root):
 
 def test_one_name_may_have_many_specs(make_run, root):
     build([make_run(k=1), make_run(k=2)], root, RENDERERS)
-    assert len(list(root.glob("demo/full-shot/records/knn-*.jsonl"))) == 2
+    assert len(list(root.glob("demo/full-shot/records/knn-*.jsonl.xz"))) == 2
 
 
 def test_nothing_to_read_is_reported(root, tmp_path):
