@@ -28,37 +28,6 @@ All others are adbench's own and may change at any time.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from adbench.api.backbone import Backbone, Weights
-from adbench.api.bank import (
-    AlignedBank,
-    Bank,
-    EnergyBank,
-    GaussianBank,
-    PrototypeBank,
-    ReconstructionBank,
-    Source,
-    VectorBank,
-)
-from adbench.api.component import Component, Field
-from adbench.api.context import Context
-from adbench.api.dataset import GOOD, Dataset, Sample, Split
-from adbench.api.features import Batch, Features, FeatureStream, ImageScores, Scores
-from adbench.api.geometry import Geometry, Tiling
-from adbench.api.metric import Evidence, Measure, Metric
-from adbench.api.scorer import Scorer
-from adbench.api.stages import Aggregator, Augmenter, Masker, Neck, Preprocessor
-from adbench.errors import (
-    AdbenchError,
-    BadImage,
-    ContractError,
-    DataError,
-    StorageError,
-    UnknownName,
-    UsageError,
-    WeightsError,
-)
-from adbench.registration.hookspecs import hookimpl
-
 __version__ = "0.1.0"
 
 __all__ = [
@@ -109,9 +78,55 @@ __all__ = [
     "run",
 ]
 
-_LATE = {"Detector": "detector", "evaluate": "evaluation", "run": "runs"}
-"""Names that are imported when they are first asked for, with their modules in `adbench.detector`: a plugin needs none
-of them, and torch takes seconds."""
+_PLACES = {
+    "AdbenchError": "errors",
+    "Aggregator": "api.stages",
+    "AlignedBank": "api.bank",
+    "Augmenter": "api.stages",
+    "Backbone": "api.backbone",
+    "BadImage": "errors",
+    "Bank": "api.bank",
+    "Batch": "api.features",
+    "Component": "api.component",
+    "Context": "api.context",
+    "ContractError": "errors",
+    "DataError": "errors",
+    "Dataset": "api.dataset",
+    "Detector": "detector.detector",
+    "EnergyBank": "api.bank",
+    "Evidence": "api.metric",
+    "FeatureStream": "api.features",
+    "Features": "api.features",
+    "Field": "api.component",
+    "GOOD": "api.dataset",
+    "GaussianBank": "api.bank",
+    "Geometry": "api.geometry",
+    "ImageScores": "api.features",
+    "Masker": "api.stages",
+    "Measure": "api.metric",
+    "Metric": "api.metric",
+    "Neck": "api.stages",
+    "Preprocessor": "api.stages",
+    "PrototypeBank": "api.bank",
+    "ReconstructionBank": "api.bank",
+    "Sample": "api.dataset",
+    "Scorer": "api.scorer",
+    "Scores": "api.features",
+    "Source": "api.bank",
+    "Split": "api.dataset",
+    "StorageError": "errors",
+    "Tiling": "api.geometry",
+    "UnknownName": "errors",
+    "UsageError": "errors",
+    "VectorBank": "api.bank",
+    "Weights": "api.backbone",
+    "WeightsError": "errors",
+    "evaluate": "detector.evaluation",
+    "hookimpl": "registration.hookspecs",
+    "run": "detector.runs",
+}
+"""Each name and its module, which is imported when the name is first asked for: a command that prints a list needs no
+pydantic, a plugin no torch."""
 
 _ELSEWHERE = {
     "banks": ("checked_batches", "free_bytes", "require_finite", "require_room"),
@@ -211,20 +226,53 @@ _ELSEWHERE = {
 """Names that the other public modules hold: an import of one from here gets an error with the right module."""
 
 if TYPE_CHECKING:
+    from adbench.api.backbone import Backbone, Weights
+    from adbench.api.bank import (
+        AlignedBank,
+        Bank,
+        EnergyBank,
+        GaussianBank,
+        PrototypeBank,
+        ReconstructionBank,
+        Source,
+        VectorBank,
+    )
+    from adbench.api.component import Component, Field
+    from adbench.api.context import Context
+    from adbench.api.dataset import GOOD, Dataset, Sample, Split
+    from adbench.api.features import Batch, Features, FeatureStream, ImageScores, Scores
+    from adbench.api.geometry import Geometry, Tiling
+    from adbench.api.metric import Evidence, Measure, Metric
+    from adbench.api.scorer import Scorer
+    from adbench.api.stages import Aggregator, Augmenter, Masker, Neck, Preprocessor
     from adbench.detector.detector import Detector
     from adbench.detector.evaluation import evaluate
     from adbench.detector.runs import run
+    from adbench.errors import (
+        AdbenchError,
+        BadImage,
+        ContractError,
+        DataError,
+        StorageError,
+        UnknownName,
+        UsageError,
+        WeightsError,
+    )
+    from adbench.registration.hookspecs import hookimpl
 else:  # a type checker would take every name for one that is here
 
     def __getattr__(name: str) -> Any:
-        """A name of `_LATE`; no other that is missing is found here.
+        """A name of `_PLACES`, or a public module; no other that is missing is found here.
 
         Raises:
             ImportError: another public module holds it; an AttributeError would lose its message in an import.
             AttributeError: no public module holds it.
         """
-        if name in _LATE:
-            return getattr(import_module(f"adbench.detector.{_LATE[name]}"), name)
+        if name in _PLACES:
+            found = globals()[name] = getattr(import_module(f"adbench.{_PLACES[name]}"), name)
+            return found
+        if name in _ELSEWHERE:
+            return import_module(f"adbench.{name}")
         module = next((module for module, names in _ELSEWHERE.items() if name in names), None)
         if module:
             raise ImportError(f"{name} is in adbench.{module}: from adbench.{module} import {name}", name=__name__)

@@ -382,3 +382,22 @@ def test_a_command_that_reads_or_draws_images_says_how_to_install_what_it_needs(
     done = without_run("data", "show", str(tmp_path / "part"), "--out", str(tmp_path / "sheets"), missing=(missing,))
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith(f"error: this command needs {missing}; pip install")
+
+
+def test_the_package_finds_its_names_where_a_type_checker_finds_them():
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    found = {
+        alias.name: (node.module or "").removeprefix("adbench.")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("adbench.")
+        for alias in node.names
+    }
+    assert found == adbench._PLACES
+    assert sorted(adbench._PLACES) == sorted(adbench.__all__)
+
+
+@pytest.mark.slow
+def test_the_package_and_the_command_line_start_without_pydantic():
+    code = "import sys, adbench.cli; print(sorted({'pydantic', 'numpy', 'adbench.api'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

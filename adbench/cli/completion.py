@@ -8,6 +8,7 @@ from contextlib import suppress
 import click
 from click.shell_completion import CompletionItem
 
+from adbench.cli.plugins import listing
 from adbench.errors import AdbenchError
 
 VARIABLE = "_ADBENCH_COMPLETE"
@@ -21,22 +22,18 @@ _FILES = CompletionItem("", type="file")
 
 def recipes(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
     """Recipes by name; a path when no name begins like that."""
-    from adbench.registration.registry import installed
-
-    return _matching(begun, installed().recipe_files) or [_FILES]
+    return _matching(begun, listing().of("recipe")) or [_FILES]
 
 
 def components(kind: str) -> Completion:
     """A completion of the components of one kind, and of the options of a component after its colon."""
 
     def complete(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
-        from adbench.registration.registry import installed
-
         name, colon, _rest = begun.partition(":")
-        entries = {entry.name: entry for entry in installed().entries(kind)}
+        rows = listing().of(kind)
         if not colon:
-            return _matching(begun, entries)
-        options = entries[name].cls.Config.model_fields if name in entries else ()
+            return _matching(begun, rows)
+        options = rows[name]["options"] if name in rows else ()
         before = begun[: max(begun.rfind(":"), begun.rfind(",")) + 1]
         return _matching(begun, (f"{before}{option}=" for option in options))
 
@@ -45,17 +42,12 @@ def components(kind: str) -> Completion:
 
 def datasets(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
     """Datasets by name; a path when no name begins like that."""
-    from adbench.registration.registry import installed
-
-    return _matching(begun, (entry.name for entry in installed().entries("dataset"))) or [_FILES]
+    return _matching(begun, listing().of("dataset")) or [_FILES]
 
 
 def everything(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
     """Components, recipes and datasets by name; a path when no name begins like that."""
-    from adbench.registration.registry import installed
-
-    registry = installed()
-    return _matching(begun, {*registry.recipe_files, *(entry.name for entry in registry.entries())}) or [_FILES]
+    return _matching(begun, {row["name"] for row in listing().rows}) or [_FILES]
 
 
 def categories(ctx: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:

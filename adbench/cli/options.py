@@ -149,14 +149,9 @@ def _parse_size(_: click.Context, __: click.Parameter, value: str | None) -> int
 
 
 def _parse_cache(_: click.Context, __: click.Parameter, value: str | None) -> Path | None:
+    from adbench.engine.process.location import cache_folder
+
     return None if value == "none" else cache_folder(value)
-
-
-def cache_folder(path: str | None) -> Path:
-    """The folder of features and exported networks: the given path, or else the user's cache folder."""
-    from platformdirs import user_cache_path
-
-    return Path(path).expanduser() if path else user_cache_path("adbench", appauthor=False)
 
 
 _METHOD_OPTIONS = (

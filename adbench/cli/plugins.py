@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from adbench.cli.screen import echo
 
 if TYPE_CHECKING:
+    from adbench.registration.listing import Listing
     from adbench.registration.registry import Problem, Registry
 
 _printed: dict[str, None] = {}
@@ -37,6 +39,15 @@ def installed() -> Registry:
     _used[:] = [found]
     report_problems(found.problems)
     return found
+
+
+def listing() -> Listing:
+    """The names and options of everything that is installed: kept from an earlier command if nothing has changed."""
+    from adbench.engine.process.location import cache_folder
+    from adbench.registration.listing import listed
+
+    place = os.environ.get("ADBENCH_CACHE")
+    return listed(None if place == "none" else cache_folder(place))
 
 
 def report_problems(problems: Iterable[Problem]) -> None:

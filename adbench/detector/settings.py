@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from adbench.engine.plan.settings import Settings, choose_device
+from adbench.engine.process.location import cache_folder
 
 USUAL = "usual"
 """The user's own cache folder."""
@@ -16,9 +17,7 @@ def settings_of(device: str, runtime: str, batch_size: int, workers: int, cache:
     Raises:
         UsageError: a GPU is asked for and there is none.
     """
-    from platformdirs import user_cache_path
-
-    folder = user_cache_path("adbench", appauthor=False) if cache == USUAL else cache
+    folder = cache_folder(None) if cache == USUAL else cache
     return Settings(
         out=Path(),
         device=choose_device(device),

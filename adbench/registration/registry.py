@@ -79,11 +79,15 @@ class Problem:
 
 @dataclass(eq=False)
 class Registry:
-    """The registry of all plugins' components and recipes. `load_registry` makes it; it is read-only afterwards."""
+    """The registry of all plugins' components and recipes. `load_registry` makes it; it is read-only afterwards.
+
+    `modules` are those that the entry points of the loaded plugins name.
+    """
 
     components: dict[tuple[str, str], Entry] = field(default_factory=dict)
     recipe_files: dict[str, RecipeFile] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    modules: list[str] = field(default_factory=list)
     manager: pluggy.PluginManager = field(default_factory=lambda: pluggy.PluginManager(hookspecs.GROUP))
 
     def entries(self, kind: str | None = None) -> list[Entry]:
@@ -323,6 +327,7 @@ def load_registry(disable: str | None = None, *, parts: bool = True) -> Registry
 def _load(registry: Registry, found: Found, *, parts: bool) -> None:
     plugin = found.point.load()
     registry.load(found.name, found.version, plugin, parts=parts)
+    registry.modules.append(found.point.module)
     if not has_hook(plugin):
         raise PluginError(f"{found.point.value} has no hook; mark its register_components function with @hookimpl")
 
@@ -346,6 +351,11 @@ _instead: list[Registry] = []
 def installed() -> Registry:
     """The registry of this process, loaded once."""
     return _instead[-1] if _instead else _loaded()
+
+
+def is_loaded() -> bool:
+    """Whether `installed` has its answer already."""
+    return bool(_instead or _loaded.cache_info().currsize)
 
 
 installed.cache_clear = _loaded.cache_clear  # type: ignore[attr-defined]

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from adbench.engine.features.cache_files import FolderInfo
 
 
-_OTHERS = ("runtimes", "masks", "tuned")
-"""Folders beside the features: files of backbones, maskers and tuners."""
+_OTHERS = ("runtimes", "masks", "tuned", "listing")
+"""Folders beside the features: files of backbones, maskers and tuners, and the list of what is installed."""
 
 
 @click.group("cache")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adbench.cli.commands.listing import options_of
 from adbench.cli.completion import everything
 from adbench.cli.dataset_lines import about_source, found
 from adbench.cli.screen import echo, echo_json
@@ -136,6 +135,8 @@ def _options(options: Mapping[str, Any]) -> str:
 
 
 def _of_component(entry: Entry) -> Facts:
+    from adbench.registration.listing import options_of
+
     options = {
         name: f"{option['help']} ({'required' if option['required'] else 'default ' + option['default']})"
         for name, option in options_of(entry.cls).items()

@@ -1,4 +1,4 @@
-"""Where results lie: a folder of this machine, or an address."""
+"""Where files lie: results in a folder of this machine or at an address, what can be made again in the user's cache."""
 
 from __future__ import annotations
 
@@ -26,6 +26,13 @@ def place(text: str) -> Path:
     except (ImportError, ValueError, TypeError, OSError) as error:
         raise UsageError(f"{text}: {error}; install the fsspec package for it, or use a folder") from None
     return cast("Path", address)
+
+
+def cache_folder(path: str | None) -> Path:
+    """The folder of features, exported networks and lists: the given path, or else the user's cache folder."""
+    from platformdirs import user_cache_path
+
+    return Path(path).expanduser() if path else user_cache_path("adbench", appauthor=False)
 
 
 def is_here(folder: Path) -> bool:
