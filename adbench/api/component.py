@@ -179,7 +179,8 @@ def option_error(cls: type[Component], error: ValidationError) -> UsageError:
     if first["type"] == "extra_forbidden":
         return UnknownName("option", option, cls.Config.model_fields, where)
     given = "" if first["type"] == "missing" else f" (given: {first['input']!r})"
-    return UsageError(f"option {option!r} {where}: {first['msg'][:1].lower()}{first['msg'][1:]}{given}")
+    fault = first["msg"].removeprefix("Value error, ")  # pydantic's, before what a component's own check says
+    return UsageError(f"option {option!r} {where}: {fault[:1].lower()}{fault[1:]}{given}")
 
 
 __all__ = ["Component", "Config", "Field", "LocalFile", "option_error", "sha256_of"]

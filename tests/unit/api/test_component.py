@@ -1,6 +1,7 @@
 from typing import ClassVar
 
 import pytest
+from pydantic import field_validator
 
 from adbench import Aggregator, Field, UnknownName, UsageError
 from adbench.files import LocalFile, sha256_of
@@ -27,6 +28,24 @@ def test_options_are_validated_and_frozen():
         Sample(amount=-1)
     with pytest.raises(Exception, match="frozen"):
         Sample().config.amount = 2
+
+
+def test_what_a_components_own_check_says_is_shown_as_it_is():
+    class Odd(Sample):
+        """For tests."""
+
+        name = "odd"
+
+        class Config(Sample.Config):
+            @field_validator("amount")
+            @classmethod
+            def _odd(cls, amount: int) -> int:
+                if amount % 2 == 0:
+                    raise ValueError("must be odd")
+                return amount
+
+    with pytest.raises(UsageError, match=r"^option 'amount' of aggregator 'odd': must be odd \(given: 2\)$"):
+        Odd(amount=2)
 
 
 def test_an_unknown_option_suggests_the_nearest():
