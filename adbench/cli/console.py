@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Remaining
 
+from adbench.cli.forms import print_tables
 from adbench.cli.robustness_tables import robustness_tables
 from adbench.cli.screen import counted, echo_json, say, screen, visible
 from adbench.cli.summary import tables
@@ -31,14 +32,15 @@ class Console:
     """The console of a run: messages go to standard error, the table to standard output.
 
     Args:
-        quiet: prints no table, because standard output holds records.
+        form: of the tables at the end: None, "wide" or "csv"; with "json" there are none, for standard output holds
+            records.
 
     Attributes:
         records: the stream of records; None for standard output.
     """
 
-    def __init__(self, *, quiet: bool) -> None:
-        self.quiet = quiet
+    def __init__(self, form: str | None = None) -> None:
+        self.form = form
         self.err, self.out = screen(err=True), screen()
         self.records: TextIO | None = None
         self._bars: Progress | None = None
@@ -181,14 +183,13 @@ class Console:
             robustness: print the tables of corrupted and slowly changing test images too.
             recipes: of the units of this command. If two share a name, the folders of their files distinguish them.
         """
-        for table in tables([outcome.record for outcome in outcomes], _places(recipes)):
-            table.print(self.out)
-        if robustness:
-            for table in robustness_tables(outcomes):
-                table.print(self.out)
+        shown = tables([outcome.record for outcome in outcomes], _places(recipes))
+        print_tables([*shown, *(robustness_tables(outcomes) if robustness else ())], self.form)
         self._notes(outcomes)
 
     def _notes(self, outcomes: Sequence[UnitOutcome]) -> None:
+        if self.form == "csv":  # standard output holds the table alone
+            self.out = self.err
         if any(outcome.record.regime.random_weights for outcome in outcomes):
             why = "an untrained backbone or masker; these figures do not measure the method"
             self._print(("random weights", "yellow"), f": {why}")

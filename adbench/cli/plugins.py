@@ -34,10 +34,12 @@ def reported_once() -> Iterator[None]:
 def installed() -> Registry:
     """The registry of all installed plugins."""
     from adbench.registration import registry
+    from adbench.registration.variables import known_variables, misspelt
 
     found = registry.installed()
     _used[:] = [found]
     report_problems(found.problems)
+    _print_once(*misspelt(os.environ, known_variables(found)))
     return found
 
 
@@ -52,8 +54,11 @@ def listing() -> Listing:
 
 def report_problems(problems: Iterable[Problem]) -> None:
     """Print one line for each plugin, or component, that is left out; the command continues without it."""
-    for problem in problems:
-        line = f"left out: plugin {problem.dist!r}: {problem.reason}"
+    _print_once(*(f"left out: plugin {problem.dist!r}: {problem.reason}" for problem in problems))
+
+
+def _print_once(*lines: str) -> None:
+    for line in lines:
         if line not in _printed:
             _printed[line] = None
             echo(line, err=True, fg="yellow")

@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from adbench.cli.screen import counted, echo, screen
+from adbench.cli.forms import print_tables
+from adbench.cli.screen import counted, echo
 from adbench.cli.text_table import Column, TextTable
 
 if TYPE_CHECKING:
@@ -61,12 +62,13 @@ def lines_for(report: SweepReport) -> list[str]:
     return [f"{key}: {json.dumps(value)}" for key, value in shown.items()]
 
 
-def show(report: SweepReport, share: float) -> None:
-    """Print the report: tables on a terminal, plain lines elsewhere."""
-    out = screen()
+def show(report: SweepReport, share: float, form: str | None = None) -> None:
+    """Print the report: tables on a terminal, plain lines elsewhere; as CSV the tables alone."""
+    if form == "csv":
+        print_tables(_tables(report), form)
+        return
     echo(*_heading(report, share))
-    for table in _tables(report):
-        table.print(out)
+    print_tables(_tables(report), form)
     echo(*_undefined(report))
     _echo_lines(report)
 

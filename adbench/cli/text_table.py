@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, chop_cells
 from rich.console import Console as RichConsole
 from rich.text import Text
 
 from adbench.cli.screen import visible
+
+if TYPE_CHECKING:
+    from adbench.api.report import Table
 
 _GAP = 2
 """Cells between two columns."""
@@ -65,6 +69,13 @@ class TextTable:
             console.print(line, soft_wrap=True)
         if wide:
             console.print()
+
+    def as_report(self) -> Table:
+        """The table as reports take it: headings on one line."""
+        from adbench.api.report import Table
+
+        headings = (column.heading.replace("\n", " ") for column in self.columns)
+        return Table(self.title, tuple(headings), tuple(map(tuple, self.rows)))
 
     def plain(self) -> Iterator[str]:
         """Title, headings and rows, columns two spaces apart."""

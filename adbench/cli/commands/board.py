@@ -13,6 +13,7 @@ import click
 from adbench.cli.board_building import renderers, report
 from adbench.cli.board_context import board_facts
 from adbench.cli.commands.submit import submit_command, verify_command
+from adbench.cli.forms import form_options, print_csv
 from adbench.cli.options import places
 from adbench.cli.screen import counted, echo, echo_json, say, screen, visible
 from adbench.cli.text_table import Column, TextTable
@@ -134,16 +135,10 @@ def export_command(found: tuple[Path, ...], out: Path) -> int:
     return 0
 
 
-def _form_options(function: F) -> F:
-    """The options --wide, --csv and --json, as the argument `form`."""
-    choices = (
-        ("--json", "Print JSON: a list of tables with columns, rows and notes."),
-        ("--csv", "Print CSV, without notes."),
-        ("--wide", "Print every column in one table of any width, with the intervals."),
-    )
-    for name, told in choices:
-        function = click.option(name, "form", flag_value=name.removeprefix("--"), help=told)(function)
-    return function
+_form_options = form_options(
+    wide="Print every column in one table of any width, with the intervals.",
+    json="Print JSON: a list of tables with columns, rows and notes.",
+)
 
 
 @command.command("show")
@@ -186,7 +181,7 @@ def _show(tables: Sequence[Table], form: str | None) -> None:
     if form == "json":
         echo_json([asdict(table) for table in tables], indent=1)
     elif form == "csv":
-        click.echo(renderers().csv.render(tables), nl=False)
+        print_csv(tables)
     else:
         console = screen()
         for table in tables:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from adbench.cli.forms import form_options, print_tables
 from adbench.cli.options import cache_option
-from adbench.cli.screen import counted, echo, screen
+from adbench.cli.screen import counted, echo, echo_json
 
 if TYPE_CHECKING:
     from adbench.engine.features.cache_files import FolderInfo
@@ -28,20 +29,29 @@ def command() -> None:
 
 @command.command("info")
 @cache_option
-def info_command(cache: Path | None) -> None:
+@form_options()
+def info_command(cache: Path | None, form: str | None) -> None:
     """Show the content of the cache: backbones, sizes, and the time of the last use."""
     from adbench.cli.text_table import Column, TextTable
     from adbench.engine.features.cache_files import abandoned, feature_folders
 
     if cache is None or not cache.is_dir():
-        echo(f"{cache or 'no cache'}: empty")
+        echo(f"{cache or 'no cache'}: empty", err=form in ("csv", "json"))
+        if form == "json":
+            echo_json([])
         return
     infos = feature_folders(cache / "features")
     words = [Column(name, words=True) for name in ("backbone", "preparation", "runtime", "device", "last used")]
     table = TextTable(str(cache), [*words, Column("images", "size"), Column("MB", "size")])
     for info in infos:
         table.add(*_row(info))
-    table.print(screen())
+    if form == "json":
+        names = table.as_report().columns
+        echo_json([dict(zip(names, row, strict=True)) for row in table.rows], indent=1)
+        return
+    print_tables([table], form)
+    if form == "csv":
+        return
     left = [file.stat().st_size for file in abandoned(cache / "features")]
     if left:
         count = counted(len(left), "temporary file")

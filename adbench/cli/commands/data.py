@@ -11,7 +11,8 @@ import click
 
 from adbench.cli.completion import categories, datasets
 from adbench.cli.dataset_lines import about_source, found, whereabouts
-from adbench.cli.screen import counted, echo, screen, visible
+from adbench.cli.forms import form_options, print_rows
+from adbench.cli.screen import counted, echo, echo_json, screen, visible
 from adbench.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -50,17 +51,21 @@ def command() -> None:
 
 
 @command.command("list")
-def list_command() -> None:
+@form_options("csv", "json")
+def list_command(form: str | None) -> None:
     """Show the datasets that adbench knows: licence, size, source, and where each of them is."""
     from adbench.cli.plugins import installed
 
-    for entry in installed().entries("dataset"):
-        about = (entry.cls.__doc__ or "").strip().split("\n")[0]
-        echo(f"{entry.name}: {about}")
-        for line in about_source(entry.cls):
-            echo(f"  {line}")
-        for line in found(entry.cls):
-            echo(f"  {line}")
+    rows = [
+        (entry.name, (entry.cls.__doc__ or "").strip().split("\n")[0], [*about_source(entry.cls)], found(entry.cls))
+        for entry in installed().entries("dataset")
+    ]
+    if form == "json":
+        echo_json([dict(zip(("name", "about", "source", "here"), row, strict=True)) for row in rows], indent=1)
+    elif form == "csv":
+        print_rows(("name", "about", "source", "here"), [(*row[:2], *map("; ".join, row[2:])) for row in rows])
+    for name, about, source, here in [] if form else rows:
+        echo(f"{name}: {about}", *(f"  {line}" for line in (*source, *here)))
 
 
 @command.command("get")

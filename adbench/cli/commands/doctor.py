@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import click
 
 import adbench
+from adbench.cli.forms import form_options, print_rows
 from adbench.cli.options import cache_option
-from adbench.cli.screen import counted, echo, echo_json
+from adbench.cli.screen import counted, echo, echo_json, visible
 
 if TYPE_CHECKING:
     from adbench.registration.registry import Registry
@@ -26,6 +27,8 @@ _RUNTIMES = {"torch": "torch", "onnxruntime": "onnxruntime", "openvino": "openvi
 """Values of ``--runtime``, and the package of each."""
 _SETTINGS = (
     "ADBENCH_CACHE",
+    "ADBENCH_DATA",
+    "ADBENCH_DISABLE",
     "CUDA_VISIBLE_DEVICES",
     "HF_HOME",
     "HF_HUB_OFFLINE",
@@ -33,13 +36,14 @@ _SETTINGS = (
     "OMP_NUM_THREADS",
     "TORCH_HOME",
 )
-"""Environment variables that change what a run does. None of them holds a secret; the proxy's password is hidden."""
+"""Environment variables that change what a run does. None of them holds a secret; the proxy's password is hidden. Of
+others that begin with ADBENCH_, no value is shown."""
 
 
 @click.command("doctor")
 @cache_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(cache: Path | None, *, as_json: bool) -> int:
+@form_options("csv", "json")
+def command(cache: Path | None, form: str | None) -> int:
     """Show versions, plugins, devices, runtimes, caches, settings and datasets, to paste into a bug report.
 
     Nothing is downloaded. The exit code is 1 if a plugin is broken.
@@ -48,8 +52,12 @@ def command(cache: Path | None, *, as_json: bool) -> int:
 
     registry = installed()
     sections = _sections(registry, cache)
-    if as_json:
+    if form == "json":
         echo_json(sections, indent=1)
+    elif form == "csv":
+        print_rows(
+            ("section", "name", "value"), [(title, *row) for title, it in sections.items() for row in it.items()]
+        )
     else:
         _print(sections)
     return 1 if registry.problems else 0
@@ -63,7 +71,7 @@ def _sections(registry: Registry, cache: Path | None) -> dict[str, Section]:
         "devices": _devices(),
         "runtimes": _runtimes(),
         "cache": _cache(cache),
-        "settings": _settings(os.environ),
+        "settings": _settings(os.environ, registry),
         "datasets": _datasets(registry),
     }
 
@@ -148,8 +156,15 @@ def _cache(cache: Path | None) -> Section:
     return {"folder": f"{cache}", "content": content}
 
 
-def _settings(environment: Mapping[str, str]) -> Section:
+def _settings(environment: Mapping[str, str], registry: Registry) -> Section:
+    from adbench.registration.variables import PREFIX, known_variables, nearest_to
+
     found = {name: _without_password(environment[name]) for name in _SETTINGS if name in environment}
+    known = known_variables(registry)
+    for name in sorted(name for name in environment if name.startswith(PREFIX) and name not in found):
+        near = nearest_to(name, known)
+        hint = f"; did you mean {near}?" if near else ""
+        found[visible(name)] = "set" if name in known else f"set, but nothing that is installed reads it{hint}"
     return found or {"environment": f"none of {', '.join(_SETTINGS)} is set"}
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from adbench.cli.forms import form_options
 from adbench.cli.messages import ProblemTally
 from adbench.cli.options import parse_rule
 from adbench.cli.screen import counted, echo, echo_json
@@ -44,9 +45,9 @@ if TYPE_CHECKING:
     metavar="RULE",
     help="Set the threshold again by this rule, from the run's stored scores of normal images: see 'adbench run'.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print only the records on stdout, one for each line.")
+@form_options("json", json="Print only the records on stdout, one for each line.")
 def command(
-    runs: tuple[Path, ...], data: str | None, intervals: bool, draws: int, rule: Rule | None, as_json: bool
+    runs: tuple[Path, ...], data: str | None, intervals: bool, draws: int, rule: Rule | None, form: str | None
 ) -> int:
     """Compute all metrics again for every finished run in RUNS, and write them into its record.
 
@@ -70,10 +71,10 @@ def command(
     shared = SharedIntervals(draws) if intervals else None
     work = _Evaluation(registry, Datasets(registry, data), shared, rule)
     try:
-        changed = [_evaluate_run(work, folder, tally, as_json=as_json) for folder in folders]
+        changed = [_evaluate_run(work, folder, tally, as_json=form == "json") for folder in folders]
     finally:
         tally.show()
-    if not as_json and True not in changed and False in changed:
+    if not form and True not in changed and False in changed:
         echo(f"{counted(changed.count(False), 'run')}: nothing has changed")
     return 1 if tally.failed else 0
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from adbench.cli.forms import form_options, print_tables
 from adbench.cli.options import FiniteRange
 from adbench.cli.robustness_tables import share_cells
-from adbench.cli.screen import echo, echo_json, screen
+from adbench.cli.screen import echo, echo_json
 from adbench.cli.summary import METRICS
 from adbench.cli.text_table import Column, TextTable
 from adbench.engine.images.pooling import mean_of_all, sum_of_all
@@ -64,8 +65,8 @@ class _Fusion(NamedTuple):
 @click.option(
     "--data", metavar="NAME|PATH", help="The dataset of all RUNS for --maps, if it is no longer in its place."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print only JSON on stdout, one line for each unit.")
-def command(folders: tuple[Path, ...], alpha: float, maps: bool, data: str | None, as_json: bool) -> int:
+@form_options(json="Print only JSON on stdout, one line for each unit.")
+def command(folders: tuple[Path, ...], alpha: float, maps: bool, data: str | None, form: str | None) -> int:
     """Join the image scores of finished runs of the same samples: each RUNS is a folder of runs of one method.
 
     The samples are those of a dataset with several aligned images of each, such as colour and depth, or of one dataset
@@ -94,13 +95,11 @@ def command(folders: tuple[Path, ...], alpha: float, maps: bool, data: str | Non
             raise UsageError(f"{folder} and {folders[0]} have runs of other categories or seeds; name runs of the same")
     mapping = _Mapping.of(data) if maps else None
     fusions = [_fused(unit, [group[unit] for group in groups], names, alpha, mapping) for unit in units]
-    if as_json:
+    if form == "json":
         for fusion in fusions:
             echo_json(_to_json(fusion, names))
         return 0
-    _table(fusions, names, alpha).print(screen())
-    if maps:
-        _map_table(fusions).print(screen())
+    print_tables([_table(fusions, names, alpha), *([_map_table(fusions)] if maps else [])], form)
     if any(fusion.false_alarms is None for fusion in fusions):
         from adbench.detector.fusion import normals_needed
 

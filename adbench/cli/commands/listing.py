@@ -6,14 +6,15 @@ from typing import Any
 
 import click
 
+from adbench.cli.forms import form_options, print_rows
 from adbench.cli.screen import echo, echo_json
 from adbench.errors import UnknownName
 
 
 @click.command("list")
 @click.argument("kind", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(kind: str | None, as_json: bool) -> None:
+@form_options("csv", "json", csv="Print CSV, without options.")
+def command(kind: str | None, form: str | None) -> None:
     """List installed components and recipes, of one KIND or all, with their options and packages."""
     from adbench.cli.plugins import listing
 
@@ -22,7 +23,11 @@ def command(kind: str | None, as_json: bool) -> None:
     if kind is not None and kind not in kinds:
         raise UnknownName("kind", kind, kinds)
     rows = [row for row in found.rows if kind in (None, row["kind"])]
-    if as_json:
+    if form == "csv":
+        columns = ("kind", "name", "dist", "about")
+        print_rows(columns, [[row[name] for name in columns] for row in rows])
+        return
+    if form == "json":
         echo_json({"components": rows, "problems": found.problems}, indent=1)
         return
     _print(rows, found.problems, with_options=kind is not None)

@@ -63,7 +63,7 @@ def command(**options: Any) -> int:
 
     registry = installed()
     plan, left_out = plan_from(registry, options)
-    console = Console(quiet=False)
+    console = Console()
     console.cannot(left_out, plan.cannot, every=True)
     shown = _Shown(registry, settings_from(options), _forecast(options["out"]))
     for branch in plan.branches:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from adbench.cli.forms import form_options
 from adbench.cli.options import (
     FiniteRange,
     SectionedCommand,
@@ -88,11 +89,10 @@ _run_option = partial(option, section="Run")
     " loses its own unit with process, and the whole command with inline.",
 )
 @_run_option("--address", metavar="ADDRESS", help="The address of the cluster, for an executor that has one.")
-@_run_option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    help="Print only the records on stdout, one for each line; other output goes to stderr.",
+@form_options(
+    add=_run_option,
+    csv="Print the table at the end as CSV; other output goes to stderr.",
+    json="Print only the records on stdout, one for each line; other output goes to stderr.",
 )
 @cache_options
 def command(**options: Any) -> int:
@@ -121,7 +121,7 @@ def command(**options: Any) -> int:
     from adbench.cli.scope import plan_from
 
     registry = installed()
-    console = Console(quiet=options["as_json"])
+    console = Console(form=options["form"])
     plan, left_out = plan_from(registry, options)
     console.cannot(left_out, plan.cannot)
     plan.require_units()
@@ -129,7 +129,7 @@ def command(**options: Any) -> int:
     require_writable(options["out"])
     tidy_up(options["out"], options["cache"], console)
     tell_surveys(plan, console)
-    with records_alone(console) if options["as_json"] else nullcontext():
+    with records_alone(console) if options["form"] == "json" else nullcontext():
         return _run(registry, plan, executor, settings_from(options), console, options)
 
 
@@ -242,7 +242,7 @@ def _run(
 
     def end(outcome: Any) -> None:
         console.end(outcome)
-        if options["as_json"]:
+        if options["form"] == "json":
             console.record(outcome)
 
     callbacks = Callbacks(console.begin, console.watch, end, console.note, console.refused)
@@ -270,7 +270,7 @@ def _sum_up(dispatcher: Dispatcher, plan: Plan, console: Console, options: dict[
         raise refusals[0].error()
     if len(outcomes) + len(refusals) < total:
         console.stopped(total - len(outcomes) - len(refusals), total)
-    if not options["as_json"]:
+    if options["form"] != "json":
         asked = any(unit.corruptions or unit.drifts for unit in plan.units)
         console.summary(outcomes, (unit.recipe for unit in plan.units), robustness=asked)
     return 0 if not refusals and all(outcome.well for outcome in outcomes) else 1

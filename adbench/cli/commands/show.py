@@ -11,6 +11,7 @@ import click
 
 from adbench.cli.completion import everything
 from adbench.cli.dataset_lines import about_source, found
+from adbench.cli.forms import form_options, print_rows
 from adbench.cli.screen import echo, echo_json
 from adbench.errors import UnknownName
 
@@ -28,8 +29,8 @@ Facts = dict[str, Any]
 
 @click.command("show")
 @click.argument("what", metavar="NAME|FILE", shell_complete=everything)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(what: str, *, as_json: bool) -> None:
+@form_options("csv", "json")
+def command(what: str, form: str | None) -> None:
     """Show one thing: a component, recipe or dataset by NAME; a detector's FILE, a run's folder, or a recipe's FILE.
 
     \b
@@ -39,9 +40,12 @@ def command(what: str, *, as_json: bool) -> None:
     adbench show bolt.adbench          the detector: method, images, threshold, weights, versions, figures
     adbench show runs/brick-...        the record of a run: figures, regime, cost
     """  # noqa: D301  \b tells click not to wrap the paragraph
-    things = [_of_file(Path(what), as_json=as_json)] if _is_path(what) else _of_name(what)
-    if as_json:
+    things = [_of_file(Path(what), as_json=form == "json")] if _is_path(what) else _of_name(what)
+    if form == "json":
         echo_json(things if len(things) > 1 else things[0], indent=1)
+        return
+    if form == "csv":
+        print_rows(("name", "value"), [row for facts in things for row in _flat(facts)])
         return
     for number, facts in enumerate(things):
         echo(*([""] if number else []))
@@ -55,6 +59,12 @@ def _is_path(what: str) -> bool:
     path, registry = Path(what), installed()
     known = what in registry.recipe_files or any(entry.name == what for entry in registry.entries())
     return not known and (len(path.parts) > 1 or path.suffix in _SUFFIXES or path.exists())
+
+
+def _flat(facts: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Names and values without nesting: the name of an inner one stands behind a colon."""
+    for name, value in facts.items():
+        yield from _flat(value, f"{before}{name}: ") if isinstance(value, Mapping) else [(f"{before}{name}", value)]
 
 
 def _print(facts: Mapping[str, Any]) -> None:

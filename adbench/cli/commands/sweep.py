@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args, get_origin
 import click
 from pydantic import ValidationError
 
+from adbench.cli.forms import form_options
 from adbench.cli.messages import ProblemTally
 from adbench.cli.options import FiniteRange, parse_part
 from adbench.cli.screen import echo_json
@@ -60,8 +61,8 @@ def _map_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--oracle", is_flag=True, help="Choose and report on all test images: an upper bound, not a result.")
 @click.option("--data", metavar="NAME|PATH", help="The dataset, if it is no longer in the place that the runs stored.")
-@click.option("--json", "as_json", is_flag=True, help="Print only JSON on stdout, one line for each method.")
-def command(folders: tuple[Path, ...], data: str | None, as_json: bool, **options: Any) -> int:
+@form_options(json="Print only JSON on stdout, one line for each method.")
+def command(folders: tuple[Path, ...], data: str | None, form: str | None, **options: Any) -> int:
     """Try aggregators and maps on the finished runs in RUNS, from their stored scores.
 
     Image scores come from patch scores and never from the map. So an aggregator and a map are two choices, each made
@@ -91,10 +92,10 @@ def command(folders: tuple[Path, ...], data: str | None, as_json: bool, **option
                 raise
             failing.error(str(error), next(iter(records.values())).recipe.name)
             continue
-        if as_json:
+        if form == "json":
             echo_json(to_json(report))
         else:
-            show(report, options["share"])
+            show(report, options["share"], form)
     failing.show()
     return 1 if tally.failed or failing.failed else 0
 

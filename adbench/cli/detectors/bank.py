@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from adbench.cli.detectors.choices import computing_options, detector_file, loaded, weights_option
+from adbench.cli.forms import form_options, print_rows
 from adbench.cli.options import SectionedCommand
-from adbench.cli.screen import counted, echo
+from adbench.cli.screen import counted, echo, echo_json
 
 
 @click.group("bank")
@@ -19,11 +20,19 @@ def command() -> None:
 
 @command.command("show")
 @detector_file
-def show_command(file: Path) -> None:
+@form_options("csv", "json")
+def show_command(file: Path, form: str | None) -> None:
     """List the images that a detector learned from: name and the start of the sha256; then all changes."""
     from adbench.detector.store.file import read_description
 
     description = read_description(file)
+    if form == "json":
+        images = [{"sha256": image.sha256, "name": image.name} for image in description.images]
+        echo_json({"images": images, "history": [str(change) for change in description.history]}, indent=1)
+        return
+    if form == "csv":
+        print_rows(("sha256", "name"), [(image.sha256, image.name) for image in description.images])
+        return
     for image in description.images:
         echo(f"{image.sha256[:12]}  {image.name}")
     for change in description.history:

@@ -18,7 +18,7 @@ from adbench.reports import PassedOver, Survey
 @pytest.fixture
 def console(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "120")
-    return Console(quiet=False)
+    return Console()
 
 
 @pytest.fixture

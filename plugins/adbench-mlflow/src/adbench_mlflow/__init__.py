@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 VARIABLE = "ADBENCH_MLFLOW"
 """The environment variable with the experiment's name; nothing is sent without it."""
+VARIABLES = (VARIABLE,)
+"""The environment variables that the plugin reads."""
 
 
 @hookimpl

@@ -9,6 +9,9 @@ from adbench import hookimpl
 if TYPE_CHECKING:
     import click
 
+VARIABLES = ("ADBENCH_TOKEN",)
+"""The environment variables that the plugin reads."""
+
 
 @hookimpl
 def register_commands(cli: click.Group) -> None:

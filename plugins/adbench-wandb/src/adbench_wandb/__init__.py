@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 VARIABLE = "ADBENCH_WANDB"
 """The environment variable with the project's name; nothing is sent without it."""
+VARIABLES = (VARIABLE,)
+"""The environment variables that the plugin reads."""
 
 
 @hookimpl

@@ -61,5 +61,20 @@ def test_passwords_of_proxies_stay_hidden():
 
 
 def test_only_known_settings_are_shown():
-    assert _settings({"HF_TOKEN": "secret", "HF_HUB_OFFLINE": "1"}) == {"HF_HUB_OFFLINE": "1"}
-    assert "none of" in _settings({"HF_TOKEN": "secret"})["environment"]
+    assert _settings({"HF_TOKEN": "secret", "HF_HUB_OFFLINE": "1"}, Registry()) == {"HF_HUB_OFFLINE": "1"}
+    assert "none of" in _settings({"HF_TOKEN": "secret"}, Registry())["environment"]
+
+
+def test_our_variables_are_listed_without_values_and_misspelt_ones_are_named():
+    found = _settings({"ADBENCH_DISBLE": "a", "ADBENCH_MINE": "b", "ADBENCH_DISABLE": "adbench-x"}, Registry())
+    assert found == {
+        "ADBENCH_DISABLE": "adbench-x",
+        "ADBENCH_DISBLE": "set, but nothing that is installed reads it; did you mean ADBENCH_DISABLE?",
+        "ADBENCH_MINE": "set, but nothing that is installed reads it",
+    }
+
+
+def test_a_misspelt_variable_is_a_note_of_every_command_that_loads_plugins(monkeypatch, capsys):
+    monkeypatch.setenv("ADBENCH_CASHE", "/tmp")
+    assert call(["show", "knn"]) == 0
+    assert capsys.readouterr().err == "ADBENCH_CASHE is set, but nothing reads it; did you mean ADBENCH_CACHE?\n"

@@ -1,0 +1,66 @@
+"""The forms of what a command prints: fitted to the window, or --wide, --csv and --json."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from adbench.cli.screen import screen
+
+if TYPE_CHECKING:
+    from adbench.api.report import Table
+    from adbench.cli.text_table import TextTable
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_TOLD = {
+    "wide": "Print every column in one table of any width.",
+    "csv": "Print CSV, without notes.",
+    "json": "Print JSON.",
+}
+
+
+def form_options(*forms: str, add: Callable[..., Any] = click.option, **told: str) -> Callable[[F], F]:
+    """The options --wide, --csv and --json, or some of them, as the argument `form`: the name of one, or None.
+
+    Args:
+        forms: "wide", "csv", "json"; all without any.
+        add: makes an option, where it is not click's own.
+        told: the help of a form in other words.
+    """
+
+    def decorate(function: F) -> F:
+        for name in reversed(forms or tuple(_TOLD)):
+            function = add(f"--{name}", "form", flag_value=name, help=told.get(name, _TOLD[name]))(function)
+        return function
+
+    return decorate
+
+
+def print_tables(tables: Iterable[TextTable], form: str | None = None) -> None:
+    """Print tables in the window's width, with "wide" on lines of any length, or with "csv" as CSV."""
+    if form == "csv":
+        print_csv(table.as_report() for table in tables)
+        return
+    console = screen()
+    for table in tables:
+        if form == "wide":
+            table.print_fitted(console, wide=True)
+        else:
+            table.print(console)
+
+
+def print_csv(tables: Iterable[Table]) -> None:
+    """Print tables as one CSV table; a cell is never a spreadsheet's formula."""
+    from adbench.cli.board_building import renderers
+
+    click.echo(renderers().csv.render(list(tables)), nl=False)
+
+
+def print_rows(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows as CSV below the names of their columns."""
+    from adbench.api.report import Table
+
+    print_csv([Table("", tuple(columns), tuple(tuple(map(str, row)) for row in rows))])

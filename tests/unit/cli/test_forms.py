@@ -1,0 +1,87 @@
+"""The forms of what commands print."""
+
+import csv
+import io
+import json
+from itertools import pairwise
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from adbench.cli import call, group
+from adbench.cli.forms import form_options, print_tables
+from adbench.cli.text_table import Column, TextTable
+
+TABLES = {
+    "run": ("wide", "csv", "json"),
+    "sweep": ("wide", "csv", "json"),
+    "fuse": ("wide", "csv", "json"),
+    "cache info": ("wide", "csv", "json"),
+    "board show": ("wide", "csv", "json"),
+    "board overall": ("wide", "csv", "json"),
+    "list": ("csv", "json"),
+    "show": ("csv", "json"),
+    "doctor": ("csv", "json"),
+    "data list": ("csv", "json"),
+    "bank show": ("csv", "json"),
+    "evaluate": ("json",),
+}
+"""Commands that print tables, or facts and lists, which no window cuts."""
+
+
+def table():
+    made = TextTable("figures (in %)", [Column("category"), Column("image\nAUROC"), Column("note", words=True)])
+    made.add("bolt", "99.9", "=HYPERLINK(1)")
+    made.add("nut, large", "98.0", "")
+    return made
+
+
+@pytest.mark.parametrize("words", sorted(TABLES))
+def test_each_command_offers_the_forms_that_it_has(words):
+    command = group
+    for word in words.split():
+        command = command.get_command(click.Context(group), word)
+    offered = {option for parameter in command.params if parameter.name == "form" for option in parameter.opts}
+    assert offered == {f"--{form}" for form in TABLES[words]}
+
+
+def test_csv_has_one_line_for_each_row_and_no_formula(capsys):
+    print_tables([table()], "csv")
+    header, *rows = csv.reader(io.StringIO(capsys.readouterr().out))
+    assert header == ["category", "image AUROC", "note"]
+    assert [row[:2] for row in rows] == [["bolt", "99.9"], ["nut, large", "98.0"]]
+    assert not rows[0][2].startswith("=")
+
+
+def test_wide_is_one_table_of_any_width(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    print_tables([table()], "wide")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["figures (in %)", "category    image AUROC  note"]
+
+
+def test_the_last_form_counts():
+    @click.command()
+    @form_options("csv", "json", csv="in other words")
+    def command(form):
+        click.echo(form)
+
+    run = CliRunner().invoke
+    assert run(command, []).output == "\n"
+    assert run(command, ["--csv", "--json"]).output == "json\n"
+    assert run(command, ["--wide"]).exit_code == 2
+    assert "in other words" in run(command, ["--help"]).output
+
+
+@pytest.mark.parametrize("arguments", [["list", "scorer"], ["show", "knn"], ["data", "list"], ["doctor"]])
+def test_csv_is_as_wide_in_every_row(arguments, capsys, cache):
+    assert call([*arguments, "--csv"]) == 0
+    rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))
+    assert len(rows) > 3
+    assert all(len(one) == len(other) for one, other in pairwise(rows))
+
+
+def test_an_empty_cache_is_an_empty_list(capsys, cache):
+    assert call(["cache", "info", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
