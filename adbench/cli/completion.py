@@ -16,13 +16,10 @@ VARIABLE = "_ADBENCH_COMPLETE"
 
 Completion = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
-_FILES = CompletionItem("", type="file")
-"""Tells the shell to complete a path."""
-
 
 def recipes(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
     """Recipes by name; a path when no name begins like that."""
-    return _matching(begun, listing().of("recipe")) or [_FILES]
+    return _matching(begun, listing().of("recipe")) or _path(begun)
 
 
 def components(kind: str) -> Completion:
@@ -42,12 +39,12 @@ def components(kind: str) -> Completion:
 
 def datasets(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
     """Datasets by name; a path when no name begins like that."""
-    return _matching(begun, listing().of("dataset")) or [_FILES]
+    return _matching(begun, listing().of("dataset")) or _path(begun)
 
 
 def everything(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
     """Components, recipes and datasets by name; a path when no name begins like that."""
-    return _matching(begun, {row["name"] for row in listing().rows}) or [_FILES]
+    return _matching(begun, {row["name"] for row in listing().rows}) or _path(begun)
 
 
 def categories(ctx: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
@@ -63,6 +60,16 @@ def _categories_of(ctx: click.Context) -> Iterable[str]:
         data = ctx.params.get("data") or next(iter(ctx.args), "mvtec-ad")  # click leaves arguments of a half line there
         return dataset_from(installed(), data, ctx.params.get("root")).categories()
     return ()
+
+
+def kinds(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Kinds of components, and recipes."""
+    return _matching(begun, {row["kind"] for row in listing().rows})
+
+
+def _path(begun: str) -> list[CompletionItem]:
+    """Tells the shell to complete a path; fish needs its beginning, bash and zsh know it."""
+    return [CompletionItem(begun, type="file")]
 
 
 def _matching(begun: str, names: Iterable[str]) -> list[CompletionItem]:

@@ -6,22 +6,23 @@ from typing import Any
 
 import click
 
+from adbench.cli.completion import kinds
 from adbench.cli.forms import form_options, print_rows
 from adbench.cli.screen import echo, echo_json
 from adbench.errors import UnknownName
 
 
 @click.command("list")
-@click.argument("kind", required=False)
+@click.argument("kind", required=False, shell_complete=kinds)
 @form_options("csv", "json", csv="Print CSV, without options.")
 def command(kind: str | None, form: str | None) -> None:
     """List installed components and recipes, of one KIND or all, with their options and packages."""
     from adbench.cli.plugins import listing
 
     found = listing()
-    kinds = list(dict.fromkeys([*(row["kind"] for row in found.rows), "recipe"]))
-    if kind is not None and kind not in kinds:
-        raise UnknownName("kind", kind, kinds)
+    there = list(dict.fromkeys([*(row["kind"] for row in found.rows), "recipe"]))
+    if kind is not None and kind not in there:
+        raise UnknownName("kind", kind, there)
     rows = [row for row in found.rows if kind in (None, row["kind"])]
     if form == "csv":
         columns = ("kind", "name", "dist", "about")
