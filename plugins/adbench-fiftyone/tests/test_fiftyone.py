@@ -70,7 +70,10 @@ def test_files_are_the_photograph_the_mask_and_the_map(runs, judged):
     for image in first.images():
         found = by_id[image.id]
         np.testing.assert_array_equal(np.asarray(Image.open(found.file)), first.pixels(image.id))
-        np.testing.assert_array_equal(np.asarray(Image.open(found.judgements[name].map)), first.gray(image.map))
+        levels = np.asarray(Image.open(found.judgements[name].map))
+        np.testing.assert_array_equal(levels, first.gray(image.map))
+        low, high = found.judgements[name].limits
+        np.testing.assert_allclose(low + levels / 255 * (high - low), image.map, atol=0.51 / 255 * (high - low))
         if found.mask is not None:
             np.testing.assert_array_equal(np.asarray(Image.open(found.mask)) == 255, image.mask)
 
@@ -160,6 +163,8 @@ def test_fiftyone_shows_what_was_written(runs, judged, tmp_path, capsys):
             np.testing.assert_array_equal(
                 sample[f"{field}_map"].get_map(), np.asarray(Image.open(image.judgements[field].map))
             )
+            limits = (sample[f"{field}_map_low"], sample[f"{field}_map_high"])
+            assert limits == image.judgements[field].limits
             assert (sample[DEFECT] is not None) == (image.mask is not None)
         make_dataset(name, images[:1], methods)
         assert len(fiftyone.load_dataset(name)) == 1, "one of the same name is replaced"

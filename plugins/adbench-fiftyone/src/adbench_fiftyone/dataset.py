@@ -57,7 +57,9 @@ def _sample(fo: Any, image: JudgedImage) -> Any:
         if judged.alarm is not None:
             sample[field] = fo.Classification(label="alarm" if judged.alarm else "good")
         if judged.map is not None:
-            sample[f"{field}_map"] = fo.Heatmap(map_path=str(judged.map))
+            sample[f"{field}_map"] = fo.Heatmap(map_path=str(judged.map), range=[0, 255])
+        if judged.limits is not None:
+            sample[f"{field}_map_low"], sample[f"{field}_map_high"] = judged.limits
     return sample
 
 

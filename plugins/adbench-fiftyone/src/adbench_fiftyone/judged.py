@@ -22,12 +22,14 @@ class Judgement:
     Attributes:
         score: the image score.
         alarm: whether it is above the threshold; None where the run has none.
-        map: the file of the map; None for a method without maps.
+        map: the file of the map, of 8 bits; None for a method without maps.
+        limits: the values of the map at level 0 and at level 255, those of all maps of the run.
     """
 
     score: float
     alarm: bool | None
     map: Path | None
+    limits: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def _add(run: ScoredRun, fields: _Fields, found: dict[str, JudgedImage], folder:
         file = folder / "maps" / name / _slug(task.dataset) / f"{_slug(image.id)}.png"
         heat = None if image.map is None else _written(file, run.gray(image.map))
         alarm = None if run.threshold is None else image.score > run.threshold
-        found[key].judgements[name] = Judgement(image.score, alarm, heat)
+        found[key].judgements[name] = Judgement(image.score, alarm, heat, None if heat is None else run.limits)
 
 
 def _judged_image(run: ScoredRun, image: RunImage, folder: Path) -> JudgedImage:
