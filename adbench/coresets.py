@@ -10,6 +10,7 @@
 Importing this module imports no torch.
 """
 
+from adbench.api.coresets.arithmetic import squared_lengths
 from adbench.api.coresets.kcenter import (
     Progress,
     Selection,
@@ -17,7 +18,6 @@ from adbench.api.coresets.kcenter import (
     greedy_cover,
     greedy_k_center,
     plain_k_center,
-    squared_lengths,
 )
 from adbench.api.coresets.merge_reduce import MergeReduce, farthest_first
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from adbench.api.coresets import kcenter
+from adbench.api.coresets import arithmetic
 from adbench.api.search import exact as search
 
 
@@ -36,4 +36,4 @@ def ways_of_a_gpu(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A CPU goes the ways of a GPU: searches in half precision, k-center without sorting out."""
     if device == "cpu":
         monkeypatch.setattr(search, "halves_are_faster", lambda vectors: len(vectors) > 0)
-        monkeypatch.setattr(kcenter, "_on_cpu", lambda _: False)
+        monkeypatch.setattr(arithmetic, "on_cpu", lambda _: False)

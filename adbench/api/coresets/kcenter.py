@@ -30,8 +30,9 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from adbench.api.coresets import arithmetic
 from adbench.api.coresets.group import Group
 from adbench.api.coresets.sketch import Sketches
 from adbench.api.search.shared_results import digest_of, shared_results
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SHORTLIST = 2048
+WORTH_BOUNDING, WORTH_MEASURING = 0.25, 0.02  # a measured pair takes as long as some fifty closer bounds
+SAMPLED = 8  # every so manieth point shows how much sketches rule out
 CACHED = 1 << 18, 1 << 17  # elements of a matrix product and of a block of differences, for a CPU's caches
 FILLING = 1 << 25, 1 << 26  # the same where many small blocks would leave the device idle
 
@@ -155,7 +158,7 @@ def plain_k_center(vectors: Tensor, count: int, start: int, ceiling: Tensor | No
     chosen[0] = start
     for step in range(1, count):
         torch.sub(vectors, vectors[chosen[step - 1]], out=difference)
-        torch.minimum(nearest, squared_lengths(difference), out=nearest)
+        torch.minimum(nearest, arithmetic.squared_lengths(difference), out=nearest)
         chosen[step] = nearest.argmax()
     return chosen
 
@@ -165,23 +168,6 @@ def distinct(index: Tensor) -> Tensor:
     import torch
 
     return torch.tensor(list(dict.fromkeys(index.tolist())), device=index.device)
-
-
-def squared_lengths(rows: Tensor) -> Tensor:
-    """[M] squared norms of the rows of [M, C], whose content is lost; the same for a row whatever is beside it.
-
-    An accelerator's sum adds in an order that depends on the number of rows. There the upper half of each row is added
-    to the lower, again and again.
-    """
-    rows.mul_(rows)
-    if _on_cpu(rows):
-        return rows.sum(1)
-    width = rows.shape[1]
-    while width > 1:
-        half = (width + 1) // 2
-        rows[:, : width - half].add_(rows[:, half:width])  # `+=` would copy each part onto itself, too
-        width = half
-    return rows[:, 0]
 
 
 def _select(points: _Points, count: int) -> Selection:
@@ -202,15 +188,12 @@ def _select(points: _Points, count: int) -> Selection:
     return Selection(points.chosen, math.sqrt(best), points.progress())
 
 
-def _argmin(rows: Tensor) -> Tensor:
-    """[M] positions of the least of each row of [M, K]; on the CPU NumPy's way, which takes a twentieth of the time."""
-    import torch
+class _Bounds(NamedTuple):
+    """Lower bounds [M, K] of squared distances between points, given by their places in a group, and centers [K]."""
 
-    return torch.from_numpy(rows.numpy().argmin(1)) if _on_cpu(rows) else rows.argmin(1)
-
-
-def _on_cpu(rows: Tensor) -> bool:
-    return rows.device.type == "cpu"
+    low: Tensor
+    hit: Tensor
+    centers: Tensor
 
 
 class _Points:
@@ -233,7 +216,7 @@ class _Points:
         self.reached = torch.full((most + 1,), math.inf)
         self.seconds, self.prepared_s = torch.zeros(most, dtype=torch.float64), 0.0
         self._since = 0.0
-        self.products, self.differences = CACHED if _on_cpu(vectors) else FILLING
+        self.products, self.differences = CACHED if arithmetic.on_cpu(vectors) else FILLING
 
     def cap(self, ceiling: Tensor) -> None:
         """Give the points squared distances [N] to begin with."""
@@ -290,11 +273,16 @@ class _Points:
 
     def _top(self) -> tuple[Tensor, float]:
         """The points with the largest distances, in order of index, and the largest distance among the others."""
+        import torch
+
         distance = self.everyone.distance
         if len(distance) <= SHORTLIST:
             return self.everyone.index, -math.inf
-        top = distance.topk(SHORTLIST + 1)
-        return top.indices[:-1].sort().values, float(top.values[-1])
+        top = arithmetic.largest(distance, SHORTLIST + 1)
+        values = distance[top]
+        floor = values.argmin()
+        others = torch.arange(len(top), device=top.device) != floor
+        return top[others].sort().values, float(values[floor])
 
     def _update_farthest(self) -> None:
         """Compare points with missing centers, until those of the shortlist were compared with all centers."""
@@ -310,9 +298,11 @@ class _Points:
         current = self.compared == self.count
         threshold = -math.inf
         if int(current.sum()) >= SHORTLIST:
-            threshold = float(distance.where(current, -math.inf).topk(SHORTLIST).values[-1])
+            threshold = arithmetic.least_of_largest(distance[current], SHORTLIST)
         outdated = (~current & (distance >= threshold)).nonzero().squeeze(1)
-        return outdated if len(outdated) <= most else outdated[distance[outdated].topk(most).indices].sort().values
+        return (
+            outdated if len(outdated) <= most else outdated[arithmetic.largest(distance[outdated], most)].sort().values
+        )
 
     def _make_exact(self, index: Tensor) -> bool:
         """Make the distances of points exact, by all centers; returns whether any distance was a bound before."""
@@ -344,43 +334,53 @@ class _Points:
         """
         import torch
 
-        if _on_cpu(group.distance):
-            self.compare(group, self.count - 1, self.count)
+        latest = self.chosen[self.count - 1 : self.count]
+        if arithmetic.on_cpu(group.distance):
+            assert group.rows is not None
+            low = self.sketches.closer_bounds(group.rows, group.index, self._centered(latest), latest)
+            hit = (low.squeeze(1) < group.distance).nonzero().squeeze(1)
+            self._measure(group, hit, latest.expand(len(hit)))
             return
         rows = self.vectors.index_select(0, group.index)
-        rows -= self.vectors.index_select(0, self.chosen[self.count - 1 : self.count])
-        torch.minimum(group.distance, squared_lengths(rows), out=group.distance)
+        rows -= self.vectors.index_select(0, latest)
+        torch.minimum(group.distance, arithmetic.squared_lengths(rows), out=group.distance)
 
     def compare_by_bounds(self, group: Group, first: int, last: int) -> None:
         """Lower the group's distances as `compare` does; a result may be a bound."""
-        _, hit, _ = self._measure_nearest(group, first, last)
-        group.exact[hit] = False
+        bounds = self._bounds(group, first, last, WORTH_BOUNDING)
+        self._measure(group, bounds.hit, bounds.centers[arithmetic.argmin(bounds.low)])
+        group.exact[bounds.hit] = False
 
     def compare(self, group: Group, first: int, last: int) -> None:
         """Lower the group's distances by the centers from number `first` to before `last`."""
-        low, hit, centers = self._measure_nearest(group, first, last)
+        low, hit, centers = self._bounds(group, first, last, WORTH_MEASURING)
+        nearest = arithmetic.argmin(low)
+        self._measure(group, hit, centers[nearest])
+        low.scatter_(1, nearest[:, None], math.inf)
         point, center = (low < group.distance[hit, None]).nonzero(as_tuple=True)
         self._measure(group, hit[point], centers[center])
 
-    def _measure_nearest(self, group: Group, first: int, last: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Measure the distance of each point to the center with the lowest bound, if that may be nearer than before.
+    def _bounds(self, group: Group, first: int, last: int, worth: float) -> _Bounds:
+        """Lower bounds for the points that a center may be nearer to than those before.
 
-        Returns:
-            Lower bounds for the other centers, the points that they are for, and the centers.
+        Args:
+            group: the points.
+            first: the number of the first center.
+            last: the number after that of the last one.
+            worth: the share of the pairs that sketches may leave before closer bounds are computed.
         """
         centers = self.chosen[first:last]
         low = self.sketches.lower_bounds(group.sketch, group.own, centers)
         hit = (low.amin(1) < group.distance).nonzero().squeeze(1)
-        low = low.index_select(0, hit)
-        if 4 * int((low < group.distance[hit, None]).count_nonzero()) > low.numel():  # the sketches rule out too little
+        if len(hit) < len(low):
+            low = low.index_select(0, hit)
+        left = low[::SAMPLED] < group.distance[hit[::SAMPLED], None]
+        if int(left.count_nonzero()) > worth * left.numel():  # the sketches rule out too little
             some = group.index[hit]
-            rows = self._centered(some) if group.rows is None else group.rows.index_select(0, hit)
-            low = self.sketches.closer_bounds(rows, some, self._centered(centers), centers)
+            low = self.sketches.closer_bounds(self._centered(some), some, self._centered(centers), centers)
             still = (low.amin(1) < group.distance[hit]).nonzero().squeeze(1)
             hit, low = hit[still], low.index_select(0, still)
-        nearest = _argmin(low)
-        self._measure(group, hit, centers[nearest])
-        return low.scatter_(1, nearest[:, None], math.inf), hit, centers
+        return _Bounds(low, hit, centers)
 
     def _measure(self, group: Group, point: Tensor, center: Tensor) -> None:
         """Lower the distances of the group's points at `point` [M] by the plain ones to the centers [M]."""
@@ -390,7 +390,7 @@ class _Points:
         for some, others in zip(torch.split(point, height), torch.split(center, height), strict=True):
             rows = self.vectors.index_select(0, group.index[some])
             difference = rows.sub_(self.vectors.index_select(0, others))
-            group.distance.scatter_reduce_(0, some, squared_lengths(difference), "amin")
+            group.distance.scatter_reduce_(0, some, arithmetic.squared_lengths(difference), "amin")
 
     def _centered(self, index: Tensor) -> Tensor:
         """[M, C] vectors relative to the mean."""

@@ -7,7 +7,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from adbench import UsageError
-from adbench.api.coresets import kcenter
+from adbench.api.coresets import arithmetic, kcenter
 from adbench.api.coresets.group import Group
 from adbench.coresets import greedy_cover, greedy_k_center, plain_k_center
 
@@ -115,7 +115,7 @@ def test_the_plain_loop_is_the_definition():
 @pytest.mark.parametrize("name", ["gaussian", "clustered", "lattice", "far from the origin", "orthogonal"])
 def test_on_an_accelerator_it_is_the_plain_loop_too(name, monkeypatch):
     """Its large blocks and its order of summation, on the CPU."""
-    monkeypatch.setattr(kcenter, "_on_cpu", lambda _: False)
+    monkeypatch.setattr(arithmetic, "on_cpu", lambda _: False)
     vectors = DATA[name]
     count = min(150, len(vectors))
     assert torch.equal(greedy_k_center(vectors, count, 3), plain_k_center(vectors, count, 3))
@@ -136,7 +136,7 @@ class Waits(TorchDispatchMode):
 @pytest.mark.parametrize("name", ["gaussian", "clustered"])
 def test_an_accelerator_waits_about_once_a_step(name, monkeypatch):
     """Reading the farthest point is one wait; what a new shortlist takes is spread over many steps."""
-    monkeypatch.setattr(kcenter, "_on_cpu", lambda _: False)
+    monkeypatch.setattr(arithmetic, "on_cpu", lambda _: False)
     reads = []
     farthest = Group.farthest
     monkeypatch.setattr(Group, "farthest", lambda group: reads.append(1) or farthest(group))
@@ -148,11 +148,11 @@ def test_an_accelerator_waits_about_once_a_step(name, monkeypatch):
 
 @pytest.mark.parametrize("channels", [1, 2, 7, 8, 1536])
 def test_an_accelerators_sum_does_not_depend_on_the_rows_beside(channels, monkeypatch):
-    monkeypatch.setattr(kcenter, "_on_cpu", lambda _: False)
+    monkeypatch.setattr(arithmetic, "on_cpu", lambda _: False)
     rows = gaussian(40, channels)
-    together = kcenter.squared_lengths(rows.clone())
+    together = arithmetic.squared_lengths(rows.clone())
     torch.testing.assert_close(together, rows.square().sum(1))
-    assert torch.equal(together, torch.cat([kcenter.squared_lengths(row[None].clone()) for row in rows]))
+    assert torch.equal(together, torch.cat([arithmetic.squared_lengths(row[None].clone()) for row in rows]))
 
 
 @pytest.mark.parametrize("count", [1, 2, 100])
