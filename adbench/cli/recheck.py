@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adbench.engine.plan.data_origin import dataset_of
+from adbench.engine.plan.data_origin import Datasets
 from adbench.errors import AdbenchError, DataError, StorageError
 
 if TYPE_CHECKING:
     from adbench.api.dataset import Dataset
     from adbench.api.metric import Metric
+    from adbench.engine.evaluate.bootstrap import SharedIntervals
     from adbench.engine.evaluate.details import Details
     from adbench.engine.evaluate.evaluator import Evaluator
     from adbench.engine.store.record import MetricInfo, ResultRecord
@@ -34,8 +35,12 @@ class Recheck:
     """
 
     def __init__(self, data: str | None) -> None:
+        from adbench.cli.plugins import installed
+        from adbench.engine.evaluate.bootstrap import SharedIntervals
+
         self.faults: list[str] = []
-        self._data = data
+        self._datasets = Datasets(installed(), data)
+        self._intervals = SharedIntervals()
         self._results: dict[Path, str] = {}
 
     def check_scores(self, folder: Path, record: ResultRecord) -> str:
@@ -60,21 +65,20 @@ class Recheck:
             return "it contradicts its raw scores or data"
 
     def _measured(self, folder: Path, record: ResultRecord) -> str:
-        from adbench.cli.plugins import installed
         from adbench.engine.store.predictions import read_predictions
 
         if record.predictions is not None:
             read_predictions(folder, record.predictions)
         try:
-            dataset = dataset_of(installed(), record, self._data, folder)
+            dataset = self._datasets.of(folder, record)
             dataset.categories()
         except AdbenchError as error:
             return f"its metrics could not be computed again: {error}"
-        self.faults += [f"{folder}: {sentence}" for sentence in _changed(record, folder, dataset)]
+        self.faults += [f"{folder}: {sentence}" for sentence in _changed(record, folder, dataset, self._intervals)]
         return ""
 
 
-def _changed(record: ResultRecord, folder: Path, dataset: Dataset) -> Iterator[str]:
+def _changed(record: ResultRecord, folder: Path, dataset: Dataset, shared: SharedIntervals) -> Iterator[str]:
     """A sentence for each value of a record that differs when it is computed again."""
     from adbench.cli.plugins import installed
     from adbench.engine.evaluate.evaluator import measure
@@ -92,7 +96,7 @@ def _changed(record: ResultRecord, folder: Path, dataset: Dataset) -> Iterator[s
             version = _of_version(record, measured, metric)
             yield f"{metric} is {was}{version}, but {now} when computed again; {_EVALUATE}"
     yield from _counted(record, evaluator, dataset)
-    yield from _other_intervals(record, evaluator, measured)
+    yield from _other_intervals(record, evaluator, measured, shared)
     yield from _other_details(record, evaluator, folder, metrics)
 
 
@@ -130,12 +134,12 @@ def _counted(record: ResultRecord, evaluator: Evaluator, dataset: Dataset) -> It
         yield "its regime is wrong about labelled anomalies among the training images; run it again"
 
 
-def _other_intervals(record: ResultRecord, evaluator: Evaluator, measured: dict[str, MetricInfo]) -> Iterator[str]:
+def _other_intervals(
+    record: ResultRecord, evaluator: Evaluator, measured: dict[str, MetricInfo], shared: SharedIntervals
+) -> Iterator[str]:
     if not any(info.interval for info in record.metrics.values()):
         return
-    from adbench.engine.evaluate.bootstrap import DRAWS, with_intervals
-
-    recomputed = with_intervals(measured, evaluator, DRAWS)
+    recomputed = shared.added(measured, evaluator)
     for name, info in record.metrics.items():
         found = recomputed[name].interval if name in recomputed else None
         if info.interval is not None and not _near(info.interval, found):

@@ -9,6 +9,7 @@ import pytest
 
 from adbench.boards.records.line_files import read_line_file
 from adbench.cli import call
+from adbench.engine.evaluate import bootstrap
 from adbench.engine.store.record import RECORD_FILE, find_runs
 
 pytestmark = pytest.mark.slow
@@ -64,6 +65,16 @@ def test_a_whole_row_is_handed_in(message, at):
     (file,) = records(at)
     assert len(read_line_file(file, "records").splitlines()) == 4
     assert message("check")[0] == 0
+
+
+def test_seeds_of_a_method_that_draws_nothing_are_drawn_again_once(message, at, monkeypatch):
+    parts = ("--backbone", "toy-pixels", "--bank", "full", "--scorer", "knn", "--data", "parts", "--device", "cpu")
+    call(["run", *parts, "--seed", "0", "--seed", "1", "--no-figures", "--threshold", "none", "--out", "fixed"])
+    call(["evaluate", "fixed", "--data", "parts", "--intervals", "--draws", "1000"])
+    drawn, draw = [], bootstrap._drawn
+    monkeypatch.setattr(bootstrap, "_drawn", lambda *given, **named: drawn.append(1) or draw(*given, **named))
+    assert message("submit", "fixed", "--data", "parts")[0] == 0
+    assert len(drawn) == 2  # one for each category; both seeds have the same scores
 
 
 def standings(at):

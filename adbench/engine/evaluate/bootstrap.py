@@ -239,13 +239,6 @@ class SharedIntervals:
         }
 
 
-def with_intervals(
-    metrics: Mapping[str, MetricInfo], evaluator: Evaluator, draws: int = DRAWS
-) -> dict[str, MetricInfo]:
-    """The metrics of a single run with confidence intervals, as `SharedIntervals.added`; every call gives the same."""
-    return SharedIntervals(draws).added(metrics, evaluator)
-
-
 def _drawn(evaluator: Evaluator, draws: int, *, pixels: bool) -> dict[str, Interval]:
     """The intervals of all figures of images, of classes where a method predicts some, and, on request, of pixels."""
     labels = np.array([sample.anomalous for sample in evaluator.samples])

@@ -25,7 +25,6 @@ from adbench.engine.evaluate.bootstrap import (
     intervals,
     levels_of_maps,
     levels_of_scores,
-    with_intervals,
 )
 from adbench.engine.evaluate.evaluator import Evaluator, measure
 from adbench.engine.plan.map_spec import MapSpec
@@ -38,6 +37,11 @@ EXACT = {
     "aupro-30": lambda curve: curve.aupro(0.3),
     "aupro-05": lambda curve: curve.aupro(0.05),
 }
+
+
+def with_intervals(metrics, evaluator, draws):
+    """The metrics of a run that shares its intervals with no other."""
+    return SharedIntervals(draws).added(metrics, evaluator)
 
 
 def exact(name, curve):
