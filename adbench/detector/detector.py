@@ -299,9 +299,10 @@ class Detector:
         from adbench.detector.store.file import read_detector
 
         settings = settings_of(device, runtime, batch_size, workers, cache)
-        state = read_detector(Path(path), settings, installed(), [Path(file) for file in files])
-        made = cls(state.recipe, seed=state.about.seed, class_name=state.about.class_name, note=note)
-        made.settings, made.state = settings, state
+        state = read_detector(Path(path), settings, [Path(file) for file in files])
+        made = cls.__new__(cls)  # the recipe is complete, and all plugins need not be loaded to say so
+        made.seed, made.class_name, made.note = state.about.seed, state.about.class_name, note
+        made.settings, made.recipe, made.state = settings, state.recipe, state
         return made
 
     @property

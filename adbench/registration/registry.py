@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -300,7 +300,7 @@ def _folder(path: Any) -> Path:
         raise PluginError(f"register_recipes was given {path!r}; give the path of a folder") from None
 
 
-def load_registry(disable: str | None = None, *, parts: bool = True) -> Registry:
+def load_registry(disable: str | None = None, *, parts: bool = True, only: Collection[str] | None = None) -> Registry:
     """Load every installed plugin, the built-in one first. One with a fault is left out, and a `Problem`.
 
     Where two plugins clash, the newcomer is left out: see `adbench.registration.discovery`.
@@ -308,6 +308,7 @@ def load_registry(disable: str | None = None, *, parts: bool = True) -> Registry
     Args:
         disable: distributions to leave out, separated by commas; default the environment's ADBENCH_DISABLE.
         parts: whether components and recipes are loaded: importing all of them takes a quarter of a second.
+        only: distributions to load; None for all.
     """
     blocked = set(
         filter(None, re.split(r"[,\s]+", os.environ.get("ADBENCH_DISABLE", "") if disable is None else disable))
@@ -315,7 +316,7 @@ def load_registry(disable: str | None = None, *, parts: bool = True) -> Registry
     registry = Registry()
     registry.manager.add_hookspecs(hookspecs)
     for found in entry_points():
-        if found.name in blocked:
+        if found.name in blocked or (only is not None and found.name not in only):
             continue
         try:
             _load(registry, found, parts=parts)
@@ -356,6 +357,18 @@ def installed() -> Registry:
 def is_loaded() -> bool:
     """Whether `installed` has its answer already."""
     return bool(_instead or _loaded.cache_info().currsize)
+
+
+def holding(components: Mapping[tuple[str, str], str]) -> Registry:
+    """A registry that holds these components: the one of this process, or one of a few plugins, which loads sooner.
+
+    Args:
+        components: by kind and name the distribution in which it was.
+    """
+    if is_loaded():
+        return installed()
+    few = load_registry(only={*components.values()})
+    return few if components.keys() <= few.components.keys() else installed()
 
 
 installed.cache_clear = _loaded.cache_clear  # type: ignore[attr-defined]

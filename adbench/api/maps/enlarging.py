@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 Border = Literal["symmetric", "reflect"]
 """What is beyond the border: the edge repeated (``symmetric``, SciPy) or not (``reflect``: OpenCV, PyTorch)."""
 
-_SCIPY_BORDER = {"symmetric": "reflect", "reflect": "mirror"}
 _TRUNCATE = 4.0
 """The Gaussian ends after so many sigmas, in SciPy as in anomalib, where no kernel is given."""
 
@@ -97,11 +96,27 @@ def resampled(way: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def smoothed(way: np.ndarray, smoothing: Smoothing) -> np.ndarray:
-    """Each column smoothed by SciPy's Gaussian: what smoothing the map would do, done once to its matrix."""
+    """Each column smoothed by a Gaussian: what smoothing the map would do, done once to its matrix.
+
+    It is `scipy.ndimage.gaussian_filter1d`, step by step: SciPy would take longer to import than the rest of a map.
+
+    Args:
+        way: [N, C].
+        smoothing: the Gaussian.
+
+    Returns:
+        [N, C] float64.
+    """
     if not smoothing.sigma:
         return way
-    from scipy.ndimage import gaussian_filter1d
+    import numpy as np
 
-    reach: dict[str, Any] = {"truncate": _TRUNCATE} if smoothing.kernel is None else {"radius": smoothing.kernel // 2}
-    smooth: np.ndarray = gaussian_filter1d(way, smoothing.sigma, axis=0, mode=_SCIPY_BORDER[smoothing.border], **reach)
+    reach = int(_TRUNCATE * smoothing.sigma + 0.5) if smoothing.kernel is None else smoothing.kernel // 2
+    weights = np.exp(-0.5 / smoothing.sigma**2 * np.arange(-reach, reach + 1) ** 2)
+    weights /= weights.sum()
+    padded = np.pad(np.asarray(way, np.float64), ((reach, reach), (0, 0)), smoothing.border)
+    smooth: np.ndarray = padded[reach : reach + len(way)] * weights[reach]
+    for place in range(reach):  # from both ends inwards, as SciPy adds them up
+        after = len(padded) - len(way) - place
+        smooth += (padded[place : place + len(way)] + padded[after : after + len(way)]) * weights[place]
     return smooth

@@ -172,7 +172,7 @@ class Network:
         elif self._runtimes:
             key = digest_of({**self._facts, "size": size})
             sample = images[[0, -1]]  # two: an export that is bound to its own batch of one must not pass
-            return self._proven(key, sample) or self._tried(by_torch, sample, key)
+            return self._proven(key, images[:1]) or self._tried(by_torch, sample, key)
         return by_torch
 
     def _proven(self, key: str, sample: Tensor) -> _Candidate | None:

@@ -76,7 +76,7 @@ class PredictionFolder:
         """
         row = row_of(name, outcome, drift)
         try:
-            if isinstance(outcome, Prediction) and outcome.map is not None:
+            if self._kinds and isinstance(outcome, Prediction) and outcome.map is not None:
                 with storage_errors(self.folder):
                     self._write_pictures(name, outcome, outcome.map)
         except BadImage as gone:  # the file was scored, and then moved away

@@ -53,7 +53,7 @@ from adbench.engine.store.normal_scores import NormalScores
 from adbench.engine.store.record import WeightsInfo
 from adbench.engine.tuning.tuned_network import TunedNetwork
 from adbench.errors import DataError, StorageError, UnknownName, UsageError, WeightsError
-from adbench.registration.registry import Registry
+from adbench.registration.registry import Registry, holding
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,13 +90,12 @@ def write_detector(path: Path, fitted: DetectorState, *, bundle: bool = False) -
     return path
 
 
-def read_detector(path: Path, settings: Settings, registry: Registry, given: Sequence[Path] = ()) -> DetectorState:
+def read_detector(path: Path, settings: Settings, given: Sequence[Path] = ()) -> DetectorState:
     """The fitted method in a file that may come from an untrusted source.
 
     Args:
         path: of the file.
         settings: device, runtime and cache.
-        registry: what is installed.
         given: files that options name, known by their content.
 
     Raises:
@@ -106,6 +105,7 @@ def read_detector(path: Path, settings: Settings, registry: Registry, given: Seq
     """
     with closing(ArchiveReader(path, "a detector of adbench")) as archive:
         description = parse_description(archive.read(MANIFEST, MAX_MANIFEST_BYTES), str(path))
+        registry = holding({(part.kind, part.name): part.dist for part in description.parts})
         _require_parts(path, description, registry)
         surroundings = Surroundings(settings, description.seed, description.class_name)
         recipe = with_paths(description.recipe, description.files, archive, surroundings.folder("files"), given)

@@ -1,11 +1,12 @@
 import sys
 import types
+from functools import lru_cache
 
 import pytest
 
 from adbench import Aggregator, UnknownName, hookimpl
 from adbench.errors import PluginError
-from adbench.registration.registry import Registry, hookspecs, installed, instead, load_registry
+from adbench.registration.registry import Registry, holding, hookspecs, installed, instead, load_registry
 
 
 def aggregator(slug):
@@ -202,3 +203,12 @@ def test_another_registry_for_a_while(registry):
     with instead(registry):
         assert installed() is registry
     assert installed() is before
+
+
+def test_a_few_components_come_with_their_plugins_alone(monkeypatch):
+    monkeypatch.setattr("adbench.registration.registry._loaded", lru_cache(load_registry))  # as in a new process
+    found = holding({("aggregator", "max"): "adbench-core"})
+    assert {entry.dist for entry in found.entries()} == {"adbench-core"}
+    moved = holding({("aggregator", "max"): "where-it-was-before"})
+    assert moved is installed()
+    assert holding({("aggregator", "max"): "adbench-core"}) is moved  # once all are loaded, they serve

@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 from adbench import Geometry
+from adbench.api.maps.enlarging import smoothed
 from adbench.engine.evaluate.anomaly_map import anomaly_map
 from adbench.engine.plan.map_spec import MapSpec
 from adbench.maps import Smoothing, prepared_maps
@@ -61,3 +65,16 @@ def test_what_does_not_vary_stays():
     for found, size in zip(maps, [(32, 32), (64, 40)], strict=True):
         assert found.shape == size
         torch.testing.assert_close(found, torch.full(size, 3.25, dtype=torch.float64))
+
+
+@given(
+    arrays(np.float64, st.tuples(st.integers(1, 40), st.integers(1, 3)), elements=st.floats(0, 1)),
+    st.floats(0.3, 9),
+    st.none() | st.integers(0, 30).map(lambda half: 2 * half + 1),
+    st.sampled_from(["symmetric", "reflect"]),
+)
+def test_the_gaussian_is_scipys(way, sigma, kernel, border):
+    reach = {"truncate": 4.0} if kernel is None else {"radius": kernel // 2}
+    mode = {"symmetric": "reflect", "reflect": "mirror"}[border]
+    wanted = gaussian_filter1d(way, sigma, axis=0, mode=mode, **reach)
+    np.testing.assert_allclose(smoothed(way, Smoothing(sigma, kernel, border)), wanted, rtol=1e-15, atol=1e-300)

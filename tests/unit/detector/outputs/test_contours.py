@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from skimage.draw import polygon2mask
+from skimage.measure import approximate_polygon
 
-from adbench.detector.outputs.contours import coco_annotation, labelme_of, regions_of
+from adbench.detector.outputs.contours import coco_annotation, labelme_of, regions_of, simplified
 
 
 def filled(polygon, shape):
@@ -71,3 +72,28 @@ def test_both_forms_say_the_same():
     assert [value for point in shapes[0]["points"] for value in point] == annotation["segmentation"][0]
     assert annotation["bbox"] == [7, 5, 13, 4]
     assert annotation["area"] == 52
+
+
+CHAINS = arrays(np.float64, st.tuples(st.integers(2, 30), st.just(2)), elements=st.floats(-20, 20))
+
+
+def beside(points, chain):
+    """The distance of each point from the nearest segment of a chain."""
+    ways = np.diff(chain, axis=0)
+    there = points[:, None] - chain[:-1]
+    shares = np.clip((there * ways).sum(-1) / np.maximum((ways**2).sum(-1), 1e-300), 0, 1)
+    return np.linalg.norm(there - shares[..., None] * ways, axis=-1).min(1)
+
+
+@given(CHAINS, st.floats(0.01, 10))
+def test_a_simpler_chain_stays_near_the_points_that_it_leaves_out(chain, tolerance):
+    simple = simplified(chain, tolerance)
+    assert (simple[[0, -1]] == chain[[0, -1]]).all()
+    assert {*map(tuple, simple)} <= {*map(tuple, chain)}
+    assert (beside(chain, simple) <= tolerance + 1e-9).all()
+
+
+@given(st.integers(0, 1000), st.integers(2, 40), st.floats(0.01, 10))
+def test_it_is_the_chain_of_scikit_image(seed, count, tolerance):
+    chain = np.random.default_rng(seed).normal(0, 5, (count, 2))
+    assert (simplified(chain, tolerance) == approximate_polygon(chain, tolerance)).all()
