@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -84,6 +85,21 @@ def test_it_learns_keeps_and_answers(good, tmp_path, image, monkeypatch):
     prediction = kept.predict(tmp_path / "a.png")
     assert answer["predictions"][0]["score"] == pytest.approx(prediction.score)
     assert answer["predictions"][0]["threshold"] == pytest.approx(kept.threshold().value)
+
+
+def test_a_full_disk_stops_no_server(good, tmp_path, monkeypatch):
+    served = []
+    monkeypatch.setattr("uvicorn.run", lambda app, **_: served.append(app))
+    monkeypatch.setattr(
+        "adbench.detector.store.archive.temporary_file", Mock(side_effect=OSError(28, "No space left on device"))
+    )
+    (tmp_path / "mine.yaml").write_text(RECIPE)
+    words = ("--recipe", tmp_path / "mine.yaml", "--normal", good, "--out", tmp_path / "bolt.adbench")
+    found = invoked(*words, *COMPUTING)
+    assert found.exception is None, found.output
+    assert served
+    assert "No space left on device; free some space" in found.output
+    assert "serves all the same, and is gone when the server stops" in found.output
 
 
 def test_without_a_file_it_goes_by_the_recipes_name(good, tmp_path, monkeypatch):

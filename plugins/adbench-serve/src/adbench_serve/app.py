@@ -7,7 +7,7 @@ import hmac
 import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 from adbench import AdbenchError, BadImage, Detector
 from adbench_serve.answers import Extras, about, answer_of, failure_of
 from adbench_serve.batches import Batches, Outcome
-from adbench_serve.limits import Limits, Refusal, UploadBudget
+from adbench_serve.limits import Arrivals, Limits, Refusal, UploadBudget
 from adbench_serve.pages import FILES, add_page
 from adbench_serve.uploads import Upload, uploaded
 
@@ -57,14 +57,15 @@ class Service:
     """
 
     def __init__(self, detectors: Mapping[str, Detector], limits: Limits) -> None:
-        self.limits, self.under_way, self.stopping = limits, 0, False
+        self.limits, self.waiting, self.stopping = limits, 0, False
+        self.arrivals = Arrivals(limits.arriving, limits.patience)
         self.registry = CollectorRegistry()
         self._images = Counter("adbench_images", "Images scored.", ["detector"], registry=self.registry)
         self._sizes = Histogram("adbench_batch_images", "Images in a batch.", registry=self.registry)
         self.seconds = Histogram("adbench_request_seconds", "Time of a prediction.", registry=self.registry)
         self.refused = Counter("adbench_refused", "Requests refused.", ["status"], registry=self.registry)
         busy = Gauge("adbench_requests_under_way", "Predictions under way.", registry=self.registry)
-        busy.set_function(lambda: self.under_way)
+        busy.set_function(lambda: len(self.arrivals) + self.waiting)
         self.budget = UploadBudget(limits.together)
         held = Gauge("adbench_upload_bytes", "Bytes of uploads under way.", registry=self.registry)
         held.set_function(lambda: self.budget.taken)
@@ -89,18 +90,34 @@ class Service:
             Refusal: a limit is reached, or no image can be read.
         """
         chosen, batches = self.named(name)
-        if self.under_way >= self.limits.queue:
-            raise Refusal(429, f"{self.under_way} requests are under way, which is the limit; try again in a second")
-        self.under_way += 1
-        try:
-            scratch = tempfile.TemporaryDirectory(prefix="adbench-serve-")
-            with self.budget.share() as take, scratch as folder, self.seconds.time():
-                images = await uploaded(request, Path(folder), self.limits, take)
+        self.require_room()
+        scratch = tempfile.TemporaryDirectory(prefix="adbench-serve-")
+        with self.budget.share() as take, scratch as folder, self.seconds.time():
+            with self.arrivals.place() as lost:
+                images = await uploaded(request, Path(folder), self.limits, take, lost)
+            with self._in_queue():
                 answers = await self._in_time(self._scored(batches, images, extras))
-        finally:
-            self.under_way -= 1
         self._images.labels(chosen).inc(sum(answer["error"] is None for answer in answers))
         return {"detector": chosen, "predictions": answers}
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another request would be taken."""
+        return self.waiting < self.limits.queue and self.arrivals.has_room and not self.stopping
+
+    def require_room(self) -> None:
+        """Raise `Refusal` (429) where so many requests wait for their answers as may."""
+        if self.waiting >= self.limits.queue:
+            raise Refusal(429, f"{self.waiting} requests wait for answers, which is the limit; try again in a second")
+
+    @contextmanager
+    def _in_queue(self) -> Iterator[None]:
+        self.require_room()
+        self.waiting += 1
+        try:
+            yield
+        finally:
+            self.waiting -= 1
 
     async def _scored(self, batches: Batches, images: list[Upload], extras: Extras) -> list[dict[str, Any]]:
         outcomes = iter(await batches.score([image.path for image in images if not image.problem]))
@@ -206,7 +223,7 @@ def _state(app: FastAPI, service: Service) -> None:
     @app.get("/readyz")
     async def readyz() -> dict[str, str]:
         """Whether another request would be taken."""
-        if service.stopping or service.under_way >= service.limits.queue:
+        if not service.has_room:
             raise Refusal(503, "the server takes no request now; try again in a second")
         return {"status": "ready"}
 

@@ -155,8 +155,16 @@ def _learned(learning: Learning, options: dict[str, Any]) -> dict[str, Detector]
     detector = Detector(learning.recipe, note=_note, **computing)
     detector.fit(str(learning.normal), threshold=learning.threshold or "conformal")
     if learning.out is not None:
-        click.echo(f"written: {detector.save(learning.out)}")
+        _keep(detector, learning.out)
     return {Path(learning.out or str(learning.recipe)).stem: detector}
+
+
+def _keep(detector: Detector, out: Path) -> None:
+    """Write the detector's file; it serves even where that cannot be done."""
+    try:
+        click.echo(f"written: {detector.save(out)}")
+    except StorageError as error:
+        _note(f"{error}; the detector serves all the same, and is gone when the server stops")
 
 
 def _note(sentence: str) -> None:

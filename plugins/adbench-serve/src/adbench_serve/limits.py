@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ class Limits:
         megabytes: of one request's body.
         megapixels: of all images of one request.
         images: in one request.
-        queue: requests that are under way at a time, uploads included.
+        arriving: requests at a time whose uploads are not complete.
+        patience: seconds after which an upload that is not complete gives its place to a newcomer, if all are taken.
+        queue: requests at a time whose uploads are complete and whose answers are not.
         seconds: for an upload, and again for its answer.
         together: megabytes of all requests that are under way.
     """
@@ -23,7 +26,9 @@ class Limits:
     megabytes: float = 64
     megapixels: float = 50
     images: int = 32
-    queue: int = 64
+    arriving: int = 256
+    patience: float = 5
+    queue: int = 256
     seconds: float = 30
     together: float = 512
 
@@ -76,3 +81,56 @@ class UploadBudget:
             yield take
         finally:
             self.taken -= own
+
+
+class Arrivals:
+    """The places of uploads that arrive, apart from those of complete ones: slow clients hold up nobody.
+
+    Args:
+        most: uploads at a time.
+        patience: seconds after which an upload gives its place to a newcomer, if all places are taken.
+    """
+
+    def __init__(self, most: int, patience: float) -> None:
+        self._most, self._patience = most, patience
+        self._since: dict[asyncio.Future[None], float] = {}  # the oldest first
+
+    def __len__(self) -> int:
+        return len(self._since)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another upload would be taken."""
+        return len(self) < self._most or self._slow is not None
+
+    @contextmanager
+    def place(self) -> Iterator[asyncio.Future[None]]:
+        """A place for one upload.
+
+        Yields:
+            What is done when the upload has lost its place to another one.
+
+        Raises:
+            Refusal: all places are taken by uploads that began just now (429).
+        """
+        if not self.has_room:
+            raise Refusal(429, f"{len(self)} uploads arrive at once, which is the limit; try again in a second")
+        slow = self._slow
+        if len(self) >= self._most and slow is not None:
+            del self._since[slow]
+            slow.set_result(None)
+        loop = asyncio.get_running_loop()
+        lost = loop.create_future()
+        self._since[lost] = loop.time()
+        try:
+            yield lost
+        finally:
+            self._since.pop(lost, None)
+
+    @property
+    def _slow(self) -> asyncio.Future[None] | None:
+        """The oldest upload, if it has had its time."""
+        oldest = next(iter(self._since.items()), None)
+        if oldest is None or asyncio.get_running_loop().time() - oldest[1] < self._patience:
+            return None
+        return oldest[0]

@@ -32,7 +32,9 @@ class Upload(NamedTuple):
     problem: str = ""
 
 
-async def uploaded(request: Request, folder: Path, limits: Limits, take: Callable[[int], None]) -> list[Upload]:
+async def uploaded(
+    request: Request, folder: Path, limits: Limits, take: Callable[[int], None], lost: asyncio.Future[None]
+) -> list[Upload]:
     """The images of a request's form, as files in a folder.
 
     Args:
@@ -40,12 +42,13 @@ async def uploaded(request: Request, folder: Path, limits: Limits, take: Callabl
         folder: of the request alone.
         limits: of a request.
         take: is given the number of bytes that arrive; may refuse them.
+        lost: is done when another upload has taken the place of this one, which was slow.
 
     Raises:
         Refusal: too large (413), too slow (408), no form with images (422), or the disk of the server is full (503).
     """
     try:
-        return await _uploaded(request, folder, limits, take)
+        return await _uploaded(request, folder, limits, take, lost)
     except OSError as error:
         raise Refusal(
             503,
@@ -53,8 +56,10 @@ async def uploaded(request: Request, folder: Path, limits: Limits, take: Callabl
         ) from None
 
 
-async def _uploaded(request: Request, folder: Path, limits: Limits, take: Callable[[int], None]) -> list[Upload]:
-    form = await _form(request, limits, take)
+async def _uploaded(
+    request: Request, folder: Path, limits: Limits, take: Callable[[int], None], lost: asyncio.Future[None]
+) -> list[Upload]:
+    form = await _form(request, limits, take, lost)
     try:
         files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
         if not files:
@@ -64,17 +69,23 @@ async def _uploaded(request: Request, folder: Path, limits: Limits, take: Callab
         await form.close()
 
 
-async def _form(request: Request, limits: Limits, take: Callable[[int], None]) -> FormData:
+async def _form(request: Request, limits: Limits, take: Callable[[int], None], lost: asyncio.Future[None]) -> FormData:
     bounded = Request(request.scope, _bounded(request, limits, take))
+    parsed = asyncio.ensure_future(_parsed(bounded, limits))
     try:
-        return await asyncio.wait_for(_parsed(bounded, limits), limits.seconds)
-    except asyncio.TimeoutError:
-        raise Refusal(408, f"the upload took longer than {limits.seconds:g} seconds; send smaller images") from None
+        await asyncio.wait({parsed, lost}, timeout=limits.seconds, return_when=asyncio.FIRST_COMPLETED)
+        if parsed.done():
+            return parsed.result()
+        if lost.done():
+            raise Refusal(408, "the upload was slow, and others needed its place; send it again, or smaller images")
+        raise Refusal(408, f"the upload took longer than {limits.seconds:g} seconds; send smaller images")
     except HTTPException as error:
         told = error.detail.rstrip(".")
         raise Refusal(422, f"the form cannot be read: {told}; send at most {limits.images} images") from None
     except ClientDisconnect:
         raise Refusal(400, "the client left before the upload was complete") from None
+    finally:
+        parsed.cancel()
 
 
 async def _parsed(request: Request, limits: Limits) -> FormData:
