@@ -1,10 +1,12 @@
 """Detectors through the command line: from a folder of good images to tables, and the ways in which that goes wrong."""
 
 import csv
+import errno
 import json
 import os
 import shutil
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -155,7 +157,15 @@ def test_a_bank_that_learns_from_all_images_at_once_says_so(parts, bolt, capsys)
 def test_a_file_that_is_no_detector_is_a_sentence(command, tmp_path, capsys):
     (tmp_path / "x.adbench").write_text("hello")
     assert call([*command, str(tmp_path / "x.adbench")]) == 1
-    assert "not readable as a detector of adbench" in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert "not readable as a detector of adbench" in message
+    assert "give another file, copy this one again, or make it anew with 'adbench fit'" in message
+
+
+def test_a_file_that_is_not_there_and_a_folder_say_a_way_out(parts, tmp_path, capsys):
+    for path, fault in ((tmp_path / "none.adbench", "there is no such file"), (parts, "a folder")):
+        assert call(["predict", str(path), str(parts / "bolt"), "--out", str(tmp_path / "out"), *QUICK]) == 1
+        assert f"{path}: {fault}; give a detector of adbench, a file that 'adbench fit'" in capsys.readouterr().err
 
 
 def test_a_place_that_cannot_be_written_is_reported_before_the_work(parts, tmp_path, capsys):
@@ -186,6 +196,43 @@ def test_a_full_disk_keeps_what_is_written_whole(parts, bolt, tmp_path, capsys, 
     assert "No space left on device" in message
     assert "2 images are written whole" in message
     assert len(rows(out)) == 2
+
+
+@pytest.fixture
+def full(monkeypatch, tmp_path):
+    """Folders whose disk is full once something was written, and a folder for temporary files with room."""
+    from adbench.detector.store import archive
+
+    folders, real = [], archive.temporary_file
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+
+    def temporary_file(path):
+        if any(path.is_relative_to(folder) for folder in folders):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(path)
+
+    monkeypatch.setattr(archive, "temporary_file", temporary_file)
+    return folders
+
+
+def test_a_disk_that_is_full_after_the_fit_costs_no_fit(parts, tmp_path, capsys, full):
+    full.append(tmp_path / "out")
+    assert fit(parts, tmp_path / "out" / "bolt.adbench") == 1
+    message = capsys.readouterr().err
+    assert message.count("error:") == 1
+    [kept] = (tmp_path / "temporary").rglob("bolt.adbench")
+    assert f"No space left on device; what was learned is whole in {kept}: use it there, or move it" in message
+    assert not (tmp_path / "out" / "bolt.adbench").exists()
+    assert call(["predict", str(kept), str(parts / "bolt/test"), "--out", str(tmp_path / "p"), *QUICK]) == 0
+
+
+def test_where_no_place_has_room_the_sentence_says_so(parts, tmp_path, capsys, full):
+    full.append(Path("/"))
+    assert fit(parts, tmp_path / "out" / "bolt.adbench") == 1
+    message = capsys.readouterr().err
+    assert "free some space or choose another folder with --out; no other place has room" in message
+    assert not list((tmp_path / "temporary").iterdir())
 
 
 def run_and_save(parts, out, *more):

@@ -113,12 +113,14 @@ def command(**options: Any) -> int:
     """  # noqa: D301  \b is click's mark for a paragraph to keep as it is
     if options["masks"] is not None and options["abnormal"] is None:
         raise UsageError("--masks says where defects are in the images of --abnormal; give that, too")
+    from adbench.detector.store.keeping import save_or_keep
+
     detector = _fitted(options)
     if options["abnormal"] is not None:
         from adbench.detector.measuring import measure_with
 
         measure_with(detector, options["abnormal"], options["masks"])
-    path = detector.save(options["out"], bundle=options["bundle"])
+    path = save_or_keep(detector, options["out"], bundle=options["bundle"])
     for name, value in detector.facts().items():
         echo(f"{name}: {value}")
     echo(f"written: {path}, {path.stat().st_size / 1e6:.1f} MB")

@@ -64,6 +64,9 @@ class ArchiveReader:
 
     def __init__(self, path: Path, what: str) -> None:
         self.path, self.what = path, what
+        if not path.exists() or path.is_dir():
+            fault = "a folder" if path.is_dir() else "there is no such file"
+            raise StorageError(f"{path}: {fault}; give {what}, a file that 'adbench fit' or 'adbench run --save' wrote")
         self._file = open_plain(path, what)
         try:
             self._archive = zipfile.ZipFile(self._file)
@@ -92,8 +95,8 @@ class ArchiveReader:
 
     def _damaged(self, reason: str) -> StorageError:
         return StorageError(
-            f"{self.path}: not readable as {self.what} ({one_line(reason, 200)}); copy it again, or make it anew with"
-            " 'adbench fit'"
+            f"{self.path}: not readable as {self.what} ({one_line(reason, 200)}); give another file, copy this one"
+            " again, or make it anew with 'adbench fit'"
         )
 
     @property
