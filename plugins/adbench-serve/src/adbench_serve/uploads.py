@@ -72,8 +72,9 @@ async def _uploaded(
 async def _form(request: Request, limits: Limits, take: Callable[[int], None], lost: asyncio.Future[None]) -> FormData:
     bounded = Request(request.scope, _bounded(request, limits, take))
     parsed = asyncio.ensure_future(_parsed(bounded, limits))
+    endings: set[asyncio.Future[Any]] = {parsed, lost}
     try:
-        await asyncio.wait({parsed, lost}, timeout=limits.seconds, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(endings, timeout=limits.seconds, return_when=asyncio.FIRST_COMPLETED)
         if parsed.done():
             return parsed.result()
         if lost.done():
