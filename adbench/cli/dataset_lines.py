@@ -18,13 +18,14 @@ def about_source(cls: type[Component]) -> Iterator[str]:
     source = getattr(cls, "source", None)
     if source is not None:
         images = f"{source.images:,} images" if source.images else ""
-        size = (
-            f"{source.size / 1e9:.2g} GB to download"
-            if source.size >= 1e9
-            else f"{source.size / 1e6:.0f} MB to download"
-        )
-        yield "; ".join(filter(None, [f"licence: {source.licence}", images, size if source.size else ""]))
+        yield "; ".join(filter(None, [f"licence: {source.licence}", images, _size(source.size)]))
         yield f"source: {source.page}"
+
+
+def _size(count: int) -> str:
+    if not count:
+        return "size of the download unknown"
+    return f"{count / 1e9:.2g} GB to download" if count >= 1e9 else f"{count / 1e6:.0f} MB to download"
 
 
 def found(cls: type[Component]) -> list[str]:

@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 
 from adbench.builtin.folders.names import part_named
-from adbench.builtin.images.reading import SUFFIXES
-from adbench.errors import printable
+from adbench.builtin.images.reading import SUFFIXES, read_image
+from adbench.errors import BadImage, printable
 from adbench.reports import PassedOver
 
 _OTHER_IMAGES = frozenset(
@@ -33,6 +33,7 @@ _LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx", "@eadir", "lost+fou
 """What file systems and archives leave behind."""
 
 _OUTWARD = "is a link that leads out of the dataset's folder; copy what it leads to"
+_MARKED = "marks a defect in an image that is normal by its folder; move the image, or remove the mask"
 _SEARCHED = 10_000
 """Files that are looked at beside the categories: ROOT may lie in a home folder."""
 
@@ -91,7 +92,7 @@ class _Search:
         part = part_named(place[0]) if len(place) > 1 else None
         kind = place[1] if len(place) > 2 else None
         if part == "ground_truth" and kind is not None and self.is_normal(kind):
-            return ""
+            return _MARKED if _marks_anything(path) else ""
         if (path.is_symlink() or path.is_dir()) and (closed := self._closed(path)):
             return closed
         if not _could_be_data(path, part):
@@ -144,6 +145,17 @@ def _could_be_data(path: Path, part: str | None) -> bool:
 
 def _is_picture(path: Path) -> bool:
     return (path.suffix.lower() in SUFFIXES or _kind(path) in _OTHER_IMAGES) and not path.is_dir()
+
+
+def _marks_anything(mask: Path) -> bool:
+    """Whether a mask has pixels of two values. One that cannot be read marks nothing: nobody needs it."""
+    if mask.suffix.lower() not in SUFFIXES or not mask.is_file():
+        return False
+    try:
+        pixels = read_image(mask)
+    except BadImage:
+        return False
+    return bool((pixels != pixels[0, 0]).any())
 
 
 def _kind(path: Path) -> str:

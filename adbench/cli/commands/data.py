@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -71,8 +72,12 @@ def list_command(form: str | None) -> None:
 @command.command("get")
 @_NAME
 @_ROOT
-def get_command(name: str, root: Path | None) -> None:
-    """Download the dataset NAME, check the archive, and unpack it. A second call continues an interrupted download."""
+@click.option("--accept-licence", "accepted", is_flag=True, help="You accept the licence; a terminal asks instead.")
+def get_command(name: str, root: Path | None, accepted: bool) -> None:
+    """Download the dataset NAME, check the archive, and unpack it. A second call continues an interrupted download.
+
+    Nothing is downloaded until its licence is accepted.
+    """
     from adbench.cli.plugins import installed
 
     dataset = installed().get("dataset", name).cls()
@@ -81,10 +86,22 @@ def get_command(name: str, root: Path | None) -> None:
     source = dataset.source
     about = f"licence: {source.licence}", f"publisher: {source.page}"
     echo(f"{source.title}, from {getattr(source, 'url', source.page)}", *about, err=True)
+    if hasattr(source, "url") and not accepted:
+        _require_acceptance(source)
     with _byte_progress() as progress:
         target = dataset.download(root, progress)
     echo(f"{name} is in {target}")
     echo(f"check it with 'adbench data verify {name}{f' --root {root}' if root else ''}'", err=True)
+
+
+def _require_acceptance(source: Any) -> None:
+    """Raise `UsageError` unless somebody at a terminal accepts the licence."""
+    terminal = sys.stdin is not None and sys.stdin.isatty()
+    if not (terminal and click.confirm("Do you accept this licence?", err=True)):
+        raise UsageError(
+            f"nothing was downloaded: the licence of {source.title} was not accepted; read it, and give"
+            " --accept-licence"
+        )
 
 
 @command.command("import")

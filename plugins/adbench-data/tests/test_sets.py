@@ -371,7 +371,7 @@ def test_a_list_leads_out_of_the_folder(drawn, draw):
 
 
 def test_elpv_keeps_blocks_together(drawn):
-    found = Elpv(root=drawn("elpv"), keep="blocks")
+    found = Elpv(root=drawn("elpv"), keep="blocks", partial=True)
     for category in ("mono", "poly"):
         split = found.split(category)
         cells = [
@@ -385,7 +385,7 @@ def test_elpv_keeps_blocks_together(drawn):
 
 def test_elpvs_uncertain_cells_are_an_option(drawn):
     root = drawn("elpv")
-    likely, possibly = (Elpv(root=root, defective=least).split("mono") for least in ("0.67", "0.33"))
+    likely, possibly = (Elpv(root=root, defective=least, partial=True).split("mono") for least in ("0.67", "0.33"))
     assert set(kinds(likely)) == {"good", "defective", "likely"}
     assert set(kinds(possibly)) == {"good", "defective", "likely", "possibly"}
     assert Elpv(root=root, defective="0.67", draw=2).board_name == "elpv-defective-0.67-draw-2"
@@ -395,7 +395,7 @@ def test_elpvs_uncertain_cells_are_an_option(drawn):
 
 def test_elpvs_draws_differ(drawn):
     root = drawn("elpv")
-    draws = {tuple(names(Elpv(root=root, draw=number).split("poly").train)) for number in range(6)}
+    draws = {tuple(names(Elpv(root=root, draw=number, partial=True).split("poly").train)) for number in range(6)}
     assert len(draws) > 1
 
 
@@ -408,6 +408,30 @@ def test_elpvs_table_is_damaged(drawn, line):
     (root / "labels.csv").write_text(line + "\n")
     with pytest.raises(DataError, match=r"labels\.csv, line 1"):
         Elpv(root=root).categories()
+
+
+def test_elpv_without_its_table_says_so(drawn):
+    root = drawn("elpv")
+    (root / "labels.csv").unlink()
+    with pytest.raises(DataError, match=r"labels\.csv is missing; unpack or install the data again"):
+        Elpv(root=root).categories()
+
+
+@pytest.mark.parametrize(
+    ("name", "category", "counts"),
+    [
+        ("kolektor-sdd", "commutator", "14 images are there, and 399 were published"),
+        ("dagm", "Class10", "8 images are there, and 2300 were published"),
+        ("elpv", "mono", "180 images are there, and 1074 were published"),
+    ],
+)
+def test_half_of_a_set_that_has_no_official_split_is_refused(drawn, name, category, counts):
+    """The publisher's number of images holds under every option of the split."""
+    (cls,) = [cls for cls in every_dataset() if cls.name == name]
+    found = cls(root=drawn(name))
+    with pytest.raises(DataError, match=f"{counts}; .* anew|{counts}; unpack the archive again, or take"):
+        found.split(category)
+    assert sum(cls.sizes.values()) == cls.source.images
 
 
 def test_the_package_of_elpv_is_split_as_published():

@@ -1,5 +1,6 @@
 import pytest
 
+from adbench.builtin.folders.archive import DataSource
 from adbench.cli.dataset_lines import about_source, found
 from adbench.registration.registry import load_registry
 
@@ -34,3 +35,8 @@ def test_published_datasets_say_licence_size_and_page(registry):
     assert "; 5,354 images; 5.3 GB to download" in licence
     assert source.startswith("source: https://")
     assert list(about_source(class_of(registry, "demo"))) == []
+
+
+def test_a_size_that_nobody_published_is_unknown(registry):
+    cls = type("Unmeasured", (), {"source": DataSource(title="X", page="https://x", licence="MIT", images=5)})
+    assert next(about_source(cls)) == "licence: MIT; 5 images; size of the download unknown"

@@ -105,11 +105,13 @@ class PublishedSet(PublishedDataset, ListedDataset):
     Attributes:
         known: the names of its categories, which are folders below the root unless `_files_of` says otherwise.
         year: when it was published.
+        sizes: numbers of images of each category, whatever their part, for sets whose split is not the publisher's.
     """
 
     repair = "unpack the archive again"
     known: ClassVar[tuple[str, ...]]
     year: ClassVar[str]
+    sizes: ClassVar[dict[str, int]] = {}
 
     class Config(PublishedDataset.Config):
         partial: bool = Field(
@@ -150,9 +152,11 @@ class PublishedSet(PublishedDataset, ListedDataset):
 
     def _listed(self, category: str) -> Listing:
         listing = super()._listed(category)
-        expected = self.expected(category)
-        if expected is not None and not self.config.partial:
-            listing.require_counts(category, expected, self.title, self.repair)
+        if not self.config.partial:
+            if (expected := self.expected(category)) is not None:
+                listing.require_counts(category, expected, self.title, self.repair)
+            if category in self.sizes:
+                listing.require_size(category, self.sizes[category], self.title, self.repair)
         return listing
 
     def expected(self, category: str) -> tuple[int, int] | None:

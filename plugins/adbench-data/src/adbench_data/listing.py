@@ -53,6 +53,7 @@ class Listing:
         annotated: the types of defects of which at least one image has a mask.
         left_out: files that the rule leaves out.
         labels: how many images there are of each type, on one line.
+        size: how many images were listed, with those that the rule leaves out.
     """
 
     split: Split
@@ -61,6 +62,7 @@ class Listing:
     annotated: frozenset[str]
     left_out: frozenset[str]
     labels: str
+    size: int
 
     @classmethod
     def of(cls, category: str, items: Iterable[Item], tree: Tree, title: str, repair: str) -> Listing:
@@ -89,7 +91,7 @@ class Listing:
         annotated = frozenset(item.defect for item in listed if item.masks)
         images = {name: item.image for name, item in named.items()}
         split = _split(samples, named, where, repair)
-        return cls(split, images, masks, annotated, left_out, _labels(split, len(every) - len(listed)))
+        return cls(split, images, masks, annotated, left_out, _labels(split, len(every) - len(listed)), len(every))
 
     def require_counts(self, category: str, published: tuple[int, int], title: str, repair: str) -> None:
         """Raise `DataError` unless there are as many training and test images as were published."""
@@ -99,6 +101,14 @@ class Listing:
                 f"{title}, category {category!r}: {found[0]} training and {found[1]} test images are there, and"
                 f" {published[0]} and {published[1]} were published; {repair}, or take what is there with the option"
                 " partial=true"
+            )
+
+    def require_size(self, category: str, published: int, title: str, repair: str) -> None:
+        """Raise `DataError` unless as many images were listed as were published."""
+        if self.size != published:
+            raise DataError(
+                f"{title}, category {category!r}: {self.size} images are there, and {published} were published;"
+                f" {repair}, or take what is there with the option partial=true"
             )
 
 

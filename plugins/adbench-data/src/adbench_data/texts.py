@@ -21,8 +21,10 @@ def read_lines(path: Path) -> Iterator[str]:
     """The lines of a text that are not empty.
 
     Raises:
-        DataError: it cannot be read, is too large, or is no UTF-8.
+        DataError: it is missing, cannot be read, is too large, or is no UTF-8.
     """
+    if not path.exists():
+        raise DataError(f"{printable(path)} is missing; unpack or install the data again")
     try:
         text = read_plain(path, MAX_BYTES, "a list of images")
     except StorageError as error:

@@ -3,7 +3,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from adbench.builtin.folders.leftovers import beside, leads_out, leftovers
 
@@ -28,6 +30,17 @@ def left(root: Path) -> dict[str, str]:
     folder = root / "nut"
     found = leftovers(folder, root, {folder / name for name in READ}, lambda name: name == "good")
     return {item.file.removeprefix("nut/"): item.why for item in found}
+
+
+@pytest.mark.parametrize(("marked", "why"), [(True, "marks a defect in an image that is normal"), (False, None)])
+def test_a_mask_of_a_normal_image_may_mark_nothing(root, marked, why):
+    pixels = np.zeros((6, 8), np.uint8)
+    pixels[2, 3] = 255 * marked
+    Image.fromarray(pixels).save(touch(root / "nut/ground_truth/good/0_mask.png"))
+    touch(root / "nut/ground_truth/good/torn_mask.png")
+    found = left(root)
+    assert list(found) == ["ground_truth/good/0_mask.png"] * marked
+    assert not marked or why in found["ground_truth/good/0_mask.png"]
 
 
 def test_nothing_is_left_of_what_was_read(root):

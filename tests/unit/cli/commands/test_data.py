@@ -4,13 +4,14 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from adbench import DataError
+from adbench import DataError, UsageError
 from adbench.builtin.folders.datasets import MVTecAD
 from adbench.cli.commands.data import command
 
@@ -194,16 +195,32 @@ def test_get_shows_the_licence_and_where_it_went(monkeypatch, tmp_path):
             progress("downloading", done, 5_000_000)
 
     monkeypatch.setattr("adbench.builtin.folders.download.download", fetched)
-    output = call("get", "mvtec-ad", "--root", str(tmp_path / "here"))
+    output = call("get", "mvtec-ad", "--root", str(tmp_path / "here"), "--accept-licence")
     assert "CC BY-NC-SA 4.0" in output
     assert f"mvtec-ad is in {tmp_path / 'here'}" in output
     assert output.count("downloading: ") == 11
     assert "downloading: 5 of 5 MB" in output
 
 
-def test_get_of_a_dataset_that_has_no_download():
-    from adbench import UsageError
+@pytest.mark.parametrize(("terminal", "answer", "accepted"), [(False, "y", 0), (True, "n", 0), (True, "y", 1)])
+def test_nothing_is_downloaded_until_the_licence_is_accepted(monkeypatch, tmp_path, terminal, answer, accepted):
+    fetched = []
+    monkeypatch.setattr("adbench.builtin.folders.download.download", lambda *_: fetched.append(1))
+    monkeypatch.setattr(
+        "adbench.cli.commands.data.sys", SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: terminal))
+    )
+    monkeypatch.setattr("click.confirm", lambda *_, **__: answer == "y")
+    if accepted:
+        assert "is in" in call("get", "mvtec-ad", "--root", str(tmp_path))
+    else:
+        with pytest.raises(
+            UsageError, match="nothing was downloaded: the licence of MVTec AD was not accepted; .* give"
+        ):
+            call("get", "mvtec-ad", "--root", str(tmp_path))
+    assert len(fetched) == accepted
 
+
+def test_get_of_a_dataset_that_has_no_download():
     with pytest.raises(UsageError, match="dataset 'demo' cannot be downloaded"):
         call("get", "demo")
 

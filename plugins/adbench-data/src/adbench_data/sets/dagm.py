@@ -23,6 +23,7 @@ class Dagm(PublishedSet):
     name = "dagm"
     year = "2007"
     known = tuple(sorted(f"Class{number}" for number in range(1, 11)))
+    sizes: ClassVar[dict[str, int]] = {f"Class{number}": 1150 if number < 7 else 2300 for number in range(1, 11)}
     source = DataSource(
         title="DAGM 2007",
         page="https://zenodo.org/records/12750201",

@@ -8,7 +8,7 @@ from functools import cached_property
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from adbench import DataError, Field
 from adbench.datasets import DataSource
@@ -44,6 +44,8 @@ class Elpv(PublishedSet):
     name = "elpv"
     year = "2019"
     known = ("mono", "poly")
+    repair = "install it anew"
+    sizes: ClassVar[dict[str, int]] = {"mono": 1074, "poly": 1550}
     source = DataSource(
         title="ELPV",
         page="https://github.com/zae-bayern/elpv-dataset",

@@ -31,6 +31,7 @@ class KolektorSdd(PublishedSet):
     name = "kolektor-sdd"
     year = "2019"
     known = ("commutator",)
+    sizes: ClassVar[dict[str, int]] = {"commutator": 399}
     source = DataSource(
         title="KolektorSDD",
         page="https://www.vicos.si/resources/kolektorsdd/",
