@@ -105,7 +105,10 @@ def learns_from(components: Mapping[str, list[Component]]) -> dict[Source, Compo
     return sources
 
 
-_ALLOW = {Source.LABELLED: " (--allow labelled --defect-shots 1 gives one labelled image of each type of defect)"}
+_ALLOW = {
+    Source.LABELLED: " (--allow labelled --defect-shots 1 gives one labelled image of each type of defect)",
+    Source.TEST: " (--allow test gives the test images without their labels)",
+}
 """How a source is allowed, where that takes more than its name."""
 
 
@@ -133,7 +136,8 @@ def _class_names(components: Mapping[str, list[Component]], protocol: Protocol) 
     if protocol.class_names:
         return
     for part in (part for parts in components.values() for part in parts if "class_name" in part.needs):
-        yield f"{part.title} needs the object's name, which the protocol does not allow"
+        way = "'adbench run --allow class-names' does, and 'adbench fit --class-name NAME'"
+        yield f"{part.title} needs the object's name, which the protocol does not allow ({way})"
 
 
 def cannot_aggregate(scorer: Scorer, aggregator: Aggregator) -> Iterator[str]:

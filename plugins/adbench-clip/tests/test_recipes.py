@@ -104,7 +104,10 @@ def test_prompts_are_learned_from_shots(run):
 def test_the_name_is_not_to_be_had_for_nothing(run, bank):
     records, told = run("winclip", bank)
     assert not records
-    assert f"bank '{bank}' needs the object's name, which the protocol does not allow" in told
+    assert (
+        f"bank '{bank}' needs the object's name, which the protocol does not allow ('adbench run --allow class-names'"
+        in told
+    )
 
 
 @pytest.mark.slow

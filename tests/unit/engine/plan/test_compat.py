@@ -37,7 +37,8 @@ def test_a_scorer_reads_one_kind_of_bank(reasons):
 
 def test_the_protocol_decides_what_may_be_learned_from(reasons):
     (reason,) = reasons(bank="toy-test-vectors")
-    assert reason == "bank 'toy-test-vectors' learns from test; the protocol allows only nothing, train"
+    told = "bank 'toy-test-vectors' learns from test; the protocol allows only nothing, train"
+    assert reason == f"{told} (--allow test gives the test images without their labels)"
     assert reasons(bank="toy-test-vectors", protocol=Protocol(allow=(Source.TEST,))) == []
 
 
