@@ -109,7 +109,7 @@ class Registry:
         if entry is None:
             self._require_sound(kind, name)
             names = [known for of, known in self.components if of == kind]
-            raise UnknownName(kind, name, names, self._broken(), see=f"adbench list {kind}")
+            raise UnknownName(kind, name, names, self._way(kind, name), see=f"adbench list {kind}")
         return entry
 
     def recipe(self, name: str) -> RecipeFile:
@@ -119,7 +119,7 @@ class Registry:
             UnknownName: there is none.
         """
         if name not in self.recipe_files:
-            raise UnknownName("recipe", name, self.recipe_files, self._broken(), see="adbench list recipe")
+            raise UnknownName("recipe", name, self.recipe_files, self._way("recipe", name), see="adbench list recipe")
         return self.recipe_files[name]
 
     def made(self, kind: str) -> list[Component]:
@@ -145,6 +145,12 @@ class Registry:
         for problem in self.problems:
             if problem.component == (kind, name):
                 raise PluginError(f"{problem.reason} (plugin {problem.dist!r})")
+
+    def _way(self, kind: str, name: str) -> str:
+        """The package that has a missing name, and the plugins that could not be loaded."""
+        from adbench.registration.elsewhere import advice_for
+
+        return " ".join(filter(None, [advice_for(name, kind), self._broken()]))
 
     def _broken(self) -> str:
         names = ", ".join(dict.fromkeys(problem.dist for problem in self.problems if not problem.component))

@@ -47,6 +47,10 @@ def test_the_facts_for_pages_of_boards_are_up_to_date(script):
     assert all((script.FACTS.parent / each.card).is_file() for each in facts.values())
 
 
+def test_the_packages_of_names_are_up_to_date(script):
+    assert script.PACKAGES_FILE.read_text(encoding="utf-8") == script.packages(), "run scripts/recipe_cards"
+
+
 def test_each_recipe_of_a_plugin_here_has_a_card():
     assert {path.stem for path in CARDS} == set(installed().recipe_files)
 

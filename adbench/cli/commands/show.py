@@ -97,6 +97,7 @@ def _of_name(name: str) -> list[Facts]:
     """
     from adbench.cli.plugins import installed
     from adbench.engine.plan.recipe import read_recipe
+    from adbench.registration.elsewhere import advice_for
 
     registry = installed()
     recipes = [registry.recipe(name)] if name in registry.recipe_files else []
@@ -111,7 +112,7 @@ def _of_name(name: str) -> list[Facts]:
     things += [_of_component(entry) for entry in registry.entries() if entry.name == name]
     if not things:
         names = {entry.name for entry in registry.entries()} | set(registry.recipe_files)
-        raise UnknownName("component, recipe or dataset", name, names, see="adbench list")
+        raise UnknownName("component, recipe or dataset", name, names, advice_for(name), see="adbench list")
     return things
 
 

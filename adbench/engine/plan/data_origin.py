@@ -20,6 +20,7 @@ from adbench.api.dataset import Dataset
 from adbench.engine.plan.recipe import Part
 from adbench.engine.store.record import ResultRecord, canonical_json, storage_errors
 from adbench.errors import AdbenchError, DataError, StorageError, UnknownName, UsageError
+from adbench.registration.elsewhere import advice_for
 from adbench.registration.registry import Registry
 
 ORIGIN_FILE = "origin.json"
@@ -51,7 +52,7 @@ def dataset_from(registry: Registry, data: str, root: str | None = None, ignore:
     elif os.path.exists(data) or "/" in data or "\\" in data:  # noqa: PTH110  pathlib's own raises on long names
         part = Part(name="folder", options={"root": data})
     else:
-        raise UnknownName("dataset or folder", data, known)
+        raise UnknownName("dataset or folder", data, known, advice_for(data.partition(":")[0], "dataset"))
     if ignore is not None:
         part = Part(name=part.name, options={**part.options, "ignore": ignore})
     return cast("Dataset", part.make("dataset", registry))
