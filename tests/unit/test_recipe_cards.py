@@ -40,11 +40,15 @@ def test_cards_are_up_to_date(made):
     assert sorted(made) == CARDS, "run scripts/recipe_cards"
 
 
+@pytest.mark.slow
 def test_the_facts_for_pages_of_boards_are_up_to_date(script):
     assert script.FACTS.read_text(encoding="utf-8") == script.facts(), "run scripts/recipe_cards"
     facts = read_recipe_facts(script.FACTS)
     assert facts.keys() == {path.stem for path in CARDS}
     assert all((script.FACTS.parent / each.card).is_file() for each in facts.values())
+    assert facts["patchcore"].parameters == 66_834_240, (
+        "Wide ResNet-50-2 has 68.9 million with its head of 1,000 classes"
+    )
 
 
 def test_the_packages_of_names_are_up_to_date(script):

@@ -83,6 +83,7 @@ def _facts(recipe: RecipeFacts) -> dict[str, Any]:
         "paper": recipe.paper,
         "year": recipe.year,
         "licence": plain(recipe.licence),
+        "parameters": recipe.parameters,
         "card": f"{UP}{recipe.card}" if recipe.card else "",
     }
 

@@ -26,6 +26,7 @@ class RecipeFacts(BaseModel):
     title: str = Field(max_length=200)
     paper: str = Field("", pattern=r"^(?:https://[^\s<>\"']{1,200})?$", description="address of the paper")
     licence: str = Field("", max_length=100, description="of the recipe's code, as SPDX writes it")
+    parameters: int | None = Field(None, ge=1, le=10**13, description="of the backbone's network, without its head")
     card: str = Field("", pattern=r"^(?:(?:\.\./)*[\w-][\w/.-]*\.md)?$", description="path from the folder of the file")
 
     @property

@@ -71,7 +71,8 @@ def site(request, tmp_path, make_record):
     found = records(make_record)
     detailed = [record for record in found if record.recipe.name in ("alpha", "beta") and record.task.seed == 0]
     extras = BoardExtras(details={record.id: details_of(record) for record in detailed})
-    facts = RecipeFacts(recipe="alpha", title="Alpha", paper=PAPER, licence="Apache-2.0", card="cards/alpha.md")
+    known = {"title": "Alpha", "paper": PAPER, "licence": "Apache-2.0", "parameters": 68_883_240}
+    facts = RecipeFacts(recipe="alpha", card="cards/alpha.md", **known)
     shown = content(tidy(board, found), extras, {"alpha": facts})
     page = root / "demo" / "full-shot" / "index.html"
     page.parent.mkdir(parents=True)
@@ -315,7 +316,7 @@ def test_a_table_that_stands_below_is_sorted_by_its_numbers(visit):
 
 def test_a_recipe_leads_to_its_card_and_paper(visit):
     visit.click("#table-0 tbody tr:first-child button")
-    assert visit.one("#source").text == "Alpha · paper (2021) · Apache-2.0"
+    assert visit.one("#source").text == "Alpha · paper (2021) · Apache-2.0 · backbone of 68.9 million parameters"
     links = [link.get_attribute("href") for link in visit.all("#source a")]
     assert links[0].endswith("/cards/alpha.md")
     assert links[1] == PAPER

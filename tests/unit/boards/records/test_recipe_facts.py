@@ -25,6 +25,8 @@ def test_facts_are_read_by_name_with_the_paper_s_year(tmp_path):
     "text",
     [
         "recipes: [{recipe: x}]",
+        "recipes: [{recipe: x, title: x, parameters: 0}]",
+        "recipes: [{recipe: x, title: x, parameters: many}]",
         "recipes: [{recipe: x, title: x, paper: 'javascript:alert(1)'}]",
         "recipes: [{recipe: x, title: x, card: 'https://elsewhere.org/x.md'}]",
         "recipes: [{recipe: x, title: x, card: '/etc/passwd'}]",
