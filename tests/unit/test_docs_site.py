@@ -127,25 +127,18 @@ def test_the_readme_and_the_tour_show_one_output_of_the_demo():
     assert block(README) == block(page("tour.md"))
 
 
-@pytest.fixture(scope="module")
-def demo_output(tmp_path_factory):
-    return script("demo_output").output(tmp_path_factory.mktemp("demo"))
-
-
 @pytest.mark.slow
-def test_the_demo_prints_what_the_readme_shows(demo_output):
-    """Line by line, up to the digits of figures; times differ and so may a score's last digit."""
-    printed = script("demo_output").shown(demo_output)
+def test_the_demo_prints_what_the_readme_shows_and_keeps_its_promise(tmp_path):
+    """Line by line, up to the digits of figures; times differ and so may a score's last digit.
+
+    At most 5 % of all normal test images raise a false alarm. One run shows both.
+    """
+    whole = script("demo_output").output(tmp_path)
     form = re.compile(r"[\d.]+")
-    assert [form.sub("0", line).split() for line in printed.splitlines()] == [
+    assert [form.sub("0", line).split() for line in script("demo_output").shown(whole).splitlines()] == [
         form.sub("0", line).split() for line in block(README).splitlines()
     ]
-
-
-@pytest.mark.slow
-def test_the_demo_keeps_its_promise(demo_output):
-    """At most 5 % of all normal test images of the demo raise a false alarm, as the README says."""
-    shares = [float(share) for share in re.findall(r"false alarms ([\d.]+) %", demo_output)]
+    shares = [float(share) for share in re.findall(r"false alarms ([\d.]+) %", whole)]
     assert len(shares) == 3
     assert sum(shares) / 3 <= 5.0
 

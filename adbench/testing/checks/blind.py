@@ -22,8 +22,9 @@ Answer = dict[str, Tensor]
 
 def check_ids_do_not_matter(subject: Subject[Component]) -> None:
     """What images are called makes no difference, be it hexadecimal digits or the path of a defective image."""
+    before = _answer(subject, toys())
     for called in (partial(names, "other"), _good, _mixed):
-        before, after = _answer(subject, toys()), _answer(subject, _renamed(toys(), called))
+        after = _answer(subject, _renamed(toys(), called))
         _require_equal(before, after, f"It answers otherwise where images are called {called(NORMAL + 1)[-1]!r}.")
 
 
