@@ -145,6 +145,27 @@ def in_own_process(axis: str, size: int) -> dict[str, float]:
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
 
 
+class Kept:
+    """Measurements that a file keeps, so that a long series may stop and go on.
+
+    Args:
+        file: None keeps nothing.
+    """
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        self._known = json.loads(file.read_text(encoding="utf-8")) if file and file.exists() else {}
+
+    def of(self, axis: str, size: int) -> dict[str, float]:
+        """The measurement of one size: kept, or made now."""
+        key = f"{axis} {size}"
+        if key not in self._known:
+            self._known[key] = in_own_process(axis, size)
+            if self._file:
+                self._file.write_text(json.dumps(self._known, indent=1), encoding="utf-8")
+        return self._known[key]
+
+
 def exponent(sizes: Sequence[int], values: Sequence[float]) -> float:
     """The slope of the least squares line through logarithms; what is below a thousandth counts as that."""
     return float(np.polyfit(np.log(sizes), np.log(np.maximum(values, 1e-3)), 1)[0])
@@ -182,18 +203,19 @@ def main() -> None:
     parser.add_argument("--whole", action="store_true", help="the large sizes")
     parser.add_argument("--axes", nargs="+", choices=AXES, default=list(AXES))
     parser.add_argument("--plot", type=Path, metavar="FILE")
+    parser.add_argument("--kept", type=Path, metavar="FILE", help="JSON of sizes that are not measured again")
     parser.add_argument("--alone", nargs=2, metavar=("AXIS", "SIZE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.alone:
         print(json.dumps(measured(options.alone[0], int(options.alone[1]))))
         return
-    found = {}
+    found, kept = {}, Kept(options.kept)
     print("| what grows | sizes | processor time, s | exponent | theory | memory, MB | exponent | theory |")
     print("|---|---|---|---:|---:|---|---:|---:|")
     for name in options.axes:
         axis = AXES[name]
         sizes = axis.whole if options.whole else axis.quick
-        values = [in_own_process(name, size) for size in sizes]
+        values = [kept.of(name, size) for size in sizes]
         found[name] = sizes, values
         seconds, held = ([value[key] for value in values] for key in ("seconds", "mb"))
         cells = [
