@@ -67,19 +67,19 @@ def test_a_record_round_trips(tmp_path):
     assert json.loads((tmp_path / "record.json").read_text())["schema"] == 3
 
 
+words = st.text(max_size=20)
 json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53), 2**53)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(),
-    lambda children: st.lists(children) | st.dictionaries(st.text(), children),
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | words,
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(words, children, max_size=3),
+    max_leaves=10,
 )
+specs = st.dictionaries(words, json_values, max_size=4)
+"""Values of every kind, nested. Larger ones take seconds to draw, and show nothing more."""
 
 
 @pytest.mark.slow
-@settings(max_examples=20)  # drawing such a value takes longer than the rule
-@given(st.dictionaries(st.text(), json_values))
+@settings(max_examples=40)
+@given(specs)
 def test_canonical_json_has_one_spelling(value):
     text = canonical_json(value)
     assert json.loads(text) == value
@@ -92,8 +92,8 @@ def test_canonical_json_refuses_nan():
 
 
 @pytest.mark.slow
-@settings(max_examples=20)  # drawing such a value takes longer than the rule
-@given(st.dictionaries(st.text(), json_values))
+@settings(max_examples=40)
+@given(specs)
 def test_a_spec_survives_the_file(spec):
     record = make_record(recipe={"name": "mine", "spec": spec, "parts": []})
     assert parse_record(json.dumps(record.to_json()), "here") == record
@@ -116,8 +116,8 @@ def test_an_untrusted_text_is_one_sentence(text, words):
 
 
 @pytest.mark.slow
-@settings(max_examples=40)  # each makes and reads a record three times
-@given(st.dictionaries(st.text(), json_values), st.booleans(), st.booleans())
+@settings(max_examples=40)
+@given(specs, st.booleans(), st.booleans())
 def test_a_recipe_that_is_known_gives_the_same_record(spec, same, canonical):
     recipe = {"name": "mine", "spec": spec, "parts": []}
     record = make_record(recipe=recipe)
