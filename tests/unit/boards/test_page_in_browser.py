@@ -165,6 +165,17 @@ def test_methods_stand_in_groups_by_rank(visit):
     ]
     assert visit.texts("#table-0 tbody tr:first-child td") == ["1a", "95.5 ± 0.7", "95.5 ± 0.7"]
     assert visit.drawn("#drawings-0")
+    assert visit.all("#drawings-1 figure") == [], "one method alone is no trade-off"
+
+
+def test_headings_are_repeated_on_each_printed_page(visit):
+    """A printed page repeats the text of a heading, and not what is in a button."""
+    visit.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        shown = "return getComputedStyle(document.querySelector('.standings thead button')).display"
+        assert visit.browser.execute_script(shown) == "contents"
+    finally:
+        visit.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
 def test_a_method_s_name_is_text(visit):

@@ -30,7 +30,7 @@ function renderDrawings() {
       ),
       box,
     );
-    const timed = members.some((method) => COSTS.some((cost) => method.cost[cost.key] > 0));
+    const timed = members.filter((method) => COSTS.some((cost) => method.cost[cost.key] > 0)).length > 1;
     place.replaceChildren(...[timed ? figure : null, criticalDifference(index)].filter(Boolean));
   });
 }
