@@ -55,7 +55,8 @@ class ExactIndex:
 
     On a CPU that multiplies matrices of bfloat16 in tiles, such a product finds up to 4 neighbours' candidates, and all
     rows that can be the nearest by the bound of `BfloatRows` are measured. A query with too many of them is searched
-    again in float32. Where a quarter of many queries is, the index goes on in float32 for good.
+    again in float32, along the leading axes where there are any. Where a quarter of many queries is, the index goes on
+    in float32 for good.
 
     On a GPU the product is in half precision and finds k + 32 candidates, but at least 36. A query whose candidates are
     not certain to be enough by the bound of `HalfRows` is searched again in float32.
@@ -65,7 +66,8 @@ class ExactIndex:
         metric: ``"l2"`` (Euclidean distance, not squared) or ``"cosine"`` (1 - cosine similarity, 1 for a zero vector).
         owners: N ids, needed to exclude.
         keep: whether the prepared vectors are stored (a copy of the vectors; half of one on a GPU; their leading axes
-            where these are compared), or computed again, block by block, in each search.
+            where these are compared; half a copy more where products are in bfloat16), or computed again, block by
+            block, in each search.
         share: whether other methods of the same run that search the same vectors for the same queries on the CPU use
             the same result. A GPU searches in less time than it takes to compare the queries.
 
@@ -97,7 +99,7 @@ class ExactIndex:
             self._projected = ProjectedRows.if_faster(self._blocks, shape, self._height())
             if self._projected is None:
                 self._stored = self._everything()
-                self._bfloats = BfloatRows.if_faster(self._blocks, shape, directions=metric == "cosine")
+            self._bfloats = BfloatRows.if_faster(self._blocks, shape, directions=metric == "cosine")
 
     def search(self, query: Tensor, k: int, exclude: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
         """The k nearest vectors of each query, nearest first, the lower index among equals.
@@ -148,10 +150,14 @@ class ExactIndex:
     def _found(self, query: Tensor, k: int, excluded: Excluded | None) -> tuple[Tensor, Tensor]:
         if self._halves is not None:
             return self._by_halves(self._halves, query, k, excluded)
-        if self._projected is not None:
-            return self._by_projection(self._projected, query, k, excluded)
         if self._bfloats is not None and self._bfloats.are_enough(len(query), k):
             return self._by_bfloats(self._bfloats, query, k, excluded)
+        return self._in_float32(query, k, excluded)
+
+    def _in_float32(self, query: Tensor, k: int, excluded: Excluded | None) -> tuple[Tensor, Tensor]:
+        """Search along the leading axes where these are compared, else along all."""
+        if self._projected is not None:
+            return self._by_projection(self._projected, query, k, excluded)
         return self._by_floats(query, k=k, excluded=excluded)
 
     def _measured(self, query: Tensor, candidates: Tensor, k: int, excluded: Excluded | None) -> _Measured:
@@ -223,7 +229,7 @@ class ExactIndex:
         index = torch.cat(uncertain)
         if len(index):
             others = None if excluded is None else excluded[index]
-            distances[index], indices[index] = self._by_floats(query[index], k=k, excluded=others)
+            distances[index], indices[index] = self._in_float32(query[index], k, others)
         if rows.are_poor(len(index), len(query)):
             self._bfloats = None
         return distances, indices

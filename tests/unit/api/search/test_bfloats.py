@@ -9,6 +9,7 @@ from adbench.api.search import bfloats
 from adbench.api.search.bfloats import BfloatRows
 from adbench.api.search.candidates import Block
 from adbench.api.search.owners import Excluded, Owners
+from adbench.api.search.pca_bound import ProjectedRows
 from adbench.search import ExactIndex, nearest_among
 
 
@@ -198,6 +199,27 @@ def test_an_index_whose_rows_are_too_alike_goes_on_in_float32(in_float32, monkey
     in_float32.clear()
     index.search(query, 1)
     assert in_float32[0] == 50
+
+
+@pytest.mark.usefixtures("anywhere")
+@pytest.mark.parametrize("groups", [0, 32])
+def test_rows_near_few_directions_go_along_their_axes_where_bfloats_do_not_suffice(groups, monkeypatch):
+    """They are multiplied whole first; queries with too many candidates are searched along the leading axes."""
+    monkeypatch.setattr(ProjectedRows, "LEAST_ROWS", 1)
+    monkeypatch.setattr(BfloatRows, "MOST_GROUPS", groups)
+    directions = draw(9, 300, seed=1)
+    rows = draw(400, 9) @ directions + 0.1 * draw(400, 300, seed=2)
+    query = draw(40, 9, seed=3) @ directions + 0.1 * draw(40, 300, seed=4)
+    index, searched = ExactIndex(rows), []
+    along = ExactIndex._by_projection
+    monkeypatch.setattr(
+        ExactIndex, "_by_projection", lambda *given, **named: searched.append(len(given[2])) or along(*given, **named)
+    )
+    found = index.search(query, 2)
+    wanted = nearest_among(query, rows, torch.arange(400).expand(40, -1), 2, "l2")
+    assert torch.equal(found[0], wanted[0])
+    assert torch.equal(found[1], wanted[1])
+    assert searched[:1] == ([40] if groups == 0 else [])
 
 
 @pytest.mark.usefixtures("anywhere")
