@@ -221,6 +221,14 @@ def real_iad(root: Path) -> Path:
     return root
 
 
+def real_iad_variety(root: Path) -> Path:
+    """Real-IAD's form under other names of folders."""
+    real_iad(root)
+    (root / "realiad_1024").rename(root / "realiadvariety_1024")
+    (root / "realiad_jsons").rename(root / "realiadvariety_jsons")
+    return root
+
+
 def elpv(root: Path) -> Path:
     lines = []
     for number in range(1, 421):
@@ -264,6 +272,7 @@ DRAWN = {
     "mvtec-ad-2": mvtec_ad_2,
     "mvtec-loco": mvtec_loco,
     "real-iad": real_iad,
+    "real-iad-variety": real_iad_variety,
     "visa": visa,
 }
 """What draws each published set, by name."""

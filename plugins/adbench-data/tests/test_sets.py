@@ -19,7 +19,7 @@ from adbench_data.sets.mulsen_ad import MulSenAD
 from adbench_data.sets.mvtec_3d import MVTec3D
 from adbench_data.sets.mvtec_ad_2 import MVTecAD2
 from adbench_data.sets.mvtec_loco import MVTecLoco
-from adbench_data.sets.real_iad import RealIad
+from adbench_data.sets.real_iad import RealIad, RealIadVariety
 from adbench_data.sets.visa import Visa
 
 from adbench import BadImage, DataError, UsageError
@@ -330,6 +330,22 @@ def test_real_iad_follows_the_authors_lists(drawn):
         RealIad(root=root, size="256").categories()
     with pytest.raises(DataError, match="put the folder realiad_jsons_sv beside the images"):
         RealIad(root=root, views="single-view").split("zipper")
+
+
+def test_real_iad_variety_has_the_categories_of_its_lists(drawn):
+    root = drawn("real-iad-variety")
+    found = RealIadVariety(root=root)
+    assert found.categories() == ["audiojack", "zipper"]
+    split = found.split("zipper")
+    assert (len(split.train), kinds(split)) == (2, {"good": 2, "AK": 1})
+    assert found.mask(next(sample for sample in split.test if sample.defect == "AK")).sum() == 12
+    assert found.specimen(split.test[0]).startswith("realiadvariety_1024/zipper/")
+    (root / "realiadvariety_jsons/zipper.json").unlink()
+    assert RealIadVariety(root=root).categories() == ["audiojack"]
+    with pytest.raises(
+        DataError, match=r"holds no list in realiadvariety_jsons with images in realiadvariety_raw; ask"
+    ):
+        RealIadVariety(root=root, size="raw").categories()
 
 
 def test_real_iads_contaminated_lists_hide_defects_among_the_training_images(drawn):

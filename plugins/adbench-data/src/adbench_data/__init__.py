@@ -23,7 +23,7 @@ SETS = {
     "mvtec_3d": ("MVTec3D",),
     "mvtec_ad_2": ("MVTecAD2",),
     "mvtec_loco": ("MVTecLoco",),
-    "real_iad": ("RealIad",),
+    "real_iad": ("RealIad", "RealIadVariety"),
     "visa": ("Visa",),
 }
 """The classes of each module of `adbench_data.sets`."""

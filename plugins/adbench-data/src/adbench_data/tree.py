@@ -49,6 +49,10 @@ class Tree:
         """The image files that lie in a folder itself, by name; none where the folder is not there."""
         return [f"{folder}/{name}" for name in self._at(folder).files if suffix(name) in suffixes]
 
+    def files(self, folder: str) -> tuple[str, ...]:
+        """The names of the files in a folder."""
+        return tuple(self._at(folder).files)
+
     def folders(self, folder: str) -> tuple[str, ...]:
         """The names of the folders in a folder."""
         return tuple(self._at(folder).folders)

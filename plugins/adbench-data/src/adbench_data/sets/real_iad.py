@@ -1,12 +1,13 @@
-"""Real-IAD: 151,050 images of 30 objects, five views of each sample."""
+"""Real-IAD, 151,050 images of 30 objects, and its larger sister: five views of each sample."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from adbench import GOOD, DataError, Field, Sample, StorageError
 from adbench.datasets import DataSource
@@ -51,6 +52,8 @@ class RealIad(PublishedSet):
         " (such as realiad_256) and realiad_jsons into one folder",
     )
     unpacked = ("Real-IAD",)
+    images: ClassVar[str] = "realiad"
+    """How the names of the folders of images begin; their size follows."""
 
     class Config(PublishedSet.Config):
         size: Literal["256", "512", "1024", "raw"] = Field("1024", description="which of the published sizes is read")
@@ -66,10 +69,10 @@ class RealIad(PublishedSet):
     config: Config
 
     def folder_of(self, category: str) -> str:
-        return f"realiad_{self.config.size}/{category}"
+        return f"{self.images}_{self.config.size}/{category}"
 
     def is_in(self, folder: Path) -> bool:
-        return any((folder / f"realiad_{size}").is_dir() for size in ("256", "512", "1024", "raw"))
+        return any((folder / f"{self.images}_{size}").is_dir() for size in ("256", "512", "1024", "raw"))
 
     def specimen(self, sample: Sample) -> str:
         """The folder of the views of one piece."""
@@ -81,7 +84,7 @@ class RealIad(PublishedSet):
             entries = lists.get(part)
             for entry in entries if isinstance(entries, list) else [None]:
                 item = self._item(entry, part, category)
-                if part == TRAIN and self.config.contaminated != "none":
+                if part == TRAIN and self._contaminated:
                     yield from (Item(mask, LEFT_OUT) for mask in item.masks)
                     item = item._replace(defect=GOOD, masks=())
                 yield item
@@ -89,12 +92,17 @@ class RealIad(PublishedSet):
     def survey(self, category: str = "") -> Survey:
         """As for every list; of contaminated training images it says how many show a defect."""
         survey = super().survey(category)
-        if not category or self.config.contaminated == "none":
+        if not category or not self._contaminated:
             return survey
         entries = self._lists(category)[TRAIN]
         hidden = sum(entry["anomaly_class"] != "OK" for entry in entries)
         words = f"{hidden} of the {len(entries)} training images show a defect, which no method is told"
         return replace(survey, labels=f"{survey.labels}; {words}")
+
+    @property
+    def _contaminated(self) -> bool:
+        """Whether the lists that are followed hide defects among the training images."""
+        return bool(self.config.contaminated != "none")
 
     def _folder_of_lists(self) -> str:
         """The folder of the authors' lists that the options name.
@@ -102,7 +110,7 @@ class RealIad(PublishedSet):
         Raises:
             DataError: there are no such lists.
         """
-        if self.config.contaminated == "none":
+        if not self._contaminated:
             return _LISTS[self.config.views]
         if self.config.views != "multi-view":
             raise DataError(
@@ -130,3 +138,48 @@ class RealIad(PublishedSet):
             raise DataError(
                 f"{self.title}, category {category!r}: its list has the odd entry {text}; get it anew"
             ) from None
+
+
+class RealIadVariety(RealIad):
+    """Real-IAD Variety: 160 objects of many kinds seen from five sides (arXiv 2511.00540).
+
+    The folders are Real-IAD's with other names: ``realiadvariety_1024`` or ``realiadvariety_raw``, and
+    ``realiadvariety_jsons`` with a list for each category. The categories are those of the lists whose
+    images are there.
+    """
+
+    name = "real-iad-variety"
+    year = "2025"
+    known = ()
+    source = DataSource(
+        title="Real-IAD Variety",
+        page="https://huggingface.co/datasets/Real-IAD/Real-IAD_Variety",
+        licence="the page says it",
+        paper="Real-IAD Variety, arXiv 2511.00540",
+        advice="ask for it at https://huggingface.co/datasets/Real-IAD/Real-IAD_Variety, and unpack realiadvariety_1024"
+        " and realiadvariety_jsons into one folder",
+    )
+    unpacked = ("Real-IAD_Variety",)
+    images = "realiadvariety"
+
+    class Config(PublishedSet.Config):
+        size: Literal["1024", "raw"] = Field("1024", description="which of the published sizes is read")
+
+    @cached_property
+    def _there(self) -> list[str]:
+        folder = self._folder_of_lists()
+        lists = [name.removesuffix(".json") for name in self.tree.files(folder) if name.endswith(".json")]
+        there = sorted(name for name in lists if self.tree.has_folder(self.folder_of(name)))
+        if not there:
+            raise DataError(
+                f"{self.title}: {printable(self.root)} holds no list in {folder} with images in"
+                f" {self.images}_{self.config.size}; {self._how_to_get()}"
+            )
+        return there
+
+    @property
+    def _contaminated(self) -> bool:
+        return False
+
+    def _folder_of_lists(self) -> str:
+        return f"{self.images}_jsons"
