@@ -983,7 +983,13 @@ function rankIn(method, metric) {
     : `${rank} of ${membersOf(method.group).filter((other) => other.ranks[metric] !== null).length}`;
 }
 
-/** The recipe that a row is named after: its card, paper, year and licence; null where none is known. */
+/** `68.9 million`, `1.1 billion`: a number of parameters in three digits. */
+function millions(count) {
+  const [of, word] = count < 1e9 ? [1e6, "million"] : [1e9, "billion"];
+  return `${Number((count / of).toPrecision(3))} ${word}`;
+}
+
+/** The recipe that a row is named after: its card, paper, year, licence and parameters; null where none is known. */
 function sourceOf(method) {
   const known = recipes[method.source];
   if (!known) return null;
@@ -995,6 +1001,7 @@ function sourceOf(method) {
     altered ? `, with ${altered.replaceAll("+", ", ")}` : null,
     known.paper ? [" · ", h("a", { href: known.paper }, paper)] : null,
     known.licence ? ` · ${known.licence}` : null,
+    known.parameters && !altered ? ` · backbone of ${millions(known.parameters)} parameters` : null,
   ];
   return h("p", { id: "source" }, texts.flat());
 }
@@ -1454,7 +1461,7 @@ function renderDrawings() {
       ),
       box,
     );
-    const timed = members.some((method) => COSTS.some((cost) => method.cost[cost.key] > 0));
+    const timed = members.filter((method) => COSTS.some((cost) => method.cost[cost.key] > 0)).length > 1;
     place.replaceChildren(...[timed ? figure : null, criticalDifference(index)].filter(Boolean));
   });
 }
