@@ -3,8 +3,9 @@
     python benchmarks/detector/starting.py [--rounds 7]
 
 PatchCore-lite with a full bank of 16 hazelnuts: 10 MB. Every start is a process of its own, and files are in the page
-cache; modules are compiled, as after an installation, whatever PYTHONDONTWRITEBYTECODE says. "Loading" is the time of `Detector.load` in a process that has imported all that it takes by loading another
-detector before; "first image" is what the first prediction adds to that. Goals: loading 0.3 s, the command 4 s.
+cache; modules are compiled, as after an installation, whatever PYTHONDONTWRITEBYTECODE says. "Loading" is the time of
+`Detector.load` in a process that has imported all that it takes by loading another detector before; "first image" is
+what the first prediction adds to that. Goals: loading 0.3 s, the command 4 s.
 """
 
 from __future__ import annotations
