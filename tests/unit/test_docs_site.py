@@ -127,6 +127,12 @@ def test_the_readme_and_the_tour_show_one_output_of_the_demo():
     assert block(README) == block(page("tour.md"))
 
 
+def test_the_readme_shows_rows_of_the_board_as_it_is():
+    excerpt = script("board_excerpt")
+    assert f"{excerpt.BEGIN}\n{excerpt.excerpt()}\n{excerpt.END}" in README
+    assert all(f"| {title} |" in README for title in excerpt.METHODS.values())
+
+
 @pytest.mark.slow
 def test_the_demo_prints_what_the_readme_shows_and_keeps_its_promise(tmp_path):
     """Line by line, up to the digits of figures; times differ and so may a score's last digit.
