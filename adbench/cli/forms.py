@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from adbench.cli.screen import screen
+from adbench.cli.screen import echo_csv, screen
 
 if TYPE_CHECKING:
     from adbench.api.report import Table
@@ -56,7 +56,7 @@ def print_csv(tables: Iterable[Table]) -> None:
     """Print tables as one CSV table; a cell is never a spreadsheet's formula."""
     from adbench.cli.board_building import renderers
 
-    click.echo(renderers().csv.render(list(tables)), nl=False)
+    echo_csv(renderers().csv.render(list(tables)))
 
 
 def print_rows(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -42,6 +42,11 @@ def echo(*lines: object, err: bool = False, **style: Any) -> None:
         click.echo(click.style(text, **style) if style else text, err=err)
 
 
+def echo_csv(text: str) -> None:
+    """Print a CSV table as it is, but for control characters, which are written as escapes; nothing is cut."""
+    click.echo("\n".join(map(printable, text.split("\n"))), nl=False)
+
+
 def echo_json(value: Any, indent: int | None = None, file: TextIO | None = None) -> None:
     """Print a value as JSON, on one line unless `indent` is given; ASCII only, so no text controls a terminal.
 

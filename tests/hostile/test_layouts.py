@@ -84,7 +84,7 @@ READ = [
     Case("gt in short", (*BASE, "GT/cut/0_mask.png"), masked=1),
     Case("a folder of masks of another name", (*BASE, "annotations/cut/0_mask.png"), over=1),
     Case("masks as polygons", (*BASE, "ground_truth/0.json", "ground_truth/0.xml"), over=2),
-    Case("masks that mark something in normal images", (*BASE, "ground_truth/good/0_mask.png", "ground_truth/cut/0_mask.png"),
+    Case("marked masks of normal images", (*BASE, "ground_truth/good/0_mask.png", "ground_truth/cut/0_mask.png"),
          masked=1, over=1),
     Case("accents taken apart in the masks", (*BASE[:2], f"test/cut/{NFC}.png", f"ground_truth/cut/{NFD}_mask.png"),
          masked=1),

@@ -227,7 +227,7 @@ def test_runs_may_lie_behind_an_address(adbench, suite, tmp_path):
     assert call(list(command)) == 0
     assert {read_record(run).provenance.started for run in find_runs(place(address))} == started
     assert adbench("board", "build", address, "--out", tmp_path / "boards")[0] == 0
-    assert len(list(tmp_path.glob("boards/parts/*/records/*.jsonl"))) == 4
+    assert len(list(tmp_path.glob("boards/parts/*/records/*.jsonl.xz"))) == 4
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console as RichConsole
 
 import adbench.cli
-from adbench.cli.screen import counted, echo, listed, say, styled, visible
+from adbench.cli.screen import counted, echo, echo_csv, listed, say, styled, visible
 from adbench.safe_text import MAX_LINE
 
 
@@ -67,17 +67,28 @@ def test_of_many_names_the_first_are_reported():
     assert listed(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
 
 
-OTHERS = {"board.py", "submit.py"}
-"""Modules that print boards, which `adbench.boards.text` has made plain."""
+def test_csv_is_whole_and_controls_no_terminal(capsys):
+    long = "a" * 100_000
+    echo_csv(f'name,text\nx,{long}\ny,"two\nlines \x1b[31m"\n')
+    assert capsys.readouterr().out == f'name,text\nx,{long}\ny,"two\nlines \\x1b[31m"\n'
+
+
 FORBIDDEN = {"click.echo", "click.secho", "escape", "print", "RichConsole", "Console"}
+ROOM = Path(adbench.cli.__file__).parent
+OTHERS = {"screen.py", "commands/completion.py"}
+"""Modules that may print by themselves: the second prints a shell's script, which click has made."""
 
 
-@pytest.mark.parametrize("path", sorted(Path(adbench.cli.__file__).parent.glob("*.py")), ids=lambda path: path.name)
-def test_the_command_line_prints_through_the_screen(path):
-    if path.name in OTHERS | {"screen.py"}:
+@pytest.mark.parametrize("module", sorted(path.relative_to(ROOM).as_posix() for path in ROOM.rglob("*.py")))
+def test_the_command_line_prints_through_the_screen(module):
+    if module in OTHERS:
         return
-    calls = {ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)}
-    made = {"Console"} if path.name in ("run.py", "plan.py") else set()  # adbench.cli.console's
+    calls = {
+        ast.unparse(node.func)
+        for node in ast.walk(ast.parse((ROOM / module).read_text()))
+        if isinstance(node, ast.Call)
+    }
+    made = {"Console"} if module in ("commands/run.py", "commands/plan.py") else set()  # adbench.cli.console's
     assert (calls & FORBIDDEN) - made == set()
 
 

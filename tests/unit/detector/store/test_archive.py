@@ -135,7 +135,7 @@ def test_what_is_no_zip_is_a_sentence(tmp_path):
         read(path)
     with pytest.raises(StorageError, match="a folder"):
         read(tmp_path)
-    with pytest.raises(StorageError, match="No such file"):
+    with pytest.raises(StorageError, match="there is no such file"):
         read(tmp_path / "none.adbench")
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w"):
