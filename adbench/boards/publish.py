@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gc
-import lzma
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +36,7 @@ from adbench.boards.records.board_files import (
 from adbench.boards.records.installed import BoardFacts
 from adbench.boards.records.integrity import integrity_table
 from adbench.boards.records.keys import UnitKey, method_key, method_name, short_keys, shots_of, unit_of
-from adbench.boards.records.line_files import PACKED, line_files, read_line_file
+from adbench.boards.records.line_files import PACKED, line_files, pack_lines, read_line_file
 from adbench.boards.records.manifest import MANIFEST_FILE
 from adbench.boards.records.merging import MergeNotes
 from adbench.boards.records.pictures import PHOTOGRAPH
@@ -156,7 +156,7 @@ def check(root: Path, renderers: Renderers) -> BuildReport:
     outcome.boards = [leaderboard.folder for leaderboard in leaderboards]
     gc.freeze()
     wanted = _generated(root, leaderboards, renderers, outcome)
-    differing = [path for path, kept in wanted.items() if not _holds(path, kept)]
+    differing = [path for path, new in zip(wanted, _to_write(wanted), strict=True) if new is not None]
     outcome.problems += [f"{path}: not what the records say; run '{renderers.command}'" for path in sorted(differing)]
     outcome.problems += [f"{path}: does not belong here; run '{renderers.command}'" for path in _stray(root, wanted)]
     outcome.problems += [f"{path}: no file of these pages; move it elsewhere" for path in _foreign(root, wanted)]
@@ -321,19 +321,34 @@ def _holds(path: Path, content: bytes) -> bool:
         return False
 
 
+def _to_write(files: Mapping[Path, bytes]) -> Iterator[bytes | None]:
+    """What is to be written to each file, in order; None where the file holds its content already.
+
+    In threads: reading, unpacking and packing need no lock of the interpreter.
+    """
+    with ThreadPoolExecutor() as threads:
+        yield from threads.map(_if_differing, files, files.values())
+
+
+def _if_differing(path: Path, content: bytes) -> bytes | None:
+    if _holds(path, content):
+        return None
+    return pack_lines(content) if path.suffix == ".xz" else content
+
+
 def _write(root: Path, files: dict[Path, bytes]) -> None:
     """Write what differs, each file whole or not at all, in order; then remove files that have another name now.
 
     Raises:
         StorageError: a file cannot be written, or a link would lead it out of the root.
     """
-    for path, wanted in files.items():
-        if not _holds(path, wanted):
+    for path, new in zip(files, _to_write(files), strict=True):
+        if new is not None:
             with storage_errors(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 if not path.parent.resolve().is_relative_to(root.resolve()):
                     raise StorageError(f"{path.parent}: a link that leaves {root}; remove it")
-                atomic_write(path, lzma.compress(wanted) if path.suffix == ".xz" else wanted, mode=0o644)
+                atomic_write(path, new, mode=0o644)
     for path in _stray(root, files):
         if path.parent in (root / FOLDER, root / OVERALL) or (path.parent.parent / BOARD_FILE).is_file():
             with storage_errors(path):

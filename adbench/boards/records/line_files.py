@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -11,6 +12,8 @@ from adbench.api.untrusted import read_plain, read_xz
 PLAIN, PACKED = ".jsonl", ".jsonl.xz"
 MAX_TEXT_BYTES = 256 << 20
 """Largest text of a file, whatever its size: a compressed one may hold thousands of times as much."""
+_FILTERS = ({"id": lzma.FILTER_LZMA2, "preset": 6, "mf": lzma.MF_HC4},)
+"""Hash chains instead of binary trees: half the time for files that are 1 % larger."""
 
 
 def line_files(folder: Path) -> Iterator[Path]:
@@ -43,3 +46,8 @@ def read_line_file(file: Path, what: str, inside: Path | None = None, most: int 
     if file.suffix == ".xz":
         return read_xz(file, most, what, inside)
     return read_plain(file, most, what, inside)
+
+
+def pack_lines(text: bytes) -> bytes:
+    """The content of a compressed file of lines."""
+    return lzma.compress(text, filters=_FILTERS)

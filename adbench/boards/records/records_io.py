@@ -150,15 +150,20 @@ def _strange_figures(record: ResultRecord) -> Iterator[str]:
         for value in (info.value, *(info.interval or ())):
             if value is not None and not 0 <= value <= 1:
                 yield f"metric {plain(name)!r} is {value}; boards show figures from 0 to 1"
-    counts = [("seed", task.seed, MAX_SEED), ("train", task.train, MAX_COUNT), ("test", task.test, MAX_COUNT)]
-    counts += [(f"version of metric {name!r}", info.version, MAX_COUNT) for name, info in metrics.items()]
+        if not 0 <= info.version <= MAX_COUNT:
+            yield _out_of_range(f"version of metric {name!r}", info.version, MAX_COUNT)
+    counts = (("seed", task.seed, MAX_SEED), ("train", task.train, MAX_COUNT), ("test", task.test, MAX_COUNT))
     for name, count, most in counts:
         if not 0 <= count <= most:
-            yield f"{name} is {plain(str(count)[:40])}; it has to be between 0 and {most}"
+            yield _out_of_range(name, count, most)
     for name, value in record.facts.items():
         if not math.isfinite(value):
             yield f"fact {plain(name)!r} is {value}; it has to be a number"
     yield from () if record.cost is None else _strange_costs(record.cost)
+
+
+def _out_of_range(name: str, count: int, most: int) -> str:
+    return f"{name} is {plain(str(count)[:40])}; it has to be between 0 and {most}"
 
 
 def _strange_costs(cost: Cost) -> Iterator[str]:

@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from adbench.api.dataset import GOOD
@@ -57,6 +58,14 @@ class Ranking:
     friedman: float | None = None
     difference: float | None = None
     groups: tuple[tuple[str, ...], ...] = ()
+
+    @cached_property
+    def numbers(self) -> dict[str, tuple[int, int]]:
+        """Numbers, from 1, of the first and the last group that hold a method: they are consecutive."""
+        found: dict[str, tuple[int, int]] = {}
+        for number, group in enumerate(self.groups, start=1):
+            found |= {label: (found.get(label, (number,))[0], number) for label in group}
+        return found
 
 
 @dataclass(frozen=True)

@@ -162,8 +162,8 @@ def statistics_tables(data: BoardData, regime: RegimeGroup, ranked: Sequence[Sta
 
 def groups_of(label: str, order: Ranking) -> str:
     """Consecutive numbers of the groups that hold a method."""
-    mine = [number for number, group in enumerate(order.groups, start=1) if label in group]
-    return DASH if not mine else f"{mine[0]}" if len(mine) == 1 else f"{mine[0]} to {mine[-1]}"
+    first, last = order.numbers.get(label, (0, 0))
+    return DASH if not first else f"{first}" if first == last else f"{first} to {last}"
 
 
 def p_text(value: float | None) -> str:

@@ -91,9 +91,14 @@ class BoardData:
         return pd.MultiIndex.from_product(indexes, names=["row", "category", "seed"])
 
     def strange(self, record: ResultRecord) -> bool:
-        """Whether a finished record has other images than those that count."""
-        counting = self.truth.images.get(place_of(record), record.task.samples_sha)
-        return record.status == "ok" and record.task.samples_sha != counting
+        """Whether a finished record of the board has other images than those that count."""
+        return record.status == "ok" and record.id in self._strange
+
+    @cached_property
+    def _strange(self) -> frozenset[str]:
+        """The ids of records with other images than those that count."""
+        counting, shas = self.truth.images, ((record, record.task.samples_sha) for record in self.records)
+        return frozenset(record.id for record, sha in shas if counting.get(place_of(record), sha) != sha)
 
     def of_every_unit(self, method: MethodRow, known: Mapping[str, Kept]) -> list[Kept]:
         """What is known of each unit of a method, by category and seed; nothing if a unit lacks it or is strange.

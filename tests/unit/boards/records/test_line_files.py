@@ -6,14 +6,14 @@ import tracemalloc
 import pytest
 
 from adbench import StorageError
-from adbench.boards.records.line_files import is_line_file, line_files, packed_name, read_line_file
+from adbench.boards.records.line_files import is_line_file, line_files, pack_lines, packed_name, read_line_file
 from adbench.boards.records.records_io import read_lines
 
 
 def test_a_text_is_the_same_packed_or_plain(tmp_path):
     plain, packed = tmp_path / "a.jsonl", tmp_path / "a.jsonl.xz"
     plain.write_text("{}\né\n", encoding="utf-8")
-    packed.write_bytes(lzma.compress(plain.read_bytes()))
+    packed.write_bytes(pack_lines(plain.read_bytes()))
     (tmp_path / "a.txt").write_text("no lines")
     assert list(line_files(tmp_path)) == [plain, packed]
     assert read_line_file(plain, "lines") == read_line_file(packed, "lines") == "{}\né\n"

@@ -14,6 +14,7 @@ from adbench.boards.board import Board
 from adbench.boards.records.keys import UnitKey
 from adbench.boards.statistics import stats
 from adbench.boards.statistics.stats import (
+    Ranking,
     _components,
     _delong,
     _groups,
@@ -94,6 +95,11 @@ def test_groups_are_the_longest_runs_and_overlap():
     assert _groups(ranks, 1.0) == (("a", "b"), ("b", "c"), ("d", "e"))
     assert _groups(ranks, 0.1) == (("a",), ("b",), ("c",), ("d", "e"))
     assert _groups(ranks, 9.0) == (tuple(ranks),)
+
+
+def test_a_method_knows_the_first_and_the_last_of_its_groups():
+    order = Ranking({}, 3, groups=(("a", "b"), ("b", "c"), ("c", "d")))
+    assert order.numbers == {"a": (1, 1), "b": (1, 2), "c": (2, 3), "d": (3, 3)}
 
 
 @pytest.mark.slow
