@@ -42,6 +42,20 @@ __all__ = [
 ]
 
 
+_SHORT = 3
+"""The most characters of a short name, of which one may be wrong; as many begin a longer name."""
+_CLOSE, _CLOSE_IF_SHORT = 0.75, 0.66
+"""The least similarity of two names of which one may be the other, misspelt."""
+
+
+def near_to(name: str, known: Iterable[str]) -> str | None:
+    """The known name that was probably meant: one that is spelt nearly so, or the shortest that begins so; or None."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=_CLOSE if len(name) > _SHORT else _CLOSE_IF_SHORT)
+    begun = [other for other in names if len(name) >= _SHORT and other.startswith(name)]
+    return next(iter(near or sorted(begun, key=len)), None)
+
+
 class AdbenchError(Exception):
     """Base of all errors that are meant for the user."""
 
@@ -56,7 +70,7 @@ class UnknownName(UsageError):
     Args:
         what: what was looked for, such as ``"scorer"``.
         name: the name that is unknown.
-        known: the names that exist; the nearest is suggested.
+        known: the names that exist; the nearest is suggested if it is near.
         where: said after the name, such as ``"of bank 'coreset'"``.
         see: the command that lists the names, for the message if they are too many for it.
     """
@@ -69,9 +83,9 @@ class UnknownName(UsageError):
         super().__init__(f"unknown {what} {name!r}{where and ' ' + where}{self._hint()}")
 
     def _hint(self) -> str:
-        near = difflib.get_close_matches(self.name, self.known, n=1, cutoff=0.5)
-        if near:
-            return f"; did you mean {near[0]!r}?"
+        near = near_to(self.name, self.known)
+        if near is not None:
+            return f"; did you mean {near!r}?"
         if len(self.known) > self.MANY:
             return f"; {len(self.known)} are known" + (self.see and f": see '{self.see}'")
         return f"; known: {', '.join(self.known)}" if self.known else "; there is none"

@@ -92,7 +92,7 @@ class LazyGroup(click.Group):
         self._load_plugins()
         found = super().get_command(ctx, cmd_name)
         if found is None:
-            raise UnknownName("command", cmd_name, self.list_commands(ctx))
+            raise UnknownName("command", cmd_name, self.list_commands(ctx), see="adbench --help")
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -35,11 +38,21 @@ def visible(text: object, most: int = MAX_LINE) -> str:
     return printable(shown)
 
 
-def echo(*lines: object, err: bool = False, **style: Any) -> None:
-    """Print texts, each on one line, with click's styles on a terminal only."""
+def echo(*lines: object, err: bool = False, fold: bool = True, hang: int | None = None, **style: Any) -> None:
+    """Print texts, each on one line; a terminal breaks it between words, never inside one.
+
+    Args:
+        lines: any values.
+        err: print on standard error.
+        fold: break long texts on a terminal.
+        hang: cells before the second and each further line of a text; by default two more than before its first.
+        style: click's styles, which only a terminal shows.
+    """
+    stream = sys.stderr if err else sys.stdout
+    width = shutil.get_terminal_size().columns if fold and stream.isatty() else None
     for line in lines:
-        text = visible(line, 10 * MAX_LINE)
-        click.echo(click.style(text, **style) if style else text, err=err)
+        for text in broken(visible(line, 10 * MAX_LINE), width, hang):
+            click.echo(click.style(text, **style) if style else text, err=err)
 
 
 def echo_csv(text: str) -> None:
@@ -78,25 +91,58 @@ def screen(*, err: bool = False) -> RichConsole:
     return console
 
 
-def say(console: RichConsole, *pieces: str | tuple[str, str]) -> None:
-    """Print a line; a terminal breaks it between words, never inside one, so that paths can be copied."""
+def say(console: RichConsole, *pieces: str | tuple[str, str], hang: int | None = None) -> None:
+    """Print a line of styled pieces; a terminal breaks it as `echo` does, so that paths can be copied."""
     text = styled(*pieces)
-    indent = " " * (2 + len(text.plain) - len(text.plain.lstrip(" ")))
-    breaks = _breaks(text.plain, console.width, len(indent)) if console.is_terminal else []
+    hang = _hang(text.plain, console.width, hang)
+    breaks = _breaks(text.plain, console.width, hang) if console.is_terminal else []
     for number, line in enumerate(text.divide(breaks)):
         line.rstrip()
-        console.print(indent if number else "", line, sep="", soft_wrap=True)
+        before = " " * _room(line.plain, console.width, hang) if number else ""
+        console.print(before, line, sep="", soft_wrap=True)
 
 
-def _breaks(text: str, width: int, indent: int) -> list[int]:
+def broken(text: str, width: int | None, hang: int | None = None) -> Iterator[str]:
+    """A text on lines of at most `width` cells, broken between words; None leaves it on one line.
+
+    Args:
+        text: one line of any length.
+        width: cells of the window.
+        hang: cells before the second and each further line; by default two more than before the first.
+    """
+    if width is None or len(text) <= width // 2:  # a character takes two cells at most
+        yield text
+        return
+    hang = _hang(text, width, hang)
+    places = [0, *_breaks(text, width, hang), len(text)]
+    for number, (start, end) in enumerate(pairwise(places)):
+        line = text[start:end] if end == len(text) else text[start:end].rstrip()
+        yield " " * _room(line, width, hang) + line if number else line
+
+
+def _hang(text: str, width: int, wanted: int | None) -> int:
+    """Cells before further lines: half of a narrow window at most, so that there is room for words."""
+    before = len(text) - len(text.lstrip(" "))
+    return before + 2 if wanted is None else min(wanted, max(width // 2, before + 2))
+
+
+def _room(line: str, width: int, hang: int) -> int:
+    """Cells before a further line: fewer where its only word would not fit otherwise."""
+    from rich.cells import cell_len
+
+    return max(0, min(hang, width - cell_len(line)))
+
+
+def _breaks(text: str, width: int, hang: int) -> list[int]:
     """Positions where new lines of at most `width` cells begin; a longer word has its own line."""
     from rich.cells import cell_len
 
-    found, used = [], indent - 2
+    found = []
+    used = least = len(text) - len(text.lstrip(" "))
     for word in re.finditer(r"\S+\s*", text):
-        if used + cell_len(word[0].rstrip()) > width and used > indent:
+        if used + cell_len(word[0].rstrip()) > width and used > least:
             found.append(word.start())
-            used = indent
+            used = least = hang
         used += cell_len(word[0])
     return found
 

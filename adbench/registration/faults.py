@@ -5,7 +5,6 @@ Nothing here makes a component or imports torch: hooks and classes are only insp
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 import sys
@@ -26,7 +25,7 @@ from adbench.api.report import Report
 from adbench.api.scorer import Scorer
 from adbench.api.stages import Aggregator, Augmenter, Masker, Neck, Preprocessor
 from adbench.api.training.tuner import Tuner
-from adbench.errors import AdbenchError, PluginError
+from adbench.errors import AdbenchError, PluginError, near_to
 from adbench.registration import hookspecs
 from adbench.safe_text import one_line
 
@@ -56,9 +55,6 @@ _SPECS: dict[str, tuple[str, ...]] = {
 
 MOST = 1000
 """The most characters of an error's text."""
-
-_CLOSE = 0.75
-"""The least similarity of two names of which one may be the other, misspelt."""
 
 
 def hook_fault(plugin: Any) -> str:
@@ -148,11 +144,6 @@ def _text_of(error: BaseException) -> str:
         return str(error).partition("For further information visit")[0].rstrip()
     except Exception:  # noqa: BLE001  a plugin's error may raise anything
         return "(its message cannot be read)"
-
-
-def near_to(name: str, known: Any) -> str | None:
-    """The known name that was probably meant."""
-    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=_CLOSE)), None)
 
 
 def class_faults(cls: type[Component]) -> list[str]:

@@ -1,7 +1,7 @@
 import pytest
 
 from adbench import AdbenchError, BadImage, UnknownName, UsageError, errors
-from adbench.errors import IncompatibleParts
+from adbench.errors import IncompatibleParts, near_to
 from adbench.errors import __doc__ as tree
 
 
@@ -12,6 +12,25 @@ def test_unknown_name_suggests_the_nearest():
 def test_unknown_name_lists_what_there_is_when_nothing_is_near():
     assert str(UnknownName("scorer", "zzz", ["mutual", "knn"])) == "unknown scorer 'zzz'; known: knn, mutual"
     assert str(UnknownName("scorer", "zzz", [])) == "unknown scorer 'zzz'; there is none"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("patchcore-lit", "patchcore-lite"),
+        ("patchcor", "patchcore-lite"),
+        ("pad", "padim-lite"),
+        ("kx", "k"),
+        ("knm", "knn"),
+        ("dinov3", None),
+        ("winclip", None),
+        ("subspace-ad", None),
+        ("k", None),
+    ],
+)
+def test_a_name_is_offered_only_where_it_is_near(name, meant):
+    known = ["k", "knn", "mutual", "padim-lite", "patchcore-lite", "residual"]
+    assert near_to(name, [other for other in known if other != name]) == meant
 
 
 def test_many_names_are_not_listed_but_the_command_that_lists_them_is():

@@ -132,7 +132,7 @@ class PassThrough(Aggregator):
 
 
 class LocalGlobal(Aggregator):
-    """``weight`` times the highest patch scores plus the rest times the scorer's own image score.
+    """`weight` times the highest patch scores plus the rest times the scorer's own image score.
 
     WinCLIP+ (https://arxiv.org/abs/2303.14814) and APRIL-GAN few-shot (https://arxiv.org/abs/2305.17382)
     add the highest place of the map to the image's own score, one as heavy as the other. Both enter as they are: a

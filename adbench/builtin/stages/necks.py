@@ -250,7 +250,7 @@ class DropLayers(Neck):
 
 
 class PoolChannels(Neck):
-    """Fewer channels, each the mean of neighbouring ones (``adaptive_avg_pool1d``, as the official PatchCore)."""
+    """Fewer channels, each the mean of neighbouring ones (`adaptive_avg_pool1d`, as the official PatchCore)."""
 
     name = "pool-channels"
     plain = True

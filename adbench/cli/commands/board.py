@@ -238,7 +238,7 @@ def _tables(data: BoardData, metric: str | None) -> list[Table]:
         return [heading(board), *standings_tables(data)]
     known = {*board.metrics, *(name for record in data.records for name in record.metrics)}
     if metric not in known:
-        raise UnknownName("metric", metric, known, f"on board {board.title!r}")
+        raise UnknownName("metric", metric, known, f"on board {board.title!r}", see="adbench list metric")
     return [heading(board), *category_tables(data, metric)]
 
 

@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from adbench.cli.screen import echo, screen, styled
-from adbench.errors import PluginError, UnknownName, UsageError
+from adbench.cli.forms import form_options, print_rows
+from adbench.cli.screen import echo, echo_json, say, screen, styled
+from adbench.errors import PluginError, UnknownName, UsageError, near_to
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
@@ -27,9 +29,9 @@ _STYLES = {"pass": "green", "FAIL": "bold red", "expected": "yellow", "not here"
 class Finding(NamedTuple):
     """A line of the table: the component or recipe, the rule or fault, and the result."""
 
-    subject: str
-    detail: str
-    status: str
+    component: str
+    rule: str
+    result: str
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ class Plugin:
 @click.command("check")
 @click.argument("dist")
 @click.option("--metadata", "metadata_only", is_flag=True, help="Check only classes and options: fast, without torch.")
-def command(dist: str, metadata_only: bool) -> int:
+@form_options(wide="Print each rule on one line of any length.", csv="Print CSV.")
+def command(dist: str, metadata_only: bool, form: str | None) -> int:
     """Check every component of DIST against its contract, and read its recipes.
 
     DIST is an installed distribution, such as adbench-core, or an importable module with hooks, such as my_plugin.
@@ -73,10 +76,10 @@ def command(dist: str, metadata_only: bool) -> int:
     plugin = plugin_in(dist)
     with instead(plugin.registry):
         rows = list(_rows(plugin, metadata_only=metadata_only))
-    _show(dist, rows)
-    failed = [row for row in rows if row.status == "FAIL"]
-    for row in failed:  # again as whole lines, because a table folds them
-        echo(f"failed: {row.subject}: {row.detail}", err=True, fg="red")
+    _show(dist, rows, form)
+    failed = [row for row in rows if row.result == "FAIL"]
+    for row in failed:  # again for who reads errors alone
+        echo(f"failed: {row.component}: {row.rule}", err=True, fg="red")
     return int(bool(failed))
 
 
@@ -125,7 +128,7 @@ def _module_in(name: str, known: Registry) -> Plugin:
         module = import_module(name)
     except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and error.name in (name, name.partition(".")[0]):
-            raise UnknownName("plugin", name, {entry.dist for entry in known.entries()}) from None
+            raise UnknownName("plugin", name, {entry.dist for entry in known.entries()}, see="adbench doctor") from None
         raise PluginError(f"plugin {name!r} cannot be imported: {raised(error)}") from error
     for registered, plugin in known.manager.list_name_plugin():
         if plugin is module:
@@ -205,7 +208,6 @@ def _run(checks: Iterable[Check]) -> Iterator[CheckResult]:
 def _recipe(file: RecipeFile, registry: Registry) -> Finding:
     """The row of a recipe: it must be readable, and its parts must exist."""
     from adbench.engine.plan.recipe import read_recipe
-    from adbench.registration.faults import near_to
 
     subject = f"recipe {file.name}"
     try:
@@ -231,24 +233,28 @@ def _make_parts(recipe: Any, registry: Registry) -> None:
             part.make(kind, registry)
 
 
-def _show(dist: str, rows: list[Finding]) -> None:
-    """Print the rows, failures last, and a line of totals."""
-    ordered = sorted(rows, key=lambda row: row.status == "FAIL")  # failures last, above the prompt
+def _show(dist: str, rows: Sequence[Finding], form: str | None) -> None:
+    """Print the rows, failures last above the prompt, and a line of totals; CSV and JSON have the rows alone."""
+    ordered = sorted(rows, key=lambda row: row.result == "FAIL")
     title, console = f"{dist}: conformance with the contracts", screen()
-    if console.is_terminal:
-        _draw(console, title, ordered)
+    if form == "json":
+        echo_json({"plugin": dist, "rows": [row._asdict() for row in ordered]}, indent=1)
+    elif form == "csv":
+        print_rows(Finding._fields, ordered)
+    elif form == "wide" or not console.is_terminal:
+        echo(title, *(f"{row.result}  {row.component}  {row.rule}" for row in ordered), fold=False)
     else:
-        echo(title, *(f"{row.status}  {row.subject}  {row.detail}" for row in ordered))
-    totals = Counter(row.status for row in rows)
-    echo(", ".join(f"{count} {name}" for name, count in totals.items()) or "nothing to check")
+        _draw(console, title, ordered)
+    totals = Counter(row.result for row in rows)
+    line = ", ".join(f"{count} {name}" for name, count in totals.items()) or "nothing to check"
+    echo(line, err=form in ("csv", "json"))
 
 
 def _draw(console: RichConsole, title: str, rows: Sequence[Finding]) -> None:
-    from rich.table import Table
-
-    table = Table(title=styled(title), title_justify="left")
-    for column in ("component", "rule", "result"):
-        table.add_column(column, overflow="fold", min_width=min(len(column), console.width // 4))
-    for component, detail, result in rows:
-        table.add_row(styled(component), styled(detail), styled((result, _STYLES[result])))
-    console.print(table)
+    """Print the rows below their components; a window of any width breaks sentences between words."""
+    say(console, (title, "italic"))
+    width = max(map(len, _STYLES))
+    for subject, group in groupby(rows, key=lambda row: row.component):
+        say(console, (subject, "bold"))
+        for row in group:
+            say(console, "  ", (f"{row.result:<{width}}", _STYLES[row.result]), f"  {row.rule}", hang=width + 4)

@@ -81,7 +81,7 @@ def _print(sections: Mapping[str, Section]) -> None:
     for number, (title, section) in enumerate(sections.items()):
         echo(*([""] if number else []), title, bold=True)
         for name, found in section.items():
-            echo(f"  {name:<{width}}  {found}")
+            echo(f"  {name:<{width}}  {found}", hang=width + 4)
 
 
 def _versions() -> Section:

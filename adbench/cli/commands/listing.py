@@ -41,9 +41,9 @@ def _print(rows: list[dict[str, Any]], problems: list[dict[str, str]], *, with_o
         if row["kind"] != last:
             echo(*([] if last is None else [""]), row["kind"], bold=True)
             last = row["kind"]
-        echo(f"  {row['name']:<{width}}  {row['about']}  [{row['dist']}]")
+        echo(f"  {row['name']:<{width}}  {row['about']}  [{row['dist']}]", hang=width + 4)
         for name, option in (row["options"] if with_options else {}).items():
             default = "required" if option["required"] else f"default {option['default']}"
-            echo(f"  {'':<{width}}    {name}: {option['help']} ({default})")
+            echo(f"  {'':<{width}}    {name}: {option['help']} ({default})", hang=width + 8)
     for problem in problems:
         echo(f"left out: plugin {problem['dist']!r}: {problem['reason']}", err=True, fg="red")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import asdict, astuple, dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,10 @@ import click
 
 from adbench.cli.commands.run import command as run_command
 from adbench.cli.commands.run import settings_from
-from adbench.cli.options import SectionedCommand, method_options, out_option, task_options
-from adbench.cli.screen import counted, echo, styled
+from adbench.cli.forms import form_options, print_tables
+from adbench.cli.options import SectionedCommand, method_options, option, out_option, task_options
+from adbench.cli.screen import counted, echo, echo_json, styled
+from adbench.cli.text_table import Column, TextTable
 from adbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -44,7 +47,13 @@ class _RunOptions(SectionedCommand):
 @method_options
 @task_options
 @out_option
-def command(**options: Any) -> int:
+@form_options(
+    add=partial(option, section="Run"),
+    wide="Print a table with a row for each unit, of any width, in place of the tree.",
+    csv="Print a row for each unit as CSV; other output goes to stderr.",
+    json="Print the units, what cannot run, and the expected seconds as JSON.",
+)
+def command(form: str | None, **options: Any) -> int:
     """Show the tree of units that 'run' would run: finished units, units that cannot run with the reasons, and the
     expected time, from past records. It takes the same options as 'run'.
 
@@ -66,10 +75,27 @@ def command(**options: Any) -> int:
     console = Console()
     console.cannot(left_out, plan.cannot, every=True)
     shown = _Shown(registry, settings_from(options), _forecast(options["out"]))
-    for branch in plan.branches:
-        _print(shown.tree(branch), console.out)
-    echo(*_totals(shown, plan))
+    if form is None:
+        for branch in plan.branches:
+            _print(shown.tree(branch), console.out)
+    else:
+        _print_units(shown, plan, left_out, form)
+    if form != "json":
+        echo(*_totals(shown, plan), err=form == "csv")
     return 1 if shown.failing or (plan.cannot and not plan.branches) else 0
+
+
+def _print_units(shown: _Shown, plan: Plan, left_out: Sequence[str], form: str) -> None:
+    """Print a row for each unit: as a table of any width, as CSV, or as JSON with what cannot run."""
+    rows = [row for branch in plan.branches for row in shown.rows(branch)]
+    if form == "json":
+        cannot = [{"method": recipe.name, "reasons": list(reasons)} for recipe, reasons in plan.cannot]
+        units = [asdict(row) for row in rows]
+        known = {"expected_seconds": round(shown.seconds, 1), "units_of_unknown_time": shown.unknown}
+        echo_json({"units": units, "cannot_run": cannot, "left_out": list(left_out), **known}, indent=1)
+        return
+    words = [Column(field.name, words=field.name != "seed") for field in fields(_Row)]
+    print_tables([TextTable("units", words, [list(map(str, astuple(row))) for row in rows])], form)
 
 
 def _totals(shown: _Shown, plan: Plan) -> Iterator[str]:
@@ -82,6 +108,20 @@ def _totals(shown: _Shown, plan: Plan) -> Iterator[str]:
     elif left:
         gap = f", without {counted(shown.unknown, 'unit')} of unknown time" if shown.unknown else ""
         yield f"expected time, from past records: {_duration(shown.seconds)}{gap}"
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A unit as a row of a table."""
+
+    data: str
+    category: str
+    method: str
+    backbone: str
+    bank: str
+    scorer: str
+    seed: int
+    state: str
 
 
 @dataclass
@@ -124,18 +164,36 @@ class _Shown:
 
     def tree(self, branch: Branch) -> _Twig:
         """A tree: a backbone on a category's images; below it the banks; below each bank the scorers."""
-        left: list[Unit] = []
-        images: list[int] = []
         banks: dict[str, _Twig] = {}
-        for unit in branch.units:
-            state, count = self._state(unit)
+        states, aside = self._look(branch)
+        for unit, state in zip(branch.units, states, strict=True):
             bank = banks.setdefault(_bank(unit), _Twig(_bank(unit)))
             bank.twigs.append(_Twig(f"{_scorer(unit)}, seed {unit.seed}: {state}"))
-            if count:
-                left.append(unit)
-                images.append(count)
         root = f"{_backbone(branch.units[0])} on {branch.title.partition(' on ')[2]}"
-        return _Twig(root, list(banks.values()), self._expected(left, images))
+        return _Twig(root, list(banks.values()), aside)
+
+    def rows(self, branch: Branch) -> list[_Row]:
+        """A row for each unit."""
+        states, _ = self._look(branch)
+        return [
+            _Row(
+                unit.dataset.board_name,
+                unit.category,
+                unit.recipe.name,
+                _backbone(unit),
+                _bank(unit),
+                _scorer(unit),
+                unit.seed,
+                state,
+            )
+            for unit, state in zip(branch.units, states, strict=True)
+        ]
+
+    def _look(self, branch: Branch) -> tuple[list[str], str]:
+        """The states of a branch's units, and the time that those to run will take, in words."""
+        states = [self._state(unit) for unit in branch.units]
+        left = [(unit, count) for unit, (_, count) in zip(branch.units, states, strict=True) if count]
+        return [state for state, _ in states], self._expected([unit for unit, _ in left], [count for _, count in left])
 
     def _expected(self, left: list[Unit], images: list[int]) -> str:
         from adbench.engine.plan.plan import Branch

@@ -52,7 +52,8 @@ def dataset_from(registry: Registry, data: str, root: str | None = None, ignore:
     elif os.path.exists(data) or "/" in data or "\\" in data:  # noqa: PTH110  pathlib's own raises on long names
         part = Part(name="folder", options={"root": data})
     else:
-        raise UnknownName("dataset or folder", data, known, advice_for(data.partition(":")[0], "dataset"))
+        advice = advice_for(data.partition(":")[0], "dataset")
+        raise UnknownName("dataset or folder", data, known, advice, see="adbench data list")
     if ignore is not None:
         part = Part(name=part.name, options={**part.options, "ignore": ignore})
     return cast("Dataset", part.make("dataset", registry))

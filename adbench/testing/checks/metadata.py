@@ -12,7 +12,8 @@ from functools import lru_cache
 from adbench import Component, Features, UnknownName, UsageError
 from adbench.api.component import Config
 from adbench.engine.plan.recipe import defaults_of, require_default
-from adbench.registration.faults import class_faults, near_to, object_fault
+from adbench.errors import near_to
+from adbench.registration.faults import class_faults, object_fault
 from adbench.registration.registry import installed
 from adbench.testing.check import Broken, Rule, Subject, Unavailable, require
 

@@ -20,6 +20,8 @@ TABLES = {
     "cache info": ("wide", "csv", "json"),
     "board show": ("wide", "csv", "json"),
     "board overall": ("wide", "csv", "json"),
+    "plan": ("wide", "csv", "json"),
+    "check": ("wide", "csv", "json"),
     "list": ("csv", "json"),
     "show": ("csv", "json"),
     "doctor": ("csv", "json"),
@@ -80,6 +82,40 @@ def test_csv_is_as_wide_in_every_row(arguments, capsys, cache):
     rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))
     assert len(rows) > 3
     assert all(len(one) == len(other) for one, other in pairwise(rows))
+
+
+PLAN = ["plan", "--recipe", "patchcore-lite", "--data", "demo", "--out", "no-runs"]
+
+
+def test_a_plan_has_a_row_for_each_unit(capsys):
+    assert call([*PLAN, "--csv"]) == 0
+    shown = capsys.readouterr()
+    rows = list(csv.DictReader(io.StringIO(shown.out)))
+    assert [row["category"] for row in rows] == ["brick", "grass", "gravel"]
+    assert {row["state"] for row in rows} == {"to run"}
+    assert "3 units in 3 branches" in shown.err
+
+
+def test_a_plan_as_json_has_what_cannot_run_too(capsys):
+    parts = ["--all", "--backbone", "resnet18", "--bank", "full", "--scorer", "knn", "--scorer", "mahalanobis"]
+    assert call(["plan", *parts, "--data", "demo", "--category", "brick", "--json", "--out", "no-runs"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert [(unit["scorer"], unit["state"]) for unit in plan["units"]] == [("knn + max", "to run")]
+    (cannot,) = plan["cannot_run"]
+    assert "mahalanobis" in cannot["reasons"][0]
+    assert plan["units_of_unknown_time"] == 1
+
+
+def test_rules_of_a_plugin_are_rows(capsys):
+    assert call(["check", "adbench-onnx", "--metadata", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["plugin"] == "adbench-onnx"
+    assert [set(row) for row in shown["rows"]] == [{"component", "rule", "result"}] * len(shown["rows"])
+    assert {"not here"} <= {row["result"] for row in shown["rows"]}
+    assert call(["check", "adbench-onnx", "--metadata", "--csv"]) == 0
+    header, *rows = csv.reader(io.StringIO(capsys.readouterr().out))
+    assert header == ["component", "rule", "result"]
+    assert len(rows) == len(shown["rows"])
 
 
 def test_an_empty_cache_is_an_empty_list(capsys, cache):

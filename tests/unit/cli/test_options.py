@@ -67,7 +67,7 @@ def test_parts_replace_those_of_a_recipe_and_its_name_says_so(recipe, tmp_path):
         ({"backbone": "toy pixels", "scorer": "toy-nearest"}, "did you mean 'toy-pixels'"),
         ({"backbone": "./net.onnx", "scorer": "toy-nearest"}, "unknown backbone './net.onnx'"),
         ({"backbone": "", "scorer": "toy-nearest"}, "unknown backbone ''"),
-        ({"backbone": "toy-pixels", "scorer": "toy-nearest", "neck": ("l3",)}, "did you mean 'l2'"),
+        ({"backbone": "toy-pixels", "scorer": "toy-nearest", "neck": ("l22",)}, "did you mean 'l2'"),
         ({"backbone": "toy-pixels", "scorer": "toy-nearest:k"}, "'k' has no '='"),
     ],
 )

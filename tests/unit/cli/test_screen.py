@@ -7,10 +7,12 @@ import io
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console as RichConsole
 
 import adbench.cli
-from adbench.cli.screen import counted, echo, echo_csv, listed, say, styled, visible
+from adbench.cli.screen import broken, counted, echo, echo_csv, listed, say, styled, visible
 from adbench.safe_text import MAX_LINE
 
 
@@ -101,6 +103,34 @@ def test_a_line_breaks_between_words_and_a_path_stays_whole(width):
     assert path in {line.strip() for line in lines} | {lines[-1].split("; ")[-1]}
     assert all(len(line) <= max(width, 4 + len(path)) for line in lines)
     assert " ".join(reported.getvalue().split()) == f"fit 1.0 s, 803 MB; {path}"
+
+
+@given(
+    st.lists(st.text("ab-", min_size=1, max_size=30), min_size=1, max_size=12),
+    st.integers(0, 8),
+    st.integers(1, 60),
+    st.none() | st.integers(0, 40),
+)
+def test_lines_of_a_terminal_hold_whole_words(words, before, width, hang):
+    lines = list(broken(" " * before + " ".join(words), width, hang))
+    assert [word for line in lines for word in line.split()] == words
+    assert all(len(line) <= width or line == line.split()[0] for line in lines[1:])
+    assert all(lines)
+
+
+def test_further_lines_stand_below_the_text_of_a_list():
+    assert list(broken("  knn  The mean distance to the nearest", 24, 7)) == [
+        "  knn  The mean distance",
+        "       to the nearest",
+    ]
+
+
+def test_a_terminal_breaks_what_echo_prints_and_a_pipe_does_not(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    echo("one two three four five six")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    echo("one two three four five six")
+    assert capsys.readouterr().out.splitlines() == ["one two three four five six", "one two three four", "  five six"]
 
 
 def test_a_pipe_gets_the_line_as_it_is():

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib import import_module
 
+from adbench.errors import near_to
 from adbench_anomalib.models.adapter import Adapter
 
 ADAPTERS: dict[str, str] = {
@@ -64,6 +64,6 @@ def adapter_of(model: str) -> type[Adapter]:
         return found
     if model in WITHOUT:
         raise ValueError(f"anomalib's {model} cannot run here: {WITHOUT[model]}")
-    near = get_close_matches(model, [*ADAPTERS, *WITHOUT], 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(ADAPTERS)}"
+    near = near_to(model, [*ADAPTERS, *WITHOUT])
+    hint = f"did you mean {near!r}?" if near else f"there are {', '.join(ADAPTERS)}"
     raise ValueError(f"anomalib has no model {model!r}; {hint}")
