@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -35,21 +33,6 @@ def make_category(root: Path, name: str, *, size: int = 64, train: int = 4, good
         write_image(root / name / "test" / "spot" / f"{index:03}.png", image)
         write_image(root / name / "ground_truth" / "spot" / f"{index:03}_mask.png", mask)
     return root / name
-
-
-@pytest.fixture(scope="session")
-def cache_names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Names of folders that do not exist yet; `tmp_path` would make a folder for each test, and most keep nothing."""
-    root = tmp_path_factory.mktemp("caches")
-    return (root / str(number) for number in count())
-
-
-@pytest.fixture(autouse=True)
-def cache(cache_names: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of the test's own: nothing is kept in the user's."""
-    folder = next(cache_names)
-    monkeypatch.setenv("ADBENCH_CACHE", str(folder))
-    return folder
 
 
 @pytest.fixture
