@@ -1,4 +1,4 @@
-"""Profiles of the property-based tests, ``quick`` for each commit; a cache of its own for each test of core and plugins.
+"""Profiles of the property-based tests, ``quick`` for each commit; and a cache of its own for each test.
 
 What collecting the tests has made lives as long as the process, so no garbage collection need walk it.
 """
@@ -35,6 +35,6 @@ def cache(cache_names: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def pytest_collection_finish() -> None:
-    """Spare the garbage collector a million objects: libraries collect in the middle of a test, and Python by itself."""
+    """Spare the garbage collector a million objects: libraries collect in the middle of a test, and so does Python."""
     gc.collect()
     gc.freeze()
