@@ -152,6 +152,7 @@ _ELSEWHERE = {
     ),
     "datasets": (
         "MASK_SUFFIXES",
+        "OTHER_SUFFIXES",
         "SUFFIXES",
         "Archive",
         "FileDataset",

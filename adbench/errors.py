@@ -119,7 +119,12 @@ class BadImage(DataError):
 
     def __init__(self, path: object, problem: str, advice: str = "repair or remove it") -> None:
         self.path, self.problem = str(path), problem
-        super().__init__(f"{printable(path)}: {problem}; {advice}, or leave such files out with --skip-bad")
+        super().__init__(f"{printable(path)}: {problem}; {advice}")
+
+    @classmethod
+    def missing(cls, path: object) -> BadImage:
+        """The error of a file that is not there."""
+        return cls(path, "there is no such file", "give the path of one that is there")
 
 
 class WeightsError(AdbenchError):

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from adbench.detector.fit.images import files_so_far
+from adbench.detector.fit.folders import files_so_far
 
 
 class Poll(NamedTuple):

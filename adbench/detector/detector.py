@@ -19,6 +19,7 @@ from adbench.detector.fit.images import (
     ignore_mask_of,
     images_of,
     is_one,
+    left_out_of_normal,
     normal_images,
 )
 from adbench.detector.fit.learning import learn
@@ -115,6 +116,8 @@ class Detector:
             WeightsError: weights cannot be had.
         """
         rule = threshold if isinstance(threshold, Rule) else Rule.parse(threshold)
+        if left := left_out_of_normal(images):
+            self.note(left)
         self.state = learn(
             self.recipe,
             GivenDataset(normal_images(images), white, ignore_mask_of(ignore)),

@@ -11,7 +11,7 @@ import numpy as np
 from adbench.api.dataset import Dataset, Sample, Split
 from adbench.datasets import MASK_SUFFIXES, IgnoreMask, ignored_in, read_mask, read_size
 from adbench.detector.detector import Detector
-from adbench.detector.fit.images import files_below
+from adbench.detector.fit.folders import files_below
 from adbench.detector.fit.state import Figures
 from adbench.engine.evaluate.evaluator import Evaluator, measure
 from adbench.engine.plan.map_spec import MapSpec

@@ -106,6 +106,17 @@ def test_an_image_that_cannot_be_read_is_a_row(parts, bolt, tmp_path, capsys):
     assert [row["score"] == "" for row in found] == [False, True, False]
 
 
+def test_pictures_of_another_kind_and_paths_of_nothing_are_told_of(parts, bolt, tmp_path, capsys):
+    test = parts / "bolt" / "test" / "good"
+    (test / "IMG_1.HEIC").write_bytes(b"x")
+    assert call(["predict", str(bolt), str(test), "--out", str(tmp_path / "out"), "--tables-only", *QUICK]) == 0
+    assert "1 x .heic" in capsys.readouterr().err
+    assert call(["bank", "add", str(bolt), str(tmp_path / "none")]) == 1
+    message = capsys.readouterr().err
+    assert "none: there is no such file" in message
+    assert "--skip-bad" not in message
+
+
 def test_images_of_another_size_are_reported(bolt, tmp_path, capsys):
     Image.fromarray(np.full((20, 30), 100, np.uint8)).save(tmp_path / "small.png")
     assert call(["predict", str(bolt), str(tmp_path / "small.png"), "--out", str(tmp_path / "out"), *QUICK]) == 0

@@ -95,6 +95,13 @@ def test_wrong_folders_are_refused(line, tmp_path, capsys):
     assert "is no folder" in capsys.readouterr().err
 
 
+def test_pictures_of_another_kind_are_told_of_once(line, capsys):
+    arrive(line[1], range(2))
+    (line[1] / "IMG_1.HEIC").write_bytes(b"x")
+    assert call(command(line, "--once")) == 0
+    assert capsys.readouterr().err.count("1 x .heic") == 1
+
+
 def test_a_full_disk_ends_the_command_and_the_same_command_goes_on(line, monkeypatch, capsys):
     arrive(line[1], range(4))
     fsync, calls = os.fsync, iter(range(100))

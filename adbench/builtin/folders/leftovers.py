@@ -9,18 +9,10 @@ from itertools import islice
 from pathlib import Path
 
 from adbench.builtin.folders.names import part_named
-from adbench.builtin.images.reading import SUFFIXES, read_image
+from adbench.builtin.images.reading import OTHER_SUFFIXES, SUFFIXES, read_image
 from adbench.errors import BadImage, printable
 from adbench.reports import PassedOver
 
-_OTHER_IMAGES = frozenset(
-    str.split(
-        "apng arw avif avifs bw cin cr2 cr3 cur dcm dcx dds dib dng dpx emf eps exr fits fli flc fts gif hdr heic"
-        " heics heif hif icns ico im j2c j2k jp2 jpc jpf jpx jxl jxr mat mpo msp nef nii npy npz nrrd orf pam pcd pcx"
-        " pfm psd qoi raf ras raw rgb rgba rw2 sgi svg tga wbmp wdp wmf xbm xcf xpm"
-    )
-)
-"""What names pictures, and is not read."""
 _NO_IMAGES = frozenset(
     str.split(
         "bib cfg conf csv db doc docx htm html ini ipynb json jsonl log md md5 ods pdf py rst rtf sh sha1 sha256 toml"
@@ -144,7 +136,7 @@ def _could_be_data(path: Path, part: str | None) -> bool:
 
 
 def _is_picture(path: Path) -> bool:
-    return (path.suffix.lower() in SUFFIXES or _kind(path) in _OTHER_IMAGES) and not path.is_dir()
+    return (path.suffix.lower() in SUFFIXES or path.suffix.lower() in OTHER_SUFFIXES) and not path.is_dir()
 
 
 def _marks_anything(mask: Path) -> bool:
@@ -169,7 +161,7 @@ def _unreadable(path: Path) -> str:
     if path.suffix.lower() in SUFFIXES:
         return ""
     kinds = ", ".join(known[1:] for known in SUFFIXES)
-    what = f"is of the kind {_kind(path)}" if _kind(path) in _OTHER_IMAGES else "is no image by its name"
+    what = f"is of the kind {_kind(path)}" if path.suffix.lower() in OTHER_SUFFIXES else "is no image by its name"
     return f"{what}; what is read is {kinds}"
 
 

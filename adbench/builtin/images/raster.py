@@ -54,6 +54,8 @@ def bad_image(path: Path) -> Iterator[None]:
         raise BadImage(path, "is empty" if empty else "is no image of a kind that adbench reads") from None
     except Image.DecompressionBombError:
         raise BadImage(path, f"has more than {MAX_PIXELS:,} pixels") from None
+    except FileNotFoundError:
+        raise BadImage.missing(path) from None
     except OSError as error:
         raise BadImage(path, f"cannot be read: {error.strerror or error}") from None
     except Exception as error:  # noqa: BLE001  a decoder that meets damaged data raises anything

@@ -38,8 +38,26 @@ SUFFIXES = tuple(f".{kind}" for kind in str.split("png jpg jpeg jpe jfif bmp tif
 """What counts as an image file, in lower case."""
 MASK_SUFFIXES = (*SUFFIXES, ".gif")
 """What counts as a mask file: no camera writes a GIF, but people draw masks in them."""
+OTHER_SUFFIXES = frozenset(
+    f".{kind}"
+    for kind in str.split(
+        "apng arw avif avifs bw cin cr2 cr3 cur dcm dcx dds dib dng dpx emf eps exr fits fli flc fts gif hdr heic"
+        " heics heif hif icns ico im j2c j2k jp2 jpc jpf jpx jxl jxr mat mpo msp nef nii npy npz nrrd orf pam pcd pcx"
+        " pfm psd qoi raf ras raw rgb rgba rw2 sgi svg tga wbmp wdp wmf xbm xcf xpm"
+    )
+)
+"""The suffixes of pictures that are not read, in lower case."""
 
-__all__ = ["MASK_SUFFIXES", "MAX_PIXELS", "SUFFIXES", "has_16_bits", "read_image", "read_mask", "read_size"]
+__all__ = [
+    "MASK_SUFFIXES",
+    "MAX_PIXELS",
+    "OTHER_SUFFIXES",
+    "SUFFIXES",
+    "has_16_bits",
+    "read_image",
+    "read_mask",
+    "read_size",
+]
 
 
 def read_image(path: Path, white: float | None = None) -> np.ndarray:

@@ -50,10 +50,12 @@ def add_command(file: Path, images: tuple[Path, ...], **options: Any) -> None:
 
     Its threshold stays. Images that it knows already are left out.
     """
-    from adbench.detector.fit.images import normal_images
+    from adbench.detector.fit.images import left_out_of_normal, normal_images
 
     detector = loaded(file, options)
     before = len(detector.about.images)
+    for sentence in filter(None, map(left_out_of_normal, images)):
+        echo(sentence, err=True, fg="yellow")
     detector.add([image for path in images for image in normal_images(path)])
     detector.save(file, bundle=detector.is_bundled)
     echo(f"{file}: {counted(len(detector.about.images) - before, 'image')} added, {len(detector.about.images)} in all")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,6 +10,7 @@ import click
 
 from adbench.cli.options import cache_option, computing_option, option
 from adbench.cli.screen import echo
+from adbench.detector.outputs.kinds import KINDS
 
 if TYPE_CHECKING:
     from adbench.detector.detector import Detector
@@ -26,20 +27,48 @@ weights_option = option(
     metavar="FILE",
     help="A file that the detector was made with and does not hold, such as its weights; known by its content.",
 )
-drift_option = option(
-    "--drift",
-    section="Detector",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.01,
-    show_default=True,
-    metavar="ALPHA",
-    help="The highest probability of a false drift alarm, however many images come.",
+
+_PREDICTING = (
+    option(
+        "--write",
+        section="Detector",
+        type=click.Choice(KINDS),
+        multiple=True,
+        help="What is written beside the tables; repeat for several.",
+        show_default="all of them",
+    ),
+    option(
+        "--tables-only", section="Detector", is_flag=True, help="Write predictions.csv and predictions.jsonl alone."
+    ),
+    option("--threshold", section="Detector", metavar="RULE", help="Another rule than the detector's own."),
+    option(
+        "--drift",
+        section="Detector",
+        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        default=0.01,
+        show_default=True,
+        metavar="ALPHA",
+        help="The highest probability of a false drift alarm, however many images come.",
+    ),
+    weights_option,
 )
 
 _COMPUTING = (
     *(computing_option(name, "Computing") for name in ("--device", "--runtime", "--batch-size", "--workers")),
     cache_option,
 )
+
+
+def predicting_options(function: Function) -> Function:
+    """Add the options of all commands that write a folder of predictions, but for the folder itself."""
+    for decorate in reversed(_PREDICTING):
+        function = decorate(function)
+    return function
+
+
+def kinds_of(options: dict[str, Any]) -> Sequence[str]:
+    """What they ask for beside the tables."""
+    return () if options["tables_only"] else options["write"] or KINDS
 
 
 def computing_options(function: Function) -> Function:
@@ -55,9 +84,20 @@ def computing(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def loaded(file: Path, options: dict[str, Any]) -> Detector:
-    """The detector in a file."""
+    """The detector in a file, with the threshold's rule that is asked for."""
     from adbench.detector.detector import Detector
 
-    return Detector.load(
+    detector = Detector.load(
         file, files=options["files"], note=lambda sentence: echo(sentence, err=True), **computing(options)
     )
+    if options.get("threshold") is not None:
+        detector.threshold(options["threshold"])
+    return detector
+
+
+def print_left_out(given: Sequence[Path]) -> None:
+    """Say which pictures of folders are not read, a line a folder."""
+    from adbench.detector.fit.folders import left_out
+
+    for sentence in filter(None, (left_out(path) for path in given if path.is_dir())):
+        echo(sentence, err=True, fg="yellow")

@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adbench.cli.detectors.choices import computing_options, detector_file, drift_option, loaded, weights_option
+from adbench.cli.detectors.choices import (
+    computing_options,
+    detector_file,
+    kinds_of,
+    loaded,
+    predicting_options,
+    print_left_out,
+)
 from adbench.cli.options import SectionedCommand, option
 from adbench.cli.screen import counted, echo
-from adbench.detector.outputs.kinds import KINDS
 from adbench.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -34,15 +40,6 @@ if TYPE_CHECKING:
     help="The folder of predictions.",
 )
 @option(
-    "--write",
-    section="Detector",
-    type=click.Choice(KINDS),
-    multiple=True,
-    help="What is written beside the tables; repeat for several.",
-    show_default="all of them",
-)
-@option("--tables-only", section="Detector", is_flag=True, help="Write predictions.csv and predictions.jsonl alone.")
-@option(
     "--explain",
     section="Detector",
     is_flag=True,
@@ -56,9 +53,7 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="A folder to look for normal images in, for --explain; by default they are looked for where they were.",
 )
-@option("--threshold", section="Detector", metavar="RULE", help="Another rule than the detector's own.")
-@drift_option
-@weights_option
+@predicting_options
 @computing_options
 def command(file: Path, images: tuple[Path, ...], **options: Any) -> int:
     """Score images with a detector.
@@ -77,9 +72,8 @@ def command(file: Path, images: tuple[Path, ...], **options: Any) -> int:
     if options["normal"] and not options["explain"]:
         raise UsageError("--normal says where to find normal images for explanations; give --explain, too")
     detector = loaded(file, options)
-    if options["threshold"] is not None:
-        detector.threshold(options["threshold"])
     tally = _Tally(Drift(detector.normal_scores, options["drift"]))
+    print_left_out(images)
     folder = _folder(options)
     try:
         for name, outcome in zip(_names(images), detector.outcomes(_paths(images)), strict=True):
@@ -97,12 +91,11 @@ def command(file: Path, images: tuple[Path, ...], **options: Any) -> int:
 def _folder(options: dict[str, Any]) -> PredictionFolder:
     from adbench.detector.outputs.folder import PredictionFolder
 
-    kinds = () if options["tables_only"] else options["write"] or KINDS
-    return PredictionFolder(options["out"], kinds, explain=options["explain"], normal=options["normal"])
+    return PredictionFolder(options["out"], kinds_of(options), explain=options["explain"], normal=options["normal"])
 
 
 def _paths(given: tuple[Path, ...]) -> Iterator[Path]:
-    from adbench.detector.fit.images import files_below
+    from adbench.detector.fit.folders import files_below
 
     for path in given:
         yield from files_below(path) if path.is_dir() else (path,)

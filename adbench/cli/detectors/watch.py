@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adbench.cli.detectors.choices import computing_options, detector_file, drift_option, loaded, weights_option
+from adbench.cli.detectors.choices import computing_options, detector_file, kinds_of, loaded, predicting_options
 from adbench.cli.options import SectionedCommand, option
 from adbench.cli.screen import counted, echo
-from adbench.detector.outputs.kinds import KINDS
 from adbench.errors import DataError, StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -38,17 +37,6 @@ if TYPE_CHECKING:
     help="The folder of predictions; a folder that 'watch' wrote before is continued.",
 )
 @option(
-    "--write",
-    section="Detector",
-    type=click.Choice(KINDS),
-    multiple=True,
-    help="What is written beside the tables; repeat for several.",
-    show_default="all of them",
-)
-@option("--tables-only", section="Detector", is_flag=True, help="Write predictions.csv and predictions.jsonl alone.")
-@option("--threshold", section="Detector", metavar="RULE", help="Another rule than the detector's own.")
-@drift_option
-@option(
     "--every",
     section="Watching",
     type=click.FloatRange(0.01),
@@ -58,7 +46,7 @@ if TYPE_CHECKING:
     help="Time between two looks into the folder; a file is scored when two looks find it unchanged.",
 )
 @option("--once", section="Watching", is_flag=True, help="End when all files that are there are scored.")
-@weights_option
+@predicting_options
 @computing_options
 def command(file: Path, incoming: Path, **options: Any) -> int:
     """Score image files as they arrive in a folder.
@@ -75,8 +63,6 @@ def command(file: Path, incoming: Path, **options: Any) -> int:
 
     _check_folders(incoming, options["out"])
     detector = loaded(file, options)
-    if options["threshold"] is not None:
-        detector.threshold(options["threshold"])
     with journal_of(options["out"], sha256_of(file)) as journal:
         watching = _watching(detector, incoming, journal, options)
         echo(f"{counted(watching.count, 'image')} scored so far; watching {incoming}", err=True)
@@ -110,7 +96,7 @@ def _watching(detector: Detector, incoming: Path, journal: Journal, options: dic
     from adbench.detector.drift import Drift
     from adbench.detector.outputs.folder import PredictionFolder
 
-    kinds = () if options["tables_only"] else options["write"] or KINDS
+    kinds = kinds_of(options)
     contours = journal.contours() if "coco" in kinds else None
     folder = PredictionFolder(options["out"], kinds, journal.writer, contours)
     drift, known = Drift(detector.normal_scores, options["drift"]), set()
@@ -133,12 +119,23 @@ class _Watching:
     ) -> None:
         self._detector, self._arrivals, self._folder, self._drift = detector, arrivals, folder, drift
         self.count = count
+        self._left_out = ""
 
     def step(self) -> bool:
         """Poll the folder once, and score the images that are ready; returns whether there may be more."""
         poll = self._arrivals.poll()
         self._score(poll.ready)
+        if not poll.ready:
+            self._print_left_out()
         return bool(poll.ready or poll.waiting)
+
+    def _print_left_out(self) -> None:
+        """Say which pictures are not read, once for each change."""
+        from adbench.detector.fit.folders import left_out
+
+        before, self._left_out = self._left_out, left_out(self._arrivals.folder)
+        if self._left_out not in {"", before}:
+            echo(self._left_out, err=True, fg="yellow")
 
     def close(self) -> None:
         """Write the contours of all images into one file."""

@@ -13,8 +13,9 @@ import numpy as np
 
 from adbench.api.component import sha256_of
 from adbench.api.dataset import Dataset, Sample, Split
-from adbench.datasets import SUFFIXES, IgnoreMask, ignored_in, is_own_mask, read_ignore_mask, read_image, read_size
+from adbench.datasets import IgnoreMask, ignored_in, read_ignore_mask, read_image, read_size
 from adbench.detector.fit.appearance import Appearance
+from adbench.detector.fit.folders import files_below, left_out
 from adbench.errors import BadImage, DataError, UsageError, printable
 
 
@@ -92,7 +93,8 @@ class GivenImage:
         try:
             return sha256_of(self.source)
         except UsageError:
-            raise BadImage(self.source, "cannot be read") from None
+            is_there = self.source.exists()
+            raise (BadImage(self.source, "cannot be read") if is_there else BadImage.missing(self.source)) from None
 
 
 def _colours(name: str, array: np.ndarray, white: float | None) -> np.ndarray:
@@ -164,41 +166,16 @@ def _image(given: ImageLike, number: int) -> GivenImage:
     raise UsageError(f"image {number} is {type(given).__name__}; give a path, an array or an image of Pillow")
 
 
-def files_below(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
-    """The image files in a folder and in the folders below it, sorted as datasets sort them.
-
-    Hidden files are not among them, nor are the ignore masks of single images.
-
-    Args:
-        folder: where they are.
-        suffixes: of an image file, in lower case.
-
-    Raises:
-        DataError: there is none, or the folder cannot be listed.
-    """
-    found = files_so_far(folder, suffixes)
-    if not found:
-        raise DataError(f"{printable(folder)} holds no image ({', '.join(suffix[1:] for suffix in suffixes)})")
-    return found
+def left_out_of_normal(given: Images) -> str:
+    """As `left_out`, of the folder of `normal_images`; empty for images that are given one by one."""
+    if not isinstance(given, str | os.PathLike) or not Path(given).is_dir():
+        return ""
+    return left_out(normal_folder(Path(given)), below=False)
 
 
-def files_so_far(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
-    """As `files_below`, of a folder that may hold no image yet.
-
-    Raises:
-        DataError: the folder cannot be listed.
-    """
-    found = [path for path in _walk(folder) if path.suffix.lower() in suffixes and not is_own_mask(path)]
-    return sorted(found, key=lambda path: (path.relative_to(folder).with_suffix("").as_posix(), path.suffix))
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    def refuse(error: OSError) -> None:
-        raise DataError(f"{printable(error.filename)} cannot be listed: {error.strerror}; make it readable")
-
-    for root, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if name[0] != "."]
-        yield from (Path(root, name) for name in names if name[0] != "." and Path(root, name).is_file())
+def normal_folder(folder: Path) -> Path:
+    """The folder of the normal images: of a category in MVTec AD's layout that of the training images, else itself."""
+    return next((part for part in (folder / "train" / "good", folder / "good") if part.is_dir()), folder)
 
 
 def normal_images(given: Images) -> list[GivenImage]:
@@ -212,8 +189,7 @@ def normal_images(given: Images) -> list[GivenImage]:
     """
     if not isinstance(given, str | os.PathLike) or not Path(given).is_dir():
         return list(images_of(given))
-    folder = Path(given)
-    inside = next((part for part in (folder / "train" / "good", folder / "good") if part.is_dir()), folder)
+    inside = normal_folder(Path(given))
     found = [path for path in files_below(inside) if path.parent == inside]
     if not found:
         raise DataError(f"{printable(inside)} holds images in folders only; name the folder of the normal ones itself")

@@ -204,7 +204,7 @@ def facts_of(about: About, calibration: Calibration) -> dict[str, str]:
     facts = {
         "id": about.id[:12],
         "parts": ", ".join(f"{one.kind} {one.name} ({one.dist} {one.dist_version})" for one in about.parts),
-        "learned from": f"{len(about.images)} normal images, seed {about.seed}",
+        "learned from": f"{_counted(len(about.images))}, seed {about.seed}",
         **({} if about.ignore is None else {"ignored": about.ignore.words}),
         "threshold": calibration.words,
         "weights": ", ".join(f"{one.name} ({one.sha256[:12]})" for one in about.weights) or "none",
@@ -213,6 +213,10 @@ def facts_of(about: About, calibration: Calibration) -> dict[str, str]:
     if about.figures is not None:
         facts[f"measured on {about.figures.on}"] = about.figures.words
     return facts | {f"change {number}": change for number, change in enumerate(about.history, 1)}
+
+
+def _counted(images: int) -> str:
+    return f"{images} normal image" + ("" if images == 1 else "s")
 
 
 def about_of(

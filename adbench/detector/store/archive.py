@@ -74,7 +74,7 @@ class ArchiveReader:
             reason = self._fault()
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError, OverflowError) as error:
             self._file.close()
-            raise self._damaged(str(error)) from None
+            raise self._damaged(_words(error)) from None
         if reason:
             self.close()
             raise self._damaged(reason)
@@ -118,7 +118,7 @@ class ArchiveReader:
         try:
             return self._archive.read(entry)
         except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError) as error:
-            raise self._damaged(str(error)) from None
+            raise self._damaged(_words(error)) from None
 
     def unpack(self, name: str, path: Path) -> None:
         """Write an entry's content to a file.
@@ -133,9 +133,13 @@ class ArchiveReader:
                 while block := entry.read(_BLOCK):
                     file.write(block)
         except (zipfile.BadZipFile, ValueError, EOFError) as error:
-            raise self._damaged(str(error)) from None
+            raise self._damaged(_words(error)) from None
 
     def close(self) -> None:
         """Close the file."""
         self._archive.close()
         self._file.close()
+
+
+def _words(error: Exception) -> str:
+    return "it holds a text that is no UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)

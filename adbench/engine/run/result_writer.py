@@ -17,9 +17,10 @@ from adbench.engine.run.record_builder import DETECTOR_FILE, RecordBuilder, Unit
 from adbench.engine.run.result import Result
 from adbench.engine.store.new_run import new_run
 from adbench.engine.store.record import ResultRecord, Status, write_record
-from adbench.errors import AdbenchError, StorageError, UnitTimeout
+from adbench.errors import AdbenchError, BadImage, StorageError, UnitTimeout
 from adbench.registration.registry import Registry
 
+_LEAVE_OUT = ", or leave such files out with --skip-bad"
 _LESS_MEMORY = "use a smaller --batch-size, smaller images, or a bank that keeps less"
 
 
@@ -39,7 +40,8 @@ def failure_of(error: BaseException, device: str) -> Failure:
     """
     if isinstance(error, AdbenchError):
         status: Status = "timeout" if isinstance(error, UnitTimeout) else "failed"
-        return Failure(status, bounded(text_of(error), MOST_OF_A_REASON), trace_of(error.__cause__))
+        text = text_of(error) + (_LEAVE_OUT if isinstance(error, BadImage) else "")
+        return Failure(status, bounded(text, MOST_OF_A_REASON), trace_of(error.__cause__))
     if is_out_of_memory(error):
         text = bounded(text_of(error).strip().partition("\n")[0], 200) or "no details"
         return Failure("out-of-memory", f"out of memory on {device} ({text}); {_LESS_MEMORY}")

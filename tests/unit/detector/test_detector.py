@@ -171,6 +171,15 @@ def test_a_place_that_cannot_be_written_is_a_sentence(toy_detector, tmp_path):
         toy_detector.save(tmp_path / "file" / "toy.adbench")
 
 
+def test_pictures_that_a_fit_leaves_out_are_told_of(tmp_path, toys, noise):
+    told = []
+    for number, pixels in enumerate(noise(3)):
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    (tmp_path / "IMG_1.HEIC").write_bytes(b"x")
+    Detector(**toys, note=told.append).fit(tmp_path)
+    assert [sentence for sentence in told if "1 x .heic" in sentence]
+
+
 def test_it_shows_itself_in_a_notebook_with_every_name_escaped(toy_detector, tmp_path, toys, spotted):
     path = tmp_path / "<b>bold.png"
     Image.fromarray(spotted).save(path)

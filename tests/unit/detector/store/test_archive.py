@@ -143,3 +143,12 @@ def test_what_is_no_zip_is_a_sentence(tmp_path):
     path.write_bytes(buffer.getvalue())
     with closing(read(path)) as reader:
         assert reader.names == []
+
+
+def test_a_name_that_is_no_text_is_a_sentence_of_ours(tmp_path):
+    path = tmp_path / "name.adbench"
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr("ö", b"")
+    path.write_bytes(path.read_bytes().replace("ö".encode(), b"\xff\xff"))
+    with pytest.raises(StorageError, match=r"it holds a text that is no UTF-8"):
+        read(path)

@@ -3,7 +3,7 @@ import pytest
 from adbench import DataError
 from adbench.engine.features.contract import ComponentCrash
 from adbench.engine.run.result_writer import failure_of
-from adbench.errors import UnitTimeout
+from adbench.errors import BadImage, UnitTimeout
 
 
 @pytest.mark.parametrize(
@@ -32,4 +32,7 @@ def test_a_crash_keeps_its_traceback_and_a_mistake_has_none():
     crash.__cause__ = cause
     assert "ValueError: inside" in failure_of(crash, "cpu").trace
     assert failure_of(DataError("no"), "cpu").trace == ""
+    assert failure_of(BadImage("a.png", "is empty"), "cpu").reason.endswith(
+        "remove it, or leave such files out with --skip-bad"
+    )
     assert "KeyError" in failure_of(KeyError("x"), "cpu").trace
