@@ -13,7 +13,7 @@ from adbench.boards.statistics.overall import mean_of_sets, overall
 from adbench.boards.tables.tidy import BoardTruth, tidy
 
 RULES = {"train": "all", "seeds": [0]}
-FEW = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 """The fixture only makes records, and keeps nothing."""
 FIGURES = st.integers(0, 8).map(lambda value: value / 8)
 
