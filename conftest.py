@@ -1,11 +1,9 @@
-"""Profiles of the property-based tests, ``quick`` for each commit; and a cache of its own for each test.
-
-What collecting the tests has made lives as long as the process, so no garbage collection need walk it.
-"""
+"""Settings of all tests: profiles of the property-based ones, a cache for each test, and what is not collected."""
 
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -17,6 +15,9 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("full", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", settings.get_profile("full"), max_examples=20)
 settings.load_profile("full")
+
+ALL_SLOW = re.compile(r"^pytestmark = \[?pytest\.mark\.slow\b", re.MULTILINE)
+"""A module that marks all its tests as slow."""
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +35,15 @@ def cache(cache_names: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave a module alone if all its tests are slow and no slow test is wanted: to import it takes time."""
+    wanted = config.option.markexpr.split(" and ")
+    if "not slow" not in wanted or " or " in config.option.markexpr or not collection_path.match("test_*.py"):
+        return None
+    return bool(ALL_SLOW.search(collection_path.read_text(encoding="utf-8"))) or None
+
+
 def pytest_collection_finish() -> None:
-    """Spare the garbage collector a million objects: libraries collect in the middle of a test, and so does Python."""
+    """Keep garbage collections quick: what collecting the tests has made stays, and none need walk it again."""
     gc.collect()
     gc.freeze()
