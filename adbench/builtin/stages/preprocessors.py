@@ -77,20 +77,32 @@ class ResizeArea(Resize):
     """As many pixels as a square of this side, with the aspect kept: an elongated image costs what a square one does.
 
     No side becomes shorter than 32 pixels, as deep layers of a network would have no place left: what is more elongated
-    than that allows is squashed to as many pixels. Resampling and precision are those of `resize`.
+    than that allows is squashed to as many pixels. With ``multiple=32`` both sides are rounded to multiples of 32, as
+    the strides of a network are: then its layers lie on grids that divide each other, patches lie alike in images of
+    every shape, and few shapes remain. Such an image is squashed a little. Resampling and precision are those of
+    `resize`.
     """
 
     name = "resize-area"
 
     class Config(Resize.Config):
         size: int = Field(256, ge=LEAST_SIDE, le=16384, description="side of the square that has as many pixels")
+        multiple: int = Field(1, ge=1, le=64, description="height and width are rounded to multiples of it")
 
     config: Config
 
+    def identity(self) -> dict[str, Any]:
+        """As everywhere, but `multiple` only where it is set: it came after the first records."""
+        return {key: value for key, value in super().identity().items() if (key, value) != ("multiple", 1)}
+
     def target(self, height: int, width: int) -> tuple[int, int]:
         area = self.config.size**2
-        rows = round(min(max((area * height / width) ** 0.5, LEAST_SIDE), area / LEAST_SIDE))
-        return rows, max(LEAST_SIDE, round(area / rows))
+        rows = self._side(min(max((area * height / width) ** 0.5, LEAST_SIDE), area / LEAST_SIDE))
+        return rows, self._side(area / rows)
+
+    def _side(self, pixels: float) -> int:
+        multiple = self.config.multiple
+        return max(-(-LEAST_SIDE // multiple), round(pixels / multiple)) * multiple
 
 
 class CenterCrop(Preprocessor):

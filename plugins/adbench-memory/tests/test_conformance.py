@@ -55,11 +55,13 @@ COMPONENTS = [
     GalleryKnn(),
     GalleryKnn(images=3, k=2, squared=True),
     TwoScale(fraction=0.5),
+    TwoScale(fraction=0.5, places=5),
     LayerCoresets(),
     LayerCoresets(count=40),
     LayerKnn(),
     TwoScaleKnn(),
     TwoScaleKnn(k=2, squared=True, fraction=0, weight=0.2),
+    TwoScaleKnn(fraction=0, weight=0.7, place_weight=0.3),
 ]
 
 

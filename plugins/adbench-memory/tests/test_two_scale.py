@@ -7,8 +7,9 @@ import pytest
 import torch
 from adbench_memory.coreset import Coreset
 from adbench_memory.knn import Knn
-from adbench_memory.two_scale import LEAST_SPREAD, TwoScale, whitening
+from adbench_memory.two_scale import TwoScale
 from adbench_memory.two_scale_knn import TwoScaleKnn
+from adbench_memory.whitening import LEAST_SPREAD, whitening
 
 from adbench import Context, ContractError, DataError, UsageError
 
@@ -132,3 +133,41 @@ def test_what_is_missing_is_reported(patch_stream, gaussian_noise, pictures):
         fitted(patch_stream())
     with pytest.raises(UsageError, match="shrinkage"):
         TwoScale(shrinkage=0)
+
+
+def with_places(pictures, count, **options):
+    bank = fitted(pictures(count), count=5, places=4, **options)
+    (query,) = pictures(3, seed=5)
+    return bank, query
+
+
+@pytest.mark.proves("adbench-lite")
+@pytest.mark.parametrize("place", [0.25, 0.5])
+def test_a_patch_score_is_a_geometric_mean_with_the_distance_from_its_place(pictures, place):
+    bank, query = with_places(pictures, 20)
+    near = TwoScaleKnn().score(query, bank).patches
+    apart = bank.place_means.distances(query.patches)
+    scores = TwoScaleKnn(place_weight=place).score(query, bank).patches
+    torch.testing.assert_close(scores, near ** (1 - place) * apart**place)
+
+
+def test_means_of_places_are_restored(pictures):
+    bank, query = with_places(pictures, 20)
+    other = TwoScale(count=5, places=4)
+    other.restore(bank.state())
+    one, two = (TwoScaleKnn(place_weight=0.3).score(query, known) for known in (bank, other))
+    assert torch.equal(one.patches, two.patches)
+
+
+def test_a_bank_without_means_of_places_says_so(pictures):
+    (query,) = pictures(2, seed=5)
+    with pytest.raises(UsageError, match="places"):
+        TwoScaleKnn(place_weight=0.3).score(query, fitted(pictures(6), count=5))
+    assert TwoScaleKnn.defaults(TwoScaleKnn.Config(place_weight=0.3))["bank"] == {"two-scale": {"places": 32}}
+
+
+def test_identities_from_before_the_means_of_places_stay():
+    assert "places" not in TwoScale().identity()
+    assert "place_weight" not in TwoScaleKnn().identity()
+    assert TwoScale(places=32).identity()["places"] == 32
+    assert TwoScaleKnn(place_weight=0.3).identity()["place_weight"] == 0.3

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from adbench import Features, FeatureStream, Field, UsageError
 from adbench.search import RecordableIndex, exact_search
 from adbench_memory.coreset import Coreset
+from adbench_memory.place_means import PlaceMeans, PlaceSums
+from adbench_memory.whitening import whitening
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from adbench import Context
-
-LEAST_SPREAD = 0.01
-"""Channels count as spread by this share of the mean spread at least: one that never moved would drown the rest."""
 
 
 class TwoScale(Coreset):
@@ -24,6 +23,7 @@ class TwoScale(Coreset):
     The patches are those of `coreset`. Image vectors are standardised channel by channel, then whitened by their
     correlations, shrunk towards none (Ledoit and Wolf 2004, with a weight that is given; Rippel, Mertens and Merhof,
     arXiv 2005.14140, measure whole images so). Distances there are Mahalanobis distances, from one image to another.
+    With `places`, the bank knows the mean patch of each place and the covariance around these means, too.
     """
 
     name: ClassVar[str] = "two-scale"
@@ -33,21 +33,45 @@ class TwoScale(Coreset):
         """Options."""
 
         shrinkage: float = Field(0.1, gt=0, le=1, description="weight of no correlation; 1 only standardises")
+        places: int = Field(
+            0,
+            ge=0,
+            le=256,
+            description="rows and columns of the grid of mean patches, whatever the images' shape; 0: none",
+        )
 
     config: Config
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._images: dict[str, Tensor] = {}
+        self._places: PlaceMeans | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """As everywhere, but `places` only where it is set: it came after the first records."""
+        return {key: value for key, value in super().identity().items() if (key, value) != ("places", 0)}
 
     def fit(self, features: FeatureStream, ctx: Context) -> None:
         import torch
 
-        stream = _ImageVectorStream(features, self.title)
+        places = PlaceSums(self.config.places, self.title) if self.config.places else None
+        stream = _WatchedStream(features, self.title, places)
         super().fit(stream, ctx)
         vectors = torch.cat(stream.images).to(ctx.device)
         center, basis = whitening(vectors, self.config.shrinkage)
         self._images = {"center": center, "basis": basis, "images": (vectors - center) @ basis}
+        self._places = places.means(ctx.device) if places else None
+
+    @property
+    def place_means(self) -> PlaceMeans:
+        """The mean patches of all places.
+
+        Raises:
+            UsageError: the bank was not asked for them, or learned nothing yet.
+        """
+        if self._places is None:
+            raise UsageError(f"{self.title} knows no mean patches; set its option 'places', such as 32, and fit it")
+        return self._places
 
     def image_distances(self, images: Tensor, k: int = 1) -> Tensor:
         """Distances [B, k] of image vectors [B, D] to the k nearest normal images, nearest first.
@@ -64,44 +88,27 @@ class TwoScale(Coreset):
         return exact_search(query, known, min(k, len(known)))[0]
 
     def state(self) -> dict[str, Tensor]:
-        return super().state() | {f"image/{name}": tensor for name, tensor in self._images.items()}
+        places = {} if self._places is None else self._places.state()
+        images = {f"image/{name}": tensor for name, tensor in self._images.items()}
+        return super().state() | images | {f"place/{name}": tensor for name, tensor in places.items()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         super().restore(state)
         self._images = {name: state[f"image/{name}"].to(self._device) for name in ("center", "basis", "images")}
+        self._places = None
+        if "place/means" in state:
+            self._places = PlaceMeans(state["place/means"].to(self._device), state["place/basis"].to(self._device))
 
 
-def whitening(vectors: Tensor, shrinkage: float) -> tuple[Tensor, Tensor]:
-    """The map z = (x - center) basis after which vectors have a spread of one in all directions.
-
-    Args:
-        vectors: [N, D].
-        shrinkage: weight of the identity in the correlations.
-
-    Returns:
-        Center [D] and basis [D, D], float32.
-    """
-    import torch
-
-    wide = vectors.double()
-    center, spread = wide.mean(0), wide.std(0, correction=0)
-    least = (LEAST_SPREAD * spread.mean()).clamp(min=torch.finfo(torch.float32).eps)
-    scale = spread.clamp(min=float(least))
-    standard = (wide - center) / scale
-    values, axes = torch.linalg.eigh(standard.T @ standard / len(wide))
-    lengths = ((1 - shrinkage) * values.clamp(min=0) + shrinkage).rsqrt()
-    return center.float(), (axes * lengths / scale[:, None]).float()
-
-
-class _ImageVectorStream(FeatureStream):
-    """A stream that stores the image vectors of its features.
+class _WatchedStream(FeatureStream):
+    """A stream that stores the image vectors of its features, and adds their patches to the sums of places.
 
     Attributes:
         images: [B, D] float32 of each batch.
     """
 
-    def __init__(self, source: FeatureStream, who: str) -> None:
-        self.source, self.who = source, who
+    def __init__(self, source: FeatureStream, who: str, places: PlaceSums | None) -> None:
+        self.source, self.who, self.places = source, who, places
         self.images: list[Tensor] = []
 
     @property
@@ -110,6 +117,10 @@ class _ImageVectorStream(FeatureStream):
 
     def __iter__(self) -> Iterator[Features]:
         self.images = []
+        if self.places:
+            self.places.clear()
         for features in self.source:
             self.images.append(features.need_image(self.who).float())
+            if self.places:
+                self.places.add(features.need_patches(self.who))
             yield features

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from adbench import Features
 
 
+PLACES = 32
+"""Rows and columns of the mean patches of a bank that is not named: those of 256 x 256 pixels at a stride of 8."""
+
+
 class TwoScaleKnn(Scorer):
     """A patch's score is its mean distance to its k nearest normal patches; the image score combines both scales.
 
@@ -24,7 +28,8 @@ class TwoScaleKnn(Scorer):
     vector's mean distance to the k nearest normal images. Distances in different units can be averaged so: a factor
     before one of them moves all images alike, and nothing has to be calibrated. The patches weigh more, because the
     logarithm of an image's distance spreads two to seven times as wide over normal images as that of its patches.
-    Patches outside the foreground score 0.
+    With `place_weight`, a patch's score is itself a weighted geometric mean, of that distance and of the distance from
+    the mean patch of its place. Patches outside the foreground score 0.
     """
 
     name: ClassVar[str] = "two-scale-knn"
@@ -41,6 +46,9 @@ class TwoScaleKnn(Scorer):
         weight: float = Field(
             0.8, ge=0, le=1, description="of the patches in the image score; the rest is the image vector's"
         )
+        place_weight: float = Field(
+            0.0, ge=0, lt=1, description="of the distance from the mean of its place in a patch's score; 0: none"
+        )
 
     config: Config
 
@@ -50,13 +58,19 @@ class TwoScaleKnn(Scorer):
 
     @classmethod
     def defaults(cls, config: Any) -> Mapping[str, Any]:
-        return {"bank": {TwoScale.name: {}}, "aggregate": "scorer"}
+        return {"bank": {TwoScale.name: {"places": PLACES} if config.place_weight else {}}, "aggregate": "scorer"}
+
+    def identity(self) -> dict[str, Any]:
+        """As everywhere, but `place_weight` only where it is set: it came after the first records."""
+        return {key: value for key, value in super().identity().items() if (key, value) != ("place_weight", 0)}
 
     def score(self, query: Features, bank: Bank) -> Scores:
         assert isinstance(bank, TwoScale)
         patches = query.need_patches(self.title)
         distances, _ = bank.search(patches.flatten(0, 2), self.config.k, self.config.metric)
         scores = self.config.mean(distances).reshape(patches.shape[:3])
+        if place := self.config.place_weight:
+            scores = scores ** (1 - place) * bank.place_means.distances(patches) ** place
         if query.foreground is not None:
             scores = scores * query.foreground.to(scores.device)
         whole = self.config.mean(bank.image_distances(query.need_image(self.title), self.config.k))

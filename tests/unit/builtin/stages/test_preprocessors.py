@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.nn import functional
 from torchvision.transforms.functional import resize
 
@@ -168,3 +170,26 @@ def test_resize_area_resamples_as_resize():
 def test_resize_area_refuses_a_square_below_its_least_side():
     with pytest.raises(UsageError, match="size"):
         ResizeArea(size=31)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((512, 512), (256, 256)), ((500, 1250), (160, 416)), ((300, 200), (320, 192)), ((10, 4000), (32, 2048))],
+)
+def test_resize_area_rounds_sides_to_multiples(shape, expected):
+    assert ResizeArea(size=256, multiple=32).target(*shape) == expected
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000), st.integers(32, 512), st.integers(1, 64))
+def test_rounded_sides_stay_near_those_asked_for(height, width, size, multiple):
+    rows, columns = ResizeArea(size=size, multiple=multiple).target(height, width)
+    assert rows % multiple == columns % multiple == 0
+    assert min(rows, columns) >= 32
+    plain, _ = ResizeArea(size=size).target(height, width)
+    assert abs(rows - plain) < max(multiple, 32)
+    assert abs(columns - size**2 / rows) < max(multiple, 32) + multiple
+
+
+def test_an_identity_from_before_the_rounding_stays():
+    assert "multiple" not in ResizeArea().identity()
+    assert ResizeArea(multiple=32).identity()["multiple"] == 32

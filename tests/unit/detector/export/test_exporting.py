@@ -55,6 +55,11 @@ METHODS: dict[str, dict[str, Any]] = {
         "neck": "image-statistics",
     },
     "two scales": {"scorer": "two-scale-knn:k=1", "bank": "two-scale:count=30", "neck": "image-statistics"},
+    "two scales and places": {
+        "scorer": "two-scale-knn:fraction=0,place_weight=0.33",
+        "bank": "two-scale:count=30,places=5",
+        "neck": "image-statistics",
+    },
     "whole images": {"scorer": "image-knn:k=2", "bank": "image-vectors", "neck": "image-statistics"},
     "Gaussian of each place": {"scorer": "mahalanobis:image_sigma=2", "bank": "padim"},
     "Gaussian of each kind": {"scorer": "mahalanobis", "bank": "prototypes:count=3,covariance=cluster"},
@@ -135,6 +140,11 @@ IGNORING: dict[str, dict[str, Any]] = {
     },
     "tiles": {"scorer": "knn:k=1", "bank": "full", "preprocess": TILED},
     "mean of the patches": {"scorer": "residual", "bank": "subspace:variance=0.9", "aggregate": "mean"},
+    "two scales and places": {
+        "scorer": "two-scale-knn:fraction=0,place_weight=0.33",
+        "bank": "two-scale:count=30,places=5",
+        "neck": "image-statistics",
+    },
     "whole images": {"scorer": "image-knn:k=2", "bank": "image-vectors", "neck": "image-statistics"},
     "outside the object": {"scorer": "knn:k=1", "bank": "full", "masker": "otsu", "aggregate": "mean"},
 }
