@@ -192,7 +192,7 @@ def _as_bytes(numbers: np.ndarray, top: float) -> np.ndarray:
 
 def _check_scale(path: Path, numbers: np.ndarray, white: float | None) -> None:
     """Raises `BadImage` unless something says what white is for floats, and for integers of no usual depth."""
-    say = "say what white is (the option 'white' of the dataset)"
+    say = "say what white is (the option 'white')"
     if numbers.dtype.kind != "f" and white is None:
         kind = f"{8 * numbers.dtype.itemsize} bits a pixel" + (" with a sign" if numbers.dtype.kind == "i" else "")
         raise BadImage(path, f"it has {kind}, which do not say what white is; {say}, or save it with 8 or 16 bits")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import secrets
@@ -391,6 +392,7 @@ def storage_errors(where: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        room = "free some space or " if error.errno in {errno.ENOSPC, errno.EDQUOT} else ""
         raise StorageError(
-            f"cannot write to {where}: {error.strerror or error}; free some space or choose another folder with --out"
+            f"cannot write to {where}: {error.strerror or error}; {room}choose another folder with --out"
         ) from None

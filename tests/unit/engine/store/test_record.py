@@ -1,3 +1,4 @@
+import errno
 import json
 import math
 
@@ -14,6 +15,7 @@ from adbench.engine.store.record import (
     identity,
     parse_record,
     read_record,
+    storage_errors,
     write_record,
 )
 
@@ -207,3 +209,10 @@ def test_what_was_drawn_is_unknown_in_older_records_and_takes_no_room_there():
     assert parse_record(json.dumps(older()), "here").drew is None
     assert "drew" not in make_record().to_json()
     assert make_record(drew=False).to_json()["drew"] is False
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EEXIST])
+def test_only_a_full_disk_asks_for_space(tmp_path, number):
+    with pytest.raises(StorageError, match="choose another folder") as caught, storage_errors(tmp_path):
+        raise OSError(number, "no")
+    assert ("free some space" in str(caught.value)) == (number == errno.ENOSPC)
