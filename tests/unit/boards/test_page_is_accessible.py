@@ -18,6 +18,16 @@ axe.run(document, { resultTypes: ["violations"] }).then((found) =>
   done(found.violations.map((each) => `${each.id}: ${each.nodes[0].target.join(" ")}`)));
 """
 
+COVERED = """
+const svg = [...document.querySelectorAll("svg")].find((each) => each.ariaLabel?.startsWith("Quality against"));
+const box = (each) => each.getBoundingClientRect();
+const meet = (a, b) => a.left < b.right && b.left < a.right && a.top + 3 < b.bottom && b.top < a.bottom - 3;
+const points = [...svg.querySelectorAll("circle, path")].map(box).filter((b) => b.width > 4 && b.width < 14);
+const names = [...svg.querySelectorAll("text")].filter((each) => each.closest("[stroke-width='4']"));
+const hit = (name) => [...points, ...names.filter((other) => other !== name).map(box)].some((b) => meet(box(name), b));
+return [points.length, names.length, names.filter(hit).map((name) => name.textContent)];
+"""
+
 
 @pytest.fixture(scope="module")
 def axe():
@@ -58,3 +68,12 @@ def test_axe_sees_a_fault(chromium, axe):
     opened(chromium, PAGES[0], 1400, "light")
     chromium.execute_script("document.querySelector('main').append(document.createElement('img'))")
     assert any(each.startswith("image-alt") for each in findings(chromium, axe))
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+def test_names_in_the_scatter_plot_cover_nothing(chromium, width):
+    opened(chromium, ROOT / "leaderboards" / "mvtec-mini" / "full-shot" / "index.html", width, "light")
+    points, names, covered = chromium.execute_script(COVERED)
+    assert points > 20
+    assert names > 1
+    assert covered == []

@@ -28,12 +28,12 @@ function pareto(members, metric, cost) {
   const series = cost.timed ? d3.group(points, (point) => point.device) : new Map([["all", points]]);
   const fronts = [...series.values()].map(paretoFront);
   const label = cost.more ? "ms/image" : cost.title;
+  const heightOf = (width) => Math.max(280, Math.min(400, width * 0.62));
   const draw = (width) => ({
-    height: Math.max(280, Math.min(400, width * 0.62)),
-    marginRight: 24,
-    marginTop: 30,
-    x: { type: "log", label: `${label} (logarithmic, less is better) →`, ticks: 5, tickFormat: "~s", inset: 24 },
-    y: { label: `↑ ${board.metrics[metric]}, %`, nice: true, inset: 16, ticks: 6 },
+    height: heightOf(width),
+    ...MARGINS,
+    x: { type: "log", label: `${label} (logarithmic, less is better) →`, ticks: 5, tickFormat: "~s", inset: INSET.x },
+    y: { label: `↑ ${board.metrics[metric]}, %`, nice: true, inset: INSET.y, ticks: 6 },
     color: { domain: devices, range: PALETTE },
     symbol: { domain: devices, range: SYMBOLS },
     marks: [
@@ -56,20 +56,18 @@ function pareto(members, metric, cost) {
         fillOpacity: 0.75,
         r: points.length > 60 ? 3 : 5,
       }),
-      d3
-        .groups(apart(fronts.flat(), points, width), (p) => anchor(p, points))
-        .map(([textAnchor, named]) =>
-          Plot.text(named, {
-            x: "cost",
-            y: "value",
-            text: (p) => clipped(p.name, 28),
-            dy: -12,
-            textAnchor,
-            fill: "var(--ink)",
-            stroke: "var(--ground)",
-            strokeWidth: 4,
-          }),
-        ),
+      labelled(fronts.flat(), points, width, heightOf(width)).map(({ point, text, textAnchor, dy }) =>
+        Plot.text([point], {
+          x: "cost",
+          y: "value",
+          text: () => text,
+          dy,
+          textAnchor,
+          fill: "var(--ink)",
+          stroke: "var(--ground)",
+          strokeWidth: 4,
+        }),
+      ),
       tip(points, {
         x: "cost",
         y: "value",
@@ -80,33 +78,58 @@ function pareto(members, metric, cost) {
   return h("div", null, drawing(`Quality against ${label}`, draw), legend(devices));
 }
 
-/** The points whose names have room, the best first. */
-function apart(candidates, points, width) {
-  const x = d3.scaleLog(
-    d3.extent(points, (p) => p.cost),
-    [0, width],
-  );
-  const y = d3.scaleLinear(
-    d3.extent(points, (p) => p.value),
-    [300, 0],
-  );
+const MARGINS = { marginTop: 30, marginRight: 24, marginBottom: 38, marginLeft: 44 };
+const INSET = { x: 24, y: 16 };
+const LETTER = 6.4;
+/** Half a point's size, with a little room around it. */
+const DOT = 7;
+/** Where a name may stand beside its point: above it or below it, to the right, centred or to the left. */
+const PLACES = [-12, 14].flatMap((dy) => ["start", "middle", "end"].map((textAnchor) => ({ textAnchor, dy })));
+
+/** Names of points in places where they cover neither a point nor another name, the best first; others are left out. */
+function labelled(candidates, points, width, height) {
+  const [x, y] = scales(points, width, height);
+  const taken = points.map((p) => ({ point: p, ...around(x(p.cost), y(p.value), DOT, DOT) }));
   const kept = [];
   for (const point of d3.sort(candidates, (p) => -p.value)) {
-    if (
-      kept.every(
-        (other) => Math.abs(x(point.cost) - x(other.cost)) > 190 || Math.abs(y(point.value) - y(other.value)) > 24,
-      )
-    )
-      kept.push(point);
+    const text = clipped(point.name, 28);
+    const at = [x(point.cost), y(point.value)];
+    const boxes = PLACES.map((place) => ({ ...place, point, text, ...boxOf(place, text, ...at) }));
+    const free = boxes.find(
+      (box) => box.left >= 0 && box.right <= width && !taken.some((other) => other.point !== point && meet(box, other)),
+    );
+    if (free) {
+      kept.push(free);
+      taken.push({ ...free, point: null });
+    }
   }
   return kept;
 }
 
-/** On which side of its point a label has room. */
-function anchor(point, points) {
-  const [low, high] = d3.extent(points, (p) => Math.log(p.cost));
-  const at = high > low ? (Math.log(point.cost) - low) / (high - low) : 0.5;
-  return at < 0.25 ? "start" : at > 0.75 ? "end" : "middle";
+/** The scales of the plot, in pixels, as Plot makes them of the same options. */
+function scales(points, width, height) {
+  const { marginTop, marginRight, marginBottom, marginLeft } = MARGINS;
+  const costs = d3.extent(points, (p) => p.cost);
+  const values = d3.extent(points, (p) => p.value);
+  return [
+    d3.scaleLog(costs, [marginLeft + INSET.x, width - marginRight - INSET.x]),
+    d3.scaleLinear(values, [height - marginBottom - INSET.y, marginTop + INSET.y]).nice(),
+  ];
+}
+
+/** The box of a name in a place beside its point. */
+function boxOf({ textAnchor, dy }, text, x, y) {
+  const long = LETTER * text.length;
+  const middle = { start: x + long / 2, middle: x, end: x - long / 2 }[textAnchor];
+  return around(middle, y + dy, long / 2, 7);
+}
+
+function around(x, y, wide, high) {
+  return { left: x - wide, right: x + wide, top: y - high, bottom: y + high };
+}
+
+function meet(one, other) {
+  return one.left < other.right && other.left < one.right && one.top < other.bottom && other.top < one.bottom;
 }
 
 /** Average ranks over categories; a bar at the right joins methods that the categories cannot tell apart.
