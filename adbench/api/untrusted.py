@@ -73,7 +73,8 @@ def open_plain(path: Path, what: str = "", inside: Path | None = None) -> Binary
 def _require_file(path: Path, found: os.stat_result, what: str) -> None:
     if not stat.S_ISREG(found.st_mode):
         kind = next((word for test, word in _KINDS.items() if test(found.st_mode)), "no file")
-        raise StorageError(f"{path}: {kind}, where {what or 'a file'} should be; remove it")
+        way = "give a file" if stat.S_ISDIR(found.st_mode) else "remove it"
+        raise StorageError(f"{path}: {kind}, where {what or 'a file'} should be; {way}")
 
 
 def read_plain(path: Path, most: int, what: str, inside: Path | None = None) -> str:

@@ -97,6 +97,8 @@ def build_command(
         renderers(single_file=single_file), gallery=_gallery(data, every=pictures), known=board_facts(data)
     )
     outcome = build(runs, out, printed, replacing=replacing)
+    if not outcome.boards and not outcome.problems:
+        raise StorageError(f"{out}: no board is there to build again; give a folder of runs, such as 'runs'")
     for folder in outcome.boards:
         echo(f"{folder}: written")
     return report(outcome)

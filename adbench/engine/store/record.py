@@ -353,6 +353,8 @@ def read_record(path: Path) -> ResultRecord:
     """
     folder = path if path.is_dir() else None
     file = path / RECORD_FILE if folder else path
+    if folder and not is_there(file):
+        raise StorageError(f"{path}: no run, for it has no {RECORD_FILE}; give a folder that 'adbench run' wrote")
     return parse_record(read_plain(file, MAX_RECORD_BYTES, "a record of adbench", folder), str(file))
 
 

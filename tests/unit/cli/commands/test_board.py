@@ -294,3 +294,13 @@ def test_a_reader_that_stops_early_ends_the_command_quietly(at, make_run):
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 1
+
+
+def test_a_build_of_nothing_says_what_to_give(tmp_path, capsys):
+    assert call(["board", "build", "--out", str(tmp_path / "boards")]) == 1
+    assert "no board is there to build again; give a folder of runs" in capsys.readouterr().err
+
+
+def test_a_folder_without_a_record_is_no_run(tmp_path, capsys):
+    assert call(["show", str(tmp_path)]) == 1
+    assert "no run, for it has no record.json; give a folder that 'adbench run' wrote" in capsys.readouterr().err
