@@ -90,7 +90,7 @@ CASES = {
     ),
     "musc": Case(
         "--recipe musc --allow test"
-        " --backbone clip:model=ViT-L-14-336-quickgelu,weights=random,resolution=518,windows=none,blocks=5+11+17+23",
+        " --backbone clip:model=ViT-L-14-336-quickgelu,weights=random,resolution=518,windows=,blocks=5+11+17+23",
         clip,
         518,
         37 * 37,

@@ -103,8 +103,11 @@ class BfloatRows:
 
     LEAST_ROWS, LEAST_CHANNELS, LEAST_QUERIES = 256, 32, 128
     """With fewer, a product in float32 takes no longer than the steps around this one."""
-    MOST_GROUPS = 32
-    """Groups with a candidate that a query may have; with more, a product in float32 is faster."""
+    MOST_GROUPS, PER_ROWS, MOST_TIMES = 32, 8192, 16
+    """Groups with a candidate that a query may have among 8,192 rows; with more, a product in float32 is faster.
+
+    That product takes as much longer as there are more rows, and so many more groups are worth it: up to 16 times.
+    """
     MOST_NEIGHBOURS = 4
 
     def __init__(self, blocks: Callable[[], Iterator[Block]], channels: int, reach: float) -> None:
@@ -126,6 +129,8 @@ class BfloatRows:
             rows[:, channels + 2 : channels + 4] = 1
             self._blocks.append((rows.T.contiguous(), block.index))
         self._is_wide = self._blocks[0][0].shape[1] >= WIDE
+        total = sum(len(index) for _, index in self._blocks)
+        self._most_groups = self.MOST_GROUPS * max(1, min(self.MOST_TIMES, total // self.PER_ROWS))
 
     @classmethod
     def if_faster(
@@ -184,9 +189,9 @@ class BfloatRows:
             leaders = groups[:, 0] if groups.shape[1] == 1 else groups.amin(1)
             best = _smallest(best, leaders, k)
             limits = bound.limits(best[:, -1])
-            limits[hits > self.MOST_GROUPS] = NONE
+            limits[hits > self._most_groups] = NONE
             found.append(_within(groups.numpy(), leaders.numpy(), limits, int(index[0]), hits))
-        certain = (hits <= self.MOST_GROUPS) & (limits < CODE_OF_FAR) & (lengths <= LONGEST_QUERY)
+        certain = (hits <= self._most_groups) & (limits < CODE_OF_FAR) & (lengths <= LONGEST_QUERY)
         if len(found) == 1 and certain.all():
             return Candidates(found[0].query, found[0].row, certain)
         every = _Found(*(np.concatenate(part) for part in zip(*found, strict=True)))

@@ -188,6 +188,23 @@ def test_most_queries_need_no_float32(in_float32):
 
 
 @pytest.mark.usefixtures("anywhere")
+def test_queries_may_have_more_candidates_among_more_rows(in_float32, monkeypatch):
+    """Of 10 clusters, each query's own has 200 rows that bfloat16 hardly tells apart."""
+    centers = 3 * draw(10, 40, seed=1)
+    vectors, query = centers.repeat(200, 1) + 0.1 * draw(2000, 40), centers.repeat(4, 1) + 0.1 * draw(40, 40, seed=2)
+    wanted = nearest_among(query, vectors, torch.arange(2000).expand(40, -1), 1, "l2")
+    needed = []
+    for rows in (BfloatRows.PER_ROWS, 200):
+        monkeypatch.setattr(BfloatRows, "PER_ROWS", rows)
+        found = ExactIndex(vectors).search(query, 1)
+        assert torch.equal(found[0], wanted[0])
+        assert torch.equal(found[1], wanted[1])
+        needed.append(sum(in_float32))
+        in_float32.clear()
+    assert needed[0] > 0 == needed[1]
+
+
+@pytest.mark.usefixtures("anywhere")
 def test_an_index_whose_rows_are_too_alike_goes_on_in_float32(in_float32, monkeypatch):
     monkeypatch.setattr(BfloatRows, "LEAST_QUERIES", 10)
     index = ExactIndex(torch.cat([1e-4 * draw(2000, 40), draw(1, 40)]))
