@@ -46,6 +46,21 @@ def test_image_distances_are_mahalanobis_distances_to_the_nearest_image(pictures
     np.testing.assert_allclose(bank.image_distances(query.image, 3).numpy(), expected, rtol=1e-5)
 
 
+def test_images_that_are_added_stand_beside_the_first_ones_and_can_be_removed(pictures):
+    first, more = pictures(12), pictures(3, seed=5)
+    more.batches = [more.batches[0].having(ids=("x", "y", "z"))]
+    bank = fitted(first, count=10, places=2)
+    known, added = first.batches[0].image, more.batches[0].image
+    before, means = bank.image_distances(added, 12), bank.place_means
+    bank.add(more, Context())
+    assert bank.place_means is means
+    torch.testing.assert_close(bank.image_distances(torch.cat([known, added])), torch.zeros(15, 1), atol=1e-5, rtol=0)
+    bank.remove(["x", "y", "z"])
+    torch.testing.assert_close(bank.image_distances(added, 12), before)
+    bank.remove([first.ids[0]])
+    assert (bank.image_distances(known)[:2, 0] > 1e-3).tolist() == [True, False]
+
+
 def test_whitened_vectors_vary_alike(gaussian_noise):
     mixed = gaussian_noise(500, 4) @ gaussian_noise(4, 4, seed=1)
     center, basis = whitening(mixed, 1e-9)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from adbench import Features, FeatureStream, Field, UsageError
@@ -61,6 +61,27 @@ class TwoScale(Coreset):
         center, basis = whitening(vectors, self.config.shrinkage)
         self._images = {"center": center, "basis": basis, "images": (vectors - center) @ basis}
         self._places = places.means(ctx.device) if places else None
+
+    def add(self, features: FeatureStream, ctx: Context) -> None:
+        """Add the patches and the vectors of more images.
+
+        Spaces and means of places stay those of the images that it was fitted to: its state holds too little of them
+        to compute these from all images.
+        """
+        import torch
+
+        known, places = self._images, self._places
+        stream = _WatchedStream(features, self.title, None)
+        super().add(stream, ctx)
+        vectors = torch.cat(stream.images).to(known["images"])
+        added = (vectors - known["center"]) @ known["basis"]
+        self._images, self._places = {**known, "images": torch.cat([known["images"], added])}, places
+
+    def remove(self, ids: Collection[str]) -> None:
+        """Remove the patches and the vectors of these images; spaces and means of places stay."""
+        stay = [name not in set(ids) for name in self.learned.ids]
+        super().remove(ids)
+        self._images = {**self._images, "images": self._images["images"][stay]}
 
     @property
     def place_means(self) -> PlaceMeans:
