@@ -96,7 +96,7 @@ function labelled(candidates, points, width, height) {
     const at = [x(point.cost), y(point.value)];
     const boxes = PLACES.map((place) => ({ ...place, point, text, ...boxOf(place, text, ...at) }));
     const free = boxes.find(
-      (box) => box.left >= 0 && box.right <= width && !taken.some((other) => other.point !== point && meet(box, other)),
+      (box) => box.left >= MARGINS.marginLeft && box.right <= width && !taken.some((other) => other.point !== point && meet(box, other)),
     );
     if (free) {
       kept.push(free);
