@@ -130,7 +130,7 @@ def test_plan_shows_parts_and_what_is_done(run, parts, tmp_path, capsys):
 
 def test_plan_takes_the_words_of_run(run, parts, tmp_path, capsys):
     run("--no-figures", "--category", "bolt")
-    of_run = ["--no-figures", "--threshold", "none", "--executor", "process:workers=2", "--json", "--device", "cpu"]
+    of_run = ["--no-figures", "--threshold", "none", "--executor", "process:workers=2", "--device", "cpu"]
     arguments = ["plan", *TOY[:4], "--data", str(parts), "--category", "bolt", "--out", str(tmp_path / "runs"), *of_run]
     assert call(arguments) == 0
     assert "1 done, 0 to run" in capsys.readouterr().out

@@ -94,7 +94,7 @@ def _print_units(shown: _Shown, plan: Plan, left_out: Sequence[str], form: str) 
         known = {"expected_seconds": round(shown.seconds, 1), "units_of_unknown_time": shown.unknown}
         echo_json({"units": units, "cannot_run": cannot, "left_out": list(left_out), **known}, indent=1)
         return
-    words = [Column(field.name, words=field.name != "seed") for field in fields(_Row)]
+    words = [Column(field.name, words=field.name != "seed") for field in fields(_PlanLine)]
     print_tables([TextTable("units", words, [list(map(str, astuple(row))) for row in rows])], form)
 
 
@@ -111,8 +111,8 @@ def _totals(shown: _Shown, plan: Plan) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class _Row:
-    """A unit as a row of a table."""
+class _PlanLine:
+    """What the table of a plan says of one unit."""
 
     data: str
     category: str
@@ -172,11 +172,11 @@ class _Shown:
         root = f"{_backbone(branch.units[0])} on {branch.title.partition(' on ')[2]}"
         return _Twig(root, list(banks.values()), aside)
 
-    def rows(self, branch: Branch) -> list[_Row]:
+    def rows(self, branch: Branch) -> list[_PlanLine]:
         """A row for each unit."""
         states, _ = self._look(branch)
         return [
-            _Row(
+            _PlanLine(
                 unit.dataset.board_name,
                 unit.category,
                 unit.recipe.name,

@@ -75,5 +75,5 @@ def test_names_in_the_scatter_plot_cover_nothing(chromium, width):
     opened(chromium, ROOT / "leaderboards" / "mvtec-mini" / "full-shot" / "index.html", width, "light")
     points, names, covered = chromium.execute_script(COVERED)
     assert points > 20
-    assert names > 1
+    assert names > 1 or width < 400, "a phone has no room for names among so many points"
     assert covered == []
