@@ -23,7 +23,7 @@ from adbench.detector.fit.images import (
     normal_images,
 )
 from adbench.detector.fit.learning import learn
-from adbench.detector.fit.scoring import ScoredImage, Scoring
+from adbench.detector.fit.scoring import ReadImage, ScoredImage, Scoring
 from adbench.detector.fit.state import About, DetectorState
 from adbench.detector.notebook import table_html
 from adbench.detector.prediction import Prediction
@@ -154,8 +154,19 @@ class Detector:
 
     def outcomes(self, images: Images) -> Iterator[Prediction | BadImage]:
         """As `predict` of many, with the reason in the place of an image that cannot be read."""
+        return self._outcomes(self.scoring.scores(images_of(images)))
+
+    def read(self, image: ImageLike) -> ReadImage | BadImage:
+        """Read and prepare one image for `outcomes_of`; in any thread, while others are scored."""
+        return self.scoring.read(next(images_of(image)))
+
+    def outcomes_of(self, images: Iterable[ReadImage | BadImage]) -> Iterator[Prediction | BadImage]:
+        """As `outcomes`, for images that `read` has read."""
+        return self._outcomes(self.scoring.scores_of(images))
+
+    def _outcomes(self, images: Iterable[ScoredImage | BadImage]) -> Iterator[Prediction | BadImage]:
         fitted = self.fitted
-        for scored in self.scoring.scores(images_of(images)):
+        for scored in images:
             yield scored if isinstance(scored, BadImage) else self._prediction(fitted, scored)
 
     def _predictions(self, fitted: DetectorState, images: Iterator[GivenImage]) -> Iterator[Prediction]:

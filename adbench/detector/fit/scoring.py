@@ -52,7 +52,17 @@ class ScoredImage(NamedTuple):
     milliseconds: float
 
 
-class _Read(NamedTuple):
+class ReadImage(NamedTuple):
+    """An image that is read and prepared, and not scored yet.
+
+    Attributes:
+        image: the image.
+        prepared: what the method sees of it.
+        appearance: what the image looks like.
+        ignored: [H, W] bool, pixels that nobody looks at, or None.
+        seconds: that reading took.
+    """
+
     image: GivenImage
     prepared: Prepared
     appearance: Appearance
@@ -85,13 +95,15 @@ class Scoring:
 
     def scores(self, images: Iterable[GivenImage]) -> Iterator[ScoredImage | BadImage]:
         """The scores of each image, or the error with which it cannot be read; in order."""
-        together = self.reading.images
-        readings = read_ahead(self._read, images, self.settings.workers, 2 * together)
-        for group in grouped(readings, _size, together):
+        yield from self.scores_of(read_ahead(self.read, images, self.settings.workers, 2 * self.reading.images))
+
+    def scores_of(self, readings: Iterable[ReadImage | BadImage]) -> Iterator[ScoredImage | BadImage]:
+        """As `scores`, of images that `read` has read."""
+        for group in grouped(readings, _size, self.reading.images):
             if isinstance(group[0], BadImage):
                 yield from (bad for bad in group if isinstance(bad, BadImage))
             else:
-                yield from self._scored([read for read in group if isinstance(read, _Read)])
+                yield from self._scored([read for read in group if isinstance(read, ReadImage)])
 
     def features(self, reads: Sequence[tuple[str, Prepared]], ignored: Sequence[np.ndarray | None]) -> Features:
         """The features of prepared images.
@@ -122,7 +134,8 @@ class Scoring:
         ignored = mask.of(image.name, (whole.shape[1], whole.shape[2]))
         return blanked(whole, torch.from_numpy(ignored)), ignored
 
-    def _read(self, image: GivenImage) -> _Read | BadImage:
+    def read(self, image: GivenImage) -> ReadImage | BadImage:
+        """An image that is read and prepared, or the error with which it cannot be read; in any thread."""
         started = time.perf_counter()
         try:
             pixels = image.pixels(self.white)
@@ -130,9 +143,9 @@ class Scoring:
         except BadImage as error:
             return error
         ready = prepared(whole, self.method.preprocess)
-        return _Read(image, ready, Appearance.of(pixels), ignored, time.perf_counter() - started)
+        return ReadImage(image, ready, Appearance.of(pixels), ignored, time.perf_counter() - started)
 
-    def _scored(self, reads: Sequence[_Read]) -> Iterator[ScoredImage]:
+    def _scored(self, reads: Sequence[ReadImage]) -> Iterator[ScoredImage]:
         started = time.perf_counter()
         named = [(f"{place:016x}", read.prepared) for place, read in enumerate(reads)]
         features = self.features(named, [read.ignored for read in reads])
@@ -149,5 +162,5 @@ def _tensor(ignored: np.ndarray | None) -> Tensor | None:
     return None if ignored is None else torch.from_numpy(ignored)
 
 
-def _size(read: _Read | BadImage) -> object:
+def _size(read: ReadImage | BadImage) -> object:
     return None if isinstance(read, BadImage) else read.prepared[0].shape

@@ -170,7 +170,9 @@ def test_a_token_is_asked_for_everywhere_but_for_health(detector, image):
 
 def test_an_answer_that_takes_too_long_is_refused(detector, image, monkeypatch):
     held = threading.Event()
-    monkeypatch.setattr(Batches, "_outcomes", lambda self, images: held.wait(30) and self.detector.outcomes(images))
+    monkeypatch.setattr(
+        Batches, "_outcomes", lambda self, reads: held.wait(30) and self.detector.outcomes_of(read() for read in reads)
+    )
     with TestClient(make_app({"bolt": detector}, Limits(seconds=0.3))) as client:
         answer = sent(client, image)
         held.set()
@@ -218,6 +220,30 @@ def test_images_that_arrive_together_are_scored_together(detector, image, tmp_pa
     assert [one.name for [one] in found] == [str(path) for path in paths]
     assert sum(sizes) == 20
     assert max(sizes) == detector.settings.batch_size
+
+
+def test_the_next_batch_is_read_while_one_is_computed_and_no_more(detector, image, tmp_path, monkeypatch):
+    path, most = tmp_path / "a.png", detector.settings.batch_size
+    path.write_bytes(image)
+    readers: list[str] = []
+    read, outcomes = detector.read, Batches._outcomes
+    monkeypatch.setattr(detector, "read", lambda one: readers.append(threading.current_thread().name) or read(one))
+    seen = []
+
+    def computed(batches, reads):
+        seen.append(len(batches._reading))
+        return outcomes(batches, reads)
+
+    monkeypatch.setattr(Batches, "_outcomes", computed)
+
+    async def work():
+        with ThreadPoolExecutor(1, "computes") as thread:
+            return await Batches(detector, thread, lambda _: None).score([path] * 3 * most)
+
+    assert len(asyncio.run(work())) == 3 * most
+    assert seen == [most, most, 0]
+    assert sum(name.startswith("computes") for name in readers) == 2 * most, "what was queued before the first batch"
+    assert sum(name.startswith("reads") for name in readers) == most
 
 
 def test_beyond_this_machine_a_token_is_required(tmp_path):

@@ -165,6 +165,14 @@ def test_bad_images_are_named(toy_detector, tmp_path, spotted):
     assert found[1].is_anomalous
 
 
+def test_images_that_were_read_before_have_the_same_outcomes(toy_detector, tmp_path, spotted):
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    images = [spotted, tmp_path / "bad.png", np.zeros((16, 16, 3), np.uint8)]
+    expected, found = toy_detector.outcomes(images), toy_detector.outcomes_of(map(toy_detector.read, images))
+    for one, other in zip(expected, found, strict=True):
+        assert str(one) == str(other) if isinstance(one, BadImage) else one.score == other.score
+
+
 def test_a_place_that_cannot_be_written_is_a_sentence(toy_detector, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot write"):
