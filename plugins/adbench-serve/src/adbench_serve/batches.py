@@ -88,7 +88,7 @@ class Batches:
         return batch
 
     def _read_ahead(self) -> None:
-        """Let threads read as many images as a batch has; until a batch is scored, the thread of computing reads itself.
+        """Let threads read as many images as a batch has; until one is scored, the thread of computing reads itself.
 
         What readers import must be there before they start: two threads that import the same package at once can wait
         for each other for ever (https://github.com/python/cpython/issues/83065).
