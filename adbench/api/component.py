@@ -63,6 +63,9 @@ class Component(ABC):
     earlier versions do. Any other value is refused.
     """
 
+    came_later: ClassVar[frozenset[str]] = frozenset()
+    """Options that came after the first records: the identity lacks them at their defaults, so that ids stay."""
+
     plain: ClassVar[bool] = False
     """Whether what it computes consists of tensor operations alone, so that an export can record it as it is."""
 
@@ -125,6 +128,8 @@ class Component(ABC):
             value = getattr(self.config, field)
             if isinstance(value, Path) and _is_local_file(info):
                 options[field] = {"file": value.name, "sha256": sha256_of(value)}
+            if field in self.came_later and value == info.default:
+                del options[field]
         return options
 
     def __repr__(self) -> str:

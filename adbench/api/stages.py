@@ -116,6 +116,7 @@ class Masker(Component):
     """
 
     kind: ClassVar[str] = "masker"
+    came_later: ClassVar[frozenset[str]] = frozenset({"bank", "test"})
 
     class Config(Component.Config):
         """Options of every masker."""
@@ -128,11 +129,6 @@ class Masker(Component):
         )
 
     config: Config
-
-    def identity(self) -> dict[str, Any]:
-        """As everywhere, but `bank` and `test` only where they are set: they came after the first records."""
-        came_later = {"bank": "keep", "test": "lowest"}
-        return {key: value for key, value in super().identity().items() if came_later.get(key) != value}
 
     @abstractmethod
     def mask(self, features: Features) -> Tensor:

@@ -97,6 +97,7 @@ class ConcatLayers(_MergesLayers):
 
     name = "concat-layers"
     plain = True
+    came_later = frozenset({"onto"})
 
     class Config(_MergesLayers.Config):
         onto: int = Field(
@@ -104,10 +105,6 @@ class ConcatLayers(_MergesLayers):
         )
 
     config: Config
-
-    def identity(self) -> dict[str, Any]:
-        """As everywhere, but `onto` only where it is set: it came after the first records."""
-        return {key: value for key, value in super().identity().items() if (key, value) != ("onto", 0)}
 
     def apply(self, features: Features) -> Features:
         import torch

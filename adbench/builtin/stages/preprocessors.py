@@ -84,16 +84,13 @@ class ResizeArea(Resize):
     """
 
     name = "resize-area"
+    came_later = frozenset({"multiple"})
 
     class Config(Resize.Config):
         size: int = Field(256, ge=LEAST_SIDE, le=16384, description="side of the square that has as many pixels")
         multiple: int = Field(1, ge=1, le=64, description="height and width are rounded to multiples of it")
 
     config: Config
-
-    def identity(self) -> dict[str, Any]:
-        """As everywhere, but `multiple` only where it is set: it came after the first records."""
-        return {key: value for key, value in super().identity().items() if (key, value) != ("multiple", 1)}
 
     def target(self, height: int, width: int) -> tuple[int, int]:
         area = self.config.size**2

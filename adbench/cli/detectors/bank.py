@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from adbench.cli.detectors.choices import computing_options, detector_file, loaded, weights_option
+from adbench.cli.detectors.choices import computing_options, detector_file, loaded, print_left_out, weights_option
 from adbench.cli.forms import form_options, print_rows
 from adbench.cli.options import SectionedCommand
 from adbench.cli.screen import counted, echo, echo_json
@@ -54,8 +54,7 @@ def add_command(file: Path, images: tuple[Path, ...], **options: Any) -> None:
 
     detector = loaded(file, options)
     before = len(detector.about.images)
-    for sentence in filter(None, map(left_out_of_normal, images)):
-        echo(sentence, err=True, fg="yellow")
+    print_left_out(map(left_out_of_normal, images))
     detector.add([image for path in images for image in normal_images(path)])
     detector.save(file, bundle=detector.is_bundled)
     echo(f"{file}: {counted(len(detector.about.images) - before, 'image')} added, {len(detector.about.images)} in all")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -95,9 +95,7 @@ def loaded(file: Path, options: dict[str, Any]) -> Detector:
     return detector
 
 
-def print_left_out(given: Sequence[Path]) -> None:
-    """Say which pictures of folders are not read, a line a folder."""
-    from adbench.detector.fit.folders import left_out
-
-    for sentence in filter(None, (left_out(path) for path in given if path.is_dir())):
+def print_left_out(sentences: Iterable[str]) -> None:
+    """Print which pictures of folders are not read; an empty sentence is none."""
+    for sentence in filter(None, sentences):
         echo(sentence, err=True, fg="yellow")

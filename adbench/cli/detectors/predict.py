@@ -68,12 +68,13 @@ def command(file: Path, images: tuple[Path, ...], **options: Any) -> int:
     adbench predict bolt.adbench images/ --out predictions/ --explain
     """  # noqa: D301  \b is click's mark for a paragraph to keep as it is
     from adbench.detector.drift import Drift
+    from adbench.detector.fit.folders import left_out
 
     if options["normal"] and not options["explain"]:
         raise UsageError("--normal says where to find normal images for explanations; give --explain, too")
     detector = loaded(file, options)
     tally = _Tally(Drift(detector.normal_scores, options["drift"]))
-    print_left_out(images)
+    print_left_out(left_out(path) for path in images if path.is_dir())
     folder = _folder(options)
     try:
         for name, outcome in zip(_names(images), detector.outcomes(_paths(images)), strict=True):

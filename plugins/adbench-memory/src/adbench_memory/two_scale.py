@@ -28,6 +28,7 @@ class TwoScale(Coreset):
 
     name: ClassVar[str] = "two-scale"
     needs: ClassVar[frozenset[str]] = frozenset({"patches", "image"})
+    came_later: ClassVar[frozenset[str]] = frozenset({"places"})
 
     class Config(Coreset.Config):
         """Options."""
@@ -46,10 +47,6 @@ class TwoScale(Coreset):
         super().__init__(**options)
         self._images: dict[str, Tensor] = {}
         self._places: PlaceMeans | None = None
-
-    def identity(self) -> dict[str, Any]:
-        """As everywhere, but `places` only where it is set: it came after the first records."""
-        return {key: value for key, value in super().identity().items() if (key, value) != ("places", 0)}
 
     def fit(self, features: FeatureStream, ctx: Context) -> None:
         import torch

@@ -36,6 +36,7 @@ class TwoScaleKnn(Scorer):
     plain: ClassVar[bool] = True
     bank: ClassVar[type[Bank]] = TwoScale
     needs: ClassVar[frozenset[str]] = frozenset({"patches", "image"})
+    came_later: ClassVar[frozenset[str]] = frozenset({"place_weight"})
 
     class Config(NeighbourConfig):
         """Options."""
@@ -59,10 +60,6 @@ class TwoScaleKnn(Scorer):
     @classmethod
     def defaults(cls, config: Any) -> Mapping[str, Any]:
         return {"bank": {TwoScale.name: {"places": PLACES} if config.place_weight else {}}, "aggregate": "scorer"}
-
-    def identity(self) -> dict[str, Any]:
-        """As everywhere, but `place_weight` only where it is set: it came after the first records."""
-        return {key: value for key, value in super().identity().items() if (key, value) != ("place_weight", 0)}
 
     def score(self, query: Features, bank: Bank) -> Scores:
         assert isinstance(bank, TwoScale)
