@@ -3,7 +3,7 @@
     python benchmarks/hours.py turns [--train 4] [--test 8]     AnomalyDINO, its references in eight turns
     python benchmarks/hours.py musc [--test 4]                  MuSc, each test image among all others
 
-`adbench run` with random weights, PyTorch as its runtime and nothing cached: its record's seconds for fit and test. The
+`adbench run` with random weights, PyTorch as its runtime and an empty cache: its record's seconds for fit and test. The
 limit is the network's forward in PyTorch on as many random images, and the matrix products of all pairs of patches that
 the method compares, in float32. The rest of a method is the ratio. The hours of the whole are the limit's parts times
 what all images of magnetic-tile need; the whole was not run.
@@ -113,8 +113,13 @@ def run_seconds(case: Case, data: Path, train: int, test: int) -> float:
             check=True,
             env={**os.environ, "ADBENCH_CACHE": f"{folder}/cache"},
         ).stdout
-    cost = json.loads(printed.splitlines()[0])["cost"]
-    return float(cost["fit_s"] + cost["test_s"])
+    return charged_once(json.loads(printed.splitlines()[0])["cost"], test)
+
+
+def charged_once(cost: dict[str, Any], test: int) -> float:
+    """Seconds that this run spent. A record charges features that the fit kept a second time, as if they were new."""
+    again = cost["test_extract_s"] if cost["recalled"] >= test else 0.0
+    return float(cost["fit_s"] + cost["test_s"] - again)
 
 
 def sliced(data: Path, tree: Path, train: int, test: int) -> Path:
