@@ -123,7 +123,8 @@ def command(**options: Any) -> int:
     registry = installed()
     console = Console(form=options["form"])
     plan, left_out = plan_from(registry, options)
-    console.cannot(left_out, plan.cannot)
+    alone = not plan.units and len(plan.cannot) == 1  # then the error says it all
+    console.cannot(left_out, () if alone else plan.cannot)
     plan.require_units()
     executor = _executor(registry, options)
     require_writable(options["out"])

@@ -105,19 +105,23 @@ def learns_from(components: Mapping[str, list[Component]]) -> dict[Source, Compo
     return sources
 
 
-_ALLOW = {
-    Source.LABELLED: " (--allow labelled --defect-shots 1 gives one labelled image of each type of defect)",
-    Source.TEST: " (--allow test gives the test images without their labels)",
+_IMAGES = {
+    Source.NOTHING: ("no images", "a suite does with 'allow: [nothing]'"),
+    Source.TRAIN: ("normal training images", "a suite does with 'allow: [train]'"),
+    Source.LABELLED: (
+        "labelled images",
+        "--allow labelled --defect-shots 1 gives one labelled image of each type of defect",
+    ),
+    Source.TEST: ("test images", "--allow test gives the test images without their labels"),
 }
-"""How a source is allowed, where that takes more than its name."""
+"""What a source is for a reader, and the options that allow it."""
 
 
 def _protocol(components: Mapping[str, list[Component]], protocol: Protocol) -> Iterator[str]:
     for source, part in learns_from(components).items():
         if source not in protocol.allow:
-            allowed = ", ".join(source.value for source in protocol.allow)
-            advice = _ALLOW.get(source, "")
-            yield f"{part.title} learns from {source.value}; the protocol allows only {allowed}{advice}"
+            images, advice = _IMAGES[source]
+            yield f"{part.title} learns from {images}, which the protocol does not allow ({advice})"
 
 
 def _views(components: Mapping[str, list[Component]]) -> Iterator[str]:

@@ -91,7 +91,7 @@ def test_tip_adapter_runs_with_names_and_labels(run, records):
 def test_a_bank_that_learns_from_labels_has_to_be_allowed(run):
     code, _, err = run()
     assert code == 2
-    assert "bank 'exemplars' learns from labelled; the protocol allows only nothing, train (--allow labelled" in err
+    assert "bank 'exemplars' learns from labelled images, which the protocol does not allow (--allow labelled" in err
 
 
 @pytest.mark.parametrize("rules", [("--allow", "labelled"), ("--defect-shots", "2")])

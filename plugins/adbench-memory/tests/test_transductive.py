@@ -64,7 +64,7 @@ def test_the_test_set_finds_a_spot_and_the_record_says_that_it_was_looked_at(run
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (MUTUAL, "bank 'test-set' learns from test; the protocol allows only nothing, train"),
+        (MUTUAL, "bank 'test-set' learns from test images, which the protocol does not allow"),
         (
             ("--bank", "aligned", "--scorer", "mutual"),
             "scorer 'mutual' reads a VectorBank; bank 'aligned' is an AlignedBank",

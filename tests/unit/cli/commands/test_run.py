@@ -149,3 +149,10 @@ def test_handlers_are_as_before(run):
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     run()
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+
+
+def test_the_only_recipe_that_cannot_run_is_an_error_and_no_note_beside_it(run):
+    code, printed = run("--bank", "toy-gaussian")
+    assert code == 2
+    assert "cannot run" not in printed.out
+    assert printed.err.count("reads a VectorBank") == 1

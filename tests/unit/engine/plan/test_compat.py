@@ -37,7 +37,7 @@ def test_a_scorer_reads_one_kind_of_bank(reasons):
 
 def test_the_protocol_decides_what_may_be_learned_from(reasons):
     (reason,) = reasons(bank="toy-test-vectors")
-    told = "bank 'toy-test-vectors' learns from test; the protocol allows only nothing, train"
+    told = "bank 'toy-test-vectors' learns from test images, which the protocol does not allow"
     assert reason == f"{told} (--allow test gives the test images without their labels)"
     assert reasons(bank="toy-test-vectors", protocol=Protocol(allow=(Source.TEST,))) == []
 
@@ -118,7 +118,8 @@ def more(registry):
 def test_a_neck_that_learns_needs_a_protocol_with_normal_images(more, reasons):
     assert reasons(neck="learning-for-test") == []
     (reason,) = reasons(neck="learning-for-test", bank="toy-test-vectors", protocol=Protocol(allow=(Source.TEST,)))
-    assert reason == "neck 'learning-for-test' learns from train; the protocol allows only test"
+    told = "neck 'learning-for-test' learns from normal training images, which the protocol does not allow"
+    assert reason == f"{told} (a suite does with 'allow: [train]')"
 
 
 def test_a_masker_gives_the_foreground(more, reasons):
