@@ -11,14 +11,17 @@ from adbench.api.networks.threads import usual_threads
 from adbench.api.search.bfloats import BfloatRows
 from adbench.api.search.candidates import QUERIES, Block, HalfRows, halves_are_faster, shortlist
 from adbench.api.search.distances import BLOCK, DEVICE_BLOCK, nearest_among, pair_distances
+from adbench.api.search.first_axes import FirstAxes, Measure
 from adbench.api.search.near_ties import EqualVectors, ErrorBound, nearest_of_ties
-from adbench.api.search.owners import Excluded, Owners
+from adbench.api.search.owners import Excluded, Owners, check_count
 from adbench.api.search.pca_bound import ProjectedRows
 from adbench.api.search.shared_results import digest_of, shared_results
 from adbench.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    _Search = Callable[..., tuple[Tensor, Tensor]]
 
 SHARED = 1 << 28  # multiplications that threads share even where what is around them is too small for it
 SPARE = 4, 60  # candidates bound those looked for where a product cannot tell these apart
@@ -46,12 +49,11 @@ class ExactIndex:
     the k-th, k + 4 candidates are measured, but at least 8; then 60 more than k. If even the next one after these is
     within the error, a product in float64 finds all vectors that can be the nearest, and these are measured. So the
     result is always that of measuring every distance in float32 and sorting, the lower index first among equals.
-
     Vectors that a query must not find count as infinitely far in every product.
 
     Many vectors of many channels that lie near few dimensions are compared on their leading axes first
     (`ProjectedRows`). A query whose candidates are not certain to be enough is searched again among more candidates,
-    then among all vectors.
+    then among all vectors. Many queries for up to 4 neighbours begin with the first of these axes (`FirstAxes`).
 
     On a CPU that multiplies matrices of bfloat16 in tiles, such a product finds up to 4 neighbours' candidates, and all
     rows that can be the nearest by the bound of `BfloatRows` are measured. A query with too many of them is searched
@@ -91,7 +93,7 @@ class ExactIndex:
             raise UsageError(f"unknown metric {metric!r} for a search; known: cosine, l2")
         self.vectors, self.metric, self.owners, self._share = vectors, metric, owners, share
         self._center = vectors.float().mean(0) if metric == "l2" and len(vectors) else None
-        self._stored, self._halves, self._projected, self._bfloats = None, None, None, None
+        self._stored = self._halves = self._projected = self._bfloats = self._first = None
         if keep and halves_are_faster(vectors):
             self._halves = HalfRows(self._blocks, self._height())
         elif keep:
@@ -100,6 +102,8 @@ class ExactIndex:
             if self._projected is None:
                 self._stored = self._everything()
             self._bfloats = BfloatRows.if_faster(self._blocks, shape, directions=metric == "cosine")
+            if self._projected is not None and self._bfloats is None:
+                self._first = FirstAxes.if_faster(self._projected)
 
     def search(self, query: Tensor, k: int, exclude: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
         """The k nearest vectors of each query, nearest first, the lower index among equals.
@@ -156,9 +160,12 @@ class ExactIndex:
 
     def _in_float32(self, query: Tensor, k: int, excluded: Excluded | None) -> tuple[Tensor, Tensor]:
         """Search along the leading axes where these are compared, else along all."""
-        if self._projected is not None:
-            return self._by_projection(self._projected, query, k, excluded)
-        return self._by_floats(query, k=k, excluded=excluded)
+        if self._projected is None:
+            return self._by_floats(query, k=k, excluded=excluded)
+        along_all = partial(self._by_projection, self._projected, k=k)
+        if self._first is not None and self._first.are_enough(len(query), k):
+            return self._by_first_axes(self._first, query, k, excluded, along_all)
+        return along_all(query, excluded=excluded)
 
     def _measured(self, query: Tensor, candidates: Tensor, k: int, excluded: Excluded | None) -> _Measured:
         without = None if excluded is None else excluded.among(candidates)
@@ -172,16 +179,13 @@ class ExactIndex:
         uncertain: Tensor,
         query: Tensor,
         excluded: Excluded | None,
-        search: Callable[..., tuple[Tensor, Tensor]],
+        search: _Search,
     ) -> tuple[Tensor, Tensor]:
         """The results; uncertain queries are searched again, and among ties where all candidates are equally near."""
         k = found.distances.shape[1]
         ties = partial(self._search_ties, k=k)
         for some, search_some in ((uncertain & ~found.tied, search), (uncertain & found.tied, ties)):
-            index = some.nonzero().squeeze(1)
-            if len(index):
-                others = None if excluded is None else excluded[index]
-                found.distances[index], found.indices[index] = search_some(query[index], excluded=others)
+            _search_again((found.distances, found.indices), some.nonzero().squeeze(1), query, excluded, search_some)
         return found.distances, found.indices
 
     def _by_halves(self, halves: HalfRows, query: Tensor, k: int, excluded: Excluded | None) -> tuple[Tensor, Tensor]:
@@ -207,11 +211,30 @@ class ExactIndex:
     ) -> tuple[Tensor, Tensor]:
         candidates, bound = projected.shortlist(self._prepared(query), max(k, self.TOGETHER), spare, excluded)
         found = self._measured(query, candidates, k, excluded)
-        farthest = found.distances[:, -1] if self._center is not None else (2 * found.distances[:, -1]).sqrt()
-        certain = (1 + query.shape[1] * 2.0**-23) * farthest < bound
+        certain = self._reached(found.distances[:, -1]) < bound
         more = partial(self._by_projection, projected, k=k, spare=projected.MANY)
         search = partial(self._by_floats, k=k) if spare == projected.MANY else more
         return self._search_uncertain(found, ~certain, query, excluded, search)
+
+    def _reached(self, measured: Tensor) -> Tensor:
+        """How far two prepared vectors are apart at most that are measured to be so distant."""
+        farthest = measured if self._center is not None else (2 * measured).sqrt()
+        return (1 + self.vectors.shape[1] * 2.0**-23) * farthest
+
+    def _by_first_axes(
+        self, first: FirstAxes, query: Tensor, k: int, excluded: Excluded | None, otherwise: _Search
+    ) -> tuple[Tensor, Tensor]:
+        import torch
+
+        measure = Measure(partial(pair_distances, query, self.vectors, metric=self.metric), self._reached)
+        among, measured, left = first.search(self._prepared(query), k, measure, excluded)
+        distances, indices = query.new_empty(len(query), k), torch.empty(len(query), k, dtype=torch.int64)
+        distances.numpy()[among.certain], indices.numpy()[among.certain] = among.nearest(measured, k)
+        index = torch.from_numpy((~among.certain).nonzero()[0])
+        _search_again((distances, indices), index, query, excluded, otherwise)
+        if first.are_poor(len(index), len(query), left):
+            self._first = None
+        return distances, indices
 
     def _by_bfloats(self, rows: BfloatRows, query: Tensor, k: int, excluded: Excluded | None) -> tuple[Tensor, Tensor]:
         import torch
@@ -227,9 +250,7 @@ class ExactIndex:
             distances[some].numpy()[among.certain], indices[some].numpy()[among.certain] = found
             uncertain.append(torch.from_numpy(start + (~among.certain).nonzero()[0]))
         index = torch.cat(uncertain)
-        if len(index):
-            others = None if excluded is None else excluded[index]
-            distances[index], indices[index] = self._in_float32(query[index], k, others)
+        _search_again((distances, indices), index, query, excluded, partial(self._in_float32, k=k))
         if rows.are_poor(len(index), len(query)):
             self._bfloats = None
         return distances, indices
@@ -262,6 +283,8 @@ class ExactIndex:
         return torch.cat([distance for distance, _ in parts]), torch.cat([index for _, index in parts])
 
     def _search_ties_among(self, query: Tensor, k: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        import torch
+
         center = self._in_float64(query).mean(0)  # relative to it, products lose the fewest digits
         channels, cosine = query.shape[1], self._center is None
         error_bound = ErrorBound((channels + 4) * 2.0**-24, (channels + 6) * 2.0**-24 if cosine else 0.0)
@@ -279,8 +302,6 @@ class ExactIndex:
 
         def measure(queries: Tensor, found: Tensor) -> Tensor:
             return pair_distances(query, self.vectors, queries, found, self.metric)
-
-        import torch
 
         scaled, offset = shifted(query)
         return nearest_of_ties(scaled.mul_(-2), offset, error_bound, blocks, k, measure)
@@ -368,11 +389,10 @@ class _Measured(NamedTuple):
     tied: Tensor
 
 
-def check_count(k: int, available: int) -> None:
-    """Refuse to search for more vectors than there are.
-
-    Raises:
-        UsageError: k is below 1 or above what is available.
-    """
-    if not 1 <= k <= available:
-        raise UsageError(f"cannot find {k} neighbours among {available} vectors; ask for 1 to {available}")
+def _search_again(
+    results: tuple[Tensor, Tensor], index: Tensor, query: Tensor, excluded: Excluded | None, search: _Search
+) -> None:
+    """Put other results in the place of those of some queries."""
+    if len(index):
+        others = None if excluded is None else excluded[index]
+        results[0][index], results[1][index] = search(query[index], excluded=others)

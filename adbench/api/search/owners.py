@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from adbench.errors import UsageError
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
@@ -100,3 +102,13 @@ def _between(rows: Tensor, first: int, last: int) -> Tensor:
     import torch
 
     return torch.searchsorted(rows, torch.tensor([first, last], device=rows.device))
+
+
+def check_count(k: int, available: int) -> None:
+    """Refuse to search for more vectors than there are.
+
+    Raises:
+        UsageError: k is below 1 or above what is available.
+    """
+    if not 1 <= k <= available:
+        raise UsageError(f"cannot find {k} neighbours among {available} vectors; ask for 1 to {available}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from adbench.api.search.candidates import QUERIES, Block, bounded_shortlist, in_blocks
 
@@ -32,6 +32,10 @@ class ProjectedRows:
         axes: [C, A].
         reach: the largest length of a row, from the center, before it was cut.
         height: rows that are multiplied together.
+
+    Attributes:
+        rows, reach: as given.
+        offsets: [N] their squared lengths.
     """
 
     SHARE = 0.95
@@ -41,8 +45,8 @@ class ProjectedRows:
     """How many candidates there are bound those looked for, and how many of them 4,096 rows may have."""
 
     def __init__(self, rows: Tensor, center: Tensor, axes: Tensor, reach: float, height: int) -> None:
-        self._rows, self._center, self._axes, self._reach, self._height = rows, center, axes, reach, height
-        self._offsets = rows.square().sum(1)
+        self.rows, self._center, self._axes, self.reach, self._height = rows, center, axes, reach, height
+        self.offsets = rows.square().sum(1)
 
     @classmethod
     def if_faster(
@@ -84,14 +88,38 @@ class ProjectedRows:
             spare: how many more there are, of all rows and of a block, if there are so many.
             excluded: rows that a query must not find; they may be among the candidates.
         """
+        asked = self.projected(query)
+        blocks = in_blocks(self.rows, self.offsets, self._height)
+        found, bound = bounded_shortlist(-2 * asked.cut, blocks, k + spare[0], k + spare[1], QUERIES, excluded)
+        return found, (bound + asked.cut.square().sum(1) - 2 * asked.rounded).clamp(min=0).sqrt() - asked.moved
+
+    def projected(self, query: Tensor) -> ProjectedQueries:
+        """Queries [Q, C], prepared as the rows were, on the same axes."""
         query = query - self._center
-        lengths, cut = query.norm(dim=1), query @ self._axes
-        blocks = in_blocks(self._rows, self._offsets, self._height)
-        found, bound = bounded_shortlist(-2 * cut, blocks, k + spare[0], k + spare[1], QUERIES, excluded)
-        channels, count = self._axes.shape
-        moved = count**0.5 * (channels + 2) * UNIT * (lengths + self._reach)
-        rounded = (2 * count + 4) * UNIT * (lengths.square() + self._reach**2)
-        return found, (bound + cut.square().sum(1) - 2 * rounded).clamp(min=0).sqrt() - moved
+        lengths, (channels, count) = query.norm(dim=1), self._axes.shape
+        moved = count**0.5 * (channels + 2) * UNIT * (lengths + self.reach)
+        rounded = (2 * count + 4) * UNIT * (lengths.square() + self.reach**2)
+        return ProjectedQueries(query @ self._axes, lengths, moved, rounded)
+
+
+class ProjectedQueries(NamedTuple):
+    """Queries on the axes of some rows.
+
+    Attributes:
+        cut: [Q, A].
+        lengths: [Q] before they were cut.
+        moved: [Q] by how much rounding may have moved a distance to a row.
+        rounded: [Q] by how much the square of one may be off.
+    """
+
+    cut: Tensor
+    lengths: Tensor
+    moved: Tensor
+    rounded: Tensor
+
+    def some(self, index: Tensor) -> ProjectedQueries:
+        """These of the queries."""
+        return ProjectedQueries(*(part[index] for part in self))
 
 
 def principal_axes(sample: Tensor, share: float) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adbench.api.search.exact import check_count
+from adbench.api.search.owners import check_count
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,8 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adbench.api.search import bfloats, candidates, exact, near_ties, pca_bound
+from adbench.api.search import bfloats, candidates, exact, first_axes, near_ties, pca_bound
 from adbench.api.search.bfloats import BfloatRows
+from adbench.api.search.first_axes import FirstAxes
 from adbench.api.search.near_ties import EqualVectors
 from adbench.api.search.pca_bound import ProjectedRows
 from adbench.search import ExactIndex, nearest_among
@@ -29,15 +30,20 @@ def expected(query, vectors, k, metric, owners=None, exclude=None):
     return nearest_among(query, vectors, every, k, metric, without)
 
 
-@pytest.fixture(params=["plain", "many blocks", "not kept", "leading axes", "halves", "bfloats"])
+@pytest.fixture(params=["plain", "many blocks", "not kept", "leading axes", "first axes", "halves", "bfloats"])
 def path(request, monkeypatch):
     """Each way that a search can take, here."""
     if request.param == "many blocks":
         monkeypatch.setattr(exact, "BLOCK", 20_000)
-    if request.param == "leading axes":
+    if request.param in {"leading axes", "first axes"}:
         monkeypatch.setattr(ProjectedRows, "LEAST_ROWS", 1)
         monkeypatch.setattr(ProjectedRows, "LEAST_CHANNELS", 96)
         monkeypatch.setattr(pca_bound, "STEP", 4)
+    if request.param == "first axes":
+        for limit in ("LEAST_ROWS", "LEAST_QUERIES"):
+            monkeypatch.setattr(FirstAxes, limit, 1)
+        monkeypatch.setattr(FirstAxes, "STAGES", (0, 1))
+        monkeypatch.setattr(first_axes, "SAMPLED", 8)
     if request.param == "halves":
         monkeypatch.setattr(exact, "halves_are_faster", lambda _: True)
     if request.param == "bfloats":

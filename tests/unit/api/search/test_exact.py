@@ -212,7 +212,7 @@ def test_leading_axes_give_the_answers_of_all_channels(name, metric, k, leading)
 @pytest.mark.parametrize("metric", ["l2", "cosine"])
 def test_leading_axes_answer_by_themselves(metric, leading):
     index = ExactIndex(*LEADING["spread"][:1], metric)
-    assert index._projected._rows.shape[1] == 32
+    assert index._projected.rows.shape[1] == 32
     index.search(LEADING["spread"][1], 1)
     assert sum(leading) == 0
 
