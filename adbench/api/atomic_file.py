@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,8 +50,10 @@ def temporary_file(target: Path, mode: int | None = None) -> Iterator[TemporaryF
         mode: the file's permissions; None for the process's default.
 
     Raises:
-        OSError: the folder cannot be written.
+        OSError: the folder cannot be written, or a device lies at the target.
     """
+    if target.is_char_device() or target.is_block_device():  # a file renamed to /dev/null would take its place
+        raise FileExistsError(errno.EEXIST, "a device lies there", str(target))
     path = target.with_name(f"{TEMPORARY}{uuid4().hex}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:

@@ -147,8 +147,10 @@ def sha256_of(path: Path) -> str:
     """The sha256 of a file's content, in hex.
 
     Raises:
-        UsageError: the file cannot be read.
+        UsageError: the file cannot be read, or is a pipe or a device, which might never end.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise UsageError(f"{path}: a pipe or a device, no file; give the path of a file that can be read")
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)

@@ -20,7 +20,7 @@ from adbench.cli.completion import VARIABLE
 from adbench.cli.plugins import reported_once
 from adbench.cli.screen import echo, visible
 from adbench.engine.process.interrupts import stoppable
-from adbench.errors import AdbenchError, UnknownName, UsageError
+from adbench.errors import AdbenchError, UnknownName, UsageError, near_to
 
 PATIENCE = 3.0
 """Seconds for the threads that components left, and for exit handlers, after the command has ended."""
@@ -174,6 +174,8 @@ def _call(arguments: list[str] | None) -> int:
 def _report_error(error: BaseException) -> int:
     """Print an error in one line; return the exit code."""
     if isinstance(error, click.ClickException):
+        if isinstance(error, click.NoSuchOption):
+            error.possibilities = _meant(error)
         message = StringIO()
         error.show(message)  # several lines: usage, and maybe a page of help
         echo(*message.getvalue().rstrip("\n").split("\n"), err=True)
@@ -188,6 +190,16 @@ def _report_error(error: BaseException) -> int:
         return 1
     echo(f"error: {visible(_sentence(error))}", err=True)
     return 2 if isinstance(error, UsageError) else 1
+
+
+def _meant(error: click.NoSuchOption) -> list[str]:
+    """The option that was probably meant, by the rule of all names: click's own also offers what is far from it."""
+    known = [] if error.ctx is None else error.ctx.command.get_params(error.ctx)
+    options = {
+        name.lstrip("-"): name for each in known for name in (*each.opts, *each.secondary_opts) if name[0] == "-"
+    }
+    near = near_to(error.option_name.lstrip("-"), options)
+    return [] if near is None else [options[near]]
 
 
 def _report_signal(error: BaseException) -> int:

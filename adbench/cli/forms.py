@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from adbench.cli.screen import echo_csv, screen
+from adbench.cli.screen import echo, echo_csv, screen
 
 if TYPE_CHECKING:
     from adbench.api.report import Table
@@ -50,6 +50,17 @@ def print_tables(tables: Iterable[TextTable], form: str | None = None) -> None:
             table.print_fitted(console, wide=True)
         else:
             table.print(console)
+
+
+def print_facts(facts: Mapping[str, Any]) -> None:
+    """Print facts for people, each below its name if it has several lines or names of its own."""
+    for name, value in facts.items():
+        inner = value if isinstance(value, Mapping) else {}
+        lines = [f"{key}: {text}" for key, text in inner.items()] if inner else str(value).split("\n")
+        if inner or len(lines) > 1:
+            echo(f"{name}:", *(f"  {line}".rstrip() for line in lines))
+        else:
+            echo(f"{name}: {value}")
 
 
 def print_csv(tables: Iterable[Table]) -> None:

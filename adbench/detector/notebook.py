@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def table_html(title: str, facts: Mapping[str, str]) -> str:
     """A table of two columns."""
-    rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts.items())
+    cells = {escape(name): escape(value).replace("\n", "<br>") for name, value in facts.items()}
+    rows = "".join(f"<tr><th>{name}</th><td>{cell}</td></tr>" for name, cell in cells.items())
     return f"<table><caption>{escape(title)}</caption>{rows}</table>"
 
 

@@ -188,6 +188,28 @@ def test_a_place_that_cannot_be_written_is_reported_before_the_work(parts, tmp_p
     assert "Traceback" not in message
 
 
+@pytest.mark.parametrize("command", ["fit", "export"])
+def test_a_folder_or_a_pipe_is_no_file_to_write(parts, bolt, tmp_path, capsys, command):
+    os.mkfifo(tmp_path / "pipe")
+    for place, fault in ((parts, "is a folder; give the name of a file, such as"), (tmp_path / "pipe", "is a pipe")):
+        out = ["--out", str(place), *QUICK]
+        code = fit(parts, place) if command == "fit" else call(["export", str(bolt), *out])
+        assert code == 2
+        error = capsys.readouterr().err
+        assert f"{place} {fault}" in error
+        assert error.count("\n") == 1, "nothing was computed before"
+
+
+def test_what_is_no_file_is_a_row_with_the_reason_and_nothing_waits(bolt, tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe.png")
+    given = [str(tmp_path / "pipe.png"), "/dev/zero"]
+    assert call(["predict", str(bolt), *given, "--out", str(tmp_path / "out"), *QUICK]) == 1
+    shown = capsys.readouterr()
+    assert "2 cannot be read" in shown.out
+    assert shown.err.count("a pipe, a socket or a device, not an image; give the file of an image") == 2
+    assert len(rows(tmp_path / "out")) == 2
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is full here")  # noqa: PTH110
 def test_a_full_disk_keeps_what_is_written_whole(parts, bolt, tmp_path, capsys, monkeypatch):
     from adbench.detector.outputs import lines as module

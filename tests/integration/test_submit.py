@@ -219,6 +219,26 @@ def test_a_record_is_verified(message, at):
     assert out.count("agrees") == 8
 
 
+def test_a_verified_record_as_a_table_csv_and_json(message, at):
+    folder = find_runs(at / "runs")[0]
+    edit(folder, lambda data: data["task"].update(test=5))
+    command = ("verify", folder, "--data", "parts", "--device", "cpu")
+    code, out, err = message(*command, "--csv")
+    assert code == 1
+    rows = list(csv.DictReader(out.splitlines()))
+    assert list(rows[0]) == ["record", "value", "recorded", "here", "difference", "result"]
+    assert [row["value"] for row in rows if row["result"] == "DIFFERS"] == ["task.test"]
+    assert len(rows) == 9
+    assert "not reproduced, tolerance 0.001" in err
+    code, out, _ = message(*command, "--json")
+    (entry,) = json.loads(out)
+    assert (code, entry["verified"], entry["verdict"]) == (1, False, "not reproduced, tolerance 0.001")
+    assert [each["value"] for each in entry["values"]] == [row["value"] for row in rows]
+    _, out, _ = message(*command, "--wide")
+    assert out.splitlines()[1].split() == ["value", "recorded", "here", "difference", "result"]
+    assert out.splitlines()[-1] == "not reproduced, tolerance 0.001"
+
+
 def test_a_made_up_figure_is_found_out(message, at):
     folder = find_runs(at / "runs")[0]
     edit(folder, lambda data: data["metrics"]["pixel-ap"].update(value=0.5))

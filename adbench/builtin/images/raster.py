@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +47,7 @@ def bad_image(path: Path) -> Iterator[None]:
     from PIL import Image, UnidentifiedImageError
 
     try:
+        _require_file(path)
         yield
     except (BadImage, MemoryError, ModuleNotFoundError):
         raise
@@ -60,6 +62,14 @@ def bad_image(path: Path) -> Iterator[None]:
         raise BadImage(path, f"cannot be read: {error.strerror or error}") from None
     except Exception as error:  # noqa: BLE001  a decoder that meets damaged data raises anything
         raise BadImage(path, f"is damaged: {_short(error)}") from None
+
+
+def _require_file(path: Path) -> None:
+    """Raise `BadImage` for what is no file: a pipe would be waited for, and a device may never end."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, a socket or a device"
+        raise BadImage(path, f"is {kind}, not an image", "give the file of an image")
 
 
 def _short(error: Exception) -> str:

@@ -12,7 +12,8 @@ import click
 
 from adbench.cli.board_building import renderers, report
 from adbench.cli.board_context import board_facts
-from adbench.cli.commands.submit import submit_command, verify_command
+from adbench.cli.commands.submit import submit_command
+from adbench.cli.commands.verify import verify_command
 from adbench.cli.forms import form_options, print_csv
 from adbench.cli.options import places
 from adbench.cli.screen import counted, echo, echo_json, say, screen, visible

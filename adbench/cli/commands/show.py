@@ -11,9 +11,9 @@ import click
 
 from adbench.cli.completion import everything
 from adbench.cli.dataset_lines import about_source, found
-from adbench.cli.forms import form_options, print_rows
+from adbench.cli.forms import form_options, print_facts, print_rows
 from adbench.cli.screen import echo, echo_json
-from adbench.errors import UnknownName
+from adbench.errors import StorageError, UnknownName
 
 if TYPE_CHECKING:
     from adbench.engine.plan.recipe import Part, Recipe
@@ -49,7 +49,7 @@ def command(what: str, form: str | None) -> None:
         return
     for number, facts in enumerate(things):
         echo(*([""] if number else []))
-        _print(facts)
+        print_facts(facts)
 
 
 def _is_path(what: str) -> bool:
@@ -67,14 +67,6 @@ def _flat(facts: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any
         yield from _flat(value, f"{before}{name}: ") if isinstance(value, Mapping) else [(f"{before}{name}", value)]
 
 
-def _print(facts: Mapping[str, Any]) -> None:
-    for name, value in facts.items():
-        if isinstance(value, Mapping):
-            echo(f"{name}:", *(f"  {key}: {text}" for key, text in value.items()))
-        else:
-            echo(*f"{name}: {value}".split("\n"))
-
-
 def _of_file(path: Path, *, as_json: bool) -> Facts:
     """A recipe (.yaml), a record (.json, a run's folder) or a detector (any other file)."""
     from adbench.detector.store.file import read_description, read_facts
@@ -84,9 +76,28 @@ def _of_file(path: Path, *, as_json: bool) -> Facts:
     if path.suffix in (".yaml", ".yml"):
         return _of_recipe(read_recipe(path))
     if path.suffix == ".json" or path.is_dir():
+        _require_run(path)
         record = read_record(path)
         return record.to_json() if as_json else {**_of_record(record), **_classes_of(path)}
     return read_description(path).model_dump(mode="json", by_alias=True) if as_json else dict(read_facts(path))
+
+
+def _require_run(path: Path) -> None:
+    """Raise `StorageError` for a folder that is no run; the message names what in it can be shown, if anything can."""
+    from adbench.engine.store.record import find_runs
+
+    runs = find_runs(path)
+    if not path.is_dir() or path in runs:
+        return
+    inside = [*runs, *sorted(file for file in path.glob("*.*") if file.suffix in _SUFFIXES and file.is_file())]
+    if inside:
+        way = f"name one thing in it, such as 'adbench show {inside[0]}'"
+    else:
+        way = (
+            "give the folder of a run, a file (.adbench, .json, .yaml), or a name that 'adbench list' has;"
+            f" 'adbench data show {path}' draws a folder of images"
+        )
+    raise StorageError(f"{path}: no run, for it has no record.json, and no detector; {way}")
 
 
 def _of_name(name: str) -> list[Facts]:

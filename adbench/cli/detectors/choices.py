@@ -11,6 +11,7 @@ import click
 from adbench.cli.options import cache_option, computing_option, option
 from adbench.cli.screen import echo
 from adbench.detector.outputs.kinds import KINDS
+from adbench.errors import UsageError
 
 if TYPE_CHECKING:
     from adbench.detector.detector import Detector
@@ -93,6 +94,22 @@ def loaded(file: Path, options: dict[str, Any]) -> Detector:
     if options.get("threshold") is not None:
         detector.threshold(options["threshold"])
     return detector
+
+
+def require_file_name(out: Path, example: str) -> None:
+    """Check, before anything is computed, that a file can be written there.
+
+    Args:
+        out: as ``--out`` has it.
+        example: a file's name, for the message.
+
+    Raises:
+        UsageError: a folder, a pipe or a device lies there.
+    """
+    if out.is_dir():
+        raise UsageError(f"--out {out} is a folder; give the name of a file, such as {out / example}")
+    if out.exists() and not out.is_file():
+        raise UsageError(f"--out {out} is a pipe or a device; give the name of a file, such as {example}")
 
 
 def print_left_out(sentences: Iterable[str]) -> None:

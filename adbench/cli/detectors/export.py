@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from adbench.cli.detectors.choices import computing_options, detector_file, loaded, weights_option
+from adbench.cli.detectors.choices import computing_options, detector_file, loaded, require_file_name, weights_option
 from adbench.cli.options import SectionedCommand, option
 from adbench.cli.screen import echo
 from adbench.errors import UsageError
@@ -59,6 +59,9 @@ def command(
     detector's by more than 1e-4 relative; it holds the report of that comparison.
     """
     pixels = None if size is None else pixels_of(size)
+    from adbench.detector.export.formats import SUFFIXES
+
+    require_file_name(out, f"{file.stem}{SUFFIXES[form]}")
     detector = loaded(file, options)
     done = detector.export(out, format=form, images=() if images is None else images, size=pixels, batch=batch)
     echo(f"{done.path}: {done.report.words}")

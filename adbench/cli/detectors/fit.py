@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from adbench.cli.completion import components, recipes
-from adbench.cli.detectors.choices import computing, computing_options
+from adbench.cli.detectors.choices import computing, computing_options, require_file_name
+from adbench.cli.forms import print_facts
 from adbench.cli.options import SectionedCommand, option, recipe_from
 from adbench.cli.screen import echo
 from adbench.engine.plan.recipe import SLOTS
@@ -121,8 +122,7 @@ def command(**options: Any) -> int:
 
         measure_with(detector, options["abnormal"], options["masks"])
     path = save_or_keep(detector, options["out"], bundle=options["bundle"])
-    for name, value in detector.facts().items():
-        echo(f"{name}: {value}")
+    print_facts(detector.facts())
     echo(f"written: {path}, {path.stat().st_size / 1e6:.1f} MB")
     return 0
 
@@ -133,6 +133,7 @@ def _fitted(options: dict[str, Any]) -> Detector:
     from adbench.detector.detector import Detector
 
     recipe = recipe_from(installed(), options["recipe"], {slot: options[slot] for slot in SLOTS})
+    require_file_name(options["out"], "detector.adbench")
     require_writable(options["out"].absolute().parent)
     detector = Detector(
         recipe,

@@ -200,10 +200,10 @@ class DetectorState:
 
 
 def facts_of(about: About, calibration: Calibration) -> dict[str, str]:
-    """What a detector is, in words: parts, images, threshold, weights, versions, figures, changes."""
+    """What a detector is, in words: parts, one a line, then images, threshold, weights, versions, figures, changes."""
     facts = {
         "id": about.id[:12],
-        "parts": ", ".join(f"{one.kind} {one.name} ({one.dist} {one.dist_version})" for one in about.parts),
+        "parts": "\n".join(f"{one.kind} {one.name} ({one.dist} {one.dist_version})" for one in about.parts),
         "learned from": f"{_counted(len(about.images))}, seed {about.seed}",
         **({} if about.ignore is None else {"ignored": about.ignore.words}),
         "threshold": calibration.words,

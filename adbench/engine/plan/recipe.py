@@ -12,7 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from adbench.api.component import Component
-from adbench.api.untrusted import read_yaml
+from adbench.api.untrusted import is_there, read_yaml
 from adbench.engine.plan.map_spec import MapSpec
 from adbench.engine.process.error_text import named
 from adbench.engine.process.interrupts import is_stop
@@ -278,7 +278,8 @@ def read_recipe(path: Path) -> Recipe:
         spot = one_line(".".join(str(part) for part in first["loc"]), 100)
         raise UsageError(f"recipe {path}: {spot}: {first['msg']}") from None
     except StorageError as error:
-        raise UsageError(f"recipe {error}") from None
+        inside = next((f", such as {file}" for file in sorted(path.glob("*.y*ml"))), "; see 'adbench list recipe'")
+        raise UsageError(f"recipe {error}{inside if path.is_dir() else ''}") from None
 
 
 def named_recipe(name: str | Path, registry: Registry) -> Recipe:
@@ -288,7 +289,8 @@ def named_recipe(name: str | Path, registry: Registry) -> Recipe:
         UnknownName, UsageError: there is no such recipe, or its file is invalid.
     """
     path = Path(name)
-    return read_recipe(path if path.suffix in (".yaml", ".yml") else registry.recipe(str(name)).path)
+    written = path.suffix in (".yaml", ".yml") or (str(name) not in registry.recipe_files and is_there(path))
+    return read_recipe(path if written else registry.recipe(str(name)).path)
 
 
 FILLABLE: dict[str, Any] = {"preprocess": [], "neck": [], "bank": None, "aggregate": "max", "map": {}}

@@ -1,5 +1,6 @@
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +62,11 @@ def test_permissions(tmp_path, mode, umask, expected):
 def test_a_folder_that_is_not_there_is_an_error_of_the_system(tmp_path):
     with pytest.raises(FileNotFoundError):
         atomic_write(tmp_path / "missing" / "file", b"")
+
+
+def test_a_device_is_not_replaced_by_a_file():
+    """A file that is renamed to /dev/null takes its place, for whoever may write there."""
+    before = Path("/dev/null").stat()
+    with pytest.raises(FileExistsError, match="a device lies there"):
+        atomic_write(Path("/dev/null"), "content")
+    assert Path("/dev/null").stat() == before

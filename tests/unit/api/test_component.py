@@ -1,3 +1,4 @@
+import os
 from typing import ClassVar
 
 import pytest
@@ -69,6 +70,12 @@ def test_identity_holds_a_files_content_and_not_its_place(tmp_path):
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(UsageError, match="none.bin"):
         sha256_of(tmp_path / "none.bin")
+
+
+def test_a_pipe_is_no_file_to_take_the_digest_of(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="a pipe or a device, no file"):
+        sha256_of(tmp_path / "pipe")
 
 
 def test_repr_is_how_it_was_made():

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from adbench.cli import call, group
-from adbench.cli.forms import form_options, print_tables
+from adbench.cli.forms import form_options, print_facts, print_tables
 from adbench.cli.text_table import Column, TextTable
 
 TABLES = {
@@ -22,6 +22,7 @@ TABLES = {
     "board overall": ("wide", "csv", "json"),
     "plan": ("wide", "csv", "json"),
     "check": ("wide", "csv", "json"),
+    "board verify": ("wide", "csv", "json"),
     "list": ("csv", "json"),
     "show": ("csv", "json"),
     "doctor": ("csv", "json"),
@@ -121,3 +122,34 @@ def test_rules_of_a_plugin_are_rows(capsys):
 def test_an_empty_cache_is_an_empty_list(capsys, cache):
     assert call(["cache", "info", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == []
+
+
+def test_facts_of_several_lines_stand_below_their_name(capsys):
+    print_facts({"method": "PatchCore", "parts": "backbone timm\nscorer knn", "options": {"k": "3"}, "none": {}})
+    assert capsys.readouterr().out.splitlines() == [
+        "method: PatchCore",
+        "parts:",
+        "  backbone timm",
+        "  scorer knn",
+        "options:",
+        "  k: 3",
+        "none: {}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["run", "--shot", "4"], "Did you mean '--shots'?"),
+        (["run", "--recipes", "padim"], "Did you mean '--recipe'?"),
+        (["run", "--limit", "4"], "Did you mean '--limit-test'?"),
+        (["plan", "--batch", "4"], "Did you mean '--batch-size'?"),
+        (["run", "--epochs", "4"], ""),
+        (["list", "--full"], ""),
+    ],
+)
+def test_a_misspelt_option_names_the_one_that_was_meant_alone(words, hint, capsys):
+    assert call(words) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("Error: No such option")
+    assert last.partition(". ")[2] == hint

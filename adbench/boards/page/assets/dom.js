@@ -10,6 +10,9 @@ function h(tag, attributes, ...children) {
   return element;
 }
 
+/** A name that breaks behind its separators, so that no word in it is torn. */
+const breakable = (name) => name.split(/(?<=[-+_/:,(])/).flatMap((piece, index) => (index ? [h("wbr"), piece] : [piece]));
+
 const byId = (id) => document.getElementById(id);
 
 /** The value of the chosen radio button of a name. */

@@ -11,11 +11,14 @@ const PALETTE = [
 const DASHES = [null, "7 5", "2 4", "10 4 2 4"];
 const SYMBOLS = ["circle", "triangle", "square", "diamond", "star", "cross", "wye"];
 
+/** What draws each drawing anew, by its box. */
+const draws = new WeakMap();
+
 /** A drawing that is as wide as its place, and drawn again when that changes. */
 function drawing(label, make) {
   const box = h("div", { class: "chart" });
   let width = 0;
-  new ResizeObserver(() => {
+  const draw = () => {
     if (box.clientWidth === width || !box.clientWidth) return;
     width = box.clientWidth;
     const options = { className: "plot", ariaLabel: label, width, marginLeft: 44, marginBottom: 38, ...make(width) };
@@ -23,7 +26,9 @@ function drawing(label, make) {
     svg.setAttribute("role", "img");
     for (const part of svg.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label"); // the picture has a label
     box.replaceChildren(svg);
-  }).observe(box);
+  };
+  draws.set(box, draw);
+  new ResizeObserver(draw).observe(box);
   return box;
 }
 

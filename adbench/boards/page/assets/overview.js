@@ -95,9 +95,9 @@ function labelled(candidates, points, width, height) {
     const text = clipped(point.name, 28);
     const at = [x(point.cost), y(point.value)];
     const boxes = PLACES.map((place) => ({ ...place, point, text, ...boxOf(place, text, ...at) }));
-    const free = boxes.find(
-      (box) => box.left >= MARGINS.marginLeft && box.right <= width && !taken.some((other) => other.point !== point && meet(box, other)),
-    );
+    const inside = (box) => box.left >= MARGINS.marginLeft && box.right <= width;
+    const covers = (box) => taken.some((other) => other.point !== point && meet(box, other));
+    const free = boxes.find((box) => inside(box) && !covers(box));
     if (free) {
       kept.push(free);
       taken.push({ ...free, point: null });

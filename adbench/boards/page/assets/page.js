@@ -1,43 +1,59 @@
+/** The groups whose drawings somebody came near to. Those of the others would make the page slower to open. */
+const drawnGroups = new Set();
+
 /** The drawings of a group follow the metric and the filters. */
-function renderDrawings() {
-  groups.forEach((_, index) => {
-    const members = visible(index);
-    const place = byId(`drawings-${index}`);
-    const chosenCost = place.querySelector("select")?.value ?? "p50";
-    const choice = h(
-      "select",
-      { "aria-label": "Cost", onchange: () => draw() },
-      COSTS.map((cost) => h("option", { value: cost.key, selected: cost.key === chosenCost }, cost.title)),
-    );
-    const box = h("div");
-    const draw = () =>
-      box.replaceChildren(
-        pareto(
-          members,
-          state.metric,
-          COSTS.find((cost) => cost.key === choice.value),
-        ),
-      );
-    draw();
-    const figure = h(
-      "figure",
-      null,
-      h(
-        "figcaption",
-        null,
-        h("b", null, "Quality against cost"),
-        h("label", { class: "field inline" }, "Cost", choice),
+function renderDrawings(index) {
+  drawnGroups.add(index);
+  const members = visible(index);
+  const place = byId(`drawings-${index}`);
+  const figure = isTimed(members) ? costFigure(members, place.querySelector("select")?.value ?? "p50") : null;
+  place.replaceChildren(...[figure, criticalDifference(index)].filter(Boolean));
+  place.classList.remove("coming");
+}
+
+const isTimed = (members) =>
+  members.filter((method) => COSTS.some((cost) => method.cost[cost.key] > 0)).length > 1;
+
+function costFigure(members, chosenCost) {
+  const choice = h(
+    "select",
+    { "aria-label": "Cost", onchange: () => draw() },
+    COSTS.map((cost) => h("option", { value: cost.key, selected: cost.key === chosenCost }, cost.title)),
+  );
+  const box = h("div");
+  const draw = () =>
+    box.replaceChildren(
+      pareto(
+        members,
+        state.metric,
+        COSTS.find((cost) => cost.key === choice.value),
       ),
-      box,
     );
-    const timed = members.filter((method) => COSTS.some((cost) => method.cost[cost.key] > 0)).length > 1;
-    place.replaceChildren(...[timed ? figure : null, criticalDifference(index)].filter(Boolean));
+  draw();
+  return h(
+    "figure",
+    null,
+    h("figcaption", null, h("b", null, "Quality against cost"), h("label", { class: "field inline" }, "Cost", choice)),
+    box,
+  );
+}
+
+/** Drawings are made when somebody comes near to them, and all of them before the page is printed. */
+function awaitDrawings() {
+  groups.forEach((_, index) => {
+    const place = byId(`drawings-${index}`);
+    if (isTimed(membersOf(index))) place.classList.add("coming");
+    whenNear(place, () => renderDrawings(index));
+  });
+  window.addEventListener("beforeprint", () => {
+    groups.forEach((_, index) => drawnGroups.has(index) || renderDrawings(index));
+    document.querySelectorAll(".chart").forEach((box) => draws.get(box)());
   });
 }
 
 function render() {
   renderTables();
-  renderDrawings();
+  drawnGroups.forEach(renderDrawings);
   writeAddress();
 }
 
@@ -98,6 +114,7 @@ function start() {
   byId("standings").classList.remove("waiting");
   listen();
   readAddress();
+  awaitDrawings();
   whenNear(byId("compare"), () => byId("comparison").childElementCount || renderComparison());
 }
 

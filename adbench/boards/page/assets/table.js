@@ -124,7 +124,7 @@ function bodyCell(column, method, best) {
     return h(
       "th",
       { scope: "row", class: "name" },
-      h("button", { type: "button", class: "link", onclick: () => openMethod(method) }, titleOf(method)),
+      h("button", { type: "button", class: "link", onclick: () => openMethod(method) }, breakable(titleOf(method))),
     );
   }
   const value = column.value(method);

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import struct
 import threading
 import zlib
@@ -16,7 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from adbench import BadImage
 from adbench.builtin.images import decoders
-from adbench.builtin.images.reading import MAX_PIXELS, read_image, read_mask, read_size
+from adbench.builtin.images.reading import MAX_PIXELS, has_16_bits, read_image, read_mask, read_size
 
 RGB = np.random.default_rng(3).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 GRAY = RGB[:, :, 0].copy()
@@ -389,3 +390,12 @@ def test_threads_leave_the_warning_filters_alone(tmp_path):
     for thread in threads:
         thread.join()
     assert warnings.filters == before
+
+
+@pytest.mark.parametrize("read", [read_image, read_size, has_16_bits, lambda path: read_mask(path, (6, 9))])
+def test_what_is_no_file_is_not_waited_for(tmp_path, read):
+    """A pipe that nobody writes to would be read for ever, as would a device."""
+    os.mkfifo(tmp_path / "pipe.png")
+    for path, kind in ((tmp_path / "pipe.png", "a pipe"), (tmp_path, "a folder"), (Path("/dev/zero"), "device")):
+        with pytest.raises(BadImage, match=f"{kind}.*, not an image"):
+            read(path)

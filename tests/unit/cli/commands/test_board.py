@@ -303,4 +303,4 @@ def test_a_build_of_nothing_says_what_to_give(tmp_path, capsys):
 
 def test_a_folder_without_a_record_is_no_run(tmp_path, capsys):
     assert call(["show", str(tmp_path)]) == 1
-    assert "no run, for it has no record.json; give a folder that 'adbench run' wrote" in capsys.readouterr().err
+    assert "no run, for it has no record.json, and no detector; " in capsys.readouterr().err

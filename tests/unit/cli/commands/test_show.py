@@ -66,6 +66,20 @@ def test_a_name_comes_before_a_folder_of_that_name(tmp_path, monkeypatch, capsys
     assert "knn" in capsys.readouterr().err
 
 
+def test_a_folder_that_is_no_run_says_what_can_be_shown(tmp_path, capsys):
+    assert call(["show", str(tmp_path)]) == 1
+    assert f"'adbench data show {tmp_path}' draws a folder of images" in capsys.readouterr().err
+    (tmp_path / "mine.yaml").write_text("recipe: mine\nbackbone: toy\nscorer: knn\n")
+    assert call(["show", str(tmp_path)]) == 1
+    assert f"name one thing in it, such as 'adbench show {tmp_path / 'mine.yaml'}'" in capsys.readouterr().err
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "record.json").write_text("{}")
+    assert call(["show", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert f"such as 'adbench show {tmp_path / 'run'}'" in error
+    assert error.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("what", "message"),
     [

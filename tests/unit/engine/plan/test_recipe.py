@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from adbench import UnknownName, UsageError
-from adbench.engine.plan.recipe import Part, Recipe, complete, components_of, read_recipe, spec_of
+from adbench.engine.plan.recipe import Part, Recipe, complete, components_of, named_recipe, read_recipe, spec_of
 from adbench.registration.registry import load_registry
 
 
@@ -168,3 +168,22 @@ def test_a_quoted_item_is_one_item_even_after_json(registry):
 
     part = Part.parse('timm:layers="a+b"').settled(Timm)
     assert Part.model_validate(part.model_dump(mode="json")).make("backbone", registry).config.layers == ("a+b",)
+
+
+def test_a_folder_is_no_recipe_and_what_to_give_is_said(tmp_path, registry):
+    folder = tmp_path / "methods"
+    folder.mkdir()
+    with pytest.raises(UsageError, match=r"methods: a folder, where a recipe should be; .*; see 'adbench list recipe'"):
+        named_recipe(str(folder), registry)
+    (folder / "mine.yaml").write_text("recipe: mine\nbackbone: toy-pixels\nscorer: toy-nearest\n")
+    with pytest.raises(UsageError, match=r"give a file, such as .*methods.mine\.yaml"):
+        named_recipe(str(folder), registry)
+    (folder / "mine.yaml").rename(folder / "mine.txt")
+    assert named_recipe(folder / "mine.txt", registry).name == "mine"
+
+
+def test_a_name_comes_before_a_folder_of_that_name(tmp_path, monkeypatch, registry):
+    monkeypatch.chdir(tmp_path)
+    name = next(iter(registry.recipe_files))
+    (tmp_path / name).mkdir()
+    assert named_recipe(name, registry).name == name
