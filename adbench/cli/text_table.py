@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, chop_cells
@@ -96,9 +97,9 @@ class TextTable:
             yield Text()
 
     def _table(self, places: Sequence[int], width: int) -> Iterator[Text]:
-        """Lines of one table with some of the columns; long names of rows take several lines."""
-        room = max(_LEAST, width - self._takes(places[1:]))
-        widths = [min(self._width(number), room) if number == 0 else self._width(number) for number in places]
+        """Lines of one table with some of the columns; long names of rows, and long words, take several lines."""
+        room = max(_LEAST, width - self._takes(places[1:], width))
+        widths = [min(self._width(0), room), *(self._width(number, width) for number in places[1:])]
         headings = [self.columns[number].heading.split("\n") for number in places]
         rule = Text("─" * (sum(widths) + _GAP * (len(widths) - 1)), style="dim")
         for cells in _bottom(headings):
@@ -107,9 +108,8 @@ class TextTable:
         for number, row in enumerate(self.rows):
             if number in self.apart:
                 yield rule
-            first, *more = folded(row[0], widths[0])
-            yield Text(self._line([first, *(row[place] for place in places[1:])], places, widths))
-            yield from map(Text, more)
+            cells = [folded(row[place], wide) for place, wide in zip(places, widths, strict=True)]
+            yield from (Text(self._line(line, places, widths)) for line in zip_longest(*cells, fillvalue=""))
 
     def _line(self, cells: Sequence[str], places: Sequence[int], widths: Sequence[int]) -> str:
         padded = []
@@ -122,27 +122,31 @@ class TextTable:
         """The columns of each table: as many as fit; a group that fits into one table stays together."""
         room = width - min(self._width(0), max(_LEAST, width // 4))
         chunk: list[int] = []
-        for group in self._groups(room):
-            if chunk and self._takes([*chunk, *group]) > room:
+        for group in self._groups(room, width):
+            if chunk and self._takes([*chunk, *group], width) > room:
                 yield [0, *chunk]
                 chunk = []
             chunk += group
         yield [0, *chunk]
 
-    def _groups(self, room: int) -> Iterator[list[int]]:
+    def _groups(self, room: int, width: int) -> Iterator[list[int]]:
         """Groups of columns; a group that does not fit is divided into single columns."""
         groups: dict[str, list[int]] = {}
         for number, column in enumerate(self.columns[1:], start=1):
             groups.setdefault(column.group or str(number), []).append(number)
         for group in groups.values():
-            yield from [group] if self._takes(group) <= room else [[number] for number in group]
+            yield from [group] if self._takes(group, width) <= room else [[number] for number in group]
 
-    def _takes(self, places: Sequence[int]) -> int:
-        return sum(_GAP + self._width(number) for number in places)
+    def _takes(self, places: Sequence[int], width: int) -> int:
+        return sum(_GAP + self._width(number, width) for number in places)
 
-    def _width(self, number: int) -> int:
-        lines = [*self.columns[number].heading.split("\n"), *(row[number] for row in self.rows)]
-        return max(map(cell_len, lines))
+    def _width(self, number: int, window: int | None = None) -> int:
+        """Cells of a column; in a window, words leave a third of it for the names of the rows."""
+        heading = max(map(cell_len, self.columns[number].heading.split("\n")))
+        wide = max([heading, *(cell_len(row[number]) for row in self.rows)])
+        if window is None or not self.columns[number].words:
+            return wide
+        return min(wide, max(heading, 2 * window // 3 - _GAP))
 
 
 def _bottom(headings: Sequence[Sequence[str]]) -> Iterator[list[str]]:

@@ -12,7 +12,7 @@ import click
 
 from adbench.cli.forms import form_options, print_tables
 from adbench.cli.options import cache_option
-from adbench.cli.screen import counted, echo, echo_json
+from adbench.cli.screen import counted, echo, echo_json, screen
 
 if TYPE_CHECKING:
     from adbench.engine.features.cache_files import FolderInfo
@@ -49,7 +49,11 @@ def info_command(cache: Path | None, form: str | None) -> None:
         names = table.as_report().columns
         echo_json([dict(zip(names, row, strict=True)) for row in table.rows], indent=1)
         return
-    print_tables([table], form)
+    if form is None and screen().is_terminal:
+        for info in infos:
+            echo(*_lines(info))
+    else:
+        print_tables([table], form)
     if form == "csv":
         return
     left = [file.stat().st_size for file in abandoned(cache / "features")]
@@ -102,6 +106,17 @@ def _row(info: FolderInfo) -> tuple[str, ...]:
         used,
         str(info.images),
         _mb(info.size),
+    )
+
+
+def _lines(info: FolderInfo) -> tuple[str, ...]:
+    """The same for a window: a backbone with its options is too long for a column."""
+    backbone, preparation, runtime, device, used, images, size = _row(info)
+    where = ", ".join(filter(None, [runtime, device]))
+    return (
+        backbone,
+        *([f"  after {preparation}"] if preparation else []),
+        f"  {counted(int(images), 'image')}, {size} MB; {where}" + (f"; last used {used}" if used else ""),
     )
 
 

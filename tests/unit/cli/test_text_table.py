@@ -57,6 +57,19 @@ def test_at_sixty_columns_image_and_pixel_figures_stand_below_each_other():
     assert ("image" in first, "pixel" in first) == (True, False)
 
 
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_long_words_take_several_lines_beside_the_name_of_their_row(width):
+    words = (
+        "resize(antialias=True, interpolation=bilinear, precision=image, size=[128, 128]) + normalize(mean=imagenet)"
+    )
+    grid = TextTable("cache", [Column("backbone", words=True), Column("preparation", words=True), Column("MB")])
+    grid.add("efficientnet-lite0(layers=[stage3, stage5])", words, "1234.5")
+    drawn = lines(grid, width)[1:]
+    assert max(map(cell_len, drawn)) <= width
+    text = "\n".join(drawn)
+    assert [word for word in ("interpolation=bilinear,", "size=[128,", "1234.5") if word not in text] == []
+
+
 def test_a_pipe_gets_plain_lines_of_any_length():
     grid = demo("brick", "a name [red] that goes on and on and on and on and on and on", "mean")
     text = io.StringIO()
