@@ -111,7 +111,9 @@ def _write_torch(recording: Recording, path: Path, facts: Facts) -> None:
         raise UsageError(
             "the backbone is an ONNX model, whose operations no file of torch can hold; take --format onnx or openvino"
         )
-    torch.export.save(recording.program, path, extra_files=dict(facts))
+    with warnings.catch_warnings():  # torch doubts a tensor that is a part of another; the proof compares the scores
+        warnings.filterwarnings("ignore", "No complete tensor found")
+        torch.export.save(recording.program, path, extra_files=dict(facts))
 
 
 def onnx_bytes(recording: Recording) -> bytes:
