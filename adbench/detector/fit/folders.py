@@ -63,11 +63,14 @@ def left_out(folder: Path, *, below: bool = True) -> str:
 
 def _why_not_read(path: Path) -> str:
     """The kind of a picture that is not read, or of a link that is not followed; empty for anything else."""
-    if path.is_dir():
-        return "link to a folder" if path.is_symlink() else ""
-    if path.suffix.lower() in OTHER_SUFFIXES:
-        return path.suffix.lower()
-    return "link to nothing" if path.is_symlink() and not path.exists() else ""
+    try:
+        if path.is_dir():
+            return "link to a folder" if path.is_symlink() else ""
+        if path.suffix.lower() in OTHER_SUFFIXES:
+            return path.suffix.lower()
+        return "link to nothing" if path.is_symlink() and not path.exists() else ""
+    except OSError:
+        return "link to what cannot be read"  # such as another user's folder
 
 
 def _kinds(suffixes: Sequence[str]) -> str:
@@ -80,4 +83,11 @@ def _walk(folder: Path) -> Iterator[Path]:
 
     for root, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if name[0] != "."]
-        yield from (Path(root, name) for name in names if name[0] != "." and Path(root, name).is_file())
+        yield from (Path(root, name) for name in names if name[0] != "." and _is_file(Path(root, name)))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # it lies where nobody may look, behind a link
+        return False

@@ -1,5 +1,7 @@
 """Image files of folders, and the sentence on what is left out."""
 
+from pathlib import Path
+
 import pytest
 
 from adbench.detector.fit.folders import files_below, left_out
@@ -43,3 +45,18 @@ def test_a_folder_of_other_pictures_alone_says_what_they_are(tmp_path):
     (tmp_path / "IMG_1.HEIC").write_bytes(b"x")
     with pytest.raises(DataError, match=r"holds no image \(png, .*; left out of .*: 1 x \.heic"):
         files_below(tmp_path)
+
+
+def test_a_link_to_where_nobody_may_look_is_left_out(photographs, monkeypatch):
+    (photographs / "locked.png").symlink_to(photographs / "b.png")
+    for name in ("is_dir", "is_file"):
+        real = getattr(Path, name)
+
+        def asked(path, real=real):
+            if path.name == "locked.png":
+                raise PermissionError(13, "Permission denied", str(path))
+            return real(path)
+
+        monkeypatch.setattr(Path, name, asked)
+    assert "locked.png" not in [path.name for path in files_below(photographs)]
+    assert "1 x link to what cannot be read" in left_out(photographs)
