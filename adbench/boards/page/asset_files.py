@@ -19,7 +19,6 @@ LIBRARIES = {"plot.min.js": "LICENSES"}
 DRAWING_SCRIPTS = ("drawing", "pictures", "plots")
 BOARD_SCRIPTS = (
     "dom",
-    "theme",
     "data",
     *DRAWING_SCRIPTS,
     "overview",
@@ -74,7 +73,7 @@ def board_script() -> Asset:
 
 @cache
 def index_script() -> Asset:
-    """The script of the page over all boards."""
+    """The script of every page: the colours that were chosen, before anything is drawn in others."""
     return Asset("index", ".js", _closed(INDEX_SCRIPTS))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -53,7 +54,7 @@ def board_html(content: Mapping[str, Any], beside: Sequence[Table] = (), *, sing
         beside: tables that stand below as they are.
         single_file: whether the page holds its scripts and styles, instead of links to `../../assets/`.
     """
-    scripts, data = [plot_library(), board_script()], embedded(content)
+    scripts, data = [index_script(), plot_library(), board_script()], embedded(content)
     shown = {"board": content["board"], "methods": len(content["methods"]), "notes": content["notes"], "beside": beside}
     shown["without_script"] = _plain_standings(content)
     return rendered("board.html.j2", scripts, None if single_file else f"../../{FOLDER}", data=data, **shown)
@@ -127,12 +128,16 @@ def _listed(value: Any) -> str:
 
 
 def rendered(template: str, scripts: Sequence[Asset], folder: str | None, **values: Any) -> str:
-    """A page whose assets lie in `folder`, as a relative link; None for a page that holds them."""
+    """A page whose assets lie in `folder`, as a relative link; None for a page that holds them.
+
+    The first script runs where the page offers its colours; the others wait until all of the page is there.
+    """
     style = style_sheet()
+    links = None if folder is None else [f"{folder}/{script.name}" for script in scripts]
     trusted = {
         "scripts": [Markup(script.text) for script in scripts],  # noqa: S704  the package's own
         "style": Markup(style.text),  # noqa: S704  the package's own
-        "links": folder and [f"{folder}/{script.name}" for script in scripts],
+        "links": links,
         "style_link": f"{folder}/{style.name}",
         "folder": folder,
         "icon": _icon(),
@@ -167,4 +172,11 @@ def _environment() -> Environment:
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     loader = FunctionLoader(lambda name: read("templates", name))
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.filters["pieces"] = pieces
+    return made
+
+
+def pieces(name: str) -> list[str]:
+    """A name in pieces, each with the separator behind it: between them it may break, as in the pages' scripts."""
+    return [piece for piece in re.split(r"(?<=[-+_/:,(])", name) if piece]

@@ -114,10 +114,12 @@ class Visit:
     def one(self, selector):
         return self.browser.find_element("css selector", selector)
 
+    def scroll_to(self, selector):
+        script = "arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})"
+        self.browser.execute_script(script, self.one(selector))
+
     def click(self, selector):
-        self.browser.execute_script(
-            "arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", self.one(selector)
-        )
+        self.scroll_to(selector)
         self.one(selector).click()
 
     def texts(self, selector):
@@ -139,9 +141,10 @@ class Visit:
         self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
     def drawn(self, selector):
-        """Whether a drawing appears: they are made when the browser knows their width."""
+        """Whether a drawing appears: they are made when somebody comes near, and the browser knows their width."""
         from selenium.webdriver.support.ui import WebDriverWait
 
+        self.scroll_to(selector)
         return WebDriverWait(self.browser, 10).until(lambda _: self.all(f"{selector} svg.plot"))
 
 
@@ -176,6 +179,27 @@ def test_headings_are_repeated_on_each_printed_page(visit):
         assert visit.browser.execute_script(shown) == "contents"
     finally:
         visit.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_what_nobody_comes_near_to_is_drawn_for_the_printer_only(visit):
+    visit.resize(1280, 300)
+    visit.open(visit.browser.current_url)
+    assert not visit.all("#drawings-0 svg.plot")
+    visit.browser.execute_cdp_cmd("Page.printToPDF", {})
+    assert visit.all("#drawings-0 svg.plot")
+
+
+def test_a_name_breaks_behind_what_joins_its_parts(visit):
+    """At the width of a phone, no word of a name is torn."""
+    inside = "return document.querySelector('#table-1 tbody th button').innerHTML"
+    assert visit.browser.execute_script(inside) == "seer"
+    row = "#table-0 tbody tr:nth-child(4) th button"
+    written = visit.browser.execute_script("return document.querySelector(arguments[0]).innerHTML", row)
+    assert written.endswith("(<wbr>12ee8565)")
+    torn = visit.browser.execute_script(
+        "return getComputedStyle(document.querySelector(arguments[0])).overflowWrap", row
+    )
+    assert torn == "break-word"
 
 
 def test_a_method_s_name_is_text(visit):

@@ -18,6 +18,13 @@ axe.run(document, { resultTypes: ["violations"] }).then((found) =>
   done(found.violations.map((each) => `${each.id}: ${each.nodes[0].target.join(" ")}`)));
 """
 
+COMPARED = """
+const done = arguments[arguments.length - 1];
+document.querySelector("#compare")?.scrollIntoView({ behavior: "instant" });
+requestAnimationFrame(() => setTimeout(done, 100));
+"""
+"""Comes near to the comparison, which is made then."""
+
 COVERED = """
 const svg = [...document.querySelectorAll("svg")].find((each) => each.ariaLabel?.startsWith("Quality against"));
 const box = (each) => each.getBoundingClientRect();
@@ -44,6 +51,8 @@ def opened(browser, page, width, theme):
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     browser.get(page.as_uri())
     browser.execute_script("document.querySelector(`#theme input[value=${arguments[0]}]`).click()", theme)
+    browser.execute_script("window.dispatchEvent(new Event('beforeprint'))")  # draws what is below the window, too
+    browser.execute_async_script(COMPARED)
 
 
 def findings(browser, axe):

@@ -345,7 +345,7 @@ def older(monkeypatch):
 def test_pages_of_a_tree_share_one_folder(make_run, root):
     build([make_run(), make_run(dataset="other")], root, RENDERERS)
     pages = sorted(root.rglob("index.html"))
-    assert [len(links_of(page)) for page in pages] == [3, 2, 3]
+    assert [len(links_of(page)) for page in pages] == [4, 2, 4]
     assert {link.resolve() for page in pages for link in links_of(page)} == set((root / "assets").iterdir())
     assert all(page.stat().st_size < 50_000 for page in pages)
 

@@ -43,7 +43,7 @@ function awaitDrawings() {
   groups.forEach((_, index) => {
     const place = byId(`drawings-${index}`);
     if (isTimed(membersOf(index))) place.classList.add("coming");
-    whenNear(place, () => renderDrawings(index));
+    whenNear(place, () => renderDrawings(index), "100px");
   });
   window.addEventListener("beforeprint", () => {
     groups.forEach((_, index) => drawnGroups.has(index) || renderDrawings(index));
@@ -115,17 +115,17 @@ function start() {
   listen();
   readAddress();
   awaitDrawings();
-  whenNear(byId("compare"), () => byId("comparison").childElementCount || renderComparison());
+  whenNear(byId("compare"), () => byId("comparison").childElementCount || renderComparison(), "400px");
 }
 
 /** Do something once when an element comes near the window: what nobody scrolls to costs nothing. */
-function whenNear(element, action) {
+function whenNear(element, action, margin) {
   const look = (entries, observer) => {
     if (!entries.some((entry) => entry.isIntersecting)) return;
     observer.disconnect();
     action();
   };
-  new IntersectionObserver(look, { rootMargin: "400px" }).observe(element);
+  new IntersectionObserver(look, { rootMargin: margin }).observe(element);
 }
 
 function listen() {
