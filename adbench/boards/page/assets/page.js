@@ -93,6 +93,7 @@ const methodOptions = (selected) =>
     ),
   );
 
+/** First the tables; then, when the browser had time to show them, what needs a hand to be seen. */
 function start() {
   byId("metric").append(
     ...board.metrics.map((metric, index) => h("option", { value: index, selected: index === state.metric }, metric)),
@@ -105,16 +106,20 @@ function start() {
   byId("standings").append(
     ...(groups.length ? groups.map(section) : [h("p", { class: "lead" }, "No method has records on this board yet.")]),
   );
+  byId("filters").open = !matchMedia("(max-width: 600px)").matches;
+  readAddress();
+  setTimeout(finish);
+}
+
+function finish() {
   COMPARED.forEach((id, index) => {
     const none = index > 1 ? [h("option", { value: "", selected: true }, "none")] : [];
     byId(id).append(...none, ...methodOptions(index > 1 ? null : methods[index]));
   });
   byId("compare").hidden = methods.length < 2;
-  byId("filters").open = !matchMedia("(max-width: 600px)").matches;
-  byId("standings").classList.remove("waiting");
   listen();
-  readAddress();
   awaitDrawings();
+  byId("standings").classList.remove("waiting");
   whenNear(byId("compare"), () => byId("comparison").childElementCount || renderComparison(), "400px");
 }
 
