@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import threading
 from functools import partial
@@ -166,7 +167,7 @@ def test_methods_stand_in_groups_by_rank(visit):
         "Normal training images",
         "Normal training images, transductive (learned from the test images)",
     ]
-    assert visit.texts("#table-0 tbody tr:first-child td") == ["1a", "95.5 ± 0.7", "95.5 ± 0.7"]
+    assert visit.texts("#table-0 tbody tr:first-child td") == ["1", "95.5 ± 0.7", "95.5 ± 0.7"]
     assert visit.drawn("#drawings-0")
     assert visit.all("#drawings-1 figure") == [], "one method alone is no trade-off"
 
@@ -286,17 +287,28 @@ def test_a_heading_says_what_its_metric_measures(visit):
     assert "50 is chance" in titles[2]
 
 
-def test_rows_like_the_first_bear_a_letter(visit):
+def test_rows_like_the_first_bear_a_letter(visit, site):
     """The letter follows the test that the page's data hold, and stands only beside ranks that were tested."""
-    told = visit.browser.execute_script(
-        "const data = JSON.parse(document.querySelector('#data').textContent);"
-        "const { first, p } = data.groups[0].tests;"
-        "return data.methods.filter((m) => m.key === first || p[m.key] >= 0.05).map((m) => m.label)"
-    )
+    page = site.read_text(encoding="utf-8")
+    tests = json.loads(re.search(r'"tests":({"first":"[^"]+","p":{[^}]*},"test":"[^"]+"})', page)[1])
+    keys = re.findall(r'<option value="([^"]+)"', visit.one("#first").get_attribute("innerHTML"))
+    assert tests["first"] == keys[0]
+    tested = {**tests, "p": {keys[1]: 0.5, keys[2]: 0.01}, "test": "DeLong's test"}
+    written = json.dumps(tests, separators=(",", ":"), sort_keys=True)
+    site.write_text(page.replace(written, json.dumps(tested)), encoding="utf-8")
+    visit.open(site.as_uri())
     rows = visit.all("#table-0 tbody tr")
-    assert sum(bool(row.find_elements("css selector", ".alike")) for row in rows) == len(told)
+    assert [bool(row.find_elements("css selector", ".alike")) for row in rows] == [True, True, False, False]
+    assert "a: cannot be told apart from the first row (DeLong's test, " in visit.one("#standings .note").text
     visit.choose("#metric", "1")
     assert not visit.all("#table-0 .alike")
+
+
+def test_rows_without_a_test_bear_no_letter(visit):
+    """Where there are too few categories for a test, nothing says that it found no difference."""
+    assert not visit.all("#table-0 .alike")
+    said = "Test of the rows against the first: none, with fewer than 6 categories"
+    assert visit.one("#standings .note").text.startswith(said)
 
 
 def test_the_command_can_be_copied(visit):

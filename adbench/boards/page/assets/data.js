@@ -23,10 +23,13 @@ const MEANINGS = {
   "pixel-aupro-05": "Mean overlap with each defect's region, over pixel false alarms up to 5 %; stricter than 30 %.",
 };
 
+/** Whether a test compared the rows of a group: there may be too few categories for it. */
+const isTested = (group) => Object.keys(groups[group].tests?.p ?? {}).length > 0;
+
 /** Whether the test over images tells a method from the first of its group, by the metric that ranks the board. */
 const alike = (method) => {
   const tests = groups[method.group].tests;
-  return Boolean(tests) && (method.key === tests.first || tests.p[method.key] >= 0.05);
+  return isTested(method.group) && (method.key === tests.first || tests.p[method.key] >= 0.05);
 };
 
 /** The interval of a figure in brackets, or nothing. */

@@ -73,8 +73,9 @@ function section(group, index) {
       ? h(
           "p",
           { class: "pale note" },
-          "a: cannot be told apart from the first row",
-          ` (${group.tests.test}, corrected for the number of rows, 5 %).`,
+          isTested(index)
+            ? `a: cannot be told apart from the first row (${group.tests.test}, corrected for the number of rows, 5 %).`
+            : `Test of the rows against the first: ${group.tests.test}.`,
         )
       : null,
     h("div", { class: "columns", id: `drawings-${index}` }),
