@@ -25,6 +25,14 @@ requestAnimationFrame(() => setTimeout(done, 100));
 """
 """Comes near to the comparison, which is made then."""
 
+NUMBERS = """
+const svg = [...document.querySelectorAll("svg")].find((each) => each.ariaLabel?.startsWith("Quality against"));
+const texts = [...svg.querySelectorAll("text")].filter((each) => /^[0-9]/.test(each.textContent));
+const bottom = svg.getBoundingClientRect().bottom;
+return texts.filter((each) => each.getBoundingClientRect().top > bottom - 40).map((each) => each.textContent);
+"""
+"""The numbers of the lower axis."""
+
 COVERED = """
 const svg = [...document.querySelectorAll("svg")].find((each) => each.ariaLabel?.startsWith("Quality against"));
 const box = (each) => each.getBoundingClientRect();
@@ -86,3 +94,9 @@ def test_names_in_the_scatter_plot_cover_nothing(chromium, width):
     assert points > 20
     assert names > 1 or width < 400, "a phone has no room for names among so many points"
     assert covered == []
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+def test_an_axis_between_two_powers_of_ten_has_numbers(chromium, width):
+    opened(chromium, ROOT / "leaderboards" / "mvtec-mini" / "contaminated" / "index.html", width, "light")
+    assert len(chromium.execute_script(NUMBERS)) >= 2

@@ -28,11 +28,13 @@ function pareto(members, metric, cost) {
   const series = cost.timed ? d3.group(points, (point) => point.device) : new Map([["all", points]]);
   const fronts = [...series.values()].map(paretoFront);
   const label = cost.more ? "ms/image" : cost.title;
+  const [least, most] = d3.extent(points, (point) => point.cost);
+  const tickFormat = most / least < 10 ? String : "~s"; // the latter leaves all numbers out between two powers of ten
   const heightOf = (width) => Math.max(280, Math.min(400, width * 0.62));
   const draw = (width) => ({
     height: heightOf(width),
     ...MARGINS,
-    x: { type: "log", label: `${label} (logarithmic, less is better) →`, ticks: 5, tickFormat: "~s", inset: INSET.x },
+    x: { type: "log", label: `${label} (logarithmic, less is better) →`, ticks: 5, tickFormat, inset: INSET.x },
     y: { label: `↑ ${board.metrics[metric]}, %`, nice: true, inset: INSET.y, ticks: 6 },
     color: { domain: devices, range: PALETTE },
     symbol: { domain: devices, range: SYMBOLS },
