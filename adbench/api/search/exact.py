@@ -11,7 +11,7 @@ from adbench.api.networks.threads import usual_threads
 from adbench.api.search.bfloats import BfloatRows
 from adbench.api.search.candidates import QUERIES, Block, HalfRows, halves_are_faster, shortlist
 from adbench.api.search.distances import BLOCK, DEVICE_BLOCK, nearest_among, pair_distances
-from adbench.api.search.first_axes import FirstAxes, Measure
+from adbench.api.search.first_axes import FirstAxes, PairMeasure
 from adbench.api.search.near_ties import EqualVectors, ErrorBound, nearest_of_ties
 from adbench.api.search.owners import Excluded, Owners, check_count
 from adbench.api.search.pca_bound import ProjectedRows
@@ -226,7 +226,7 @@ class ExactIndex:
     ) -> tuple[Tensor, Tensor]:
         import torch
 
-        measure = Measure(partial(pair_distances, query, self.vectors, metric=self.metric), self._reached)
+        measure = PairMeasure(partial(pair_distances, query, self.vectors, metric=self.metric), self._reached)
         among, measured, left = first.search(self._prepared(query), k, measure, excluded)
         distances, indices = query.new_empty(len(query), k), torch.empty(len(query), k, dtype=torch.int64)
         distances.numpy()[among.certain], indices.numpy()[among.certain] = among.nearest(measured, k)

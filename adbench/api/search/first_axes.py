@@ -39,7 +39,7 @@ SLACK = 1 + 2.0**-14
 """What covers that the limit is a channel of the first product, and the roundoff of the limit itself."""
 
 
-class Measure(NamedTuple):
+class PairMeasure(NamedTuple):
     """How distances are measured.
 
     Attributes:
@@ -51,7 +51,7 @@ class Measure(NamedTuple):
     reach: Callable[[Tensor], Tensor]
 
 
-class Found(NamedTuple):
+class FoundPairs(NamedTuple):
     """The candidates of a search.
 
     Attributes:
@@ -115,7 +115,7 @@ class FirstAxes:
         """
         return queries >= 4 * self.LEAST_QUERIES and (4 * uncertain > queries or left > MOST_LEFT)
 
-    def search(self, query: Tensor, k: int, measure: Measure, excluded: Excluded | None) -> Found:
+    def search(self, query: Tensor, k: int, measure: PairMeasure, excluded: Excluded | None) -> FoundPairs:
         """The candidates of some queries.
 
         Args:
@@ -128,7 +128,7 @@ class FirstAxes:
 
         asked = self._projected.projected(query)
         order = torch.cat(alike(asked.cut[:, :LIKENESS], TILE))
-        ordered = Measure(lambda some, rows: measure.distances(order[some], rows), measure.reach)
+        ordered = PairMeasure(lambda some, rows: measure.distances(order[some], rows), measure.reach)
         search = _Search(self, asked.some(order), k, ordered, excluded and excluded[order])
         for start in range(0, len(self.rows), HEIGHT):
             search.look_among(start, min(start + HEIGHT, len(self.rows)))
@@ -144,7 +144,7 @@ class _Search:
     """
 
     def __init__(
-        self, rows: FirstAxes, asked: ProjectedQueries, k: int, measure: Measure, excluded: Excluded | None
+        self, rows: FirstAxes, asked: ProjectedQueries, k: int, measure: PairMeasure, excluded: Excluded | None
     ) -> None:
         import numpy as np
         import torch
@@ -282,7 +282,7 @@ class _Search:
         self._best = _smallest(self._best, query, distances)
         self.limit = np.minimum(self.limit, self._best[:, -1])
 
-    def found(self, order: np.ndarray) -> Found:
+    def found(self, order: np.ndarray) -> FoundPairs:
         """The candidates; the queries [Q] were in this order."""
         import numpy as np
 
@@ -293,7 +293,7 @@ class _Search:
         certain = np.empty(len(order), dtype=bool)
         certain[order] = self.alive
         pairs = len(self._rows.rows) * max(1, len(order))
-        return Found(Candidates(order[query[kept]], row[kept], certain), distances[kept], self._left / pairs)
+        return FoundPairs(Candidates(order[query[kept]], row[kept], certain), distances[kept], self._left / pairs)
 
 
 def _smallest(best: np.ndarray, query: np.ndarray, distances: np.ndarray) -> np.ndarray:
