@@ -38,7 +38,7 @@ class ComparedValue(NamedTuple):
 
 
 @dataclass(frozen=True)
-class RepeatedRun:
+class Verification:
     """A record, and what came of running its recipe again.
 
     Attributes:
@@ -159,7 +159,7 @@ def verify_command(record: Path, data: str | None, prefix: str, tolerance: float
             raise UsageError(f"{title_of(each)}: it ended as {each.status!r}, so there is nothing to compare")
     repeated = []
     for each in records:
-        repeated.append(RepeatedRun(each, _rerun(each, _data_of(each, data, folder), device), tolerance))
+        repeated.append(Verification(each, _rerun(each, _data_of(each, data, folder), device), tolerance))
         _show(repeated[-1], form)
     if form == "csv":
         named = [(one.before.id, *row) for one in repeated for row in (*one.metrics, *one.others)]
@@ -169,7 +169,7 @@ def verify_command(record: Path, data: str | None, prefix: str, tolerance: float
     return 0 if all(one.agrees for one in repeated) else 1
 
 
-def _show(repeated: RepeatedRun, form: str | None) -> None:
+def _show(repeated: Verification, form: str | None) -> None:
     """Print one run as soon as it has ended; where standard output is for programs, its result on standard error."""
     if form is None:
         echo(*repeated.lines())
