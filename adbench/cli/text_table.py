@@ -108,8 +108,8 @@ class TextTable:
         for number, row in enumerate(self.rows):
             if number in self.apart:
                 yield rule
-            cells = [folded(row[place], wide) for place, wide in zip(places, widths, strict=True)]
-            yield from (Text(self._line(line, places, widths)) for line in zip_longest(*cells, fillvalue=""))
+            pieces = [folded(row[place], wide) for place, wide in zip(places, widths, strict=True)]
+            yield from (Text(self._line(line, places, widths)) for line in zip_longest(*pieces, fillvalue=""))
 
     def _line(self, cells: Sequence[str], places: Sequence[int], widths: Sequence[int]) -> str:
         padded = []
