@@ -17,9 +17,9 @@ from adbench.api.coresets.kcenter import (
     distinct,
     greedy_cover,
     greedy_k_center,
-    plain_k_center,
 )
 from adbench.api.coresets.merge_reduce import MergeReduce, farthest_first
+from adbench.api.coresets.plain import plain_k_center
 
 __all__ = [
     "MergeReduce",

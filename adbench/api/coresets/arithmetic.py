@@ -32,6 +32,17 @@ def argmin(rows: Tensor) -> Tensor:
     return torch.from_numpy(rows.numpy().argmin(1)) if on_cpu(rows) else rows.argmin(1)
 
 
+def places(mask: Tensor) -> Tensor:
+    """[K] where a mask [N] is true, ascending; on the CPU NumPy's way, which skips what is false eight at a time."""
+    import torch
+
+    if not on_cpu(mask):
+        return mask.nonzero().squeeze(1)
+    import numpy as np
+
+    return torch.from_numpy(np.flatnonzero(mask.numpy()))
+
+
 def largest(values: Tensor, count: int) -> Tensor:
     """[count] the positions of the largest values, in any order; on the CPU NumPy's way, as in `argmin`."""
     import torch

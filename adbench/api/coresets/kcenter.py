@@ -148,21 +148,6 @@ def greedy_k_center(vectors: Tensor, count: int, start: int) -> Tensor:
     return greedy_cover(vectors, count, start).index
 
 
-def plain_k_center(vectors: Tensor, count: int, start: int, ceiling: Tensor | None = None) -> Tensor:
-    """Greedy k-center as it is defined: one pass over all points a step, the lowest index among equals."""
-    import torch
-
-    chosen = torch.empty(count, dtype=torch.int64, device=vectors.device)
-    nearest = torch.full((len(vectors),), math.inf, device=vectors.device) if ceiling is None else ceiling.clone()
-    difference = torch.empty_like(vectors)
-    chosen[0] = start
-    for step in range(1, count):
-        torch.sub(vectors, vectors[chosen[step - 1]], out=difference)
-        torch.minimum(nearest, arithmetic.squared_lengths(difference), out=nearest)
-        chosen[step] = nearest.argmax()
-    return chosen
-
-
 def distinct(index: Tensor) -> Tensor:
     """Indices in order of first appearance, each once."""
     import torch
@@ -212,7 +197,11 @@ class _Points:
         self.vectors, self.sketches = vectors, Sketches.of(vectors)
         infinite = torch.full(every.shape, math.inf, device=vectors.device)
         self.everyone = Group(every, infinite, every >= 0, self.sketches.rows, self.sketches.own)
-        self.compared, self.chosen, self.count = torch.zeros_like(every), every.new_zeros(most), 0
+        self.compared, self.chosen, self.count = (
+            every.new_zeros(len(every), dtype=torch.int32),
+            every.new_zeros(most),
+            0,
+        )
         self.reached = torch.full((most + 1,), math.inf)
         self.seconds, self.prepared_s = torch.zeros(most, dtype=torch.float64), 0.0
         self._since = 0.0
@@ -278,7 +267,10 @@ class _Points:
         distance = self.everyone.distance
         if len(distance) <= SHORTLIST:
             return self.everyone.index, -math.inf
-        top = arithmetic.largest(distance, SHORTLIST + 1)
+        far = self._at_least(self._threshold())
+        if len(far) == SHORTLIST:
+            return far, float(distance.index_fill(0, far, -math.inf).amax())
+        top = far[arithmetic.largest(distance[far], SHORTLIST + 1)]
         values = distance[top]
         floor = values.argmin()
         others = torch.arange(len(top), device=top.device) != floor
@@ -295,14 +287,22 @@ class _Points:
     def _outdated(self, most: int) -> Tensor:
         """At most `most` points that were not compared with all centers and may belong on the shortlist."""
         distance = self.everyone.distance
-        current = self.compared == self.count
-        threshold = -math.inf
-        if int(current.sum()) >= SHORTLIST:
-            threshold = arithmetic.least_of_largest(distance[current], SHORTLIST)
-        outdated = (~current & (distance >= threshold)).nonzero().squeeze(1)
+        far = self._at_least(self._threshold())
+        outdated = far[self.compared[far] != self.count]
         return (
             outdated if len(outdated) <= most else outdated[arithmetic.largest(distance[outdated], most)].sort().values
         )
+
+    def _threshold(self) -> float:
+        """A distance that as many points have at least as a shortlist holds: points compared with all centers."""
+        current = arithmetic.places(self.compared == self.count)
+        if len(current) < SHORTLIST:
+            return -math.inf
+        return arithmetic.least_of_largest(self.everyone.distance[current], SHORTLIST)
+
+    def _at_least(self, threshold: float) -> Tensor:
+        """The points whose distance is at least this, in order of index."""
+        return arithmetic.places(self.everyone.distance >= threshold)
 
     def _make_exact(self, index: Tensor) -> bool:
         """Make the distances of points exact, by all centers; returns whether any distance was a bound before."""
