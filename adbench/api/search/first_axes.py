@@ -106,14 +106,14 @@ class FirstAxes:
         return queries >= self.LEAST_QUERIES and k <= min(self.MOST_NEIGHBOURS, len(self.sample))
 
     def are_poor(self, uncertain: int, queries: int, left: float) -> bool:
-        """Whether a search of many queries would have been faster along all leading axes.
+        """Whether a search would have been faster along all leading axes.
 
         Args:
             uncertain: queries that had too many candidates.
             queries: in all.
             left: the share of the pairs that had to be compared along all axes.
         """
-        return queries >= 4 * self.LEAST_QUERIES and (4 * uncertain > queries or left > MOST_LEFT)
+        return left > MOST_LEFT or (queries >= 4 * self.LEAST_QUERIES and 4 * uncertain > queries)
 
     def search(self, query: Tensor, k: int, measure: PairMeasure, excluded: Excluded | None) -> FoundPairs:
         """The candidates of some queries.
