@@ -12,14 +12,17 @@ function h(tag, attributes, ...children) {
   return element;
 }
 
+/** A name that breaks behind its separators, so that no word in it is torn. */
+const breakable = (name) => name.split(/(?<=[-+_/:,(])/).flatMap((piece, index) => (index ? [h("wbr"), piece] : [piece]));
+
 const byId = (id) => document.getElementById(id);
 
 /** The value of the chosen radio button of a name. */
 const chosen = (name) => document.querySelector(`input[name="${name}"]:checked`).value;
 
-/** A table: `head` and `rows` hold texts or elements; the first cell of a row is its heading. */
+/** A table: `head` holds texts, `rows` texts or elements; the first cell of a row is its heading. */
 function simpleTable(caption, head, rows) {
-  const heading = (text, index) => h("th", { scope: "col", class: index ? "number" : null }, text);
+  const heading = (text, index) => h("th", { scope: "col", class: index ? "number wrapped" : null }, breakable(text));
   const cell = (content, index) =>
     content instanceof HTMLTableCellElement
       ? content
@@ -66,34 +69,6 @@ async function copied(text) {
   }
 }
 
-const THEME = "adbench-theme";
-
-/** The theme that was chosen on an earlier visit; a browser may forbid to remember it. */
-function rememberedTheme() {
-  try {
-    return localStorage.getItem(THEME);
-  } catch {
-    return null;
-  }
-}
-
-function setTheme(theme) {
-  if (theme === "auto") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = theme;
-  try {
-    localStorage.setItem(THEME, theme);
-  } catch {
-    // the choice holds for this visit
-  }
-}
-
-const remembered = document.querySelector(
-  `#theme input[value="${["light", "dark"].find((name) => name === rememberedTheme()) ?? "auto"}"]`,
-);
-remembered.checked = true;
-setTheme(remembered.value);
-byId("theme").addEventListener("change", () => setTheme(chosen("theme")));
-
 const { board, groups, methods, recipes, shared } = JSON.parse(byId("data").textContent);
 const NONE = "—";
 
@@ -119,10 +94,13 @@ const MEANINGS = {
   "pixel-aupro-05": "Mean overlap with each defect's region, over pixel false alarms up to 5 %; stricter than 30 %.",
 };
 
+/** Whether a test compared the rows of a group: there may be too few categories for it. */
+const isTested = (group) => Object.keys(groups[group].tests?.p ?? {}).length > 0;
+
 /** Whether the test over images tells a method from the first of its group, by the metric that ranks the board. */
 const alike = (method) => {
   const tests = groups[method.group].tests;
-  return Boolean(tests) && (method.key === tests.first || tests.p[method.key] >= 0.05);
+  return isTested(method.group) && (method.key === tests.first || tests.p[method.key] >= 0.05);
 };
 
 /** The interval of a figure in brackets, or nothing. */
@@ -214,11 +192,14 @@ const PALETTE = [
 const DASHES = [null, "7 5", "2 4", "10 4 2 4"];
 const SYMBOLS = ["circle", "triangle", "square", "diamond", "star", "cross", "wye"];
 
+/** What draws each drawing anew, by its box. */
+const draws = new WeakMap();
+
 /** A drawing that is as wide as its place, and drawn again when that changes. */
 function drawing(label, make) {
   const box = h("div", { class: "chart" });
   let width = 0;
-  new ResizeObserver(() => {
+  const draw = () => {
     if (box.clientWidth === width || !box.clientWidth) return;
     width = box.clientWidth;
     const options = { className: "plot", ariaLabel: label, width, marginLeft: 44, marginBottom: 38, ...make(width) };
@@ -226,7 +207,9 @@ function drawing(label, make) {
     svg.setAttribute("role", "img");
     for (const part of svg.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label"); // the picture has a label
     box.replaceChildren(svg);
-  }).observe(box);
+  };
+  draws.set(box, draw);
+  new ResizeObserver(draw).observe(box);
   return box;
 }
 
@@ -486,11 +469,13 @@ function pareto(members, metric, cost) {
   const series = cost.timed ? d3.group(points, (point) => point.device) : new Map([["all", points]]);
   const fronts = [...series.values()].map(paretoFront);
   const label = cost.more ? "ms/image" : cost.title;
+  const [least, most] = d3.extent(points, (point) => point.cost);
+  const tickFormat = most / least < 10 ? String : "~s"; // the latter leaves all numbers out between two powers of ten
   const heightOf = (width) => Math.max(280, Math.min(400, width * 0.62));
   const draw = (width) => ({
     height: heightOf(width),
     ...MARGINS,
-    x: { type: "log", label: `${label} (logarithmic, less is better) →`, ticks: 5, tickFormat: "~s", inset: INSET.x },
+    x: { type: "log", label: `${label} (logarithmic, less is better) →`, ticks: 5, tickFormat, inset: INSET.x },
     y: { label: `↑ ${board.metrics[metric]}, %`, nice: true, inset: INSET.y, ticks: 6 },
     color: { domain: devices, range: PALETTE },
     symbol: { domain: devices, range: SYMBOLS },
@@ -553,9 +538,9 @@ function labelled(candidates, points, width, height) {
     const text = clipped(point.name, 28);
     const at = [x(point.cost), y(point.value)];
     const boxes = PLACES.map((place) => ({ ...place, point, text, ...boxOf(place, text, ...at) }));
-    const free = boxes.find(
-      (box) => box.left >= MARGINS.marginLeft && box.right <= width && !taken.some((other) => other.point !== point && meet(box, other)),
-    );
+    const inside = (box) => box.left >= MARGINS.marginLeft && box.right <= width;
+    const covers = (box) => taken.some((other) => other.point !== point && meet(box, other));
+    const free = boxes.find((box) => inside(box) && !covers(box));
     if (free) {
       kept.push(free);
       taken.push({ ...free, point: null });
@@ -814,7 +799,7 @@ function bodyCell(column, method, best) {
     return h(
       "th",
       { scope: "row", class: "name" },
-      h("button", { type: "button", class: "link", onclick: () => openMethod(method) }, titleOf(method)),
+      h("button", { type: "button", class: "link", onclick: () => openMethod(method) }, breakable(titleOf(method))),
     );
   }
   const value = column.value(method);
@@ -1452,46 +1437,62 @@ const pictureCell = (image, pictures) =>
     pictures.map((known) => pictureOf(known, image.id)),
   );
 
+/** The groups whose drawings somebody came near to. Those of the others would make the page slower to open. */
+const drawnGroups = new Set();
+
 /** The drawings of a group follow the metric and the filters. */
-function renderDrawings() {
-  groups.forEach((_, index) => {
-    const members = visible(index);
-    const place = byId(`drawings-${index}`);
-    const chosenCost = place.querySelector("select")?.value ?? "p50";
-    const choice = h(
-      "select",
-      { "aria-label": "Cost", onchange: () => draw() },
-      COSTS.map((cost) => h("option", { value: cost.key, selected: cost.key === chosenCost }, cost.title)),
-    );
-    const box = h("div");
-    const draw = () =>
-      box.replaceChildren(
-        pareto(
-          members,
-          state.metric,
-          COSTS.find((cost) => cost.key === choice.value),
-        ),
-      );
-    draw();
-    const figure = h(
-      "figure",
-      null,
-      h(
-        "figcaption",
-        null,
-        h("b", null, "Quality against cost"),
-        h("label", { class: "field inline" }, "Cost", choice),
+function renderDrawings(index) {
+  drawnGroups.add(index);
+  const members = visible(index);
+  const place = byId(`drawings-${index}`);
+  const figure = isTimed(members) ? costFigure(members, place.querySelector("select")?.value ?? "p50") : null;
+  place.replaceChildren(...[figure, criticalDifference(index)].filter(Boolean));
+  place.classList.remove("coming");
+}
+
+const isTimed = (members) =>
+  members.filter((method) => COSTS.some((cost) => method.cost[cost.key] > 0)).length > 1;
+
+function costFigure(members, chosenCost) {
+  const choice = h(
+    "select",
+    { "aria-label": "Cost", onchange: () => draw() },
+    COSTS.map((cost) => h("option", { value: cost.key, selected: cost.key === chosenCost }, cost.title)),
+  );
+  const box = h("div");
+  const draw = () =>
+    box.replaceChildren(
+      pareto(
+        members,
+        state.metric,
+        COSTS.find((cost) => cost.key === choice.value),
       ),
-      box,
     );
-    const timed = members.filter((method) => COSTS.some((cost) => method.cost[cost.key] > 0)).length > 1;
-    place.replaceChildren(...[timed ? figure : null, criticalDifference(index)].filter(Boolean));
+  draw();
+  return h(
+    "figure",
+    null,
+    h("figcaption", null, h("b", null, "Quality against cost"), h("label", { class: "field inline" }, "Cost", choice)),
+    box,
+  );
+}
+
+/** Drawings are made when somebody comes near to them, and all of them before the page is printed. */
+function awaitDrawings() {
+  groups.forEach((_, index) => {
+    const place = byId(`drawings-${index}`);
+    if (isTimed(membersOf(index))) place.classList.add("coming");
+    whenNear(place, () => renderDrawings(index), "100px");
+  });
+  window.addEventListener("beforeprint", () => {
+    groups.forEach((_, index) => drawnGroups.has(index) || renderDrawings(index));
+    document.querySelectorAll(".chart").forEach((box) => draws.get(box)());
   });
 }
 
 function render() {
   renderTables();
-  renderDrawings();
+  drawnGroups.forEach(renderDrawings);
   writeAddress();
 }
 
@@ -1511,8 +1512,9 @@ function section(group, index) {
       ? h(
           "p",
           { class: "pale note" },
-          "a: cannot be told apart from the first row",
-          ` (${group.tests.test}, corrected for the number of rows, 5 %).`,
+          isTested(index)
+            ? `a: cannot be told apart from the first row (${group.tests.test}, corrected for the number of rows, 5 %).`
+            : `Test of the rows against the first: ${group.tests.test}.`,
         )
       : null,
     h("div", { class: "columns", id: `drawings-${index}` }),
@@ -1531,6 +1533,7 @@ const methodOptions = (selected) =>
     ),
   );
 
+/** First the tables; then, when the browser had time to show them, what needs a hand to be seen. */
 function start() {
   byId("metric").append(
     ...board.metrics.map((metric, index) => h("option", { value: index, selected: index === state.metric }, metric)),
@@ -1543,26 +1546,31 @@ function start() {
   byId("standings").append(
     ...(groups.length ? groups.map(section) : [h("p", { class: "lead" }, "No method has records on this board yet.")]),
   );
+  byId("filters").open = !matchMedia("(max-width: 600px)").matches;
+  readAddress();
+  setTimeout(finish);
+}
+
+function finish() {
   COMPARED.forEach((id, index) => {
     const none = index > 1 ? [h("option", { value: "", selected: true }, "none")] : [];
     byId(id).append(...none, ...methodOptions(index > 1 ? null : methods[index]));
   });
   byId("compare").hidden = methods.length < 2;
-  byId("filters").open = !matchMedia("(max-width: 600px)").matches;
-  byId("standings").classList.remove("waiting");
   listen();
-  readAddress();
-  whenNear(byId("compare"), () => byId("comparison").childElementCount || renderComparison());
+  awaitDrawings();
+  byId("standings").classList.remove("waiting");
+  whenNear(byId("compare"), () => byId("comparison").childElementCount || renderComparison(), "400px");
 }
 
 /** Do something once when an element comes near the window: what nobody scrolls to costs nothing. */
-function whenNear(element, action) {
+function whenNear(element, action, margin) {
   const look = (entries, observer) => {
     if (!entries.some((entry) => entry.isIntersecting)) return;
     observer.disconnect();
     action();
   };
-  new IntersectionObserver(look, { rootMargin: "400px" }).observe(element);
+  new IntersectionObserver(look, { rootMargin: margin }).observe(element);
 }
 
 function listen() {

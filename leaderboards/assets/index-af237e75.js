@@ -12,14 +12,17 @@ function h(tag, attributes, ...children) {
   return element;
 }
 
+/** A name that breaks behind its separators, so that no word in it is torn. */
+const breakable = (name) => name.split(/(?<=[-+_/:,(])/).flatMap((piece, index) => (index ? [h("wbr"), piece] : [piece]));
+
 const byId = (id) => document.getElementById(id);
 
 /** The value of the chosen radio button of a name. */
 const chosen = (name) => document.querySelector(`input[name="${name}"]:checked`).value;
 
-/** A table: `head` and `rows` hold texts or elements; the first cell of a row is its heading. */
+/** A table: `head` holds texts, `rows` texts or elements; the first cell of a row is its heading. */
 function simpleTable(caption, head, rows) {
-  const heading = (text, index) => h("th", { scope: "col", class: index ? "number" : null }, text);
+  const heading = (text, index) => h("th", { scope: "col", class: index ? "number wrapped" : null }, breakable(text));
   const cell = (content, index) =>
     content instanceof HTMLTableCellElement
       ? content
