@@ -13,7 +13,6 @@ from adbench.detector.explain.explaining import Explainer
 from adbench.detector.explain.normal_files import NormalFiles
 from adbench.detector.fit.images import (
     GivenDataset,
-    GivenImage,
     ImageLike,
     Images,
     ignore_mask_of,
@@ -149,8 +148,8 @@ class Detector:
         """
         fitted = self.fitted
         if is_one(images):
-            return next(self._predictions(fitted, images_of(images)))
-        return self._predictions(fitted, images_of(images))
+            return self._predicted(fitted, self.scoring.score(next(images_of(images))))
+        return (self._predicted(fitted, scored) for scored in self.scoring.scores(images_of(images)))
 
     def outcomes(self, images: Images) -> Iterator[Prediction | BadImage]:
         """As `predict` of many, with the reason in the place of an image that cannot be read."""
@@ -169,11 +168,10 @@ class Detector:
         for scored in images:
             yield scored if isinstance(scored, BadImage) else self._prediction(fitted, scored)
 
-    def _predictions(self, fitted: DetectorState, images: Iterator[GivenImage]) -> Iterator[Prediction]:
-        for scored in self.scoring.scores(images):
-            if isinstance(scored, BadImage):
-                raise scored
-            yield self._prediction(fitted, scored)
+    def _predicted(self, fitted: DetectorState, scored: ScoredImage | BadImage) -> Prediction:
+        if isinstance(scored, BadImage):
+            raise scored
+        return self._prediction(fitted, scored)
 
     def _prediction(self, fitted: DetectorState, scored: ScoredImage) -> Prediction:
         learned, patches = fitted.about.learned, scored.scores.patches

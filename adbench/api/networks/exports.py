@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     """Float32 images [B, 3, H, W] to tensors whose first dimension is B."""
 
 OPSET = 17
+STREAMS = 4
+"""Images that OpenVINO computes at once, at most: with more streams than images, threads would have nothing to do."""
 
 NEEDED: dict[str, tuple[str, ...]] = {"onnxruntime": ("onnx", "onnxruntime"), "openvino": ("onnx", "openvino")}
 """The runtimes other than torch, and the packages that each takes."""
@@ -111,23 +113,71 @@ def _in_onnxruntime(content: bytes, threads: int) -> Compute:
 
 
 def _in_openvino(content: bytes, threads: int) -> Compute:
-    import torch
+    """One image at a time, by all threads; of several images as many at once as there are streams.
 
-    settings = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_NUM_THREADS": threads,
-        "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16 on processors that have it
-        "ENABLE_CPU_PINNING": False,  # every process would pin its threads to the same cores
-    }
-    core = _openvino_core()
-    compiled = core.compile_model(core.read_model(content), "CPU", settings)
-    request = compiled.create_infer_request()
+    A batch of 8 images of 256 pixels takes a fifth more of the processor as a whole than image by image in streams: its
+    maps do not fit the processor's caches, and threads wait for one another at each layer.
+    """
+    streams = min(threads, STREAMS)
+    alone = cache(lambda: _InStreams(content, threads, 1))
+    several = cache(lambda: _InStreams(content, threads, streams))
 
     def compute(images: Tensor) -> list[Tensor]:
-        answer = request.infer([_array(images)], share_inputs=True)
-        return [torch.from_numpy(answer[port]) for port in compiled.outputs]
+        is_alone = streams == 1 or (len(images) == 1 and not several.cache_info().currsize)
+        return (alone if is_alone else several)()(_array(images))
 
     return compute
+
+
+class _InStreams:
+    """A network in OpenVINO that computes some images at once.
+
+    Args:
+        content: of the ONNX file.
+        threads: of all streams together.
+        streams: how many images are computed at once; with a single stream a batch is computed as a whole.
+    """
+
+    def __init__(self, content: bytes, threads: int, streams: int) -> None:
+        settings = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": streams,
+            "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16 on processors that have it
+            "ENABLE_CPU_PINNING": False,  # every process would pin its threads to the same cores
+        }
+        core = _openvino_core()
+        compiled = core.compile_model(core.read_model(content), "CPU", settings)
+        self._requests = [compiled.create_infer_request() for _ in range(streams)]
+        self._outputs = len(compiled.outputs)
+
+    def __call__(self, images: Any) -> list[Tensor]:
+        import torch
+
+        streams, found = len(self._requests), list[Any]()
+        parts = [images[place : place + 1] for place in range(len(images))] if streams > 1 else [images]
+        if len(parts) == 1:
+            self._requests[0].infer(parts, share_inputs=True, share_outputs=True)
+            self._take(self._requests[0], found, 0, 1)
+            parts = []
+        for place in range(len(parts) + streams if parts else 0):
+            request = self._requests[place % streams]
+            if streams <= place:
+                request.wait()
+                self._take(request, found, place - streams, len(parts))
+            if place < len(parts):
+                request.start_async([parts[place]], share_inputs=True)
+        return [torch.from_numpy(array) for array in found]
+
+    def _take(self, request: Any, found: list[Any], place: int, parts: int) -> None:
+        """Copy the answer for a part to its place among those of all parts: a request has room for one answer."""
+        import numpy as np
+
+        answer = [request.get_output_tensor(number).data for number in range(self._outputs)]
+        if not found:
+            found += [np.empty((parts * len(one), *one.shape[1:]), one.dtype) for one in answer]
+        for whole, one in zip(found, answer, strict=True):
+            whole[place * len(one) : (place + 1) * len(one)] = one
 
 
 @cache

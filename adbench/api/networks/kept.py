@@ -91,6 +91,7 @@ class Proofs:
     def _path(self, runtime: str, export: str, threads: int) -> Path | None:
         packages = {package: version(package) for package in NEEDED[runtime]}
         facts = {"proof of": export, "runtime": runtime, "threads": threads, "processor": _processor(), **packages}
+        facts |= {"images": "alone and several"}
         return self._folder and self._folder / f"{digest_of(facts)}.proof"
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from adbench.api.networks.threads import usual_threads
+from adbench.api.networks.threads import pieces, side_by_side
 from adbench.api.search.bfloats import BfloatRows
 from adbench.api.search.candidates import QUERIES, Block, HalfRows, halves_are_faster, shortlist
 from adbench.api.search.distances import BLOCK, DEVICE_BLOCK, nearest_among, pair_distances
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     _Search = Callable[..., tuple[Tensor, Tensor]]
 
-SHARED = 1 << 28  # multiplications that threads share even where what is around them is too small for it
+PIECE = 1 << 28  # multiplications that are worth a thread of their own: fewer are done before it is awake
 SPARE = 4, 60  # candidates bound those looked for where a product cannot tell these apart
 
 
@@ -139,8 +138,11 @@ class ExactIndex:
         import torch
 
         query = query.to(self.vectors.device, torch.float32)
-        with usual_threads() if len(query) * self.vectors.numel() > SHARED else nullcontext():
-            return self._searched(query, k, exclude)
+        worth = len(query) * self.vectors.numel() // PIECE if query.device.type == "cpu" else 1
+        asked = pieces(len(query), worth)
+        parts = [partial(self._searched, query[some], k, exclude and exclude[some]) for some in asked]
+        distances, indices = zip(*side_by_side(parts), strict=True)
+        return torch.cat(distances), torch.cat(indices)
 
     def _searched(self, query: Tensor, k: int, exclude: Sequence[str] | None) -> tuple[Tensor, Tensor]:
         excluded, order = self._excluded(len(query), exclude)

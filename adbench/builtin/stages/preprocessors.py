@@ -9,7 +9,9 @@ from adbench import DataError, Field, Geometry, Preprocessor
 if TYPE_CHECKING:
     from torch import Tensor
 
-Pixels = Annotated[int, Field(ge=1, le=16384)]
+MOST_SIDE = 16384
+"""Pixels of a side."""
+Pixels = Annotated[int, Field(ge=1, le=MOST_SIDE)]
 Size = Pixels | tuple[Pixels, Pixels]
 
 LEAST_SIDE = 32
@@ -65,11 +67,20 @@ class Resize(Preprocessor):
         return RecordableResize(self)
 
     def target(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of what becomes of an image of so many pixels."""
+        """Height and width of what becomes of an image of so many pixels.
+
+        Raises:
+            DataError: an image of a few rows or columns would be enlarged beyond what any option allows.
+        """
         if not isinstance(self.config.size, int):
             return self.config.size
         short, long = sorted((height, width))
         longer = max(1, int(self.config.size * long / short))
+        if longer > max(long, MOST_SIDE):
+            raise DataError(
+                f"{self.title}: an image of {height}x{width} pixels would become {longer} pixels long, and"
+                f" {MOST_SIDE} are the most; crop it, or give resize both sides, such as size=[256,256]"
+            )
         return (self.config.size, longer) if height <= width else (longer, self.config.size)
 
 

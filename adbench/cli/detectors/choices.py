@@ -11,6 +11,7 @@ import click
 from adbench.cli.options import cache_option, computing_option, option
 from adbench.cli.screen import echo
 from adbench.detector.outputs.kinds import KINDS
+from adbench.engine.process.collecting import no_collecting
 from adbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -86,11 +87,12 @@ def computing(options: dict[str, Any]) -> dict[str, Any]:
 
 def loaded(file: Path, options: dict[str, Any]) -> Detector:
     """The detector in a file, with the threshold's rule that is asked for."""
-    from adbench.detector.detector import Detector
+    with no_collecting():
+        from adbench.detector.detector import Detector
 
-    detector = Detector.load(
-        file, files=options["files"], note=lambda sentence: echo(sentence, err=True), **computing(options)
-    )
+        detector = Detector.load(
+            file, files=options["files"], note=lambda sentence: echo(sentence, err=True), **computing(options)
+        )
     if options.get("threshold") is not None:
         detector.threshold(options["threshold"])
     return detector

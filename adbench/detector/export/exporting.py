@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, get_args
 
@@ -87,9 +89,31 @@ def export_detector(
     state = detector.fitted
     frame = frame_of(state, size, batch)
     half, ignored = state.recipe.features == "float16", _ignored(state.about.ignore, frame)
-    graph = ScoringGraph(recordable(state.method), frame, half=half, ignored=ignored)
-    recording = recorded(graph, frame.blank(), 2 if graph.has_map else 1)
-    return _Writer(detector, recording, frame, form).proven(path, images)
+    with _beside(path) as folder:  # first: recording may take minutes
+        graph = ScoringGraph(recordable(state.method), frame, half=half, ignored=ignored)
+        recording = recorded(graph, frame.blank(), 2 if graph.has_map else 1)
+        return _Writer(detector, recording, frame, form).proven(path, folder, images)
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A folder beside a file in the making; it is gone afterwards.
+
+    Raises:
+        StorageError: the file cannot be written there.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        folder = tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent)
+    except OSError as error:
+        raise _unwritten(path, error) from None
+    with folder as name:
+        yield Path(name)
+
+
+def _unwritten(path: Path, error: OSError) -> StorageError:
+    return StorageError(f"{path} cannot be written: {error.strerror or error}; give --out another place")
 
 
 def _ignored(mask: IgnoreMask | None, frame: Frame) -> IgnoredPixels | None:
@@ -133,19 +157,17 @@ class _Writer:
     def __init__(self, detector: Fitted, recording: Recording, frame: Frame, form: Format) -> None:
         self._detector, self._recording, self._frame, self._form = detector, recording, frame, form
 
-    def proven(self, path: Path, images: Iterable[GivenImage]) -> Exported:
+    def proven(self, path: Path, folder: Path, images: Iterable[GivenImage]) -> Exported:
+        """Write into the folder, compare, and move all files to their place."""
         try:
-            with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
-                temporary = Path(folder) / path.name
-                self._write(temporary, None)
-                report = self._report(temporary, images)
-                self._write(temporary, report)
-                for written in sorted(Path(folder).iterdir()):
-                    os.replace(written, path.parent / written.name)  # noqa: PTH105  as everywhere
+            temporary = folder / path.name
+            self._write(temporary, None)
+            report = self._report(temporary, images)
+            self._write(temporary, report)
+            for written in sorted(folder.iterdir()):
+                os.replace(written, path.parent / written.name)  # noqa: PTH105  as everywhere
         except OSError as error:
-            raise StorageError(
-                f"{path} cannot be written: {error.strerror or error}; give --out another place"
-            ) from None
+            raise _unwritten(path, error) from None
         return Exported(path, self._frame, report)
 
     def _write(self, path: Path, report: ExportReport | None) -> None:

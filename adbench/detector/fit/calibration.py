@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -35,7 +36,7 @@ class Calibration:
         count = len(self.normal.values)
         return None if count == 0 else (1 + int((self.normal.values >= np.float32(score)).sum())) / (count + 1)
 
-    @property
+    @cached_property
     def threshold(self) -> Threshold:
         """The image score above which an image is called defective; its value is None, with the reason, where the rule
         needs more normal images.
@@ -53,7 +54,7 @@ class Calibration:
             reason=reason,
         )
 
-    @property
+    @cached_property
     def pixel_threshold(self) -> float | None:
         """The value of the anomaly map above which a pixel is marked, by the same rule.
 

@@ -109,7 +109,8 @@ def _colours(name: str, array: np.ndarray, white: float | None) -> np.ndarray:
 
 
 def _levels(name: str, array: np.ndarray, white: float | None) -> np.ndarray:
-    """uint8 as it is; uint16 and floats as float32 from 0 to 1."""
+    """uint8 as it is; uint16 and floats as float32 from 0 to 1, whatever the order of their bytes."""
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype == np.uint8:
         return array
     if array.dtype == np.bool_:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from itertools import chain
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -23,11 +24,11 @@ from adbench.detector.fit.images import GivenImage
 from adbench.engine.features.feature_batch import as_given, rounded
 from adbench.engine.features.ignoring import blanked, with_ignored
 from adbench.engine.features.image_loader import Prepared, batch_of, grouped, prepared
-from adbench.engine.features.read_ahead import read_ahead
+from adbench.engine.features.read_ahead import done_behind, read_ahead
 from adbench.engine.features.tiles import ImageReading, tiling_of
 from adbench.engine.plan.settings import Settings
 from adbench.engine.run.method import Method, split_scores
-from adbench.errors import BadImage
+from adbench.errors import BadImage, DataError
 
 
 class ScoredImage(NamedTuple):
@@ -70,6 +71,10 @@ class ReadImage(NamedTuple):
     seconds: float
 
 
+Outcome: TypeAlias = ScoredImage | BadImage
+"""The scores of an image, or why there are none."""
+
+
 @dataclass(frozen=True)
 class Scoring:
     """Scores images with a fitted method.
@@ -93,17 +98,29 @@ class Scoring:
         """How the backbone reads the prepared images."""
         return ImageReading(tiling_of(self.method.preprocess), self.settings.batch_size)
 
-    def scores(self, images: Iterable[GivenImage]) -> Iterator[ScoredImage | BadImage]:
+    def score(self, image: GivenImage) -> Outcome:
+        """The scores of one image, or the error with which it cannot be read."""
+        with one_thread():
+            read = self.read(image)
+        if isinstance(read, BadImage):
+            return read
+        finish = self._begun([read])
+        with one_thread() if self._is_small else nullcontext():
+            return finish()[0]
+
+    def scores(self, images: Iterable[GivenImage]) -> Iterator[Outcome]:
         """The scores of each image, or the error with which it cannot be read; in order."""
         yield from self.scores_of(read_ahead(self.read, images, self.settings.workers, 2 * self.reading.images))
 
-    def scores_of(self, readings: Iterable[ReadImage | BadImage]) -> Iterator[ScoredImage | BadImage]:
+    def scores_of(self, readings: Iterable[ReadImage | BadImage]) -> Iterator[Outcome]:
         """As `scores`, of images that `read` has read."""
-        for group in grouped(readings, _size, self.reading.images):
-            if isinstance(group[0], BadImage):
-                yield from (bad for bad in group if isinstance(bad, BadImage))
-            else:
-                yield from self._scored([read for read in group if isinstance(read, ReadImage)])
+        works = map(self._begun, grouped(readings, _size, self.reading.images))
+        yield from chain.from_iterable(done_behind(works) if self._is_small else (work() for work in works))
+
+    @property
+    def _is_small(self) -> bool:
+        """Whether what follows the backbone is little work beside it, but for a search, which shares itself."""
+        return self.settings.device == "cpu" and isinstance(self.method.bank, VectorBank)
 
     def features(self, reads: Sequence[tuple[str, Prepared]], ignored: Sequence[np.ndarray | None]) -> Features:
         """The features of prepared images.
@@ -140,22 +157,54 @@ class Scoring:
         try:
             pixels = image.pixels(self.white)
             whole, ignored = self.shown(image, pixels)
-        except BadImage as error:
-            return error
-        ready = prepared(whole, self.method.preprocess)
+            ready = prepared(whole, self.method.preprocess)
+        except DataError as error:
+            return _unfit(image, error)
         return ReadImage(image, ready, Appearance.of(pixels), ignored, time.perf_counter() - started)
 
-    def _scored(self, reads: Sequence[ReadImage]) -> Iterator[ScoredImage]:
+    def _begun(self, group: Sequence[ReadImage | BadImage]) -> Callable[[], Sequence[Outcome]]:
+        """Compute the features of images of one size; what is returned scores them."""
         started = time.perf_counter()
+        reads = [read for read in group if isinstance(read, ReadImage)]
+        if not reads:
+            return lambda: [bad for bad in group if isinstance(bad, BadImage)]
         named = [(f"{place:016x}", read.prepared) for place, read in enumerate(reads)]
-        features = self.features(named, [read.ignored for read in reads])
-        with one_thread() if len(reads) == 1 and isinstance(self.method.bank, VectorBank) else nullcontext():
-            scores = split_scores(*self.method.score(features))
-            image_scores = self.method.aggregate(scores).tolist()
-        share = (time.perf_counter() - started) / len(reads)
-        for read, score, one, geometry in zip(reads, image_scores, scores, features.geometry, strict=True):
-            milliseconds = 1000 * (read.seconds + share)
-            yield ScoredImage(read.image, score, one, geometry, read.appearance, read.ignored, milliseconds)
+        try:
+            features = self.features(named, [read.ignored for read in reads])
+        except DataError as error:
+            return partial(self._unfit_among, reads, error)
+        return partial(self._finished, reads, features, time.perf_counter() - started)
+
+    def _finished(self, reads: Sequence[ReadImage], features: Features, spent: float) -> Sequence[Outcome]:
+        try:
+            return self._scored(reads, features, spent)
+        except DataError as error:
+            return self._unfit_among(reads, error)
+
+    def _unfit_among(self, reads: Sequence[ReadImage], error: DataError) -> Sequence[Outcome]:
+        """The outcome of each image alone, where one of them is not for this method: the others go on."""
+        if len(reads) == 1:
+            return [_unfit(reads[0].image, error)]
+        return [outcome for read in reads for outcome in self._begun([read])()]
+
+    def _scored(self, reads: Sequence[ReadImage], features: Features, spent: float) -> list[ScoredImage]:
+        """The images with their scores; computing the features took so many seconds."""
+        started = time.perf_counter()
+        scores = split_scores(*self.method.score(features))
+        image_scores = self.method.aggregate(scores).tolist()
+        share = (spent + time.perf_counter() - started) / len(reads)
+        return [
+            ScoredImage(read.image, score, one, geometry, read.appearance, read.ignored, 1000 * (read.seconds + share))
+            for read, score, one, geometry in zip(reads, image_scores, scores, features.geometry, strict=True)
+        ]
+
+
+def _unfit(image: GivenImage, error: DataError) -> BadImage:
+    """The reason why an image has no score; what a part says of its size names no file."""
+    if isinstance(error, BadImage):
+        return error
+    problem, _, advice = str(error).rpartition("; ")
+    return BadImage(image.name, problem, advice) if problem else BadImage(image.name, advice, "give another image")
 
 
 def _tensor(ignored: np.ndarray | None) -> Tensor | None:

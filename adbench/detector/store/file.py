@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -50,7 +51,8 @@ from adbench.engine.plan.threshold_rule import Rule
 from adbench.engine.process.error_text import words_of
 from adbench.engine.run.method import Method
 from adbench.engine.store.normal_scores import NormalScores
-from adbench.engine.store.record import WeightsInfo
+from adbench.engine.store.provenance import package_version
+from adbench.engine.store.record import PartInfo, WeightsInfo
 from adbench.engine.tuning.tuned_network import TunedNetwork
 from adbench.errors import DataError, StorageError, UnknownName, UsageError, WeightsError
 from adbench.registration.registry import Registry, holding
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
 
 BANK, NORMAL, IGNORE = "bank.safetensors", "normal.safetensors", "ignore.safetensors"
 BACKBONE = "backbone.safetensors"
+_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}==[0-9][A-Za-z0-9.+!_-]{0,99}")
 
 
 def write_detector(path: Path, fitted: DetectorState, *, bundle: bool = False) -> Path:
@@ -303,14 +306,22 @@ def _require_parts(path: Path, description: DetectorDescription, registry: Regis
             here = registry.get(part.kind, part.name)
         except UnknownName:
             raise UsageError(
-                f"{path}: it needs {part.kind} {part.name!r}, which is not installed; pip install"
-                f" {part.dist}=={part.dist_version}"
+                f"{path}: it needs {part.kind} {part.name!r}, which is not installed; {_way_to(part)}"
             ) from None
         if here.cls.version != part.version:
             raise UsageError(
                 f"{path}: it was made with version {part.version} of {part.kind} {part.name!r}, and here is version"
                 f" {here.cls.version}, which gives other scores; install {part.dist} {part.dist_version}, or fit anew"
             )
+
+
+def _way_to(part: PartInfo) -> str:
+    """How to get a part that is not here. A stranger names it: only the name of a package is put in a command."""
+    if not _PACKAGE.fullmatch(f"{part.dist}=={part.dist_version}"):
+        return "the file names no package that has it, so ask whoever made the file"
+    if package_version(part.dist) == part.dist_version:
+        return f"{part.dist} {part.dist_version} is here and has no such part, so ask whoever made the file"
+    return f"pip install {part.dist}=={part.dist_version}"
 
 
 def _require_weights(path: Path, description: DetectorDescription, weights: Sequence[Weights]) -> None:

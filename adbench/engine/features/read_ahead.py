@@ -1,4 +1,4 @@
-"""Work that threads do ahead of time, with its results in order."""
+"""Work that threads do ahead of time, or behind, with its results in order."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ import torch
 from adbench.api.networks.threads import one_thread
 
 Item = TypeVar("Item")
-
-
 Result = TypeVar("Result")
 
 
@@ -43,3 +41,35 @@ def read_ahead(work: Callable[[Item], Result], items: Iterable[Item], workers: i
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def done_behind(works: Iterable[Callable[[], Result]]) -> Iterator[Result]:
+    """Results of works in order; another thread does each, with one thread of torch, while the caller finds the next.
+
+    Args:
+        works: what takes time to find, and then time to do. Only one is done at a time. An error in finding one comes
+            behind the results of those before it.
+    """
+    rest = iter(works)
+    failure: Exception | None = None
+    threads, waiting = torch.get_num_threads(), deque[Future[Result]]()
+    with ThreadPoolExecutor(1, "adbench-behind", initializer=torch.set_num_threads, initargs=(threads,)) as pool:
+        while True:
+            try:
+                work = next(rest, None)
+            except Exception as error:  # noqa: BLE001 - raised below
+                failure = error
+                break
+            if work is None:
+                break
+            waiting.append(pool.submit(_alone, work))
+            if len(waiting) > 1:
+                yield waiting.popleft().result()
+        yield from (future.result() for future in waiting)
+    if failure is not None:
+        raise failure
+
+
+def _alone(work: Callable[[], Result]) -> Result:
+    with one_thread():
+        return work()

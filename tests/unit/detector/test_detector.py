@@ -10,6 +10,7 @@ from PIL import Image
 
 import adbench as ad
 from adbench.detector.detector import Detector
+from adbench.engine.run.method import Method
 from adbench.engine.store.predictions import read_predictions
 from adbench.errors import BadImage, DataError, StorageError, UnknownName, UsageError
 
@@ -163,6 +164,38 @@ def test_bad_images_are_named(toy_detector, tmp_path, spotted):
     found = list(toy_detector.outcomes([tmp_path / "bad.png", spotted]))
     assert isinstance(found[0], BadImage)
     assert found[1].is_anomalous
+
+
+def test_an_image_that_is_not_for_the_method_ends_nothing(toys, noise, spotted):
+    detector = Detector(**{**toys, "preprocess": "center-crop:size=32"}).fit(noise(8))
+    small = np.zeros((16, 16, 3), np.uint8)
+    found = list(detector.outcomes([spotted, small, small, spotted]))
+    assert [isinstance(one, BadImage) for one in found] == [False, True, True, False]
+    assert str(found[1]).startswith("image-000001: preprocessor 'center-crop': an image of 16x16 pixels is smaller")
+    with pytest.raises(BadImage, match="put 'resize' before it or make the crop smaller"):
+        detector.predict(small)
+
+
+def test_an_image_that_the_scorer_refuses_leaves_the_others_of_its_batch(toy_detector, noise, monkeypatch):
+    images, plain = list(noise(4, seed=3)), Method.score
+    bad = iter([True, True, False, False, True])  # the batch, then each image alone
+
+    def score(self, features):
+        if next(bad):
+            raise DataError("it has another grid; resize all images to one size")
+        return plain(self, features)
+
+    expected = [toy_detector.predict(image).score for image in images[1:3]]
+    monkeypatch.setattr(Method, "score", score)
+    found = list(toy_detector.outcomes(images))
+    assert [isinstance(one, BadImage) for one in found] == [True, False, False, True]
+    assert [one.score for one in found[1:3]] == expected
+    assert str(found[0]) == "image-000000: it has another grid; resize all images to one size"
+
+
+def test_numbers_of_another_byte_order_are_the_same_image(toy_detector, noise):
+    deep = noise(1)[0].astype(np.uint16) * 257
+    assert toy_detector.predict(deep.astype(">u2")).score == toy_detector.predict(deep).score
 
 
 def test_images_that_were_read_before_have_the_same_outcomes(toy_detector, tmp_path, spotted):

@@ -65,6 +65,8 @@ class Knn(Scorer):
         return {"bank": {"full": {}}, "aggregate": "scorer" if config.reweight else plain}
 
     def score(self, query: Features, bank: Bank) -> Scores:
+        import torch
+
         assert isinstance(bank, VectorBank)
         patches = query.need_patches(self.title)
         places = patches.shape[1] * patches.shape[2]
@@ -77,8 +79,9 @@ class Knn(Scorer):
         if not self.config.reweight:
             return Scores(scores)
         highest, place = scores.flatten(1).max(1)
-        rows = patches.flatten(1, 2)[range(len(query)), place.to(patches.device)]
-        known = nearest[:, 0].reshape(len(query), places)[range(len(query)), place]
+        each = torch.arange(len(query))
+        rows = patches.flatten(1, 2)[each, place.to(patches.device)]
+        known = nearest[:, 0].reshape(len(query), places)[each, place]
         return Scores(scores, highest * self._weights(rows.to(scores), known, bank, own))
 
     def compare(self, query: Features, bank: Bank, place: tuple[int, int]) -> PatchComparison:

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from adbench import UsageError
+from adbench.api.networks.threads import one_thread
 from adbench.api.search import exact
 from adbench.api.search.pca_bound import ProjectedRows
 from adbench.search import ExactIndex, exact_search, nearest_among
@@ -231,3 +232,31 @@ def test_nearest_among_candidates():
             expected = exact_search(query[row : row + 1], vectors[some], 4, metric)
             assert torch.equal(distances[row], expected[0][0])
             assert torch.equal(indices[row], some[expected[1][0]])
+
+
+@pytest.fixture
+def three_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("three_threads")
+@pytest.mark.parametrize("metric", ["l2", "cosine"])
+@pytest.mark.parametrize("excluding", [False, True])
+def test_pieces_of_queries_have_the_answers_of_all_together(metric, excluding, monkeypatch):
+    monkeypatch.setattr(exact, "PIECE", 1)
+    vectors, query = draw(300, 12), draw(41, 12, seed=1)
+    owners = [f"image {number % 5}" for number in range(300)]
+    exclude = [f"image {number % 7}" for number in range(41)] if excluding else None
+    index, asked, plain = ExactIndex(vectors, metric, owners=owners), [], ExactIndex._searched
+    expected = index.search(query, 2, exclude)
+    monkeypatch.setattr(
+        ExactIndex, "_searched", lambda self, some, *rest: asked.append(len(some)) or plain(self, some, *rest)
+    )
+    with one_thread():
+        torch.testing.assert_close(index.search(query, 2, exclude), expected, rtol=0, atol=0)
+        assert sorted(asked) == [13, 14, 14]
+        with pytest.raises(UsageError, match="one id for each query"):
+            index.search(query, 2, [*(exclude or ["x"] * 41), "one more"])

@@ -42,6 +42,14 @@ def test_resize_sizes(size, shape, expected, dtype):
     assert geometry.box == (0, 0, *shape)
 
 
+def test_a_line_of_pixels_is_not_enlarged_beyond_all_memory():
+    with pytest.raises(DataError, match="an image of 4x5120 pixels would become 163840 pixels long.*give resize both"):
+        Resize(size=128).apply(torch.zeros(3, 4, 5120, dtype=torch.uint8), Geometry.whole(4, 5120))
+    assert Resize(size=[8, 8]).target(4, 5120) == (8, 8)
+    assert Resize(size=128).target(128, 20000) == (128, 20000)
+    assert Resize(size=128).target(256, 40000) == (128, 20000)
+
+
 def test_resize_rounds_as_torchvision_does():
     transforms = pytest.importorskip("torchvision.transforms.v2.functional")
     for height in range(90, 120, 7):

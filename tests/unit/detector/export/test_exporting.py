@@ -298,3 +298,13 @@ def test_synthetic_images_have_the_type_of_the_frame() -> None:
     for image in synthetic_images(Frame(9, 7, deep=True)).values():
         assert image.shape == (9, 7, 3)
         assert 0 <= image.min() <= image.max() <= 1
+
+
+@pytest.mark.parametrize("place", ["missing/toy.onnx", "file/toy.onnx", "folder.onnx"])
+def test_a_place_that_cannot_be_written_is_told_before_the_work(place, toy_detector, tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting, "recorded", lambda *_: pytest.fail("the work began"))
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.onnx").mkdir()
+    with pytest.raises(StorageError, match=r"cannot be written: .*; give --out another place"):
+        toy_detector.export(tmp_path / place)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.onnx"]

@@ -3,8 +3,9 @@ import sys
 import threading
 
 import pytest
+import torch
 
-from adbench.engine.features.read_ahead import read_ahead
+from adbench.engine.features.read_ahead import done_behind, read_ahead
 
 
 def test_results_come_in_order_and_not_too_early():
@@ -52,3 +53,44 @@ def test_readers_take_no_thread_from_a_process_that_never_computed():
         for before in ("", read)
     }
     assert len(numbers) == 1, numbers
+
+
+def test_works_are_done_in_order_while_the_next_one_is_found():
+    found, done = threading.Event(), []
+
+    def work(number):
+        assert number or found.wait(10)  # the first one ends when the second one is found
+        done.append((number, torch.get_num_threads(), threading.current_thread()))
+        return number
+
+    def works():
+        yield lambda: work(0)
+        found.set()
+        yield from (lambda number=number: work(number) for number in range(1, 5))
+
+    assert list(done_behind(works())) == [0, 1, 2, 3, 4]
+    assert [number for number, *_ in done] == [0, 1, 2, 3, 4]
+    assert {threads for _, threads, _ in done} == {1}
+    assert len({thread for *_, thread in done} | {threading.main_thread()}) == 2
+    assert list(done_behind(())) == []
+
+
+def test_errors_of_works_and_of_finding_them_come_out():
+    def works():
+        yield lambda: 1
+        yield lambda: 1 / 0
+        yield lambda: 3
+
+    results = done_behind(works())
+    assert next(results) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+
+    def lost():
+        yield lambda: 1
+        raise KeyError
+
+    results = done_behind(lost())
+    assert next(results) == 1
+    with pytest.raises(KeyError):
+        next(results)
