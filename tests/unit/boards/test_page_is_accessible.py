@@ -97,6 +97,6 @@ def test_names_in_the_scatter_plot_cover_nothing(chromium, width):
 
 
 @pytest.mark.parametrize("width", [390, 1400])
-def test_an_axis_between_two_powers_of_ten_has_numbers(chromium, width):
+def test_a_cost_axis_of_one_size_has_numbers(chromium, width):
     opened(chromium, ROOT / "leaderboards" / "mvtec-mini" / "contaminated" / "index.html", width, "light")
     assert len(chromium.execute_script(NUMBERS)) >= 2
