@@ -76,7 +76,7 @@ class FirstAxes:
     """With fewer rows or queries, or more neighbours, a product along all leading axes takes no longer."""
     STAGES: tuple[int, ...] = (30, 78)
     """Axes that are compared before all of them, and with two channels beside them."""
-    LEAST_CANDIDATES, PER_ROWS = 64, 256
+    LEAST_CANDIDATES, PER_ROWS, MOST_CANDIDATES = 64, 64, 1 << 13
     """A query may have so many candidates at least, and one for so many rows: measuring more takes longer than a
     product along all leading axes."""
 
@@ -86,7 +86,7 @@ class FirstAxes:
         firsts = [self.rows[:, :axes] for axes in self._worth(self.rows.shape[1])]
         self.stages = [_with_ones(first, first.square().sum(1)) for first in firsts]
         self.sample, self.sampled_offsets = self.rows[::SAMPLED].contiguous(), self.offsets[::SAMPLED].contiguous()
-        self.most = max(self.LEAST_CANDIDATES, len(self.rows) // self.PER_ROWS)
+        self.most = min(max(self.LEAST_CANDIDATES, len(self.rows) // self.PER_ROWS), self.MOST_CANDIDATES)
 
     @classmethod
     def if_faster(cls, projected: ProjectedRows) -> FirstAxes | None:
