@@ -469,13 +469,12 @@ function pareto(members, metric, cost) {
   const series = cost.timed ? d3.group(points, (point) => point.device) : new Map([["all", points]]);
   const fronts = [...series.values()].map(paretoFront);
   const label = cost.more ? "ms/image" : cost.title;
-  const [least, most] = d3.extent(points, (point) => point.cost);
-  const tickFormat = most / least < 10 ? String : "~s"; // the latter leaves all numbers out between two powers of ten
+  const [type, told] = isNarrow(points) ? ["linear", ""] : ["log", "logarithmic, "];
   const heightOf = (width) => Math.max(280, Math.min(400, width * 0.62));
   const draw = (width) => ({
     height: heightOf(width),
     ...MARGINS,
-    x: { type: "log", label: `${label} (logarithmic, less is better) →`, ticks: 5, tickFormat, inset: INSET.x },
+    x: { type, label: `${label} (${told}less is better) →`, ticks: 5, tickFormat: "~s", inset: INSET.x },
     y: { label: `↑ ${board.metrics[metric]}, %`, nice: true, inset: INSET.y, ticks: 6 },
     color: { domain: devices, range: PALETTE },
     symbol: { domain: devices, range: SYMBOLS },
@@ -549,13 +548,19 @@ function labelled(candidates, points, width, height) {
   return kept;
 }
 
+/** Whether all costs are of about one size: between two powers of ten, a logarithmic axis may have no number. */
+function isNarrow(points) {
+  const [least, most] = d3.extent(points, (point) => point.cost);
+  return most / least < 4;
+}
+
 /** The scales of the plot, in pixels, as Plot makes them of the same options. */
 function scales(points, width, height) {
   const { marginTop, marginRight, marginBottom, marginLeft } = MARGINS;
   const costs = d3.extent(points, (p) => p.cost);
   const values = d3.extent(points, (p) => p.value);
   return [
-    d3.scaleLog(costs, [marginLeft + INSET.x, width - marginRight - INSET.x]),
+    (isNarrow(points) ? d3.scaleLinear : d3.scaleLog)(costs, [marginLeft + INSET.x, width - marginRight - INSET.x]),
     d3.scaleLinear(values, [height - marginBottom - INSET.y, marginTop + INSET.y]).nice(),
   ];
 }
