@@ -175,7 +175,7 @@ def _report_error(error: BaseException) -> int:
     """Print an error in one line; return the exit code."""
     if isinstance(error, click.ClickException):
         if isinstance(error, click.NoSuchOption):
-            error.possibilities = _meant(error)  # type: ignore[misc]  # where the hint is, whatever click says
+            error = click.NoSuchOption(error.option_name, possibilities=_meant(error), ctx=error.ctx)
         message = StringIO()
         error.show(message)  # several lines: usage, and maybe a page of help
         echo(*message.getvalue().rstrip("\n").split("\n"), err=True)
