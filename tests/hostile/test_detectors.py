@@ -97,8 +97,14 @@ def part(**fields):
 
 
 def test_plugins_that_are_missing_or_of_another_version_are_named(forged):
-    with pytest.raises(UsageError, match="needs preprocessor 'none-such', which is not installed; pip install"):
+    with pytest.raises(
+        UsageError, match="needs preprocessor 'none-such', which is not installed; adbench-core .* is here"
+    ):
         opened(forged(detector=part(name="none-such")))
+    with pytest.raises(UsageError, match="which is not installed; pip install adbench-mine==1.2"):
+        opened(forged(detector=part(name="none-such", dist="adbench-mine", dist_version="1.2")))
+    with pytest.raises(UsageError, match="the file names no package that has it"):
+        opened(forged(detector=part(name="none-such", dist="a; rm -rf /")))
     with pytest.raises(UsageError, match="made with version 7 of preprocessor 'resize'"):
         opened(forged(detector=part(version=7)))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from adbench_tune.cutpaste import CutPaste, examples
@@ -164,4 +166,5 @@ def test_cutpaste_learns_to_tell_pieces_from_normal_images():
     stream = ToyBatches()
     stream.batch = type(stream.batch)(stream.batch.ids[:8], plain.clone(), stream.batch.geometry[:8])
     told = CutPaste(steps=150, batch=8, rate=0.05).tune(toy_trainable(), stream, Context())
-    assert told.facts["loss_first"] > told.facts["loss_last"] + 0.2
+    guessing = math.log(3)  # the loss of one who guesses among three classes
+    assert told.facts["loss_last"] < min(told.facts["loss_first"], guessing / 2)
