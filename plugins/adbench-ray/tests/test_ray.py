@@ -11,8 +11,9 @@ import sys
 import threading
 
 import pytest
+import torch
 from adbench_ray import connection
-from adbench_ray.executor import Ray
+from adbench_ray.executor import Ray, answer
 
 from adbench import UsageError
 from adbench.executor import Ending, Job
@@ -109,6 +110,17 @@ def test_a_hanging_job_is_killed_at_its_limit_and_waiting_does_not_count(address
     assert all(
         ending == Ending(ending.job, None, "it was killed after 2 seconds", timeout=True) for ending in ended.values()
     )
+
+
+def test_a_job_has_as_many_threads_as_cores_whatever_the_environment_names(monkeypatch):
+    before = torch.get_num_threads()
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.setenv(name, "7")
+    try:
+        begun, ended = answer(lambda _: f"{torch.get_num_threads()} {os.environ['OMP_NUM_THREADS']}", "", before + 1)
+    finally:
+        torch.set_num_threads(before)
+    assert (begun, ended) == ((None, ""), (f"{before + 1} {before + 1}", ""))
 
 
 @pytest.mark.slow

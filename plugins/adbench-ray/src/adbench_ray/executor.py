@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import pickle
 import re
+import sys
 import time
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from pydantic import field_validator
 from adbench import Field, UsageError
 from adbench.executor import Ending, Executor, Job, Work, answer_or_reason
 from adbench_ray.connection import connected
+
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class Ray(Executor):
@@ -64,8 +68,9 @@ class Ray(Executor):
         """Submit all jobs to Ray."""
         needs = {"num_cpus": self.config.num_cpus, "num_gpus": self.config.num_gpus}
         task = ray.remote(max_retries=0, num_returns="streaming", **needs)(answer)
+        threads = max(1, round(self.config.num_cpus))
         try:
-            return [RayTask(job, task.remote(work, job.order)) for job in jobs]
+            return [RayTask(job, task.remote(work, job.order, threads)) for job in jobs]
         except (TypeError, pickle.PicklingError) as error:
             raise UsageError(
                 f"{self.title} cannot hand {work!r} to another process ({error}); move it to the top of a module"
@@ -90,10 +95,18 @@ class RayTask:
         self.deadline = time.monotonic() + (self.job.limit or math.inf)
 
 
-def answer(work: Work, order: str) -> Iterator[tuple[str | None, str]]:
+def answer(work: Work, order: str, threads: int) -> Iterator[tuple[str | None, str]]:
     """The work of a Ray worker: report the start, then the answer, or the reason why there is none."""
+    use_threads(threads)
     yield None, ""
     yield answer_or_reason(work, order)
+
+
+def use_threads(count: int) -> None:
+    """Compute with so many threads. Ray leaves the number alone where the environment of the run names one."""
+    os.environ.update(dict.fromkeys(_THREADS, str(count)))
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(count)
 
 
 def _endings(ray: Any, tasks: Iterable[RayTask]) -> Generator[Ending, None, None]:
