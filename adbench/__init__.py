@@ -167,7 +167,7 @@ _ELSEWHERE = {
         "read_size",
     ),
     "errors": ("IncompatibleParts", "PluginError", "UnitTimeout", "one_line", "printable"),
-    "executor": ("Ending", "Executor", "Job", "Work", "answer_or_reason"),
+    "executor": ("Ending", "Executor", "Job", "Work", "answer_or_reason", "use_threads"),
     "files": ("LocalFile", "atomic_write", "read_json", "read_plain", "read_yaml", "sha256_of"),
     "maps": ("Border", "Smoothing", "prepared_maps"),
     "metrics": (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from abc import abstractmethod
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
@@ -70,6 +72,19 @@ class Executor(Component):
 
 MOST_CHARACTERS = 1000
 """Of an error's text, in the reason why a job has no answer."""
+
+
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+
+
+def use_threads(count: int) -> None:
+    """Let a worker compute with so many threads, whatever the environment of the run names.
+
+    Libraries read their environment when they are imported; torch, where it is there already, is told.
+    """
+    os.environ.update(dict.fromkeys(_THREADS, str(count)))
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(count)
 
 
 def answer_or_reason(work: Work, order: str) -> tuple[str | None, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from adbench.executor import answer_or_reason
+from adbench.executor import answer_or_reason, use_threads
 
 try:
     import fcntl
@@ -33,7 +32,6 @@ ENDED = 256
 OWN = ".own"
 """What the name of a worker's folder of temporary files ends in, after its process id."""
 
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 _held: list[Any] = []  # the lock of this worker's slot, for as long as the worker lives
 
 
@@ -64,11 +62,6 @@ class Share:
     threads: int
     gpu: str | None = None
 
-    def environment(self) -> dict[str, str]:
-        """The variables that say so to libraries that are not imported yet."""
-        threads = dict.fromkeys(_THREADS, str(self.threads))
-        return threads if self.gpu is None else {**threads, "CUDA_VISIBLE_DEVICES": self.gpu}
-
 
 def settle(folder: Path, shares: Sequence[Share]) -> None:
     """Begin a worker's life, before it is given anything to do.
@@ -88,9 +81,9 @@ def settle(folder: Path, shares: Sequence[Share]) -> None:
     own.mkdir()
     os.environ["TMPDIR"] = tempfile.tempdir = str(own)
     share = shares[_free_slot(folder, len(shares))]
-    os.environ.update(share.environment())
-    if "torch" in sys.modules:  # the user's script imported it, and it has read its environment
-        sys.modules["torch"].set_num_threads(share.threads)
+    use_threads(share.threads)
+    if share.gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = share.gpu
 
 
 def _end_with_parent() -> None:

@@ -197,11 +197,8 @@ class _Points:
         self.vectors, self.sketches = vectors, Sketches.of(vectors)
         infinite = torch.full(every.shape, math.inf, device=vectors.device)
         self.everyone = Group(every, infinite, every >= 0, self.sketches.rows, self.sketches.own)
-        self.compared, self.chosen, self.count = (
-            every.new_zeros(len(every), dtype=torch.int32),
-            every.new_zeros(most),
-            0,
-        )
+        self.compared = every.new_zeros(len(every), dtype=torch.int32)
+        self.chosen, self.count = every.new_zeros(most), 0
         self.reached = torch.full((most + 1,), math.inf)
         self.seconds, self.prepared_s = torch.zeros(most, dtype=torch.float64), 0.0
         self._since = 0.0

@@ -173,10 +173,10 @@ def _environment() -> Environment:
 
     loader = FunctionLoader(lambda name: read("templates", name))
     made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    made.filters["pieces"] = pieces
+    made.filters["breakable"] = breakable
     return made
 
 
-def pieces(name: str) -> list[str]:
-    """A name in pieces, each with the separator behind it: between them it may break, as in the pages' scripts."""
-    return [piece for piece in re.split(r"(?<=[-+_/:,(])", name) if piece]
+def breakable(name: str) -> Markup:
+    """A name that may break behind its separators, as in the pages' scripts."""
+    return Markup("<wbr>").join(piece for piece in re.split(r"(?<=[-+_/:,(])", name) if piece)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import pickle
 import re
-import sys
 import time
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
@@ -15,10 +13,8 @@ from typing import Any
 from pydantic import field_validator
 
 from adbench import Field, UsageError
-from adbench.executor import Ending, Executor, Job, Work, answer_or_reason
+from adbench.executor import Ending, Executor, Job, Work, answer_or_reason, use_threads
 from adbench_ray.connection import connected
-
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class Ray(Executor):
@@ -97,16 +93,9 @@ class RayTask:
 
 def answer(work: Work, order: str, threads: int) -> Iterator[tuple[str | None, str]]:
     """The work of a Ray worker: report the start, then the answer, or the reason why there is none."""
-    use_threads(threads)
+    use_threads(threads)  # Ray leaves the number alone where the environment of the run names one
     yield None, ""
     yield answer_or_reason(work, order)
-
-
-def use_threads(count: int) -> None:
-    """Compute with so many threads. Ray leaves the number alone where the environment of the run names one."""
-    os.environ.update(dict.fromkeys(_THREADS, str(count)))
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(count)
 
 
 def _endings(ray: Any, tasks: Iterable[RayTask]) -> Generator[Ending, None, None]:
