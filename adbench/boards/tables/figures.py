@@ -131,7 +131,7 @@ def _reason(mark: str, note: str, version: int | None) -> str:
     evaluate = "run 'adbench evaluate' on its run"
     reasons = {
         "other images": "its images are not those of the board; run it again",
-        "not measured": evaluate,
+        "not measured": f"the method gives nothing that it reads, or else {evaluate}",
         "old metric": f"not version {version}; {evaluate}",
     }
     return reasons.get(mark) or plain(note) or ("undefined" if mark == UNDEFINED else "no reason given")

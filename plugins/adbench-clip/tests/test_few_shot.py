@@ -148,16 +148,18 @@ def test_max_exemplar_is_the_formula(seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("cost", [0.316, 10.0])
-def test_the_probe_is_scikit_learns(seed, cost):
+@pytest.mark.parametrize("cost", [0.316, 31.6])
+@pytest.mark.parametrize("balanced", [False, True])
+def test_the_probe_is_scikit_learns(seed, cost, balanced):
     linear = pytest.importorskip("sklearn.linear_model")
     vectors, classes, queries = random_case(seed, count=20)
     rows = unit(vectors).astype(np.float64)
-    reference = linear.LogisticRegression(C=cost, tol=1e-10, max_iter=5000).fit(rows, classes)
-    weight, bias = fitted_probe(torch.tensor(rows), torch.tensor(classes), cost)
-    np.testing.assert_allclose(weight, reference.coef_, atol=1e-5)
-    np.testing.assert_allclose(bias - bias.mean(), reference.intercept_ - reference.intercept_.mean(), atol=1e-5)
-    found = LogisticProbe(cost=cost).score(features(queries), exemplars(vectors, classes)).image
+    weights = "balanced" if balanced else None
+    reference = linear.LogisticRegression(C=cost, class_weight=weights, tol=1e-10, max_iter=20_000).fit(rows, classes)
+    weight, bias = fitted_probe(torch.tensor(rows), torch.tensor(classes), cost, balanced=balanced)
+    np.testing.assert_allclose(weight, reference.coef_, atol=1e-4)
+    np.testing.assert_allclose(bias - bias.mean(), reference.intercept_ - reference.intercept_.mean(), atol=1e-4)
+    found = LogisticProbe(cost=cost, balanced=balanced).score(features(queries), exemplars(vectors, classes)).image
     shares = reference.predict_proba(unit(queries).astype(np.float64))
     np.testing.assert_allclose(found, np.log((1 - shares[:, 0]) / shares[:, 0]), atol=1e-4)
 
