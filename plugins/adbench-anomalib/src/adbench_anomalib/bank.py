@@ -54,17 +54,19 @@ class Anomalib(EnergyBank):
         architecture: str | None = Field(
             None,
             description="the network, by anomalib's name: the decoder of reverse-distillation, the student of stfpm,"
-            " the encoder of dinomaly, small or medium of efficient-ad; none: the model's own",
+            " the encoder of dinomaly, inp-former, foundad, uninet or patchflow, small or medium of efficient-ad; none:"
+            " the model's own",
         )
         weights: WeightsOption = Field(
             "pretrained",
-            description="pretrained, random or a file: of the encoder of dinomaly, of efficient-ad's teacher",
+            description="pretrained, random or a file: of a network that the model brings itself, such as dinomaly's"
+            " encoder or efficient-ad's teacher",
         )
         random_seed: int = Field(0, ge=0, description="decides weights=random")
         auxiliary: Path | None = Field(
             None,
             description="folder of images that are no part of the dataset: natural ones for efficient-ad, textures for"
-            " draem",
+            " draem and glass",
         )
 
         @field_validator("model")

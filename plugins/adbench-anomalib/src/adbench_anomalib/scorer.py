@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class AnomalibScores(Scorer):
     """A pixel's score is that of the model's map, and an image's score the model's own.
 
-    Most models score an image by the highest pixel of its map; Dinomaly by the mean of the highest 1 % of a smoothed
-    one, SuperSimpleNet by a head of its own.
+    Most models score an image by the highest pixel of its map; Dinomaly and INP-Former by the mean of the highest 1 %
+    of a smoothed one, SuperSimpleNet by a head of its own, others by patches before their map was enlarged.
     """
 
     name: ClassVar[str] = "anomalib"

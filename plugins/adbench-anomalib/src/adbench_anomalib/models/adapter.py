@@ -68,6 +68,7 @@ class Adapter(ABC):
         usual: the usual one; empty for a model that has one form alone.
         multiple: sides of images must be a multiple of this.
         least: the shortest side of an image in pixels.
+        square: whether images must be as high as wide.
         held_out: share of the images that nothing is trained on, which `finish` is shown.
         wants_auxiliary: what the folder of other images must hold; empty for a model that needs none.
         own: whether the model brings a pretrained network itself.
@@ -86,6 +87,7 @@ class Adapter(ABC):
     architectures: ClassVar[tuple[str, ...] | None] = ()
     multiple: ClassVar[int] = 1
     least: ClassVar[int] = 1
+    square: ClassVar[bool] = False
     held_out: ClassVar[float] = 0.0
     wants_auxiliary: ClassVar[str] = ""
     own: ClassVar[bool] = False
@@ -128,9 +130,13 @@ class Adapter(ABC):
         """Refuse images that the network cannot read.
 
         Raises:
-            UsageError: sides are no multiples, or too short.
+            UsageError: sides are no multiples, too short, or not equal.
         """
         height, width = size
+        if self.square and height != width:
+            raise UsageError(
+                f"{self.setting.who} reads square images alone, not {height} x {width}; resize them to one side"
+            )
         if height % self.multiple or width % self.multiple or min(size) < self.least:
             needs = f"sides that are multiples of {self.multiple}" if self.multiple > 1 else "sides"
             raise UsageError(

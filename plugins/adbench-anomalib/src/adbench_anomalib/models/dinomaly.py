@@ -44,22 +44,32 @@ class DinomalyAdapter(Adapter):
         return hub_file(repo, FILE), f"{repo}/{FILE}"
 
     def network(self, layout: Layout) -> Any:  # noqa: ARG002  it takes images of any size
-        from anomalib.models.image.dinomaly import torch_model
-
-        from adbench_anomalib.models.given import standing_in
-
         source = self.setting.weights
         assert source is not None
-        with anomalibs_positions(), standing_in(torch_model, None), source.seeded():
-            network = torch_model.DinomalyModel(encoder_name=self.architecture)
+        with anomalibs_positions(), source.seeded():
+            network = self.built()
         encoder = network.encoder.feature_extractor
         own = encoder.state_dict()
         state = source.read(lambda part: len(own.keys() & part.keys()))
         if state is not None:
             load_strictly(encoder, state, self.setting.who, is_head)
         network.requires_grad_(requires_grad=False)
-        _start(self.learned(network).requires_grad_(requires_grad=True))
+        self.learned(network).requires_grad_(requires_grad=True)
+        self.start(network)
         return network
+
+    def built(self) -> Any:
+        """Build anomalib's network, which draws the weights of its encoder first."""
+        from anomalib.models.image.dinomaly import torch_model
+
+        from adbench_anomalib.models.given import standing_in
+
+        with standing_in(torch_model, None):
+            return torch_model.DinomalyModel(encoder_name=self.architecture)
+
+    def start(self, network: Any) -> None:
+        """Draw initial weights from the global generator, which the bank has seeded; the encoder's seed is another."""
+        _start(self.learned(network))
 
     def learned(self, network: Any) -> nn.ModuleDict:
         from torch import nn

@@ -33,6 +33,43 @@ class GivenLayers(nn.Module):
         return dict(zip(self._names, self.held, strict=True)) if self._names else list(self.held)
 
 
+class NormedLayers(GivenLayers):
+    """In place of anomalib's `LayerNormFeatureExtractor`, with the parts that its U-Flow reads.
+
+    Args:
+        shapes: channels, height and width of each layer, the finest first.
+        scale_factors: by how much each layer is smaller than the image.
+    """
+
+    def __init__(self, shapes: Sequence[tuple[int, int, int]], scale_factors: Sequence[int]) -> None:
+        super().__init__([shape[0] for shape in shapes], [])
+        self.channels, self.scale_factors = list(self.out_dims), list(scale_factors)
+        self.scales = range(len(shapes))
+        self.feature_normalizations = nn.ModuleList(nn.LayerNorm(list(shape)) for shape in shapes)
+
+    def forward(self, _images: Tensor | None) -> list[Tensor]:
+        """The normalised layers."""
+        return [norm(layer) for norm, layer in zip(self.feature_normalizations, self.held, strict=True)]
+
+
+@contextmanager
+def replaced(owner: Any, **parts: Any) -> Iterator[None]:
+    """Let a module or class of anomalib's have other parts inside this block.
+
+    Args:
+        owner: the module or class.
+        **parts: by the names that they replace.
+    """
+    real = {name: vars(owner)[name] for name in parts}
+    for name, part in parts.items():
+        setattr(owner, name, part)
+    try:
+        yield
+    finally:
+        for name, part in real.items():
+            setattr(owner, name, part)
+
+
 @contextmanager
 def standing_in(module: ModuleType, given: GivenLayers | None) -> Iterator[None]:
     """Build one of anomalib's networks in this block without loading or downloading weights.
@@ -41,7 +78,7 @@ def standing_in(module: ModuleType, given: GivenLayers | None) -> Iterator[None]
         module: of the network; its encoders are made through its name ``TimmFeatureExtractor``.
         given: takes the place of frozen encoders; None: they are made with random weights.
     """
-    real: Any = module.TimmFeatureExtractor
+    real: Any = vars(module)["TimmFeatureExtractor"]
 
     def made(*args: Any, requires_grad: bool = False, **options: Any) -> nn.Module:
         if given is not None and not requires_grad:
@@ -49,11 +86,8 @@ def standing_in(module: ModuleType, given: GivenLayers | None) -> Iterator[None]
         found: nn.Module = real(*args, requires_grad=requires_grad, **{**options, "pre_trained": False})
         return found
 
-    module.TimmFeatureExtractor = made  # type: ignore[attr-defined]
-    try:
+    with replaced(module, TimmFeatureExtractor=made):
         yield
-    finally:
-        module.TimmFeatureExtractor = real  # type: ignore[attr-defined]
 
 
 def blank(size: tuple[int, int], like: Tensor) -> Tensor:
