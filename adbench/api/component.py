@@ -181,13 +181,17 @@ def without_retired(cls: type[Component], options: Mapping[str, Any]) -> dict[st
 def option_error(cls: type[Component], error: ValidationError) -> UsageError:
     """A pydantic error as one sentence that names the component, the option and the fix."""
     first = error.errors()[0]
-    option = ".".join(str(part) for part in first["loc"]) or "options"
+    option = ".".join(str(part) for part in first["loc"])
     where = f"of {cls.kind} {cls.name!r}"
     if first["type"] == "extra_forbidden":
         return UnknownName("option", option, cls.Config.model_fields, where)
-    given = "" if first["type"] == "missing" else f" (given: {first['input']!r})"
     fault = first["msg"].removeprefix("Value error, ")  # pydantic's, before what a component's own check says
-    return UsageError(f"option {option!r} {where}: {fault[:1].lower()}{fault[1:]}{given}")
+    fault = f"{where}: {fault[:1].lower()}{fault[1:]}"
+    if not option:  # a check of several options together
+        given = ", ".join(f"{name}={value}" for name, value in dict(first["input"]).items())
+        return UsageError(f"options {fault}{given and f' (given: {given})'}")
+    given = "" if first["type"] == "missing" else f" (given: {first['input']!r})"
+    return UsageError(f"option {option!r} {fault}{given}")
 
 
 __all__ = ["Component", "Config", "Field", "LocalFile", "option_error", "sha256_of"]

@@ -110,8 +110,10 @@ def protocol_from(options: Mapping[str, Any]) -> Protocol:
     grid: Any = evaluation if evaluation == "original" else int(evaluation)
     allow = (Source.NOTHING, Source.TRAIN, *(source for source in _GRANTED if source.value in granted))
     fault = fault_of_labels(allow, options["defect_shots"], options["contaminate"], options["model_per"])
+    if (Source.LABELLED in allow) != (options["defect_shots"] is not None):
+        fault = "--allow labelled and --defect-shots N go together; give both, or none of them"
     if fault:
-        raise UsageError(f"--allow labelled and --defect-shots: {fault}")
+        raise UsageError(fault)
     return Protocol(
         **{name: options[name] for name in _RULES}, evaluation=grid, allow=allow, class_names="class-names" in granted
     )

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from adbench.errors import StorageError
 from adbench.registration.installed_state import InstalledState
@@ -137,11 +137,24 @@ def _recipes(registry: Registry) -> Iterator[Row]:
 
 
 def options_of(cls: type[Component]) -> dict[str, dict[str, Any]]:
-    """Name, default and help of each option of a component."""
+    """Name, default, help and, where there are some, the choices of each option of a component."""
     return {
-        name: {"default": _default(info), "required": info.is_required(), "help": info.description or ""}
+        name: {
+            "default": _default(info),
+            "required": info.is_required(),
+            "help": info.description or "",
+            **({"choices": choices} if (choices := _choices(info.annotation)) else {}),
+        }
         for name, info in cls.Config.model_fields.items()
     }
+
+
+def _choices(annotation: Any) -> list[str]:
+    """The values that a type names one by one; empty for any other type."""
+    parts = [part for part in get_args(annotation) if part is not type(None)]
+    if get_origin(annotation) is Literal:
+        return [str(part) for part in parts]
+    return _choices(parts[0]) if len(parts) == 1 and get_origin(parts[0]) is Literal else []
 
 
 def _default(info: Any) -> str:

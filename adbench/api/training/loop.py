@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from adbench.api.training.budget import Budget, Optimization
-from adbench.api.training.checkpoint import Checkpoint
+from adbench.api.training.checkpoint import FOLDER, Checkpoint
 from adbench.api.training.order import ExampleOrder
 from adbench.errors import UsageError
 
@@ -78,7 +78,7 @@ class Training:
             [steps] float32: the losses.
 
         Raises:
-            UsageError: a loss is not finite; the step is named, and the last valid checkpoint stays.
+            UsageError: a loss or a weight is not finite; the step is named, and the last valid checkpoint stays.
         """
         import torch
 
@@ -89,8 +89,10 @@ class Training:
             while len(self.losses) < self.budget.steps:
                 self._some_steps(min(LOOK, self.budget.steps - len(self.losses)))
                 self._ctx.watch(f"{STAGE}, loss {self.losses[-1]:.4g}", len(self.losses), self.budget.steps)
-                if checkpoint is not None:
+                if checkpoint is not None and checkpoint.is_due(self):
+                    self._require_finite()  # or a valid checkpoint would be replaced by one that leads nowhere
                     checkpoint.keep(self)
+        self._require_finite()
         if checkpoint is not None:
             checkpoint.done()
         return torch.tensor(self.losses)
@@ -133,7 +135,7 @@ class Training:
         if ctx.cache is None:
             return None
         surroundings = {"seed": ctx.stream_seed(self._name), "device": ctx.device}
-        return Checkpoint(ctx.cache / self._name, {**about, **surroundings}, examples)
+        return Checkpoint(ctx.cache / FOLDER / self._name, {**about, **surroundings}, examples)
 
     def _some_steps(self, count: int) -> None:
         import torch
@@ -141,12 +143,22 @@ class Training:
         losses = torch.stack([self._step() for _ in range(count)]).cpu()
         wrong = losses.isfinite().logical_not()
         if wrong.any():
-            step = len(self.losses) + int(wrong.nonzero()[0]) + 1
+            step, loss = len(self.losses) + int(wrong.nonzero()[0]) + 1, float(losses[wrong][0])
+            if step == 1:  # no rate has had any effect yet
+                raise UsageError(
+                    f"{self._who}: its loss is {loss} at step 1 of {self.budget.steps}, before anything was learned;"
+                    " the values that it learns from are too large for it: scale them, or choose another backbone"
+                )
             raise UsageError(
-                f"{self._who}: its loss became {float(losses[wrong][0])} at step {step} of {self.budget.steps}; use a"
-                " smaller rate"
+                f"{self._who}: its loss became {loss} at step {step} of {self.budget.steps}; use a smaller rate"
             )
         self.losses.extend(losses.tolist())
+
+    def _require_finite(self) -> None:
+        """Refuse weights that are not finite: the last step can spoil them after its loss was finite."""
+        if not all(bool(one.isfinite().all()) for one in self._trained):
+            step = f"step {len(self.losses)} of {self.budget.steps}"
+            raise UsageError(f"{self._who}: its weights became NaN or infinite at {step}; use a smaller rate")
 
     def _step(self) -> Tensor:
         """Run one step; returns its loss."""

@@ -23,10 +23,10 @@ class Align(Preprocessor):
     """Turns the object into one pose: in the middle, its longest axis level, the same side first, and of one size.
 
     The pose comes from the object's outline (Canny's edges) by principal components of the area inside it. An image
-    stays as it is, without a warp in its `Geometry`, if its outline is not closed, covers hardly anything or nearly all
-    of it, or touches three of its sides (a texture), and if the object is about as wide as long (its angle is
-    undefined). The record counts the test images that were turned (`turned_test`). Each image's own content decides its
-    pose. Maps are turned back: pixels that the turned image does not show have the lowest score.
+    stays as it is, without a warp in its `Geometry`, if its outline is not closed (the border cuts the object, or there
+    is a texture), if it covers hardly anything or nearly all of the image, and if the object is about as wide as long
+    (its angle is undefined). The record counts the test images that were turned (`turned_test`). Each image's own
+    content decides its pose. Maps are turned back: pixels that the turned image does not show have the lowest score.
     """
 
     name = "align"
@@ -37,7 +37,9 @@ class Align(Preprocessor):
     )
 
     class Config(Preprocessor.Config):
-        sigma: float = Field(2.0, gt=0, le=20, description="Gaussian before Canny's edges, in pixels at 512 a side")
+        sigma: float = Field(
+            2.0, gt=0, le=20, description="Gaussian before Canny's edges, in pixels; larger images are shrunk to 512"
+        )
         elongation: float = Field(
             1.2,
             ge=1,

@@ -64,8 +64,8 @@ def pose_of(luminance: np.ndarray, sigma: float) -> Pose | None:
     region = _object(shrunk, sigma)
     if region is None:
         return None
-    per = luminance.shape[0] / shrunk.shape[0]
-    return _pose(region.coords + 0.5, per)
+    per = [whole / part for whole, part in zip(luminance.shape, shrunk.shape, strict=True)]
+    return _pose((region.coords + 0.5) * per)
 
 
 def _shrunk(luminance: np.ndarray) -> np.ndarray:
@@ -98,8 +98,8 @@ def _touched(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> int:
     return sum((box[0] <= 1, box[1] <= 1, box[2] >= shape[0] - 1, box[3] >= shape[1] - 1))
 
 
-def _pose(points: np.ndarray, per: float) -> Pose:
-    """The pose of an area, of whose pixels these are the centres [N, 2], in pixels of `per` original ones."""
+def _pose(points: np.ndarray) -> Pose:
+    """The pose of an area that these points [N, 2] cover evenly."""
     import numpy as np
 
     centre = points.mean(0)
@@ -111,10 +111,10 @@ def _pose(points: np.ndarray, per: float) -> Pose:
         first, along = -first, -along
     across = offsets @ np.array([first[1], -first[0]])  # the first axis turned by 90 degrees, from x towards y
     return Pose(
-        y=float(centre[0]) * per,
-        x=float(centre[1]) * per,
+        y=float(centre[0]),
+        x=float(centre[1]),
         angle=math.atan2(first[0], first[1]),
-        spread=math.sqrt(variances[1]) * per,
+        spread=math.sqrt(variances[1]),
         elongation=float(variances[1] / max(variances[0], 1e-9)),
         mirrored=_skewness(across) < -CLEAR,
     )

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from adbench.engine.features.cache_files import FolderInfo
 
 
-_OTHERS = ("runtimes", "masks", "tuned", "listing")
-"""Folders beside the features: files of backbones, maskers and tuners, and the list of what is installed."""
+_OTHERS = ("runtimes", "masks", "tuned", "training", "listing")
+"""Folders beside the features: files of backbones, maskers and tuners, checkpoints of trainings that were stopped, and
+the list of what is installed."""
 
 
 @click.group("cache")
 def command() -> None:
-    """Show or clear the cache: features, exported and tuned networks, and masks."""
+    """Show or clear the cache: features, exported and tuned networks, checkpoints of trainings, and masks."""
 
 
 @command.command("info")
@@ -67,10 +68,11 @@ def sizes_of(cache: Path, features: Iterable[FolderInfo]) -> str:
     """The sizes of what a cache folder holds, its folders of features among them, and the disk's free space."""
     size = sum(info.size for info in features)
     free = shutil.disk_usage(cache).free
-    networks, tuned, masks = (_mb(_size(cache / name)) for name in ("runtimes", "tuned", "masks"))
+    names = ("runtimes", "tuned", "training", "masks")
+    networks, tuned, stopped, masks = (_mb(_size(cache / name)) for name in names)
     return (
-        f"features: {_mb(size)} MB; exported networks: {networks} MB; tuned networks: {tuned} MB; masks: {masks} MB; "
-        f"free on this disk: {_mb(free)} MB"
+        f"features: {_mb(size)} MB; exported networks: {networks} MB; tuned networks: {tuned} MB; stopped trainings:"
+        f" {stopped} MB; masks: {masks} MB; free on this disk: {_mb(free)} MB"
     )
 
 

@@ -159,10 +159,7 @@ def _options(options: Mapping[str, Any]) -> str:
 def _of_component(entry: Entry) -> Facts:
     from adbench.registration.listing import options_of
 
-    options = {
-        name: f"{option['help']} ({'required' if option['required'] else 'default ' + option['default']})"
-        for name, option in options_of(entry.cls).items()
-    }
+    options = {name: f"{option['help']} ({_may_be(option)})" for name, option in options_of(entry.cls).items()}
     facts: Facts = {
         entry.kind: entry.name,
         "version": entry.cls.version,
@@ -173,6 +170,13 @@ def _of_component(entry: Entry) -> Facts:
     if entry.kind == "dataset":
         facts |= dict(_about_dataset(entry))
     return {name: value for name, value in facts.items() if value}
+
+
+def _may_be(option: Mapping[str, Any]) -> str:
+    """The default of an option, and its choices where they are named one by one."""
+    default = "required" if option["required"] else f"default {option['default']}"
+    others = [choice for choice in option.get("choices", ()) if choice != option["default"]]
+    return f"{default}; or {', '.join(others)}" if others else default
 
 
 def _about_dataset(entry: Entry) -> Iterator[tuple[str, str]]:

@@ -52,9 +52,11 @@ def draw_exemplars(
     for defect, images in sorted(types.items()):
         needed = max((seed + 1) * shots, shots + 1)
         if len(images) < needed:
+            found = f"{len(images)} different test image{'s' if len(images) > 1 else ''}"
+            way = "use fewer defect shots or a smaller seed" if len(images) > 1 else "add images of it, or leave it out"
             raise DataError(
-                f"category {category!r} has {len(images)} test images with the defect {defect!r}: draw {seed} of"
-                f" {shots} labelled exemplars and one to judge need {needed}; use fewer defect shots or a smaller seed"
+                f"category {category!r} has {found} with the defect {defect!r}: draw {seed} of {shots} labelled"
+                f" exemplars and one to judge need {needed}; {way}"
             )
         exemplars += images[seed * shots : (seed + 1) * shots]
     drawn = {digests[sample.id] for sample in exemplars}

@@ -131,6 +131,12 @@ def test_a_loss_that_is_not_finite_names_the_step(fitted, layers, layer_stream):
         fitted(layer_stream(layers(5)), rate=1e30, steps=60)
 
 
+def test_a_layer_of_one_channel_has_no_halves(layer_stream):
+    bank = FastFlow(**{**BRIEF, "blocks": 2})
+    with pytest.raises(UsageError, match="bank 'fastflow' couples one half of the channels with the other.*cflow"):
+        bank.fit(layer_stream({"layer1": torch.rand(3, 4, 4, 1)}), Context())
+
+
 def test_no_images(fitted, layer_stream):
     with pytest.raises(DataError, match="cannot learn from nothing"):
         fitted(layer_stream())

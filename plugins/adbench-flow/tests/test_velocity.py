@@ -31,6 +31,16 @@ def test_a_value_that_never_changes_is_not_blown_up():
     assert whitening(rows).abs().max() < 10
 
 
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e6])
+def test_vectors_that_are_all_equal_are_only_centred(value):
+    """Nothing is known of their spread: a division by its rounding would make any other vector infinite."""
+    rows = torch.full((50, 3), value)
+    whitening = Whitening(3)
+    whitening.fit(rows)
+    assert whitening(rows).abs().max() <= 1e-6 * value
+    assert whitening(rows + 1).square().sum(1).max() == pytest.approx(3, rel=0.1)
+
+
 class Still(nn.Module):
     """The velocity 0 everywhere."""
 

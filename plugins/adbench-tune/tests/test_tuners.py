@@ -9,6 +9,7 @@ import torch
 from adbench_tune.cutpaste import CutPaste, examples
 from adbench_tune.dino import Dino
 from adbench_tune.ibot import Ibot
+from safetensors.torch import load
 
 from adbench import Context, UsageError
 from adbench.testing.toy_network import ToyBatches, toy_trainable
@@ -119,9 +120,7 @@ def test_a_loss_that_is_not_finite_names_the_step_and_leaves_the_checkpoint(tmp_
     with pytest.raises(UsageError, match=r"tuner 'cutpaste': its loss became (nan|inf) at step 105 of 120"):
         tuner.tune(trainable, ToyBatches(), ctx)
     (kept,) = tmp_path.rglob("*.safetensors")
-    from safetensors.torch import load_file
-
-    assert len(load_file(kept)["losses"]) == 100
+    assert len(load(kept.read_bytes()[32:])["losses"]) == 100  # behind the digest of the file
 
 
 LONG = [CutPaste(steps=120, batch=2), Dino(**{**BRIEF, "steps": 120})]

@@ -2,7 +2,7 @@ import os
 from typing import ClassVar
 
 import pytest
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from adbench import Aggregator, Field, UnknownName, UsageError
 from adbench.files import LocalFile, sha256_of
@@ -47,6 +47,27 @@ def test_what_a_components_own_check_says_is_shown_as_it_is():
 
     with pytest.raises(UsageError, match=r"^option 'amount' of aggregator 'odd': must be odd \(given: 2\)$"):
         Odd(amount=2)
+
+
+def test_a_check_of_several_options_names_them_all():
+    class Two(Sample):
+        """For tests."""
+
+        name = "two"
+
+        class Config(Sample.Config):
+            most: int = 1
+
+            @model_validator(mode="after")
+            def _in_order(self):
+                if self.amount > self.most:
+                    raise ValueError("Too much")
+                return self
+
+    with pytest.raises(UsageError, match=r"^options of aggregator 'two': too much \(given: amount=3, most=2\)$"):
+        Two(amount=3, most=2)
+    with pytest.raises(UsageError, match=r"^options of aggregator 'two': too much \(given: amount=2\)$"):
+        Two(amount=2)
 
 
 def test_an_unknown_option_suggests_the_nearest():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from adbench import Field
+from adbench import Field, UsageError
 from adbench_flow.trained import Shape, TrainedEnergy
 
 if TYPE_CHECKING:
@@ -42,5 +42,10 @@ class FastFlow(TrainedEnergy):
         from adbench_flow.maps_flow import MapsFlow
 
         options = self.config
+        if any(channels < 2 for channels, _, _ in shapes):
+            raise UsageError(
+                f"{self.title} couples one half of the channels with the other, and a layer has one channel alone; read"
+                " other layers, or use the bank cflow"
+            )
         kernels = [3 if options.kernels == "3" or number % 2 == 0 else 1 for number in range(options.blocks)]
         return MapsFlow(shapes, kernels, options.ratio, options.clamp, probability=options.energy == "probability")

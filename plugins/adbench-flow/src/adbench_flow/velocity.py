@@ -22,6 +22,9 @@ SCALE = 1000.0
 LEAST = 1e-5
 """Variances below this share of the largest one count as this much: whitening would make rounding large."""
 
+ROUNDING = 1e-6
+"""A spread below this share of the largest value is only rounding, and counts as none."""
+
 
 class Whitening(nn.Module):
     """Vectors made uncorrelated, with variances of one.
@@ -39,16 +42,16 @@ class Whitening(nn.Module):
         self.register_buffer("matrix", torch.eye(channels))
 
     def fit(self, rows: Tensor) -> None:
-        """Take mean and covariance of vectors [N, C], in double precision."""
+        """Take mean and covariance of vectors [N, C], in double precision; equal vectors are only centred."""
         mean = rows.mean(0, dtype=torch.float64)
         covariance = torch.zeros(len(mean), len(mean), dtype=torch.float64)
         for part in torch.split(rows, 1 << 14):
             centred = part.double() - mean
             covariance += centred.T @ centred
         values, axes = torch.linalg.eigh(covariance / len(rows))
-        least = (LEAST * values.max()).clamp(min=torch.finfo(torch.float32).tiny)
         self.mean.copy_(mean)
-        self.matrix.copy_(axes / values.clamp(min=least).sqrt())
+        if values.max() > (ROUNDING * rows.abs().max().double()) ** 2:
+            self.matrix.copy_(axes / values.clamp(min=LEAST * values.max()).sqrt())
 
     def forward(self, rows: Tensor) -> Tensor:
         """Whitened vectors [N, C]."""

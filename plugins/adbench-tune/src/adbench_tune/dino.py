@@ -56,7 +56,10 @@ class Dino(Tuner):
         @model_validator(mode="after")
         def _blocks_learn(self) -> Dino.Config:
             if self.steps and self.head_steps >= self.steps:
-                raise ValueError(f"head_steps={self.head_steps} leaves none of {self.steps} steps to the blocks")
+                raise ValueError(
+                    f"head_steps={self.head_steps} leaves none of {self.steps} steps to the blocks; give fewer"
+                    " head_steps, or more steps"
+                )
             return self
 
     config: Config

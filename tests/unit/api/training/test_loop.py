@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from safetensors.torch import load, save
 from torch import nn
 
 from adbench import Context, UsageError
+from adbench.api.networks.exports import read_checked, write_checked
 from adbench.training import Budget, Optimization, Training, loss_facts
 
 RATE, STEPS = 0.05, 20
@@ -120,13 +122,106 @@ def test_a_checkpoint_of_another_training_is_left_alone(other, closely, tmp_path
     assert len(files(tmp_path)) == 1
 
 
-def test_a_damaged_checkpoint_is_passed_over(closely, tmp_path):
-    ctx = Context(cache=tmp_path)
+def stopped(ctx):
+    """The file of the checkpoint of a training that was stopped at its 13th step."""
     with pytest.raises(KeyboardInterrupt):
         Run(ctx, spoilt={13}).run()
-    files(tmp_path)[0].write_bytes(b"no tensors")
+    return files(ctx.cache)[0]
+
+
+def cut(file):
+    file.write_bytes(file.read_bytes()[:-8])
+
+
+def changed(file):
+    """One bit of the losses or the weights is another: safetensors would not notice."""
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 64
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [cut, changed, lambda file: file.write_bytes(b"no tensors")])
+def test_a_damaged_checkpoint_is_passed_over(damage, closely, tmp_path):
+    ctx = Context(cache=tmp_path)
+    damage(stopped(ctx))
     run = Run(ctx)
     assert torch.equal(run.run(), Run().run())
+    assert len(run.drawn) == STEPS
+
+
+@pytest.mark.parametrize("part", ["network.weight", "optimizer.0.exp_avg", "noise", "losses"])
+def test_a_checkpoint_that_does_not_fit_changes_nothing(part, closely, tmp_path):
+    """Another release may have built the network in another way, under the same options and version."""
+    ctx = Context(cache=tmp_path)
+    file = stopped(ctx)
+    state = load(read_checked(file))
+    del state[part]
+    state["network.order"] = state["network.order"].flip(0)
+    state["optimizer.7.exp_avg"] = torch.zeros(2)
+    write_checked(file, save(state))
+    run = Run(ctx)
+    assert torch.equal(run.run(), Run().run())
+    assert torch.equal(run.network.order, Line().order)
+    assert len(run.drawn) == STEPS
+
+
+def test_two_trainings_that_share_a_cache_do_not_disturb_each_other(closely, tmp_path):
+    """One ends, and deletes the checkpoint of both, while the other one still trains."""
+    ctx, whole = Context(cache=tmp_path), Run()
+    losses = whole.run()
+    first, second = Run(ctx), Run(ctx)
+    usual = first.loss
+
+    def loss(chosen, noise):
+        if len(first.drawn) == 12:
+            assert torch.equal(second.run(), losses)
+        return usual(chosen, noise)
+
+    first.training._loss = loss
+    assert torch.equal(first.run(), losses)
+    assert torch.equal(first.network.weight, second.network.weight)
+    assert torch.equal(first.network.weight, whole.network.weight)
+    assert files(tmp_path) == []
+
+
+def test_slow_steps_are_kept_by_the_clock(monkeypatch, tmp_path):
+    monkeypatch.setattr("adbench.api.training.checkpoint.SECONDS", 0.0)
+    stopped(Context(cache=tmp_path))
+    rest = Run(Context(cache=tmp_path))
+    assert torch.equal(rest.run(), Run().run())
+    assert len(rest.drawn) == STEPS - 10  # a look is taken every ten steps
+
+
+def test_a_first_loss_that_is_not_finite_is_no_question_of_the_rate():
+    run = Run()
+    usual = run.training._step
+    run.training._step = lambda: usual() * torch.inf
+    with pytest.raises(UsageError, match="its loss is inf at step 1 of 20, before anything was learned; the values"):
+        run.run()
+
+
+class Leap(Optimization):
+    """Steps that are sound until one of them leaps to infinity, behind a loss that was finite."""
+
+    def __init__(self, at):
+        self.at = at
+
+    def optimizer(self, parameters):
+        self.made = torch.optim.SGD(parameters, lr=RATE)
+        return self.made
+
+    def before_step(self, step):
+        self.made.param_groups[0]["lr"] = float("inf") if step + 1 == self.at else RATE
+
+
+@pytest.mark.parametrize("at", [10, STEPS])
+def test_weights_that_are_not_finite_name_the_step_and_the_last_sound_checkpoint_stays(at, closely, tmp_path):
+    run = Run(Context(cache=tmp_path), optimization=Leap(at))
+    with pytest.raises(UsageError, match=f"bank 'line': its weights became NaN or infinite at step {at} of 20"):
+        run.run()
+    state = load(read_checked(files(tmp_path)[0]))
+    assert len(state["losses"]) == at - 5
+    assert state["network.weight"].isfinite().all()
 
 
 def test_a_loss_that_is_not_finite_names_the_step_and_the_checkpoint_stays(closely, tmp_path):
@@ -139,7 +234,7 @@ def test_a_loss_that_is_not_finite_names_the_step_and_the_checkpoint_stays(close
 
 
 def test_a_full_disk_costs_the_checkpoint_alone(closely, tmp_path):
-    blocked = tmp_path / "line"
+    blocked = tmp_path / "training"
     blocked.write_text("a file where the folder would be")
     assert len(Run(Context(cache=tmp_path)).run()) == STEPS
 

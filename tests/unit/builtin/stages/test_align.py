@@ -41,9 +41,9 @@ def placed(points, *, angle=0.0, scale=1.0, y=90.0, x=110.0, mirrored=False):
     return scale * np.stack([across * cosine + along * sine, along * cosine - across * sine], axis=1) + (y, x)
 
 
-def drawn(points, light=0.8, ground=0.2):
+def drawn(points, light=0.8, ground=0.2, size=SIZE):
     """[3, H, W] float32: a polygon on an even ground."""
-    height, width = SIZE
+    height, width = size
     mask = polygon2mask((height * FINE, width * FINE), points * FINE - 0.5)
     shape = mask.reshape(height, FINE, width, FINE).mean((1, 3))
     return torch.from_numpy(ground + (light - ground) * shape).float().expand(3, -1, -1).contiguous()
@@ -126,6 +126,8 @@ STAYS = {
     "gray": torch.full((3, *SIZE), 0.5),
     "noise": torch.rand(3, *SIZE, generator=torch.Generator().manual_seed(0)),
     "all but the border": drawn(np.array([(3, 3), (3, 217), (177, 217), (177, 3)], dtype=float)),
+    "one pixel": drawn(np.array([(90, 110), (90, 111), (91, 111), (91, 110)], dtype=float)),
+    "cut on one side": drawn(np.array([(60, -5), (60, 140), (120, 130), (120, -5)], dtype=float)),
     "cut on three sides": drawn(np.array([(-5, -5), (-5, 140), (185, 140), (185, -5)], dtype=float)),
 }
 
@@ -135,6 +137,22 @@ def test_what_has_no_pose_stays_as_it_is(name):
     image, geometry = Align().apply(STAYS[name], Geometry.whole(*SIZE))
     assert image is STAYS[name]
     assert geometry == Geometry.whole(*SIZE)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 100), (3, 2000), (2000, 3)])
+def test_images_that_have_no_room_for_an_object_stay_as_they_are(size):
+    image = torch.rand(3, *size, generator=torch.Generator().manual_seed(0))
+    assert Align().apply(image, Geometry.whole(*size)) == (image, Geometry.whole(*size))
+
+
+@pytest.mark.parametrize("size", [(401, 3000), (515, 2049)])
+def test_long_images_are_shrunk_by_another_factor_along_each_side(size):
+    """Their sides at 512 pixels are rounded, so that one factor for both would be wrong by 10 pixels."""
+    corners = np.array([(100, 900), (80, 1900), (200, 1950), (280, 1850), (220, 880)], dtype=float)
+    rows, columns = np.nonzero(polygon2mask(size, corners - 0.5))
+    _, geometry = Align(spread=0).apply(drawn(corners, size=size), Geometry.whole(*size))
+    middle = matrix(geometry.warp) @ (size[0] / 2, size[1] / 2, 1)
+    assert np.abs(middle[:2] - (rows.mean() + 0.5, columns.mean() + 0.5)).max() < 1
 
 
 def test_images_of_eight_bits_stay_so():

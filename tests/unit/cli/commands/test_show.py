@@ -45,6 +45,12 @@ def test_a_component_shows_its_options(capsys):
     assert "Eq. 7" in facts["about"]
 
 
+def test_an_option_shows_its_choices(capsys):
+    facts = json.loads(shown(capsys, "align", "--json"))
+    assert facts["options"]["border"].endswith("(default wrap; or edge)")
+    assert facts["options"]["mirror"].endswith("(default False)")
+
+
 def test_a_dataset_shows_licence_source_and_place(capsys):
     text = shown(capsys, "mvtec-ad")
     assert "licence: CC BY-NC-SA 4.0" in text

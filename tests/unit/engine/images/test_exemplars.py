@@ -49,8 +49,18 @@ def test_seeds_share_no_exemplar_and_no_content_is_on_both_sides(shots, twins):
 @pytest.mark.parametrize(
     ("counts", "shots", "seed", "message"),
     [
-        ({"crack": 5, "spot": 2}, 2, 0, "2 test images with the defect 'spot': draw 0 of 2 labelled exemplars and one"),
-        ({"crack": 5}, 2, 2, "5 test images with the defect 'crack': draw 2 of 2 labelled exemplars .* need 6"),
+        (
+            {"crack": 5, "spot": 2},
+            2,
+            0,
+            "2 different test images with the defect 'spot': draw 0 of 2 labelled exemplars and one",
+        ),
+        (
+            {"crack": 5},
+            2,
+            2,
+            "5 different test images with the defect 'crack': draw 2 of 2 labelled exemplars .* need 6",
+        ),
         ({}, 1, 0, "has no defective test image to draw labelled exemplars from"),
     ],
 )
@@ -62,7 +72,7 @@ def test_too_few_defects_are_refused(counts, shots, seed, message):
 
 def test_a_type_of_copies_is_one_image():
     test, digests = images(crack=2, twins=True)
-    with pytest.raises(DataError, match="1 test images with the defect 'crack'"):
+    with pytest.raises(DataError, match="1 different test image with the defect 'crack'.*add images of it"):
         draw_exemplars(test, digests, 1, 0, "bolt")
 
 
