@@ -189,6 +189,17 @@ class ReconstructionBank(Bank):
     def reconstruct(self, features: Features) -> Tensor:
         """[B, H, W, C], to be compared with ``features.patches``."""
 
+    def reconstruct_image(self, features: Features) -> Tensor:  # noqa: ARG002  whoever can overrides it
+        """[B, D], to be compared with ``features.image``. Optional.
+
+        Raises:
+            UsageError: this bank reconstructs patches alone, or learned from no image vectors.
+        """
+        raise UsageError(
+            f"{self.title} reconstructs no image vectors; use a bank that does, such as subspace:image_variance=0.98,"
+            " or leave the image vector out of the score"
+        )
+
 
 class PrototypeBank(Bank):
     """A few vectors for normal and for abnormal: prompts, or means of a few labelled examples."""

@@ -25,6 +25,8 @@ COMPONENTS = [
     Whitened(count=60, variance=1, local=20, images=3),
     Subspace(),
     Subspace(variance=0.95),
+    Subspace(groups=4, components=3),
+    Subspace(groups=4, image_variance=0.9),
     Mahalanobis(),
     Mahalanobis(squared=True, image_sigma=4, image_border="reflect"),
     Mahalanobis(squared=True, reweight=9),

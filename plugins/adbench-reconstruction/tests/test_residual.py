@@ -16,15 +16,18 @@ class Says(ReconstructionBank):
 
     name = "says"
 
-    def __init__(self, answer):
+    def __init__(self, answer, image=None):
         super().__init__()
-        self.answer = answer
+        self.answer, self.image = answer, image
 
     def fit(self, features, ctx):
         pass
 
     def reconstruct(self, features):
         return self.answer
+
+    def reconstruct_image(self, features):
+        return super().reconstruct_image(features) if self.image is None else self.image
 
     def state(self):
         return {}
@@ -75,6 +78,40 @@ def test_the_background_does_not_count_for_the_image(draw):
     assert not torch.equal(clean.patches, stained.patches)
 
 
+@pytest.mark.proves("subspace-lite")
+@pytest.mark.parametrize("weight", [0.25, 0.5])
+def test_the_image_score_is_the_weighted_geometric_mean_of_both_scales(weight, draw):
+    patches, vectors = draw(2, 4, 6, 3), torch.tensor([[3.0, 4.0], [6.0, 8.0]])
+    bank, asked = Says(torch.zeros_like(patches), torch.zeros(2, 2)), query(patches, image=vectors)
+    options = {"distance": "l2", "image_fraction": 0.01}
+    alone = Residual(**options).score(asked, bank)
+    both = Residual(**options, image_weight=weight).score(asked, bank)
+    expected = alone.image ** (1 - weight) * torch.tensor([5.0, 10.0]) ** weight
+    torch.testing.assert_close(both.image, expected)
+    assert torch.equal(both.patches, alone.patches)
+
+
+def test_the_weight_of_the_image_is_absent_from_older_identities():
+    assert "image_weight" not in Residual(image_fraction=0.01).identity()
+    assert Residual().needs == {"patches"}
+    assert Residual(image_fraction=0.01, image_weight=0.5).needs == {"patches", "image"}
+
+
+def test_a_bank_of_patches_alone_is_refused_where_the_image_counts(draw):
+    patches = draw(1, 4, 6, 3)
+    asked = query(patches, image=torch.ones(1, 2))
+    with pytest.raises(UsageError, match=r"bank 'says' reconstructs no image vectors; use a bank that does"):
+        Residual(image_fraction=0.01, image_weight=0.5).score(asked, Says(torch.zeros_like(patches)))
+
+
+@pytest.mark.parametrize("answer", [torch.zeros(1, 3), torch.tensor([[torch.nan, 0]])])
+def test_an_unsound_image_vector_is_the_banks_fault(answer, draw):
+    patches = draw(1, 4, 6, 3)
+    asked = query(patches, image=torch.ones(1, 2))
+    with pytest.raises(ContractError, match=r"bank 'says'.*reconstruct_image\(\) must return"):
+        Residual(image_fraction=0.01, image_weight=0.5).score(asked, Says(torch.zeros_like(patches), answer))
+
+
 def test_an_answer_of_another_shape_is_the_banks_fault(draw):
     with pytest.raises(ContractError, match=r"bank 'says'.*\[1, 4, 6, 3\].*\[1, 2, 6, 3\]"):
         Residual().score(query(draw(1, 4, 6, 3)), Says(draw(1, 2, 6, 3)))
@@ -97,6 +134,9 @@ def test_an_answer_that_is_not_finite_is_the_banks_fault(value, draw):
         {"image_fraction": 0.01, "image_kernel": 4, "image_sigma": 4},
         {"image_fraction": 0.01, "image_sigma": -1},
         {"image_border": "wrap"},
+        {"image_weight": 0.5},
+        {"image_fraction": 0.01, "image_weight": 1},
+        {"image_fraction": 0.01, "image_weight": -0.1},
     ],
 )
 def test_options_that_make_no_sense_are_refused(options):

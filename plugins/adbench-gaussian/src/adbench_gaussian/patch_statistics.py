@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from adbench.search import exact_search
 from adbench_gaussian.moments import Moments
 from adbench_gaussian.stream import objects_of
 
@@ -69,6 +70,30 @@ def add_rows(moments: Moments, rows: Tensor) -> None:
 
     for part in torch.split(rows, ROWS):
         moments.add(part[:, None])
+
+
+def group_moments(
+    features: FeatureStream, centers: Tensor, ctx: Context, who: str, into: Callable[[Tensor], Tensor] = lambda x: x
+) -> list[Moments]:
+    """The moments of the patches that are nearest to each center, in one pass; centers without patches are left out.
+
+    Args:
+        features: the stream.
+        centers: [K, R] float32.
+        ctx: for the device.
+        who: the component that asks, as messages write it.
+        into: maps patches [N, C] to where the centers are, [N, R].
+
+    Raises:
+        DataError, ContractError: as `objects_of`.
+    """
+    groups = [Moments(center[None]) for center in centers]
+    for patches, _ in objects_of(features, ctx.device, who):
+        rows = into(patches)
+        nearest = exact_search(rows, centers, 1)[1][:, 0]
+        for number, group in enumerate(groups):
+            add_rows(group, rows[nearest == number])
+    return [group for group in groups if group.count]
 
 
 def images_of(features: FeatureStream, count: int, device: str, who: str) -> Iterator[Tensor]:

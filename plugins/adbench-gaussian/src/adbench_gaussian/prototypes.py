@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from adbench import Field
-from adbench.search import exact_search
 from adbench_gaussian.clusters import Axes, ClusterGaussians
 from adbench_gaussian.covariance import inverse_factor, principal, shrunk
 from adbench_gaussian.kmeans import k_means
 from adbench_gaussian.learned import LearnedGaussians
 from adbench_gaussian.moments import Moments
-from adbench_gaussian.patch_statistics import PatchStatistics, add_rows, patch_statistics
-from adbench_gaussian.stream import objects_of
+from adbench_gaussian.patch_statistics import PatchStatistics, group_moments, patch_statistics
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,23 +54,13 @@ class Prototypes(LearnedGaussians):
         statistics = patch_statistics(features, ctx, self.title, self.config.sample)
         _, directions = principal(statistics.covariance, self.config.variance)
         axes = Axes(statistics.mean.float(), directions.float())
-        clusters = self._clusters(features, self._centers(statistics, axes, ctx), axes, ctx)
+        clusters = group_moments(features, self._centers(statistics, axes, ctx), ctx, self.title, axes.into)
         self.learn(self._common(clusters, axes) if self.config.covariance == "shared" else self._own(clusters, axes))
 
     def _centers(self, statistics: PatchStatistics, axes: Axes, ctx: Context) -> Tensor:
         """The centers of the clusters, [K, R]."""
         generator = ctx.generator("prototypes/k-means")
         return k_means(axes.into(statistics.sample), self.config.count, self.config.iterations, generator)
-
-    def _clusters(self, features: FeatureStream, centers: Tensor, axes: Axes, ctx: Context) -> list[Moments]:
-        """The moments of the patches that are nearest to each center; no cluster is empty."""
-        clusters = [Moments(center[None]) for center in centers]
-        for patches, _ in objects_of(features, ctx.device, self.title):
-            rows = axes.into(patches)
-            nearest = exact_search(rows, centers, 1)[1][:, 0]
-            for number, cluster in enumerate(clusters):
-                add_rows(cluster, rows[nearest == number])
-        return [cluster for cluster in clusters if cluster.count]
 
     def _common(self, clusters: list[Moments], axes: Axes) -> ClusterGaussians:
         """Gaussians with one common covariance, which are spheres on axes that it has scaled."""

@@ -10,7 +10,7 @@ from pydantic import model_validator
 from adbench import Bank, Component, Field, ReconstructionBank, Scorer, Scores
 from adbench.comparisons import Aspect, PatchComparison, shares_of
 from adbench.maps import Border, Smoothing, prepared_maps
-from adbench_reconstruction.reconstruction import reconstruction_of
+from adbench_reconstruction.reconstruction import image_reconstruction_of, reconstruction_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,12 +30,17 @@ class Residual(Scorer):
     The image's own score, on request: the mean of the highest pixels of the enlarged and smoothed map (SubspaceAD,
     arXiv 2602.23013), which an aggregator, seeing patches alone, cannot compute. Patches outside the foreground score
     0 for it.
+
+    With `image_weight`, the image score is the weighted geometric mean of that and of the distance of the image's
+    vector to its own reconstruction: what is wrong as a whole, such as another texture, shows there. A geometric mean
+    needs no calibration: a factor before one of them moves all images alike.
     """
 
     name: ClassVar[str] = "residual"
     plain: ClassVar[bool] = True
     bank: ClassVar[type[Bank]] = ReconstructionBank  # type: ignore[type-abstract]
     needs: ClassVar[frozenset[str]] = frozenset({"patches"})
+    came_later: ClassVar[frozenset[str]] = frozenset({"image_weight"})
 
     class Config(Component.Config):
         """Options."""
@@ -61,6 +66,12 @@ class Residual(Scorer):
         image_border: Border = Field(
             "symmetric", description="beyond the border: the edge repeated (SciPy) or not (reflect: OpenCV, PyTorch)"
         )
+        image_weight: float = Field(
+            0,
+            ge=0,
+            lt=1,
+            description="of the distance of the image's vector to its reconstruction, in the image score; 0: none",
+        )
 
         @model_validator(mode="after")
         def _whole_kernel(self) -> Residual.Config:
@@ -68,9 +79,16 @@ class Residual(Scorer):
                 raise ValueError("image_kernel is the odd side of the Gaussian; give an odd number, and an image_sigma")
             if self.image_sigma and not self.image_fraction:
                 raise ValueError("image_sigma smooths the map of the image score; give an image_fraction, too")
+            if self.image_weight and not self.image_fraction:
+                raise ValueError("image_weight is a share of the image score; give an image_fraction, too")
             return self
 
     config: Config
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        if self.config.image_weight:
+            self.needs = self.needs | {"image"}  # type: ignore[misc]  # it depends on the options
 
     @classmethod
     def gives(cls, config: Any) -> frozenset[str]:
@@ -87,10 +105,17 @@ class Residual(Scorer):
 
         Raises:
             ContractError: the bank's answer has another shape than the patches, or is not finite.
+            UsageError: the image's vector counts, and the bank reconstructs none.
         """
         assert isinstance(bank, ReconstructionBank)
         scores = distances(*reconstruction_of(query, bank, self.title), self.config.distance)
-        return Scores(scores, self._image(scores, query) if self.config.image_fraction else None)
+        if not self.config.image_fraction:
+            return Scores(scores)
+        image = self._image(scores, query)
+        if weight := self.config.image_weight:
+            whole = distances(*image_reconstruction_of(query, bank, self.title), self.config.distance)
+            image = image ** (1 - weight) * whole.to(image) ** weight
+        return Scores(scores, image)
 
     def compare(self, query: Features, bank: Bank, place: tuple[int, int]) -> PatchComparison:
         """The distance of a patch to its reconstruction, and the share of each channel in the square."""
@@ -124,7 +149,7 @@ class Residual(Scorer):
 
 
 def distances(patches: Tensor, reconstruction: Tensor, distance: Distance) -> Tensor:
-    """Distances [B, H, W] between patches and their reconstruction, both [B, H, W, C].
+    """Distances [...] between vectors and their reconstruction, both [..., C].
 
     A vector of zeros has no direction: its cosine distance is 0 to another of zeros, and 1 to anything else.
     """

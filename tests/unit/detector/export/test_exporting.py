@@ -65,6 +65,11 @@ METHODS: dict[str, dict[str, Any]] = {
     "Gaussian of each kind": {"scorer": "mahalanobis", "bank": "prototypes:count=3,covariance=cluster"},
     "whitened, weighed": {"scorer": "mahalanobis:squared=true,reweight=3", "bank": "whitened:count=20"},
     "subspace": {"scorer": "residual:image_fraction=0.05,image_sigma=1", "bank": "subspace:variance=0.9"},
+    "subspaces of groups and of images": {
+        "scorer": "residual:distance=l2,image_fraction=0.05,image_weight=0.5",
+        "bank": "subspace:groups=4,components=2,image_variance=0.9",
+        "neck": "image-statistics",
+    },
     "autoencoder of places": {"scorer": "residual", "bank": "autoencoder:form=place,steps=3,batch=2,latent=2"},
     "without the border": {"scorer": "knn:k=1", "bank": "full", "masker": "border"},
     "bright or dark pixels": {"scorer": "knn:k=1", "bank": "full", "masker": "otsu", "aggregate": "mean"},
