@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,6 @@ from adbench_gaussian.moments import Moments
 from adbench_gaussian.stream import objects_of
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from adbench import Context, FeatureStream
@@ -53,15 +52,21 @@ def patch_statistics(features: FeatureStream, ctx: Context, who: str, sample: in
 
     moments: Moments | None = None
     drawn: list[Tensor] = []
-    generator, each = ctx.generator("survey/sample") if sample else None, -(-sample // max(1, len(features)))
+    draw = _Draw(features, ctx, sample) if sample else None  # a seed that is read is part of the identity
     for rows, counts in objects_of(features, ctx.device, who):
         moments = moments or Moments(rows.mean(0)[None])
         add_rows(moments, rows)
-        drawn.extend(
-            [_drawn(image, each, generator) for image in torch.split(rows, counts)] if generator else [rows[:0]]
-        )
+        drawn.append(draw(rows, counts) if draw else rows[:0])
     assert moments is not None
     return PatchStatistics(moments.count, moments.mean()[0], moments.covariance()[0], torch.cat(drawn))
+
+
+def patch_sample(features: FeatureStream, ctx: Context, who: str, count: int) -> Tensor:
+    """The sample of `patch_statistics` alone [S, C] float32: a pass without sums."""
+    import torch
+
+    draw = _Draw(features, ctx, count)
+    return torch.cat([draw(rows, counts) for rows, counts in objects_of(features, ctx.device, who)])
 
 
 def add_rows(moments: Moments, rows: Tensor) -> None:
@@ -87,7 +92,8 @@ def group_moments(
     Raises:
         DataError, ContractError: as `objects_of`.
     """
-    groups = [Moments(center[None]) for center in centers]
+    patience = 2 * centers.shape[1]  # fewer are smaller than the sums of their products, which each addition reads
+    groups = [Moments(center[None], patience) for center in centers]
     for patches, _ in objects_of(features, ctx.device, who):
         rows = into(patches)
         nearest = exact_search(rows, centers, 1)[1][:, 0]
@@ -115,9 +121,20 @@ def images_of(features: FeatureStream, count: int, device: str, who: str) -> Ite
         yield torch.cat(held)
 
 
-def _drawn(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Some of an image's patches, in order."""
-    import torch
+class _Draw:
+    """Draws as many patches of each image, in order, so that there are about `count` of a stream."""
 
-    chosen = torch.randperm(len(rows), generator=generator)[:count].sort().values
-    return rows.index_select(0, chosen.to(rows.device))
+    def __init__(self, features: FeatureStream, ctx: Context, count: int) -> None:
+        self._generator, self._each = ctx.generator("survey/sample"), -(-count // max(1, len(features)))
+
+    def __call__(self, rows: Tensor, counts: Sequence[int]) -> Tensor:
+        """The drawn patches of a batch [S, C], of whose rows each image has so many."""
+        import torch
+
+        return torch.cat([self._of_image(image) for image in torch.split(rows, list(counts))])
+
+    def _of_image(self, rows: Tensor) -> Tensor:
+        import torch
+
+        chosen = torch.randperm(len(rows), generator=self._generator)[: self._each].sort().values
+        return rows.index_select(0, chosen.to(rows.device))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from adbench import ContractError, Field, ReconstructionBank, UsageError
 from adbench_gaussian.image_moments import ImageMoments
 from adbench_gaussian.kmeans import k_means
-from adbench_gaussian.patch_statistics import group_moments, patch_statistics
+from adbench_gaussian.patch_statistics import group_moments, patch_sample, patch_statistics
 from adbench_gaussian.subspaces import Subspaces, strongest_axes
 
 if TYPE_CHECKING:
@@ -81,14 +81,14 @@ class Subspace(ReconstructionBank):
 
     def fit(self, features: FeatureStream, ctx: Context) -> None:
         images = ImageMoments(features, self.title) if self.config.image_variance else None
-        several = self.config.groups > 1
-        statistics = patch_statistics(images or features, ctx, self.title, SAMPLE if several else 0)
-        means, covariances = [statistics.mean], [statistics.covariance]
-        if several:
-            generator = ctx.generator("subspace/k-means")
-            centers = k_means(statistics.sample, self.config.groups, ITERATIONS, generator)
+        if self.config.groups > 1:
+            sample = patch_sample(images or features, ctx, self.title, SAMPLE)
+            centers = k_means(sample, self.config.groups, ITERATIONS, ctx.generator("subspace/k-means"))
             groups = group_moments(features, centers, ctx, self.title)
             means, covariances = [one.mean()[0] for one in groups], [one.covariance()[0] for one in groups]
+        else:
+            statistics = patch_statistics(images or features, ctx, self.title)
+            means, covariances = [statistics.mean], [statistics.covariance]
         axes = [strongest_axes(one, self.config.variance, self.config.components) for one in covariances]
         self._patches, self._images = Subspaces.through(means, axes), None
         if images is not None and images.moments is not None:
