@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -32,7 +33,20 @@ class SectionedOption(click.Option):
 
 
 class SectionedCommand(click.Command):
-    """A command with headings in its help."""
+    """A command with headings in its help. It refuses a second value of an option that has one, which click drops."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments.
+
+        Raises:
+            UsageError: an option that takes one value is given twice.
+        """
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        for parameter, times in Counter(order).items():
+            takes_one = isinstance(parameter, click.Option) and not (parameter.multiple or parameter.is_flag)
+            if times > 1 and takes_one and not ctx.resilient_parsing:  # as it is while a shell completes words
+                raise click.UsageError(f"{parameter.opts[-1]} takes one value, and was given {times} times", ctx)
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, heading by heading."""
@@ -172,9 +186,11 @@ _METHOD_OPTIONS = (
     option(
         "--recipe",
         section="Method",
+        multiple=True,
         metavar="NAME|FILE",
         shell_complete=recipes,
-        help="A published method (see 'adbench list recipe') or a recipe file; a given PART replaces the recipe's.",
+        help="A published method (see 'adbench list recipe') or a recipe file; a given PART replaces the recipe's."
+        " Repeat it to run several.",
     ),
     _part("--backbone", multiple=True, help="Computes features of patches from images."),
     _part("--scorer", multiple=True, help="Computes the distance of a patch from normal."),

@@ -71,8 +71,9 @@ def plan_from(registry: Registry, options: Mapping[str, Any]) -> tuple[Plan, lis
 
 def _recipes(registry: Registry, options: Mapping[str, Any]) -> tuple[list[Recipe], list[str]]:
     if not options["combine"]:
-        return [recipe_from(registry, options["recipe"], {slot: options[slot] for slot in _SLOTS})], []
-    if options["recipe"] is not None:
+        parts = {slot: options[slot] for slot in _SLOTS}
+        return [recipe_from(registry, name, parts) for name in dict.fromkeys(options["recipe"] or [None])], []
+    if options["recipe"]:
         raise UsageError("--all combines parts; --recipe is one method: give one of them")
     from adbench.engine.plan.suite import Grid, installed_parts
 

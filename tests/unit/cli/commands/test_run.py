@@ -156,3 +156,13 @@ def test_the_only_recipe_that_cannot_run_is_an_error_and_no_note_beside_it(run):
     assert code == 2
     assert "cannot run" not in printed.out
     assert printed.err.count("reads a VectorBank") == 1
+
+
+def test_every_recipe_that_is_named_runs(parts, tmp_path, capsys):
+    for name, scorer in {"one": "toy-nearest", "two": "{toy-nearest: {k: 2}}"}.items():
+        text = f"recipe: {name}\nbackbone: toy-pixels\nbank: toy-vectors\nscorer: {scorer}\n"
+        (tmp_path / f"{name}.yaml").write_text(text)
+    recipes = [word for name in ("one", "two", "one") for word in ("--recipe", str(tmp_path / f"{name}.yaml"))]
+    options = ["--data", str(parts), "--category", "bolt", "--device", "cpu", "--no-figures", "--threshold", "none"]
+    assert call(["run", *recipes, *options, "--out", str(tmp_path / "runs"), "--json"]) == 0
+    assert [json.loads(line)["recipe"]["name"] for line in capsys.readouterr().out.splitlines()] == ["one", "two"]

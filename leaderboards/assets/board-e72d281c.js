@@ -92,6 +92,9 @@ const MEANINGS = {
   "pixel-f1-max": "The best F1 of any pixel threshold, chosen with the test's masks.",
   "pixel-aupro-30": "Mean overlap with each defect's region, over pixel false alarms up to 30 %; all regions count alike.",
   "pixel-aupro-05": "Mean overlap with each defect's region, over pixel false alarms up to 5 %; stricter than 30 %.",
+  "class-accuracy": "The share of images whose most probable class is right: normal, or their type of defect.",
+  "class-balanced-accuracy": "The mean over the classes of the share that is right: rare types count as much as normal images.",
+  "class-f1-macro": "The mean F1 of the classes, each as important as the others.",
 };
 
 /** Whether a test compared the rows of a group: there may be too few categories for it. */
