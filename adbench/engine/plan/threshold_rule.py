@@ -67,6 +67,8 @@ class Rule:
         """
         name, _, rest = text.partition(":")
         option, equals, number = rest.partition("=")
+        if text == "none":
+            raise UsageError(f"threshold 'none': a detector needs a threshold; write one of {', '.join(_OPTIONS)}")
         if name not in _OPTIONS:
             raise UsageError(f"threshold {text!r}: no such rule; write one of {', '.join(_OPTIONS)}, or none")
         if not rest:

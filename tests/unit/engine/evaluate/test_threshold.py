@@ -139,6 +139,7 @@ def test_a_rule_is_read_as_people_write_it(text, rule):
     ("text", "message"),
     [
         ("f1-max", "write one of conformal, quantile, sigma, or none"),
+        ("none", "a detector needs a threshold; write one of conformal, quantile, sigma"),
         ("sigma:alpha=2", "write sigma, or sigma:k=NUMBER with a number between"),
         ("sigma:k", "sigma:k=NUMBER"),
         ("sigma:k=two", "sigma:k=NUMBER"),
