@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -33,20 +32,7 @@ class SectionedOption(click.Option):
 
 
 class SectionedCommand(click.Command):
-    """A command with headings in its help. It refuses a second value of an option that has one, which click drops."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the arguments.
-
-        Raises:
-            UsageError: an option that takes one value is given twice.
-        """
-        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
-        for parameter, times in Counter(order).items():
-            takes_one = isinstance(parameter, click.Option) and not (parameter.multiple or parameter.is_flag)
-            if times > 1 and takes_one and not ctx.resilient_parsing:  # as it is while a shell completes words
-                raise click.UsageError(f"{parameter.opts[-1]} takes one value, and was given {times} times", ctx)
-        return super().parse_args(ctx, args)
+    """A command with headings in its help."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, heading by heading."""

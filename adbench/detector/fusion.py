@@ -37,7 +37,8 @@ def evidence(scores: np.ndarray, normal: np.ndarray) -> np.ndarray:
 
     A conformal p-value is never below 1 / (1 + M), so all clear defects would be equal. At the normal scores the result
     is that of the conformal p-value, and between them it is linear. Above the highest of them the p-value falls as an
-    exponential tail does, whose scale is the mean excess of the upper half of the normal scores over their median.
+    exponential tail does, whose scale is the mean excess of the upper half of the normal scores over their median, or
+    their range where no score is above the median.
 
     Args:
         scores: [N].
@@ -48,7 +49,7 @@ def evidence(scores: np.ndarray, normal: np.ndarray) -> np.ndarray:
     values, highest = scores.astype(np.float64), places[-1]
     middle = float(np.quantile(normal.astype(np.float64), 1 - TAIL))
     excess = normal[normal > middle].astype(np.float64) - middle
-    scale = float(excess.mean()) if len(excess) else max(abs(highest), 1.0) * 1e-6
+    scale = float(excess.mean()) if len(excess) else float(np.ptp(normal)) or max(abs(highest), 1.0) * 1e-6
     inside = np.interp(values, places, levels)
     found: np.ndarray = inside + np.maximum(values - highest, 0) / scale
     return found

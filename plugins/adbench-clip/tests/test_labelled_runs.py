@@ -97,7 +97,7 @@ def test_a_bank_that_learns_from_labels_has_to_be_allowed(run):
 @pytest.mark.parametrize("rules", [("--allow", "labelled"), ("--defect-shots", "2")])
 def test_half_of_the_rules_is_refused(run, rules):
     code, _, err = run(*rules)
-    assert (code, "give both 'labelled' in allow and the number of defect_shots" in err) == (2, True)
+    assert (code, "--allow labelled and --defect-shots N go together" in err) == (2, True)
 
 
 def test_too_few_defects_are_a_failure_with_a_reason(run, records):

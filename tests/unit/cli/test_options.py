@@ -106,21 +106,6 @@ def test_help_has_headings_in_the_order_of_the_options():
     assert [word for word in lines if word in order] == order
 
 
-def test_a_second_value_is_refused_where_one_is_taken():
-    @click.command(cls=SectionedCommand)
-    @option("--apple", section="Fruit", help="Green.")
-    @option("--pear", section="Fruit", multiple=True, help="Yellow.")
-    @option("--ripe", section="Fruit", is_flag=True, help="Soft.")
-    def command(**given):
-        click.echo(given)
-
-    several = CliRunner().invoke(command, ["--pear", "1", "--pear", "2", "--ripe", "--ripe", "--apple", "3"])
-    assert "'pear': ('1', '2')" in several.output
-    twice = CliRunner().invoke(command, ["--apple", "1", "--apple", "2"])
-    assert twice.exit_code == 2
-    assert "--apple takes one value, and was given 2 times" in twice.output
-
-
 @pytest.mark.parametrize("command", [run_command, plan_command], ids=["run", "plan"])
 def test_every_option_has_a_heading_and_a_help(command):
     for parameter in command.params:
