@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from adbench import UsageError
-from adbench_anomalib.models.adapter import Adapter, Answer
+from adbench_anomalib.models.adapter import Adapter, Answer, told
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -59,20 +59,12 @@ class FastFlowAdapter(Adapter):
     def loss(self, network: Any, shown: Shown, step: int) -> Tensor:  # noqa: ARG002
         from anomalib.models.image.fastflow.loss import FastflowLoss
 
-        loss: Tensor = FastflowLoss()(*network(_told(network, shown)))
+        loss: Tensor = FastflowLoss()(*network(told(network.feature_extractor, shown)))
         return loss
 
     def answer(self, network: Any, shown: Shown) -> Answer:
-        found = network(_told(network, shown))
+        found = network(told(network.feature_extractor, shown))
         return Answer(found.anomaly_map[:, 0], found.pred_score[:, 0])
-
-
-def _told(network: Any, shown: Shown) -> Tensor:
-    """Give the layers to the network; returns the images to call it with."""
-    from adbench_anomalib.models.given import blank
-
-    network.feature_extractor.held = shown.layers
-    return blank(shown.size, shown.layers[0])
 
 
 def _channels(shapes: Sequence[tuple[int, int, int]]) -> str:

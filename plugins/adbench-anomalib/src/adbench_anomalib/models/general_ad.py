@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from adbench import UsageError
-from adbench_anomalib.models.adapter import Adapter, Answer
+from adbench_anomalib.models.adapter import Adapter, Answer, told
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -62,17 +62,9 @@ class GeneralAdAdapter(Adapter):
         return FLOOR + (1 - FLOOR) * (1 + math.cos(math.pi * done)) / 2
 
     def loss(self, network: Any, shown: Shown, step: int) -> Tensor:  # noqa: ARG002
-        loss: Tensor = network.compute_loss(_told(network, shown))
+        loss: Tensor = network.compute_loss(told(network.feature_extractor, shown))
         return loss
 
     def answer(self, network: Any, shown: Shown) -> Answer:
-        found = network(_told(network, shown))
+        found = network(told(network.feature_extractor, shown))
         return Answer(found.anomaly_map[:, 0], found.pred_score)
-
-
-def _told(network: Any, shown: Shown) -> Tensor:
-    """Give the layers to the network; returns the images to call it with."""
-    from adbench_anomalib.models.given import blank
-
-    network.feature_extractor.held = shown.layers
-    return blank(shown.size, shown.layers[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from adbench import UsageError
-from adbench_anomalib.models.adapter import Adapter, Answer
+from adbench_anomalib.models.adapter import Adapter, Answer, told
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -46,17 +46,9 @@ class L2btAdapter(Adapter):
         return nn.ModuleDict({"backward_net": network.backward_net, "forward_net": network.forward_net})
 
     def loss(self, network: Any, shown: Shown, step: int) -> Tensor:  # noqa: ARG002
-        loss: Tensor = network(_told(network, shown))["loss"]
+        loss: Tensor = network(told(network.teacher, shown))["loss"]
         return loss
 
     def answer(self, network: Any, shown: Shown) -> Answer:
-        found = network(_told(network, shown))
+        found = network(told(network.teacher, shown))
         return Answer(found.anomaly_map[:, 0], found.pred_score)
-
-
-def _told(network: Any, shown: Shown) -> Tensor:
-    """Give the layers to the network; returns the images to call it with."""
-    from adbench_anomalib.models.given import blank
-
-    network.teacher.held = shown.layers
-    return blank(shown.size, shown.layers[0])

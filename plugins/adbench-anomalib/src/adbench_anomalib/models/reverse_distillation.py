@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from adbench import UsageError
-from adbench_anomalib.models.adapter import Adapter, Answer
+from adbench_anomalib.models.adapter import Adapter, Answer, told
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -72,20 +72,12 @@ class ReverseDistillationAdapter(Adapter):
     def loss(self, network: Any, shown: Shown, step: int) -> Tensor:  # noqa: ARG002
         from anomalib.models.image.reverse_distillation.loss import ReverseDistillationLoss
 
-        loss: Tensor = ReverseDistillationLoss()(*network(_told(network, shown)))
+        loss: Tensor = ReverseDistillationLoss()(*network(told(network.encoder, shown)))
         return loss
 
     def answer(self, network: Any, shown: Shown) -> Answer:
-        found = network(_told(network, shown))
+        found = network(told(network.encoder, shown))
         return Answer(found.anomaly_map[:, 0], found.pred_score[:, 0])
-
-
-def _told(network: Any, shown: Shown) -> Tensor:
-    """Give the layers to the network; returns the images to call it with."""
-    from adbench_anomalib.models.given import blank
-
-    network.encoder.held = shown.layers
-    return blank(shown.size, shown.layers[0])
 
 
 def _written(shapes: Sequence[tuple[int, int, int]]) -> str:

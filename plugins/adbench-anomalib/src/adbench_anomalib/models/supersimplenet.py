@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from adbench_anomalib.models.adapter import Adapter, Answer
+from adbench_anomalib.models.adapter import Adapter, Answer, told
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -50,20 +50,12 @@ class SuperSimpleNetAdapter(Adapter):
     def loss(self, network: Any, shown: Shown, step: int) -> Tensor:  # noqa: ARG002
         from anomalib.models.image.supersimplenet.loss import SSNLoss
 
-        images = _told(network, shown)
+        images = told(network.feature_extractor.feature_extractor, shown)
         maps, scores, masks, labels = network(images, masks=images[:, 0], labels=images.new_zeros(len(images)))
         loss: Tensor = SSNLoss()(maps, scores, masks, labels)
         return loss
 
     def answer(self, network: Any, shown: Shown) -> Answer:
-        features = network.feature_extractor(_told(network, shown))
+        features = network.feature_extractor(told(network.feature_extractor.feature_extractor, shown))
         maps, scores = network.segdec(seg_features=network.adaptor(features), cls_features=features)
         return Answer(network.anomaly_map_generator(maps, final_size=shown.size)[:, 0], scores)
-
-
-def _told(network: Any, shown: Shown) -> Tensor:
-    """Give the layers to the network; returns the images to call it with."""
-    from adbench_anomalib.models.given import blank
-
-    network.feature_extractor.feature_extractor.held = shown.layers
-    return blank(shown.size, shown.layers[0])
